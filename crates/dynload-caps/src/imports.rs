@@ -1,0 +1,278 @@
+//! Which capability each import of a Wasm module needs.
+//!
+//! The table covers the 46 functions of `wasi_snapshot_preview1` (the [preview 1 specification][wasi]), the seven of
+//! `vais`, and those of `dynload`. Many WASI functions serve several purposes: `fd_read` reads a terminal, a file or
+//! a socket, so *one* of three capabilities is enough to get something out of it. That is [`ImportNeeds::AnyOf`],
+//! and it is not the same as needing all three.
+//!
+//! [wasi]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
+
+use crate::Capabilities;
+
+/// The module name of WASI preview 1.
+pub const WASI_PREVIEW1: &str = "wasi_snapshot_preview1";
+/// The module name of the Vais host functions.
+pub const VAIS: &str = "vais";
+/// The module name of the functions that WASI preview 1 does not have: connecting, listening, processes, workers.
+pub const DYNLOAD: &str = "dynload";
+
+/// What an import needs before it does anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ImportNeeds {
+    /// Works without any capability.
+    Nothing,
+    /// Every one of these is needed.
+    AllOf(Capabilities),
+    /// Any single one of these opens it, each for another kind of file descriptor.
+    AnyOf(Capabilities),
+    /// The table does not know this import: nobody here provides it.
+    Unknown,
+}
+
+impl ImportNeeds {
+    /// Whether a plugin that holds `granted` gets something out of the import. `Unknown` never is satisfied.
+    ///
+    /// ```
+    /// use dynload_caps::{Capabilities, imports::required_capability};
+    ///
+    /// let write = required_capability("wasi_snapshot_preview1", "fd_write");
+    /// assert!(write.satisfied_by(Capabilities::CONSOLE));
+    /// assert!(write.satisfied_by(Capabilities::FS_WRITE));
+    /// assert!(!write.satisfied_by(Capabilities::FS_READ));
+    /// ```
+    #[must_use]
+    pub const fn satisfied_by(self, granted: Capabilities) -> bool {
+        match self {
+            ImportNeeds::Nothing => true,
+            ImportNeeds::AllOf(all) => granted.has(all),
+            ImportNeeds::AnyOf(any) => granted.intersects(any),
+            ImportNeeds::Unknown => false,
+        }
+    }
+
+    /// Every capability that the import has to do with; empty for `Nothing` and `Unknown`.
+    #[must_use]
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            ImportNeeds::AllOf(set) | ImportNeeds::AnyOf(set) => set,
+            ImportNeeds::Nothing | ImportNeeds::Unknown => Capabilities::NONE,
+        }
+    }
+}
+
+/// What a guest sees when it calls an import without the capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WhenDenied {
+    /// It is never denied.
+    Never,
+    /// The call returns the errno `NOTCAPABLE` (76), and the guest goes on.
+    Errno,
+    /// The guest asked what there is, and is told that there is nothing (no variable, no directory).
+    NothingThere,
+    /// The signature has no room for an errno: the whole call from outside fails.
+    FailsCall,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Import {
+    /// The module name of the import, `wasi_snapshot_preview1` for instance.
+    pub module: &'static str,
+    /// The name of the function.
+    pub name: &'static str,
+    /// What it needs; never [`ImportNeeds::Unknown`].
+    pub needs: ImportNeeds,
+    /// What a guest without that capability sees.
+    pub when_denied: WhenDenied,
+}
+
+/// What the import `module`.`name` needs.
+///
+/// ```
+/// use dynload_caps::{Capabilities, imports::{ImportNeeds, required_capability}};
+///
+/// assert_eq!(required_capability("vais", "sleep_ms"), ImportNeeds::AllOf(Capabilities::TIME));
+/// assert_eq!(required_capability("wasi_snapshot_preview1", "proc_exit"), ImportNeeds::Nothing);
+/// assert_eq!(required_capability("env", "system"), ImportNeeds::Unknown);
+/// ```
+#[must_use]
+pub fn required_capability(module: &str, name: &str) -> ImportNeeds {
+    find(module, name).map_or(ImportNeeds::Unknown, |import| import.needs)
+}
+
+/// The line of the table for `module`.`name`, or `None` when the table has none.
+#[must_use]
+pub fn find(module: &str, name: &str) -> Option<&'static Import> {
+    // Sorted by module and name (a test holds it to that).
+    let at = TABLE
+        .binary_search_by(|import| (import.module, import.name).cmp(&(module, name)))
+        .ok()?;
+    Some(&TABLE[at])
+}
+
+/// The whole table, ordered by module and name.
+pub fn all() -> impl ExactSizeIterator<Item = &'static Import> + Clone {
+    TABLE.iter()
+}
+
+/// The imports that `capability` has to do with, in the order of the table.
+///
+/// ```
+/// use dynload_caps::{Capabilities, imports};
+///
+/// let names: Vec<&str> = imports::opened_by(Capabilities::PROCESS).map(|import| import.name).collect();
+/// assert_eq!(names, ["process_run"]);
+/// ```
+pub fn opened_by(capability: Capabilities) -> impl Iterator<Item = &'static Import> + Clone {
+    TABLE
+        .iter()
+        .filter(move |import| import.needs.capabilities().intersects(capability))
+}
+
+const FS: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
+/// Whatever can be behind a file descriptor: a terminal, a file or directory, a socket.
+const DESCRIPTOR: Capabilities = FS.union(Capabilities::CONSOLE).union(Capabilities::NETWORK);
+const READABLE: Capabilities = Capabilities::CONSOLE
+    .union(Capabilities::FS_READ)
+    .union(Capabilities::NETWORK);
+const WRITABLE: Capabilities = Capabilities::CONSOLE
+    .union(Capabilities::FS_WRITE)
+    .union(Capabilities::NETWORK);
+const POLLABLE: Capabilities = Capabilities::TIME.union(READABLE).union(WRITABLE);
+
+const fn import(
+    module: &'static str,
+    name: &'static str,
+    needs: ImportNeeds,
+    when_denied: WhenDenied,
+) -> Import {
+    Import {
+        module,
+        name,
+        needs,
+        when_denied,
+    }
+}
+const fn free(name: &'static str) -> Import {
+    import(WASI_PREVIEW1, name, ImportNeeds::Nothing, WhenDenied::Never)
+}
+const fn all_of(name: &'static str, caps: Capabilities) -> Import {
+    import(WASI_PREVIEW1, name, ImportNeeds::AllOf(caps), WhenDenied::Errno)
+}
+const fn any_of(name: &'static str, caps: Capabilities) -> Import {
+    import(WASI_PREVIEW1, name, ImportNeeds::AnyOf(caps), WhenDenied::Errno)
+}
+const fn asks(name: &'static str, caps: Capabilities) -> Import {
+    import(
+        WASI_PREVIEW1,
+        name,
+        ImportNeeds::AllOf(caps),
+        WhenDenied::NothingThere,
+    )
+}
+const fn dynload(name: &'static str, caps: Capabilities) -> Import {
+    import(DYNLOAD, name, ImportNeeds::AllOf(caps), WhenDenied::Errno)
+}
+const fn vais(name: &'static str, caps: Capabilities) -> Import {
+    import(VAIS, name, ImportNeeds::AllOf(caps), WhenDenied::FailsCall)
+}
+
+const TABLE: [Import; 61] = [
+    dynload("gpu_device_count", Capabilities::GPU),
+    dynload("gpu_submit", Capabilities::GPU),
+    dynload("process_run", Capabilities::PROCESS),
+    dynload("tcp_connect", Capabilities::NETWORK),
+    dynload("tcp_listen", Capabilities::NETWORK),
+    dynload("thread_join", Capabilities::THREADING),
+    dynload("thread_spawn", Capabilities::THREADING),
+    dynload("udp_bind", Capabilities::NETWORK),
+    vais("log", Capabilities::CONSOLE),
+    vais("now_ms", Capabilities::TIME),
+    vais("print", Capabilities::CONSOLE),
+    vais("println", Capabilities::CONSOLE),
+    vais("random", Capabilities::RANDOM),
+    vais("random_range", Capabilities::RANDOM),
+    vais("sleep_ms", Capabilities::TIME),
+    // Arguments are given by the host for this plugin: there is nothing to protect.
+    free("args_get"),
+    free("args_sizes_get"),
+    all_of("clock_res_get", Capabilities::TIME),
+    all_of("clock_time_get", Capabilities::TIME),
+    asks("environ_get", Capabilities::ENV),
+    asks("environ_sizes_get", Capabilities::ENV),
+    any_of("fd_advise", FS),
+    all_of("fd_allocate", Capabilities::FS_WRITE),
+    any_of("fd_close", DESCRIPTOR),
+    any_of("fd_datasync", FS),
+    any_of("fd_fdstat_get", DESCRIPTOR),
+    any_of("fd_fdstat_set_flags", DESCRIPTOR),
+    any_of("fd_fdstat_set_rights", DESCRIPTOR),
+    any_of("fd_filestat_get", DESCRIPTOR),
+    all_of("fd_filestat_set_size", Capabilities::FS_WRITE),
+    all_of("fd_filestat_set_times", Capabilities::FS_WRITE),
+    all_of("fd_pread", Capabilities::FS_READ),
+    // Every program asks for its preopened directories at start, and is told of none when there are none.
+    free("fd_prestat_dir_name"),
+    free("fd_prestat_get"),
+    all_of("fd_pwrite", Capabilities::FS_WRITE),
+    any_of("fd_read", READABLE),
+    all_of("fd_readdir", Capabilities::FS_READ),
+    any_of("fd_renumber", DESCRIPTOR),
+    // On a terminal and a socket seeking is an error, but C's stdio tries it on both.
+    any_of("fd_seek", DESCRIPTOR),
+    any_of("fd_sync", FS),
+    any_of("fd_tell", DESCRIPTOR),
+    any_of("fd_write", WRITABLE),
+    all_of("path_create_directory", Capabilities::FS_WRITE),
+    all_of("path_filestat_get", Capabilities::FS_READ),
+    all_of("path_filestat_set_times", Capabilities::FS_WRITE),
+    all_of("path_link", Capabilities::FS_WRITE),
+    // Which of the two depends on the flags and rights that a call asks for.
+    any_of("path_open", FS),
+    all_of("path_readlink", Capabilities::FS_READ),
+    all_of("path_remove_directory", Capabilities::FS_WRITE),
+    all_of("path_rename", Capabilities::FS_WRITE),
+    all_of("path_symlink", Capabilities::FS_WRITE),
+    all_of("path_unlink_file", Capabilities::FS_WRITE),
+    any_of("poll_oneoff", POLLABLE),
+    free("proc_exit"),
+    free("proc_raise"),
+    all_of("random_get", Capabilities::RANDOM),
+    free("sched_yield"),
+    all_of("sock_accept", Capabilities::NETWORK),
+    all_of("sock_recv", Capabilities::NETWORK),
+    all_of("sock_send", Capabilities::NETWORK),
+    all_of("sock_shutdown", Capabilities::NETWORK),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_for_the_binary_search() {
+        assert!(
+            TABLE
+                .windows(2)
+                .all(|pair| (pair[0].module, pair[0].name) < (pair[1].module, pair[1].name))
+        );
+    }
+
+    #[test]
+    fn complete() {
+        let count = |module| all().filter(|import| import.module == module).count();
+        assert_eq!((count(WASI_PREVIEW1), count(VAIS), count(DYNLOAD)), (46, 7, 8));
+        for import in all() {
+            assert_eq!(find(import.module, import.name), Some(import));
+            assert_eq!(
+                import.needs == ImportNeeds::Nothing,
+                import.when_denied == WhenDenied::Never
+            );
+            assert!(import.needs.satisfied_by(Capabilities::all()));
+            assert_eq!(
+                import.needs.satisfied_by(Capabilities::NONE),
+                import.needs == ImportNeeds::Nothing
+            );
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How much a plugin may use.
+
+/// How much of the machine one sandboxed plugin may use.
+///
+/// Every value is legal: 0 forbids (no memory page, no frame), a huge one merely never bites. There is no field
+/// that means "unlimited" except [`max_fuel`](Limits::max_fuel), and [`Default`] is [`Limits::DEFAULT`].
+///
+/// ```
+/// use dynload_caps::Limits;
+///
+/// let limits = Limits::RESTRICTIVE.with_time_ms(250).with_fuel(Some(1_000_000));
+/// assert_eq!(limits.max_memory_bytes, 16 * 1024 * 1024);
+/// assert_eq!(limits.min(Limits::PERMISSIVE), limits);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
+pub struct Limits {
+    /// Bytes of all linear memories and tables of an instance together, initial sizes included; a table element
+    /// counts as 8 bytes.
+    pub max_memory_bytes: u64,
+    /// Milliseconds of wall clock for one call from outside, host calls and start function included.
+    pub max_time_ms: u64,
+    /// Bytes of the Wasm frames alive at once: parameters, locals and the highest operand stack of each function,
+    /// 8 for a number or a reference and 16 for a vector.
+    pub max_stack_bytes: u64,
+    /// Wasm frames alive at once in one call from outside, through host functions that call back too. With a limit
+    /// of N, N frames run and frame N + 1 stops the call.
+    pub max_call_depth: u64,
+    /// Wasm operators that one call from outside may execute. `None`: not limited by operators, only by time.
+    pub max_fuel: Option<u64>,
+}
+
+impl Limits {
+    /// 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
+    pub const DEFAULT: Limits = Limits {
+        max_memory_bytes: 64 << 20,
+        max_time_ms: 5_000,
+        max_stack_bytes: 1 << 20,
+        max_call_depth: 1_000,
+        max_fuel: None,
+    };
+
+    /// For code that is not trusted: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
+    pub const RESTRICTIVE: Limits = Limits {
+        max_memory_bytes: 16 << 20,
+        max_time_ms: 1_000,
+        max_stack_bytes: 256 << 10,
+        max_call_depth: 500,
+        max_fuel: None,
+    };
+
+    /// For heavy work: 256 MiB of memory, 60 seconds, 4 MiB of stack, 5 000 frames.
+    pub const PERMISSIVE: Limits = Limits {
+        max_memory_bytes: 256 << 20,
+        max_time_ms: 60_000,
+        max_stack_bytes: 4 << 20,
+        max_call_depth: 5_000,
+        max_fuel: None,
+    };
+
+    /// The same limits with this many bytes of memory.
+    #[must_use]
+    pub const fn with_memory_bytes(mut self, bytes: u64) -> Limits {
+        self.max_memory_bytes = bytes;
+        self
+    }
+
+    /// The same limits with this many milliseconds for a call.
+    #[must_use]
+    pub const fn with_time_ms(mut self, milliseconds: u64) -> Limits {
+        self.max_time_ms = milliseconds;
+        self
+    }
+
+    /// The same limits with this many bytes of stack.
+    #[must_use]
+    pub const fn with_stack_bytes(mut self, bytes: u64) -> Limits {
+        self.max_stack_bytes = bytes;
+        self
+    }
+
+    /// The same limits with this many frames.
+    #[must_use]
+    pub const fn with_call_depth(mut self, frames: u64) -> Limits {
+        self.max_call_depth = frames;
+        self
+    }
+
+    /// The same limits with this many operators for a call; `None` does not limit them.
+    #[must_use]
+    pub const fn with_fuel(mut self, operators: Option<u64>) -> Limits {
+        self.max_fuel = operators;
+        self
+    }
+
+    /// The tighter of each limit: what is within the result is within both.
+    #[must_use]
+    pub const fn min(self, other: Limits) -> Limits {
+        const fn smaller(a: u64, b: u64) -> u64 {
+            if a < b { a } else { b }
+        }
+        Limits {
+            max_memory_bytes: smaller(self.max_memory_bytes, other.max_memory_bytes),
+            max_time_ms: smaller(self.max_time_ms, other.max_time_ms),
+            max_stack_bytes: smaller(self.max_stack_bytes, other.max_stack_bytes),
+            max_call_depth: smaller(self.max_call_depth, other.max_call_depth),
+            max_fuel: match (self.max_fuel, other.max_fuel) {
+                (Some(a), Some(b)) => Some(smaller(a, b)),
+                (Some(one), None) | (None, Some(one)) => Some(one),
+                (None, None) => None,
+            },
+        }
+    }
+}
+
+impl Default for Limits {
+    /// [`Limits::DEFAULT`].
+    fn default() -> Limits {
+        Limits::DEFAULT
+    }
+}

@@ -1,0 +1,172 @@
+//! What the capabilities reach: directories, environment names, hosts, programs, workers.
+
+mod dir;
+mod error;
+mod name;
+mod net;
+mod network;
+mod program;
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+pub use dir::{Access, DirScope};
+pub use error::{ParseNetError, ScopeError};
+pub use name::EnvScope;
+pub use net::{NamePattern, NetScope, PortRange};
+pub use network::{Cidr, Network, is_public_address};
+pub use program::ProgramScope;
+
+/// What the capabilities reach. Empty (the [`Default`]) reaches nothing.
+///
+/// ```
+/// use dynload_caps::{EnvScope, ProgramScope, Scopes};
+///
+/// let mut scopes = Scopes::none();
+/// scopes.env.push(EnvScope::host("LANG")?);
+/// scopes.env.push(EnvScope::fixed("TZ", "UTC")?);
+/// scopes.net.push("api.example.com:443".parse()?);
+/// # #[cfg(unix)]
+/// scopes.programs.push(ProgramScope::new("/usr/bin/git")?);
+/// scopes.validate()?;
+///
+/// let address = "93.184.215.14".parse()?;
+/// assert!(scopes.allows_net(Some("api.example.com"), address, 443));
+/// // The same name, once it resolves to the host itself, is somebody playing tricks.
+/// assert!(!scopes.allows_net(Some("api.example.com"), "127.0.0.1".parse()?, 443));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct Scopes {
+    /// Directories for `FS_READ` and `FS_WRITE`.
+    pub dirs: Vec<DirScope>,
+    /// Environment variables for `ENV`.
+    pub env: Vec<EnvScope>,
+    /// Hosts and ports for `NETWORK`.
+    pub net: Vec<NetScope>,
+    /// Programs for `PROCESS`.
+    pub programs: Vec<ProgramScope>,
+    /// Workers that may run at once, for `THREADING`.
+    pub max_workers: u32,
+}
+
+impl Scopes {
+    /// Scopes that reach nothing.
+    #[must_use]
+    pub fn none() -> Scopes {
+        Scopes::default()
+    }
+
+    /// Checks every entry, and that no two give the same guest name or variable: a guest could not tell them apart.
+    ///
+    /// Fields are public, so entries need not have come through a checking constructor; whoever enforces scopes
+    /// calls this first.
+    ///
+    /// # Errors
+    /// The first [`ScopeError`] found, in the order of the fields.
+    pub fn validate(&self) -> Result<(), ScopeError> {
+        let mut guests = BTreeSet::new();
+        for dir in &self.dirs {
+            dir.validate()?;
+            if !guests.insert(dir::components(&dir.guest)) {
+                return Err(ScopeError::DuplicateGuest {
+                    guest: dir.guest.clone(),
+                });
+            }
+        }
+        let mut names = BTreeSet::new();
+        for variable in &self.env {
+            variable.validate()?;
+            if !names.insert(&variable.name) {
+                return Err(ScopeError::DuplicateEnv {
+                    name: variable.name.clone(),
+                });
+            }
+        }
+        self.programs.iter().try_for_each(ProgramScope::validate)
+    }
+
+    /// What the host allows (`self`), cut by what the plugin `asked` for: the result reaches something only if both
+    /// reach it.
+    ///
+    /// - **Directories** are compared as text, component by component. A directory asked for inside an allowed one
+    ///   is given under the guest name that was asked for; of a directory asked for that *contains* allowed ones,
+    ///   those are given, under the name where the guest expects them. Access is the lesser of both. Symbolic links
+    ///   are not resolved: pass paths that are canonical already when somebody else can write to them.
+    /// - **Variables** need the same name on both sides. A value that the host fixed wins over one the plugin fixed,
+    ///   and either wins over the host's own.
+    /// - **Hosts** are intersected pattern by pattern, exactly.
+    /// - **Programs** need the same path. **Workers** are the smaller number.
+    #[must_use]
+    pub fn narrowed_by(&self, asked: &Scopes) -> Scopes {
+        let mut narrowed = Scopes {
+            max_workers: self.max_workers.min(asked.max_workers),
+            ..Scopes::default()
+        };
+        for want in &asked.dirs {
+            // The most specific of the directories that contain it decides.
+            let best = self
+                .dirs
+                .iter()
+                .filter_map(|have| have.containing(want))
+                .max_by_key(|(depth, dir)| (*depth, dir.access));
+            let inside = self.dirs.iter().filter_map(|have| have.inside(want));
+            for dir in best.map(|(_, dir)| dir).into_iter().chain(inside) {
+                if !narrowed
+                    .dirs
+                    .iter()
+                    .any(|known| dir::same_path(&known.guest, &dir.guest))
+                {
+                    narrowed.dirs.push(dir);
+                }
+            }
+        }
+        for want in &asked.env {
+            let known = narrowed.env.iter().any(|known| known.name == want.name);
+            if let (false, Some(have)) = (known, self.env.iter().find(|have| have.name == want.name)) {
+                let value = have.value.clone().or_else(|| want.value.clone());
+                narrowed.env.push(EnvScope {
+                    name: want.name.clone(),
+                    value,
+                });
+            }
+        }
+        for want in &asked.net {
+            for have in &self.net {
+                if let Some(both) = have.intersection(want)
+                    && !narrowed.net.contains(&both)
+                {
+                    narrowed.net.push(both);
+                }
+            }
+        }
+        for want in &asked.programs {
+            if self.programs.contains(want) && !narrowed.programs.contains(want) {
+                narrowed.programs.push(want.clone());
+            }
+        }
+        narrowed
+    }
+
+    /// Whether a connection to `port` of `address` is within the scope, where the guest named the host `name`
+    /// (`None` when it gave the address itself).
+    ///
+    /// This is the check to make: on the address that the name *resolved to*, for the connection that is about to
+    /// be made, so that a name cannot be pointed elsewhere in between. See [`NetScope::allows`].
+    #[must_use]
+    pub fn allows_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+        self.net.iter().any(|scope| scope.allows(name, address, port))
+    }
+
+    /// Whether running `program` is within the scope.
+    #[must_use]
+    pub fn allows_program(&self, program: &str) -> bool {
+        self.programs.iter().any(|scope| scope.matches(program))
+    }
+}

@@ -1,0 +1,163 @@
+//! What can be wrong with a scope.
+
+use alloc::string::String;
+use core::fmt;
+
+/// A scope that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScopeError {
+    /// A directory with an impossible path.
+    #[non_exhaustive]
+    Dir {
+        /// The path on the host.
+        host: String,
+        /// The name for the guest.
+        guest: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Two directories with the same name for the guest.
+    #[non_exhaustive]
+    DuplicateGuest {
+        /// That name.
+        guest: String,
+    },
+    /// A word that is neither `read-only` nor `read-write`.
+    #[non_exhaustive]
+    UnknownAccess {
+        /// The word.
+        found: String,
+    },
+    /// An environment variable that no environment can have.
+    #[non_exhaustive]
+    Env {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Two entries for the same environment variable.
+    #[non_exhaustive]
+    DuplicateEnv {
+        /// Its name.
+        name: String,
+    },
+    /// A program that is not named by an absolute path.
+    #[non_exhaustive]
+    Program {
+        /// The path.
+        path: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A `host:port` pattern that cannot be read; the cause is in [`source`](core::error::Error::source).
+    #[non_exhaustive]
+    Net {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        source: ParseNetError,
+    },
+}
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ScopeError::Dir { host, guest, reason } => {
+                write!(f, "directory {host:?} as {guest:?}: {reason}")
+            }
+            ScopeError::DuplicateGuest { guest } => {
+                write!(
+                    f,
+                    "two directories have the guest name {guest:?}: give each a name of its own"
+                )
+            }
+            ScopeError::UnknownAccess { found } => {
+                write!(f, "unknown access {found:?}: write `read-only` or `read-write`")
+            }
+            ScopeError::Env { name, reason } => write!(f, "environment variable {name:?}: {reason}"),
+            ScopeError::DuplicateEnv { name } => {
+                write!(
+                    f,
+                    "environment variable {name:?} is listed twice: keep one of the entries"
+                )
+            }
+            ScopeError::Program { path, reason } => {
+                write!(
+                    f,
+                    "program {path:?}: {reason}; write the absolute path of the file to run"
+                )
+            }
+            ScopeError::Net { pattern, .. } => write!(f, "host pattern {pattern:?} cannot be read"),
+        }
+    }
+}
+
+impl core::error::Error for ScopeError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            ScopeError::Net { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Why a `host:port` pattern cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseNetError {
+    /// There is no `:port` at the end.
+    NoPort,
+    /// The port is no number of 0 to 65535, no range `a-b` with `a <= b`, and no `*`.
+    BadPort(String),
+    /// The host is empty.
+    NoHost,
+    /// The host is no name, no `*`, no `*.suffix`, no address and no network.
+    BadHost(String),
+    /// An IPv6 address is not in brackets.
+    Unbracketed(String),
+    /// What follows the `/` is not a number of bits that the address has.
+    BadPrefixLength(String),
+    /// The address has bits beyond the length of its prefix; `meant` is the network without them.
+    HostBits {
+        /// The network as it was written.
+        found: String,
+        /// The network that it lies in.
+        meant: String,
+    },
+}
+
+impl fmt::Display for ParseNetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParseNetError::NoPort => f.write_str("no port: write `host:443`, `host:8000-8100` or `host:*`"),
+            ParseNetError::BadPort(found) => {
+                write!(
+                    f,
+                    "bad port {found:?}: write a number up to 65535, a range `8000-8100`, or `*`"
+                )
+            }
+            ParseNetError::NoHost => f.write_str("no host: write a name, an address, or `*`"),
+            ParseNetError::BadHost(found) => write!(
+                f,
+                "bad host {found:?}: write a name (`api.example.com`), `*.example.com`, an address, a network \
+                 (`10.0.0.0/8`), a name in a network (`db.example.com@10.0.0.0/8`), or `*`"
+            ),
+            ParseNetError::Unbracketed(found) => {
+                write!(f, "IPv6 address {found:?} without brackets: write `[{found}]`")
+            }
+            ParseNetError::BadPrefixLength(found) => {
+                write!(
+                    f,
+                    "bad prefix length {found:?}: write 0 to 32 for IPv4 and 0 to 128 for IPv6"
+                )
+            }
+            ParseNetError::HostBits { found, meant } => {
+                write!(f, "{found} has bits set beyond its prefix: write {meant}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ParseNetError {}

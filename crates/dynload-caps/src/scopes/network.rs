@@ -1,0 +1,288 @@
+//! Address networks, and which addresses are public.
+
+use alloc::string::ToString;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use super::ParseNetError;
+
+/// A block of addresses, `10.0.0.0/8` or `[2001:db8::]/32`; a single address is a block of one.
+///
+/// A block matches an address that is not public ([`is_public_address`]) only when the whole block is not public.
+/// So `0.0.0.0/0` means every public IPv4 address and not the host's own, and `127.0.0.0/8` means what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cidr {
+    /// Canonical: never IPv6 where it stands for an IPv4 address, no bits beyond the prefix.
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// Which addresses a pattern allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Network {
+    /// Every public address.
+    Public,
+    /// The host's own loopback, `127.0.0.0/8` and `::1`.
+    Loopback,
+    /// The addresses of a block.
+    Block(Cidr),
+}
+
+impl Cidr {
+    /// The block of this one address.
+    #[must_use]
+    pub fn single(address: IpAddr) -> Cidr {
+        let address = canonical(address);
+        Cidr {
+            address,
+            prefix: width(address),
+        }
+    }
+
+    /// The block of all addresses that agree with `address` in the first `prefix` bits. IPv4-mapped and NAT64 blocks
+    /// become the IPv4 block that they stand for.
+    ///
+    /// # Errors
+    /// - [`ParseNetError::BadPrefixLength`] when the address has fewer bits than `prefix`.
+    /// - [`ParseNetError::HostBits`] when the address has bits beyond the prefix: it is unclear what was meant.
+    pub fn new(address: IpAddr, prefix: u8) -> Result<Cidr, ParseNetError> {
+        if prefix > width(address) {
+            return Err(ParseNetError::BadPrefixLength(prefix.to_string()));
+        }
+        let (address, prefix) = match canonical(address) {
+            v4 @ IpAddr::V4(_) if address.is_ipv6() && prefix >= 96 => (v4, prefix - 96),
+            IpAddr::V4(v4) if address.is_ipv4() => (IpAddr::V4(v4), prefix),
+            _ => (address, prefix),
+        };
+        let kept = Cidr {
+            address: from_bits(address, bits(address) & mask(prefix)),
+            prefix,
+        };
+        if kept.address != address {
+            let found = Cidr { address, prefix }.to_string();
+            return Err(ParseNetError::HostBits {
+                found,
+                meant: kept.to_string(),
+            });
+        }
+        Ok(Cidr { address, prefix })
+    }
+
+    /// Whether `address` is in the block; see [`Cidr`] for addresses that are not public.
+    #[must_use]
+    pub fn matches(&self, address: IpAddr) -> bool {
+        let address = canonical(address);
+        self.contains(&Cidr::single(address)) && (is_public_address(address) || self.is_special())
+    }
+
+    /// Whether every address of `other` lies in this block, public or not.
+    fn contains(&self, other: &Cidr) -> bool {
+        self.address.is_ipv4() == other.address.is_ipv4()
+            && self.prefix <= other.prefix
+            && bits(other.address) & mask(self.prefix) == bits(self.address)
+    }
+
+    fn is_special(&self) -> bool {
+        SPECIAL.iter().any(|block| block.contains(self))
+    }
+
+    fn intersection(&self, other: &Cidr) -> Option<Cidr> {
+        let (wide, narrow) = if self.prefix <= other.prefix {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        (wide.contains(narrow) && wide.is_special() == narrow.is_special()).then_some(*narrow)
+    }
+}
+
+impl Network {
+    /// Whether `address` is one of them.
+    #[must_use]
+    pub fn matches(&self, address: IpAddr) -> bool {
+        match self {
+            Network::Public => is_public_address(address),
+            Network::Loopback => canonical(address).is_loopback(),
+            Network::Block(block) => block.matches(address),
+        }
+    }
+
+    /// The addresses that are in both.
+    pub(super) fn intersection(&self, other: &Network) -> Option<Network> {
+        match (self, other) {
+            (Network::Public, Network::Public) => Some(Network::Public),
+            (Network::Loopback, Network::Loopback) => Some(Network::Loopback),
+            (Network::Public, Network::Loopback) | (Network::Loopback, Network::Public) => None,
+            (Network::Block(a), Network::Block(b)) => a.intersection(b).map(Network::Block),
+            (Network::Public, Network::Block(block)) | (Network::Block(block), Network::Public) => {
+                (!block.is_special()).then_some(Network::Block(*block))
+            }
+            (Network::Loopback, Network::Block(block)) | (Network::Block(block), Network::Loopback) => {
+                LOOPBACK
+                    .iter()
+                    .find_map(|own| own.intersection(block))
+                    .map(Network::Block)
+            }
+        }
+    }
+}
+
+/// Whether an address is one of the public Internet: not loopback, link-local, private, shared (carrier NAT), multicast,
+/// broadcast, unspecified, reserved or for benchmarks (the special-purpose registries of RFC 6890). Addresses that are
+/// kept for documentation count as public, because nothing answers there.
+///
+/// An IPv6 address that stands for an IPv4 one (`::ffff:127.0.0.1`, or NAT64's `64:ff9b::7f00:1`) is judged as that.
+///
+/// ```
+/// use dynload_caps::is_public_address;
+///
+/// assert!(is_public_address("93.184.215.14".parse()?));
+/// assert!(!is_public_address("169.254.169.254".parse()?)); // where clouds keep credentials
+/// assert!(!is_public_address("::ffff:10.0.0.1".parse()?));
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn is_public_address(address: IpAddr) -> bool {
+    !SPECIAL.iter().any(|block| block.contains(&Cidr::single(address)))
+}
+
+const fn v4(a: u8, b: u8, c: u8, prefix: u8) -> Cidr {
+    Cidr {
+        address: IpAddr::V4(Ipv4Addr::new(a, b, c, 0)),
+        prefix,
+    }
+}
+const fn v6(a: u16, b: u16, c: u16, last: u16, prefix: u8) -> Cidr {
+    Cidr {
+        address: IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, last)),
+        prefix,
+    }
+}
+
+const LOOPBACK: [Cidr; 2] = [v4(127, 0, 0, 8), v6(0, 0, 0, 1, 128)];
+
+const SPECIAL: [Cidr; 22] = [
+    v4(0, 0, 0, 8),
+    v4(10, 0, 0, 8),
+    v4(100, 64, 0, 10),
+    v4(127, 0, 0, 8),
+    v4(169, 254, 0, 16),
+    v4(172, 16, 0, 12),
+    v4(192, 0, 0, 24),
+    v4(192, 168, 0, 16),
+    v4(198, 18, 0, 15),
+    v4(224, 0, 0, 4),
+    v4(240, 0, 0, 4),
+    // Unspecified, loopback, and the IPv4-compatible addresses that were given up.
+    v6(0, 0, 0, 0, 96),
+    v6(0, 0, 0, 1, 128),
+    v6(0x64, 0xff9b, 1, 0, 48),
+    v6(0x100, 0, 0, 0, 64),
+    // Teredo and 6to4 carry IPv4 inside; nobody needs them any more.
+    v6(0x2001, 0, 0, 0, 32),
+    v6(0x2002, 0, 0, 0, 16),
+    v6(0x5f00, 0, 0, 0, 16),
+    v6(0xfc00, 0, 0, 0, 7),
+    v6(0xfe80, 0, 0, 0, 10),
+    v6(0xfec0, 0, 0, 0, 10),
+    v6(0xff00, 0, 0, 0, 8),
+];
+
+/// The IPv4 address where an IPv6 one only stands for it: otherwise `::ffff:127.0.0.1` would get around every rule.
+pub(super) fn canonical(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(six) = address else { return address };
+    if let Some(four) = six.to_ipv4_mapped() {
+        return IpAddr::V4(four);
+    }
+    match six.octets() {
+        // NAT64, RFC 6052.
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        _ => address,
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The bits of an address, the first of them at the top of 128.
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(four) => u128::from(four.to_bits()) << 96,
+        IpAddr::V6(six) => six.to_bits(),
+    }
+}
+
+fn from_bits(like: IpAddr, bits: u128) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits((bits >> 96) as u32)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+    }
+}
+
+fn mask(prefix: u8) -> u128 {
+    // Shifting by all 128 bits is not defined, and means an empty mask.
+    u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0)
+}
+
+impl fmt::Display for Cidr {
+    /// `10.0.0.0/8`, `[2001:db8::]/32`; a single address without its length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            IpAddr::V4(four) => write!(f, "{four}")?,
+            IpAddr::V6(six) => write!(f, "[{six}]")?,
+        }
+        if self.prefix == width(self.address) {
+            Ok(())
+        } else {
+            write!(f, "/{}", self.prefix)
+        }
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = ParseNetError;
+
+    /// Reads an address, or an address, `/` and the length of the prefix. IPv6 is in brackets, as in a URL; the `/`
+    /// may be inside of them.
+    fn from_str(text: &str) -> Result<Cidr, ParseNetError> {
+        let bad = || ParseNetError::BadHost(text.chars().take(64).collect());
+        let (address, length) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (inside, after) = rest.split_once(']').ok_or_else(bad)?;
+                let (inside, length) = match (inside.split_once('/'), after.strip_prefix('/')) {
+                    (None, None) if after.is_empty() => (inside, None),
+                    (None, Some(length)) => (inside, Some(length)),
+                    (Some((inside, length)), None) if after.is_empty() => (inside, Some(length)),
+                    _ => return Err(bad()),
+                };
+                (IpAddr::V6(inside.parse().map_err(|_| bad())?), length)
+            }
+            None => {
+                let (address, length) = match text.split_once('/') {
+                    Some((address, length)) => (address, Some(length)),
+                    None => (text, None),
+                };
+                if address.parse::<Ipv6Addr>().is_ok() {
+                    return Err(ParseNetError::Unbracketed(address.into()));
+                }
+                (IpAddr::V4(address.parse().map_err(|_| bad())?), length)
+            }
+        };
+        match length {
+            None => Ok(Cidr::single(address)),
+            Some(digits) => {
+                let number = digits
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit())
+                    .then(|| digits.parse().ok());
+                let prefix = number
+                    .flatten()
+                    .ok_or_else(|| ParseNetError::BadPrefixLength(digits.chars().take(64).collect()))?;
+                Cidr::new(address, prefix)
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! `host:port` patterns: what they match, what they never match, and their intersection.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use dynload_caps::{NetScope, ParseNetError, is_public_address};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+#[track_caller]
+fn scope(text: &str) -> NetScope {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[track_caller]
+fn addr(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// Addresses that nobody means by `*`, by a name, or by "everything".
+const SPECIAL: &[&str] = &[
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "100.64.0.1",
+    "127.0.0.1",
+    "127.255.255.255",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.8",
+    "192.168.1.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::7f00:1",
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::1",
+    "2002:7f00:1::",
+    "2001::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+];
+const PUBLIC: &[&str] = &[
+    "1.1.1.1",
+    "93.184.215.14",
+    "172.32.0.1",
+    "192.169.0.1",
+    "2606:4700::1111",
+    "::ffff:8.8.8.8",
+];
+
+#[test]
+fn special_addresses_need_an_explicit_pattern() {
+    for text in SPECIAL {
+        let address = addr(text);
+        assert!(!is_public_address(address), "{text}");
+        for wide in [
+            "*:*",
+            "example.com:*",
+            "*.com:*",
+            "0.0.0.0/0:*",
+            "[::]/0:*",
+            "128.0.0.0/1:*",
+            "[2000::]/3:*",
+        ] {
+            assert!(
+                !scope(wide).allows(Some("example.com"), address, 80),
+                "{wide} let {text} in"
+            );
+            assert!(!scope(wide).matches_addr(address, 80), "{wide} let {text} in");
+            assert!(!scope(wide).matches_name(text, 80), "{wide} let {text} in");
+        }
+        let literal = if address.is_ipv6() {
+            format!("[{text}]:80")
+        } else {
+            format!("{text}:80")
+        };
+        assert!(scope(&literal).matches_addr(address, 80), "{literal}");
+        assert!(scope(&literal).matches_name(text, 80), "{literal}");
+        assert!(!scope(&literal).matches_addr(address, 81), "{literal}");
+    }
+    for text in PUBLIC {
+        assert!(is_public_address(addr(text)), "{text}");
+        assert!(scope("*:*").matches_addr(addr(text), 80), "{text}");
+    }
+}
+
+#[test]
+fn localhost_is_loopback_and_nothing_else() {
+    let local = scope("localhost:8080");
+    for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+        assert!(local.allows(Some("LocalHost."), addr(address), 8080), "{address}");
+        assert!(
+            !local.matches_addr(addr(address), 8080),
+            "{address}: only by the name"
+        );
+        assert!(
+            !scope("*:*").allows(Some("localhost"), addr(address), 8080),
+            "{address}"
+        );
+    }
+    assert!(!local.allows(Some("localhost"), addr("93.184.215.14"), 8080));
+    assert!(!local.allows(Some("localhost"), addr("192.168.0.1"), 8080));
+}
+
+#[test]
+fn names() {
+    let below = scope("*.example.com:443");
+    assert!(below.matches_name("a.example.com", 443) && below.matches_name("A.b.EXAMPLE.com.", 443));
+    for other in [
+        "example.com",
+        ".example.com",
+        "notexample.com",
+        "a.example.com.evil.org",
+        "",
+        "93.184.215.14",
+    ] {
+        assert!(!below.matches_name(other, 443), "{other}");
+    }
+    assert!(!below.matches_name("a.example.com", 444));
+    assert!(
+        !scope("example.com:*").matches_addr(addr("93.184.215.14"), 443),
+        "the guest must use the name"
+    );
+    assert!(scope("*:*").matches_name("any.thing", 1));
+    assert!(!scope("10.0.0.0/8:*").matches_name("any.thing", 1));
+    assert!(scope("10.0.0.0/8:*").allows(Some("any.thing"), addr("10.2.3.4"), 1));
+    // An address that is given as a name gets past no pattern of names.
+    assert!(!scope("example.com:1").allows(Some("192.168.1.1"), addr("192.168.1.1"), 1));
+}
+
+#[test]
+fn names_below_a_name_and_the_name_itself_have_nothing_in_common() {
+    assert_eq!(
+        scope("*.example.com:*").intersection(&scope("example.com:*")),
+        None
+    );
+    assert_eq!(
+        scope("example.com:*").intersection(&scope("*.example.com:*")),
+        None
+    );
+    let both = scope("*.a.example.com:*").intersection(&scope("*.example.com:443"));
+    assert_eq!(both, Some(scope("*.a.example.com:443")));
+}
+
+#[test]
+fn text_forms() {
+    for text in [
+        "example.com:443",
+        "*.example.com:8000-8100",
+        "*:*",
+        "127.0.0.1:0",
+        "10.0.0.0/8:*",
+        "[::1]:80",
+        "[2001:db8::]/32:80",
+        "0.0.0.0/0:1-65535",
+        "db.example.com@10.0.0.0/8:5432",
+        "*.example.com@[fd00::]/8:5432",
+        "xn--bcher-kva.example:443",
+        "my_host:1",
+    ] {
+        assert_eq!(scope(text).to_string(), text);
+    }
+    for (text, canonical) in [
+        ("EXAMPLE.com.:0443", "example.com:443"),
+        ("[2001:db8::/32]:80-80", "[2001:db8::]/32:80"),
+        ("[::ffff:10.0.0.0]/104:1", "10.0.0.0/8:1"),
+        ("[::ffff:10.0.0.1]:0-65535", "10.0.0.1:*"),
+        ("10.0.0.1/32:1", "10.0.0.1:1"),
+        ("*@10.0.0.0/8:1", "10.0.0.0/8:1"),
+    ] {
+        assert_eq!(scope(text).to_string(), canonical);
+    }
+}
+
+#[test]
+fn bad_patterns_are_refused_by_reason() {
+    use ParseNetError as E;
+    let bad = |text: &str| text.parse::<NetScope>().unwrap_err();
+    for text in ["", "example.com", "[::1]", "10.0.0.1"] {
+        assert_eq!(bad(text), E::NoPort, "{text}");
+    }
+    for text in [
+        "a:", "a:65536", "a:-1", "a:+1", "a:2-1", "a:http", "a:1-", "a:**", "a: 1",
+    ] {
+        assert!(matches!(bad(text), E::BadPort(_)), "{text}");
+    }
+    assert_eq!(bad(":80"), E::NoHost);
+    assert_eq!(bad("@10.0.0.0/8:80"), E::NoHost);
+    for text in [
+        "exa mple.com:1",
+        "a..b:1",
+        "-.*:1",
+        "*.*:1",
+        "a.*.b:1",
+        "**:1",
+        "bücher.example:1",
+        "1.2.3:1",
+        "1.2.3.4.5:1",
+        "0x7f.1:1",
+        "256.1.1.1:1",
+        "*.168.1.1:1",
+        "http://a:1",
+        "user@host:1",
+        "[::1:1",
+        "[]:1",
+        "[1.2.3.4]:1",
+        "\0:1",
+    ] {
+        assert!(
+            matches!(bad(text), E::BadHost(_) | E::Unbracketed(_)),
+            "{text}: {:?}",
+            bad(text)
+        );
+    }
+    assert!(matches!(bad("::1:80"), E::BadHost(_) | E::Unbracketed(_)));
+    assert!(matches!(bad("2001:db8::1/128:80"), E::Unbracketed(_)));
+    for text in [
+        "10.0.0.0/33:1",
+        "10.0.0.0/:1",
+        "10.0.0.0/-1:1",
+        "10.0.0.0/+8:1",
+        "[::]/129:1",
+        "[::]/999:1",
+    ] {
+        assert!(matches!(bad(text), E::BadPrefixLength(_)), "{text}");
+    }
+    let E::HostBits { meant, .. } = bad("10.1.0.0/8:1") else {
+        panic!("{:?}", bad("10.1.0.0/8:1"))
+    };
+    assert_eq!(meant, "10.0.0.0/8");
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    let listed = prop::sample::select([SPECIAL, PUBLIC].concat()).prop_map(|text| text.parse().unwrap());
+    prop_oneof![
+        3 => listed,
+        1 => any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
+        1 => any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
+    ]
+}
+
+fn block() -> impl Strategy<Value = String> {
+    (address(), 0u8..=128).prop_map(|(address, prefix)| match address {
+        IpAddr::V4(four) => {
+            let prefix = prefix % 33;
+            let kept = four.to_bits() & u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            format!("{}/{prefix}", Ipv4Addr::from_bits(kept))
+        }
+        IpAddr::V6(six) => {
+            let kept = six.to_bits() & u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+            format!("[{}]/{prefix}", Ipv6Addr::from_bits(kept))
+        }
+    })
+}
+
+const NAMES: [&str; 6] = [
+    "localhost",
+    "example.com",
+    "a.example.com",
+    "b.a.example.com",
+    "com",
+    "example.org",
+];
+
+fn pattern() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
+        prop::sample::select(&NAMES[..]).prop_map(|name| format!("*.{name}")),
+        Just("*".to_owned()),
+    ];
+    let host = prop_oneof![
+        name.clone(),
+        block(),
+        (name, block()).prop_map(|(name, block)| format!("{name}@{block}")),
+    ];
+    let port = prop_oneof![
+        Just("*".to_owned()),
+        (0u16..10).prop_map(|port| port.to_string()),
+        (0u16..5, 5u16..10).prop_map(|(first, last)| format!("{first}-{last}")),
+    ];
+    (host, port).prop_map(|(host, port)| format!("{host}:{port}"))
+}
+
+/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+fn cases(short: u32, long: u32) -> ProptestConfig {
+    let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
+        Some(_) => (long, RngSeed::Random),
+        None => (short, RngSeed::Fixed(0x6479_6e6c_6f61_6401)),
+    };
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(5_000, 200_000))]
+
+    #[test]
+    fn display_round_trip(text in pattern()) {
+        let scope = scope(&text);
+        prop_assert_eq!(scope.to_string().parse::<NetScope>(), Ok(scope));
+    }
+
+    /// The intersection allows a connection exactly when both patterns do.
+    #[test]
+    fn intersection_is_exact(
+        a in pattern(), b in pattern(), address in address(), port in 0u16..10,
+        name in prop::option::of(prop::sample::select(&NAMES[..])),
+    ) {
+        let (a, b) = (scope(&a), scope(&b));
+        let both = a.allows(name, address, port) && b.allows(name, address, port);
+        let met = a.intersection(&b);
+        prop_assert_eq!(met.as_ref().is_some_and(|met| met.allows(name, address, port)), both, "{:?}", met);
+        prop_assert_eq!(&met, &b.intersection(&a));
+        if let Some(met) = met {
+            prop_assert_eq!(met.to_string().parse::<NetScope>(), Ok(met));
+        }
+    }
+
+    /// An address that only stands for an IPv4 address is treated as that, everywhere.
+    #[test]
+    fn no_way_round_by_mapping(text in pattern(), bits in any::<u32>(), port in 0u16..10) {
+        let four = Ipv4Addr::from_bits(bits);
+        let nat64 = Ipv6Addr::from_bits((0x0064_ff9b << 96) | u128::from(bits));
+        let scope = scope(&text);
+        let plain = scope.matches_addr(four.into(), port);
+        prop_assert_eq!(plain, scope.matches_addr(four.to_ipv6_mapped().into(), port));
+        prop_assert_eq!(plain, scope.matches_addr(nat64.into(), port));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "[\\[\\]0-9a-f:./*@\\-]{0,24}|\\PC{0,24}") {
+        match text.parse::<NetScope>() {
+            Ok(scope) => prop_assert_eq!(scope.to_string().parse::<NetScope>(), Ok(scope)),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Directories, variables, programs, and cutting one set of scopes by another.
+
+use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, ProgramScope, ScopeError, Scopes};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+#[track_caller]
+fn dir(host: &str, guest: &str, access: Access) -> DirScope {
+    DirScope::new(host, guest, access).unwrap()
+}
+
+#[track_caller]
+fn narrowed(have: &[DirScope], want: &[DirScope]) -> Vec<DirScope> {
+    let scopes = |dirs: &[DirScope]| Scopes {
+        dirs: dirs.to_vec(),
+        ..Scopes::none()
+    };
+    scopes(have).narrowed_by(&scopes(want)).dirs
+}
+
+use Access::{ReadOnly, ReadWrite};
+
+#[test]
+fn a_directory_inside_an_allowed_one() {
+    let have = [dir("/srv/data", "/data", ReadWrite)];
+    assert_eq!(
+        narrowed(&have, &[dir("/srv/./data//x/", "/x", ReadOnly)]),
+        [dir("/srv/./data//x/", "/x", ReadOnly)]
+    );
+    for outside in [
+        "/srv/database",
+        "/srv",
+        "srv/data",
+        "/srv/data/../secret",
+        "/",
+        "data",
+        ".",
+    ] {
+        let given = narrowed(&have, &[dir(outside, "/x", ReadWrite)]);
+        assert!(
+            given.iter().all(|dir| dir.host == "/srv/data"),
+            "{outside}: {given:?}"
+        );
+    }
+    assert_eq!(narrowed(&have, &[dir("/srv/database", "/x", ReadWrite)]), []);
+    assert_eq!(
+        narrowed(&have, &[dir("/srv/data/../secret", "/x", ReadWrite)]),
+        []
+    );
+}
+
+#[test]
+fn access_is_the_lesser() {
+    for (have, want, given) in [
+        (ReadOnly, ReadWrite, ReadOnly),
+        (ReadWrite, ReadOnly, ReadOnly),
+        (ReadWrite, ReadWrite, ReadWrite),
+    ] {
+        assert_eq!(
+            narrowed(&[dir("/d", "/h", have)], &[dir("/d", "/g", want)]),
+            [dir("/d", "/g", given)]
+        );
+    }
+    // The most specific allowed directory decides: a read-only island stays read-only.
+    let have = [dir("/d", "/d", ReadWrite), dir("/d/island", "/i", ReadOnly)];
+    assert_eq!(
+        narrowed(&have, &[dir("/d/island/x", "/x", ReadWrite)]),
+        [dir("/d/island/x", "/x", ReadOnly)]
+    );
+}
+
+#[test]
+fn allowed_directories_inside_the_one_asked_for() {
+    let have = [
+        dir("/srv/a", "/whatever", ReadOnly),
+        dir("/srv/b/c", "/other", ReadWrite),
+    ];
+    assert_eq!(
+        narrowed(&have, &[dir("/srv", "/root/", ReadWrite)]),
+        [
+            dir("/srv/a", "/root/a", ReadOnly),
+            dir("/srv/b/c", "/root/b/c", ReadWrite)
+        ]
+    );
+    assert_eq!(
+        narrowed(&have, &[dir("/", "/", ReadOnly)])[0],
+        dir("/srv/a", "/srv/a", ReadOnly)
+    );
+}
+
+#[test]
+fn the_working_directory_is_not_the_root() {
+    assert_eq!(
+        narrowed(&[dir(".", "/", ReadOnly)], &[dir("/etc", "/etc", ReadOnly)]),
+        []
+    );
+    assert_eq!(
+        narrowed(&[dir("/", "/", ReadOnly)], &[dir("etc", "/etc", ReadOnly)]),
+        []
+    );
+    assert_eq!(
+        narrowed(&[dir(".", "/", ReadOnly)], &[dir("x", "/x", ReadOnly)]).len(),
+        1
+    );
+}
+
+#[test]
+fn variables_and_programs() {
+    let env = |name: &str, value: Option<&str>| EnvScope {
+        name: name.into(),
+        value: value.map(Into::into),
+    };
+    let have = Scopes {
+        env: vec![env("A", None), env("B", Some("host")), env("C", None)],
+        programs: vec![ProgramScope {
+            path: "/bin/ls".into(),
+        }],
+        max_workers: 4,
+        ..Scopes::none()
+    };
+    let want = Scopes {
+        env: vec![
+            env("A", None),
+            env("B", Some("mine")),
+            env("C", Some("mine")),
+            env("D", None),
+        ],
+        programs: vec![
+            ProgramScope {
+                path: "/bin/sh".into(),
+            },
+            ProgramScope {
+                path: "/bin/ls".into(),
+            },
+        ],
+        max_workers: 9,
+        ..Scopes::none()
+    };
+    let given = have.narrowed_by(&want);
+    assert_eq!(
+        given.env,
+        [env("A", None), env("B", Some("host")), env("C", Some("mine"))]
+    );
+    assert_eq!(
+        given.programs,
+        [ProgramScope {
+            path: "/bin/ls".into()
+        }]
+    );
+    assert_eq!(given.max_workers, 4);
+}
+
+#[test]
+fn impossible_entries() {
+    assert!(matches!(
+        DirScope::new("", "/x", ReadOnly),
+        Err(ScopeError::Dir { .. })
+    ));
+    assert!(matches!(
+        DirScope::new("/x", "", ReadOnly),
+        Err(ScopeError::Dir { .. })
+    ));
+    assert!(matches!(
+        DirScope::new("/x", "/a/../b", ReadOnly),
+        Err(ScopeError::Dir { .. })
+    ));
+    assert!(matches!(
+        DirScope::new("/x\0", "/a", ReadOnly),
+        Err(ScopeError::Dir { .. })
+    ));
+    for name in ["", "A=B", "A\0"] {
+        assert!(
+            matches!(EnvScope::host(name), Err(ScopeError::Env { .. })),
+            "{name:?}"
+        );
+    }
+    assert!(EnvScope::fixed("A", "x\0y").is_err());
+    for path in [
+        "",
+        "ls",
+        "./ls",
+        "../bin/ls",
+        "/bin/../bin/ls",
+        "/bin/./ls",
+        "/bin/",
+        "/bin/l\0s",
+    ] {
+        assert!(
+            matches!(ProgramScope::new(path), Err(ScopeError::Program { .. })),
+            "{path:?}"
+        );
+        assert!(!ProgramScope { path: path.into() }.matches(path), "{path:?}");
+    }
+    #[cfg(unix)]
+    assert!(
+        ProgramScope::new("C:\\Windows\\cmd.exe").is_err(),
+        "a relative name here"
+    );
+
+    let twice = |one: &str, two: &str| Scopes {
+        dirs: vec![dir("/a", one, ReadOnly), dir("/b", two, ReadOnly)],
+        ..Scopes::none()
+    };
+    assert!(matches!(
+        twice("/x", "/x/.").validate(),
+        Err(ScopeError::DuplicateGuest { .. })
+    ));
+    assert_eq!(twice("/x", "/y").validate(), Ok(()));
+    let names = vec![EnvScope::host("A").unwrap(), EnvScope::fixed("A", "1").unwrap()];
+    let scopes = Scopes {
+        env: names,
+        ..Scopes::none()
+    };
+    assert!(matches!(scopes.validate(), Err(ScopeError::DuplicateEnv { .. })));
+}
+
+#[test]
+fn a_grant_is_cut_in_both_halves() {
+    let mut host = Grant::none().with(Capabilities::NETWORK | Capabilities::TIME);
+    host.scopes.net.push("*:443".parse().unwrap());
+    let mut asked = Grant::none().with(Capabilities::all());
+    asked.scopes.net.push("example.com:*".parse().unwrap());
+    asked.scopes.net.push("10.0.0.1:443".parse().unwrap());
+    let given = host.narrowed_by(&asked);
+    assert_eq!(given.capabilities, Capabilities::NETWORK | Capabilities::TIME);
+    assert_eq!(given.scopes.net, ["example.com:443".parse().unwrap()]);
+    assert_eq!(host.narrowed_by(&Grant::none()), Grant::none());
+}
+
+fn path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(&["a", "b", "ab", ".", "..", ""][..]), 0..5)
+        .prop_map(|parts| format!("/{}", parts.join("/")))
+}
+
+/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+fn cases(short: u32, long: u32) -> ProptestConfig {
+    let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
+        Some(_) => (long, RngSeed::Random),
+        None => (short, RngSeed::Fixed(0x6479_6e6c_6f61_6401)),
+    };
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(2_000, 100_000))]
+    /// Whatever is given lies inside of something allowed and inside of something asked for, with no more access
+    /// than each of the two, as the standard library understands paths.
+    #[test]
+    fn nothing_given_that_was_not_allowed(
+        have in prop::collection::vec((path(), any::<bool>()), 0..4),
+        want in prop::collection::vec((path(), any::<bool>()), 0..4),
+    ) {
+        let dirs = |list: Vec<(String, bool)>| -> Vec<DirScope> {
+            list.into_iter().enumerate().map(|(at, (host, write))| {
+                dir(&host, &format!("/{at}"), if write { ReadWrite } else { ReadOnly })
+            }).collect()
+        };
+        let (have, want) = (dirs(have), dirs(want));
+        for given in narrowed(&have, &want) {
+            let within = |top: &&DirScope| std::path::Path::new(&given.host).starts_with(&top.host);
+            // (`starts_with` on its own knows nothing of `..`, so that is looked for apart.)
+            let climbs = given.host.split('/').any(|part| part == "..");
+            prop_assert!(!climbs, "{given:?}");
+            prop_assert!(have.iter().filter(within).any(|top| given.access <= top.access), "{given:?}");
+            prop_assert!(want.iter().filter(within).any(|top| given.access <= top.access), "{given:?}");
+        }
+    }
+}
