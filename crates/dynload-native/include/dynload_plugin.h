@@ -1,0 +1,107 @@
+/*
+ * What a C or C++ plugin says about itself to a host that loads it with dynload.
+ *
+ *     #include "dynload_plugin.h"
+ *
+ *     static int32_t start(const struct dynload_host *host) { return 0; }
+ *     static void stop(void) {}
+ *
+ *     DYNLOAD_PLUGIN("greeter", "1.2.0", start, stop);
+ *
+ *     DYNLOAD_EXPORT int64_t add(int64_t a, int64_t b) { return a + b; }
+ *
+ * Build: cc -shared -fPIC greeter.c -o libgreeter.so
+ *
+ * The descriptor is a constant: the host reads it from the file, and refuses a plugin that does not fit before
+ * anything of it has run. A plugin without one is loaded as any shared library is.
+ */
+#ifndef DYNLOAD_PLUGIN_H
+#define DYNLOAD_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of the interface between host and plugin that this header has. */
+#define DYNLOAD_PLUGIN_ABI 1u
+
+/* What a panic in the plugin does. C has none; 1 unwinds and is caught in the plugin, 2 ends the process. */
+#define DYNLOAD_PANIC_NONE 0u
+#define DYNLOAD_PANIC_UNWIND 1u
+#define DYNLOAD_PANIC_ABORT 2u
+
+/* What the host tells dynload_plugin.init. */
+struct dynload_host {
+    uint32_t abi_version;    /* DYNLOAD_PLUGIN_ABI of the host */
+    uint32_t struct_size;    /* sizeof(struct dynload_host) of the host */
+    uint64_t module_version; /* 1 for the first load, one more for each reload that worked */
+};
+
+struct dynload_plugin {
+    uint32_t abi_version; /* DYNLOAD_PLUGIN_ABI */
+    uint32_t struct_size; /* sizeof(struct dynload_plugin) */
+    uint32_t panic_mode;  /* DYNLOAD_PANIC_* */
+    uint32_t reserved;    /* 0 */
+    char name[64];        /* UTF-8 that ends with a NUL, as the next two */
+    char version[32];
+    char target[48];      /* DYNLOAD_TARGET; empty: not said */
+    /* Called once, before anything else but constructors. 0 is success; the host is good during the call. */
+    int32_t (*init)(const struct dynload_host *host);
+    /* Called once, after the last call into the plugin ended, on any thread. */
+    void (*shutdown)(void);
+};
+
+#if defined(_WIN32)
+#define DYNLOAD_EXPORT_ __declspec(dllexport)
+#elif defined(__GNUC__)
+#define DYNLOAD_EXPORT_ __attribute__((visibility("default")))
+#else
+#define DYNLOAD_EXPORT_
+#endif
+
+#ifdef __cplusplus
+#define DYNLOAD_EXPORT extern "C" DYNLOAD_EXPORT_
+#define DYNLOAD_DECLARE_ DYNLOAD_EXPORT
+#else
+#define DYNLOAD_EXPORT DYNLOAD_EXPORT_
+#define DYNLOAD_DECLARE_ DYNLOAD_EXPORT extern
+#endif
+
+/* The machine, as architecture-system-environment; empty where this header does not know it. */
+#if defined(__x86_64__) && !defined(__ILP32__) || defined(_M_X64)
+#define DYNLOAD_ARCH_ "x86_64"
+#elif defined(__i386__) || defined(_M_IX86)
+#define DYNLOAD_ARCH_ "x86"
+#elif defined(__aarch64__) && !defined(__ILP32__) || defined(_M_ARM64)
+#define DYNLOAD_ARCH_ "aarch64"
+#elif defined(__arm__)
+#define DYNLOAD_ARCH_ "arm"
+#elif defined(__riscv) && __riscv_xlen == 64
+#define DYNLOAD_ARCH_ "riscv64"
+#endif
+
+#if defined(__ANDROID__) || !defined(DYNLOAD_ARCH_)
+#define DYNLOAD_TARGET ""
+#elif defined(__linux__) && defined(__GLIBC__)
+#define DYNLOAD_TARGET DYNLOAD_ARCH_ "-linux-gnu"
+#elif defined(__linux__)
+#define DYNLOAD_TARGET DYNLOAD_ARCH_ "-linux-musl"
+#elif defined(__APPLE__) && defined(__MACH__)
+/* Which of Apple's systems it is, the plain predefined macros do not say. */
+#define DYNLOAD_TARGET ""
+#elif defined(_MSC_VER)
+#define DYNLOAD_TARGET DYNLOAD_ARCH_ "-windows-msvc"
+#elif defined(_WIN32)
+#define DYNLOAD_TARGET DYNLOAD_ARCH_ "-windows-gnu"
+#else
+#define DYNLOAD_TARGET ""
+#endif
+
+/* Emits the descriptor. name_ has at most 63 bytes, version_ at most 31; init_ and shutdown_ may be NULL. */
+#define DYNLOAD_PLUGIN(name_, version_, init_, shutdown_)                                                    \
+    DYNLOAD_DECLARE_ const struct dynload_plugin dynload_plugin_descriptor;                                  \
+    const struct dynload_plugin dynload_plugin_descriptor = {                                                \
+        DYNLOAD_PLUGIN_ABI, (uint32_t)sizeof(struct dynload_plugin), DYNLOAD_PANIC_NONE, 0u,                 \
+        name_, version_, DYNLOAD_TARGET, init_, shutdown_                                                    \
+    }
+
+#endif

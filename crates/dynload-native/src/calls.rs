@@ -1,0 +1,112 @@
+//! Calls that are in flight, and waiting for them to end.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::generation::Generation;
+use crate::library::Library;
+
+/// How many calls are in flight in one generation of a module.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    active: AtomicUsize,
+    waiters: AtomicUsize,
+    lock: Mutex<()>,
+    idle: Condvar,
+}
+
+impl Calls {
+    fn enter(&self) {
+        self.active.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn leave(&self) {
+        // Sequential consistency decides who was first: either a waiter sees this call gone, or this sees the
+        // waiter. Only then is the lock paid for.
+        if self.active.fetch_sub(1, Ordering::SeqCst) == 1 && self.waiters.load(Ordering::SeqCst) > 0 {
+            let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            self.idle.notify_all();
+        }
+    }
+
+    pub(crate) fn active(&self) -> usize {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    /// Waits until no call is in flight, at most until `deadline`. How many are left.
+    pub(crate) fn wait_until_idle(&self, deadline: Instant) -> usize {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        loop {
+            let active = self.active();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if active == 0 || left == Duration::ZERO {
+                self.waiters.fetch_sub(1, Ordering::SeqCst);
+                return active;
+            }
+            (lock, _) = self
+                .idle
+                .wait_timeout(lock, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A call into a module, in flight for as long as this lives.
+///
+/// It is the library as it was when the call began: what is called through it runs on the code that it started
+/// on, whatever is reloaded meanwhile. A version that was replaced is shut down and let go of when the last
+/// guard on it is gone.
+pub struct CallGuard {
+    /// Dropped before the call counts as ended, so that whoever waits for that finds the generation free.
+    generation: Option<Arc<Generation>>,
+    calls: Arc<Calls>,
+}
+
+impl CallGuard {
+    /// To be called while the generation is known to be the current one: who takes it away waits for those who
+    /// entered before.
+    pub(crate) fn enter(generation: &Arc<Generation>) -> CallGuard {
+        let calls = Arc::clone(generation.calls());
+        calls.enter();
+        CallGuard {
+            generation: Some(Arc::clone(generation)),
+            calls,
+        }
+    }
+
+    /// The generation that is called.
+    ///
+    /// # Panics
+    ///
+    /// Never: it is taken away only when the guard is dropped.
+    pub fn generation(&self) -> &Generation {
+        self.generation.as_ref().expect("taken only by drop")
+    }
+}
+
+impl Deref for CallGuard {
+    type Target = Library;
+
+    fn deref(&self) -> &Library {
+        self.generation().library()
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        drop(self.generation.take());
+        self.calls.leave();
+    }
+}
+
+impl fmt::Debug for CallGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallGuard")
+            .field("generation", &self.generation)
+            .finish()
+    }
+}

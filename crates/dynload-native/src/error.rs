@@ -1,0 +1,335 @@
+//! What can go wrong between a path and a running plugin.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::descriptor::DescriptorError;
+use crate::flags::UnknownFlags;
+use crate::inspect::HeaderError;
+use crate::staging::StageError;
+
+/// A library could not be loaded, reloaded, searched or unloaded.
+///
+/// The message names the file and what was asked; the reason, such as the text of `dlerror`, is the
+/// [`source`](StdError::source). [`Error::step`] says how far a load or a reload came.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bits that are no loading flag.
+    Flags(UnknownFlags),
+    /// A path or name that no loader can take: it is empty, or has a NUL in it, or a name has a separator.
+    Name {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The copy that is to be loaded could not be made.
+    Stage {
+        /// The library.
+        path: PathBuf,
+        /// Why not.
+        source: StageError,
+    },
+    /// The file's headers say that it cannot be loaded here. The platform's loader never saw it.
+    Header {
+        /// The library.
+        path: PathBuf,
+        /// What was found.
+        source: HeaderError,
+    },
+    /// The platform's loader refused the library.
+    Open {
+        /// The library.
+        path: PathBuf,
+        /// Another library that this one needs and that was not found, where the loader tells its name.
+        missing: Option<String>,
+        /// The loader's own words.
+        source: LoaderError,
+    },
+    /// The library's descriptor does not fit this host.
+    Descriptor {
+        /// The library.
+        path: PathBuf,
+        /// What does not fit.
+        source: DescriptorError,
+    },
+    /// The plugin's `init` refused to start.
+    Init {
+        /// The library.
+        path: PathBuf,
+        /// What `init` returned: never 0.
+        code: i32,
+        /// The plugin's own words, where it was made with [`export_plugin!`](crate::export_plugin).
+        message: Option<String>,
+    },
+    /// The library has no such symbol.
+    Symbol {
+        /// The library.
+        path: PathBuf,
+        /// The symbol that was asked for.
+        name: String,
+        /// The loader's own words.
+        source: LoaderError,
+    },
+    /// The symbol is there and its address is null, so there is nothing to call or read.
+    NullSymbol {
+        /// The library.
+        path: PathBuf,
+        /// The symbol that was asked for.
+        name: String,
+    },
+    /// The platform's loader could not unload the library.
+    Close {
+        /// The library.
+        path: PathBuf,
+        /// The loader's own words.
+        source: LoaderError,
+    },
+    /// The module was unloaded or retired.
+    NotLoaded {
+        /// The library.
+        path: PathBuf,
+    },
+    /// A reload, retirement or unload was asked for from within one of the same module: by its constructor,
+    /// `init` or `shutdown`.
+    Reentered {
+        /// The library.
+        path: PathBuf,
+    },
+}
+
+/// How far a load or a reload came: the step that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// The request itself was wrong.
+    Request,
+    /// Copying the file.
+    Stage,
+    /// Reading the headers of the copy.
+    Header,
+    /// Opening it with the platform's loader.
+    Open,
+    /// Comparing the plugin's descriptor with the host.
+    Descriptor,
+    /// The plugin's own `init`.
+    Init,
+    /// Finding a symbol.
+    Symbol,
+    /// Unloading.
+    Close,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Request => "request",
+            Step::Stage => "stage",
+            Step::Header => "header",
+            Step::Open => "open",
+            Step::Descriptor => "descriptor",
+            Step::Init => "init",
+            Step::Symbol => "symbol",
+            Step::Close => "close",
+        })
+    }
+}
+
+impl Error {
+    /// The step that failed.
+    pub fn step(&self) -> Step {
+        match self {
+            Error::Flags(_) | Error::Name { .. } | Error::NotLoaded { .. } | Error::Reentered { .. } => {
+                Step::Request
+            }
+            Error::Stage { .. } => Step::Stage,
+            Error::Header { .. } => Step::Header,
+            Error::Open { .. } => Step::Open,
+            Error::Descriptor { .. } => Step::Descriptor,
+            Error::Init { .. } => Step::Init,
+            Error::Symbol { .. } | Error::NullSymbol { .. } => Step::Symbol,
+            Error::Close { .. } => Step::Close,
+        }
+    }
+
+    /// The library that the error is about, as the caller named it.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Error::Flags(_) | Error::Name { .. } => None,
+            Error::Stage { path, .. }
+            | Error::Header { path, .. }
+            | Error::Open { path, .. }
+            | Error::Descriptor { path, .. }
+            | Error::Init { path, .. }
+            | Error::Symbol { path, .. }
+            | Error::NullSymbol { path, .. }
+            | Error::Close { path, .. }
+            | Error::NotLoaded { path }
+            | Error::Reentered { path } => Some(path),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Flags(unknown) => unknown.fmt(f),
+            Error::Name { name, problem } => write!(f, "cannot load `{}`: {problem}", name.escape_debug()),
+            Error::Stage { path, .. } => write!(f, "cannot copy `{}` to load it", path.display()),
+            Error::Header { path, .. } => {
+                write!(
+                    f,
+                    "`{}` is not a library that this process can load",
+                    path.display()
+                )
+            }
+            Error::Open {
+                path, missing: None, ..
+            } => {
+                write!(
+                    f,
+                    "cannot open `{}` or one of the libraries that it needs",
+                    path.display()
+                )
+            }
+            Error::Open {
+                path,
+                missing: Some(missing),
+                ..
+            } => write!(
+                f,
+                "cannot open `{}`: it needs `{missing}`, which was not found; install it or put it on the library search path",
+                path.display()
+            ),
+            Error::Descriptor { path, .. } => {
+                write!(f, "`{}` was not made for this host", path.display())
+            }
+            Error::Init {
+                path,
+                code,
+                message: None,
+            } => {
+                write!(f, "`{}` did not start: its init returned {code}", path.display())
+            }
+            Error::Init {
+                path,
+                message: Some(message),
+                ..
+            } => {
+                write!(
+                    f,
+                    "`{}` did not start: {}",
+                    path.display(),
+                    message.escape_debug()
+                )
+            }
+            Error::Symbol { path, name, .. } => {
+                write!(f, "`{}` has no symbol `{}`", path.display(), name.escape_debug())
+            }
+            Error::NullSymbol { path, name } => {
+                write!(
+                    f,
+                    "the symbol `{}` of `{}` has no address",
+                    name.escape_debug(),
+                    path.display()
+                )
+            }
+            Error::Close { path, .. } => write!(f, "cannot unload `{}`", path.display()),
+            Error::NotLoaded { path } => {
+                write!(f, "`{}` is not loaded any more: load it anew", path.display())
+            }
+            Error::Reentered { path } => write!(
+                f,
+                "`{}` asked for its own reload or unload while one was under way: ask from outside of its constructors, init and shutdown",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Error::Stage { source, .. } => Some(source),
+            Error::Header { source, .. } => Some(source),
+            Error::Descriptor { source, .. } => Some(source),
+            Error::Open { source, .. } | Error::Symbol { source, .. } | Error::Close { source, .. } => {
+                Some(source)
+            }
+            Error::Flags(_)
+            | Error::Name { .. }
+            | Error::Init { .. }
+            | Error::NullSymbol { .. }
+            | Error::NotLoaded { .. }
+            | Error::Reentered { .. } => None,
+        }
+    }
+}
+
+impl From<UnknownFlags> for Error {
+    fn from(unknown: UnknownFlags) -> Error {
+        Error::Flags(unknown)
+    }
+}
+
+/// What the platform's loader said: the text of `dlerror`, or of the Windows error code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoaderError {
+    text: String,
+}
+
+impl LoaderError {
+    pub(crate) fn new(text: impl Into<String>) -> LoaderError {
+        LoaderError { text: text.into() }
+    }
+
+    /// The loader's text, as it came.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The library that glibc and musl name as not found, where that is another one than the one asked for.
+    ///
+    /// glibc: `libx.so: cannot open shared object file: ...`;
+    /// musl: `Error loading shared library libx.so: ... (needed by ...)`.
+    pub(crate) fn missing_dependency(&self, asked: &Path) -> Option<String> {
+        let text = self.text.as_str();
+        let name = match text.split_once(": cannot open shared object file") {
+            Some((name, _)) => name,
+            None => {
+                text.strip_prefix("Error loading shared library ")?
+                    .split_once(": ")?
+                    .0
+            }
+        };
+        (Path::new(name) != asked).then(|| name.to_owned())
+    }
+}
+
+impl fmt::Display for LoaderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for LoaderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_missing_dependency_is_read_from_the_loaders_text() {
+        let asked = Path::new("/plugins/libplugin.so");
+        let name = |text: &str| LoaderError::new(text).missing_dependency(asked);
+        let glibc = "libdep.so.1: cannot open shared object file: No such file or directory";
+        assert_eq!(name(glibc).as_deref(), Some("libdep.so.1"));
+        let itself = "/plugins/libplugin.so: cannot open shared object file: No such file or directory";
+        assert_eq!(name(itself), None);
+        let musl = "Error loading shared library libdep.so: No such file or directory (needed by /plugins/libplugin.so)";
+        assert_eq!(name(musl).as_deref(), Some("libdep.so"));
+        assert_eq!(name("/plugins/libplugin.so: undefined symbol: frobnicate"), None);
+    }
+}

@@ -1,0 +1,263 @@
+//! The plugin's side: the macro that makes a Rust library a plugin, and what catches its panics.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::c_char;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::descriptor::Host;
+
+/// How much of a panic's message is kept, in bytes.
+const MESSAGE: usize = 512;
+
+struct Message {
+    length: usize,
+    bytes: [u8; MESSAGE],
+}
+
+thread_local! {
+    // An array and no `String`: a thread-local value without a destructor keeps no library from being unloaded.
+    static LAST: RefCell<Message> = const { RefCell::new(Message { length: 0, bytes: [0; MESSAGE] }) };
+}
+
+fn record(message: &str) {
+    // The end of a character that does not fit is cut off.
+    let mut length = message.len().min(MESSAGE);
+    while !message.is_char_boundary(length) {
+        length -= 1;
+    }
+    LAST.with_borrow_mut(|last| {
+        last.bytes[..length].copy_from_slice(&message.as_bytes()[..length]);
+        last.length = length;
+    });
+}
+
+fn record_panic(payload: Box<dyn Any + Send>) {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    record(
+        text.filter(|text| !text.is_empty())
+            .unwrap_or("a panic without a message"),
+    );
+    // The payload may be of any type, and its destructor may panic as well.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
+}
+
+/// Runs `body` in a plugin and gives its result, or that of `or` when it panics. The panic goes no further, and
+/// its message is kept for the host.
+///
+/// [`export_plugin!`](crate::export_plugin) puts this around every function that it exports; it is for those that
+/// are exported by hand, because they are `unsafe`, say. A panic that leaves an `extern "C"` function ends the
+/// process, so `or` must not panic.
+///
+/// A library that was built with `panic = "abort"` ends the process at the panic.
+///
+/// ```
+/// #[unsafe(no_mangle)]
+/// extern "C" fn divide(a: i64, b: i64) -> i64 {
+///     dynload_native::catch_panic(|| i64::MIN, || a / b)
+/// }
+///
+/// assert_eq!(divide(7, 2), 3);
+/// assert_eq!(divide(7, 0), i64::MIN);
+/// ```
+pub fn catch_panic<R>(or: impl FnOnce() -> R, body: impl FnOnce() -> R) -> R {
+    // What a body leaves half-done is the plugin's own, as it is behind a thread that panics.
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => result,
+        Err(payload) => {
+            record_panic(payload);
+            or()
+        }
+    }
+}
+
+/// The body of the `init` that [`export_plugin!`](crate::export_plugin) writes.
+#[doc(hidden)]
+pub fn run_init<E: Display>(host: &Host, init: impl FnOnce(&Host) -> Result<(), E>) -> i32 {
+    catch_panic(
+        || -1,
+        || match init(host) {
+            Ok(()) => 0,
+            Err(error) => {
+                record(&error.to_string());
+                1
+            }
+        },
+    )
+}
+
+/// The body of the `dynload_plugin_take_panic` that [`export_plugin!`](crate::export_plugin) writes.
+///
+/// # Safety
+///
+/// `buffer` is null or has room for `size` bytes.
+#[doc(hidden)]
+pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
+    LAST.with_borrow_mut(|last| {
+        if !buffer.is_null() {
+            let length = last.length.min(size);
+            // SAFETY: the caller says that there is room for `size` bytes; the message is not in there.
+            unsafe { std::ptr::copy_nonoverlapping(last.bytes.as_ptr(), buffer.cast::<u8>(), length) };
+        }
+        std::mem::take(&mut last.length)
+    })
+}
+
+/// Makes a Rust library (`crate-type = ["cdylib"]`) a plugin: emits its
+/// [descriptor](crate::descriptor), and exports functions that no panic leaves.
+///
+/// ```
+/// use dynload_native::descriptor::Host;
+///
+/// fn start(host: &Host) -> Result<(), String> {
+///     if host.module_version > 1000 { Err("enough reloads".into()) } else { Ok(()) }
+/// }
+///
+/// dynload_native::export_plugin! {
+///     name: "calculator",
+///     version: "1.2.0",
+///     init: start,
+///     shutdown: || (),
+///     exports: {
+///         /// A panic makes this return -1.
+///         fn divide(a: i64, b: i64) -> i64 { a / b } else { -1 }
+///
+///         /// Without an `else`, it is the type's default value.
+///         fn at(index: u32) -> i64 { [1, 2, 3][index as usize] }
+///     }
+/// }
+///
+/// assert_eq!(divide(1, 0), -1);
+/// assert_eq!(at(9), 0);
+/// ```
+///
+/// All but `name` and `version` may be left out; the order is as above. `name` (at most 63 bytes) and `version`
+/// (at most 31) are constants such as `env!("CARGO_PKG_NAME")`. `init` is called with a [`Host`] and
+/// returns a `Result<(), E>` with any `E: Display`: an error, and the plugin is not loaded. `shutdown` takes and
+/// returns nothing. Functions are exported as `extern "C"` under their own names and can have only types that C
+/// has: the host may have been built by another compiler, which lays out Rust's types in its own way.
+///
+/// The plugin needs nothing that loads: depend on this crate with `default-features = false`.
+#[macro_export]
+macro_rules! export_plugin {
+    (
+        name: $name:expr,
+        version: $version:expr
+        $(, init: $init:expr)?
+        $(, shutdown: $shutdown:expr)?
+        $(, exports: {
+            $(
+                $(#[$meta:meta])*
+                fn $function:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+                $(else $or:block)?
+            )*
+        })?
+        $(,)?
+    ) => {
+        const _: () = {
+            const PANIC_MODE: $crate::descriptor::PanicMode = if cfg!(panic = "abort") {
+                $crate::descriptor::PanicMode::Abort
+            } else {
+                $crate::descriptor::PanicMode::Unwind
+            };
+            #[allow(unused_mut, unused_assignments)]
+            const INIT: Option<$crate::descriptor::Init> = {
+                let mut entry: Option<$crate::descriptor::Init> = None;
+                $(
+                    unsafe extern "C" fn init(host: *const $crate::descriptor::Host) -> i32 {
+                        // SAFETY: a host calls this with its own `Host`, which lives during the call.
+                        let host = unsafe { &*host };
+                        $crate::run_init(host, $init)
+                    }
+                    entry = Some(init);
+                )?
+                entry
+            };
+            #[allow(unused_mut, unused_assignments)]
+            const SHUTDOWN: Option<$crate::descriptor::Shutdown> = {
+                let mut entry: Option<$crate::descriptor::Shutdown> = None;
+                $(
+                    unsafe extern "C" fn shutdown() {
+                        $crate::catch_panic(|| (), || ($shutdown)())
+                    }
+                    entry = Some(shutdown);
+                )?
+                entry
+            };
+
+            #[unsafe(no_mangle)]
+            #[allow(non_upper_case_globals)]
+            static dynload_plugin_descriptor: $crate::descriptor::PluginDescriptor =
+                $crate::descriptor::PluginDescriptor::new($name, $version, PANIC_MODE, INIT, SHUTDOWN);
+
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn dynload_plugin_take_panic(
+                buffer: *mut ::std::ffi::c_char,
+                size: usize,
+            ) -> usize {
+                // SAFETY: a host calls this with a buffer of this size.
+                unsafe { $crate::take_panic(buffer, size) }
+            }
+        };
+
+        $($(
+            $(#[$meta])*
+            #[unsafe(no_mangle)]
+            #[deny(improper_ctypes_definitions)]
+            pub extern "C" fn $function($($argument: $type),*) $(-> $result)? {
+                $crate::catch_panic(
+                    || $crate::export_plugin!(@or $($or)?),
+                    || $(-> $result)? { $body },
+                )
+            }
+        )*)?
+    };
+    (@or) => { ::std::default::Default::default() };
+    (@or $or:block) => { $or };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken() -> Option<String> {
+        let mut buffer = [0u8; MESSAGE];
+        // SAFETY: the buffer has this size.
+        let length = unsafe { take_panic(buffer.as_mut_ptr().cast(), buffer.len()) };
+        (length > 0).then(|| String::from_utf8(buffer[..length].to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_panic_is_caught_and_told_once() {
+        assert_eq!(catch_panic(|| -1, || 7), 7);
+        assert_eq!(taken(), None);
+        assert_eq!(catch_panic(|| -1, || panic!("no {}", "luck")), -1);
+        assert_eq!(taken().as_deref(), Some("no luck"));
+        assert_eq!(taken(), None);
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters() {
+        let long = "é".repeat(MESSAGE);
+        catch_panic(|| (), || panic!("x{long}"));
+        let taken = taken().unwrap();
+        assert_eq!(taken.len(), MESSAGE - 1);
+        assert!(taken.ends_with('é'));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_is_caught() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("again");
+            }
+        }
+        assert_eq!(catch_panic(|| 1, || std::panic::panic_any(Bomb)), 1);
+        assert_eq!(taken().as_deref(), Some("a panic without a message"));
+    }
+}

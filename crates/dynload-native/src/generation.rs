@@ -1,0 +1,302 @@
+//! One version of a module: a staged copy that was checked, opened and started.
+
+use std::ffi::c_char;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::calls::Calls;
+use crate::dependencies::Dependencies;
+use crate::descriptor::{
+    self, DESCRIPTOR_SYMBOL, Descriptor, DescriptorError, Host, Init, PanicMode, PluginDescriptor, Shutdown,
+    TAKE_PANIC_SYMBOL, TakePanic,
+};
+use crate::error::Error;
+use crate::flags::Flags;
+use crate::hash::ContentHash;
+use crate::image::Unload;
+use crate::inspect::{self, LibraryInfo};
+use crate::library::{Library, absolute};
+use crate::staging::{StagedFile, Staging};
+
+/// How a module is loaded, and again at each reload.
+///
+/// ```no_run
+/// use dynload_native::{Flags, Options};
+///
+/// let options = Options::new().flags(Flags::LAZY).require_descriptor(true);
+/// // SAFETY: we built this plugin.
+/// let module = unsafe { options.load("libgreeter.so") }?;
+/// # Ok::<(), dynload_native::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Options {
+    flags: Flags,
+    staging: Option<Arc<Staging>>,
+    require_descriptor: bool,
+    allow_panic_abort: bool,
+}
+
+impl Options {
+    /// [`Flags::NOW`], copies in [`Staging::shared`], plugins with and without a descriptor, but none that say
+    /// that a panic in them ends the process.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// How the library is bound and who sees its symbols. By default, [`Flags::NOW`].
+    pub fn flags(mut self, flags: Flags) -> Options {
+        self.flags = flags;
+        self
+    }
+
+    /// Where the copies are made. By default, in [`Staging::shared`].
+    pub fn staging(mut self, staging: Arc<Staging>) -> Options {
+        self.staging = Some(staging);
+        self
+    }
+
+    /// Whether a plugin must have a [descriptor]. By default, it need not.
+    pub fn require_descriptor(mut self, require: bool) -> Options {
+        self.require_descriptor = require;
+        self
+    }
+
+    /// Whether a plugin may say that a panic in it ends the process ([`PanicMode::Abort`]). By default, it is
+    /// refused.
+    pub fn allow_panic_abort(mut self, allow: bool) -> Options {
+        self.allow_panic_abort = allow;
+        self
+    }
+
+    /// Copies the library to where it will be loaded from.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Name`] when the path is empty or has a NUL in it.
+    /// - [`Error::Stage`] when the copy cannot be made.
+    pub fn stage(&self, path: impl AsRef<Path>) -> Result<StagedFile, Error> {
+        let asked = path.as_ref();
+        let path = absolute(asked)?;
+        let staging = match &self.staging {
+            Some(staging) => Ok(Arc::clone(staging)),
+            None => Staging::shared(),
+        };
+        staging
+            .and_then(|staging| staging.stage(&path))
+            .map_err(|source| Error::Stage {
+                path: asked.to_owned(),
+                source,
+            })
+    }
+
+    /// The descriptor, when it fits.
+    fn check(&self, info: &LibraryInfo) -> Result<Option<Descriptor>, DescriptorError> {
+        match &info.descriptor {
+            None if self.require_descriptor => Err(DescriptorError::Missing),
+            None => Ok(None),
+            Some(bytes) => {
+                let descriptor = descriptor::read(bytes)?;
+                if descriptor.panic_mode == PanicMode::Abort && !self.allow_panic_abort {
+                    return Err(DescriptorError::PanicAborts);
+                }
+                Ok(Some(descriptor))
+            }
+        }
+    }
+}
+
+/// One version of a module: a staged copy that was checked, opened and started.
+///
+/// [`Module`](crate::Module) makes, swaps and retires these; whoever wants to do that himself, as a hot reloader
+/// does to time each step, stages with [`Options::stage`] and opens with [`Generation::open`].
+///
+/// Dropping it calls the plugin's `shutdown`, and lets go of the library without unmapping it.
+pub struct Generation {
+    /// Ends the plugin before the library goes: fields are dropped in this order.
+    running: Option<Running>,
+    library: Library,
+    source: PathBuf,
+    version: u64,
+    hash: ContentHash,
+    descriptor: Option<Descriptor>,
+    take_panic: Option<TakePanic>,
+    calls: Arc<Calls>,
+}
+
+impl Generation {
+    /// Checks, opens and starts a staged copy of the library `source`, as version `version` of its module.
+    ///
+    /// In this order: the headers of the copy, the descriptor in it, the platform's loader with the library's
+    /// constructors, the plugin's `init`.
+    ///
+    /// # Safety
+    ///
+    /// The constructors, `init` and `shutdown` of the library run, the last on whichever thread drops this; its
+    /// destructors run at the end of the process, or when it is unmapped. They are foreign code: the caller
+    /// promises that it is sound to run them. A symbol by the name of [`DESCRIPTOR_SYMBOL`] or
+    /// [`TAKE_PANIC_SYMBOL`] is what this crate says it is.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Header`], [`Error::Descriptor`], [`Error::Open`] and [`Error::Init`], for the step that failed.
+    pub unsafe fn open(
+        staged: StagedFile,
+        source: impl AsRef<Path>,
+        version: u64,
+        options: &Options,
+    ) -> Result<Generation, Error> {
+        let source = source.as_ref();
+        let path = || source.to_owned();
+        let mapped = staged.path().to_owned();
+        let hash = staged.hash();
+        let info = inspect::inspect(&mapped).map_err(|source| Error::Header { path: path(), source })?;
+        let descriptor = options
+            .check(&info)
+            .map_err(|source| Error::Descriptor { path: path(), source })?;
+        // SAFETY: the caller answers for the constructors of the library, and of what it needs.
+        let dependencies = unsafe { Dependencies::open(source, &mapped, &info) };
+        // SAFETY: the caller answers for the constructors and destructors.
+        let library = unsafe { Library::open_checked(path(), mapped, Some(staged), options.flags) }?;
+        // After a failure they stay open: what ran their constructors is not unmapped unasked.
+        // SAFETY: the library is open, and each of these was opened for it alone.
+        unsafe { dependencies.close() };
+        // What has no descriptor may find one in a library that it needs, and that is another's.
+        let take_panic = descriptor.as_ref().and_then(|_| {
+            // SAFETY: the caller says that such a symbol is what this crate says it is.
+            unsafe { library.symbol::<TakePanic>(TAKE_PANIC_SYMBOL) }
+                .ok()
+                .map(|symbol| *symbol)
+        });
+        let mut generation = Generation {
+            running: None,
+            library,
+            source: path(),
+            version,
+            hash,
+            descriptor,
+            take_panic,
+            calls: Arc::default(),
+        };
+        if generation.descriptor.is_some() {
+            // SAFETY: the descriptor was read from the file and has the size of this version of it.
+            generation.running = Some(unsafe { start(&generation) }?);
+        }
+        Ok(generation)
+    }
+
+    /// The library, open.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// The library, as the caller named it.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// Which version of its module this is.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The hash of the copy's content.
+    pub fn hash(&self) -> ContentHash {
+        self.hash
+    }
+
+    /// What the plugin says about itself, where it does.
+    pub fn descriptor(&self) -> Option<&Descriptor> {
+        self.descriptor.as_ref()
+    }
+
+    /// The message of the last panic that was caught in this plugin on this thread, which forgets it. Nothing
+    /// when there was none, or the plugin was not made with [`export_plugin!`](crate::export_plugin).
+    pub fn take_panic(&self) -> Option<String> {
+        let take = self.take_panic?;
+        let mut buffer = [0u8; 1024];
+        // SAFETY: the buffer has the size that is given, and who opened this promised that the symbol is one.
+        let length = unsafe { take(buffer.as_mut_ptr().cast::<c_char>(), buffer.len()) };
+        (length > 0).then(|| String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned())
+    }
+
+    pub(crate) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
+    /// Shuts the plugin down and unmaps it, at once or when the last symbol of it is gone.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Library::unload`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Library::unload`].
+    pub unsafe fn unload(self) -> Result<Unload, Error> {
+        let Generation { running, library, .. } = self;
+        drop(running);
+        // SAFETY: the caller's promise.
+        unsafe { library.unload() }
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("source", &self.source)
+            .field("version", &self.version)
+            .field("hash", &self.hash)
+            .field("descriptor", &self.descriptor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A plugin whose `init` worked.
+struct Running {
+    shutdown: Option<Shutdown>,
+}
+
+/// # Safety
+///
+/// The library's file has a whole descriptor of this version.
+unsafe fn start(generation: &Generation) -> Result<Running, Error> {
+    let descriptor = generation
+        .library
+        .address(DESCRIPTOR_SYMBOL)?
+        .cast::<PluginDescriptor>();
+    // SAFETY: the file has the whole struct there. Nothing is said about its alignment. The bytes of the entry
+    // points are addresses by now, or null.
+    let descriptor = unsafe { descriptor.read_unaligned() };
+    if let Some(init) = descriptor.init {
+        let _: Init = init;
+        let host = Host {
+            abi_version: descriptor::ABI_VERSION,
+            struct_size: size_of::<Host>() as u32,
+            module_version: generation.version,
+        };
+        // SAFETY: who opened the generation answers for `init`; `host` lives during the call.
+        let code = unsafe { init(&raw const host) };
+        if code != 0 {
+            return Err(Error::Init {
+                path: generation.source.clone(),
+                code,
+                message: generation.take_panic(),
+            });
+        }
+    }
+    Ok(Running {
+        shutdown: descriptor.shutdown,
+    })
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(shutdown) = self.shutdown {
+            // SAFETY: who opened the generation answers for `shutdown`, and the library is open: it is dropped
+            // after this.
+            unsafe { shutdown() };
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Images in memory: who has them open, and which are still there although nobody has.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::error::Error;
+use crate::os::{self, Handle};
+use crate::staging::StagedFile;
+
+/// What became of a library that was to be unmapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unload {
+    /// The image is gone from memory.
+    Unmapped,
+    /// The loader was told, and keeps the image: someone else has it open, it was linked so that it cannot be
+    /// unloaded, or destructors of thread-local values in it have yet to run. It counts as
+    /// [detached](crate::detached_images).
+    StillMapped,
+    /// Symbols, libraries or calls of this image are alive. It is unmapped when the last one is gone.
+    Pending,
+}
+
+/// One image that is in memory and that nobody has open through this crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DetachedImage {
+    /// The library, as the caller named it.
+    pub path: PathBuf,
+    /// The file that the loader has mapped: the staged copy, where there was one. It may be deleted already.
+    pub mapped: PathBuf,
+}
+
+struct Entry {
+    open: usize,
+    image: DetachedImage,
+}
+
+/// Every image that was opened through this crate and is, as far as is known, still in memory.
+static IMAGES: Mutex<Option<HashMap<Handle, Entry>>> = Mutex::new(None);
+
+/// Nothing that can panic runs under the lock, and a map is whole between two statements.
+fn images() -> MutexGuard<'static, Option<HashMap<Handle, Entry>>> {
+    IMAGES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many images of this process were let go of and are still in memory.
+///
+/// Letting go of a library does not unmap it (see [`Library`](crate::Library)), so this grows by one with each
+/// reload. It falls only when such an image is opened again.
+pub fn detached_images() -> usize {
+    images()
+        .iter()
+        .flat_map(HashMap::values)
+        .filter(|entry| entry.open == 0)
+        .count()
+}
+
+/// The images that [`detached_images`] counts, in no particular order.
+pub fn detached() -> Vec<DetachedImage> {
+    images()
+        .iter()
+        .flat_map(HashMap::values)
+        .filter(|entry| entry.open == 0)
+        .map(|entry| entry.image.clone())
+        .collect()
+}
+
+/// An open library. Dropping it lets go without unmapping, unless [`Image::unmap_when_dropped`] was called.
+pub(crate) struct Image {
+    handle: Handle,
+    /// The program itself is never closed, and never detached.
+    is_process: bool,
+    /// As the caller named it.
+    path: PathBuf,
+    /// What the loader was given.
+    mapped: PathBuf,
+    unmap: AtomicBool,
+    closed: bool,
+    /// Deleted when the image is let go of.
+    _staged: Option<StagedFile>,
+}
+
+impl Image {
+    pub(crate) fn of_library(
+        handle: Handle,
+        path: PathBuf,
+        mapped: PathBuf,
+        staged: Option<StagedFile>,
+    ) -> Image {
+        let image = DetachedImage {
+            path: path.clone(),
+            mapped: mapped.clone(),
+        };
+        images()
+            .get_or_insert_with(HashMap::new)
+            .entry(handle)
+            .or_insert(Entry { open: 0, image })
+            .open += 1;
+        let unmap = AtomicBool::new(false);
+        Image {
+            handle,
+            is_process: false,
+            path,
+            mapped,
+            unmap,
+            closed: false,
+            _staged: staged,
+        }
+    }
+
+    pub(crate) fn of_process(handle: Handle) -> Image {
+        let path = std::env::current_exe().unwrap_or_default();
+        let unmap = AtomicBool::new(false);
+        Image {
+            handle,
+            is_process: true,
+            mapped: path.clone(),
+            path,
+            unmap,
+            closed: false,
+            _staged: None,
+        }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn mapped_path(&self) -> &Path {
+        &self.mapped
+    }
+
+    /// # Safety
+    ///
+    /// As for [`os::close`], from the moment when the image is dropped.
+    pub(crate) unsafe fn unmap_when_dropped(&self) {
+        self.unmap.store(true, Ordering::Release);
+    }
+
+    /// Gives the image back now.
+    ///
+    /// # Safety
+    ///
+    /// As for [`os::close`].
+    pub(crate) unsafe fn close(mut self) -> Result<Unload, Error> {
+        // SAFETY: the caller's promise; `self` is gone after this.
+        unsafe { self.close_once() }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`os::close`], when it was not closed before.
+    unsafe fn close_once(&mut self) -> Result<Unload, Error> {
+        if self.is_process {
+            return Ok(Unload::StillMapped);
+        }
+        self.closed = true;
+        // The entry goes first: once the image is closed, another thread may be given the same handle for
+        // another library.
+        let entry = release(self.handle);
+        // SAFETY: the caller's promise.
+        let closed = unsafe { os::close(self.handle) };
+        let still_mapped = os::is_mapped(self.handle, &self.mapped);
+        if still_mapped && let Some(image) = entry {
+            images()
+                .get_or_insert_with(HashMap::new)
+                .entry(self.handle)
+                .or_insert(Entry { open: 0, image });
+        }
+        match closed {
+            Err(source) => Err(Error::Close {
+                path: self.path.clone(),
+                source,
+            }),
+            Ok(()) if still_mapped => Ok(Unload::StillMapped),
+            Ok(()) => Ok(Unload::Unmapped),
+        }
+    }
+}
+
+/// One less has the image open; its entry is gone when that was the last.
+fn release(handle: Handle) -> Option<DetachedImage> {
+    let mut images = images();
+    let images = images.as_mut()?;
+    let entry = images.get_mut(&handle)?;
+    entry.open = entry.open.saturating_sub(1);
+    if entry.open > 0 {
+        return None;
+    }
+    images.remove(&handle).map(|entry| entry.image)
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        if self.is_process || self.closed {
+            return;
+        }
+        if *self.unmap.get_mut() {
+            // SAFETY: who set `unmap` promised it for this moment. Nobody is left to hear of an error: the
+            // image then stays mapped and is counted.
+            let _ = unsafe { self.close_once() };
+        } else if let Some(images) = images().as_mut()
+            && let Some(entry) = images.get_mut(&self.handle)
+        {
+            entry.open = entry.open.saturating_sub(1);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The symbol table, and the hash tables by which the loader searches it.
+
+use object::elf;
+
+use super::dynamic::{Dynamic, SYMBOL};
+use super::segments::Segments;
+use super::versions::Versions;
+use super::words::{IS_64, WORD, Words};
+use crate::inspect::bytes::Bytes;
+use crate::inspect::error::HeaderError;
+
+/// The symbols that a search can find, and before them those that the library asks for.
+pub(super) struct Symbols {
+    table: Words<'static>,
+    /// Those that are in a hash table are below this.
+    hashed: u32,
+    /// As many as there is room for: relocations may name symbols that no search finds.
+    count: u32,
+}
+
+/// One symbol.
+#[derive(Clone, Copy)]
+pub(super) struct Symbol {
+    name: u32,
+    info: u8,
+    section: u16,
+    pub(super) value: u64,
+    pub(super) size: u64,
+}
+
+pub(super) fn read(
+    bytes: &Bytes<'_>,
+    segments: &Segments,
+    dynamic: &Dynamic,
+) -> Result<Symbols, HeaderError> {
+    let address = dynamic.require(elf::DT_SYMTAB, "DT_SYMTAB")?;
+    let room = segments.file_bytes_from(address) / SYMBOL;
+    let count = u32::try_from(room).unwrap_or(u32::MAX);
+    let mut hashed = 0;
+    let mut found = false;
+    if let Some(table) = dynamic.get(elf::DT_GNU_HASH) {
+        hashed = gnu(bytes, segments, table, count)?;
+        found = true;
+    }
+    if let Some(table) = dynamic.get(elf::DT_HASH) {
+        hashed = hashed.max(system_v(bytes, segments, table, count)?);
+        found = true;
+    }
+    if !found {
+        return Err(HeaderError::malformed(
+            "DT_GNU_HASH",
+            "there is no hash table of the symbols",
+        ));
+    }
+    let table = segments.read_table(bytes, "DT_SYMTAB", address, u64::from(count) * SYMBOL)?;
+    Ok(Symbols {
+        table: Words::from(table.into_owned()),
+        hashed,
+        count,
+    })
+}
+
+/// `DT_GNU_HASH`: how many symbols there are up to the last that it has.
+fn gnu(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Result<u32, HeaderError> {
+    const PART: &str = "DT_GNU_HASH";
+    let wrong = |problem: &str| Err(HeaderError::malformed(PART, problem));
+    let header = Words::from(segments.read_table(bytes, PART, address, 16)?);
+    let (buckets, first, filter_words) = (header.int(0), header.int(4), header.int(8));
+    // glibc asserts it, and takes the words minus one for a mask.
+    if !filter_words.is_power_of_two() {
+        return wrong("the size of its filter is no power of two");
+    }
+    let filter = u64::from(filter_words) * WORD as u64;
+    segments.check_file(PART, address + 16, filter)?;
+    let buckets_at = address + 16 + filter;
+    let table = Words::from(segments.read_table(bytes, PART, buckets_at, u64::from(buckets) * 4)?);
+    let starts: Vec<u32> = (0..buckets as usize)
+        .map(|n| table.int(n * 4))
+        .filter(|&start| start != 0)
+        .collect();
+    let Some(&last) = starts.iter().max() else {
+        return Ok(first.min(count));
+    };
+    if starts.iter().any(|&start| start < first || start >= count) {
+        return wrong("a bucket names a symbol that is not in the table");
+    }
+    // The chains lie one after the other, and the lowest bit of a hash ends one.
+    let chains_at = buckets_at + u64::from(buckets) * 4;
+    let room = u64::from(count - first).min(segments.file_bytes_from(chains_at) / 4);
+    let chains = Words::from(segments.read_table(bytes, PART, chains_at, room * 4)?);
+    for symbol in last..count {
+        if u64::from(symbol - first) >= room {
+            break;
+        }
+        if chains.int((symbol - first) as usize * 4) & 1 != 0 {
+            return Ok(symbol + 1);
+        }
+    }
+    wrong("its last chain has no end")
+}
+
+/// `DT_HASH`: how many symbols there are.
+fn system_v(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Result<u32, HeaderError> {
+    const PART: &str = "DT_HASH";
+    let wrong = |problem: &str| Err(HeaderError::malformed(PART, problem));
+    let header = Words::from(segments.read_table(bytes, PART, address, 8)?);
+    let (buckets, symbols) = (header.int(0), header.int(4));
+    if symbols > count {
+        return wrong("it has more symbols than the symbol table");
+    }
+    let buckets_at = address + 8;
+    let chains_at = buckets_at + u64::from(buckets) * 4;
+    let buckets_table = Words::from(segments.read_table(bytes, PART, buckets_at, u64::from(buckets) * 4)?);
+    let chains = Words::from(segments.read_table(bytes, PART, chains_at, u64::from(symbols) * 4)?);
+    // Each symbol is in one chain. One that is met twice is a chain without an end, or two that run together.
+    let mut met = vec![false; symbols as usize];
+    for bucket in 0..buckets as usize {
+        let mut symbol = buckets_table.int(bucket * 4);
+        while symbol != 0 {
+            match met.get_mut(symbol as usize) {
+                Some(met @ false) => *met = true,
+                Some(true) => return wrong("a chain runs in a circle"),
+                None => return wrong("a chain names a symbol that is not in the table"),
+            }
+            symbol = chains.int(symbol as usize * 4);
+        }
+    }
+    Ok(symbols)
+}
+
+impl Symbols {
+    pub(super) fn get(&self, index: u32) -> Option<Symbol> {
+        if index >= self.count {
+            return None;
+        }
+        let at = index as usize * SYMBOL as usize;
+        let table = &self.table;
+        Some(if IS_64 {
+            Symbol {
+                name: table.int(at),
+                info: table.byte(at + 4),
+                section: table.half(at + 6),
+                value: table.word(at + 8),
+                size: table.word(at + 16),
+            }
+        } else {
+            Symbol {
+                name: table.int(at),
+                value: table.word(at + 4),
+                size: table.word(at + 8),
+                info: table.byte(at + 12),
+                section: table.half(at + 14),
+            }
+        })
+    }
+
+    /// Every symbol that a search may find has a name and a version, and code where the loader calls it.
+    pub(super) fn check(
+        &self,
+        segments: &Segments,
+        dynamic: &Dynamic,
+        versions: &Versions,
+    ) -> Result<(), HeaderError> {
+        (0..self.hashed).try_for_each(|index| self.check_one(index, segments, dynamic, versions))
+    }
+
+    pub(super) fn check_one(
+        &self,
+        index: u32,
+        segments: &Segments,
+        dynamic: &Dynamic,
+        versions: &Versions,
+    ) -> Result<(), HeaderError> {
+        const PART: &str = "DT_SYMTAB";
+        let Some(symbol) = self.get(index) else {
+            let problem = format!("symbol {index} is named, and there is room for {}", self.count);
+            return Err(HeaderError::malformed(PART, problem));
+        };
+        if !dynamic.has_string(symbol.name) {
+            return Err(HeaderError::malformed(
+                PART,
+                format!("the name of symbol {index} is not in DT_STRTAB"),
+            ));
+        }
+        if symbol.section == elf::SHN_UNDEF {
+            return versions.check_symbol(index);
+        }
+        match symbol.info & 0xf {
+            // The loader calls these to learn the address.
+            elf::STT_GNU_IFUNC => segments.check_code(PART, symbol.value)?,
+            // glibc looks up the module's thread-local block, and has none for a library without PT_TLS.
+            elf::STT_TLS if !segments.has_tls => {
+                return Err(HeaderError::malformed(
+                    PART,
+                    "there is a thread-local symbol and no PT_TLS",
+                ));
+            }
+            _ => {}
+        }
+        versions.check_symbol(index)
+    }
+
+    /// A symbol that is defined here.
+    pub(super) fn find(&self, dynamic: &Dynamic, name: &[u8]) -> Option<Symbol> {
+        (1..self.hashed)
+            .filter_map(|index| self.get(index))
+            .find(|symbol| {
+                symbol.section != elf::SHN_UNDEF
+                    && dynamic
+                        .string(symbol.name.into())
+                        .is_ok_and(|found| found == name)
+            })
+    }
+}

@@ -1,0 +1,215 @@
+//! What a file's headers say, read before the platform's loader sees it.
+//!
+//! Loaders trust what they are given. glibc maps what the program headers name, so a library that was cut off
+//! kills the process with `SIGBUS` when the loader touches a page that is not there; a wrong offset is a
+//! `SIGSEGV`, and some inconsistencies are an `assert` in the loader, which aborts. None of that can be caught.
+//! [`inspect()`] reads every table that the loader will read and follows every pointer that it will follow, and
+//! says what is wrong:
+//!
+//! ```
+//! use dynload_native::inspect::{HeaderError, inspect_bytes};
+//!
+//! assert!(matches!(inspect_bytes(b""), Err(HeaderError::Empty)));
+//! assert!(matches!(inspect_bytes(b"#!/bin/sh\n"), Err(HeaderError::NotALibrary { found: "a script" })));
+//! ```
+//!
+//! The check is of the structure, not of the code: what the library's constructors do is beyond it.
+
+mod bytes;
+mod elf;
+mod error;
+mod foreign;
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use self::bytes::Bytes;
+pub use self::error::HeaderError;
+
+/// The largest library that is looked at: 4 GiB.
+const MAX_LIBRARY_BYTES: u64 = crate::staging::MAX_STAGED_BYTES;
+
+/// What a library's headers say about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LibraryInfo {
+    /// The format of the file: this platform's ([`Format::NATIVE`]).
+    pub format: Format,
+    /// The architecture, as Rust's `target_arch` names it: this machine's.
+    pub architecture: &'static str,
+    /// The name that the library gives itself (`DT_SONAME`). Read from ELF only.
+    pub name: Option<String>,
+    /// The libraries that it needs, as it names them, in the order in which they are searched.
+    pub needed: Vec<String>,
+    /// Where it has them looked for, as written (`DT_RUNPATH` or else `DT_RPATH`). Read from ELF only.
+    pub run_paths: Vec<String>,
+    /// The bytes of its [descriptor](crate::descriptor), where it exports one.
+    pub(crate) descriptor: Option<Vec<u8>>,
+}
+
+/// A format of executable files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// ELF: Linux, the BSDs, Android.
+    Elf,
+    /// Mach-O: macOS, iOS.
+    MachO,
+    /// Portable Executable: Windows.
+    Pe,
+}
+
+impl Format {
+    /// What this platform's loader takes.
+    pub const NATIVE: Format = if cfg!(windows) {
+        Format::Pe
+    } else if cfg!(target_vendor = "apple") {
+        Format::MachO
+    } else {
+        Format::Elf
+    };
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Elf => "ELF",
+            Format::MachO => "Mach-O",
+            Format::Pe => "PE",
+        })
+    }
+}
+
+/// Reads the headers of the file at `path`.
+///
+/// Only what is needed is read, not the whole file. The file must not change between this and the load: ask
+/// about a [staged](crate::staging) copy.
+///
+/// # Errors
+///
+/// - [`HeaderError`] says why this file cannot be loaded here.
+pub fn inspect(path: impl AsRef<Path>) -> Result<LibraryInfo, HeaderError> {
+    let file = open_to_read(path.as_ref()).map_err(HeaderError::Read)?;
+    let metadata = file.metadata().map_err(HeaderError::Read)?;
+    if !metadata.is_file() {
+        return Err(HeaderError::NotAFile {
+            kind: file_kind(&metadata),
+        });
+    }
+    inspect_source(&Bytes::of_file(&file, metadata.len()))
+}
+
+/// Reads the headers of a library that is in memory.
+///
+/// # Errors
+///
+/// As for [`inspect()`].
+pub fn inspect_bytes(bytes: &[u8]) -> Result<LibraryInfo, HeaderError> {
+    inspect_source(&Bytes::of_slice(bytes))
+}
+
+fn inspect_source(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
+    if bytes.is_empty() {
+        return Err(HeaderError::Empty);
+    }
+    if bytes.len() > MAX_LIBRARY_BYTES {
+        return Err(HeaderError::TooLarge {
+            size: bytes.len(),
+            limit: MAX_LIBRARY_BYTES,
+        });
+    }
+    let start = bytes.read(0, bytes.len().min(64))?;
+    let found = match format_of(&start) {
+        Ok(format) => format,
+        Err(found) => return Err(HeaderError::NotALibrary { found }),
+    };
+    if found != Format::NATIVE {
+        return Err(HeaderError::WrongFormat {
+            found,
+            expected: Format::NATIVE,
+        });
+    }
+    match found {
+        Format::Elf => elf::inspect(bytes),
+        Format::MachO | Format::Pe => foreign::inspect(bytes, found),
+    }
+}
+
+/// The format by its magic number, or what else this is.
+fn format_of(start: &[u8]) -> Result<Format, &'static str> {
+    match start {
+        [0x7f, b'E', b'L', b'F', ..] => Ok(Format::Elf),
+        // 32 and 64 bits in both byte orders, and files with several architectures.
+        [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Ok(Format::MachO),
+        // Java's class files have the same number; then come a version above 40, or a count of architectures.
+        [0xca, 0xfe, 0xba, 0xbe, a, b, c, d, ..] if u32::from_be_bytes([*a, *b, *c, *d]) < 40 => {
+            Ok(Format::MachO)
+        }
+        [0xca, 0xfe, 0xba, 0xbf, ..] => Ok(Format::MachO),
+        [0xca, 0xfe, 0xba, 0xbe, ..] => Err("a Java class"),
+        [b'M', b'Z', ..] => Ok(Format::Pe),
+        [b'#', b'!', ..] => Err("a script"),
+        [0, b'a', b's', b'm', ..] => Err("a WebAssembly module"),
+        start if start.starts_with(b"!<arch>\n") || start.starts_with(b"!<thin>\n") => {
+            Err("a static library")
+        }
+        start if start.iter().all(|&byte| byte == 0) => Err("a file of zeros, perhaps not written yet"),
+        start if is_text(start) => Err("a text file"),
+        _ => Err("data of an unknown format"),
+    }
+}
+
+fn is_text(start: &[u8]) -> bool {
+    let start = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // The first bytes may end within a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !start.is_empty()
+        && !start
+            .chars()
+            .any(|char| char.is_control() && !char.is_whitespace())
+}
+
+/// Opens a file to read it, without waiting: opening a pipe would wait for its writer.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    match options.open(path) {
+        // Windows denies access to a directory. It is a directory all the same, and should be called one.
+        Err(error) if cfg!(windows) && path.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, error))
+        }
+        opened => opened,
+    }
+}
+
+/// What a file that is not a regular one is.
+pub(crate) fn file_kind(metadata: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+
+        let kind = metadata.file_type();
+        if kind.is_fifo() {
+            return "a pipe";
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return "a device";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    if metadata.is_dir() {
+        "a directory"
+    } else {
+        "a special file"
+    }
+}

@@ -1,0 +1,268 @@
+//! A shared library that is open.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::flags::Flags;
+use crate::image::{Image, Unload};
+use crate::inspect;
+use crate::os;
+use crate::staging::StagedFile;
+use crate::symbol::{Symbol, SymbolName};
+
+/// A shared library that is open.
+///
+/// A clone is another owner of the same open library, and so is every [`Symbol`]. All of it is for any thread.
+///
+/// When the last owner goes, the library is *let go of and stays in memory*. Unmapping it is what makes
+/// `dlclose` so dangerous: code of it may still be running on some thread, and thread-local values of it may
+/// have destructors that are yet to run. It then counts as [detached](crate::detached_images).
+/// [`Library::unload`] unmaps for real.
+#[derive(Clone)]
+pub struct Library {
+    image: Arc<Image>,
+}
+
+impl Library {
+    /// Opens the library at a path.
+    ///
+    /// The headers are read first ([`inspect`]): a file that is truncated, or made for another
+    /// machine, or no library at all is refused before the platform's loader sees it. A relative path is taken
+    /// from the current directory, never from the library search path; for that there is
+    /// [`open_by_name`](Library::open_by_name).
+    ///
+    /// The loader maps this very file. Who may overwrite it while it is open wants [`Module`](crate::Module).
+    ///
+    /// # Safety
+    ///
+    /// Opening runs the library's constructors, and the end of the process (or an unload) its destructors. They
+    /// are foreign code: the caller promises that it is sound to run them, on this thread, now and then.
+    /// The file must not be changed in place while it is open.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Name`] when the path is empty or has a NUL in it.
+    /// - [`Error::Header`] when the file's headers say that it cannot be loaded here, or it cannot be read.
+    /// - [`Error::Open`] when the platform's loader refuses it.
+    pub unsafe fn open(path: impl AsRef<Path>, flags: Flags) -> Result<Library, Error> {
+        let asked = path.as_ref();
+        let path = absolute(asked)?;
+        inspect::inspect(&path).map_err(|source| Error::Header {
+            path: asked.to_owned(),
+            source,
+        })?;
+        // SAFETY: the caller answers for the constructors and destructors.
+        unsafe { Library::open_checked(asked.to_owned(), path, None, flags) }
+    }
+
+    /// Opens a library by its name on the platform's search path, as in `libz.so.1`: see dlopen(3) for where
+    /// that leads.
+    ///
+    /// Which file that is, only the loader knows, so its headers are not checked beforehand.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Library::open`], for whatever library is found.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Name`] when the name is empty, or has a separator or a NUL in it.
+    /// - [`Error::Open`] when it was not found, or the platform's loader refuses it.
+    pub unsafe fn open_by_name(name: &str, flags: Flags) -> Result<Library, Error> {
+        let wrong = |problem| Error::Name {
+            name: name.to_owned(),
+            problem,
+        };
+        if name.is_empty() {
+            return Err(wrong("the name is empty"));
+        }
+        if name.contains('\0') {
+            return Err(wrong("there is a NUL in the name"));
+        }
+        if name.chars().any(std::path::is_separator) {
+            return Err(wrong("this is a path and not a name: open it by path"));
+        }
+        // SAFETY: the caller answers for the constructors and destructors.
+        unsafe { Library::open_checked(name.into(), name.into(), None, flags) }
+    }
+
+    /// The running program itself, with the libraries that it was linked with and those that were opened with
+    /// [`Flags::GLOBAL`] (on Windows: the program alone).
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Open`] when the platform has no such thing.
+    pub fn this_process() -> Result<Library, Error> {
+        let handle = os::this_process().map_err(|source| Error::Open {
+            path: std::env::current_exe().unwrap_or_default(),
+            missing: None,
+            source,
+        })?;
+        Ok(Library {
+            image: Arc::new(Image::of_process(handle)),
+        })
+    }
+
+    /// Opens `mapped`, whose headers are known to be good.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Library::open`].
+    pub(crate) unsafe fn open_checked(
+        path: PathBuf,
+        mapped: PathBuf,
+        staged: Option<StagedFile>,
+        flags: Flags,
+    ) -> Result<Library, Error> {
+        // SAFETY: the caller answers for the constructors and destructors.
+        match unsafe { os::open(&mapped, flags) } {
+            Ok(handle) => Ok(Library {
+                image: Arc::new(Image::of_library(handle, path, mapped, staged)),
+            }),
+            Err(source) => Err(Error::Open {
+                missing: source.missing_dependency(&mapped),
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// A symbol, as a function or a pointer of the given type.
+    ///
+    /// `T` must have the size of a pointer, or this does not compile:
+    ///
+    /// ```compile_fail
+    /// # let library = dynload_native::Library::this_process().unwrap();
+    /// let _ = unsafe { library.symbol::<u8>("abs") };
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// The symbol has type `T`: for a function the same parameters, result and calling convention, for a
+    /// variable `T` is a pointer to its type.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Symbol`] when there is no such symbol, or the name has a NUL in it.
+    /// - [`Error::NullSymbol`] when its address is null.
+    pub unsafe fn symbol<T: Copy>(&self, name: impl SymbolName) -> Result<Symbol<T>, Error> {
+        const {
+            assert!(
+                size_of::<T>() == size_of::<*mut c_void>(),
+                "a symbol has the size of a pointer"
+            )
+        };
+        let address = self.address(name)?.as_ptr();
+        // SAFETY: `T` has the size of a pointer (asserted above), and the caller says that the symbol is one.
+        let value = unsafe { std::mem::transmute_copy::<*mut c_void, T>(&address) };
+        Ok(Symbol::new(value, self.clone()))
+    }
+
+    /// The address of a symbol. To have an address is safe; to use it is not, and it does not keep the
+    /// library in memory.
+    ///
+    /// This allocates nothing when it succeeds, unless the name has 128 bytes or more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Library::symbol`].
+    pub fn address(&self, name: impl SymbolName) -> Result<NonNull<c_void>, Error> {
+        let found = name.with_c_str(|name| name.map(|name| os::address(self.image.handle(), name)));
+        match found.map(|found| found.map(NonNull::new)) {
+            Some(Ok(Some(address))) => Ok(address),
+            failed => Err(self.no_address(name.bytes(), failed.map(|found| found.map(drop)))),
+        }
+    }
+
+    #[cold]
+    fn no_address(&self, name: &[u8], failed: Option<Result<(), crate::LoaderError>>) -> Error {
+        let path = self.path().to_owned();
+        let name = String::from_utf8_lossy(name).into_owned();
+        match failed {
+            Some(Ok(())) => Error::NullSymbol { path, name },
+            Some(Err(source)) => Error::Symbol { path, name, source },
+            None => Error::Symbol {
+                path,
+                name,
+                source: crate::LoaderError::new("there is a NUL in the name"),
+            },
+        }
+    }
+
+    /// The platform's own handle: what `dlopen` returned (on Windows: the `HMODULE`).
+    ///
+    /// It is good for `dlsym` while this library is open. It stays ours: not to be closed.
+    pub fn raw_handle(&self) -> *mut c_void {
+        self.image.handle().as_ptr()
+    }
+
+    /// The library, as it was named when it was opened.
+    pub fn path(&self) -> &Path {
+        self.image.path()
+    }
+
+    /// The file that the loader has mapped: for a library that was staged, the copy.
+    pub fn mapped_path(&self) -> &Path {
+        self.image.mapped_path()
+    }
+
+    /// Unmaps the library: at once when this is its last owner, or else when the last owner goes
+    /// ([`Unload::Pending`]).
+    ///
+    /// # Safety
+    ///
+    /// From the moment when the last owner goes, nothing may refer to the image any more: no thread runs code
+    /// of it or will return into it, no callback, signal handler or `atexit` handler of it is registered, no
+    /// address that was taken from it is used, no value from it (with a vtable, a destructor or a `'static`
+    /// reference into it) is alive. Its destructors run, and are foreign code.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Close`] when the platform's loader reports a failure.
+    pub unsafe fn unload(self) -> Result<Unload, Error> {
+        // SAFETY: what the image asks for is what this function asks for.
+        unsafe { self.image.unmap_when_dropped() };
+        match Arc::into_inner(self.image) {
+            // SAFETY: likewise.
+            Some(image) => unsafe { image.close() },
+            None => Ok(Unload::Pending),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Library::unload`].
+    pub(crate) unsafe fn unmap_when_dropped(&self) {
+        // SAFETY: what the image asks for is what this function asks for.
+        unsafe { self.image.unmap_when_dropped() };
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library")
+            .field("path", &self.path())
+            .field("handle", &self.raw_handle())
+            .finish()
+    }
+}
+
+/// The path, as one that no search path and no later change of directory can turn into another file.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    let wrong = |problem| Error::Name {
+        name: path.to_string_lossy().into_owned(),
+        problem,
+    };
+    if path.as_os_str().is_empty() {
+        return Err(wrong("the path is empty"));
+    }
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(wrong("there is a NUL in the path"));
+    }
+    std::path::absolute(path)
+        .map_err(|_| wrong("the current directory cannot be read: give an absolute path"))
+}

@@ -1,0 +1,368 @@
+//! A library that can be replaced while it runs.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use crate::calls::CallGuard;
+use crate::descriptor::Descriptor;
+use crate::error::Error;
+use crate::flags::Flags;
+use crate::generation::{Generation, Options};
+use crate::hash::ContentHash;
+use crate::image::Unload;
+use crate::staging::StagedFile;
+
+/// A library that can be replaced while it runs.
+///
+/// What is loaded is a private copy, so the file may be rebuilt, overwritten or deleted at any time.
+/// [`reload`](Module::reload) loads a new copy beside the old one and swaps the two only when all went well: when
+/// anything fails the old one stays, and works.
+///
+/// Every method may be called from any thread, at any time, also while others run. Dropping a module shuts the plugin
+/// down when its last call ends, and lets go of it without unmapping it.
+///
+/// ```no_run
+/// use dynload_native::{Flags, Module};
+///
+/// // SAFETY: we built this plugin, and so we will its later versions.
+/// let module = unsafe { Module::load("plugins/libgreeter.so", Flags::NOW) }?;
+/// {
+///     let call = module.enter()?;
+///     // SAFETY: the plugin's source says so.
+///     let add = unsafe { call.symbol::<extern "C" fn(i64, i64) -> i64>("add") }?;
+///     assert_eq!(add(2, 3), 5);
+/// }
+/// // ... the plugin is rebuilt ...
+/// // SAFETY: as above.
+/// match unsafe { module.reload() } {
+///     Ok(version) => println!("version {version} runs"),
+///     Err(error) => println!("version {} goes on: {error}", module.version()),
+/// }
+/// # Ok::<(), dynload_native::Error>(())
+/// ```
+pub struct Module {
+    path: PathBuf,
+    options: Options,
+    current: RwLock<Current>,
+    change: Change,
+}
+
+/// What is running, and the version of what ran last.
+struct Current {
+    generation: Option<Arc<Generation>>,
+    version: u64,
+}
+
+/// What became of a version that was retired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retired {
+    /// The version.
+    pub version: u64,
+    /// How many calls had not ended at the deadline. With 0 the plugin was shut down; else that comes when the
+    /// last of them ends.
+    pub in_flight: usize,
+    /// The file that is still mapped. It may be deleted already.
+    pub still_mapped: PathBuf,
+}
+
+impl Options {
+    /// Loads the library at a path as version 1 of a module.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Module::load`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Module::load`].
+    pub unsafe fn load(self, path: impl AsRef<Path>) -> Result<Module, Error> {
+        let path = path.as_ref();
+        // A later change of directory must not make a reload another file's.
+        let absolute = crate::library::absolute(path)?;
+        let staged = self.stage(&absolute)?;
+        // SAFETY: the caller's promise.
+        let generation = unsafe { Generation::open(staged, &absolute, 1, &self) }?;
+        let current = RwLock::new(Current {
+            generation: Some(Arc::new(generation)),
+            version: 1,
+        });
+        Ok(Module {
+            path: absolute,
+            options: self,
+            current,
+            change: Change::default(),
+        })
+    }
+}
+
+impl Module {
+    /// Loads the library at a path as version 1 of a module. [`Options`] has more to choose from.
+    ///
+    /// # Safety
+    ///
+    /// Loading runs the constructors of the library and the `init` of its [descriptor](crate::descriptor), and
+    /// later its `shutdown` and destructors, on whichever thread lets go of it. They are foreign code: the caller
+    /// promises that it is sound to run them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::step`] tells them apart:
+    ///
+    /// - [`Error::Name`] when the path is empty or has a NUL in it.
+    /// - [`Error::Stage`] when the file cannot be copied.
+    /// - [`Error::Header`] when the copy's headers say that it cannot be loaded here.
+    /// - [`Error::Descriptor`] when its descriptor does not fit this host.
+    /// - [`Error::Open`] when the platform's loader refuses it.
+    /// - [`Error::Init`] when the plugin's `init` refuses to start.
+    pub unsafe fn load(path: impl AsRef<Path>, flags: Flags) -> Result<Module, Error> {
+        // SAFETY: the caller's promise.
+        unsafe { Options::new().flags(flags).load(path) }
+    }
+
+    /// The library's path, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// 1 after the load, one more for each reload that worked. It stays when the module is unloaded.
+    pub fn version(&self) -> u64 {
+        self.read(|current| current.version)
+    }
+
+    /// Whether there is something to call: until the module is retired or unloaded.
+    pub fn is_loaded(&self) -> bool {
+        self.read(|current| current.generation.is_some())
+    }
+
+    /// The hash of what is loaded.
+    pub fn hash(&self) -> Option<ContentHash> {
+        self.read(|current| current.generation.as_ref().map(|generation| generation.hash()))
+    }
+
+    /// What the plugin that is loaded says about itself, where it does.
+    pub fn descriptor(&self) -> Option<Descriptor> {
+        self.read(|current| {
+            current
+                .generation
+                .as_ref()
+                .and_then(|generation| generation.descriptor().cloned())
+        })
+    }
+
+    /// How many calls are in flight in what is loaded.
+    pub fn in_flight(&self) -> usize {
+        self.read(|current| {
+            current
+                .generation
+                .as_ref()
+                .map_or(0, |generation| generation.calls().active())
+        })
+    }
+
+    /// Begins a call: the library as it is now, for as long as the guard lives.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NotLoaded`] when the module was retired or unloaded.
+    pub fn enter(&self) -> Result<CallGuard, Error> {
+        // Under the lock: who swaps the generation out has every call counted that got hold of it.
+        let guard = self.read(|current| current.generation.as_ref().map(CallGuard::enter));
+        guard.ok_or_else(|| self.not_loaded())
+    }
+
+    /// The same as [`enter`](Module::enter): the guard is the library.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NotLoaded`] when the module was retired or unloaded.
+    pub fn library(&self) -> Result<CallGuard, Error> {
+        self.enter()
+    }
+
+    /// Loads the library anew and replaces the running version by it. The new version is returned.
+    ///
+    /// A copy is staged, checked, opened and started; then it takes the place of the old one, which is shut down
+    /// and let go of when its last call ends. When anything fails the old one stays and the version with it, and
+    /// [`Error::step`] says what it was. The same content is loaded again too: whoever does not want that
+    /// compares [`hash`](Module::hash).
+    ///
+    /// Variables of the library start afresh. The old image stays in memory
+    /// ([`detached_images`](crate::detached_images)).
+    ///
+    /// # Safety
+    ///
+    /// As for [`Module::load`], for the file as it is now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Module::load`], and:
+    ///
+    /// - [`Error::NotLoaded`] when the module was retired or unloaded.
+    /// - [`Error::Reentered`] when the plugin itself asks while it is loaded or unloaded.
+    pub unsafe fn reload(&self) -> Result<u64, Error> {
+        let change = self.begin()?;
+        let staged = self.options.stage(&self.path)?;
+        // SAFETY: the caller's promise.
+        unsafe { self.replace(staged, &change) }
+    }
+
+    /// [`reload`](Module::reload) from a copy that was [staged](Options::stage) before.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Module::load`], for the copy.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reload`](Module::reload).
+    pub unsafe fn reload_staged(&self, staged: StagedFile) -> Result<u64, Error> {
+        let change = self.begin()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.replace(staged, &change) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Module::load`], for the copy.
+    unsafe fn replace(&self, staged: StagedFile, _change: &Changing<'_>) -> Result<u64, Error> {
+        let version = self.read(|current| current.generation.is_some().then_some(current.version + 1));
+        let version = version.ok_or_else(|| self.not_loaded())?;
+        // SAFETY: the caller's promise.
+        let new = unsafe { Generation::open(staged, &self.path, version, &self.options) }?;
+        let old = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            current.version = version;
+            current.generation.replace(Arc::new(new))
+        };
+        // Not under the lock: the old plugin's `shutdown` may run now, and take its time.
+        drop(old);
+        Ok(version)
+    }
+
+    /// Takes the running version away, waits for its calls to end, at most as long as `patience`, shuts it down
+    /// and lets go of it. Calls that begin now find the module not loaded.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NotLoaded`] when the module was retired or unloaded before.
+    /// - [`Error::Reentered`] when the plugin itself asks while it is loaded or unloaded.
+    pub fn retire(&self, patience: Duration) -> Result<Retired, Error> {
+        // What no clock can say is no deadline.
+        let now = Instant::now();
+        let deadline = now
+            .checked_add(patience)
+            .unwrap_or_else(|| now + Duration::from_secs(u32::MAX.into()));
+        let _change = self.begin()?;
+        let generation = self.take()?;
+        let in_flight = generation.calls().wait_until_idle(deadline);
+        let still_mapped = generation.library().mapped_path().to_owned();
+        Ok(Retired {
+            version: generation.version(),
+            in_flight,
+            still_mapped,
+        })
+    }
+
+    /// Takes the running version away, shuts it down and unmaps it for real: at once, or, when calls or symbols
+    /// of it are alive, when the last of them is gone.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Library::unload`](crate::Library::unload): when the last call and symbol is gone nothing else may
+    /// refer to the image, be it a thread that runs in it, a callback, or an address or value that was taken
+    /// from it.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::NotLoaded`] when the module was retired or unloaded before.
+    /// - [`Error::Close`] when the platform's loader reports a failure; the module is not loaded any more.
+    /// - [`Error::Reentered`] when the plugin itself asks while it is loaded or unloaded.
+    pub unsafe fn unload(&self) -> Result<Unload, Error> {
+        let _change = self.begin()?;
+        let generation = self.take()?;
+        // SAFETY: the caller's promise is for the moment when the last owner goes.
+        unsafe { generation.library().unmap_when_dropped() };
+        match Arc::into_inner(generation) {
+            // SAFETY: likewise.
+            Some(generation) => unsafe { generation.unload() },
+            None => Ok(Unload::Pending),
+        }
+    }
+
+    fn take(&self) -> Result<Arc<Generation>, Error> {
+        let taken = self
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .generation
+            .take();
+        taken.ok_or_else(|| self.not_loaded())
+    }
+
+    fn read<R>(&self, f: impl FnOnce(&Current) -> R) -> R {
+        // Nothing panics under the lock.
+        f(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn begin(&self) -> Result<Changing<'_>, Error> {
+        self.change.begin().ok_or_else(|| Error::Reentered {
+            path: self.path.clone(),
+        })
+    }
+
+    #[cold]
+    fn not_loaded(&self) -> Error {
+        Error::NotLoaded {
+            path: self.path.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read(|current| {
+            f.debug_struct("Module")
+                .field("path", &self.path)
+                .field("version", &current.version)
+                .field("generation", &current.generation)
+                .finish()
+        })
+    }
+}
+
+/// Only one thread at a time replaces or removes what runs. Calls do not wait for it.
+#[derive(Default)]
+struct Change {
+    by: Mutex<Option<ThreadId>>,
+    done: Condvar,
+}
+
+/// A change that is under way.
+struct Changing<'a>(&'a Change);
+
+impl Change {
+    /// Waits for a change that is under way, or nothing when this very thread is amid one.
+    fn begin(&self) -> Option<Changing<'_>> {
+        let this = std::thread::current().id();
+        let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(other) = *by {
+            if other == this {
+                return None;
+            }
+            by = self.done.wait(by).unwrap_or_else(PoisonError::into_inner);
+        }
+        *by = Some(this);
+        Some(Changing(self))
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        *self.0.by.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.done.notify_one();
+    }
+}

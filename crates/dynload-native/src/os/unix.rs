@@ -1,0 +1,133 @@
+//! `dlopen`, `dlsym`, `dlclose` (POSIX.1-2008), and what glibc and macOS add to them.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::mem::ManuallyDrop;
+use std::path::Path;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY, RTLD_LOCAL, RTLD_NOW};
+
+use super::loader_error;
+use crate::error::LoaderError;
+use crate::flags::Flags;
+
+/// A handle of `dlopen`, closed only by [`close`]. Kept as an address, so that it may go to any thread:
+/// POSIX.1-2008 (XSH 2.9.1) has every function of the `dl` family but `dlerror` thread-safe, and `dlerror`
+/// is per thread on every platform that this crate is used on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Handle(usize);
+
+impl Handle {
+    pub(crate) fn as_ptr(self) -> *mut c_void {
+        self.0 as *mut c_void
+    }
+
+    fn library(self) -> ManuallyDrop<Library> {
+        // SAFETY: a `Handle` is only ever made from a successful `dlopen`; `ManuallyDrop` keeps it from being
+        // closed here.
+        ManuallyDrop::new(unsafe { Library::from_raw(self.as_ptr()) })
+    }
+}
+
+impl From<Library> for Handle {
+    fn from(library: Library) -> Handle {
+        Handle(library.into_raw() as usize)
+    }
+}
+
+/// This platform's values of the flags.
+fn dlopen_flags(flags: Flags) -> c_int {
+    let binding = if flags.is_lazy() { RTLD_LAZY } else { RTLD_NOW };
+    binding
+        | if flags.contains(Flags::GLOBAL) {
+            RTLD_GLOBAL
+        } else {
+            RTLD_LOCAL
+        }
+}
+
+/// Opens a library by path, or by name where `path` has no separator.
+///
+/// # Safety
+///
+/// The library's constructors run now, and its destructors when it is closed or the process ends: the caller
+/// answers for both.
+pub(crate) unsafe fn open(path: &Path, flags: Flags) -> Result<Handle, LoaderError> {
+    // SAFETY: the caller answers for the constructors and destructors.
+    unsafe { Library::open(Some(path), dlopen_flags(flags)) }
+        .map(Handle::from)
+        .map_err(loader_error)
+}
+
+/// The program itself and what it was linked with.
+pub(crate) fn this_process() -> Result<Handle, LoaderError> {
+    // SAFETY: a null file name opens nothing new, so no constructor runs.
+    unsafe { Library::open(None::<&Path>, dlopen_flags(Flags::NOW)) }
+        .map(Handle::from)
+        .map_err(loader_error)
+}
+
+/// The address of a symbol; null when it is there and has none.
+pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderError> {
+    // SAFETY: the handle is open, and the name ends with a NUL.
+    let found = unsafe { libc::dlsym(handle.as_ptr(), name.as_ptr()) };
+    // Only null is ambiguous, and only then are the two calls of `dlerror` paid for that tell its meanings apart.
+    if found.is_null() {
+        address_or_error(handle, name)
+    } else {
+        Ok(found)
+    }
+}
+
+#[cold]
+fn address_or_error(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderError> {
+    let library = handle.library();
+    // SAFETY: the address is only read as an address, which every symbol has.
+    let symbol = unsafe { library.get::<*mut c_void>(name) };
+    symbol.map(|symbol| symbol.as_raw_ptr()).map_err(loader_error)
+}
+
+/// Gives the handle back; the image goes when nobody else has it and nothing holds it.
+///
+/// # Safety
+///
+/// The handle is not used again, and nothing refers to the image: no address of a symbol, no running code, no
+/// value whose destructor or vtable is inside.
+pub(crate) unsafe fn close(handle: Handle) -> Result<(), LoaderError> {
+    ManuallyDrop::into_inner(handle.library())
+        .close()
+        .map_err(loader_error)
+}
+
+/// Whether the image of a closed handle is still in memory: others have it open, or it cannot be unloaded
+/// (`DF_1_NODELETE`, thread-local destructors that have yet to run).
+pub(crate) fn is_mapped(handle: Handle, path: &Path) -> bool {
+    // SAFETY: with `RTLD_NOLOAD` nothing is loaded, so no constructor runs; the handle is given back when the
+    // `Library` is dropped, which leaves the image as it was.
+    let found = unsafe { Library::open(Some(path), libc::RTLD_NOLOAD | RTLD_LAZY) };
+    // glibc, musl and macOS give the same handle for the same image.
+    found.is_ok_and(|library| {
+        let found = library.into_raw();
+        // SAFETY: the handle came from `dlopen` just now and was not given back.
+        drop(unsafe { Library::from_raw(found) });
+        found == handle.as_ptr()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_have_the_platforms_values() {
+        assert_eq!(dlopen_flags(Flags::LAZY), libc::RTLD_LAZY | libc::RTLD_LOCAL);
+        assert_eq!(dlopen_flags(Flags::NOW), libc::RTLD_NOW | libc::RTLD_LOCAL);
+        assert_eq!(
+            dlopen_flags(Flags::NOW | Flags::GLOBAL),
+            libc::RTLD_NOW | libc::RTLD_GLOBAL
+        );
+        assert_eq!(
+            dlopen_flags(Flags::LAZY | Flags::NOW),
+            libc::RTLD_NOW | libc::RTLD_LOCAL
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! `LoadLibraryExW`, `GetProcAddress`, `FreeLibrary`.
+
+use std::ffi::{CStr, c_void};
+use std::mem::ManuallyDrop;
+use std::path::Path;
+
+use libloading::os::windows::{LOAD_LIBRARY_SEARCH_DEFAULT_DIRS, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, Library};
+
+use super::loader_error;
+use crate::error::LoaderError;
+use crate::flags::Flags;
+
+/// A module handle, closed only by [`close`]. Kept as an address, so that it may go to any thread: the loader
+/// has a lock of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Handle(usize);
+
+impl Handle {
+    pub(crate) fn as_ptr(self) -> *mut c_void {
+        self.0 as *mut c_void
+    }
+
+    fn library(self) -> ManuallyDrop<Library> {
+        // SAFETY: a `Handle` is only ever made from a successful load; `ManuallyDrop` keeps it from being
+        // freed here.
+        ManuallyDrop::new(unsafe { Library::from_raw(self.0 as _) })
+    }
+}
+
+impl From<Library> for Handle {
+    fn from(library: Library) -> Handle {
+        Handle(library.into_raw() as usize)
+    }
+}
+
+/// Opens a library by path, or by name where `path` has no separator.
+///
+/// # Safety
+///
+/// The library's `DllMain` runs now, and when it is freed or the process ends: the caller answers for both.
+pub(crate) unsafe fn open(path: &Path, _flags: Flags) -> Result<Handle, LoaderError> {
+    // The directory of the library itself is searched for what it needs, which the default search leaves out;
+    // it may be named only with an absolute path (LoadLibraryExW).
+    let search = LOAD_LIBRARY_SEARCH_DEFAULT_DIRS
+        | if path.is_absolute() {
+            LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR
+        } else {
+            0
+        };
+    // SAFETY: the caller answers for `DllMain`.
+    unsafe { Library::load_with_flags(path, search) }
+        .map(Handle::from)
+        .map_err(loader_error)
+}
+
+/// The program itself. Libraries that it was linked with are not searched (GetModuleHandleExW).
+pub(crate) fn this_process() -> Result<Handle, LoaderError> {
+    Library::this().map(Handle::from).map_err(loader_error)
+}
+
+/// The address of a symbol.
+pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderError> {
+    let library = handle.library();
+    // SAFETY: the address is only read as an address, which every symbol has.
+    let symbol = unsafe { library.get::<*mut c_void>(name) };
+    symbol.map(|symbol| symbol.as_raw_ptr()).map_err(loader_error)
+}
+
+/// Gives the handle back; the image goes when nobody else has it.
+///
+/// # Safety
+///
+/// The handle is not used again, and nothing refers to the image: no address of a symbol, no running code, no
+/// value whose destructor or vtable is inside.
+pub(crate) unsafe fn close(handle: Handle) -> Result<(), LoaderError> {
+    ManuallyDrop::into_inner(handle.library())
+        .close()
+        .map_err(loader_error)
+}
+
+/// Whether the image of a closed handle is still in memory because others have it open.
+pub(crate) fn is_mapped(handle: Handle, path: &Path) -> bool {
+    Library::open_already_loaded(path).is_ok_and(|library| {
+        let found = library.into_raw();
+        // SAFETY: the handle was got just now and was not given back.
+        drop(unsafe { Library::from_raw(found) });
+        found as usize == handle.0
+    })
+}

@@ -1,0 +1,210 @@
+//! A directory that is this process's alone, and the removal of those whose process is dead.
+
+use std::fs::{self, DirBuilder, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// What the names of directories begin with. One that is being made has another name until its lock is held.
+const READY: &str = "dynload-";
+const UNREADY: &str = ".dynload-new-";
+const LOCK: &str = "lock";
+
+/// An unready directory without a lock is this old before it is taken for abandoned.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// A directory for this process, removed when it is dropped.
+#[derive(Debug)]
+pub(super) struct PrivateDirectory {
+    path: PathBuf,
+    owner: u32,
+    _lock: Lock,
+}
+
+impl PrivateDirectory {
+    pub(super) fn create(parent: &Path) -> io::Result<PrivateDirectory> {
+        let owner = std::process::id();
+        // A name that is taken is not ours to use: /tmp belongs to everyone.
+        for _ in 0..16 {
+            let name = format!("{owner}-{:016x}", RandomState::new().build_hasher().finish());
+            let unready = parent.join(format!("{UNREADY}{name}"));
+            match create_private(&unready) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            }
+            let path = parent.join(format!("{READY}{name}"));
+            // The name changes only once the lock is held: whoever finds a ready directory that is not locked
+            // knows that its process is dead.
+            let lock = match Lock::take(&unready.join(LOCK), true)? {
+                Some(lock) => lock,
+                None => continue,
+            };
+            #[cfg(windows)]
+            let lock = {
+                // An open file keeps its directory from being renamed here.
+                drop(lock);
+                fs::rename(&unready, &path)?;
+                match Lock::take(&path.join(LOCK), true)? {
+                    Some(lock) => lock,
+                    None => continue,
+                }
+            };
+            #[cfg(not(windows))]
+            fs::rename(&unready, &path)?;
+            return Ok(PrivateDirectory {
+                path,
+                owner,
+                _lock: lock,
+            });
+        }
+        Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "every name that was tried is taken",
+        ))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// False in the child of a `fork`.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.owner == std::process::id()
+    }
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept by the next process: Windows keeps files that are mapped.
+        if self.is_of_this_process() {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Makes a directory that only this user can enter.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Removes the directories of dead processes. What cannot be read or removed is left: this is housekeeping, and
+/// the plugin loads as well without.
+pub(super) fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        match (name.strip_prefix(READY), name.strip_prefix(UNREADY)) {
+            (Some(rest), _) if is_ours_by_name(rest) => sweep_one(&entry.path(), true),
+            (_, Some(rest)) if is_ours_by_name(rest) => sweep_one(&entry.path(), false),
+            _ => {}
+        }
+    }
+}
+
+/// `<process id>-<16 hexadecimal digits>`: somebody else's directory may begin like ours.
+fn is_ours_by_name(rest: &str) -> bool {
+    rest.split_once('-').is_some_and(|(process, random)| {
+        process.parse::<u32>().is_ok()
+            && random.len() == 16
+            && random
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+fn sweep_one(path: &Path, ready: bool) {
+    // A link is not followed, and what belongs to another user is theirs.
+    let Ok(metadata) = path.symlink_metadata() else {
+        return;
+    };
+    if !metadata.is_dir() || !is_ours(&metadata) {
+        return;
+    }
+    match Lock::take(&path.join(LOCK), false) {
+        Ok(Some(_lock)) => {
+            let _ = fs::remove_dir_all(path);
+        }
+        // Its process lives.
+        Ok(None) => {}
+        // A ready directory lost its lock only to a removal that was interrupted; an unready one may be a
+        // moment old.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let age = metadata
+                .modified()
+                .ok()
+                .and_then(|modified| SystemTime::now().duration_since(modified).ok());
+            if ready || age.is_some_and(|age| age > ABANDONED) {
+                let _ = fs::remove_dir_all(path);
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+#[cfg(unix)]
+fn is_ours(metadata: &fs::Metadata) -> bool {
+    // SAFETY: geteuid(2) has no preconditions and always succeeds.
+    let user = unsafe { libc::geteuid() };
+    std::os::unix::fs::MetadataExt::uid(metadata) == user
+}
+
+#[cfg(not(unix))]
+fn is_ours(_metadata: &fs::Metadata) -> bool {
+    true
+}
+
+/// A lock file that is held until the process ends, however it ends.
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or nothing when somebody holds it.
+    #[cfg(unix)]
+    fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(create).mode(0o600);
+        let file = options
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)?;
+        // SAFETY: the descriptor is open for as long as `file` lives, and flock(2) touches no memory of ours.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(Some(Lock { _file: file }));
+        }
+        match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            error => Err(error),
+        }
+    }
+
+    /// Takes the lock, or nothing when somebody holds it.
+    #[cfg(windows)]
+    fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
+        use std::os::windows::fs::OpenOptionsExt;
+
+        const ERROR_SHARING_VIOLATION: i32 = 32;
+        const FILE_SHARE_DELETE: u32 = 4;
+        // Whoever opens it to write has it alone; it may be deleted by whoever holds it.
+        let mut options = fs::OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(create)
+            .share_mode(FILE_SHARE_DELETE);
+        match options.open(path) {
+            Ok(file) => Ok(Some(Lock { _file: file })),
+            Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Real libraries, built by `cc`, `c++` and `rustc` as the tests run, loaded into this process or a child of it.
+//!
+//! `DYNLOAD_PROVE=1` tries every change of a library that it knows, not one in twenty, and every library of the system:
+//! some minutes. Under AddressSanitizer (images that are let go of are no leak):
+//!
+//! ```sh
+//! RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
+//!     cargo +nightly test -p dynload-native --target x86_64-unknown-linux-gnu --tests
+//! ```
+#![cfg(unix)]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every library that is opened was built by its test"
+)]
+
+#[path = "native/build.rs"]
+mod build;
+#[path = "native/child.rs"]
+mod child;
+#[path = "native/damage.rs"]
+mod damage;
+#[path = "native/descriptor.rs"]
+mod descriptor;
+#[path = "native/header.rs"]
+mod header;
+#[path = "native/library.rs"]
+mod library;
+#[path = "native/module.rs"]
+mod module;
+#[path = "native/rust_plugin.rs"]
+mod rust_plugin;
+#[path = "native/staging.rs"]
+mod staging;
+#[path = "native/stress.rs"]
+mod stress;

@@ -1,0 +1,35 @@
+//! Running a test again in a process of its own, which may die.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+const ARGUMENT: &str = "DYNLOAD_NATIVE_CHILD";
+
+/// In a child: what the parent passed.
+pub(crate) fn argument() -> Option<PathBuf> {
+    std::env::var_os(ARGUMENT).map(PathBuf::from)
+}
+
+/// A child that runs one test of this program, by its full name, with an argument.
+pub(crate) fn command(test: &str, argument: impl Into<PathBuf>) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads", "1"]);
+    command.env(ARGUMENT, argument.into()).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end, which must be a good one.
+#[track_caller]
+pub(crate) fn succeeds(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "the child ended with {}:\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("1 passed"), "the child ran no test: {stdout}");
+    output
+}

@@ -1,0 +1,349 @@
+//! Files that are no library, or half of one.
+
+use std::path::{Path, PathBuf};
+
+use dynload_native::inspect::{Format, HeaderError, inspect, inspect_bytes};
+use dynload_native::{Error, Flags, Library, is_plugin_library};
+
+use crate::build::Workshop;
+use crate::child;
+
+#[track_caller]
+fn header_error(path: &Path) -> HeaderError {
+    match unsafe { Library::open(path, Flags::NOW) } {
+        Err(Error::Header { source, .. }) => source,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_wrong_file_is_an_error_of_its_own() {
+    let workshop = Workshop::new();
+    assert!(matches!(
+        header_error(&workshop.write("empty.so", "")),
+        HeaderError::Empty
+    ));
+    assert!(matches!(
+        header_error(&workshop.path("none.so")),
+        HeaderError::Read(_)
+    ));
+    std::fs::create_dir(workshop.path("directory.so")).unwrap();
+    let directory = header_error(&workshop.path("directory.so"));
+    assert!(
+        matches!(directory, HeaderError::NotAFile { kind: "a directory" }),
+        "{directory:?}"
+    );
+    assert!(matches!(
+        header_error(Path::new("/dev/null")),
+        HeaderError::NotAFile { kind: "a device" }
+    ));
+    for (content, found) in [
+        ("#!/bin/sh\nexit 0\n".as_bytes(), "a script"),
+        (b"/* GNU ld script */ GROUP ( libc.so.6 )", "a text file"),
+        (b"!<arch>\n", "a static library"),
+        (b"\0asm\x01\0\0\0", "a WebAssembly module"),
+        (b"\xca\xfe\xba\xbe\0\0\0\x41", "a Java class"),
+        (&[0; 100], "a file of zeros, perhaps not written yet"),
+        (b"\x01\x02\x03\x04", "data of an unknown format"),
+        ("§".as_bytes(), "a text file"),
+    ] {
+        let error = header_error(&workshop.write("wrong.so", content));
+        assert!(
+            matches!(error, HeaderError::NotALibrary { found: f } if f == found),
+            "{found}: {error:?}"
+        );
+    }
+    for (content, format) in [
+        (b"MZ\x90\0".as_slice(), Format::Pe),
+        (b"\xcf\xfa\xed\xfe", Format::MachO),
+    ] {
+        let error = header_error(&workshop.write("foreign.so", content));
+        assert!(
+            matches!(error, HeaderError::WrongFormat { found, .. } if found == format),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pipe_is_refused_without_waiting_for_its_writer() {
+    let workshop = Workshop::new();
+    let pipe = workshop.path("pipe.so");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(matches!(
+        header_error(&pipe),
+        HeaderError::NotAFile { kind: "a pipe" }
+    ));
+    let staged = dynload_native::Options::new().stage(&pipe).unwrap_err();
+    assert_eq!(staged.step(), dynload_native::Step::Stage);
+}
+
+#[test]
+fn other_machines_and_kinds_are_named() {
+    let workshop = Workshop::new();
+    let library = std::fs::read(workshop.answering("liba.so", 1)).unwrap();
+    let with = |at: usize, bytes: &[u8]| {
+        let mut library = library.clone();
+        library[at..at + bytes.len()].copy_from_slice(bytes);
+        inspect_bytes(&library).unwrap_err()
+    };
+    assert!(
+        matches!(with(18, &[183, 0]), HeaderError::WrongArchitecture { found, .. } if found == "aarch64")
+    );
+    assert!(
+        matches!(with(18, &[0xff, 0x7f]), HeaderError::WrongArchitecture { found, .. } if found.contains("32767"))
+    );
+    assert!(matches!(
+        with(4, &[1]),
+        HeaderError::WrongWordSize {
+            found: 32,
+            expected: 64
+        }
+    ));
+    assert!(matches!(with(5, &[2]), HeaderError::WrongByteOrder));
+    assert!(matches!(
+        with(16, &[1, 0]),
+        HeaderError::NotALibrary {
+            found: "an object file"
+        }
+    ));
+    assert!(matches!(
+        with(16, &[2, 0]),
+        HeaderError::NotALibrary {
+            found: "an executable program"
+        }
+    ));
+    assert!(matches!(
+        with(16, &[4, 0]),
+        HeaderError::NotALibrary { found: "a core dump" }
+    ));
+    // A program that can be anywhere in memory has the type of a library.
+    let program = header_error(&std::env::current_exe().unwrap());
+    assert!(
+        matches!(
+            program,
+            HeaderError::NotALibrary {
+                found: "an executable program"
+            }
+        ),
+        "{program:?}"
+    );
+    let object = workshop.write("a.c", "int a;");
+    let out = workshop.path("a.o");
+    let built = std::process::Command::new("cc")
+        .arg("-c")
+        .arg(object)
+        .arg("-o")
+        .arg(&out)
+        .status()
+        .unwrap();
+    assert!(built.success());
+    assert!(matches!(
+        header_error(&out),
+        HeaderError::NotALibrary {
+            found: "an object file"
+        }
+    ));
+}
+
+#[test]
+fn headers_tell_names_and_needs() {
+    let workshop = Workshop::new();
+    workshop.c(
+        "libdep.so",
+        "int dep(void) { return 1; }",
+        &["-Wl,-soname,libdep.so.3"],
+    );
+    let source = "int dep(void); int answer(void) { return dep(); }";
+    let arguments = [
+        "-L.",
+        "-ldep",
+        "-Wl,-soname,libself.so.1",
+        "-Wl,-rpath,$ORIGIN:/opt/x",
+    ];
+    let info = inspect(workshop.c("libself.so", source, &arguments)).unwrap();
+    assert_eq!(info.format, Format::Elf);
+    assert_eq!(info.architecture, std::env::consts::ARCH);
+    assert_eq!(info.name.as_deref(), Some("libself.so.1"));
+    assert!(
+        info.needed.iter().any(|needed| needed == "libdep.so.3"),
+        "{info:?}"
+    );
+    assert_eq!(info.run_paths, ["$ORIGIN", "/opt/x"]);
+}
+
+#[test]
+fn plugin_libraries_are_told_by_name_and_header() {
+    let workshop = Workshop::new();
+    let library = workshop.answering("liba.so", 1);
+    let versioned = workshop.path("liba.so.1.2");
+    std::fs::copy(&library, &versioned).unwrap();
+    let misnamed = workshop.path("liba.txt");
+    std::fs::copy(&library, &misnamed).unwrap();
+    assert!(is_plugin_library(&library));
+    assert!(is_plugin_library(&versioned));
+    assert!(!is_plugin_library(misnamed));
+    assert!(!is_plugin_library(workshop.write("libb.so", "text")));
+    assert!(is_plugin_library(workshop.path("not-there.so")));
+    std::os::unix::fs::symlink("nowhere", workshop.path("link.so")).unwrap();
+    assert!(!is_plugin_library(workshop.path("link.so")));
+    assert!(!is_plugin_library(""));
+    assert!(!is_plugin_library("/"));
+}
+
+/// The largest library of other people's that the default run looks at, in bytes; all that are larger take minutes.
+fn largest() -> u64 {
+    if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        u64::MAX
+    } else {
+        1 << 20
+    }
+}
+
+/// What other people's linkers made is not called damaged: every library of this system.
+#[test]
+fn every_library_of_the_system_is_accepted() {
+    let mut looked_at = 0;
+    for directory in [
+        "/lib",
+        "/usr/lib",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+    ] {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_library = name.ends_with(".so") || name.contains(".so.");
+            if !is_library
+                || !path
+                    .metadata()
+                    .is_ok_and(|file| file.is_file() && file.len() <= largest())
+            {
+                continue;
+            }
+            match inspect(&path) {
+                Ok(_) => looked_at += 1,
+                // Linker scripts, and libraries for other word sizes.
+                Err(HeaderError::NotALibrary { found: "a text file" }) => {}
+                Err(HeaderError::WrongWordSize { .. } | HeaderError::WrongArchitecture { .. }) => {}
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
+    }
+    assert!(looked_at > 20, "only {looked_at} libraries were found");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config {
+        cases: if std::env::var_os("DYNLOAD_PROVE").is_some() { 200_000 } else { 2_000 },
+        rng_seed: proptest::test_runner::RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    /// Any bytes behind any beginning are judged without a panic, and the same from a file.
+    #[test]
+    fn any_bytes_are_judged(
+        magic in proptest::sample::select(vec![
+            b"\x7fELF\x02\x01\x01".as_slice(), b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!", b"",
+        ]),
+        rest in proptest::collection::vec(proptest::num::u8::ANY, 0..600),
+    ) {
+        let bytes = [magic, &rest].concat();
+        proptest::prop_assert!(inspect_bytes(&bytes).is_err());
+    }
+
+    /// Several changes at once to the tables of a real library: no panic.
+    #[test]
+    fn a_library_with_many_changes_is_judged(
+        changes in proptest::collection::vec((proptest::num::usize::ANY, proptest::num::u64::ANY, 1..9usize), 1..12),
+    ) {
+        static LIBRARY: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        let library = LIBRARY.get_or_init(|| std::fs::read(Workshop::new().answering("liba.so", 1)).unwrap());
+        let mut library = library.clone();
+        for (at, value, size) in changes {
+            let at = at % (library.len() - 8);
+            library[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        }
+        // Either answer is right; that there is one is what is asked.
+        let _ = inspect_bytes(&library);
+    }
+}
+
+/// The shared libraries of the Rust toolchain: its standard library, and the compiler itself.
+fn toolchain_libraries() -> Vec<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = std::process::Command::new(rustc)
+        .args(["--print", "sysroot"])
+        .output()
+        .unwrap();
+    let library = Path::new(String::from_utf8(output.stdout).unwrap().trim()).join("lib");
+    let entries = |path: &Path| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let targets = entries(&library.join("rustlib"));
+    let mut found = entries(&library);
+    found.extend(targets.iter().flat_map(|target| entries(&target.join("lib"))));
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "so"));
+    found
+}
+
+#[test]
+fn large_libraries_of_another_linker_are_accepted() {
+    let mut looked_at = 0;
+    for path in toolchain_libraries() {
+        if path.metadata().unwrap().len() > largest() * 16 {
+            continue;
+        }
+        match inspect(&path) {
+            Ok(_) => looked_at += 1,
+            Err(HeaderError::NotALibrary { found: "a text file" }) => {}
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    assert!(looked_at > 0, "the standard library was not found");
+}
+
+/// Every length from 0 to the whole: it is refused, or it loads, and the process lives.
+#[test]
+fn a_library_of_every_length_is_refused_or_loads() {
+    let test = "header::a_library_of_every_length_is_refused_or_loads";
+    let Some(library) = child::argument() else {
+        let workshop = Workshop::new();
+        let source = "int value = 3; const char *name = \"n\"; int answer(void) { return value; }";
+        let library = workshop.c("libsmall.so", source, &["-nostdlib", "-Wl,-z,norelro", "-s"]);
+        child::succeeds(&mut child::command(test, library));
+        return;
+    };
+    let whole = std::fs::read(&library).unwrap();
+    let part = library.with_file_name("libpart.so");
+    let mut refused = 0;
+    for length in 0..=whole.len() {
+        // A new name each time: the loader remembers those that it has.
+        let path = part.with_extension(format!("{length}.so"));
+        std::fs::write(&path, &whole[..length]).unwrap();
+        match unsafe { Library::open(&path, Flags::NOW) } {
+            Ok(library) => {
+                let answer = unsafe { library.symbol::<extern "C" fn() -> i32>("answer") }.unwrap();
+                assert_eq!(answer(), 3);
+            }
+            Err(Error::Header { source, .. }) => {
+                assert!(length < whole.len(), "the whole library was refused: {source}");
+                refused += 1;
+            }
+            Err(other) => panic!("{length}: {other:?}"),
+        }
+        // The bytes alone are judged as the file is.
+        assert_eq!(inspect_bytes(&whole[..length]).is_ok(), inspect(&path).is_ok());
+        std::fs::remove_file(&path).unwrap();
+    }
+    // A linker puts the section headers at the end, so none but the whole is whole.
+    assert_eq!(refused, whole.len());
+}

@@ -1,0 +1,122 @@
+//! Everything at once, from many threads.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dynload_native::{Error, Flags, Library, Module};
+
+use crate::build::Workshop;
+use crate::child;
+
+/// A library in which each function knows its number: a call that ran half on one version would show.
+const SOURCE: &str = r#"
+static volatile int number = NUMBER;
+int answer(void) {
+    int first = number;
+    for (volatile int i = 0; i < 100; i++) {}
+    return first == number && number == NUMBER ? NUMBER : -1;
+}
+"#;
+
+fn numbered(workshop: &Workshop, name: &str, number: u32) -> std::path::PathBuf {
+    workshop.c(name, SOURCE, &[&format!("-DNUMBER={number}")])
+}
+
+/// 1 000 reloads with calls on four threads. Its own process: that many images stay mapped.
+#[test]
+fn a_thousand_reloads_with_calls_running() {
+    let test = "stress::a_thousand_reloads_with_calls_running";
+    let Some(directory) = child::argument() else {
+        let workshop = Workshop::new();
+        for number in 0..4 {
+            numbered(&workshop, &format!("lib{number}.so"), number);
+        }
+        std::fs::create_dir(workshop.path("tmp")).unwrap();
+        let mut command = child::command(test, workshop.path(""));
+        child::succeeds(command.env("TMPDIR", workshop.path("tmp")));
+        assert_eq!(std::fs::read_dir(workshop.path("tmp")).unwrap().count(), 0);
+        return;
+    };
+    let path = directory.join("libplugin.so");
+    let version = |number: u64| directory.join(format!("lib{}.so", number % 4));
+    std::fs::copy(version(1), &path).unwrap();
+    let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+    let done = AtomicBool::new(false);
+    let calls = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let call = module.enter().unwrap();
+                    let (version, answer) = (call.generation().version(), crate::module::answer(&call));
+                    // The code is the one that belongs to the version, and versions only go up.
+                    assert_eq!(answer as u64, version % 4);
+                    assert!(version >= last);
+                    last = version;
+                    calls.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for number in 2..=1001 {
+            crate::build::rename_over(&version(number), &path);
+            assert_eq!(unsafe { module.reload() }.unwrap(), number);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(module.version(), 1001);
+    assert_eq!(dynload_native::detached_images(), 1000);
+    assert!(calls.load(Ordering::Relaxed) > 0);
+    assert_eq!(module.retire(Duration::from_secs(60)).unwrap().in_flight, 0);
+}
+
+/// Load, reload, symbols, retirement and unload of the same modules, from eight threads at once.
+#[test]
+fn everything_from_any_thread_at_once() {
+    let test = "stress::everything_from_any_thread_at_once";
+    let Some(path) = child::argument() else {
+        let workshop = Workshop::new();
+        child::succeeds(&mut child::command(test, numbered(&workshop, "libany.so", 5)));
+        return;
+    };
+    let rounds = 20;
+    for round in 0..rounds {
+        let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (module, path) = (&module, &path);
+                scope.spawn(move || {
+                    for step in 0..20 {
+                        match (thread + step) % 4 {
+                            0 => match unsafe { module.reload() } {
+                                Ok(version) => assert!(version > 1),
+                                Err(Error::NotLoaded { .. }) => {}
+                                Err(other) => panic!("{other:?}"),
+                            },
+                            1 | 2 => match module.enter() {
+                                Ok(call) => assert_eq!(crate::module::answer(&call), 5),
+                                Err(Error::NotLoaded { .. }) => {}
+                                Err(other) => panic!("{other:?}"),
+                            },
+                            _ => {
+                                let library = unsafe { Library::open(path, Flags::LAZY) }.unwrap();
+                                assert_eq!(crate::module::answer(&library), 5);
+                                // Others may have it open, and then it stays.
+                                unsafe { library.unload() }.unwrap();
+                            }
+                        }
+                    }
+                    if thread == 7 {
+                        let outcome = match round % 2 {
+                            0 => module.retire(Duration::from_secs(60)).map(drop),
+                            // Every call in it is counted, and no address is kept.
+                            _ => unsafe { module.unload() }.map(drop),
+                        };
+                        outcome.unwrap();
+                    }
+                });
+            }
+        });
+        assert!(!module.is_loaded());
+    }
+}
