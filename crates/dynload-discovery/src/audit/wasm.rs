@@ -1,0 +1,221 @@
+//! What a WebAssembly module imports, exports and starts with.
+
+use std::fmt;
+
+use dynload_caps::imports::required_capability;
+use dynload_caps::{Capabilities, ImportNeeds};
+use wasmparser::types::{EntityType, TypesRef};
+use wasmparser::{Parser, RefType, ValType, Validator, WasmFeatures};
+
+use super::Facts;
+use crate::cache::{Code, Input, record};
+use crate::manifest::{FunctionType, ValueType};
+
+/// What a module says to the outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WasmFacts {
+    /// What it needs from its host, in the order of the module.
+    pub imports: Vec<ImportFact>,
+    /// What it offers.
+    pub exports: Vec<ExportFact>,
+    /// Bytes that all its memories and tables start with; a table element counts as 8.
+    pub initial_bytes: u64,
+}
+record!(WasmFacts {
+    imports,
+    exports,
+    initial_bytes
+});
+
+impl WasmFacts {
+    /// The capabilities that its imports cannot do without. Imports that one of several opens are not among them.
+    #[must_use]
+    pub fn required(&self) -> Capabilities {
+        let needs = self.imports.iter().map(|import| match import.needs() {
+            ImportNeeds::AllOf(all) => all,
+            _ => Capabilities::NONE,
+        });
+        needs.collect()
+    }
+}
+
+/// One import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportFact {
+    /// The module name.
+    pub module: String,
+    /// The name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Its type, when it is a function.
+    pub signature: Option<FunctionType>,
+}
+record!(ImportFact {
+    module,
+    name,
+    kind,
+    signature
+});
+
+impl ImportFact {
+    /// The capability that it needs. What is no function is provided by nobody.
+    #[must_use]
+    pub fn needs(&self) -> ImportNeeds {
+        match self.kind {
+            ExternKind::Function => required_capability(&self.module, &self.name),
+            _ => ImportNeeds::Unknown,
+        }
+    }
+}
+
+/// One export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportFact {
+    /// The name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Its type, when it is a function.
+    pub signature: Option<FunctionType>,
+}
+record!(ExportFact {
+    name,
+    kind,
+    signature
+});
+
+/// What an import or export is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExternKind {
+    /// A function.
+    Function,
+    /// A table.
+    Table,
+    /// A linear memory.
+    Memory,
+    /// A global.
+    Global,
+    /// An exception tag.
+    Tag,
+}
+
+impl ExternKind {
+    const ALL: [ExternKind; 5] = [
+        ExternKind::Function,
+        ExternKind::Table,
+        ExternKind::Memory,
+        ExternKind::Global,
+        ExternKind::Tag,
+    ];
+}
+
+impl fmt::Display for ExternKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            ExternKind::Function => "function",
+            ExternKind::Table => "table",
+            ExternKind::Memory => "memory",
+            ExternKind::Global => "global",
+            ExternKind::Tag => "tag",
+        })
+    }
+}
+
+impl Code for ExternKind {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(*self as u8);
+    }
+
+    fn take(input: &mut Input<'_>) -> Option<ExternKind> {
+        ExternKind::ALL
+            .get(usize::from(*input.bytes(1)?.first()?))
+            .copied()
+    }
+}
+
+pub(super) fn facts(bytes: &[u8]) -> Facts {
+    let invalid = |reason: String| Facts::Invalid { reason };
+    if !bytes.starts_with(b"\0asm") {
+        return invalid("it does not start with the bytes of a Wasm module".to_owned());
+    }
+    if Parser::is_component(bytes) {
+        return invalid("it is a component, not a core module: build it for wasm32-wasip1".to_owned());
+    }
+    // Everything that has become part of the language; what an engine does not have it refuses by itself.
+    let types = match Validator::new_with_features(WasmFeatures::WASM3).validate_all(bytes) {
+        Ok(types) => types,
+        Err(error) => return invalid(format!("{} at byte {}", error.message(), error.offset())),
+    };
+    let types = types.as_ref();
+    let (Some(imports), Some(exports)) = (types.core_imports(), types.core_exports()) else {
+        return invalid("it is no core module".to_owned());
+    };
+    let imports = imports.map(|(module, name, entity)| {
+        let (kind, signature) = describe(types, entity);
+        ImportFact {
+            module: module.to_owned(),
+            name: name.to_owned(),
+            kind,
+            signature,
+        }
+    });
+    let exports = exports.map(|(name, entity)| {
+        let (kind, signature) = describe(types, entity);
+        ExportFact {
+            name: name.to_owned(),
+            kind,
+            signature,
+        }
+    });
+    let memories = (0..types.memory_count()).map(|at| {
+        let memory = types.memory_at(at);
+        let page = 1u64
+            .checked_shl(memory.page_size_log2.unwrap_or(16))
+            .unwrap_or(u64::MAX);
+        memory.initial.saturating_mul(page)
+    });
+    let tables = (0..types.table_count()).map(|at| types.table_at(at).initial.saturating_mul(8));
+    Facts::Wasm(WasmFacts {
+        imports: imports.collect(),
+        exports: exports.collect(),
+        initial_bytes: memories.chain(tables).fold(0, u64::saturating_add),
+    })
+}
+
+fn describe(types: TypesRef<'_>, entity: EntityType) -> (ExternKind, Option<FunctionType>) {
+    match entity {
+        EntityType::Func(id) => {
+            let function = types[id].unwrap_func();
+            let values = |types: &[ValType]| types.iter().copied().map(value).collect::<Vec<_>>();
+            (
+                ExternKind::Function,
+                Some(FunctionType::new(
+                    values(function.params()),
+                    values(function.results()),
+                )),
+            )
+        }
+        EntityType::Table(_) => (ExternKind::Table, None),
+        EntityType::Memory(_) => (ExternKind::Memory, None),
+        EntityType::Global(_) => (ExternKind::Global, None),
+        EntityType::Tag(_) => (ExternKind::Tag, None),
+    }
+}
+
+fn value(value: ValType) -> ValueType {
+    match value {
+        ValType::I32 => ValueType::I32,
+        ValType::I64 => ValueType::I64,
+        ValType::F32 => ValueType::F32,
+        ValType::F64 => ValueType::F64,
+        ValType::V128 => ValueType::V128,
+        ValType::Ref(RefType::FUNCREF) => ValueType::FuncRef,
+        ValType::Ref(RefType::EXTERNREF) => ValueType::ExternRef,
+        ValType::Ref(_) => ValueType::Other,
+    }
+}

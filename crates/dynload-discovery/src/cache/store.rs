@@ -1,0 +1,306 @@
+//! The file of the cache.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::codec::{Code, Input, put_block};
+use super::record::{DirRecord, KeptManifest};
+
+/// Changes with the form of the file. The version of this crate is in the header too.
+const MAGIC: &[u8; 8] = b"dynload\x01";
+/// More than a hundred thousand plugins; what is larger is no cache.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The kinds of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Dir = 0,
+    Audit = 1,
+}
+
+/// Where a record of the file is in it: its kind, its key and its bytes.
+#[derive(Clone, Debug)]
+struct Place {
+    kind: Kind,
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+/// The records of a cache, in their binary form; they are read one by one, by whoever needs them.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    bytes: Arc<Vec<u8>>,
+    /// By kind and key, so that looking one up needs no other structure.
+    index: Vec<Place>,
+    /// Records that are not in the file yet.
+    fresh: BTreeMap<(Kind, Box<[u8]>), Vec<u8>>,
+}
+
+impl Store {
+    /// What a file of the cache holds, for a host described by `stamp`. `Ok(None)` when there is no file.
+    ///
+    /// # Errors
+    /// What is odd about the file, for the report.
+    pub(crate) fn load(path: &Path, stamp: &str) -> Result<Option<Store>, &'static str> {
+        // Not through a link: somebody else could have put it there.
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(_) => return Err("it cannot be read"),
+        };
+        if !metadata.is_file() {
+            return Err("it is no regular file");
+        }
+        if writable_by_others(&metadata) {
+            return Err("others than its owner can write to it");
+        }
+        if metadata.len() > MAX_BYTES {
+            return Err("it is too large");
+        }
+        let mut bytes = Vec::with_capacity(metadata.len() as usize);
+        File::open(path)
+            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+            .map_err(|_| "it cannot be read")?;
+        let index = read_index(&bytes, stamp)?;
+        Ok(Some(Store {
+            bytes: Arc::new(bytes),
+            index,
+            fresh: BTreeMap::new(),
+        }))
+    }
+
+    /// A record of the file.
+    fn place(&self, kind: Kind, key: &[u8]) -> Option<&Place> {
+        let at = self
+            .index
+            .binary_search_by(|place| (place.kind, &self.bytes[place.key.clone()]).cmp(&(kind, key)));
+        at.ok().map(|at| &self.index[at])
+    }
+
+    /// A whole record, of the file or not in it yet.
+    pub(crate) fn get<T: Code>(&self, kind: Kind, key: &[u8]) -> Option<T> {
+        let bytes = match self.fresh.get(&(kind, key.into())) {
+            Some(bytes) => bytes.as_slice(),
+            None => &self.bytes[self.place(kind, key)?.value.clone()],
+        };
+        let mut input = Input(bytes);
+        let value = T::take(&mut input)?;
+        input.0.is_empty().then_some(value)
+    }
+
+    /// What the file has about a directory.
+    pub(crate) fn dir(&self, key: &[u8]) -> Option<(DirRecord, KeptManifest)> {
+        let range = self.place(Kind::Dir, key)?.value.clone();
+        let mut input = Input(&self.bytes[range.clone()]);
+        let record = DirRecord::take(&mut input)?;
+        let rest = range.end - input.0.len()..range.end;
+        Some((record, KeptManifest::kept(self.bytes.clone(), rest)))
+    }
+
+    pub(crate) fn put(&mut self, kind: Kind, key: &[u8], bytes: Vec<u8>) {
+        self.fresh.insert((kind, key.into()), bytes);
+    }
+
+    /// How many records of directories the file has for which `ours` is true.
+    pub(crate) fn count_dirs(&self, ours: impl Fn(&[u8]) -> bool) -> usize {
+        let dirs = self.index.iter().filter(|place| place.kind == Kind::Dir);
+        dirs.filter(|place| ours(&self.bytes[place.key.clone()])).count()
+    }
+
+    /// Takes over the audits that `old` has and this store has not.
+    pub(crate) fn take_audits(&mut self, old: Store) {
+        for (key, bytes) in old.fresh {
+            if key.0 == Kind::Audit {
+                self.fresh.insert(key, bytes);
+            }
+        }
+    }
+
+    /// Drops the records for which `keep` is false.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Kind, &[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.index
+            .retain(|place| keep(place.kind, &bytes[place.key.clone()]));
+        self.fresh.retain(|(kind, key), _| keep(*kind, key));
+    }
+
+    /// Writes the records to `path`, which holds either all of the old or all of the new ones at any moment.
+    ///
+    /// Two processes that write at once each write a whole file; the last one stays. What the other had found is found
+    /// again when it is needed.
+    pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<()> {
+        let mut body = Vec::with_capacity(self.bytes.len());
+        // Two ordered lists become one; of two records with one key the fresh one stays.
+        let mut old = self.index.iter().peekable();
+        let key = |place: &Place| (place.kind, &self.bytes[place.key.clone()]);
+        for ((kind, name), bytes) in &self.fresh {
+            while let Some(place) = old.next_if(|place| key(place) < (*kind, &**name)) {
+                put_record(&mut body, key(place), &self.bytes[place.value.clone()]);
+            }
+            old.next_if(|place| key(place) == (*kind, &**name));
+            put_record(&mut body, (*kind, name), bytes);
+        }
+        for place in old {
+            put_record(&mut body, key(place), &self.bytes[place.value.clone()]);
+        }
+        let mut out = Vec::with_capacity(body.len() + 128);
+        out.extend_from_slice(MAGIC);
+        put_block(&mut out, stamp.as_bytes());
+        out.extend_from_slice(&checksum(&body).to_le_bytes());
+        out.extend_from_slice(&body);
+        if out.len() as u64 > MAX_BYTES {
+            return Ok(());
+        }
+        replace(path, &out)
+    }
+}
+
+fn put_record(out: &mut Vec<u8>, (kind, key): (Kind, &[u8]), bytes: &[u8]) {
+    out.push(kind as u8);
+    put_block(out, key);
+    put_block(out, bytes);
+}
+
+fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Place>, &'static str> {
+    const SHORT: &str = "it is damaged";
+    let mut input = Input(bytes);
+    if input.bytes(MAGIC.len()) != Some(MAGIC) {
+        return Err("it is no cache of this version");
+    }
+    if input.block() != Some(stamp.as_bytes()) {
+        return Err("it is of another version or for another platform");
+    }
+    let sum = input.bytes(8).ok_or(SHORT)?;
+    if sum != checksum(input.0).to_le_bytes() {
+        return Err(SHORT);
+    }
+    let mut index: Vec<Place> = Vec::new();
+    while !input.0.is_empty() {
+        let kind = match input.bytes(1).ok_or(SHORT)? {
+            [0] => Kind::Dir,
+            [1] => Kind::Audit,
+            _ => return Err(SHORT),
+        };
+        let key = input.block().ok_or(SHORT)?.len();
+        let key = bytes.len() - input.0.len() - key..bytes.len() - input.0.len();
+        let value = input.block().ok_or(SHORT)?.len();
+        let value = bytes.len() - input.0.len() - value..bytes.len() - input.0.len();
+        let place = Place { kind, key, value };
+        // Each key once, and in order.
+        if index
+            .last()
+            .is_some_and(|last| (last.kind, &bytes[last.key.clone()]) >= (kind, &bytes[place.key.clone()]))
+        {
+            return Err(SHORT);
+        }
+        index.push(place);
+    }
+    Ok(index)
+}
+
+/// Finds damage, not malice: whoever can write the file can write the sum too, and that is its owner.
+///
+/// Each step is a bijection of the state for a given word and of the word for a given state, so damage within one word
+/// never goes unseen.
+fn checksum(bytes: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |state: u64, word: u64| (state ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut state = words.iter().fold(bytes.len() as u64, |state, word| {
+        mix(state, u64::from_le_bytes(*word))
+    });
+    for byte in rest {
+        state = mix(state, u64::from(*byte));
+    }
+    mix(state, state >> 32)
+}
+
+/// Puts `bytes` into a file of its own and renames it into place.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    };
+    make_private_dir(dir)?;
+    sweep(dir, &name.to_string_lossy());
+    let temporary = temporary_name(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| {
+            // No sync: after a crash of the machine the sum tells that the content did not arrive.
+            fs::rename(&temporary, path)
+        });
+    if written.is_err() {
+        // Nothing more can be done about the leftover than what is done about one of a killed process.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let time = super::now();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}-{time:x}-{number}.tmp", std::process::id()));
+    PathBuf::from(name)
+}
+
+/// Removes what processes that were killed in the middle left behind.
+fn sweep(dir: &Path, name: &str) {
+    const OLD: Duration = Duration::from_secs(600);
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let ours = found.to_str().is_some_and(|found| {
+            found
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".tmp"))
+        });
+        let old = || {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok()?;
+            SystemTime::now()
+                .duration_since(modified)
+                .ok()
+                .map(|age| age > OLD)
+        };
+        if ours && old() == Some(true) {
+            // Another process may have swept it first.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether group or others may write; never where there are no such bits.
+pub(crate) fn writable_by_others(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::MetadataExt::mode(metadata) & 0o022 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
+    }
+}

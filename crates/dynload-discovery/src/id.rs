@@ -1,0 +1,109 @@
+//! Plugin ids.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+/// The name by which plugins know each other: a letter or digit, then letters, digits, `.`, `_` and `-`, at most 128
+/// in all, ASCII only.
+///
+/// So an id is always safe as the name of a file, and two ids that look the same are the same.
+///
+/// ```
+/// use dynload_discovery::PluginId;
+///
+/// let id: PluginId = "org.example.greeter".parse()?;
+/// assert_eq!(id.as_str(), "org.example.greeter");
+/// assert!("../greeter".parse::<PluginId>().is_err());
+/// # Ok::<(), dynload_discovery::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PluginId(Box<str>);
+
+impl PluginId {
+    /// The most letters that an id has.
+    pub const MAX_LEN: usize = 128;
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PluginId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<PluginId, InvalidId> {
+        let mut bytes = text.bytes();
+        let reason = match bytes.next() {
+            None => InvalidIdReason::Empty,
+            Some(first) if !first.is_ascii_alphanumeric() => InvalidIdReason::BadStart,
+            Some(_) if !bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) => {
+                InvalidIdReason::BadCharacter
+            }
+            Some(_) if text.len() > PluginId::MAX_LEN => InvalidIdReason::TooLong,
+            Some(_) => return Ok(PluginId(text.into())),
+        };
+        Err(InvalidId {
+            found: text.chars().take(PluginId::MAX_LEN).collect(),
+            reason,
+        })
+    }
+}
+
+impl fmt::Display for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Borrow<str> for PluginId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for PluginId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no [`PluginId`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidId {
+    /// The text, cut to the longest length that an id has.
+    pub found: String,
+    /// What is wrong with it.
+    pub reason: InvalidIdReason,
+}
+
+/// What is wrong with a text that should be an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidIdReason {
+    /// It is empty.
+    Empty,
+    /// It does not start with a letter or digit.
+    BadStart,
+    /// It has a character that no id has.
+    BadCharacter,
+    /// It is longer than [`PluginId::MAX_LEN`].
+    TooLong,
+}
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad plugin id {:?}: ", self.found)?;
+        f.write_str(match self.reason {
+            InvalidIdReason::Empty => "it is empty",
+            InvalidIdReason::BadStart => "start it with an ASCII letter or digit",
+            InvalidIdReason::BadCharacter => "use ASCII letters, digits, `.`, `_` and `-` only",
+            InvalidIdReason::TooLong => "use at most 128 characters",
+        })
+    }
+}
+
+impl std::error::Error for InvalidId {}

@@ -1,0 +1,117 @@
+//! The file that a plugin starts from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::{Platform, PlatformKey};
+
+/// The files to load, by platform. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entries(BTreeMap<PlatformKey, EntryPath>);
+
+impl Entries {
+    /// One file for every platform.
+    #[must_use]
+    pub fn any(path: EntryPath) -> Entries {
+        Entries(BTreeMap::from([(PlatformKey::Any, path)]))
+    }
+
+    /// One file for each platform; `None` when the map is empty.
+    #[must_use]
+    pub fn per_platform(entries: BTreeMap<PlatformKey, EntryPath>) -> Option<Entries> {
+        (!entries.is_empty()).then_some(Entries(entries))
+    }
+
+    /// The file for `platform`: the one for its `os-arch` before the one for its `os` before `any`.
+    #[must_use]
+    pub fn for_platform(&self, platform: Platform) -> Option<&EntryPath> {
+        // The keys are ordered from the least to the most specific.
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key.fits(platform))
+            .map(|(_, path)| path)
+    }
+
+    /// Every file with the platforms that it is for.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (PlatformKey, &EntryPath)> {
+        self.0.iter().map(|(key, path)| (*key, path))
+    }
+}
+
+/// A path below the plugin's directory, with `/` on every platform: no empty, `.` or `..` components, not absolute, no
+/// `\`, no `:` and no control characters (so that it means the same on Windows).
+///
+/// That the file is really inside, symbolic links included, is checked by the scan, which opens it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryPath(Box<str>);
+
+impl EntryPath {
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path for the file system.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(&*self.0)
+    }
+}
+
+impl fmt::Display for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for EntryPath {
+    type Err = EntryPathError;
+
+    fn from_str(text: &str) -> Result<EntryPath, EntryPathError> {
+        let reason = if text.is_empty() {
+            "it is empty"
+        } else if text.len() > 1024 {
+            "it is longer than 1024 bytes"
+        } else if text.starts_with('/') {
+            "it is absolute"
+        } else if text.contains(['\\', ':']) || text.contains(char::is_control) {
+            "it has a `\\`, a `:` or a control character"
+        } else if text.split('/').any(|part| part == "..") {
+            "it has a `..` component"
+        } else if text.split('/').any(|part| part.is_empty() || part == ".") {
+            "it has an empty or `.` component"
+        } else {
+            return Ok(EntryPath(text.into()));
+        };
+        Err(EntryPathError {
+            found: text.chars().take(256).collect(),
+            reason,
+        })
+    }
+}
+
+/// A path that is not one below the plugin's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryPathError {
+    /// The path.
+    pub found: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for EntryPathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EntryPathError { found, reason } = self;
+        write!(
+            f,
+            "bad entry {found:?}: {reason}; write a path inside of the plugin's directory, `lib/plugin.wasm`"
+        )
+    }
+}
+
+impl std::error::Error for EntryPathError {}

@@ -1,0 +1,293 @@
+//! What can be wrong with a manifest.
+
+use std::error::Error;
+use std::fmt;
+
+use dynload_caps::{ParseCapabilitiesError, ParseNetError, ScopeError};
+
+use super::EntryPathError;
+use crate::{InvalidId, UnknownPlatform};
+
+/// Everything that is wrong with one manifest; never empty.
+#[derive(Clone, Debug)]
+pub struct ManifestErrors(Vec<ManifestError>);
+
+impl ManifestErrors {
+    pub(super) fn new(mut errors: Vec<ManifestError>) -> ManifestErrors {
+        errors.sort_by_key(|error| (error.line, error.column));
+        ManifestErrors(errors)
+    }
+
+    /// The errors, in the order of the file.
+    #[must_use]
+    pub fn errors(&self) -> &[ManifestError] {
+        &self.0
+    }
+
+    /// The errors, in the order of the file.
+    #[must_use]
+    pub fn into_errors(self) -> Vec<ManifestError> {
+        self.0
+    }
+}
+
+impl fmt::Display for ManifestErrors {
+    /// One line for each error, with its line number first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(f, "{end}line {}: {error}", error.line)?;
+            // The text of a list has to be complete: nobody walks the sources of each.
+            if let Some(source) = error.source() {
+                write!(f, ": {source}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for ManifestErrors {}
+
+/// One thing that is wrong with a manifest, and where.
+#[derive(Clone, Debug)]
+pub struct ManifestError {
+    pub(super) line: u32,
+    pub(super) column: u32,
+    pub(super) kind: ManifestErrorKind,
+}
+
+impl ManifestError {
+    /// The line, from 1.
+    #[must_use]
+    pub const fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The column in that line, from 1, in bytes.
+    #[must_use]
+    pub const fn column(&self) -> u32 {
+        self.column
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> &ManifestErrorKind {
+        &self.kind
+    }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn into_kind(self) -> ManifestErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl Error for ManifestError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// What is wrong with a field of a manifest. `field` is its full name, `capabilities.needs` for instance.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ManifestErrorKind {
+    /// The text is not TOML.
+    #[non_exhaustive]
+    Syntax {
+        /// What the TOML reader says.
+        message: String,
+    },
+    /// A field that no manifest has.
+    #[non_exhaustive]
+    UnknownField {
+        /// The field.
+        field: String,
+        /// A field that exists: the nearest name in this table, or this name in the table where it belongs.
+        meant: Option<String>,
+    },
+    /// A field that every manifest has is not there.
+    #[non_exhaustive]
+    MissingField {
+        /// The field.
+        field: String,
+    },
+    /// A value of the wrong type.
+    #[non_exhaustive]
+    WrongType {
+        /// The field.
+        field: String,
+        /// What it has to be.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A word that is not one of those that the field knows.
+    #[non_exhaustive]
+    UnknownWord {
+        /// The field.
+        field: String,
+        /// The word.
+        found: String,
+        /// What was probably meant.
+        meant: Option<&'static str>,
+        /// The words that it knows.
+        known: &'static [&'static str],
+    },
+    /// A number that is out of range.
+    #[non_exhaustive]
+    OutOfRange {
+        /// The field.
+        field: String,
+        /// The number as it was written.
+        found: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// A text that has to be something is empty.
+    #[non_exhaustive]
+    Empty {
+        /// The field.
+        field: String,
+    },
+    /// A text with a character that could change how a terminal shows it.
+    #[non_exhaustive]
+    ControlCharacter {
+        /// The field.
+        field: String,
+        /// The character.
+        found: char,
+    },
+    /// The id of the plugin, or of a dependency, is none.
+    Id(InvalidId),
+    /// A version, or a range of versions, is not one of [Semantic Versioning](https://semver.org).
+    #[non_exhaustive]
+    Version {
+        /// The field.
+        field: String,
+        /// The text.
+        found: String,
+        /// Why.
+        source: std::sync::Arc<semver::Error>,
+    },
+    /// An entry is not a path below the plugin's directory.
+    Entry(EntryPathError),
+    /// A key of `entry` names no platform.
+    Platform(UnknownPlatform),
+    /// A name is not one of a capability.
+    Capability(ParseCapabilitiesError),
+    /// A directory or environment variable cannot be meant.
+    Scope(ScopeError),
+    /// A pattern of `capabilities.hosts` cannot be read.
+    #[non_exhaustive]
+    Host {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        source: ParseNetError,
+    },
+    /// A path of the host in `capabilities.directories` or `capabilities.programs` cannot be meant.
+    #[non_exhaustive]
+    HostPath {
+        /// The field.
+        field: String,
+        /// The path.
+        found: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two values contradict each other.
+    #[non_exhaustive]
+    Contradiction {
+        /// The field.
+        field: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+impl fmt::Display for ManifestErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use ManifestErrorKind as K;
+        match self {
+            K::Syntax { message } => write!(f, "not TOML: {message}"),
+            K::UnknownField {
+                field,
+                meant: Some(meant),
+            } => {
+                write!(f, "unknown field `{field}`: did you mean `{meant}`?")
+            }
+            K::UnknownField { field, meant: None } => write!(f, "unknown field `{field}`: remove it"),
+            K::MissingField { field } => write!(f, "field `{field}` is missing: add it"),
+            K::WrongType {
+                field,
+                expected,
+                found,
+            } => write!(f, "`{field}` is {found}: write {expected}"),
+            K::UnknownWord {
+                field,
+                found,
+                meant: Some(meant),
+                ..
+            } => {
+                write!(f, "`{field}` is {found:?}: did you mean {meant:?}?")
+            }
+            K::UnknownWord {
+                field,
+                found,
+                meant: None,
+                known,
+            } => {
+                write!(f, "`{field}` is {found:?}: write one of {}", known.join(", "))
+            }
+            K::OutOfRange {
+                field,
+                found,
+                expected,
+            } => write!(f, "`{field}` is {found}: write {expected}"),
+            K::Empty { field } => write!(f, "`{field}` is empty: give it a value or remove it"),
+            K::ControlCharacter { field, found } => {
+                write!(
+                    f,
+                    "`{field}` has the control character U+{:04X}: remove it",
+                    u32::from(*found)
+                )
+            }
+            K::Id(error) => error.fmt(f),
+            K::Version { field, found, .. } => {
+                write!(
+                    f,
+                    "`{field}` is {found:?}, which is no semantic version (`1.2.3`, or for a range `>=1.2, <2`)"
+                )
+            }
+            K::Entry(error) => error.fmt(f),
+            K::Platform(error) => error.fmt(f),
+            K::Capability(error) => error.fmt(f),
+            K::Scope(error) => error.fmt(f),
+            K::Host { pattern, .. } => {
+                write!(f, "`capabilities.hosts` has {pattern:?}, which cannot be read")
+            }
+            K::HostPath { field, found, reason } => write!(f, "`{field}` is {found:?}: {reason}"),
+            K::Contradiction { field, reason } => write!(f, "`{field}`: {reason}"),
+        }
+    }
+}
+
+impl Error for ManifestErrorKind {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        use ManifestErrorKind as K;
+        match self {
+            K::Version { source, .. } => Some(source),
+            K::Host { source, .. } => Some(source),
+            // Their text is this error's text, so the chain goes on behind them.
+            K::Scope(error) => error.source(),
+            _ => None,
+        }
+    }
+}

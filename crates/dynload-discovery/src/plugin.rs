@@ -1,0 +1,258 @@
+//! One plugin that was found.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use semver::Version;
+
+use crate::audit::{self, Audit, Facts};
+use crate::cache::{Fingerprint, KeptManifest};
+use crate::manifest::{Format, Manifest};
+use crate::scan::open_file;
+use crate::{Incompatibility, Platform, PluginId, Source};
+
+/// A plugin that was found: who it is, where it is, and what it says about itself.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub(crate) id: PluginId,
+    pub(crate) format: Format,
+    /// The real directory that everything of the plugin lies in.
+    pub(crate) dir: PathBuf,
+    /// Where it was found, by the name that the search path gives it, when that is not `dir`.
+    pub(crate) found_at: Option<PathBuf>,
+    pub(crate) version: Option<Version>,
+    pub(crate) manifest: Option<KeptManifest>,
+    pub(crate) entry: Option<Entry>,
+    pub(crate) source: Source,
+    pub(crate) rank: usize,
+    pub(crate) incompatible: Vec<Incompatibility>,
+}
+
+/// The file to load.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Below the plugin's directory.
+    pub(crate) path: PathBuf,
+    pub(crate) file: Fingerprint,
+}
+
+impl Plugin {
+    /// Its id: the manifest's, or for a lone file its name without `lib` and extension.
+    #[must_use]
+    pub fn id(&self) -> &PluginId {
+        &self.id
+    }
+
+    /// Its version; a lone file has none.
+    #[must_use]
+    pub fn version(&self) -> Option<&Version> {
+        self.version.as_ref()
+    }
+
+    /// The name to show to people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.manifest()
+            .map_or(self.id.as_str(), |manifest| &manifest.name)
+    }
+
+    /// What kind of code it is.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Its manifest; a lone file has none.
+    #[must_use]
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref().and_then(KeptManifest::get)
+    }
+
+    /// The directory that it lies in, with symbolic links resolved.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory or lone file under the name by which it was found.
+    #[must_use]
+    pub fn found_at(&self) -> &Path {
+        self.found_at.as_deref().unwrap_or(&self.dir)
+    }
+
+    /// The file to load on this platform; `None` when the plugin has none for it.
+    ///
+    /// The scan saw that it is a regular file inside of [`dir`](Plugin::dir). A path can be made to mean another file
+    /// afterwards by whoever can write to that directory: to load exactly what was found, use
+    /// [`read_entry`](Plugin::read_entry).
+    #[must_use]
+    pub fn entry_path(&self) -> Option<PathBuf> {
+        self.entry.as_ref().map(|entry| self.dir.join(&entry.path))
+    }
+
+    /// The kind of directory that it was found in.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The place of that directory in the search path, from 0.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Whether it works with this platform and this version of the host.
+    #[must_use]
+    pub fn is_compatible(&self) -> bool {
+        self.incompatible.is_empty()
+    }
+
+    /// Why it does not work here.
+    #[must_use]
+    pub fn incompatibilities(&self) -> &[Incompatibility] {
+        &self.incompatible
+    }
+
+    /// The bytes of the file to load, `max_bytes` at most, provided that it is still the file that the scan found and
+    /// that nobody writes to it meanwhile.
+    ///
+    /// # Errors
+    /// - [`EntryError::None`]: there is no file for this platform.
+    /// - [`EntryError::Changed`]: it is another file, or has another size or another time, than when it was found.
+    /// - [`EntryError::TooLarge`]: it has more than `max_bytes`.
+    /// - [`EntryError::Io`]: it cannot be read, is gone, or leads out of the directory by now.
+    pub fn read_entry(&self, max_bytes: u64) -> Result<Vec<u8>, EntryError> {
+        let entry = self
+            .entry
+            .as_ref()
+            .ok_or_else(|| EntryError::None { id: self.id.clone() })?;
+        let path = || self.dir.join(&entry.path);
+        let io = |source| EntryError::Io { path: path(), source };
+        let mut file = self.open(entry).map_err(io)?;
+        self.still_the_same(entry, &file)?;
+        if entry.file.size > max_bytes {
+            return Err(EntryError::TooLarge {
+                path: path(),
+                bytes: entry.file.size,
+                limit: max_bytes,
+            });
+        }
+        let mut bytes = Vec::new();
+        (&mut file)
+            .take(entry.file.size.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(io)?;
+        if bytes.len() as u64 != entry.file.size {
+            return Err(EntryError::Changed { path: path() });
+        }
+        // Written to while it was read: the bytes may be half of one version and half of another.
+        self.still_the_same(entry, &file)?;
+        Ok(bytes)
+    }
+
+    fn open(&self, entry: &Entry) -> io::Result<File> {
+        let dir = Dir::open_ambient_dir(&self.dir, ambient_authority())?;
+        open_file(&dir, &entry.path)
+    }
+
+    fn still_the_same(&self, entry: &Entry, file: &File) -> Result<(), EntryError> {
+        let path = || self.dir.join(&entry.path);
+        let metadata = file
+            .metadata()
+            .map_err(|source| EntryError::Io { path: path(), source })?;
+        if metadata.is_file() && Fingerprint::of(&metadata) == entry.file {
+            Ok(())
+        } else {
+            Err(EntryError::Changed { path: path() })
+        }
+    }
+
+    /// Reads the file to load and compares it with the manifest, for this platform, without a cache. See
+    /// [`Scanner::audit`](crate::Scanner::audit) for the one with a cache.
+    ///
+    /// # Errors
+    /// Those of [`read_entry`](Plugin::read_entry). A file that is not what it should be is no error but a finding.
+    pub fn audit(&self) -> Result<Audit, EntryError> {
+        let bytes = self.read_entry(MAX_AUDIT_BYTES)?;
+        let facts = Facts::of(self.format, &bytes);
+        Ok(Audit::new(audit::hash(&bytes), facts, self, Platform::current()))
+    }
+}
+
+/// The largest file that an audit reads, 1 GiB.
+pub(crate) const MAX_AUDIT_BYTES: u64 = 1 << 30;
+
+/// Why the file of a plugin was not read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The plugin has no file for this platform.
+    #[non_exhaustive]
+    None {
+        /// The plugin.
+        id: PluginId,
+    },
+    /// The file is not the one that was found any more.
+    #[non_exhaustive]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is larger than it may be.
+    #[non_exhaustive]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The most that it may have.
+        limit: u64,
+    },
+    /// The file cannot be read.
+    #[non_exhaustive]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for EntryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EntryError::None { id } => write!(f, "plugin {id} has no file for this platform"),
+            EntryError::Changed { path } => {
+                write!(f, "{} has changed since it was found: scan again", path.display())
+            }
+            EntryError::TooLarge { path, bytes, limit } => {
+                write!(
+                    f,
+                    "{} has {bytes} bytes, over the limit of {limit}",
+                    path.display()
+                )
+            }
+            EntryError::Io { path, .. } => write!(f, "{} cannot be read", path.display()),
+        }
+    }
+}
+
+impl Error for EntryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            EntryError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the file at `path` is still the one with this fingerprint.
+pub(crate) fn unchanged(path: &Path, file: Fingerprint) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && Fingerprint::of(&metadata) == file)
+}

@@ -1,0 +1,142 @@
+//! Plugins that are one file and no manifest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Found;
+use super::list::{Candidate, writable};
+use crate::cache::Fingerprint;
+use crate::manifest::Format;
+use crate::plugin::Entry;
+use crate::{Incompatibility, Platform, Plugin, PluginId, Problem, ProblemKind, Severity};
+
+pub(super) fn look(
+    candidate: &Candidate,
+    format: Format,
+    platform: Platform,
+    refuse_writable: bool,
+) -> Found {
+    let mut found = Found::default();
+    let path = candidate.path();
+    let id: PluginId = match id_text(path, format).parse() {
+        Ok(id) => id,
+        Err(error) => {
+            found
+                .problems
+                .push(Problem::error(path, ProblemKind::FileName(error)));
+            return found;
+        }
+    };
+    // Where the file really is. A link directly in the search path may lead anywhere: whoever made it owns the directory.
+    let real = if candidate.link {
+        fs::canonicalize(path)
+    } else {
+        Ok(candidate.real.clone())
+    };
+    let looked = real.and_then(|real| fs::symlink_metadata(&real).map(|metadata| (real, metadata)));
+    let (real, metadata) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            found.problems.push(Problem::io(path, error));
+            return found;
+        }
+    };
+    if !metadata.is_file() {
+        // It was one a moment ago.
+        found.problems.push(Problem::error(path, ProblemKind::Changing));
+        return found;
+    }
+    if let Some(kind) = writable(&metadata) {
+        let severity = if refuse_writable {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        found.problems.push(Problem::new(path, severity, kind));
+        if refuse_writable {
+            return found;
+        }
+    }
+    let (Some(dir), Some(name)) = (real.parent(), real.file_name()) else {
+        return found;
+    };
+    let here = native_here(path, platform);
+    let incompatible = if format == Format::Native && !here {
+        let offered = vec![system_of(path).to_owned()];
+        vec![Incompatibility::Platform {
+            id: id.clone(),
+            here: platform,
+            offered,
+        }]
+    } else {
+        Vec::new()
+    };
+    for one in &incompatible {
+        found.problems.push(Problem::new(
+            path,
+            Severity::Warning,
+            ProblemKind::Incompatible(one.clone()),
+        ));
+    }
+    found.plugin = Some(Plugin {
+        id,
+        format,
+        dir: dir.to_owned(),
+        found_at: Some(path.to_owned()),
+        version: None,
+        manifest: None,
+        entry: Some(Entry {
+            path: PathBuf::from(name),
+            file: Fingerprint::of(&metadata),
+        }),
+        source: candidate.source,
+        rank: candidate.rank,
+        incompatible,
+    });
+    found
+}
+
+/// The id of a lone file: its name without extension, and for a library on Unix without `lib` in front.
+fn id_text(path: &Path, format: Format) -> String {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    // Lower case has the same length, since only ASCII letters change.
+    let end = match format {
+        Format::Native => lower
+            .find(".so.")
+            .unwrap_or_else(|| lower.rfind('.').unwrap_or(name.len())),
+        _ => lower.rfind('.').unwrap_or(name.len()),
+    };
+    let stem = &name[..end];
+    match stem.strip_prefix("lib") {
+        Some(rest) if format == Format::Native && !rest.is_empty() && !lower.ends_with(".dll") => {
+            rest.to_owned()
+        }
+        _ => stem.to_owned(),
+    }
+}
+
+fn system_of(path: &Path) -> &'static str {
+    match path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
+        Some("dll") => "windows",
+        Some("dylib") => "macos",
+        _ => "linux",
+    }
+}
+
+/// Whether the extension is one of this platform; `.so` is used everywhere but on Windows.
+fn native_here(path: &Path, platform: Platform) -> bool {
+    match system_of(path) {
+        "windows" => platform.os() == "windows",
+        "macos" => matches!(platform.os(), "macos" | "ios"),
+        _ => platform.os() != "windows",
+    }
+}

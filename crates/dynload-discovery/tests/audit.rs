@@ -1,0 +1,293 @@
+//! What a file really is, against what its manifest says.
+
+mod support;
+
+use dynload_caps::imports::WhenDenied;
+use dynload_caps::{Access, Capabilities, DirScope, Grant, Limits};
+use dynload_discovery::{Audit, ExternKind, Facts, Finding, Policy};
+use support::Plugins;
+
+/// The audit of a module with this manifest: without a cache, with one, and out of it.
+#[track_caller]
+fn audit(wat: &str, more: &str) -> Audit {
+    let plugins = Plugins::new();
+    plugins.plugin("p", "p", "1.0.0", more);
+    plugins.write("p/plugin.wasm", wat::parse_str(wat).unwrap());
+    let found = plugins.scanner().scan();
+    let plugin = found.get("p").unwrap_or_else(|| panic!("{:?}", found.problems));
+    let audit = plugin.audit().unwrap();
+    for _ in 0..2 {
+        let scanner = plugins.cached();
+        assert_eq!(scanner.audit(plugin).unwrap(), audit);
+        assert_eq!(scanner.audit(plugin).unwrap(), audit);
+    }
+    audit
+}
+
+fn findings(audit: &Audit) -> Vec<String> {
+    audit.findings.iter().map(ToString::to_string).collect()
+}
+
+const HELLO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (import "wasi_snapshot_preview1" "environ_get" (func (param i32 i32) (result i32)))
+    (import "vais" "random" (func (result i64)))
+    (memory (export "memory") 2)
+    (table 4 funcref)
+    (func (export "run") (param i64) (result i64) local.get 0)
+    (func (export "_start")))"#;
+
+#[test]
+fn capabilities_that_are_used_and_not_declared_and_the_other_way_round() {
+    let found = audit(
+        HELLO,
+        "[capabilities]\nneeds = [\"time\"]\noptional = [\"network\", \"random\"]",
+    );
+    let undeclared: Vec<String> = found.undeclared.iter().map(ToString::to_string).collect();
+    // Writing is open to a plugin with sockets, so only the environment is missing.
+    assert_eq!(
+        undeclared,
+        ["import wasi_snapshot_preview1.environ_get needs env, which is not declared"]
+    );
+    assert_eq!(found.undeclared[0].when_denied, WhenDenied::NothingThere);
+    assert_eq!(found.unused, Capabilities::TIME);
+
+    let found = audit(HELLO, "");
+    assert_eq!(found.undeclared.len(), 3);
+    assert!(
+        found.undeclared[0]
+            .to_string()
+            .ends_with("fd_write needs one of console|fs_write|network, and none is declared")
+    );
+    assert!(
+        found
+            .undeclared_capabilities()
+            .has(Capabilities::ENV | Capabilities::RANDOM | Capabilities::CONSOLE)
+    );
+    let Facts::Wasm(facts) = &found.facts else {
+        panic!("{:?}", found.facts)
+    };
+    assert_eq!(facts.required(), Capabilities::ENV | Capabilities::RANDOM);
+    assert_eq!(facts.initial_bytes, 2 * 65_536 + 4 * 8);
+
+    let found = audit(
+        HELLO,
+        "[capabilities]\nneeds = [\"console\", \"env\", \"random\"]",
+    );
+    assert!(found.is_clean(), "{found:?}");
+}
+
+#[test]
+fn imports_that_nobody_provides() {
+    let found = audit(
+        r#"(module (import "env" "system" (func (param i32))) (import "vais" "print" (global i32))
+            (import "env" "memory" (memory 1)))"#,
+        "",
+    );
+    assert_eq!(
+        findings(&found),
+        [
+            "import env.system (function) is provided by nobody",
+            "import vais.print (global) is provided by nobody",
+            "import env.memory (memory) is provided by nobody",
+        ]
+    );
+    assert!(matches!(
+        found.findings[2],
+        Finding::UnknownImport {
+            kind: ExternKind::Memory,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn exports_against_declared_ones() {
+    let wat = r#"(module (memory (export "mem") 0) (func (export "same") (param i32) (result i64) i64.const 1)
+        (func (export "other") (result i64) i64.const 1) (func (export "more")) (func (export "_initialize")))"#;
+    let found = audit(
+        wat,
+        "[exports.same]\nparams=[\"i32\"]\nresults=[\"i64\"]\n[exports.other]\nparams=[\"i64\"]\n[exports.gone]\n[exports.mem]",
+    );
+    assert_eq!(
+        findings(&found),
+        [
+            "function \"gone\" is declared and not exported",
+            "\"mem\" is declared and is no function",
+            "function \"other\" is declared as (i64) -> () and is () -> i64",
+            "function \"more\" is exported and not declared",
+        ]
+    );
+    assert!(audit(wat, "").is_clean());
+}
+
+#[test]
+fn memory_against_its_limit() {
+    let wat = "(module (memory 16) (memory 16) (table 131072 funcref))";
+    let bytes = 32 * 65_536 + 131_072 * 8;
+    assert!(audit(wat, &format!("[limits]\nmax_memory_bytes = {bytes}")).is_clean());
+    let found = audit(wat, &format!("[limits]\nmax_memory_bytes = {}", bytes - 1));
+    assert_eq!(
+        findings(&found),
+        [format!(
+            "starts with {bytes} bytes of memory and tables, over its limit of {}",
+            bytes - 1
+        )]
+    );
+    let huge = audit("(module (memory 65536) (memory i64 281474976710656))", "");
+    assert!(
+        matches!(
+            huge.findings[..],
+            [Finding::MemoryOverLimit {
+                initial: u64::MAX,
+                ..
+            }]
+        ),
+        "{huge:?}"
+    );
+}
+
+#[test]
+fn what_is_no_module_is_said_to_be_none() {
+    let good = wat::parse_str(HELLO).unwrap();
+    let component = wat::parse_str("(component)").unwrap();
+    let mut bodies: Vec<Vec<u8>> = (0..good.len()).map(|at| good[..at].to_vec()).collect();
+    bodies.extend([component.clone(), b"MZ".to_vec(), vec![0; 4096]]);
+    let plugins = Plugins::new();
+    for (at, body) in bodies.iter().enumerate() {
+        plugins.write(&format!("m{at}.wasm"), body);
+    }
+    let found = plugins.scanner().scan();
+    let mut invalid = 0;
+    for plugin in &found.plugins {
+        // Some prefixes end between two sections, and are modules.
+        match plugin.audit().unwrap().facts {
+            Facts::Wasm(_) => {}
+            Facts::Invalid { .. } => invalid += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(invalid > bodies.len() - 12, "{invalid} of {}", bodies.len());
+    let component = found
+        .get(&format!("m{}", bodies.len() - 3))
+        .unwrap()
+        .audit()
+        .unwrap();
+    assert!(
+        findings(&component)[0].contains("it is a component"),
+        "{:?}",
+        component.findings
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn native_files_are_judged_by_their_headers() {
+    use std::process::Command;
+    let plugins = Plugins::new();
+    let source = plugins.write(
+        "../x.c",
+        "#include <math.h>\ndouble f(double x) { return sin(x); }\nint main(void) { return 0; }",
+    );
+    let cc = |arguments: &[&str], out: &str| {
+        let out = plugins.write(out, "");
+        let status = Command::new("cc")
+            .args(arguments)
+            .arg("-o")
+            .arg(out)
+            .arg(&source)
+            .arg("-lm")
+            .status();
+        assert!(status.unwrap().success());
+    };
+    cc(&["-shared", "-fPIC", "-Wl,--no-as-needed"], "liblib.so");
+    cc(&["-fPIE", "-pie"], "pie.so");
+    cc(&["-c"], "object.so");
+    plugins.write("text.so", "INPUT(libreal.so)");
+    let lib = std::fs::read(plugins.root().join("liblib.so")).unwrap();
+    plugins.write("half.so", &lib[..lib.len() / 2]);
+    let mut other = lib.clone();
+    other[18] = 0xf3; // EM_RISCV
+    plugins.write("riscv.so", &other);
+    let found = plugins.scanner().scan();
+    let audit = |id: &str| found.get(id).unwrap().audit().unwrap();
+    let Facts::Native(facts) = audit("lib").facts else {
+        panic!()
+    };
+    assert!(facts.shared_library);
+    assert!(
+        facts.needed.iter().any(|name| name.starts_with("libm.so")),
+        "{:?}",
+        facts.needed
+    );
+    assert_eq!(facts.architectures, [std::env::consts::ARCH]);
+    assert!(audit("lib").is_clean());
+    assert_eq!(audit("pie").findings, [Finding::NotALibrary]);
+    assert_eq!(audit("object").findings, [Finding::NotALibrary]);
+    assert!(findings(&audit("text"))[0].starts_with("not a native plugin: "));
+    assert!(findings(&audit("riscv"))[0].starts_with("built for ELF riscv64, and this is linux-"));
+    // Any damage gives an answer.
+    for at in 0..lib.len().min(2048) {
+        let mut damaged = lib.clone();
+        damaged[at] ^= 0xff;
+        damaged.truncate(lib.len() - at);
+        plugins.write("damaged.so", &damaged);
+        let found = plugins.scanner().scan();
+        found.get("damaged").unwrap().audit().unwrap();
+    }
+}
+
+#[test]
+fn what_a_plugin_is_given() {
+    let plugins = Plugins::new();
+    plugins.plugin("p", "p", "1.0.0", r#"
+[capabilities]
+needs = ["console"]
+optional = ["fs_read", "network", "process"]
+directories = [{ host = "$PLUGIN/assets", guest = "/assets", access = "read-write" }, { host = "/etc", guest = "/etc" },
+    { host = "$PLUGIN/link", guest = "/link" }]
+hosts = ["*.example.org:443"]
+[limits]
+max_time_ms = 100
+max_memory_bytes = 999999999999"#);
+    plugins.write("p/assets/x", "");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc", plugins.root().join("p/link")).unwrap();
+    let found = plugins.scanner().scan();
+    let plugin = found.get("p").unwrap();
+
+    let denied = plugin
+        .admit(&Policy::new(Grant::none(), Limits::DEFAULT))
+        .unwrap_err();
+    assert_eq!(denied.missing, Capabilities::CONSOLE);
+
+    let mut grant = Grant::none().with(Capabilities::all());
+    grant.scopes.net.push("api.example.org:*".parse().unwrap());
+    let policy = Policy::new(grant, Limits::DEFAULT).with_own_directory(Access::ReadOnly);
+    let given = plugin.admit(&policy).unwrap();
+    assert_eq!(
+        given.grant.capabilities.to_string(),
+        "console|fs_read|network|process"
+    );
+    let assets = plugins
+        .root()
+        .join("p/assets")
+        .into_os_string()
+        .into_string()
+        .unwrap();
+    // Its own directory, not one that a link in there leads to, and not one that the host did not name.
+    assert_eq!(
+        given.grant.scopes.dirs,
+        [DirScope::new(assets, "/assets", Access::ReadOnly).unwrap()]
+    );
+    assert_eq!(given.grant.scopes.net, ["api.example.org:443".parse().unwrap()]);
+    assert_eq!(given.limits, Limits::DEFAULT.with_time_ms(100));
+
+    plugins.write("lone.wasm", support::EMPTY_MODULE);
+    let found = plugins.scanner().scan();
+    assert_eq!(
+        found.get("lone").unwrap().admit(&policy).unwrap().grant,
+        Grant::none()
+    );
+}

@@ -1,0 +1,530 @@
+//! Manifests: every field, every error with its line, hostile ones, and the way there and back.
+
+use dynload_caps::{Access, Capabilities};
+use dynload_discovery::{
+    CapabilityRequest, ConfigField, ConfigType, ConfigValue, Dependency, DirRequest, Entries, EnvRequest,
+    Format, FunctionType, HostDir, Manifest, ManifestErrorKind, ValueType,
+};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+const EVERYTHING: &str = include_str!("everything.toml");
+
+#[test]
+fn every_field() {
+    let manifest = Manifest::parse(EVERYTHING).unwrap();
+    assert_eq!(manifest.id.as_str(), "org.example.thumbnails");
+    assert_eq!(
+        (manifest.name.as_str(), manifest.format),
+        ("Thumbnails", Format::Wasm)
+    );
+    assert_eq!(manifest.host_version.as_ref().unwrap().to_string(), ">=0.1, <2");
+    let asked = &manifest.capabilities;
+    assert_eq!(
+        asked.needs,
+        Capabilities::CONSOLE | Capabilities::FS_READ | Capabilities::FS_WRITE
+    );
+    assert_eq!(asked.directories[1].host, HostDir::Home("Pictures".into()));
+    assert_eq!(asked.directories[1].access, Access::ReadWrite);
+    assert_eq!(
+        asked.environment[1],
+        EnvRequest {
+            name: "TZ".into(),
+            value: Some("UTC".into())
+        }
+    );
+    assert_eq!(asked.hosts.len(), 3);
+    assert_eq!(asked.workers, 4);
+    assert_eq!(asked.without_scope(), Capabilities::NONE);
+    assert_eq!(manifest.limits.max_fuel, Some(1_000_000_000));
+    assert!(manifest.dependencies["org.example.faces"].optional);
+    assert_eq!(manifest.exports["thumbnail"].to_string(), "(i64, i32) -> i64");
+    assert_eq!(manifest.config["scale"].default, Some(ConfigValue::Float(0.5)));
+    assert!(manifest.config["account"].required);
+    assert_eq!(Manifest::parse(&manifest.to_toml()).unwrap(), manifest);
+}
+
+/// The documentation shows the example that is tested here.
+#[test]
+fn the_documented_example_is_this_one() {
+    assert!(include_str!("../MANIFEST.md").contains(EVERYTHING));
+}
+
+/// The errors of a manifest that is right but for `line`, as `line: text`.
+#[track_caller]
+fn errors(line: &str) -> Vec<String> {
+    let text =
+        format!("[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"a.wasm\"\n{line}\n");
+    errors_of(&text)
+}
+
+#[track_caller]
+fn errors_of(text: &str) -> Vec<String> {
+    let errors = Manifest::parse(text).expect_err("is refused");
+    errors.to_string().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    for (line, expected) in [
+        ("colour = 1", "line 6: unknown field `plugin.colour`: remove it"),
+        (
+            "licence = \"MIT\"",
+            "line 6: unknown field `plugin.licence`: did you mean `plugin.license`?",
+        ),
+        (
+            "capabilities = []",
+            "line 6: unknown field `plugin.capabilities`: did you mean `[capabilities]`?",
+        ),
+        (
+            "[capability]",
+            "line 6: unknown field `capability`: did you mean `capabilities`?",
+        ),
+        (
+            "[capabilities]\nneed = []",
+            "line 7: unknown field `capabilities.need`: did you mean `capabilities.needs`?",
+        ),
+        ("name = 3", "line 6: `plugin.name` is an integer: write a string"),
+        (
+            "name = \" \"",
+            "line 6: `plugin.name` is empty: give it a value or remove it",
+        ),
+        (
+            "authors = \"me\"",
+            "line 6: `plugin.authors` is a string: write an array of strings",
+        ),
+        (
+            "name = \"a\\u001b[31m\"",
+            "line 6: `plugin.name` has the control character U+001B: remove it",
+        ),
+        (
+            "name = \"a\\u202e\"",
+            "line 6: `plugin.name` has the control character U+202E: remove it",
+        ),
+        (
+            "[capabilities]\nneeds = [\"console\",\n\"fs_raed\"]",
+            "line 8: unknown capability \"fs_raed\": did you mean `fs_read`?",
+        ),
+        (
+            "[capabilities]\nhosts = [\"example.org\"]",
+            "line 7: `capabilities.hosts` has \"example.org\", which cannot be read: no port: write `host:443`, `host:8000-8100` or `host:*`",
+        ),
+        (
+            "[capabilities]\nprograms = [\"git\"]",
+            "line 7: `capabilities.programs` is \"git\": it is not an absolute path",
+        ),
+        (
+            "[capabilities]\nenvironment = [\"A=B\"]",
+            "line 7: environment variable \"A=B\": the name has a `=` or a NUL character",
+        ),
+        (
+            "[capabilities]\ndirectories = [{ host = \"data\", guest = \"/d\" }]",
+            "line 7: `capabilities.directories.host` is \"data\": it is not `$PLUGIN`, `$HOME`, a path below one of them, or an absolute path",
+        ),
+        (
+            "[capabilities]\ndirectories = [{ host = \"$HOME/../x\", guest = \"/d\" }]",
+            "line 7: `capabilities.directories.host` is \"$HOME/../x\": it has a `..` component",
+        ),
+        (
+            "[capabilities]\ndirectories = [{ host = \"/x\", guest = \"/d\", access = \"rw\" }]",
+            "line 7: `capabilities.directories.access` is \"rw\": write one of read-only, read-write",
+        ),
+        (
+            "[limits]\nmax_time_ms = -1",
+            "line 7: `limits.max_time_ms` is -1: write a number of 0 to 18446744073709551615",
+        ),
+        (
+            "[limits]\nmax_time_ms = \"1s\"",
+            "line 7: `limits.max_time_ms` is a string: write a number of 0 to 18446744073709551615",
+        ),
+        (
+            "[dependencies]\na = \"1\"",
+            "line 7: `dependencies.a`: a plugin cannot depend on itself",
+        ),
+        (
+            "[dependencies]\n\"../x\" = \"1\"",
+            "line 7: bad plugin id \"../x\": start it with an ASCII letter or digit",
+        ),
+        (
+            "[exports.run]\nparams = [\"int64\"]",
+            "line 7: `exports.run.params` is \"int64\": write one of i32, i64, f32, f64, v128, funcref, externref",
+        ),
+        (
+            "[config.x]\ntype = \"integer\"\ndefault = \"3\"",
+            "line 8: `config.x.default` is a string: write a whole number of 64 bits",
+        ),
+        (
+            "[config.x]\ntype = \"float\"\ndefault = inf",
+            "line 8: `config.x.default` is inf: write a finite number",
+        ),
+        (
+            "[config.x]\ntype = \"integer\"\ndefault = 1\nrequired = true",
+            "line 9: `config.x.required`: a setting with a default is never required: keep one of `default` and `required`",
+        ),
+    ] {
+        assert_eq!(errors(line), [expected], "{line}");
+    }
+}
+
+#[test]
+fn the_fields_that_must_be_there() {
+    assert_eq!(errors_of(""), ["line 1: field `plugin` is missing: add it"]);
+    assert_eq!(
+        errors_of("\n[plugin]\n"),
+        ["id", "version", "format", "entry"]
+            .map(|field| format!("line 2: field `plugin.{field}` is missing: add it"))
+    );
+    let all = errors_of(
+        "[plugin]\nid = \"ä\"\nversion = \"1.0\"\nformat = \"wsam\"\nentry = { linux-amd64 = \"x\" }",
+    );
+    assert_eq!(all.len(), 4, "{all:?}");
+    assert!(
+        all[1].starts_with("line 3: `plugin.version` is \"1.0\", which is no semantic version"),
+        "{}",
+        all[1]
+    );
+    assert!(
+        all[1].ends_with("unexpected end of input while parsing minor version number"),
+        "{}",
+        all[1]
+    );
+    assert_eq!(
+        all[2],
+        "line 4: `plugin.format` is \"wsam\": did you mean \"wasm\"?"
+    );
+    assert_eq!(
+        all[3],
+        "line 5: unknown platform \"linux-amd64\": did you mean `linux-x86_64`?"
+    );
+    // What else is wrong is said too when there is not even an id.
+    assert_eq!(errors_of("[plugin]\n[limits]\nmax_tim_ms = 1").len(), 5);
+}
+
+#[test]
+fn entries_stay_inside() {
+    for entry in [
+        "",
+        ".",
+        "..",
+        "../x.wasm",
+        "lib/../../x.wasm",
+        "/etc/passwd",
+        "lib//x",
+        "lib/",
+        "./x",
+        "C:/x",
+        "C:x",
+        "a\\b",
+        "\\\\server\\share",
+        "x\u{0}",
+        "x\n",
+        "file:///x",
+    ] {
+        let text = format!(
+            "[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = {}\n",
+            toml_string(entry)
+        );
+        let errors = Manifest::parse(&text).expect_err(entry).into_errors();
+        assert!(
+            matches!(errors[0].kind(), ManifestErrorKind::Entry(_)),
+            "{entry:?}: {}",
+            errors[0]
+        );
+        assert_eq!(errors[0].line(), 5);
+    }
+}
+
+fn toml_string(text: &str) -> String {
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('\0', "\\u0000")
+            .replace('\n', "\\n")
+    )
+}
+
+#[test]
+fn hostile_manifests_are_refused_in_bounded_time() {
+    let deep = |open: &str, close: &str| format!("x = {}{}", open.repeat(50_000), close.repeat(50_000));
+    let texts = [
+        deep("[", "]"),
+        deep("{ a = ", "}"),
+        format!("[{}]", ["a"; 50_000].join(".")),
+        format!("{} = 1", ["a"; 50_000].join(".")),
+        "[[plugin]]\n".repeat(10_000),
+        (0..20_000).map(|at| format!("unknown{at} = 1\n")).collect(),
+        format!("[plugin]\nid = \"{}\"", "a".repeat(200_000)),
+        format!("[plugin]\nversion = \"{}\"", "1.".repeat(100_000)),
+        format!("[capabilities]\nneeds = [{}]", "\"consol\", ".repeat(15_000)),
+        format!("[capabilities]\nhosts = [\"{}:1\"]", "a.".repeat(100_000)),
+        "\"".repeat(200_000),
+        "\u{feff}\u{202e}[plugin]".to_owned(),
+        "[plugin]\nid = \"\u{430}bc\"".to_owned(),
+    ];
+    let start = std::time::Instant::now();
+    for text in &texts {
+        let errors = Manifest::parse(text).expect_err("is refused");
+        assert!(errors.errors().len() <= 100);
+        assert!(
+            errors.to_string().len() < 200_000,
+            "an error repeats what it was given"
+        );
+    }
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_short_form_of_capabilities() {
+    let text = "capabilities = [\"console\", \"time\"]\n[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"a\"";
+    let manifest = Manifest::parse(text).unwrap();
+    assert_eq!(
+        manifest.capabilities.needs,
+        Capabilities::CONSOLE | Capabilities::TIME
+    );
+    let text = text.replace("[\"console\", \"time\"]", "\"console|time\"");
+    assert_eq!(Manifest::parse(&text).unwrap(), manifest);
+}
+
+#[test]
+fn the_most_specific_entry_wins() {
+    let text = "[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"native\"\n[plugin.entry]\nany = \"any\"\nlinux = \"l\"\nlinux-aarch64 = \"la\"\nwindows = \"w\"";
+    let manifest = Manifest::parse(text).unwrap();
+    for (platform, entry) in [
+        ("linux-aarch64", "la"),
+        ("linux-x86_64", "l"),
+        ("windows-x86_64", "w"),
+        ("macos-aarch64", "any"),
+    ] {
+        let found = manifest.entry.for_platform(platform.parse().unwrap()).unwrap();
+        assert_eq!(found.as_str(), entry, "{platform}");
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    // Letters that need escaping, and none that a manifest refuses.
+    "[a-zA-Z0-9 \"'\\\\#=\\[\\]{}.,éß中🦀]{0,20}"
+}
+
+fn key() -> impl Strategy<Value = String> {
+    "[a-zA-Z0-9_ .\"\\\\é-]{0,12}"
+}
+
+fn request() -> impl Strategy<Value = CapabilityRequest> {
+    let host = prop_oneof![
+        Just("$PLUGIN"),
+        Just("$HOME/Music"),
+        Just("/srv/data"),
+        Just("C:\\Data"),
+        Just("$PLUGIN/a/b"),
+    ];
+    let dir = (host, "/[a-z]{1,8}", any::<bool>()).prop_map(|(host, guest, write)| DirRequest {
+        host: host.parse().unwrap(),
+        guest,
+        access: if write {
+            Access::ReadWrite
+        } else {
+            Access::ReadOnly
+        },
+    });
+    let variable =
+        ("[A-Z_]{1,8}", prop::option::of(text())).prop_map(|(name, value)| EnvRequest { name, value });
+    let net = prop_oneof![
+        Just("a.example.org:443"),
+        Just("*:*"),
+        Just("[fd00::]/8:1-9"),
+        Just("a.b@10.0.0.0/8:80")
+    ];
+    (
+        (0u64..1024, 0u64..1024),
+        prop::collection::vec(dir, 0..3),
+        prop::collection::vec(variable, 0..3),
+        prop::collection::vec(net, 0..3),
+        prop::collection::vec(prop_oneof![Just("/bin/ls"), Just("C:\\x.exe")], 0..3),
+        any::<u32>(),
+    )
+        .prop_map(
+            |((needs, optional), directories, environment, hosts, programs, workers)| {
+                let mut request = CapabilityRequest::default();
+                request.needs = Capabilities::from_raw(needs).unwrap();
+                request.optional = Capabilities::from_raw(optional).unwrap();
+                request.directories = directories;
+                request.environment = environment;
+                request.hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
+                request.programs = programs.iter().map(|path| (*path).to_owned()).collect();
+                request.workers = workers;
+                request
+            },
+        )
+}
+
+fn value() -> impl Strategy<Value = ConfigValue> {
+    prop_oneof![
+        any::<bool>().prop_map(ConfigValue::Boolean),
+        any::<i64>().prop_map(ConfigValue::Integer),
+        any::<f64>()
+            .prop_filter("finite", |number| number.is_finite())
+            .prop_map(ConfigValue::Float),
+        text().prop_map(ConfigValue::String),
+        prop::collection::vec(text(), 0..3).prop_map(ConfigValue::Strings),
+    ]
+}
+
+fn setting() -> impl Strategy<Value = ConfigField> {
+    let with_default = (value(), text()).prop_map(|(default, description)| {
+        let mut field = ConfigField::new(default.value_type());
+        field.default = Some(default);
+        field.description = description;
+        field
+    });
+    let without = any::<bool>().prop_map(|required| {
+        let mut field = ConfigField::new(ConfigType::String);
+        field.required = required;
+        field
+    });
+    prop_oneof![with_default, without]
+}
+
+fn function() -> impl Strategy<Value = FunctionType> {
+    let types = || {
+        prop::collection::vec(
+            prop::sample::select(
+                &[
+                    ValueType::I32,
+                    ValueType::I64,
+                    ValueType::F64,
+                    ValueType::ExternRef,
+                ][..],
+            ),
+            0..4,
+        )
+    };
+    (types(), types(), text()).prop_map(|(params, results, description)| {
+        let mut function = FunctionType::new(params, results);
+        function.description = description;
+        function
+    })
+}
+
+fn any_manifest() -> impl Strategy<Value = Manifest> {
+    let version = (
+        0u64..99,
+        0u64..99,
+        any::<u64>(),
+        prop_oneof![Just(""), Just("-rc.1"), Just("+b1")],
+    )
+        .prop_map(|(major, minor, patch, tail)| format!("{major}.{minor}.{patch}{tail}"));
+    let entries = prop_oneof![
+        Just(vec![("any", "a.wasm")]),
+        Just(vec![("linux-x86_64", "lib/a.so"), ("windows", "a.dll")]),
+        Just(vec![("macos", "a b/ü.dylib")]),
+    ];
+    let dependency = (
+        prop_oneof![Just("*"), Just("^1.2"), Just(">=1, <3")],
+        any::<bool>(),
+    )
+        .prop_map(|(range, optional)| Dependency {
+            version: range.parse().unwrap(),
+            optional,
+        });
+    let name = text().prop_map(|text| format!("n{text}"));
+    let head = (
+        "[a-zA-Z0-9][a-zA-Z0-9._-]{0,16}",
+        version,
+        name,
+        text(),
+        prop::option::of(text()),
+        entries,
+    );
+    (
+        head,
+        prop::collection::vec(text(), 0..3),
+        prop::option::of(prop_oneof![Just(">=0.1"), Just("=1.2.3-rc.1")]),
+        request(),
+        prop::option::of((any::<u64>(), any::<u64>())),
+        prop::collection::btree_map("[b-z][a-z.]{0,8}", dependency, 0..3),
+        prop::collection::btree_map(key(), function(), 0..3),
+        prop::collection::btree_map(key(), setting(), 0..3),
+    )
+        .prop_map(
+            |(
+                (id, version, name, description, license, entries),
+                authors,
+                host,
+                request,
+                limits,
+                dependencies,
+                exports,
+                config,
+            )| {
+                let entries = entries
+                    .iter()
+                    .map(|(key, path)| (key.parse().unwrap(), path.parse().unwrap()))
+                    .collect();
+                let entries = Entries::per_platform(entries).unwrap();
+                let mut manifest = Manifest::new(
+                    id.parse().unwrap(),
+                    version.parse().unwrap(),
+                    Format::Native,
+                    entries,
+                );
+                manifest.name = name;
+                manifest.description = description;
+                manifest.license = license;
+                manifest.authors = authors;
+                manifest.host_version = host.map(|host| host.parse().unwrap());
+                manifest.capabilities = request;
+                if let Some((memory, fuel)) = limits {
+                    manifest.limits.max_memory_bytes = Some(memory);
+                    manifest.limits.max_fuel = Some(fuel);
+                }
+                manifest.dependencies = dependencies
+                    .into_iter()
+                    .map(|(id, dependency)| (format!("0{id}").parse().unwrap(), dependency))
+                    .filter(|(other, _)| *other != manifest.id)
+                    .collect();
+                manifest.exports = exports;
+                manifest.config = config;
+                manifest
+            },
+        )
+}
+
+/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+fn cases(short: u32, long: u32) -> ProptestConfig {
+    let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
+        Some(_) => (long, RngSeed::Random),
+        None => (short, RngSeed::Fixed(0x6479_6e6c_6f61_6401)),
+    };
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(300, 100_000))]
+
+    #[test]
+    fn written_and_read_again_it_is_the_same(manifest in any_manifest()) {
+        let text = manifest.to_toml();
+        let read = Manifest::parse(&text);
+        prop_assert!(read.is_ok(), "{}\n{text}", read.unwrap_err());
+        prop_assert_eq!(read.unwrap(), manifest, "{}", text);
+    }
+
+    /// A manifest with a piece cut out, doubled or replaced is read or refused, with lines that exist.
+    #[test]
+    fn damaged_manifests_never_panic(start in 0usize..3_000, len in 0usize..40, new in "[\\[\\]{}=\"a-z0-9\\n.\u{0}é-]{0,12}") {
+        let at = |mut at: usize| { at = at.min(EVERYTHING.len()); while !EVERYTHING.is_char_boundary(at) { at -= 1; } at };
+        let (from, to) = (at(start), at(start + len));
+        let text = format!("{}{new}{}", &EVERYTHING[..from], &EVERYTHING[to..]);
+        if let Err(errors) = Manifest::parse(&text) {
+            let lines = text.matches('\n').count() as u32 + 1;
+            for error in errors.errors() {
+                prop_assert!((1..=lines).contains(&error.line()), "{error} at {}", error.line());
+            }
+        }
+    }
+}

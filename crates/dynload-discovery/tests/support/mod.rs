@@ -1,0 +1,84 @@
+//! Directories of plugins to scan.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dynload_discovery::{CacheLocation, Discovery, Scanner, SearchPath};
+
+/// A directory of plugins that goes when it is dropped.
+pub(crate) struct Plugins {
+    dir: tempfile::TempDir,
+}
+
+impl Plugins {
+    pub(crate) fn new() -> Plugins {
+        Plugins {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The real path, so that paths in reports can be compared.
+    pub(crate) fn root(&self) -> PathBuf {
+        fs::canonicalize(self.dir.path()).unwrap().join("plugins")
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        fs::canonicalize(self.dir.path())
+            .unwrap()
+            .join("cache/plugins.cache")
+    }
+
+    /// Writes a file, and the directories that it is in.
+    #[track_caller]
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A Wasm plugin of this id and version, with `more` at the end of its manifest.
+    #[track_caller]
+    pub(crate) fn plugin(&self, dir: &str, id: &str, version: &str, more: &str) -> PathBuf {
+        self.write(&format!("{dir}/plugin.wasm"), EMPTY_MODULE);
+        self.write(
+            &format!("{dir}/plugin.toml"),
+            manifest(id, version, "plugin.wasm", more),
+        )
+    }
+
+    pub(crate) fn path(&self) -> SearchPath {
+        fs::create_dir_all(self.root()).unwrap();
+        SearchPath::empty().first(self.root())
+    }
+
+    pub(crate) fn scanner(&self) -> Scanner {
+        Scanner::new(self.path()).cache(CacheLocation::None)
+    }
+
+    pub(crate) fn cached(&self) -> Scanner {
+        Scanner::new(self.path()).cache(CacheLocation::File(self.cache()))
+    }
+}
+
+pub(crate) const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+pub(crate) fn manifest(id: &str, version: &str, entry: &str, more: &str) -> String {
+    format!("[plugin]\nid = {id:?}\nversion = {version:?}\nformat = \"wasm\"\nentry = {entry:?}\n{more}\n")
+}
+
+/// The ids that were found, in order.
+pub(crate) fn ids(found: &Discovery) -> Vec<&str> {
+    found.plugins.iter().map(|plugin| plugin.id().as_str()).collect()
+}
+
+/// The problems as text, with the part of the paths that differs from run to run taken out.
+pub(crate) fn problems(found: &Discovery, root: &Path) -> Vec<String> {
+    let root = format!("{}/", root.display());
+    found
+        .problems
+        .iter()
+        .map(|problem| problem.to_string().replace(&root, ""))
+        .collect()
+}
