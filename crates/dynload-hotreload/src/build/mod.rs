@@ -1,0 +1,340 @@
+//! From a source to an artifact.
+
+mod capture;
+mod cargo;
+mod process;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::artifact::ArtifactKind;
+use crate::config::{BuildCommand, Builder, Config};
+use crate::error::ReloadError;
+use crate::inbox::{Inbox, Pending};
+use process::{Ended, Watch};
+
+/// What stands between the source and the artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recipe {
+    /// Nothing: the source is loaded as it is.
+    AsIs,
+    /// A command.
+    Command(BuildCommand),
+    /// `cargo build` of the package at the source, which says itself what it made.
+    Cargo {
+        /// Where its target directory is, when it is not cargo's own choice.
+        target_dir: Option<PathBuf>,
+    },
+}
+
+impl Recipe {
+    /// The recipe for `source`, or none when nothing is known about such a file.
+    pub(crate) fn choose(config: &Config, source: &Path) -> Option<Self> {
+        match &config.builder {
+            Builder::None => return Some(Self::AsIs),
+            Builder::Command(command) => return Some(Self::Command(command.clone())),
+            Builder::Auto => {}
+        }
+        if ArtifactKind::of(source) != ArtifactKind::Other {
+            return Some(Self::AsIs);
+        }
+        if source.file_name() == Some(OsStr::new("Cargo.toml")) {
+            let target_dir = config.output_dir.as_ref().map(|dir| dir.join("cargo-target"));
+            return Some(Self::Cargo { target_dir });
+        }
+        let extension = source.extension().and_then(OsStr::to_str)?.to_ascii_lowercase();
+        Some(Self::Command(match extension.as_str() {
+            "vais" => BuildCommand::new("vaisc").args(["build", "--hot", "{src}", "-o", "{out}"]),
+            "rs" => BuildCommand::new("rustc")
+                .args(["--crate-type", "cdylib", "--edition", "2021", "--crate-name"])
+                .arg(crate_name(source))
+                .args(["{src}", "-o", "{out}"]),
+            "c" => BuildCommand::new("cc").args(["-shared", "-fPIC", "{src}", "-o", "{out}"]),
+            _ => return None,
+        }))
+    }
+}
+
+/// A name that rustc takes for a crate, whatever the file is called.
+fn crate_name(source: &Path) -> String {
+    let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+    let name: String = stem
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("plugin_{name}")
+}
+
+/// What a build needs besides its recipe.
+pub(crate) struct Job<'a> {
+    pub(crate) source: &'a Path,
+    pub(crate) config: &'a Config,
+    /// A directory where builds may make theirs.
+    pub(crate) scratch: &'a Path,
+    pub(crate) inbox: &'a Arc<Inbox>,
+    pub(crate) overtaken: &'a mut dyn FnMut(Pending) -> bool,
+    pub(crate) deliver: &'a dyn Fn(),
+    /// Told the command when it starts.
+    pub(crate) starting: &'a mut dyn FnMut(String),
+}
+
+/// How a build came out.
+pub(crate) enum Outcome {
+    Built(Built),
+    Overtaken,
+    Stopped,
+}
+
+/// What a build made.
+pub(crate) struct Built {
+    pub(crate) artifact: PathBuf,
+    pub(crate) output: String,
+    pub(crate) took: Duration,
+    /// Removed with everything in it when the artifact has been copied.
+    _scratch: Scratch,
+}
+
+/// A directory that goes with its value.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs `recipe`, which is not [`Recipe::AsIs`].
+pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadError> {
+    // The directory may be that of all reloaders of the process.
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let dir = job.scratch.join("build").join(number.to_string());
+    fs::create_dir_all(&dir).map_err(|source| ReloadError::OutputDir {
+        path: dir.clone(),
+        source,
+    })?;
+    let scratch = Scratch(dir);
+    let out = scratch.0.join(out_name(recipe, job.source));
+    let places = Places {
+        source: job.source,
+        out: &out,
+        out_dir: &scratch.0,
+    };
+    let (mut command, cargo) = match recipe {
+        Recipe::Command(recipe) => (places.command(recipe), false),
+        Recipe::Cargo { target_dir } => (cargo::command(job.source, target_dir.as_deref()), true),
+        Recipe::AsIs => unreachable!("callers load the source as it is"),
+    };
+    command.envs(job.config.env.iter().map(|(name, value)| (name, value)));
+    let shown = shown(&command);
+    let program = command.get_program().to_string_lossy().into_owned();
+    (job.starting)(shown.clone());
+    let started = Instant::now();
+    let watch = Watch {
+        inbox: job.inbox,
+        debounce: job.config.debounce,
+        limit: job.config.build_timeout,
+        overtaken: job.overtaken,
+        deliver: job.deliver,
+    };
+    let ended = process::run(command, cargo, watch).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => ReloadError::BuilderMissing {
+            program,
+            path: job.source.to_owned(),
+            source,
+        },
+        _ => ReloadError::Builder {
+            command: shown.clone(),
+            source,
+        },
+    })?;
+    match ended {
+        Ended::Overtaken => Ok(Outcome::Overtaken),
+        Ended::Stopped => Ok(Outcome::Stopped),
+        Ended::Timeout { output } => {
+            let limit = job.config.build_timeout.unwrap_or_default();
+            Err(ReloadError::BuildTimeout {
+                command: shown,
+                limit,
+                output,
+            })
+        }
+        Ended::Exited { status, output, .. } if !status.success() => Err(ReloadError::BuildFailed {
+            command: shown,
+            status: status.to_string(),
+            output,
+        }),
+        Ended::Exited { stdout, output, .. } => {
+            let artifact = match recipe {
+                Recipe::Cargo { .. } => cargo::artifact(&stdout, job.source).ok_or_else(|| {
+                    "a shared library or Wasm module: is `crate-type = [\"cdylib\"]` in its [lib]".to_owned()
+                }),
+                Recipe::Command(BuildCommand {
+                    output: Some(path), ..
+                }) => is_there(path),
+                _ => is_there(&out),
+            };
+            match artifact {
+                Ok(artifact) => Ok(Outcome::Built(Built {
+                    artifact,
+                    output,
+                    took: started.elapsed(),
+                    _scratch: scratch,
+                })),
+                Err(expected) => Err(ReloadError::NoArtifact {
+                    command: shown,
+                    expected,
+                    output,
+                }),
+            }
+        }
+    }
+}
+
+fn is_there(path: &Path) -> Result<PathBuf, String> {
+    if path.is_file() {
+        Ok(path.to_owned())
+    } else {
+        Err(format!("the file `{}`", path.display()))
+    }
+}
+
+/// The name of what is built: that of the source, as this platform calls a shared library.
+fn out_name(recipe: &Recipe, source: &Path) -> OsString {
+    let mut name = source.file_stem().unwrap_or(OsStr::new("plugin")).to_owned();
+    name.push(".");
+    match recipe {
+        Recipe::Command(BuildCommand {
+            extension: Some(extension),
+            ..
+        }) => name.push(extension),
+        _ => name.push(std::env::consts::DLL_EXTENSION),
+    }
+    name
+}
+
+/// What the placeholders of a command stand for.
+struct Places<'a> {
+    source: &'a Path,
+    out: &'a Path,
+    out_dir: &'a Path,
+}
+
+impl Places<'_> {
+    fn command(&self, recipe: &BuildCommand) -> Command {
+        let mut command = Command::new(&recipe.program);
+        command.args(recipe.args.iter().map(|arg| self.fill(arg)));
+        if let Some(dir) = &recipe.current_dir {
+            command.current_dir(dir);
+        }
+        command
+    }
+
+    fn fill(&self, arg: &OsStr) -> OsString {
+        // An argument that is not Unicode is passed on as it is.
+        let Some(mut text) = arg.to_str() else {
+            return arg.to_owned();
+        };
+        let mut filled = OsString::new();
+        while let Some(open) = text.find('{') {
+            filled.push(&text[..open]);
+            text = &text[open..];
+            let (taken, with) = [
+                ("{src}", self.source.as_os_str()),
+                ("{out}", self.out.as_os_str()),
+                ("{out_dir}", self.out_dir.as_os_str()),
+            ]
+            .into_iter()
+            .find(|(name, _)| text.starts_with(name))
+            .map_or((1, OsStr::new("{")), |(name, with)| (name.len(), with));
+            filled.push(with);
+            text = &text[taken..];
+        }
+        filled.push(text);
+        filled
+    }
+}
+
+/// The command for a person to read.
+fn shown(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|part| {
+            let part = part.to_string_lossy();
+            if part.is_empty() || part.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
+                format!("{part:?}")
+            } else {
+                part.into_owned()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(source: &str) -> Option<String> {
+        match Recipe::choose(&Config::new(source), source.as_ref())? {
+            Recipe::AsIs => Some("as is".into()),
+            Recipe::Cargo { .. } => Some("cargo".into()),
+            Recipe::Command(command) => Some(command.program.to_string_lossy().into_owned()),
+        }
+    }
+
+    #[test]
+    fn the_source_decides() {
+        let cases = [
+            ("a/plugin.vais", Some("vaisc")),
+            ("plugin.rs", Some("rustc")),
+            ("plugin.c", Some("cc")),
+            ("x/Cargo.toml", Some("cargo")),
+            ("other.toml", None),
+            ("libx.so", Some("as is")),
+            ("libx.so.1", Some("as is")),
+            ("x.dylib", Some("as is")),
+            ("x.dll", Some("as is")),
+            ("x.wasm", Some("as is")),
+            ("x.wat", Some("as is")),
+            ("README", None),
+            ("", None),
+        ];
+        for (source, expected) in cases {
+            assert_eq!(program(source).as_deref(), expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn placeholders() {
+        let places = Places {
+            source: "/s p/x.c".as_ref(),
+            out: "/o/x.so".as_ref(),
+            out_dir: "/o".as_ref(),
+        };
+        let fill = |arg: &str| places.fill(arg.as_ref()).into_string().unwrap();
+        assert_eq!(fill("{src}"), "/s p/x.c");
+        assert_eq!(fill("-o{out}"), "-o/o/x.so");
+        assert_eq!(fill("{out_dir}/{out}{src}"), "/o//o/x.so/s p/x.c");
+        assert_eq!(fill("{other} { {{src}}"), "{other} { {/s p/x.c}");
+        assert_eq!(fill("plain"), "plain");
+    }
+
+    #[test]
+    fn crate_names_are_names() {
+        assert_eq!(crate_name("/x/my-plugin 2.rs".as_ref()), "plugin_my_plugin_2");
+        assert_eq!(crate_name("9ü.rs".as_ref()), "plugin_9_");
+    }
+}

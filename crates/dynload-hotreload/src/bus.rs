@@ -1,0 +1,129 @@
+//! Who is told, and on which thread.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::event::{Event, EventKind};
+use crate::inbox::Inbox;
+
+type Callback = Box<dyn FnMut(&Event) + Send>;
+
+/// Spreads events to channels at once, and to callbacks on the worker's thread.
+///
+/// A version is retired on whatever thread drops its last guard, perhaps under locks of the user's. So no callback runs
+/// there: the event waits in a queue for the worker.
+pub(crate) struct EventBus {
+    state: Mutex<State>,
+    callbacks: Mutex<Vec<Callback>>,
+    inbox: Arc<Inbox>,
+    verbose: bool,
+    name: String,
+}
+
+#[derive(Default)]
+struct State {
+    channels: Vec<Sender<Event>>,
+    queue: VecDeque<Event>,
+    has_callbacks: bool,
+    attempt: u64,
+}
+
+impl EventBus {
+    pub(crate) fn new(name: String, verbose: bool, inbox: Arc<Inbox>) -> Self {
+        Self {
+            state: Mutex::default(),
+            callbacks: Mutex::default(),
+            inbox,
+            verbose,
+            name,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn subscribe(&self) -> Receiver<Event> {
+        let (sender, receiver) = channel();
+        self.state().channels.push(sender);
+        receiver
+    }
+
+    pub(crate) fn on_event(&self, callback: Callback) {
+        self.callbacks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(callback);
+        self.state().has_callbacks = true;
+    }
+
+    /// Starts the next attempt and returns its number.
+    pub(crate) fn next_attempt(&self) -> u64 {
+        let mut state = self.state();
+        state.attempt += 1;
+        state.attempt
+    }
+
+    /// Tells everyone. `changed` is when the change behind the running attempt was first hinted at.
+    pub(crate) fn emit(&self, changed: Option<Instant>, kind: EventKind) {
+        let mut state = self.state();
+        let at = Instant::now();
+        let event = Event {
+            attempt: state.attempt,
+            at,
+            since_change: changed.map(|changed| at.saturating_duration_since(changed)),
+            kind,
+        };
+        self.log(&event);
+        state
+            .channels
+            .retain(|channel| channel.send(event.clone()).is_ok());
+        if state.has_callbacks {
+            state.queue.push_back(event);
+            drop(state);
+            self.inbox.wake();
+        }
+    }
+
+    /// Runs the callbacks for what is queued. Called on the worker's thread, which is where callbacks run.
+    pub(crate) fn deliver(&self) {
+        loop {
+            let Some(event) = self.state().queue.pop_front() else {
+                return;
+            };
+            // A callback may subscribe another one; take them out so that it can.
+            let mut callbacks =
+                std::mem::take(&mut *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner));
+            callbacks.retain_mut(|callback| {
+                let outcome = catch_unwind(AssertUnwindSafe(|| callback(&event)));
+                if outcome.is_err() {
+                    log::error!(target: LOG_TARGET, "{}: an event callback panicked and is not called again", self.name);
+                }
+                outcome.is_ok()
+            });
+            let mut slot = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+            callbacks.append(&mut slot);
+            *slot = callbacks;
+        }
+    }
+
+    fn log(&self, event: &Event) {
+        let level = match &event.kind {
+            EventKind::Failed { .. } => log::Level::Warn,
+            _ if self.verbose => log::Level::Info,
+            _ => log::Level::Debug,
+        };
+        match &event.kind {
+            EventKind::Failed { stage, why } => {
+                log::log!(target: LOG_TARGET, level, "{}: failed to {stage}: {}", self.name, why.report());
+            }
+            _ => log::log!(target: LOG_TARGET, level, "{}: {event}", self.name),
+        }
+    }
+}
+
+/// The target of every log record, so that a host can filter them.
+pub(crate) const LOG_TARGET: &str = "dynload_hotreload";

@@ -1,0 +1,351 @@
+//! Where a reloader's worker waits for everything that concerns it, and how long it lets a change settle.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is known about a file the moment something is heard of it. Never more than a reason to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// Somebody began to write and has not closed the file, or the file went and is expected back.
+    Writing,
+    /// The file is as somebody wanted it: renamed into place, or closed after writing.
+    Complete,
+    /// Something about the file changed that says nothing about who is writing: its mode, its times.
+    Touched,
+    /// The file is not what it was, and nobody told: found by looking. Whatever was told knows better.
+    Noticed,
+}
+
+/// How long a writer that has not closed the file has to be quiet before the file is looked at anyway.
+///
+/// Long enough for a linker between two writes, short enough for an editor that never closes its file. Systems that do
+/// not tell when a file is closed (all but Linux) have only this.
+pub(crate) const WRITER_QUIET: Duration =
+    Duration::from_millis(if cfg!(any(target_os = "linux", target_os = "android")) {
+        200
+    } else {
+        30
+    });
+
+/// The longest that a change is put off by ever newer hints: a file that something writes to all the time is still
+/// looked at now and then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A change that was heard of and not looked at yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    /// The first hint: when the user's change began, as far as anyone can tell.
+    pub(crate) first: Instant,
+    opened: Instant,
+    last: Instant,
+    not_before: Instant,
+    writing: bool,
+}
+
+impl Pending {
+    fn new(first: Instant, now: Instant, writing: bool) -> Self {
+        Self {
+            first,
+            opened: now,
+            last: now,
+            not_before: now,
+            writing,
+        }
+    }
+
+    fn due(&self, debounce: Duration) -> Instant {
+        // The trailing edge: every further hint starts the wait anew.
+        let quiet = self.last
+            + if self.writing {
+                debounce.max(WRITER_QUIET)
+            } else {
+                debounce
+            };
+        let patience = self.opened + PATIENCE.max(debounce * 10);
+        quiet.min(patience).max(self.not_before)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    pending: Option<Pending>,
+    stop: bool,
+    wake: bool,
+    /// Which process is waited for, and which was the last to end: the news of one that was killed may come late.
+    child: u64,
+    child_ended: u64,
+}
+
+/// What ended a wait.
+#[derive(Debug)]
+pub(crate) enum Wake {
+    /// A change has settled.
+    Due(Pending),
+    /// Events wait for their callbacks.
+    Callbacks,
+    /// The end.
+    Stop,
+}
+
+/// One mutex and one condition variable for everything that a worker waits for.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a hint, from any thread. Never blocks on anything but the short lock.
+    pub(crate) fn hint(&self, hint: Hint) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.pending = Some(match state.pending {
+            None => Pending::new(now, now, matches!(hint, Hint::Writing | Hint::Noticed)),
+            Some(pending) => match hint {
+                Hint::Writing => Pending {
+                    last: now,
+                    writing: true,
+                    ..pending
+                },
+                Hint::Complete => Pending {
+                    last: now,
+                    writing: false,
+                    ..pending
+                },
+                Hint::Touched => Pending { last: now, ..pending },
+                Hint::Noticed => pending,
+            },
+        });
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Puts back a change that could not be read yet, to be looked at again after `quiet`.
+    pub(crate) fn retry(&self, first: Instant, quiet: Duration) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let mut pending = state.pending.unwrap_or_else(|| Pending::new(first, now, false));
+        // A newer hint is about the same change, which is as old as its first hint.
+        pending.first = pending.first.min(first);
+        pending.not_before = now + quiet;
+        state.pending = Some(pending);
+    }
+
+    /// Wakes the worker for queued callbacks.
+    pub(crate) fn wake(&self) {
+        self.lock().wake = true;
+        self.changed.notify_one();
+    }
+
+    /// Tells the worker to end.
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_one();
+    }
+
+    /// Makes ready for a new run.
+    pub(crate) fn reset(&self) {
+        let mut state = self.lock();
+        state.stop = false;
+        state.pending = None;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_pending(&self) -> bool {
+        self.lock().pending.is_some()
+    }
+
+    /// Waits for a settled change, queued callbacks, or the end.
+    pub(crate) fn next(&self, debounce: Duration) -> Wake {
+        let mut state = self.lock();
+        loop {
+            if state.stop {
+                return Wake::Stop;
+            }
+            if std::mem::take(&mut state.wake) {
+                return Wake::Callbacks;
+            }
+            state = match state.pending {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(pending) => {
+                    let left = pending.due(debounce).saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        state.pending = None;
+                        return Wake::Due(pending);
+                    }
+                    self.changed
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+    }
+
+    /// Tells the worker that a process it waits for has ended.
+    pub(crate) fn child_ended(&self, child: u64) {
+        let mut state = self.lock();
+        state.child_ended = state.child_ended.max(child);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Makes ready to wait for a process, and returns the number to report its end with.
+    pub(crate) fn expect_child(&self) -> u64 {
+        let mut state = self.lock();
+        state.child += 1;
+        state.child
+    }
+
+    /// Waits, during a build, for its end, a settled change, the deadline, or the end of everything; and for no longer
+    /// than `tick`, where the end of a process has to be asked for.
+    pub(crate) fn during_build(
+        &self,
+        debounce: Duration,
+        deadline: Option<Instant>,
+        tick: Option<Duration>,
+    ) -> BuildWake {
+        let tick = tick.map(|tick| Instant::now() + tick);
+        let mut state = self.lock();
+        loop {
+            if state.stop {
+                return BuildWake::Stop;
+            }
+            if state.child_ended == state.child {
+                return BuildWake::Ended;
+            }
+            if std::mem::take(&mut state.wake) {
+                return BuildWake::Callbacks;
+            }
+            let now = Instant::now();
+            let mut left = match deadline.map(|deadline| deadline.saturating_duration_since(now)) {
+                Some(left) if left.is_zero() => return BuildWake::Deadline,
+                left => left,
+            };
+            if let Some(tick) = tick.map(|tick| tick.saturating_duration_since(now)) {
+                if tick.is_zero() {
+                    return BuildWake::Tick;
+                }
+                left = Some(left.map_or(tick, |left| left.min(tick)));
+            }
+            if let Some(pending) = state.pending {
+                let due = pending.due(debounce).saturating_duration_since(now);
+                if due.is_zero() {
+                    state.pending = None;
+                    return BuildWake::Due(pending);
+                }
+                left = Some(left.map_or(due, |left| left.min(due)));
+            }
+            state = match left {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    self.changed
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+        }
+    }
+}
+
+/// What ended a wait during a build.
+#[derive(Debug)]
+pub(crate) enum BuildWake {
+    Ended,
+    Tick,
+    Callbacks,
+    Due(Pending),
+    Deadline,
+    Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn pending(inbox: &Inbox) -> Pending {
+        inbox.lock().pending.expect("a change was heard of")
+    }
+
+    #[test]
+    fn the_wait_starts_anew_with_each_hint_and_ends_at_last() {
+        let start = Instant::now();
+        let mut change = Pending::new(start, start, false);
+        assert_eq!(change.due(100 * MS), start + 100 * MS);
+        change.last = start + 70 * MS;
+        assert_eq!(change.due(100 * MS), start + 170 * MS);
+        change.writing = true;
+        assert_eq!(change.due(Duration::ZERO), start + 70 * MS + WRITER_QUIET);
+        change.last = start + 3600 * 1000 * MS;
+        assert_eq!(change.due(100 * MS), start + PATIENCE);
+        assert_eq!(change.due(1000 * MS), start + 10_000 * MS);
+        change.not_before = start + 60_000 * MS;
+        assert_eq!(change.due(100 * MS), start + 60_000 * MS);
+    }
+
+    #[test]
+    fn a_hint_says_whether_somebody_writes() {
+        let inbox = Inbox::default();
+        let writes = |hint| {
+            inbox.hint(hint);
+            pending(&inbox).writing
+        };
+        let sequence = [
+            (Hint::Noticed, true),
+            (Hint::Complete, false),
+            (Hint::Touched, false),
+            (Hint::Noticed, false),
+            (Hint::Writing, true),
+            (Hint::Touched, true),
+            (Hint::Complete, false),
+        ];
+        for (hint, expected) in sequence {
+            assert_eq!(writes(hint), expected, "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn a_retry_is_as_old_as_the_change_and_not_due_at_once() {
+        let inbox = Inbox::default();
+        let first = Instant::now();
+        inbox.retry(first, 50 * MS);
+        inbox.hint(Hint::Complete);
+        assert_eq!(pending(&inbox).first, first);
+        match inbox.next(Duration::ZERO) {
+            Wake::Due(pending) => assert_eq!(pending.first, first),
+            other => panic!("{other:?}"),
+        }
+        assert!(first.elapsed() >= 50 * MS);
+    }
+
+    #[test]
+    fn the_end_of_an_older_process_is_not_that_of_a_newer_one() {
+        let inbox = Inbox::default();
+        let old = inbox.expect_child();
+        let new = inbox.expect_child();
+        inbox.child_ended(old);
+        let soon = || Some(Instant::now() + 5 * MS);
+        assert!(matches!(
+            inbox.during_build(Duration::ZERO, soon(), None),
+            BuildWake::Deadline
+        ));
+        inbox.child_ended(new);
+        inbox.child_ended(old);
+        assert!(matches!(
+            inbox.during_build(Duration::ZERO, soon(), None),
+            BuildWake::Ended
+        ));
+        inbox.stop();
+        assert!(matches!(
+            inbox.during_build(Duration::ZERO, soon(), None),
+            BuildWake::Stop
+        ));
+    }
+}

@@ -1,0 +1,133 @@
+//! Where nothing is built: the source is the artifact.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dynload_native::staging::{StageError, StagedFile};
+
+use super::{Content, Halt, Pipeline, Tried, guarded};
+use crate::error::ReloadError;
+use crate::event::{EventKind, Stage};
+use crate::loader::Loader;
+use crate::watch::Signature;
+
+impl<L: Loader> Pipeline<L> {
+    pub(super) fn take_as_is(&mut self, changed: Instant, initial: bool) -> Result<(), Halt> {
+        loop {
+            let signature = Signature::of(self.source());
+            if !initial && self.unsettled.is_none() && signature.is_some() && signature == self.looked_at {
+                // A racy one may hide a second write in the same tick of the clock.
+                if !self.looked_at.is_some_and(|looked_at| looked_at.is_racy()) {
+                    return Err(Halt::Quiet);
+                }
+            }
+            let started = Instant::now();
+            let file = match self.stage_source() {
+                Ok(file) => file,
+                Err(ReloadError::Staging {
+                    source: StageError::Changing,
+                    path,
+                }) => {
+                    if self.settle(changed, initial, None) {
+                        if initial {
+                            continue;
+                        }
+                        return Err(Halt::Quiet);
+                    }
+                    self.shared.bus.next_attempt();
+                    let waited = self.shared.config.settle_timeout;
+                    return Err((Stage::Read, ReloadError::Unstable { path, waited }).into());
+                }
+                Err(ReloadError::Staging {
+                    source: StageError::Read(error),
+                    path,
+                }) if error.kind() == std::io::ErrorKind::NotFound => {
+                    // Renamed away or deleted: it comes back, or it does not and what runs stays.
+                    self.looked_at = None;
+                    self.unsettled = None;
+                    if !initial {
+                        return Err(Halt::Quiet);
+                    }
+                    self.shared.bus.next_attempt();
+                    return Err((Stage::Read, ReloadError::Source { path, source: error }).into());
+                }
+                Err(error) => {
+                    self.unsettled = None;
+                    self.shared.bus.next_attempt();
+                    return Err((Stage::Read, error).into());
+                }
+            };
+            let took = started.elapsed();
+            let hash = file.hash();
+            if self.is_running(hash) {
+                self.looked_at = signature;
+                self.unsettled = None;
+                self.unchanged(changed);
+                self.tried = Some(Tried {
+                    content: Content::Artifact(hash),
+                    failed: false,
+                    signature,
+                });
+                return Err(Halt::Quiet);
+            }
+            if let Some(Tried {
+                content: Content::Artifact(tried),
+                signature: before,
+                ..
+            }) = &self.tried
+            {
+                // What failed is tried again when it was saved again, and not because of one more event.
+                if *tried == hash && *before == signature && !initial {
+                    self.looked_at = signature;
+                    self.unsettled = None;
+                    return Err(Halt::Quiet);
+                }
+            }
+            let artifact = self.artifact(file, self.source().to_owned());
+            let checked = guarded(Stage::Load, || self.shared.loader.check(&artifact));
+            if matches!(&checked, Err((_, ReloadError::Load(error))) if error.is_incomplete())
+                && self.settle(changed, initial, signature)
+            {
+                if initial {
+                    continue;
+                }
+                return Err(Halt::Quiet);
+            }
+            self.looked_at = signature;
+            self.unsettled = None;
+            self.tried = Some(Tried {
+                content: Content::Artifact(hash),
+                failed: false,
+                signature,
+            });
+            self.shared.bus.next_attempt();
+            self.emit(
+                Some(changed),
+                EventKind::Changed {
+                    paths: vec![self.source().to_owned()],
+                },
+            );
+            self.staged(changed, &artifact, took);
+            checked?;
+            return Ok(self.load(changed, &artifact)?);
+        }
+    }
+
+    /// The source is what runs already. That is worth a word only if something else was there in between.
+    fn unchanged(&self, changed: Instant) {
+        if self.shared.last_error().is_some() {
+            self.shared.set_error(None);
+            self.emit(
+                Some(changed),
+                EventKind::Unchanged {
+                    version: self.shared.version(),
+                },
+            );
+        }
+    }
+
+    fn stage_source(&mut self) -> Result<StagedFile, ReloadError> {
+        let shared = Arc::clone(&self.shared);
+        self.stage(&shared.targets.source)
+    }
+}

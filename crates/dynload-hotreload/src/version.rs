@@ -1,0 +1,130 @@
+//! The version that runs, and the guards that keep older ones alive.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use dynload_native::ContentHash;
+use dynload_native::staging::StagedFile;
+
+use crate::artifact::Artifact;
+use crate::bus::EventBus;
+use crate::event::EventKind;
+
+/// A loaded version with everything that has to live as long as it.
+pub(crate) struct Version<T> {
+    // Only `Drop` takes it out, so that code goes before the file it was mapped from, and before anyone is told.
+    loaded: Option<T>,
+    file: Option<StagedFile>,
+    pub(crate) number: u64,
+    pub(crate) hash: ContentHash,
+    born: Instant,
+    bus: Arc<EventBus>,
+}
+
+impl<T> Version<T> {
+    pub(crate) fn new(loaded: T, artifact: &Artifact, bus: Arc<EventBus>) -> Self {
+        Self {
+            loaded: Some(loaded),
+            // Where the loader did not take it.
+            file: artifact.claim(),
+            number: artifact.version,
+            hash: artifact.hash,
+            born: Instant::now(),
+            bus,
+        }
+    }
+
+    pub(crate) fn loaded(&self) -> &T {
+        self.loaded.as_ref().expect("only drop takes it out")
+    }
+}
+
+impl<T> Drop for Version<T> {
+    fn drop(&mut self) {
+        drop(self.loaded.take());
+        drop(self.file.take());
+        self.bus.emit(
+            None,
+            EventKind::Retired {
+                version: self.number,
+                lived: self.born.elapsed(),
+            },
+        );
+    }
+}
+
+/// Keeps the version that ran when it was made, for as long as it lives.
+///
+/// It dereferences to what the loader made. Calls made through one guard all run on one version; a version is retired
+/// when a newer one runs and its last guard is gone. So hold a guard as long as a call takes, and take a new one for the
+/// next call.
+pub struct Guard<T>(Arc<Version<T>>);
+
+impl<T> Guard<T> {
+    /// The number of the version that this guard holds.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.number
+    }
+
+    /// The hash of the artifact that this version was loaded from.
+    #[must_use]
+    pub fn hash(&self) -> ContentHash {
+        self.0.hash
+    }
+}
+
+impl<T> Clone for Guard<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Guard<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.loaded()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Guard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("version", &self.0.number)
+            .field("loaded", self.0.loaded())
+            .finish()
+    }
+}
+
+/// Where the running version is kept.
+pub(crate) struct Slot<T> {
+    current: RwLock<Option<Arc<Version<T>>>>,
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            current: RwLock::new(None),
+        }
+    }
+
+    pub(crate) fn guard(&self) -> Option<Guard<T>> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .map(Guard)
+    }
+
+    /// Puts `new` in place and returns what was there; dropping that may run foreign code, so not under the lock.
+    pub(crate) fn swap(&self, new: Version<T>) -> Option<Arc<Version<T>>> {
+        let new = Some(Arc::new(new));
+        std::mem::replace(
+            &mut *self.current.write().unwrap_or_else(PoisonError::into_inner),
+            new,
+        )
+    }
+}

@@ -1,0 +1,374 @@
+//! The one thread that keeps the watches of all reloaders in order, and polls where it must.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::backend::Backend;
+use super::client::Client;
+use super::probe;
+use super::routes::{ClientId, Rearm, Routes};
+use super::targets::{Layout, Targets};
+use super::{PollReason, WatchError, WatchState};
+use crate::bus::LOG_TARGET;
+use crate::config::WatchMode;
+use crate::inbox::{Hint, Inbox};
+
+/// How often files are looked at when the system does not tell of changes and nothing else was asked for.
+const FALLBACK_INTERVAL: Duration = Duration::from_millis(500);
+/// The share of time that may go into looking, at most: one part in this many, for a sweep and for polling.
+const SWEEP_SHARE: u32 = 2000;
+const POLL_SHARE: u32 = 20;
+/// How long an event may take to tell of a probe.
+const PROBE_PATIENCE: Duration = Duration::from_millis(500);
+
+enum Message {
+    Add(Box<Client>, SyncSender<Result<WatchState, WatchError>>),
+    Remove(ClientId),
+    End,
+}
+
+/// What all registrations share; the thread ends with the last of them.
+struct Hub {
+    messages: Sender<Message>,
+    wake: Sender<Rearm>,
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.messages.send(Message::End);
+        let _ = self.wake.send(Rearm::All);
+    }
+}
+
+static HUB: Mutex<(Weak<Hub>, ClientId)> = Mutex::new((Weak::new(), 0));
+
+/// A reloader's place among the watched. It ends when this is dropped.
+pub(crate) struct Registration {
+    hub: Arc<Hub>,
+    id: ClientId,
+    /// How it was watched at first.
+    pub(crate) state: WatchState,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let _ = self.hub.messages.send(Message::Remove(self.id));
+        let _ = self.hub.wake.send(Rearm::One(self.id));
+    }
+}
+
+/// Watches `targets`. Hints go to `inbox`, and `tell` hears of each new state.
+pub(crate) fn register(
+    targets: Arc<Targets>,
+    mode: WatchMode,
+    inbox: Arc<Inbox>,
+    tell: Box<dyn Fn(WatchState) + Send>,
+) -> Result<Registration, WatchError> {
+    let (hub, id) = {
+        let mut shared = HUB.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.1 += 1;
+        let hub = match shared.0.upgrade() {
+            Some(hub) => hub,
+            None => {
+                let hub = Arc::new(start().map_err(no_thread)?);
+                shared.0 = Arc::downgrade(&hub);
+                hub
+            }
+        };
+        (hub, shared.1)
+    };
+    let now = Instant::now();
+    let client = Box::new(Client {
+        id,
+        targets,
+        inbox,
+        mode,
+        tell,
+        armed: BTreeSet::new(),
+        poll: None,
+        signatures: HashMap::new(),
+        state: WatchState::Stopped,
+        next_sweep: now,
+    });
+    let (reply, answer) = sync_channel(1);
+    let gone = || no_thread(std::io::ErrorKind::BrokenPipe.into());
+    hub.messages
+        .send(Message::Add(client, reply))
+        .map_err(|_| gone())?;
+    let _ = hub.wake.send(Rearm::One(id));
+    let state = answer.recv().map_err(|_| gone())??;
+    Ok(Registration { hub, id, state })
+}
+
+fn no_thread(source: std::io::Error) -> WatchError {
+    WatchError::Backend {
+        path: None,
+        source: Box::new(source),
+    }
+}
+
+fn start() -> std::io::Result<Hub> {
+    let (messages, inbox) = channel();
+    let (wake, woken) = channel();
+    let routes = Arc::new(Routes::new());
+    let mut thread = Thread {
+        messages: inbox,
+        woken,
+        routes,
+        clients: HashMap::new(),
+        backend: None,
+        wake: wake.clone(),
+    };
+    thread::Builder::new()
+        .name("dynload watch".into())
+        .spawn(move || thread.run())?;
+    Ok(Hub { messages, wake })
+}
+
+struct Thread {
+    messages: Receiver<Message>,
+    woken: Receiver<Rearm>,
+    wake: Sender<Rearm>,
+    routes: Arc<Routes>,
+    clients: HashMap<ClientId, Client>,
+    backend: Option<Backend>,
+}
+
+impl Thread {
+    fn run(&mut self) {
+        loop {
+            let next = self.clients.values().map(|client| client.next_sweep).min();
+            let woken = match next {
+                Some(next) => self
+                    .woken
+                    .recv_timeout(next.saturating_duration_since(Instant::now())),
+                None => self.woken.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            loop {
+                match self.messages.try_recv() {
+                    Ok(Message::Add(client, reply)) => {
+                        let _ = reply.send(self.add(*client));
+                    }
+                    Ok(Message::Remove(id)) => self.remove(id),
+                    Ok(Message::End) | Err(TryRecvError::Disconnected) => return,
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            let mut concerned = BTreeSet::new();
+            let mut all = false;
+            for rearm in woken.into_iter().chain(self.woken.try_iter()) {
+                match rearm {
+                    Rearm::One(id) => drop(concerned.insert(id)),
+                    Rearm::All => all = true,
+                }
+            }
+            let now = Instant::now();
+            let ids: Vec<_> = self.clients.keys().copied().collect();
+            for id in ids {
+                let due = self.clients[&id].next_sweep <= now;
+                if all || due || concerned.contains(&id) {
+                    self.look(id);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, mut client: Client) -> Result<WatchState, WatchError> {
+        if let WatchMode::Poll(interval) = client.mode {
+            client.poll = Some((interval, PollReason::Asked));
+        }
+        self.routes
+            .add(client.id, Arc::clone(&client.targets), Arc::clone(&client.inbox));
+        let (id, mode) = (client.id, client.mode);
+        self.clients.insert(id, client);
+        let outcome = self
+            .arm(id)
+            .and_then(|(layout, _)| self.choose(id).map(|()| layout));
+        let layout = match outcome {
+            Err(error) if mode == WatchMode::Native => {
+                self.remove(id);
+                return Err(error);
+            }
+            Err(error) => {
+                self.fall_back(id, &error);
+                None
+            }
+            Ok(layout) => layout,
+        };
+        let client = self.clients.get_mut(&id).expect("it was put in above");
+        let layout = layout.unwrap_or_else(|| client.targets.layout());
+        client.note(&layout);
+        client.state = client.state_for(&layout);
+        client.next_sweep = Instant::now() + client.interval();
+        Ok(client.state.clone())
+    }
+
+    fn remove(&mut self, id: ClientId) {
+        self.routes.remove(id);
+        if let (Some(client), Some(backend)) = (self.clients.remove(&id), &mut self.backend) {
+            client.armed.iter().for_each(|dir| backend.remove(dir));
+        }
+        if self.clients.is_empty() {
+            self.backend = None;
+        }
+    }
+
+    /// Makes the watches of a reloader those that its targets need now. Returns what they mean now, if it is watched
+    /// by events, and whether anything was new.
+    fn arm(&mut self, id: ClientId) -> Result<(Option<Layout>, bool), WatchError> {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return Ok((None, false));
+        };
+        if matches!(client.mode, WatchMode::Poll(_)) {
+            return Ok((None, false));
+        }
+        let backend = match &mut self.backend {
+            Some(backend) => backend,
+            none => none.insert(Backend::new(Arc::clone(&self.routes), self.wake.clone())?),
+        };
+        let mut changed = false;
+        let mut last = None;
+        // What comes into being between looking and watching is seen by looking again.
+        for _ in 0..8 {
+            let layout = client.targets.layout();
+            let mut stable = true;
+            self.routes.set(
+                id,
+                layout
+                    .dirs
+                    .iter()
+                    .map(|(dir, interest)| (dir.clone(), interest.clone())),
+            );
+            for dir in layout.dirs.keys() {
+                if client.armed.insert(dir.clone()) {
+                    if let Err(error) = backend.add(dir) {
+                        client.armed.remove(dir);
+                        return Err(error);
+                    }
+                    stable = false;
+                } else if backend.renew(dir)? {
+                    stable = false;
+                }
+            }
+            client.armed.retain(|dir| {
+                let keep = layout.dirs.contains_key(dir);
+                if !keep {
+                    backend.remove(dir);
+                }
+                keep
+            });
+            changed |= !stable;
+            last = Some(layout);
+            if stable {
+                break;
+            }
+        }
+        Ok((last, changed))
+    }
+
+    /// Finds out, for a reloader that is watched by events, whether events are enough.
+    fn choose(&mut self, id: ClientId) -> Result<(), WatchError> {
+        let Some(client) = self.clients.get(&id) else {
+            return Ok(());
+        };
+        if matches!(client.mode, WatchMode::Poll(_)) {
+            return Ok(());
+        }
+        let (mode, dirs) = (client.mode, client.armed.clone());
+        for dir in dirs {
+            let why = match probe::kind(&dir) {
+                probe::Kind::Local => continue,
+                probe::Kind::Remote => PollReason::RemoteFileSystem,
+                probe::Kind::Unknown if self.probe(&dir) => continue,
+                probe::Kind::Unknown => PollReason::NoEvents,
+            };
+            if mode == WatchMode::Native {
+                return Err(WatchError::NoEvents { path: dir, why });
+            }
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.poll = Some((FALLBACK_INTERVAL, why));
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Makes a file and waits for the event. A directory that takes no file is believed.
+    fn probe(&self, dir: &Path) -> bool {
+        let path = dir.join(format!(
+            ".dynload-probe-{}-{}",
+            std::process::id(),
+            self.clients.len()
+        ));
+        let mut made = false;
+        let came = self.routes.probe(&path, PROBE_PATIENCE, || {
+            made = File::create_new(&path).is_ok();
+            if made {
+                let _ = fs::remove_file(&path);
+            }
+        });
+        came || !made
+    }
+
+    fn fall_back(&mut self, id: ClientId, error: &WatchError) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let why = match error {
+            WatchError::Limit { limit, .. } => PollReason::Limit(*limit),
+            _ => PollReason::Unavailable,
+        };
+        let new = Some((FALLBACK_INTERVAL, why));
+        if client.poll.is_none() {
+            log::warn!(target: LOG_TARGET, "{}: polling, because {error}", client.targets.source.display());
+            client.poll = new;
+        }
+    }
+
+    /// Checks a reloader's watches and files, and hints at whatever is new.
+    fn look(&mut self, id: ClientId) {
+        let started = Instant::now();
+        let (layout, rearmed) = match self.arm(id) {
+            Ok(armed) => {
+                // A limit that was exhausted may be free again.
+                let client = self.clients.get_mut(&id);
+                if let Some(client) = client.filter(|client| client.fell_back()) {
+                    client.poll = None;
+                }
+                armed
+            }
+            Err(error) => {
+                self.fall_back(id, &error);
+                (None, false)
+            }
+        };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let layout = layout.unwrap_or_else(|| client.targets.layout());
+        let changed = client.note(&layout);
+        if rearmed {
+            // The directory came back or a link turned; events between then and now are lost.
+            client.inbox.hint(Hint::Complete);
+        } else if changed {
+            client.inbox.hint(Hint::Noticed);
+        }
+        let state = client.state_for(&layout);
+        if state != client.state {
+            client.state = state.clone();
+            (client.tell)(state);
+        }
+        let took = started.elapsed();
+        let share = if client.poll.is_some() {
+            POLL_SHARE
+        } else {
+            SWEEP_SHARE
+        };
+        client.next_sweep = Instant::now() + client.interval().max(took * share);
+    }
+}

@@ -1,0 +1,134 @@
+//! Telling by `stat` alone whether a file may have changed.
+
+use std::fs::{self, Metadata};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// What `stat` says of a file. Two equal ones mean the same content, unless [`Signature::is_racy`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    size: u64,
+    modified: Option<SystemTime>,
+    /// Inode and time of the last change to it, where there are such things.
+    identity: (u64, i64, i64),
+    /// When this was looked at.
+    seen: IgnoredInComparison,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct IgnoredInComparison(SystemTime);
+
+impl PartialEq for IgnoredInComparison {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for IgnoredInComparison {}
+
+impl Signature {
+    /// Looks at a file; none when there is none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
+    }
+
+    /// Whether the file was written so shortly before it was looked at that another write may bear the same time.
+    ///
+    /// File systems count time in steps: 10 ms at most on those with fractions of a second (the kernel's tick), up to
+    /// 2 s on FAT. (git has the same trouble and the same remedy: its documentation calls it "racy git".)
+    pub(crate) fn is_racy(&self) -> bool {
+        let Some(modified) = self.modified else {
+            return true;
+        };
+        let has_fractions = modified
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .is_ok_and(|since| since.subsec_nanos() != 0);
+        let step = if has_fractions {
+            Duration::from_millis(20)
+        } else {
+            Duration::from_secs(2)
+        };
+        // A time in the future says nothing either.
+        self.seen
+            .0
+            .duration_since(modified)
+            .map_or(true, |age| age <= step)
+    }
+}
+
+impl From<&Metadata> for Signature {
+    fn from(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let identity = {
+            use std::os::unix::fs::MetadataExt;
+            (
+                metadata.ino() ^ metadata.dev().rotate_left(32),
+                metadata.ctime(),
+                metadata.ctime_nsec(),
+            )
+        };
+        #[cfg(not(unix))]
+        let identity = (0, 0, 0);
+        Self {
+            size: metadata.len(),
+            modified: metadata.modified().ok(),
+            identity,
+            seen: IgnoredInComparison(SystemTime::now()),
+        }
+    }
+}
+
+/// What tells a directory from another one of the same name, where the system says it.
+pub(super) fn directory_identity(dir: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(dir).ok().filter(Metadata::is_dir)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        // The time of its making is the nearest thing.
+        let created = metadata
+            .created()
+            .ok()?
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()?;
+        Some((created.as_secs(), created.subsec_nanos().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sees_a_replaced_and_a_written_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let (a, b) = (temp.path().join("a"), temp.path().join("b"));
+        assert_eq!(Signature::of(&a), None);
+        fs::write(&a, "one").unwrap();
+        let first = Signature::of(&a);
+        assert!(first.unwrap().is_racy(), "it was written this moment");
+        assert_eq!(Signature::of(&a), first);
+        fs::write(&b, "two").unwrap();
+        fs::rename(&b, &a).unwrap();
+        assert_ne!(Signature::of(&a), first);
+        let second = Signature::of(&a);
+        fs::write(&a, "longer").unwrap();
+        assert_ne!(Signature::of(&a), second);
+    }
+
+    #[test]
+    fn an_old_file_is_not_racy() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a");
+        let file = fs::File::create(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(10))
+            .unwrap();
+        assert!(!Signature::of(&path).unwrap().is_racy());
+        file.set_modified(SystemTime::now() + Duration::from_secs(10))
+            .unwrap();
+        assert!(Signature::of(&path).unwrap().is_racy());
+    }
+}

@@ -1,0 +1,325 @@
+//! Guards, versions, and what the caller of a reloader sees.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use dynload_hotreload::{
+    Artifact, ArtifactKind, Config, EventKind, LoadError, Loader, NativeLoader, NativePlugin, ReloadError,
+    Reloader, Stage, State, WatchState,
+};
+
+use crate::harness::*;
+
+#[test]
+fn a_guard_keeps_its_version_and_the_last_one_retires_it() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = text_reloader(text_config(&source));
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    let old = reloader.current().unwrap();
+    let staged = trace.await_some("staged", |kind| match kind {
+        EventKind::Staged { path, .. } => Some(path.clone()),
+        _ => None,
+    });
+    assert_ne!(staged, source);
+    dir.write("plugin.txt", text(2));
+    await_version(&reloader, 2);
+    let same = old.clone();
+    assert_eq!((old.version(), old.call()), (1, 1));
+    assert_eq!(
+        (
+            reloader.current().unwrap().version(),
+            reloader.current().unwrap().call()
+        ),
+        (2, 2)
+    );
+    drop(old);
+    assert_eq!(trace.count("retired"), 0);
+    assert!(staged.exists());
+    assert_eq!(same.call(), 1);
+    drop(same);
+    // The worker may have held it a moment longer than we did.
+    trace.await_name("retired");
+    assert!(!staged.exists(), "its copy goes with it");
+}
+
+#[test]
+fn guards_outlive_the_reloader() {
+    let dir = Dir::new();
+    let reloader = text_reloader(text_config(&dir.write("plugin.txt", text(1))));
+    reloader.start().unwrap();
+    let guard = reloader.current().unwrap();
+    drop(reloader);
+    assert_eq!(guard.call(), 1);
+}
+
+#[test]
+fn check_and_wait_announce_a_version_once() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = text_reloader(text_config(&source));
+    reloader.start().unwrap();
+    assert_eq!(reloader.version(), 1);
+    assert!(!reloader.check(), "what start loads is no news");
+    assert_eq!(reloader.wait(Duration::ZERO), None);
+    dir.write("plugin.txt", text(2));
+    await_until("the reload is checked", || reloader.check());
+    assert!(!reloader.check());
+    assert_eq!(reloader.wait(Duration::ZERO), None);
+    dir.write("plugin.txt", text(3));
+    assert_eq!(reloader.wait(ROOM), Some(3));
+    assert!(!reloader.check());
+    // Of many who ask, one is told.
+    dir.write("plugin.txt", text(4));
+    await_until("it runs", || reloader.version() == 4);
+    let told: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| usize::from(reloader.check())))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(told, 1);
+}
+
+#[test]
+fn wait_ends_when_the_reloader_stops() {
+    let dir = Dir::new();
+    let reloader = text_reloader(text_config(&dir.write("plugin.txt", text(1))));
+    assert_eq!(reloader.wait(ROOM), None, "not started");
+    reloader.start().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| reloader.wait(Duration::MAX));
+        reloader.stop();
+        assert_eq!(waiting.join().unwrap(), None);
+    });
+}
+
+#[test]
+fn a_source_that_is_broken_or_missing_at_the_start_is_waited_for() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "text x end");
+    let reloader = text_reloader(text_config(&source));
+    reloader.start().unwrap();
+    assert_eq!((reloader.version(), reloader.current().is_none()), (0, true));
+    assert!(
+        reloader
+            .last_error()
+            .unwrap()
+            .report()
+            .contains("`x` is no number")
+    );
+    dir.write("plugin.txt", text(1));
+    assert_eq!(
+        reloader.wait(ROOM),
+        Some(1),
+        "the first version that loads later is news"
+    );
+
+    let missing = text_reloader(text_config(&dir.at("missing.txt")));
+    missing.start().unwrap();
+    let error = missing.last_error().unwrap();
+    assert!(
+        matches!(&*error, ReloadError::Source { path, .. } if *path == dir.at("missing.txt")),
+        "{error:?}"
+    );
+    dir.write("missing.txt", text(5));
+    assert_eq!(missing.wait(ROOM), Some(1));
+    assert!(missing.last_error().is_none());
+}
+
+#[test]
+fn stop_and_start_go_on_from_the_version_that_runs() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = text_reloader(text_config(&source));
+    assert_eq!(reloader.watch_state(), WatchState::Stopped);
+    reloader.start().unwrap();
+    reloader.start().unwrap();
+    assert!(reloader.is_running());
+    assert_eq!(reloader.watch_state(), WatchState::Active);
+    reloader.stop();
+    reloader.stop();
+    assert!(!reloader.is_running());
+    assert_eq!(reloader.current().unwrap().call(), 1, "it can still be called");
+    reloader.start().unwrap();
+    assert_eq!(reloader.version(), 1, "nothing changed meanwhile");
+    reloader.stop();
+    dir.write("plugin.txt", text(2));
+    assert_eq!(reloader.version(), 1, "nobody watches");
+    reloader.start().unwrap();
+    assert_eq!(reloader.version(), 2);
+    assert!(reloader.check(), "a change that start found is news");
+}
+
+#[test]
+fn a_panic_in_the_loader_is_a_failed_reload() {
+    struct Panicking;
+    impl Loader for Panicking {
+        type Loaded = u64;
+        fn load(&self, artifact: &Artifact) -> Result<u64, LoadError> {
+            let content = std::fs::read_to_string(&artifact.path).unwrap();
+            Ok(content.parse().expect("only numbers"))
+        }
+    }
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "1");
+    let reloader = Reloader::new(text_config(&source), Panicking).unwrap();
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    dir.write("plugin.txt", "one");
+    let (stage, why) = trace.await_failure();
+    assert_eq!(stage, Stage::Load);
+    assert!(why.to_string().contains("only numbers"), "{why}");
+    dir.write("plugin.txt", "2");
+    await_version(&reloader, 2);
+    assert_eq!(*reloader.current().unwrap(), 2);
+}
+
+#[test]
+fn stop_from_a_callback_ends_the_reloader() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = Arc::new(text_reloader(text_config(&source)));
+    let handle = Arc::new(OnceLock::new());
+    let inner = Arc::clone(&handle);
+    reloader.on_event(move |event| {
+        if matches!(event.kind, EventKind::Swapped { version: 2 }) {
+            let reloader: &std::sync::Weak<Reloader<TextLoader>> = inner.get().unwrap();
+            reloader.upgrade().unwrap().stop();
+        }
+    });
+    handle.set(Arc::downgrade(&reloader)).unwrap();
+    reloader.start().unwrap();
+    dir.write("plugin.txt", text(2));
+    await_until("it has stopped", || !reloader.is_running());
+    assert_eq!(reloader.version(), 2);
+    reloader.start().unwrap();
+    dir.write("plugin.txt", text(3));
+    await_version(&reloader, 3);
+}
+
+#[test]
+fn check_never_waits_for_a_load() {
+    /// Takes its time, as told from outside.
+    struct Slow(Arc<(AtomicUsize, AtomicUsize)>);
+    impl Loader for Slow {
+        type Loaded = ();
+        fn load(&self, artifact: &Artifact) -> Result<(), LoadError> {
+            if artifact.version > 1 {
+                self.0.0.store(1, Ordering::SeqCst);
+                await_until("the test has checked", || self.0.1.load(Ordering::SeqCst) == 1);
+            }
+            Ok(())
+        }
+    }
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "1");
+    let flags = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let reloader = Reloader::new(text_config(&source), Slow(Arc::clone(&flags))).unwrap();
+    reloader.start().unwrap();
+    dir.write("plugin.txt", "2");
+    await_until("it loads", || flags.0.load(Ordering::SeqCst) == 1);
+    let started = Instant::now();
+    for _ in 0..1000 {
+        assert!(!reloader.check());
+        assert_eq!(reloader.version(), 1);
+        assert_eq!(reloader.current().unwrap().version(), 1);
+    }
+    assert!(started.elapsed() < ROOM / 4, "the load goes on until we say so");
+    flags.1.store(1, Ordering::SeqCst);
+    await_version(&reloader, 2);
+}
+
+#[test]
+fn reloaders_can_be_shared_and_boxed() {
+    fn shareable<T: Send + Sync>() {}
+    shareable::<Reloader<NativeLoader>>();
+    shareable::<Reloader<Box<dyn Loader<Loaded = Text>>>>();
+    let dir = Dir::new();
+    let boxed: Box<dyn Loader<Loaded = Text>> = Box::new(TextLoader);
+    let reloader = Reloader::new(text_config(&dir.write("plugin.txt", text(9))), boxed).unwrap();
+    reloader.start().unwrap();
+    assert_eq!(reloader.current().unwrap().call(), 9);
+}
+
+#[test]
+fn a_loader_may_go_by_the_artifacts_kind() {
+    /// What a host that has native and Wasm plugins does.
+    struct Either {
+        native: NativeLoader,
+        other: TextLoader,
+    }
+    enum Plugin {
+        Native(NativePlugin),
+        Other(Text),
+    }
+    impl Loader for Either {
+        type Loaded = Plugin;
+        fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
+            match artifact.kind {
+                ArtifactKind::Native => self.native.check(artifact),
+                _ => self.other.check(artifact),
+            }
+        }
+        fn load(&self, artifact: &Artifact) -> Result<Plugin, LoadError> {
+            match artifact.kind {
+                ArtifactKind::Native => self.native.load(artifact).map(Plugin::Native),
+                _ => self.other.load(artifact).map(Plugin::Other),
+            }
+        }
+        fn save(&self, old: &Plugin) -> Result<Option<State>, LoadError> {
+            match old {
+                Plugin::Native(plugin) => self.native.save(plugin),
+                Plugin::Other(plugin) => self.other.save(plugin),
+            }
+        }
+    }
+    let dir = Dir::new();
+    let library = crate::native::compile(&dir, "plugin", "long long value(void) { return 5; }");
+    for source in [library, dir.write("plugin.wat", text(7))] {
+        let loader = Either {
+            native: crate::native::loader(),
+            other: TextLoader,
+        };
+        let reloader = Reloader::new(Config::new(&source), loader).unwrap();
+        reloader.start().unwrap();
+        match &*reloader.current().unwrap() {
+            Plugin::Native(plugin) => assert_eq!(crate::native::call(plugin, "value"), 5),
+            Plugin::Other(plugin) => assert_eq!(plugin.call(), 7),
+        }
+    }
+}
+
+#[test]
+fn an_output_directory_that_is_cleaned_up_is_made_again() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    for (output, copies) in [(Some(dir.at("out")), 1), (None, 0)] {
+        dir.write("plugin.txt", text(1));
+        let mut config = text_config(&source);
+        if let Some(output) = &output {
+            config = config.output_dir(output);
+        }
+        let reloader = text_reloader(config);
+        let mut trace = Trace::of(&reloader);
+        reloader.start().unwrap();
+        if let Some(output) = &output {
+            let count = std::fs::read_dir(output).unwrap().count();
+            assert_eq!(count, copies);
+            std::fs::remove_dir_all(output).unwrap();
+        }
+        dir.write("plugin.txt", text(2));
+        await_version(&reloader, 2);
+        assert_eq!(trace.failures(), [""; 0]);
+        drop(reloader);
+        if let Some(output) = &output {
+            assert_eq!(
+                std::fs::read_dir(output).unwrap().count(),
+                0,
+                "nothing is left behind"
+            );
+        }
+    }
+}

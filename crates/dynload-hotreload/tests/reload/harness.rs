@@ -1,0 +1,295 @@
+//! A loader that shows what it does, and the waiting that all tests need.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use dynload_hotreload::{
+    Artifact, Builder, Config, Event, EventKind, LoadError, Loader, ReloadError, Reloader, Stage,
+};
+
+/// Longer than anything here takes on a machine that is busy with other things.
+pub(crate) const ROOM: Duration = Duration::from_secs(60);
+
+/// A plugin that is a text: `text NUMBER end`. Without `end` it is half-written, with `broken` it does not load.
+pub(crate) struct Text {
+    pub(crate) number: u64,
+    pub(crate) alive: AtomicBool,
+}
+
+impl Text {
+    /// What a caller of the plugin does: it must never see a version that is gone.
+    #[track_caller]
+    pub(crate) fn call(&self) -> u64 {
+        assert!(
+            self.alive.load(Ordering::SeqCst),
+            "called a version that was dropped"
+        );
+        self.number
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.alive.store(false, Ordering::SeqCst);
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct TextLoader;
+
+pub(crate) fn text(number: u64) -> String {
+    format!("text {number} end")
+}
+
+impl Loader for TextLoader {
+    type Loaded = Text;
+
+    fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
+        let content = read(artifact)?;
+        if content.trim_end().ends_with("end") {
+            Ok(())
+        } else {
+            Err(LoadError::incomplete("there is no end"))
+        }
+    }
+
+    fn load(&self, artifact: &Artifact) -> Result<Text, LoadError> {
+        let content = read(artifact)?;
+        let number = content.split(' ').nth(1).unwrap_or_default();
+        match number.parse() {
+            Ok(number) => Ok(Text {
+                number,
+                alive: AtomicBool::new(true),
+            }),
+            Err(error) => Err(LoadError::new(format!("`{number}` is no number")).with_source(error)),
+        }
+    }
+}
+
+fn read(artifact: &Artifact) -> Result<String, LoadError> {
+    fs::read_to_string(&artifact.path).map_err(|error| LoadError::new("not a text").with_source(error))
+}
+
+/// A directory that goes with the test.
+pub(crate) struct Dir(tempfile::TempDir);
+
+impl Dir {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    #[track_caller]
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.at(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+/// A text plugin as it is, acted on at once.
+pub(crate) fn text_config(source: &Path) -> Config {
+    Config::new(source)
+        .builder(Builder::None)
+        .debounce(Duration::ZERO)
+        .settle_timeout(Duration::from_millis(300))
+}
+
+pub(crate) fn text_reloader(config: Config) -> Reloader<TextLoader> {
+    Reloader::new(config, TextLoader).unwrap()
+}
+
+/// Waits until version `version` is announced, and no longer than [`ROOM`].
+#[track_caller]
+pub(crate) fn await_version<L: Loader>(reloader: &Reloader<L>, version: u64) {
+    let deadline = Instant::now() + ROOM;
+    loop {
+        match reloader.wait(deadline.saturating_duration_since(Instant::now())) {
+            Some(announced) if announced < version => {}
+            Some(_) => break,
+            None => {
+                let error = reloader.last_error().map(|error| error.report());
+                panic!("version {version} did not come; {reloader:?}, last error {error:?}");
+            }
+        }
+    }
+    assert_eq!(reloader.version(), version, "a save was doubled");
+}
+
+/// Every event so far and to come.
+pub(crate) struct Trace {
+    receiver: Receiver<Event>,
+    pub(crate) seen: Vec<Event>,
+}
+
+impl Trace {
+    pub(crate) fn of<L: Loader>(reloader: &Reloader<L>) -> Self {
+        Self {
+            receiver: reloader.subscribe(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Waits for an event that `wanted` picks something out of.
+    #[track_caller]
+    pub(crate) fn await_some<T>(&mut self, what: &str, mut wanted: impl FnMut(&EventKind) -> Option<T>) -> T {
+        let deadline = Instant::now() + ROOM;
+        loop {
+            match self
+                .receiver
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(event) => {
+                    self.seen.push(event);
+                    if let Some(found) = wanted(&self.seen.last().unwrap().kind) {
+                        return found;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no {what}; there was {:#?}", self.names()),
+                Err(RecvTimeoutError::Disconnected) => panic!("the reloader is gone before {what}"),
+            }
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn await_failure(&mut self) -> (Stage, Arc<ReloadError>) {
+        self.await_some("failure", |kind| match kind {
+            EventKind::Failed { stage, why } => Some((*stage, Arc::clone(why))),
+            _ => None,
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn await_name(&mut self, wanted: &str) {
+        self.await_some(wanted, |kind| (name(kind) == wanted).then_some(()));
+    }
+
+    /// The names of everything that has come until now.
+    pub(crate) fn names(&mut self) -> Vec<&'static str> {
+        self.seen.extend(self.receiver.try_iter());
+        self.seen.iter().map(|event| name(&event.kind)).collect()
+    }
+
+    /// What every failure until now says.
+    pub(crate) fn failures(&mut self) -> Vec<String> {
+        self.names();
+        let failures = self.seen.iter().filter_map(|event| match &event.kind {
+            EventKind::Failed { why, .. } => Some(why.report()),
+            _ => None,
+        });
+        failures.collect()
+    }
+
+    pub(crate) fn count(&mut self, wanted: &str) -> usize {
+        self.names().iter().filter(|name| **name == wanted).count()
+    }
+}
+
+pub(crate) fn name(kind: &EventKind) -> &'static str {
+    match kind {
+        EventKind::Changed { .. } => "changed",
+        EventKind::Building { .. } => "building",
+        EventKind::Built { .. } => "built",
+        EventKind::Staged { .. } => "staged",
+        EventKind::Loaded { .. } => "loaded",
+        EventKind::Swapped { .. } => "swapped",
+        EventKind::Retired { .. } => "retired",
+        EventKind::Unchanged { .. } => "unchanged",
+        EventKind::Cancelled => "cancelled",
+        EventKind::Failed { .. } => "failed",
+        EventKind::Watch { .. } => "watch",
+        _ => "another",
+    }
+}
+
+/// Calls the plugin on four threads until it is dropped, and checks what they see.
+pub(crate) struct Callers {
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<HashSet<u64>>>,
+}
+
+impl Callers {
+    pub(crate) fn start<L: Loader>(
+        reloader: &Arc<Reloader<L>>,
+        call: impl Fn(&L::Loaded) -> u64 + Send + Clone + 'static,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = (0..4)
+            .map(|_| {
+                let (reloader, stop, call) = (Arc::clone(reloader), Arc::clone(&stop), call.clone());
+                std::thread::spawn(move || {
+                    let mut seen = HashSet::new();
+                    let mut newest = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let plugin = reloader.current().expect("a running plugin was lost");
+                        assert!(
+                            plugin.version() >= newest,
+                            "went back from {newest} to {}",
+                            plugin.version()
+                        );
+                        newest = plugin.version();
+                        let first = call(&plugin);
+                        // The other threads, and the reloader, get their turn in the middle of the call.
+                        std::thread::sleep(Duration::from_micros(200));
+                        assert_eq!(call(&plugin), first, "one guard, two versions");
+                        seen.insert(first);
+                    }
+                    seen
+                })
+            })
+            .collect();
+        Self { stop, threads }
+    }
+
+    /// Ends the calls and returns what was ever seen.
+    pub(crate) fn finish(self) -> HashSet<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("a caller failed"))
+            .collect()
+    }
+}
+
+/// Whether a process of this number lives (a zombie does not).
+pub(crate) fn is_alive(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat"))
+        .ok()
+        .and_then(|stat| {
+            stat.rsplit(')')
+                .next()
+                .map(|rest| !rest.trim_start().starts_with('Z'))
+        })
+        .unwrap_or(false)
+}
+
+/// Waits until `condition` holds, and no longer than [`ROOM`].
+#[track_caller]
+pub(crate) fn await_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + ROOM;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// An executable script.
+pub(crate) fn script(dir: &Dir, name: &str, body: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = dir.write(name, format!("#!/bin/sh\n{body}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}

@@ -1,0 +1,14 @@
+//! The reloader on real files, real builds and real libraries.
+
+#![cfg(unix)]
+
+mod builds;
+mod editors;
+mod events;
+mod guards;
+mod harness;
+mod native;
+mod saves;
+mod schedule;
+mod state;
+mod watching;

@@ -1,0 +1,237 @@
+//! Real shared libraries.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynload_hotreload::native::Options;
+use dynload_hotreload::{Builder, Config, NativeLoader, NativePlugin, Reloader, Stage, native_loader};
+
+use crate::harness::*;
+
+pub(crate) fn loader() -> NativeLoader {
+    // SAFETY: only the plugins of these tests are loaded, and they have no constructors.
+    unsafe { native_loader!() }
+}
+
+/// A loader that unmaps what is retired, for tests that load hundreds.
+fn unmapping_loader() -> NativeLoader {
+    loader().on_retire(|old| {
+        // SAFETY: these plugins start no threads and keep nothing; the last guard is gone, and calls end before theirs.
+        unsafe { old.unload() }.unwrap();
+    })
+}
+
+/// Calls the exported `int64_t NAME(void)`.
+pub(crate) fn call(plugin: &NativePlugin, name: &str) -> i64 {
+    // SAFETY: the plugins of these tests define it with this type.
+    let function = unsafe { plugin.library().symbol::<extern "C" fn() -> i64>(name) }.unwrap();
+    function()
+}
+
+/// Compiles C with `cc`.
+#[track_caller]
+pub(crate) fn compile(dir: &Dir, name: &str, code: &str) -> PathBuf {
+    let source = dir.write(&format!("{name}.c"), code);
+    let library = dir.at(&format!("{name}.so"));
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    library
+}
+
+/// A library whose `value()` can be set in its bytes, so that a thousand of them cost one compilation.
+struct Patched {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Patched {
+    const MARK: u64 = 0x5EED_F00D_1234_ABCD;
+
+    fn new(dir: &Dir) -> Self {
+        let code = format!(
+            "volatile const long long mark = {}LL; long long value(void) {{ return mark; }}",
+            Self::MARK as i64
+        );
+        let bytes = fs::read(compile(dir, "patched", &code)).unwrap();
+        let mark = Self::MARK.to_le_bytes();
+        let at = bytes.windows(8).position(|window| window == mark).unwrap();
+        Self { bytes, at }
+    }
+
+    fn with(&self, value: u64) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        bytes[self.at..self.at + 8].copy_from_slice(&value.to_le_bytes());
+        bytes
+    }
+}
+
+fn config(source: &Path) -> Config {
+    Config::new(source)
+        .debounce(Duration::ZERO)
+        .settle_timeout(Duration::from_millis(100))
+}
+
+fn edits(edits: u64, save: impl Fn(&Path, &[u8])) {
+    let dir = Dir::new();
+    let patched = Patched::new(&dir);
+    let source = dir.write("plugin.so", patched.with(0));
+    let reloader = Arc::new(Reloader::new(config(&source), unmapping_loader()).unwrap());
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    let callers = Callers::start(&reloader, |plugin| call(plugin, "value") as u64);
+    for edit in 1..=edits {
+        save(&source, &patched.with(edit));
+        await_version(&reloader, edit + 1);
+        assert_eq!(call(&reloader.current().unwrap(), "value") as u64, edit);
+        if edit % 100 == 0 {
+            // A broken binary in between changes nothing.
+            let whole = patched.with(edit);
+            save(&source, &whole[..whole.len() / 2]);
+            let (stage, _) = trace.await_failure();
+            assert_eq!(stage, Stage::Load);
+            assert_eq!(call(&reloader.current().unwrap(), "value") as u64, edit);
+        }
+    }
+    callers.finish();
+    reloader.stop();
+    assert_eq!(trace.count("swapped") as u64, edits + 1);
+    assert_eq!(trace.count("failed") as u64, edits / 100);
+    assert_eq!(trace.count("retired") as u64, edits);
+}
+
+#[test]
+fn rename_1000() {
+    edits(1000, |source, bytes| {
+        let new = source.with_extension("new");
+        fs::write(&new, bytes).unwrap();
+        fs::rename(new, source).unwrap();
+    });
+}
+
+#[test]
+fn truncate_and_write_300() {
+    edits(300, |source, bytes| fs::write(source, bytes).unwrap());
+}
+
+#[test]
+fn delete_and_create_300() {
+    edits(300, |source, bytes| {
+        fs::remove_file(source).unwrap();
+        fs::write(source, bytes).unwrap();
+    });
+}
+
+#[test]
+fn what_is_no_library_is_refused_and_the_old_one_runs_on() {
+    let dir = Dir::new();
+    let library = compile(&dir, "plugin", "long long value(void) { return 1; }");
+    let reloader = Reloader::new(config(&library), loader()).unwrap();
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    let mut other_machine = fs::read(&library).unwrap();
+    // e_machine of the ELF header: 0xF3 is RISC-V.
+    other_machine[18] = 0xF3;
+    let broken: [(&[u8], &str); 4] = [
+        (b"#!/bin/sh\n", "script"),
+        (b"", "no library"),
+        (b"\x7fELF", "no library"),
+        (&other_machine, "no library"),
+    ];
+    for (bytes, expected) in broken {
+        fs::write(&library, bytes).unwrap();
+        let (stage, why) = trace.await_failure();
+        assert_eq!(stage, Stage::Load);
+        assert!(why.report().contains(expected), "{}", why.report());
+        assert_eq!(call(&reloader.current().unwrap(), "value"), 1);
+    }
+    assert_eq!(reloader.version(), 1);
+    // A library that needs a symbol that nobody has is for the platform's loader to refuse.
+    compile(
+        &dir,
+        "plugin",
+        "long long nowhere(void); long long value(void) { return nowhere(); }",
+    );
+    let (_, why) = trace.await_failure();
+    assert!(why.report().contains("nowhere"), "{}", why.report());
+    compile(&dir, "plugin", "long long value(void) { return 2; }");
+    await_version(&reloader, 2);
+    assert_eq!(call(&reloader.current().unwrap(), "value"), 2);
+    assert!(reloader.last_error().is_none());
+}
+
+const COUNTER: &str = r#"
+#include <stdint.h>
+#include <string.h>
+static int64_t count;
+int64_t bump(void) { return ++count; }
+uint64_t dynload_state_schema(void) { return SCHEMA; }
+int64_t dynload_state_save(uint8_t *buffer, uint64_t capacity) {
+    if (capacity >= sizeof count) memcpy(buffer, &count, sizeof count);
+    return sizeof count;
+}
+int32_t dynload_state_restore(const uint8_t *state, uint64_t size, uint64_t schema) {
+    if (schema != SCHEMA || size != sizeof count) return 7;
+    memcpy(&count, state, sizeof count);
+    return 0;
+}
+"#;
+
+#[test]
+fn state_lives_on_through_exported_functions() {
+    let dir = Dir::new();
+    let with = |schema: u32, more: &str| COUNTER.replace("SCHEMA", &schema.to_string()) + more;
+    let library = compile(&dir, "counter", &with(1, ""));
+    let reloader = Reloader::new(config(&library), loader()).unwrap();
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    assert_eq!(call(&reloader.current().unwrap(), "bump"), 1);
+    assert_eq!(call(&reloader.current().unwrap(), "bump"), 2);
+    compile(&dir, "counter", &with(1, "int another;"));
+    await_version(&reloader, 2);
+    assert_eq!(
+        call(&reloader.current().unwrap(), "bump"),
+        3,
+        "the count came along"
+    );
+
+    // Another layout: refused, and the old version with its state stays.
+    compile(&dir, "counter", &with(2, ""));
+    let (stage, why) = trace.await_failure();
+    assert_eq!(stage, Stage::Restore);
+    assert_eq!(
+        why.report(),
+        "the new version cannot take over the state of the old one: `dynload_state_restore` refused the state \
+         (schema 1, 8 bytes) with 7"
+    );
+    assert_eq!(call(&reloader.current().unwrap(), "bump"), 4);
+
+    // A version without the function would lose the state.
+    compile(&dir, "counter", "long long bump(void) { return -1; }");
+    let (stage, why) = trace.await_failure();
+    assert_eq!(stage, Stage::Restore);
+    assert!(
+        why.report().contains("exports no `dynload_state_restore`"),
+        "{}",
+        why.report()
+    );
+    assert_eq!(call(&reloader.current().unwrap(), "bump"), 5);
+}
+
+#[test]
+fn options_reach_the_library() {
+    let dir = Dir::new();
+    let library = compile(&dir, "plugin", "long long value(void) { return 1; }");
+    // SAFETY: as for `loader`.
+    let loader = unsafe { native_loader!(Options::new().require_descriptor(true)) };
+    let reloader = Reloader::new(config(&library).builder(Builder::None), loader).unwrap();
+    reloader.start().unwrap();
+    assert_eq!(reloader.version(), 0);
+    assert!(reloader.last_error().unwrap().report().contains("descriptor"));
+}
