@@ -1,0 +1,205 @@
+//! Instantiation, in the order of the specification.
+
+use wasmparser::Operator;
+
+use crate::error::{Error, Trap};
+use crate::host::Imports;
+use crate::module::{ElementMode, ExternIdx, ExternType, Module};
+use crate::store::{Extern, Func, Instance, InstanceId, Store, import_matches};
+use crate::value::Value;
+
+impl<'a> Store<'a> {
+    /// Instantiates a module: imports, memories and tables, active element segments, active data segments, the start
+    /// function. [`usage`](Self::usage) has what it used.
+    ///
+    /// # Errors
+    /// - [`Error::UnknownImport`], [`Error::IncompatibleImport`] before anything is done
+    /// - [`Error::Stopped`] when a segment, a limit or the start function stopped it
+    pub fn instantiate(
+        &mut self,
+        module: &Module<'a>,
+        imports: &mut Imports<'a>,
+    ) -> Result<InstanceId, Error> {
+        self.meter.start();
+        let mut instance = Instance {
+            types: module.types.clone(),
+            ..Instance::default()
+        };
+        for import in &module.imports {
+            let (wanted_module, name) = (import.module.clone(), import.name.clone());
+            let Some(given) = imports.0.remove(&(wanted_module.clone(), name.clone())) else {
+                return Err(Error::UnknownImport {
+                    module: wanted_module,
+                    name,
+                });
+            };
+            let given = self.define(given)?;
+            // The same import may be asked for twice.
+            imports.define(&wanted_module, &name, crate::host::Import::Extern(given));
+            if !import_matches(&import.ty, &self.extern_type(given)) {
+                return Err(Error::IncompatibleImport {
+                    module: wanted_module,
+                    name,
+                });
+            }
+            match given {
+                Extern::Func(addr) => instance.funcs.push(addr),
+                Extern::Memory(addr) => instance.memories.push(addr),
+                Extern::Table(addr) => instance.tables.push(addr),
+                Extern::Global(addr) => instance.globals.push(addr),
+            }
+        }
+        // Functions first: constant expressions can refer to them.
+        let id = self.instances.len();
+        for code in &module.code {
+            self.funcs.push(Func::Wasm {
+                instance: id,
+                code: code.clone(),
+            });
+            instance.funcs.push(self.funcs.len() - 1);
+        }
+        for global in &module.globals {
+            let value = self.eval(&instance, &global.init)?;
+            instance.globals.push(self.new_global(global.ty, value));
+        }
+        for ty in &module.memories {
+            instance.memories.push(self.new_memory(*ty)?);
+        }
+        for table in &module.tables {
+            let init = match &table.init {
+                Some(expr) => self.eval(&instance, expr)?,
+                None => table.ty.element.zero(),
+            };
+            instance.tables.push(self.new_table(table.ty, init)?);
+        }
+        for element in &module.elements {
+            let items: Result<Vec<_>, _> = element
+                .items
+                .iter()
+                .map(|item| self.eval(&instance, item))
+                .collect();
+            instance.elements.push(items?);
+        }
+        instance.data = module.data.iter().map(|data| data.bytes).collect();
+        for (name, idx) in &module.exports {
+            let what = match idx {
+                ExternIdx::Func(idx) => Extern::Func(instance.funcs[*idx as usize]),
+                ExternIdx::Memory(idx) => Extern::Memory(instance.memories[*idx as usize]),
+                ExternIdx::Table(idx) => Extern::Table(instance.tables[*idx as usize]),
+                ExternIdx::Global(idx) => Extern::Global(instance.globals[*idx as usize]),
+            };
+            instance.exports.insert(name.clone(), what);
+        }
+        // Kept even if a segment is out of bounds: what came before it has been written, and may be seen by others.
+        self.instances.push(instance);
+        self.write_segments(id, module)?;
+        if let Some(start) = module.start {
+            let start = self.instances[id].funcs[start as usize];
+            self.invoke(start, &[])?;
+        }
+        Ok(InstanceId(id))
+    }
+
+    fn write_segments(&mut self, id: usize, module: &Module<'a>) -> Result<(), Error> {
+        for (segment, element) in module.elements.iter().enumerate() {
+            match &element.mode {
+                ElementMode::Passive => continue,
+                ElementMode::Active { table, offset } => {
+                    let offset = self.eval(&self.instances[id], offset)?;
+                    let items = self.instances[id].elements[segment].clone();
+                    self.meter
+                        .surcharge(self.meter.schedule.element_segment(items.len() as u64))?;
+                    let table = &mut self.tables[self.instances[id].tables[*table as usize]];
+                    let room =
+                        range(offset, items.len(), table.elements.len()).ok_or(Trap::TableOutOfBounds)?;
+                    table.elements[room].copy_from_slice(&items);
+                }
+                ElementMode::Declared => {}
+            }
+            self.instances[id].elements[segment].clear();
+        }
+        for (segment, data) in module.data.iter().enumerate() {
+            let Some((memory, offset)) = &data.active else {
+                continue;
+            };
+            let offset = self.eval(&self.instances[id], offset)?;
+            self.meter
+                .surcharge(self.meter.schedule.data_segment(data.bytes.len() as u64))?;
+            let memory = &mut self.memories[self.instances[id].memories[*memory as usize]];
+            let room = range(offset, data.bytes.len(), memory.bytes.len()).ok_or(Trap::MemoryOutOfBounds)?;
+            memory.bytes[room].copy_from_slice(data.bytes);
+            self.instances[id].data[segment] = &[];
+        }
+        Ok(())
+    }
+
+    /// Value of a constant expression.
+    fn eval(&self, instance: &Instance<'a>, expr: &[Operator<'_>]) -> Result<Value, Error> {
+        let mut stack = Vec::new();
+        for operator in expr {
+            let value = match operator {
+                Operator::I32Const { value } => Value::I32(*value),
+                Operator::I64Const { value } => Value::I64(*value),
+                Operator::F32Const { value } => Value::F32(value.bits()),
+                Operator::F64Const { value } => Value::F64(value.bits()),
+                Operator::V128Const { value } => Value::V128(u128::from_le_bytes(*value.bytes())),
+                Operator::RefNull { hty } => null(*hty)?,
+                Operator::RefFunc { function_index } => {
+                    Value::FuncRef(Some(instance.funcs[*function_index as usize]))
+                }
+                Operator::GlobalGet { global_index } => {
+                    self.globals[instance.globals[*global_index as usize]].value
+                }
+                binary => match (stack.pop(), stack.pop()) {
+                    (Some(Value::I32(right)), Some(Value::I32(left))) => Value::I32(match binary {
+                        Operator::I32Add => left.wrapping_add(right),
+                        Operator::I32Sub => left.wrapping_sub(right),
+                        Operator::I32Mul => left.wrapping_mul(right),
+                        other => {
+                            return Err(Error::Unsupported(format!("{other:?} in a constant expression")));
+                        }
+                    }),
+                    (Some(Value::I64(right)), Some(Value::I64(left))) => Value::I64(match binary {
+                        Operator::I64Add => left.wrapping_add(right),
+                        Operator::I64Sub => left.wrapping_sub(right),
+                        Operator::I64Mul => left.wrapping_mul(right),
+                        other => {
+                            return Err(Error::Unsupported(format!("{other:?} in a constant expression")));
+                        }
+                    }),
+                    _ => return Err(Error::Unsupported(format!("{binary:?} in a constant expression"))),
+                },
+            };
+            stack.push(value);
+        }
+        stack
+            .pop()
+            .ok_or_else(|| Error::Unsupported("an empty constant expression".into()))
+    }
+
+    /// Whether an [`ExternType`] of this store's satisfies an import; for callers that link by hand.
+    pub fn matches(&self, wanted: &ExternType, given: Extern) -> bool {
+        import_matches(wanted, &self.extern_type(given))
+    }
+}
+
+/// The null of a heap type.
+pub(crate) fn null(hty: wasmparser::HeapType) -> Result<Value, Error> {
+    match hty {
+        wasmparser::HeapType::FUNC => Ok(Value::FuncRef(None)),
+        wasmparser::HeapType::EXTERN => Ok(Value::ExternRef(None)),
+        other => Err(Error::Unsupported(format!("ref.null {other:?}"))),
+    }
+}
+
+/// `offset .. offset + len` if that is within `size`.
+fn range(offset: Value, len: usize, size: usize) -> Option<std::ops::Range<usize>> {
+    let offset = match offset {
+        Value::I32(offset) => u64::from(offset as u32),
+        Value::I64(offset) => offset as u64,
+        _ => return None,
+    };
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(len)?;
+    (end <= size).then_some(start..end)
+}
