@@ -1,0 +1,196 @@
+//! What the sandbox costs against bare wasmi, as ratios measured in one run.
+//!
+//! `cargo bench -p dynload-sandbox`. Both sides take turns, and the fastest of each counts: on a machine that does other
+//! things too, the slow ones measure the neighbours. Arguments: names of guests to run instead of all.
+
+use dynload_oracle::guests::{self, Guest};
+use dynload_sandbox::{Engine, Limits, Module, Sandbox, Value};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+/// The fastest of several runs of each of two things, taken in turns.
+fn pair(rounds: u32, mut ours: impl FnMut(), mut bare: impl FnMut()) -> (Duration, Duration) {
+    let time = |thing: &mut dyn FnMut()| {
+        let start = Instant::now();
+        thing();
+        start.elapsed()
+    };
+    let mut best = (Duration::MAX, Duration::MAX);
+    for _ in 0..rounds {
+        best.0 = best.0.min(time(&mut ours));
+        best.1 = best.1.min(time(&mut bare));
+    }
+    best
+}
+
+fn report(what: &str, (ours, bare): (Duration, Duration), per: u32, budget: f64) -> f64 {
+    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+    let mark = if ratio <= budget { "" } else { "  OVER" };
+    println!(
+        "{what:34} {:>12.1?} {:>12.1?} {ratio:>7.3} {budget:>7.2}{mark}",
+        ours / per,
+        bare / per
+    );
+    ratio
+}
+
+/// Bare wasmi: eager, unmetered, otherwise its defaults.
+struct Bare {
+    engine: wasmi::Engine,
+}
+
+impl Bare {
+    fn new() -> Bare {
+        let mut config = wasmi::Config::default();
+        config
+            .compilation_mode(wasmi::CompilationMode::Eager)
+            .set_max_recursion_depth(1 << 20)
+            .set_max_stack_height(1 << 28);
+        Bare {
+            engine: wasmi::Engine::new(&config),
+        }
+    }
+
+    fn module(&self, wasm: &[u8]) -> wasmi::Module {
+        wasmi::Module::new(&self.engine, wasm).expect("a valid module")
+    }
+
+    fn instance(&self, module: &wasmi::Module) -> (wasmi::Store<()>, wasmi::Instance) {
+        let mut store = wasmi::Store::new(&self.engine, ());
+        let instance = wasmi::Instance::new(&mut store, module, &[]).expect("no imports");
+        (store, instance)
+    }
+}
+
+fn guest(guest: &Guest, engine: &Engine, bare: &Bare) -> f64 {
+    let wasm = guests::wasm(guest.name).expect("checked in");
+    let module = Module::new(engine, &wasm).expect("a valid module");
+    let limits = Limits::PERMISSIVE
+        .with_call_depth(1 << 20)
+        .with_stack_bytes(1 << 28)
+        .with_time_ms(600_000)
+        .with_fuel(Some(u64::MAX / 2))
+        .with_memory_bytes(1 << 30);
+    let mut ours = Sandbox::new(limits).instantiate(&module).expect("no imports");
+    let (mut store, instance) = bare.instance(&bare.module(&wasm));
+    let func = instance.get_func(&store, "run").expect("exported");
+    let mut result = [func
+        .ty(&store)
+        .results()
+        .iter()
+        .map(|ty| wasmi::Val::default_for_ty(*ty))
+        .next()
+        .expect("one")];
+    let arg = guest.large;
+    let times = pair(
+        5,
+        || drop(black_box(ours.call("run", &[Value::I32(arg)]).expect("it runs"))),
+        || {
+            func.call(&mut store, &[wasmi::Val::I32(arg)], &mut result)
+                .expect("it runs")
+        },
+    );
+    let recursion = matches!(guest.name, "fib" | "ackermann");
+    report(guest.name, times, 1, if recursion { 1.5 } else { 1.3 })
+}
+
+fn calls(engine: &Engine, bare: &Bare) {
+    const CALLS: u32 = 200_000;
+    let wasm = wat::parse_str(
+        "(module (memory 1) (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))",
+    )
+    .expect("valid text");
+    let module = Module::new(engine, &wasm).expect("a valid module");
+    let mut ours = Sandbox::new(Limits::DEFAULT)
+        .instantiate(&module)
+        .expect("no imports");
+    let (mut store, instance) = bare.instance(&bare.module(&wasm));
+    let add = ours.typed::<(i64, i64), i64>("add").expect("its type");
+    let bare_add = instance
+        .get_typed_func::<(i64, i64), i64>(&store, "add")
+        .expect("its type");
+    let typed_bare = |store: &mut wasmi::Store<()>| {
+        for i in 0..i64::from(CALLS) {
+            black_box(bare_add.call(&mut *store, (i, 1)).expect("it runs"));
+        }
+    };
+    let times = pair(
+        7,
+        || {
+            for i in 0..i64::from(CALLS) {
+                black_box(add.call(&mut ours, (i, 1)).expect("it runs"));
+            }
+        },
+        || typed_bare(&mut store),
+    );
+    report("typed call of add", times, CALLS, 1.4);
+    let times = pair(
+        7,
+        || {
+            for i in 0..i64::from(CALLS) {
+                black_box(ours.call_i64("add", &[i, 1]).expect("it runs"));
+            }
+        },
+        || typed_bare(&mut store),
+    );
+    report("call by name with i64", times, CALLS, 2.5);
+
+    const INSTANCES: u32 = 20_000;
+    let sandbox = Sandbox::new(Limits::DEFAULT);
+    let bare_module = bare.module(&wasm);
+    let times = pair(
+        7,
+        || {
+            for _ in 0..INSTANCES {
+                drop(black_box(sandbox.instantiate(&module).expect("no imports")));
+            }
+        },
+        || {
+            for _ in 0..INSTANCES {
+                drop(black_box(bare.instance(&bare_module)));
+            }
+        },
+    );
+    report("new instance", times, INSTANCES, 1.3);
+}
+
+fn load(engine: &Engine, bare: &Bare) {
+    for name in ["json", "hashmap"] {
+        let wasm = guests::wasm(name).expect("checked in");
+        let times = pair(
+            30,
+            || drop(black_box(Module::new(engine, &wasm).expect("a valid module"))),
+            || drop(black_box(bare.module(&wasm))),
+        );
+        report(&format!("load {name} ({} bytes)", wasm.len()), times, 1, 1.6);
+    }
+}
+
+fn main() {
+    let names: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let (engine, bare) = (Engine::default(), Bare::new());
+    println!(
+        "{:34} {:>12} {:>12} {:>7} {:>7}",
+        "", "sandbox", "bare wasmi", "ratio", "budget"
+    );
+    if names.is_empty() {
+        calls(&engine, &bare);
+        load(&engine, &bare);
+    }
+    let wanted = |guest: &&Guest| names.is_empty() || names.iter().any(|name| name == guest.name);
+    let ratios: Vec<f64> = guests::ALL
+        .iter()
+        .filter(wanted)
+        .map(|entry| guest(entry, &engine, &bare))
+        .collect();
+    let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+    println!(
+        "geometric mean of {} programs: {mean:.3} (budget 1.15)",
+        ratios.len()
+    );
+}

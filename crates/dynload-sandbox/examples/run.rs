@@ -1,0 +1,173 @@
+//! Runs a WASI command in a sandbox.
+//!
+//! ```text
+//! cargo run -p dynload-sandbox --example run -- [--limits default|restrictive|permissive] [--fuel N]
+//!     [--grant console,fs_read,...] [--dir HOST::GUEST[:ro]]... [--env K=V]... [--net HOST:PORT]...
+//!     [--program PATH]... [--workers N] [--usage] MODULE [ARGS...]
+//! ```
+//!
+//! Standard input, output and error are the program's; the exit code is the program's too, or 1 if it was stopped, or 2
+//! if it could not be started. `--usage` prints the meter's reading to standard error.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the module itself is the user's file, not the guest's"
+)]
+
+use dynload_sandbox::{
+    Capabilities, Console, ConsoleOutput, Engine, EngineConfig, ErrorKind, Limits, Module, Sandbox, Scopes,
+    Usage,
+};
+use std::{env, error::Error, process::ExitCode};
+
+/// What the command line asks for.
+struct Command {
+    limits: Limits,
+    capabilities: Capabilities,
+    scopes: Scopes,
+    usage: bool,
+    module: String,
+    args: Vec<String>,
+}
+
+const HELP: &str =
+    "usage: run [--limits default|restrictive|permissive] [--fuel N] [--grant console,fs_read,...]
+           [--dir HOST::GUEST[:ro]]... [--env K=V]... [--net HOST:PORT]... [--program PATH]... [--workers N]
+           [--usage] MODULE [ARGS...]";
+
+fn main() -> ExitCode {
+    let command = match read_command(env::args().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("run: {error}\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("run: {}: {}", command.module, chain(&*error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The options up to the module; what follows is for the module.
+fn read_command(mut words: impl Iterator<Item = String>) -> Result<Command, Box<dyn Error>> {
+    let mut limits = Limits::DEFAULT;
+    let mut fuel = None;
+    let mut capabilities = Capabilities::NONE;
+    let mut scopes = Scopes::none();
+    let mut usage = false;
+    loop {
+        let word = words.next().ok_or("no module is named")?;
+        let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
+        match word.as_str() {
+            "--limits" => {
+                limits = match value()?.as_str() {
+                    "default" => Limits::DEFAULT,
+                    "restrictive" => Limits::RESTRICTIVE,
+                    "permissive" => Limits::PERMISSIVE,
+                    other => return Err(format!("there are no limits `{other}`").into()),
+                }
+            }
+            "--fuel" => fuel = Some(value()?.parse()?),
+            "--grant" => {
+                for name in value()?.split(',') {
+                    capabilities |= name.trim().parse::<Capabilities>()?;
+                }
+            }
+            "--dir" => scopes.dirs.push(read_dir(&value()?)?),
+            "--env" => {
+                let value = value()?;
+                let (name, value) = value.split_once('=').ok_or("`--env` wants NAME=VALUE")?;
+                scopes.env.push(dynload_caps::EnvScope::fixed(name, value)?);
+            }
+            "--net" => scopes.net.push(value()?.parse()?),
+            "--program" => scopes.programs.push(dynload_caps::ProgramScope::new(value()?)?),
+            "--workers" => scopes.max_workers = value()?.parse()?,
+            "--usage" => usage = true,
+            option if option.starts_with("--") => return Err(format!("there is no option `{option}`").into()),
+            _ => {
+                let limits = limits.with_fuel(fuel);
+                let args = words.collect();
+                return Ok(Command {
+                    limits,
+                    capabilities,
+                    scopes,
+                    usage,
+                    module: word,
+                    args,
+                });
+            }
+        }
+    }
+}
+
+/// `HOST::GUEST`, and `:ro` where nothing may change.
+fn read_dir(text: &str) -> Result<dynload_caps::DirScope, Box<dyn Error>> {
+    let (text, access) = match text.strip_suffix(":ro") {
+        Some(text) => (text, dynload_caps::Access::ReadOnly),
+        None => (text, dynload_caps::Access::ReadWrite),
+    };
+    let (host, guest) = text.split_once("::").ok_or("`--dir` wants HOST::GUEST")?;
+    Ok(dynload_caps::DirScope::new(host, guest, access)?)
+}
+
+fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
+    let engine = Engine::new(EngineConfig::default().with_profile(command.usage));
+    let module = Module::new(&engine, std::fs::read(&command.module)?)?;
+    let args = std::iter::once(&command.module).chain(&command.args);
+    let sandbox = Sandbox::new(command.limits)
+        .with_capabilities(command.capabilities)
+        .with_scopes(command.scopes.clone())
+        .with_console(
+            Console::new(ConsoleOutput::Inherit)
+                .with_inherited_input()
+                .with_cap(u64::MAX),
+        )
+        .with_args(args);
+    let mut instance = sandbox.instantiate(&module)?;
+    // A command runs once; a reactor is got ready and has nothing more to do here.
+    let export = if instance.signature("_start").is_some() {
+        "_start"
+    } else {
+        "_initialize"
+    };
+    let result = instance.call(export, &[]);
+    if command.usage {
+        print_usage(&instance.usage());
+    }
+    Ok(match result {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => match error.kind() {
+            // Systems keep the low eight bits of an exit code.
+            ErrorKind::Exit(code) => ExitCode::from(*code as u8),
+            _ => {
+                eprintln!("run: {}: {}", command.module, chain(&error));
+                ExitCode::FAILURE
+            }
+        },
+    })
+}
+
+fn print_usage(usage: &Usage) {
+    eprintln!("fuel: {}", usage.fuel);
+    eprintln!("peak memory: {} bytes", usage.peak_memory_bytes);
+    if let (Some(stack), Some(depth)) = (usage.peak_stack_bytes, usage.peak_call_depth) {
+        eprintln!("peak stack: {stack} bytes in {depth} frames");
+    }
+    if let Some(time) = usage.wall_time {
+        eprintln!("time: {:.3} ms", time.as_secs_f64() * 1e3);
+    }
+}
+
+/// An error with all that caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,172 @@
+//! Fuel that several calls draw on.
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+/// Fuel that threads share. A target without 64-bit atomics has the next smaller ones, and a budget is then at most what
+/// they hold.
+#[cfg(target_has_atomic = "64")]
+mod counter {
+    pub(super) use core::sync::atomic::AtomicU64 as Counter;
+    pub(super) type Units = u64;
+}
+#[cfg(not(target_has_atomic = "64"))]
+mod counter {
+    pub(super) use core::sync::atomic::AtomicUsize as Counter;
+    pub(super) type Units = usize;
+}
+use counter::{Counter, Units};
+
+#[allow(clippy::unnecessary_fallible_conversions, clippy::useless_conversion)]
+fn units(fuel: u64) -> Units {
+    Units::try_from(fuel).unwrap_or(Units::MAX)
+}
+
+/// A budget of fuel that any number of calls, instances and threads share.
+///
+/// A call draws a slice at a time and gives back what it did not burn, so that when no call runs, what is left is exact.
+/// While calls run side by side, one of them may find the budget lent out to the others; it then waits for what they
+/// give back and fails only when the fuel is truly burnt.
+///
+/// ```
+/// # use dynload_sandbox::{Engine, FuelBudget, Limits, Module, Sandbox};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let module = Module::new(&Engine::default(), wat::parse_str("(module (func (export \"nothing\")))")?)?;
+/// let budget = FuelBudget::new(2);
+/// let mut instance = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone()).instantiate(&module)?;
+/// instance.call("nothing", &[])?;
+/// instance.call("nothing", &[])?;
+/// assert_eq!(budget.left(), 0);
+/// assert!(instance.call("nothing", &[]).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct FuelBudget(Arc<Pot>);
+
+#[derive(Debug)]
+struct Pot {
+    total: u64,
+    left: Counter,
+    /// Drawn by running calls and neither burnt nor given back yet.
+    lent: Counter,
+    /// Set in the budget of one call and its workers: what is drawn from it is drawn from this one as well, if any.
+    of_call: Option<Option<FuelBudget>>,
+}
+
+/// The budget has nothing to give.
+pub(crate) enum Dry {
+    /// Other calls hold fuel that they may give back.
+    Lent,
+    /// It is burnt.
+    Burnt,
+}
+
+#[allow(clippy::unnecessary_cast, reason = "`Units` is not `u64` everywhere")]
+impl FuelBudget {
+    /// A budget of `fuel`.
+    #[must_use]
+    pub fn new(fuel: u64) -> FuelBudget {
+        FuelBudget::with(fuel, None)
+    }
+
+    fn with(fuel: u64, of_call: Option<Option<FuelBudget>>) -> FuelBudget {
+        let left = units(fuel);
+        FuelBudget(Arc::new(Pot {
+            total: left as u64,
+            left: Counter::new(left),
+            lent: Counter::new(0),
+            of_call,
+        }))
+    }
+
+    /// The budget of one call and its workers, on top of the budget that the call draws on.
+    #[cfg(feature = "std")]
+    pub(crate) fn of_call(fuel: u64, budget: Option<FuelBudget>) -> FuelBudget {
+        FuelBudget::with(fuel, Some(budget))
+    }
+
+    /// Whether it is the budget of one call and its workers.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_of_call(&self) -> bool {
+        self.0.of_call.is_some()
+    }
+
+    /// The budget itself, or that on which the budget of a call is on top.
+    pub(crate) fn without_call(self) -> Option<FuelBudget> {
+        match &self.0.of_call {
+            Some(budget) => budget.clone(),
+            None => Some(self),
+        }
+    }
+
+    /// Whether it is the budget of a call, and what ran dry is that and not the budget under it.
+    pub(crate) fn is_call_tighter(&self) -> bool {
+        match &self.0.of_call {
+            Some(Some(budget)) => self.left() <= budget.left(),
+            Some(None) => true,
+            None => false,
+        }
+    }
+
+    /// What the budget was at first.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.total
+    }
+
+    /// What no running call has drawn.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.0.left.load(Ordering::SeqCst) as u64
+    }
+
+    /// Draws at least `required` and at most `wanted`.
+    pub(crate) fn draw(&self, required: u64, wanted: u64) -> Result<u64, Dry> {
+        let own = self.draw_own(required, wanted)?;
+        let Some(Some(under)) = &self.0.of_call else {
+            return Ok(own);
+        };
+        let drawn = under.draw(required, own);
+        let kept = *drawn.as_ref().unwrap_or(&0);
+        self.settle_own(own - kept, own - kept);
+        drawn
+    }
+
+    fn draw_own(&self, required: u64, wanted: u64) -> Result<u64, Dry> {
+        let (required, wanted) = (units(required), units(wanted));
+        // Counted as lent before it is taken: nobody may see the fuel in neither place and conclude that it is burnt.
+        self.0.lent.fetch_add(wanted, Ordering::SeqCst);
+        let mut drawn = 0;
+        let taken = self
+            .0
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                drawn = wanted.min(left);
+                (drawn >= required).then(|| left - drawn)
+            });
+        match taken {
+            Ok(_) => {
+                self.0.lent.fetch_sub(wanted - drawn, Ordering::SeqCst);
+                Ok(drawn as u64)
+            }
+            Err(_) => match self.0.lent.fetch_sub(wanted, Ordering::SeqCst) - wanted {
+                0 => Err(Dry::Burnt),
+                _ => Err(Dry::Lent),
+            },
+        }
+    }
+
+    /// Ends a loan of `drawn`, of which `unburnt` comes back.
+    pub(crate) fn settle(&self, drawn: u64, unburnt: u64) {
+        self.settle_own(drawn, unburnt);
+        if let Some(Some(under)) = &self.0.of_call {
+            under.settle(drawn, unburnt);
+        }
+    }
+
+    fn settle_own(&self, drawn: u64, unburnt: u64) {
+        self.0.left.fetch_add(units(unburnt), Ordering::SeqCst);
+        self.0.lent.fetch_sub(units(drawn), Ordering::SeqCst);
+    }
+}

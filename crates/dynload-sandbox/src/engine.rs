@@ -1,0 +1,148 @@
+//! The interpreter and how it is set up.
+
+use crate::{price_list, schedule};
+use alloc::sync::Arc;
+use wasmi::{CompilationMode, Config, CustomFuelCosts};
+
+/// What a module may be, checked before anything of it is compiled.
+///
+/// The defaults are far above what compilers produce and far below what would hurt.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct ModuleLimits {
+    /// Bytes of the whole module. By default 64 MiB.
+    pub max_bytes: u64,
+    /// Entries of each section: types, imports, functions, globals, exports, segments. By default 100 000.
+    pub max_items: u64,
+    /// Memories and tables, each. By default 100.
+    pub max_memories: u64,
+    /// Parameters, and results, of one function. By default 1 000, which the Wasm JavaScript API allows too.
+    pub max_params: u64,
+    /// Locals of one function, parameters included. By default 10 000.
+    pub max_locals: u64,
+    /// Locals of all functions together, parameters included: a few bytes declare thousands, and each of them costs the
+    /// interpreter time. By default 4 000 000.
+    pub max_total_locals: u64,
+    /// Bytes of one function's body. By default 4 MiB.
+    pub max_body_bytes: u64,
+    /// Blocks nested in one function. By default 1 000.
+    pub max_nesting: u64,
+    /// Values that blocks, branches and calls carry, in all functions together; the first 16 of each are not counted. Two
+    /// bytes of code carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
+    pub max_carried_values: u64,
+    /// Bytes of one name. By default 10 000.
+    pub max_name_bytes: u64,
+}
+
+impl Default for ModuleLimits {
+    fn default() -> ModuleLimits {
+        ModuleLimits {
+            max_bytes: 64 << 20,
+            max_items: 100_000,
+            max_memories: 100,
+            max_params: 1_000,
+            max_locals: 10_000,
+            max_total_locals: 4_000_000,
+            max_body_bytes: 4 << 20,
+            max_nesting: 1_000,
+            max_carried_values: 500_000,
+            max_name_bytes: 10_000,
+        }
+    }
+}
+
+/// How an [`Engine`] is set up.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Also reads peak stack bytes and peak call depth ([`Usage`](crate::Usage)). Costs about a tenth of a call.
+    pub profile: bool,
+    /// Accepts 64-bit memories. Off by default.
+    pub memory64: bool,
+    /// What a module may be.
+    pub module_limits: ModuleLimits,
+}
+
+impl EngineConfig {
+    /// The same, with profiling on or off.
+    #[must_use]
+    pub fn with_profile(mut self, profile: bool) -> EngineConfig {
+        self.profile = profile;
+        self
+    }
+
+    /// The same, with 64-bit memories accepted or refused.
+    #[must_use]
+    pub fn with_memory64(mut self, memory64: bool) -> EngineConfig {
+        self.memory64 = memory64;
+        self
+    }
+
+    /// The same, with other limits on modules.
+    #[must_use]
+    pub fn with_module_limits(mut self, limits: ModuleLimits) -> EngineConfig {
+        self.module_limits = limits;
+        self
+    }
+}
+
+/// Compiles modules and runs them. Cheap to clone; one engine serves any number of modules, sandboxes and threads.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: wasmi::Engine,
+    config: EngineConfig,
+}
+
+impl Engine {
+    /// An engine set up as `config` says.
+    #[must_use]
+    pub fn new(config: EngineConfig) -> Engine {
+        Engine(Arc::new(Inner {
+            engine: wasmi::Engine::new(&interpreter(&config)),
+            config,
+        }))
+    }
+
+    /// How the engine is set up.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn interpreter(&self) -> &wasmi::Engine {
+        &self.0.engine
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new(EngineConfig::default())
+    }
+}
+
+/// The interpreter's configuration.
+fn interpreter(config: &EngineConfig) -> Config {
+    let mut interpreter = Config::default();
+    interpreter
+        .consume_fuel(true)
+        .operator_cost(price_list::only_nops())
+        .fuel_cost(CustomFuelCosts {
+            bytes_copied_per_fuel: schedule::BYTES_PER_FUEL as u32,
+            // Charged only by lazy translation, which is off.
+            fuel_per_bytes_translated: 0,
+            fuel_per_bytes_validated: 0,
+        })
+        // Lazy translation charges fuel at the first call and loses calls that run out of it there.
+        .compilation_mode(CompilationMode::Eager)
+        // Frames are counted by the rewritten code; the interpreter's own bounds must never be the first to bite.
+        .set_max_recursion_depth(usize::MAX)
+        .set_max_stack_height(usize::MAX / 2)
+        .wasm_memory64(config.memory64)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false)
+        .ignore_custom_sections(true);
+    interpreter
+}

@@ -1,0 +1,422 @@
+//! Why a call did not return.
+
+use crate::{usage::Usage, value::Signature};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+use dynload_caps::{Capabilities, ImportNeeds};
+
+/// A limit that a call can exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Fuel of one call (`Limits::max_fuel`).
+    Fuel,
+    /// Fuel of a [`FuelBudget`](crate::FuelBudget) that several calls share.
+    FuelBudget,
+    /// Bytes in memories and tables.
+    Memory,
+    /// Milliseconds of wall clock.
+    Time,
+    /// Bytes of Wasm frames alive at once.
+    Stack,
+    /// Wasm frames alive at once.
+    CallDepth,
+    /// Host functions that call back into the guest, nested.
+    Reentry,
+}
+
+impl Limit {
+    /// The name and the unit, as they stand in messages.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Limit::Fuel => ("fuel", "operators"),
+            Limit::FuelBudget => ("fuel budget", "operators"),
+            Limit::Memory => ("memory", "bytes"),
+            Limit::Time => ("time", "ms"),
+            Limit::Stack => ("stack", "bytes"),
+            Limit::CallDepth => ("call depth", "frames"),
+            Limit::Reentry => ("host re-entry", "nested calls"),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words().0)
+    }
+}
+
+/// A trap ([Wasm spec](https://webassembly.github.io/spec/core/intro/overview.html#trap)): the guest did what Wasm forbids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Trap {
+    /// `unreachable` was executed.
+    Unreachable,
+    /// A memory access outside the memory.
+    MemoryOutOfBounds,
+    /// A table access outside the table.
+    TableOutOfBounds,
+    /// An indirect call through a null element.
+    IndirectCallToNull,
+    /// An indirect call to a function of another type.
+    BadSignature,
+    /// Division by zero.
+    IntegerDivisionByZero,
+    /// An integer result that does not fit.
+    IntegerOverflow,
+    /// A float that is NaN, infinite or too large became an integer.
+    BadConversionToInteger,
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Trap::Unreachable => "unreachable executed",
+            Trap::MemoryOutOfBounds => "out of bounds memory access",
+            Trap::TableOutOfBounds => "out of bounds table access",
+            Trap::IndirectCallToNull => "indirect call to a null element",
+            Trap::BadSignature => "indirect call to a function of another type",
+            Trap::IntegerDivisionByZero => "integer divide by zero",
+            Trap::IntegerOverflow => "integer overflow",
+            Trap::BadConversionToInteger => "invalid conversion to integer",
+        })
+    }
+}
+
+/// An import that nobody provides, or provides with another type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingImport {
+    /// The module name of the import.
+    pub module: String,
+    /// The name of the import.
+    pub name: String,
+    /// What the guest wants it to be: a function's type, or `memory`, `table`, `global`.
+    pub wanted: String,
+    /// The type that the host offers under this name, where it offers one.
+    pub offered: Option<String>,
+    /// The capability that opens an import of this name, where the host knows one.
+    pub needs: ImportNeeds,
+}
+
+impl fmt::Display for MissingImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}.{}` {}", self.module, self.name, self.wanted)?;
+        if let Some(offered) = &self.offered {
+            write!(f, " (the host has {offered})")?;
+        }
+        let needs = self.needs.capabilities();
+        if !needs.is_empty() {
+            write!(f, " (would need {needs})")?;
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong, without the circumstances.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A limit of the sandbox was exceeded.
+    LimitExceeded {
+        /// Which.
+        limit: Limit,
+        /// Its value, in the unit of the limit.
+        value: u64,
+        /// What was asked for, where the request is one number.
+        asked: Option<u64>,
+    },
+    /// The guest trapped.
+    Trap(Trap),
+    /// Somebody interrupted the call.
+    Interrupted,
+    /// A host function that cannot return an errno was called without the capability it needs.
+    CapabilityDenied {
+        /// What was missing.
+        capability: Capabilities,
+        /// The import that was called, as `module.name`.
+        import: String,
+    },
+    /// The guest ended itself with `proc_exit`.
+    Exit(i32),
+    /// The module exports no function of that name.
+    NoSuchExport {
+        /// An exported function with a similar name.
+        nearest: Option<String>,
+    },
+    /// The function has another type than the caller said.
+    SignatureMismatch {
+        /// The function's type.
+        found: Signature,
+        /// What the caller passes or wants.
+        wanted: String,
+    },
+    /// An earlier call ended half-way; [`Instance::reset`](crate::Instance::reset) starts anew.
+    Poisoned(Error),
+    /// The module wants imports that nobody provides: all of them.
+    MissingImports(Vec<MissingImport>),
+    /// A host function of the embedder failed.
+    Host(Arc<dyn core::error::Error + Send + Sync>),
+    /// The interpreter refused for a reason of its own.
+    Engine(Arc<wasmi::Error>),
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::LimitExceeded { limit, value, asked } => {
+                let (name, unit) = limit.words();
+                write!(f, "exceeded the {name} limit of {value} {unit}")?;
+                match asked {
+                    Some(asked) => write!(f, " (asked for {asked})"),
+                    None => Ok(()),
+                }
+            }
+            ErrorKind::Trap(trap) => write!(f, "trapped: {trap}"),
+            ErrorKind::Interrupted => f.write_str("was interrupted"),
+            ErrorKind::CapabilityDenied { capability, import } => {
+                write!(
+                    f,
+                    "called `{import}`, which needs the capability {capability} that is not granted"
+                )
+            }
+            ErrorKind::Exit(code) => write!(f, "exited with code {code}"),
+            ErrorKind::NoSuchExport { nearest } => {
+                f.write_str("is not an exported function")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None => Ok(()),
+                }
+            }
+            ErrorKind::SignatureMismatch { found, wanted } => {
+                write!(f, "has the type {found} and was called as {wanted}")
+            }
+            ErrorKind::Poisoned(_) => {
+                f.write_str("cannot run: an earlier call ended half-way, reset the instance")
+            }
+            ErrorKind::MissingImports(missing) => {
+                f.write_str("wants imports that nobody provides: ")?;
+                for (i, import) in missing.iter().enumerate() {
+                    write!(f, "{}{import}", if i == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            ErrorKind::Host(_) => f.write_str("failed in a host function"),
+            ErrorKind::Engine(_) => f.write_str("was refused by the interpreter"),
+        }
+    }
+}
+
+/// A growth of memory that was refused during the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeniedGrowth {
+    /// Bytes that memories and tables would have had in all.
+    pub asked: u64,
+    /// Bytes that they may have.
+    pub limit: u64,
+}
+
+/// Why a call, an instantiation or a reset failed: the export, the reason, and what was used until then.
+#[derive(Debug, Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    export: String,
+    kind: ErrorKind,
+    usage: Usage,
+    denied_growth: Option<DeniedGrowth>,
+}
+
+impl Error {
+    pub(crate) fn new(
+        export: &str,
+        kind: ErrorKind,
+        usage: Usage,
+        denied_growth: Option<DeniedGrowth>,
+    ) -> Error {
+        Error(Arc::new(Inner {
+            export: export.into(),
+            kind,
+            usage,
+            denied_growth,
+        }))
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The export that was called; `(start)` for the start function, `(instantiation)` before any code ran.
+    #[must_use]
+    pub fn export(&self) -> &str {
+        &self.0.export
+    }
+
+    /// What had been used when it failed.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.0.usage
+    }
+
+    /// The largest growth of memory that was refused during the call: often the true reason of a trap.
+    #[must_use]
+    pub fn denied_growth(&self) -> Option<DeniedGrowth> {
+        self.0.denied_growth
+    }
+
+    /// The limit that was exceeded, if that is what happened.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self.kind() {
+            ErrorKind::LimitExceeded { limit, .. } => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// The code of `proc_exit`, if that is how the call ended.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self.kind() {
+            ErrorKind::Exit(code) => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.0.export, self.0.kind)?;
+        match self.0.denied_growth {
+            Some(DeniedGrowth { asked, limit }) if self.limit() != Some(Limit::Memory) => {
+                write!(
+                    f,
+                    " (after growing its memory to {asked} bytes was refused; the limit is {limit})"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self.kind() {
+            ErrorKind::Poisoned(first) => Some(first),
+            ErrorKind::Host(cause) => Some(&**cause),
+            ErrorKind::Engine(cause) => Some(&**cause),
+            _ => None,
+        }
+    }
+}
+
+/// What a host function returns to end the call that it serves.
+///
+/// A host function that can tell the guest of its failure should do so (an errno, a null) and not stop the call.
+#[derive(Debug)]
+pub struct Stop(pub(crate) ErrorKind);
+
+impl Stop {
+    /// Ends the call with `cause`, as [`ErrorKind::Host`].
+    pub fn host(cause: impl Into<Box<dyn core::error::Error + Send + Sync>>) -> Stop {
+        Stop(ErrorKind::Host(cause.into().into()))
+    }
+
+    /// Ends the call as `proc_exit(code)` does, as [`ErrorKind::Exit`].
+    #[must_use]
+    pub fn exit(code: i32) -> Stop {
+        Stop(ErrorKind::Exit(code))
+    }
+
+    /// Ends the call as a trap.
+    #[must_use]
+    pub fn trap(trap: Trap) -> Stop {
+        Stop(ErrorKind::Trap(trap))
+    }
+
+    /// Why the call ends.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl core::error::Error for Stop {}
+impl wasmi::errors::HostError for Stop {}
+
+impl From<Stop> for wasmi::Error {
+    fn from(stop: Stop) -> wasmi::Error {
+        wasmi::Error::host(stop)
+    }
+}
+
+/// Why a module was refused before any of it ran.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ModuleError {
+    /// It is larger, deeper or has more of something than the engine accepts.
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is, as far as it was counted.
+        found: u64,
+        /// How much there may be.
+        limit: u64,
+    },
+    /// It is not valid WebAssembly, or uses a feature that is off.
+    Invalid {
+        /// Where, in bytes from the start of the module.
+        offset: usize,
+        /// What is wrong, in the validator's words.
+        message: String,
+    },
+    /// It uses a feature that this engine does not offer.
+    Unsupported {
+        /// The feature, and what to do without it.
+        feature: &'static str,
+    },
+    /// The interpreter could not translate it.
+    Engine(wasmi::Error),
+}
+
+impl fmt::Display for ModuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ModuleError::TooLarge { what, found, limit } => {
+                write!(f, "the module has {found} {what}, and the engine accepts {limit}")
+            }
+            ModuleError::Invalid { offset, message } => {
+                write!(f, "not a valid WebAssembly module: {message} (at byte {offset})")
+            }
+            ModuleError::Unsupported { feature } => write!(f, "the module uses {feature}"),
+            ModuleError::Engine(_) => f.write_str("the interpreter cannot translate the module"),
+        }
+    }
+}
+
+impl core::error::Error for ModuleError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            ModuleError::Engine(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<wasmparser::BinaryReaderError> for ModuleError {
+    fn from(error: wasmparser::BinaryReaderError) -> ModuleError {
+        ModuleError::Invalid {
+            offset: error.offset(),
+            message: error.message().into(),
+        }
+    }
+}

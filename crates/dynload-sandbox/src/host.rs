@@ -1,0 +1,28 @@
+//! What the host lends to a sandbox: a clock, entropy, a console.
+//!
+//! With `std` there is a default for each; without, the embedder brings its own.
+
+mod caller;
+mod clock;
+mod console;
+mod entropy;
+mod function;
+mod guest_memory;
+mod reserve;
+mod vais;
+
+pub use caller::{Caller, MAX_REENTRY};
+pub use clock::Clock;
+#[cfg(feature = "std")]
+pub use clock::SystemClock;
+pub use console::{Console, ConsoleOutput, OutputFn, Stream};
+#[cfg(feature = "std")]
+pub use entropy::OsEntropy;
+pub use entropy::{Entropy, EntropyError, SeededEntropy};
+pub use function::{HostArgs, HostResults};
+pub use guest_memory::{GuestMemory, OutOfBounds};
+
+pub(crate) use console::ConsoleState;
+pub(crate) use function::{HostFunction, Registry};
+pub(crate) use reserve::define as define_reserve;
+pub(crate) use vais::define as define_vais;

@@ -1,0 +1,242 @@
+//! What a host function sees of the call that it serves.
+
+use crate::{
+    error::{Error, ErrorKind, Limit, Stop},
+    frames,
+    host::{EntropyError, GuestMemory, Stream},
+    run, schedule,
+    state::State,
+    value::Value,
+};
+use alloc::{string::ToString, vec::Vec};
+use core::time::Duration;
+use dynload_caps::{Capabilities, Limits};
+use wasmi::{AsContext, AsContextMut};
+
+/// How deep host functions may call back into the guest, nested.
+///
+/// Each level needs a few kilobytes of the host's own stack, however small the guest's functions are: with this bound a
+/// thread with a stack of 256 KiB is safe.
+pub const MAX_REENTRY: u64 = 40;
+
+/// How long a host function that waits does so between two looks at deadline, interrupt and capabilities.
+const WAIT_SLICE: Duration = Duration::from_millis(1);
+
+/// The guest's side of a host call: its memory, its limits, its capabilities, and a way to call back.
+///
+/// ```
+/// # use dynload_sandbox::*;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut sandbox = Sandbox::new(Limits::DEFAULT);
+/// sandbox.host_fn("env", "sum", Capabilities::NONE, |caller: &mut Caller<'_>, (ptr, len): (i32, i32)| {
+///     let bytes = caller.memory()?.slice(ptr as u32, len as u32)?.iter().map(|b| i64::from(*b)).sum::<i64>();
+///     caller.charge_bytes(len as u64)?;
+///     Ok(bytes)
+/// });
+/// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
+///     (import "env" "sum" (func $sum (param i32 i32) (result i64)))
+///     (memory (export "memory") 1) (data (i32.const 8) "\01\02\03")
+///     (func (export "run") (result i64) (call $sum (i32.const 8) (i32.const 3))))"#)?)?;
+/// let mut instance = sandbox.instantiate(&module)?;
+/// assert_eq!(instance.call("run", &[])?, [Value::I64(6)]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Caller<'a>(wasmi::Caller<'a, State>);
+
+impl<'a> Caller<'a> {
+    /// Enters a host function: charges what every host function costs.
+    pub(crate) fn enter(inner: wasmi::Caller<'a, State>) -> Result<Caller<'a>, Stop> {
+        let mut caller = Caller(inner);
+        caller.charge(schedule::HOST_CALL)?;
+        Ok(caller)
+    }
+
+    /// Gives back the fuel of the running slice, while the call waits and its workers may need it.
+    #[cfg(feature = "std")]
+    pub(crate) fn lend_fuel(&mut self) {
+        run::settle(&mut self.0.as_context_mut());
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        self.0.data_mut()
+    }
+
+    /// What is granted at this moment.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.data().authority.capabilities()
+    }
+
+    /// Ends the call unless every bit of `capability` is granted at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CapabilityDenied`], which names `import`.
+    pub fn require(&self, capability: Capabilities, import: &str) -> Result<(), Stop> {
+        if self.capabilities().has(capability) {
+            return Ok(());
+        }
+        Err(Stop(ErrorKind::CapabilityDenied {
+            capability,
+            import: import.to_string(),
+        }))
+    }
+
+    /// The limits of the sandbox.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.0.data().config.limits
+    }
+
+    /// Charges `fuel` for work that the host does for the guest. Charge before the work is done.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitExceeded`] if there is not so much fuel left; the guest is then charged nothing.
+    pub fn charge(&mut self, fuel: u64) -> Result<(), Stop> {
+        let mut left = run::fuel(self.0.as_context());
+        while left < fuel {
+            run::next_slice(&mut self.0.as_context_mut(), fuel).map_err(Stop)?;
+            left = run::fuel(self.0.as_context());
+        }
+        run::set_fuel(self.0.as_context_mut(), left - fuel);
+        Ok(())
+    }
+
+    /// Charges for `bytes` that the host reads or writes for the guest, by the [`schedule`].
+    ///
+    /// # Errors
+    ///
+    /// As [`charge`](Caller::charge).
+    pub fn charge_bytes(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.charge(bytes / schedule::BYTES_PER_FUEL)
+    }
+
+    /// The memory that the guest exports as `memory`; one of no bytes if it exports none.
+    ///
+    /// # Errors
+    ///
+    /// None today; a guest without a memory meets its error at the first access.
+    pub fn memory(&mut self) -> Result<GuestMemory<'_>, Stop> {
+        Ok(self.memory_and_state().0)
+    }
+
+    pub(crate) fn memory_and_state(&mut self) -> (GuestMemory<'_>, &mut State) {
+        let memory = self.0.data().wired.and_then(|wired| wired.memory);
+        match memory {
+            Some(memory) => {
+                let (bytes, state) = memory.data_and_store_mut(&mut self.0);
+                (GuestMemory(bytes), state)
+            }
+            None => (GuestMemory(&mut []), self.0.data_mut()),
+        }
+    }
+
+    /// Time until the call's deadline.
+    pub fn remaining(&mut self) -> Duration {
+        let state = self.0.data_mut();
+        let now = state.config.clock.monotonic();
+        state.meter.remaining(now)
+    }
+
+    /// Ends the call if its time is up or somebody interrupted it. A host function that takes long asks now and then.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitExceeded`] with [`Limit::Time`], or [`ErrorKind::Interrupted`].
+    pub fn check(&mut self) -> Result<(), Stop> {
+        let state = self.0.data_mut();
+        if state.is_interrupted() {
+            return Err(Stop(ErrorKind::Interrupted));
+        }
+        let now = state.config.clock.monotonic();
+        state.meter.check(now).map_err(Stop)
+    }
+
+    /// Waits for `duration`, or until `done` says so, looking at it about every millisecond. Says whether `done` did.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Caller::check): the wait ends with the call's time and with an interrupt.
+    pub fn wait(
+        &mut self,
+        duration: Duration,
+        mut done: impl FnMut(&mut Caller<'a>) -> bool,
+    ) -> Result<bool, Stop> {
+        let end = self.state().config.clock.monotonic().checked_add(duration);
+        loop {
+            self.check()?;
+            if done(self) {
+                return Ok(true);
+            }
+            let remaining = self.remaining();
+            let now = self.state().config.clock.monotonic();
+            let left = end.map_or(Duration::MAX, |end| end.saturating_sub(now));
+            if left.is_zero() {
+                return Ok(false);
+            }
+            let pause = left.min(remaining).min(WAIT_SLICE);
+            self.state().config.clock.clone().sleep(pause);
+        }
+    }
+
+    /// The monotonic clock of the host, time since some fixed moment.
+    #[cfg(feature = "std")]
+    pub(crate) fn monotonic(&mut self) -> Duration {
+        self.state().clock().monotonic()
+    }
+
+    /// Random bytes of the host. Asks for no capability: the host function that hands them on does.
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`] where the host has none.
+    pub fn random(&mut self, buffer: &mut [u8]) -> Result<(), EntropyError> {
+        let state = self.state();
+        let config = state.config.clone();
+        config.entropy.fill(&mut state.entropy_state, buffer)
+    }
+
+    /// Writes to the instance's console and says how many bytes its cap allowed. Asks for no capability.
+    pub fn print(&mut self, stream: Stream, bytes: &[u8]) -> usize {
+        self.state().console.write(stream, bytes)
+    }
+
+    /// Calls an export of the guest, within the same limits as the call that this host function serves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. Hand the error on:
+    /// the guest is half-way through something, and even if the host function goes on, the instance is poisoned when
+    /// the outer call ends.
+    pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop> {
+        if u64::from(self.state().reentries) >= MAX_REENTRY {
+            return Err(Stop(ErrorKind::LimitExceeded {
+                limit: Limit::Reentry,
+                value: MAX_REENTRY,
+                asked: None,
+            }));
+        }
+        // The frames of the outer call are alive while the inner one runs; what it leaves in the counters is garbage.
+        let frames = self.0.data().wired.and_then(|wired| wired.hidden.frames);
+        let alive = frames.map(|global| (global, frames::read(self.0.as_context(), global)));
+        self.state().reentries += 1;
+        let result = crate::instance::call_export(self.0.as_context_mut(), export, args);
+        self.state().reentries -= 1;
+        match result {
+            Ok(results) => {
+                if let Some((global, counters)) = alive {
+                    frames::write(self.0.as_context_mut(), global, counters);
+                }
+                Ok(results)
+            }
+            Err(kind) => {
+                let usage = run::usage(&mut self.0.as_context_mut());
+                let state = self.0.data_mut();
+                state.inner_failure = Some(Error::new(export, kind.clone(), usage, state.memory.denied));
+                Err(Stop(kind))
+            }
+        }
+    }
+}

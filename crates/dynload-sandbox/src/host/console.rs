@@ -1,0 +1,214 @@
+//! Where a guest's output goes and its input comes from.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+
+/// A stream of the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output: file descriptor 1, `vais.print`, `vais.println`.
+    Out,
+    /// Standard error: file descriptor 2, `vais.log`.
+    Err,
+}
+
+/// Bytes that a worker may write before it is joined.
+#[cfg(feature = "std")]
+const WORKER_CAP: u64 = 1 << 20;
+
+/// Takes a guest's output, a write at a time.
+pub type OutputFn = dyn Fn(Stream, &[u8]) + Send + Sync;
+
+/// What becomes of a guest's output.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum ConsoleOutput {
+    /// It is kept, for [`Instance::take_output`](crate::Instance::take_output).
+    #[default]
+    Buffer,
+    /// It goes to the host's own standard output and error.
+    #[cfg(feature = "std")]
+    Inherit,
+    /// It is handed to a function, a write at a time.
+    Callback(Arc<OutputFn>),
+    /// It is thrown away.
+    Discard,
+}
+
+impl fmt::Debug for ConsoleOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConsoleOutput::Buffer => "Buffer",
+            #[cfg(feature = "std")]
+            ConsoleOutput::Inherit => "Inherit",
+            ConsoleOutput::Callback(_) => "Callback",
+            ConsoleOutput::Discard => "Discard",
+        })
+    }
+}
+
+/// The console of a sandbox's instances. Each instance has its own buffers and its own cap.
+#[derive(Debug, Clone)]
+pub struct Console {
+    output: ConsoleOutput,
+    input: Arc<[u8]>,
+    #[cfg(feature = "std")]
+    inherit_input: bool,
+    cap: u64,
+}
+
+impl Console {
+    /// Bytes that an instance may write unless [`with_cap`](Console::with_cap) says otherwise: 1 MiB.
+    pub const DEFAULT_CAP: u64 = 1 << 20;
+
+    /// A console with this output, no input and the default cap.
+    #[must_use]
+    pub fn new(output: ConsoleOutput) -> Console {
+        Console {
+            output,
+            input: Arc::new([]),
+            #[cfg(feature = "std")]
+            inherit_input: false,
+            cap: Console::DEFAULT_CAP,
+        }
+    }
+
+    /// The console of a worker: its output is kept until it is handed on, and it has no input.
+    #[cfg(feature = "std")]
+    pub(crate) fn of_worker(&self) -> Console {
+        Console::new(ConsoleOutput::Buffer).with_cap(self.cap.min(WORKER_CAP))
+    }
+
+    /// The same with `bytes` as standard input.
+    #[must_use]
+    pub fn with_input(mut self, bytes: impl Into<Arc<[u8]>>) -> Console {
+        self.input = bytes.into();
+        self
+    }
+
+    /// The same with the host's own standard input.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn with_inherited_input(mut self) -> Console {
+        self.inherit_input = true;
+        self
+    }
+
+    /// The same with a cap of `bytes` on all that one instance writes. What is beyond is not written.
+    #[must_use]
+    pub fn with_cap(mut self, bytes: u64) -> Console {
+        self.cap = bytes;
+        self
+    }
+}
+
+impl Default for Console {
+    fn default() -> Console {
+        Console::new(ConsoleOutput::default())
+    }
+}
+
+/// The console of one instance.
+#[derive(Debug)]
+pub(crate) struct ConsoleState {
+    console: Console,
+    written: u64,
+    buffers: [Vec<u8>; 2],
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only WASI reads"))]
+    read: usize,
+}
+
+impl ConsoleState {
+    pub(crate) fn new(console: Console) -> ConsoleState {
+        ConsoleState {
+            console,
+            written: 0,
+            buffers: [Vec::new(), Vec::new()],
+            read: 0,
+        }
+    }
+
+    /// Writes what the cap allows of `bytes` and says how much that was.
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> usize {
+        let room = usize::try_from(self.console.cap - self.written).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(room)];
+        self.written += bytes.len() as u64;
+        if bytes.is_empty() {
+            return 0;
+        }
+        match &self.console.output {
+            ConsoleOutput::Buffer => self.buffers[stream as usize].extend_from_slice(bytes),
+            ConsoleOutput::Callback(callback) => callback(stream, bytes),
+            ConsoleOutput::Discard => {}
+            #[cfg(feature = "std")]
+            ConsoleOutput::Inherit => inherit(stream, bytes),
+        }
+        bytes.len()
+    }
+
+    /// Reads standard input.
+    #[cfg(feature = "std")]
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let rest = &self.console.input[self.read..];
+        let n = rest.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&rest[..n]);
+        self.read += n;
+        n
+    }
+
+    /// Bytes of standard input that were not read yet.
+    #[cfg(feature = "std")]
+    pub(crate) fn unread(&self) -> usize {
+        self.console.input.len() - self.read
+    }
+
+    /// Whether input is the host's own, which may have to be waited for.
+    #[cfg(feature = "std")]
+    pub(crate) fn inherits_input(&self) -> bool {
+        self.console.inherit_input
+    }
+
+    /// Whether output is the host's own, which may have to be waited for.
+    #[cfg(feature = "std")]
+    pub(crate) fn inherits_output(&self) -> bool {
+        matches!(self.console.output, ConsoleOutput::Inherit)
+    }
+
+    /// Whether input comes from a terminal.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_input_terminal(&self) -> bool {
+        self.inherits_input() && std::io::IsTerminal::is_terminal(&std::io::stdin())
+    }
+
+    /// Whether output goes to a terminal.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_terminal(&self, stream: Stream) -> bool {
+        self.inherits_output()
+            && match stream {
+                Stream::Out => std::io::IsTerminal::is_terminal(&std::io::stdout()),
+                Stream::Err => std::io::IsTerminal::is_terminal(&std::io::stderr()),
+            }
+    }
+
+    /// What was written and not taken yet.
+    pub(crate) fn take(&mut self, stream: Stream) -> Vec<u8> {
+        core::mem::take(&mut self.buffers[stream as usize])
+    }
+
+    /// Whether the cap is reached.
+    pub(crate) fn is_full(&self) -> bool {
+        self.written >= self.console.cap
+    }
+}
+
+/// Writes to the host's own stream. A host whose output is closed is not the guest's business.
+#[cfg(feature = "std")]
+fn inherit(stream: Stream, bytes: &[u8]) {
+    use std::io::Write;
+    let _ = match stream {
+        Stream::Out => std::io::stdout()
+            .write_all(bytes)
+            .and_then(|()| std::io::stdout().flush()),
+        Stream::Err => std::io::stderr().write_all(bytes),
+    };
+}

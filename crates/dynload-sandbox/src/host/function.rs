@@ -1,0 +1,173 @@
+//! Host functions of the embedder.
+
+use crate::{
+    error::{ErrorKind, Stop},
+    host::Caller,
+    state::State,
+    value::{Signature, ValType, Value},
+};
+use alloc::{sync::Arc, vec, vec::Vec};
+use dynload_caps::Capabilities;
+use wasmi::Val;
+
+/// The numbers that a host function takes: a tuple of up to eight of `i32`, `i64`, `f32`, `f64`.
+pub trait HostArgs: Sized {
+    /// Their types.
+    fn types() -> Vec<ValType>;
+    /// Reads them; the types were checked when the function was linked.
+    #[doc(hidden)]
+    fn read(args: &[Value]) -> Option<Self>;
+}
+
+/// The numbers that a host function gives back: `()`, one number, or a tuple of them.
+pub trait HostResults {
+    /// Their types.
+    fn types() -> Vec<ValType>;
+    /// Writes them.
+    #[doc(hidden)]
+    fn write(self, results: &mut [Value]);
+}
+
+/// A number type that crosses the boundary.
+trait Number: Copy + Into<Value> {
+    const TYPE: ValType;
+    fn read(value: Value) -> Option<Self>;
+}
+
+macro_rules! number {
+    ($($ty:ty => $variant:ident),*) => { $(
+        impl Number for $ty {
+            const TYPE: ValType = ValType::$variant;
+            fn read(value: Value) -> Option<$ty> {
+                match value {
+                    Value::$variant(number) => Some(number),
+                    _ => None,
+                }
+            }
+        }
+
+        impl HostResults for $ty {
+            fn types() -> Vec<ValType> {
+                vec![ValType::$variant]
+            }
+            fn write(self, results: &mut [Value]) {
+                results[0] = self.into();
+            }
+        }
+    )* };
+}
+number!(i32 => I32, i64 => I64, f32 => F32, f64 => F64);
+
+macro_rules! tuple {
+    ($($name:ident)*) => {
+        #[allow(private_bounds)]
+        impl<$($name: Number),*> HostArgs for ($($name,)*) {
+            fn types() -> Vec<ValType> {
+                vec![$($name::TYPE),*]
+            }
+            fn read(args: &[Value]) -> Option<Self> {
+                let mut args = args.iter().copied();
+                let _ = &mut args;
+                Some(($($name::read(args.next()?)?,)*))
+            }
+        }
+
+        #[allow(private_bounds, non_snake_case)]
+        impl<$($name: Number),*> HostResults for ($($name,)*) {
+            fn types() -> Vec<ValType> {
+                vec![$($name::TYPE),*]
+            }
+            fn write(self, results: &mut [Value]) {
+                let ($($name,)*) = self;
+                let values: &[Value] = &[$($name.into()),*];
+                results.copy_from_slice(values);
+            }
+        }
+    };
+}
+tuple!();
+tuple!(A);
+tuple!(A B);
+tuple!(A B C);
+tuple!(A B C D);
+tuple!(A B C D E);
+tuple!(A B C D E F);
+tuple!(A B C D E F G);
+tuple!(A B C D E F G H);
+
+/// The body of a host function, with its numbers untyped.
+pub(crate) type Body =
+    dyn Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static;
+
+/// A host function of the embedder.
+#[derive(Clone)]
+pub(crate) struct HostFunction {
+    pub(crate) module: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) capability: Capabilities,
+    pub(crate) signature: Signature,
+    pub(crate) body: Arc<Body>,
+}
+
+impl core::fmt::Debug for HostFunction {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}.{} {}", self.module, self.name, self.signature)
+    }
+}
+
+impl HostFunction {
+    /// Makes the function in a store.
+    pub(crate) fn define(&self, store: &mut wasmi::Store<State>) -> wasmi::Func {
+        let engine = |types: &[ValType]| -> Vec<wasmi::ValType> {
+            types.iter().copied().map(ValType::into_engine).collect()
+        };
+        let ty = wasmi::FuncType::new(engine(&self.signature.params), engine(&self.signature.results));
+        let function = self.clone();
+        wasmi::Func::new(store, ty, move |caller, params, results| {
+            function
+                .run(&mut Caller::enter(caller)?, params, results)
+                .map_err(wasmi::Error::from)
+        })
+    }
+
+    fn run(&self, caller: &mut Caller<'_>, params: &[Val], results: &mut [Val]) -> Result<(), Stop> {
+        if !caller.capabilities().has(self.capability) {
+            return Err(Stop(ErrorKind::CapabilityDenied {
+                capability: self.capability,
+                import: [&*self.module, ".", &*self.name].concat(),
+            }));
+        }
+        // `Sandbox::host_fn` takes numbers only, so nothing is dropped here.
+        let args: Vec<Value> = params.iter().filter_map(Value::from_engine).collect();
+        let mut given: Vec<Value> = self
+            .signature
+            .results
+            .iter()
+            .copied()
+            .filter_map(Value::zero)
+            .collect();
+        (self.body)(caller, &args, &mut given)?;
+        for (result, value) in results.iter_mut().zip(given) {
+            *result = value.into_engine();
+        }
+        Ok(())
+    }
+}
+
+/// The embedder's host functions of one sandbox. The last one of a name holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Registry(Vec<HostFunction>);
+
+impl Registry {
+    pub(crate) fn add(&mut self, function: HostFunction) {
+        self.0
+            .retain(|other| other.module != function.module || other.name != function.name);
+        self.0.push(function);
+    }
+
+    pub(crate) fn find(&self, module: &str, name: &str) -> Option<&HostFunction> {
+        self.0
+            .iter()
+            .find(|function| &*function.module == module && &*function.name == name)
+    }
+}

@@ -1,0 +1,120 @@
+//! Reading and writing a guest's memory, checked.
+
+use crate::error::{Stop, Trap};
+use core::fmt;
+
+/// A pointer and a length of the guest that do not lie in its memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfBounds {
+    /// Where it points.
+    pub ptr: u32,
+    /// How long it is.
+    pub len: u64,
+    /// How large the memory is.
+    pub size: usize,
+}
+
+impl fmt::Display for OutOfBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OutOfBounds { ptr, len, size } = self;
+        write!(
+            f,
+            "{len} bytes at {ptr} do not lie in the guest's memory of {size} bytes"
+        )
+    }
+}
+
+impl core::error::Error for OutOfBounds {}
+
+impl From<OutOfBounds> for Stop {
+    fn from(_: OutOfBounds) -> Stop {
+        Stop::trap(Trap::MemoryOutOfBounds)
+    }
+}
+
+/// The linear memory that the guest exports as `memory`.
+///
+/// All access of host functions goes through here: one place that checks, and nothing is allocated by a guest's length.
+#[derive(Debug)]
+pub struct GuestMemory<'a>(pub(crate) &'a mut [u8]);
+
+impl GuestMemory<'_> {
+    /// Bytes in the memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn range(&self, ptr: u32, len: u64) -> Result<core::ops::Range<usize>, OutOfBounds> {
+        let start = ptr as usize;
+        usize::try_from(len)
+            .ok()
+            .and_then(|len| start.checked_add(len))
+            .filter(|end| *end <= self.0.len())
+            .map(|end| start..end)
+            .ok_or(OutOfBounds {
+                ptr,
+                len,
+                size: self.0.len(),
+            })
+    }
+
+    /// The `len` bytes at `ptr`.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`] if they do not lie in the memory.
+    pub fn slice(&self, ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
+        Ok(&self.0[self.range(ptr, len.into())?])
+    }
+
+    /// The `len` bytes at `ptr`, to write to.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`] if they do not lie in the memory.
+    pub fn slice_mut(&mut self, ptr: u32, len: u32) -> Result<&mut [u8], OutOfBounds> {
+        let range = self.range(ptr, len.into())?;
+        Ok(&mut self.0[range])
+    }
+
+    /// Reads `N` bytes at `ptr`; `u32::from_le_bytes(memory.read(ptr)?)` reads a number.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`] if they do not lie in the memory.
+    pub fn read<const N: usize>(&self, ptr: u32) -> Result<[u8; N], OutOfBounds> {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.0[self.range(ptr, N as u64)?]);
+        Ok(bytes)
+    }
+
+    /// Writes `bytes` at `ptr`.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`] if they do not fit into the memory there; nothing is written then.
+    pub fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
+        let range = self.range(ptr, bytes.len() as u64)?;
+        self.0[range].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn pointers_at_the_edges() {
+        let mut bytes = vec![0; 16];
+        let mut memory = GuestMemory(&mut bytes);
+        assert_eq!(memory.slice(16, 0), Ok(&[][..]));
+        assert!(memory.slice(17, 0).is_err());
+        assert!(memory.slice(u32::MAX, u32::MAX).is_err());
+        assert!(memory.write(13, &[1; 4]).is_err());
+        memory.write(12, &7_u32.to_le_bytes()).unwrap();
+        assert_eq!(u32::from_le_bytes(memory.read(12).unwrap()), 7);
+    }
+}

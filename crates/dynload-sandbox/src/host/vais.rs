@@ -1,0 +1,135 @@
+//! The `vais` imports: console, time and random numbers for guests without WASI.
+//!
+//! None of them can return an errno, so a call without the capability ends the guest's call as
+//! [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). They need nothing of `std`.
+
+use crate::{
+    error::{Stop, Trap},
+    host::{Caller, Stream},
+    state::State,
+};
+use alloc::vec::Vec;
+use core::time::Duration;
+use dynload_caps::Capabilities;
+use wasmi::{Func, Store};
+
+/// Makes the function of that name in a store, if there is one.
+pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
+    type Host<'a> = wasmi::Caller<'a, State>;
+    type Done<R> = Result<R, wasmi::Error>;
+    Some(match name {
+        "print" => Func::wrap(store, |host: Host<'_>, ptr: i32, len: i32| -> Done<()> {
+            Ok(print(host, "vais.print", Stream::Out, "", (ptr, len), "")?)
+        }),
+        "println" => Func::wrap(store, |host: Host<'_>, ptr: i32, len: i32| -> Done<()> {
+            Ok(print(host, "vais.println", Stream::Out, "", (ptr, len), "\n")?)
+        }),
+        "log" => Func::wrap(
+            store,
+            |host: Host<'_>, level: i32, ptr: i32, len: i32| -> Done<()> {
+                Ok(print(
+                    host,
+                    "vais.log",
+                    Stream::Err,
+                    level_name(level),
+                    (ptr, len),
+                    "\n",
+                )?)
+            },
+        ),
+        "now_ms" => Func::wrap(store, |host: Host<'_>| -> Done<i64> { Ok(now_ms(host)?) }),
+        "sleep_ms" => Func::wrap(store, |host: Host<'_>, ms: i64| -> Done<()> {
+            Ok(sleep_ms(host, ms)?)
+        }),
+        "random" => Func::wrap(store, |host: Host<'_>| -> Done<i64> {
+            Ok(random(host, "vais.random")? as i64)
+        }),
+        "random_range" => Func::wrap(store, |host: Host<'_>, min: i64, max: i64| -> Done<i64> {
+            Ok(random_range(host, min, max)?)
+        }),
+        _ => return None,
+    })
+}
+
+/// What a line of `vais.log` starts with.
+fn level_name(level: i32) -> &'static str {
+    match level {
+        i32::MIN..=0 => "trace: ",
+        1 => "debug: ",
+        2 => "info: ",
+        3 => "warn: ",
+        _ => "error: ",
+    }
+}
+
+/// Writes text of the guest, as one write to the sink.
+fn print(
+    host: wasmi::Caller<'_, State>,
+    import: &str,
+    stream: Stream,
+    before: &str,
+    (ptr, len): (i32, i32),
+    after: &str,
+) -> Result<(), Stop> {
+    let mut caller = Caller::enter(host)?;
+    caller.require(Capabilities::CONSOLE, import)?;
+    caller.charge_bytes(u64::from(len as u32))?;
+    let (memory, state) = caller.memory_and_state();
+    let text = memory.slice(ptr as u32, len as u32)?;
+    if before.is_empty() && after.is_empty() {
+        state.console.write(stream, text);
+    } else if !state.console.is_full() {
+        // As long as the guest's own text, which lies in its memory and so under its limit.
+        let line: Vec<u8> = [before.as_bytes(), text, after.as_bytes()].concat();
+        state.console.write(stream, &line);
+    }
+    Ok(())
+}
+
+/// Milliseconds since 1970 where the host knows the date, since some fixed moment where it does not.
+fn now_ms(host: wasmi::Caller<'_, State>) -> Result<i64, Stop> {
+    let mut caller = Caller::enter(host)?;
+    caller.require(Capabilities::TIME, "vais.now_ms")?;
+    let clock = caller.state().clock();
+    let now = clock.wall().unwrap_or_else(|| clock.monotonic());
+    Ok(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Sleeps; a negative time is none. Taking TIME back ends the call.
+fn sleep_ms(host: wasmi::Caller<'_, State>, ms: i64) -> Result<(), Stop> {
+    let mut caller = Caller::enter(host)?;
+    let duration = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    caller.require(Capabilities::TIME, "vais.sleep_ms")?;
+    caller.wait(duration, |caller| !caller.capabilities().has(Capabilities::TIME))?;
+    caller.require(Capabilities::TIME, "vais.sleep_ms")
+}
+
+fn random(host: wasmi::Caller<'_, State>, import: &str) -> Result<u64, Stop> {
+    let mut caller = Caller::enter(host)?;
+    caller.require(Capabilities::RANDOM, import)?;
+    draw(&mut caller)
+}
+
+fn draw(caller: &mut Caller<'_>) -> Result<u64, Stop> {
+    let mut bytes = [0; 8];
+    caller.random(&mut bytes).map_err(Stop::host)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// A number from `min` to `max`, `max` not included, each as likely as the others. An empty range is a trap.
+fn random_range(host: wasmi::Caller<'_, State>, min: i64, max: i64) -> Result<i64, Stop> {
+    let mut caller = Caller::enter(host)?;
+    caller.require(Capabilities::RANDOM, "vais.random_range")?;
+    if min >= max {
+        return Err(Stop::trap(Trap::Unreachable));
+    }
+    let span = max.wrapping_sub(min) as u64;
+    // Numbers at the top that would make some results likelier are drawn again.
+    let unbiased = u64::MAX - u64::MAX % span;
+    loop {
+        let number = draw(&mut caller)?;
+        if number < unbiased {
+            return Ok(min.wrapping_add((number % span) as i64));
+        }
+    }
+}

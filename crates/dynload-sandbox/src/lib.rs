@@ -1,0 +1,94 @@
+//! Runs untrusted WebAssembly with exact metering, hard limits and capability-gated host services.
+//!
+//! The way is always the same: an [`Engine`] compiles a [`Module`], a [`Sandbox`] holds what plugins may do and use, and
+//! makes an [`Instance`] of it, whose exports are called. [`schedule`] says what everything costs.
+//!
+//! ```
+//! use dynload_sandbox::{Engine, Limit, Limits, Module, Sandbox, Value};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let module = Module::new(&Engine::default(), wat::parse_str(
+//!     "(module (func $f (export \"f\") (param i64) (result i64)
+//!         (if (result i64) (i64.eqz (local.get 0))
+//!             (then (i64.const 0))
+//!             (else (i64.add (i64.const 1) (call $f (i64.sub (local.get 0) (i64.const 1))))))))")?)?;
+//! let sandbox = Sandbox::new(Limits::DEFAULT.with_call_depth(100));
+//! let mut instance = sandbox.instantiate(&module)?;
+//! assert_eq!(instance.call("f", &[Value::I64(99)])?, [Value::I64(99)]); // 100 frames
+//! let error = instance.call("f", &[Value::I64(100)]).unwrap_err();
+//! assert_eq!(error.limit(), Some(Limit::CallDepth));
+//! assert_eq!(error.to_string(), "`f` exceeded the call depth limit of 100 frames");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Without `std`
+//!
+//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_host`] takes a [`Clock`] and an
+//! [`Entropy`] of the embedder's, and the `vais` functions are there. WASI and the `dynload` functions need `std`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod authority;
+mod budget;
+mod engine;
+mod error;
+mod frames;
+mod host;
+mod instance;
+mod integers;
+mod interrupt;
+mod meter;
+mod module;
+mod price_list;
+mod rewrite;
+mod run;
+mod sandbox;
+pub mod schedule;
+#[cfg(all(feature = "std", unix))]
+mod services;
+#[cfg_attr(not(feature = "std"), allow(dead_code, reason = "only threads make workers"))]
+mod share;
+mod state;
+mod typed;
+mod usage;
+mod value;
+
+pub use authority::Authority;
+pub use budget::FuelBudget;
+pub use dynload_caps::{Capabilities, Grant, Limits, Scopes};
+pub use engine::{Engine, EngineConfig, ModuleLimits};
+pub use error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport, ModuleError, Stop, Trap};
+pub use host::{
+    Caller, Clock, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs, HostResults,
+    MAX_REENTRY, OutOfBounds, OutputFn, SeededEntropy, Stream,
+};
+#[cfg(feature = "std")]
+pub use host::{OsEntropy, SystemClock};
+pub use instance::Instance;
+pub use interrupt::Interrupt;
+pub use module::{Export, Import, Module};
+pub use sandbox::Sandbox;
+#[cfg(all(feature = "std", unix))]
+pub use services::ServiceError;
+pub use typed::TypedFunc;
+pub use usage::Usage;
+pub use value::{Signature, ValType, Value};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// The module as the interpreter gets it: for looking at what the rewriter adds. Nothing relies on its form.
+///
+/// # Errors
+///
+/// As [`Module::new`].
+#[doc(hidden)]
+pub fn rewritten(wasm: &[u8], config: &EngineConfig) -> Result<alloc::vec::Vec<u8>, ModuleError> {
+    rewrite::module(wasm, config).map(|(bytes, _)| bytes)
+}

@@ -1,0 +1,360 @@
+//! Fuel, time and memory of one instance, as they are counted while it runs.
+
+use crate::{
+    budget::{Dry, FuelBudget},
+    error::{DeniedGrowth, ErrorKind, Limit},
+    host::Clock,
+    schedule,
+};
+use core::time::Duration;
+use dynload_caps::Limits;
+use wasmi_core::LimiterError;
+
+/// The smallest and the largest slice of fuel that is handed out between two looks at the clock.
+const SLICE: core::ops::RangeInclusive<u64> = 1_000..=2_000_000;
+/// How long a slice should take.
+const SLICE_TIME: Duration = Duration::from_micros(400);
+
+/// Fuel and time of the call that runs.
+#[derive(Debug)]
+pub(crate) struct CallMeter {
+    limit: u64,
+    budget: Option<FuelBudget>,
+    time_limit: Duration,
+    /// Always hands out this much, for tests that prove that the slice size does not matter.
+    fixed_slice: Option<u64>,
+    /// Whether the module has places where the interpreter charges 1 for nothing, which is given back at once.
+    refunds: bool,
+    /// Burnt by this call in slices that ended.
+    used: u64,
+    /// Handed out for the slice that runs, out of the limit and the budget.
+    drawn: u64,
+    /// Handed out on top, because it may be for nothing: 0 or 1.
+    lent: u64,
+    /// The limit that was exceeded by burning what was lent.
+    overdrawn: Option<Limit>,
+    slice: u64,
+    started: Option<Duration>,
+    /// When the call began that this one is part of, where it is a worker's.
+    began: Option<Duration>,
+    ended: Option<Duration>,
+    slice_started: Duration,
+}
+
+impl CallMeter {
+    pub(crate) fn new(
+        limits: &Limits,
+        budget: Option<FuelBudget>,
+        fixed_slice: Option<u64>,
+        refunds: bool,
+    ) -> CallMeter {
+        CallMeter {
+            limit: limits.max_fuel.unwrap_or(u64::MAX),
+            budget,
+            time_limit: Duration::from_millis(limits.max_time_ms),
+            fixed_slice,
+            refunds,
+            used: 0,
+            drawn: 0,
+            lent: 0,
+            overdrawn: None,
+            slice: 0,
+            started: None,
+            began: None,
+            ended: None,
+            slice_started: Duration::ZERO,
+        }
+    }
+
+    /// The same for a worker of a call that began at some time: its deadline is that of the call.
+    pub(crate) fn began(mut self, began: Option<Duration>) -> CallMeter {
+        self.began = began;
+        self
+    }
+
+    /// A budget of all that is left of the call, for workers to draw on; `None` where nothing limits them.
+    ///
+    /// Between slices only. From here on the call draws on it too.
+    #[cfg(feature = "std")]
+    pub(crate) fn share_fuel(&mut self) -> Option<FuelBudget> {
+        if self.limit != u64::MAX && !self.budget.as_ref().is_some_and(FuelBudget::is_of_call) {
+            self.budget = Some(FuelBudget::of_call(self.limit - self.used, self.budget.take()));
+        }
+        self.budget.clone()
+    }
+
+    /// Counts what a worker burnt as burnt by this call, whose budget it drew on.
+    #[cfg(feature = "std")]
+    pub(crate) fn add_burnt(&mut self, fuel: u64) {
+        self.used = self.used.saturating_add(fuel).min(self.limit);
+    }
+
+    /// Starts a call: nothing is used, the clock is not read.
+    pub(crate) fn start(&mut self) {
+        self.used = 0;
+        self.drawn = 0;
+        self.lent = 0;
+        self.overdrawn = None;
+        self.slice = self.fixed_slice.unwrap_or(schedule::UNTIMED_FUEL);
+        self.started = self.began;
+        if self.began.is_none() {
+            self.budget = self.budget.take().and_then(FuelBudget::without_call);
+        }
+        self.ended = None;
+    }
+
+    /// Ends the call's time, if it was taken.
+    pub(crate) fn stop(&mut self, clock: &dyn Clock) {
+        if self.started.is_some() {
+            self.ended = Some(clock.monotonic());
+        }
+    }
+
+    /// Wall clock of the call, until its end or until now.
+    pub(crate) fn wall_time(&self, clock: &dyn Clock) -> Option<Duration> {
+        let end = self.ended.unwrap_or_else(|| clock.monotonic());
+        self.started.map(|started| end.saturating_sub(started))
+    }
+
+    /// Hands out a slice of at least `required`.
+    ///
+    /// Where the module has places that charge 1 for nothing, one more than the limit is lent: the limit must not stop
+    /// a call at such a place. Who keeps it has exceeded the limit and is told by the next slice, or at the end.
+    pub(crate) fn grant(&mut self, required: u64) -> Result<u64, ErrorKind> {
+        self.check_overdrawn()?;
+        let left = self.limit - self.used;
+        let lendable = u64::from(self.refunds);
+        if left.saturating_add(lendable) < required {
+            return Err(self.exceeded(Limit::Fuel));
+        }
+        let wanted = self.slice.max(required).min(left);
+        self.drawn = match &self.budget {
+            None => wanted,
+            Some(budget) => match budget.draw(required.min(left), wanted) {
+                Ok(drawn) => drawn,
+                // Waits until the calls that borrowed have given back; each look at the clock ends a slice of theirs.
+                Err(Dry::Lent) => return Ok(0),
+                Err(Dry::Burnt) if lendable > 0 && required > 0 => {
+                    let rest = required - lendable;
+                    budget
+                        .draw(rest, rest)
+                        .map_err(|_| self.exceeded(Limit::FuelBudget))?
+                }
+                Err(Dry::Burnt) => return Err(self.exceeded(Limit::FuelBudget)),
+            },
+        };
+        self.lent = required.saturating_sub(self.drawn);
+        Ok(self.drawn + self.lent)
+    }
+
+    /// Takes back what is left of the slice; `refund` was charged for nothing.
+    pub(crate) fn settle(&mut self, left: u64, refund: u64) {
+        let burnt = (self.drawn + self.lent)
+            .saturating_sub(left)
+            .saturating_sub(refund);
+        if burnt > self.drawn {
+            let limit = if self.used + self.drawn == self.limit {
+                Limit::Fuel
+            } else {
+                Limit::FuelBudget
+            };
+            self.overdrawn = Some(limit);
+        }
+        let burnt = burnt.min(self.drawn);
+        if let Some(budget) = &self.budget
+            && self.drawn > 0
+        {
+            budget.settle(self.drawn, self.drawn - burnt);
+        }
+        self.used += burnt;
+        self.drawn = 0;
+        self.lent = 0;
+    }
+
+    /// Fuel of the call, with `left` of the running slice still there.
+    pub(crate) fn used(&self, left: u64) -> u64 {
+        self.used + self.drawn.saturating_sub(left)
+    }
+
+    /// Whether the call kept what it was lent.
+    pub(crate) fn check_overdrawn(&self) -> Result<(), ErrorKind> {
+        self.overdrawn.map_or(Ok(()), |limit| Err(self.exceeded(limit)))
+    }
+
+    /// Looks at the clock between two slices, and sizes the next one.
+    pub(crate) fn tick(&mut self, now: Duration) -> Result<(), ErrorKind> {
+        let Some(started) = self.started else {
+            self.slice_started = now;
+            return self.check(now);
+        };
+        if self.fixed_slice.is_none() {
+            let took = now.saturating_sub(self.slice_started).as_nanos().max(1);
+            let next = u128::from(self.slice) * SLICE_TIME.as_nanos() / took;
+            // At most eightfold: one odd reading must not make a slice that outlives the deadline.
+            let next = u64::try_from(next)
+                .unwrap_or(u64::MAX)
+                .min(self.slice.saturating_mul(8));
+            self.slice = next.clamp(*SLICE.start(), *SLICE.end());
+            self.slice_started = now;
+        }
+        self.check_since(started, now)
+    }
+
+    /// Starts the clock of the call if nobody did yet.
+    pub(crate) fn check(&mut self, now: Duration) -> Result<(), ErrorKind> {
+        let started = *self.started.get_or_insert(now);
+        self.check_since(started, now)
+    }
+
+    fn check_since(&self, started: Duration, now: Duration) -> Result<(), ErrorKind> {
+        if now.saturating_sub(started) >= self.time_limit {
+            return Err(self.exceeded(Limit::Time));
+        }
+        Ok(())
+    }
+
+    /// Time that the call has taken.
+    #[cfg(feature = "std")]
+    pub(crate) fn elapsed(&mut self, now: Duration) -> Duration {
+        now.saturating_sub(*self.started.get_or_insert(now))
+    }
+
+    /// Time until the deadline.
+    pub(crate) fn remaining(&mut self, now: Duration) -> Duration {
+        let started = *self.started.get_or_insert(now);
+        self.time_limit.saturating_sub(now.saturating_sub(started))
+    }
+
+    fn exceeded(&self, limit: Limit) -> ErrorKind {
+        // The budget of a call and its workers is what the call's own limit left.
+        let limit = match &self.budget {
+            Some(budget) if limit == Limit::FuelBudget && budget.is_call_tighter() => Limit::Fuel,
+            _ => limit,
+        };
+        let value = match limit {
+            Limit::Fuel => self.limit,
+            Limit::Time => self.time_limit.as_millis() as u64,
+            _ => self
+                .budget
+                .clone()
+                .and_then(FuelBudget::without_call)
+                .map_or(0, |budget| budget.total()),
+        };
+        ErrorKind::LimitExceeded {
+            limit,
+            value,
+            asked: None,
+        }
+    }
+}
+
+/// Bytes in memories and tables of one instance.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    pub(crate) limit: u64,
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+    /// Bytes of the rewriter's own that the guest does not pay for.
+    hidden: u64,
+    /// The last growth that was allowed, in case it fails for another reason.
+    last: u64,
+    /// The largest growth that was refused in the running call.
+    pub(crate) denied: Option<DeniedGrowth>,
+}
+
+/// What a table element counts as.
+pub(crate) const ELEMENT_BYTES: u64 = 8;
+
+impl MemoryMeter {
+    /// A meter for an instance with so many table elements of the rewriter's own.
+    pub(crate) fn new(limit: u64, hidden_elements: u64) -> MemoryMeter {
+        let hidden = hidden_elements * ELEMENT_BYTES;
+        MemoryMeter {
+            limit,
+            now: 0,
+            peak: 0,
+            hidden,
+            last: 0,
+            denied: None,
+        }
+    }
+
+    /// Whether `more` bytes may be added to what there is.
+    fn grow(&mut self, more: u64) -> bool {
+        // Whichever comes first goes free: at the end of instantiation it is the sum that counts.
+        let free = self.hidden.min(more);
+        self.hidden -= free;
+        let more = more - free;
+        let asked = self.now.saturating_add(more);
+        if !self.has_room(more) {
+            let worst = self.denied.map_or(0, |denied| denied.asked);
+            self.denied = Some(DeniedGrowth {
+                asked: asked.max(worst),
+                limit: self.limit,
+            });
+            return false;
+        }
+        self.now = asked;
+        self.last = more;
+        true
+    }
+
+    /// Whether `more` bytes could be added.
+    pub(crate) fn has_room(&self, more: u64) -> bool {
+        self.now.saturating_add(more) <= self.limit
+    }
+
+    fn undo(&mut self) {
+        self.now -= self.last;
+        self.last = 0;
+    }
+
+    /// Called once a growth is known to have happened: peaks do not count what failed.
+    pub(crate) fn settle(&mut self) {
+        self.peak = self.peak.max(self.now);
+    }
+}
+
+impl wasmi::ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        self.settle();
+        Ok(self.grow((desired - current) as u64))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        self.settle();
+        Ok(self.grow(((desired - current) as u64).saturating_mul(ELEMENT_BYTES)))
+    }
+
+    fn memory_grow_failed(&mut self, _error: &wasmi::errors::MemoryError) -> Result<(), LimiterError> {
+        self.undo();
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _error: &wasmi::errors::TableError) -> Result<(), LimiterError> {
+        self.undo();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}

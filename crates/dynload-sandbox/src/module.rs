@@ -1,0 +1,133 @@
+//! A module, compiled once and instantiated any number of times.
+
+use crate::{
+    engine::Engine,
+    error::ModuleError,
+    rewrite::{self, Rewritten},
+    value::{Signature, ValType},
+};
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+};
+use core::fmt;
+use dynload_caps::{Capabilities, ImportNeeds, imports::required_capability};
+use wasmi::ExternType;
+
+/// A WebAssembly module, checked, metered and compiled.
+///
+/// Cheap to clone, `Send + Sync`, and shared by any number of sandboxes with different limits.
+#[derive(Clone)]
+pub struct Module(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    module: wasmi::Module,
+    rewritten: Rewritten,
+}
+
+/// Something that a module imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Import<'a> {
+    /// The module name.
+    pub module: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The type of a function, `None` for a memory, table or global.
+    pub function: Option<Signature>,
+    /// The capabilities that it needs.
+    pub needs: ImportNeeds,
+}
+
+/// Something that a module exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Export<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The type of a function, `None` for a memory, table or global.
+    pub function: Option<Signature>,
+}
+
+impl Module {
+    /// Checks, meters and compiles a module in the binary format.
+    ///
+    /// Costs time and memory in proportion to the module's size, whatever is in it.
+    ///
+    /// # Errors
+    ///
+    /// - [`ModuleError::TooLarge`] if it exceeds the engine's [`ModuleLimits`](crate::ModuleLimits).
+    /// - [`ModuleError::Unsupported`] if it uses a feature that is off.
+    /// - [`ModuleError::Invalid`] if it is not a valid module.
+    pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
+        let (bytes, rewritten) = rewrite::module(wasm.as_ref(), engine.config())?;
+        let module = wasmi::Module::new(engine.interpreter(), &bytes[..]).map_err(ModuleError::Engine)?;
+        Ok(Module(Arc::new(Inner {
+            engine: engine.clone(),
+            module,
+            rewritten,
+        })))
+    }
+
+    /// What the module imports, in its own order: what it could use, before any of it runs.
+    pub fn imports(&self) -> impl Iterator<Item = Import<'_>> {
+        self.0.module.imports().map(|import| Import {
+            module: import.module(),
+            name: import.name(),
+            function: import.ty().func().map(Signature::from_engine),
+            needs: required_capability(import.module(), import.name()),
+        })
+    }
+
+    /// What the module exports.
+    pub fn exports(&self) -> impl Iterator<Item = Export<'_>> {
+        self.0
+            .module
+            .exports()
+            .filter(|export| !rewrite::is_hidden(export.name()))
+            .map(|export| Export {
+                name: export.name(),
+                function: export.ty().func().map(Signature::from_engine),
+            })
+    }
+
+    /// Every capability that one of the imports could make use of.
+    #[must_use]
+    pub fn required_capabilities(&self) -> Capabilities {
+        self.imports().map(|import| import.needs.capabilities()).collect()
+    }
+
+    /// The engine that compiled the module.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn compiled(&self) -> &wasmi::Module {
+        &self.0.module
+    }
+
+    pub(crate) fn rewritten(&self) -> &Rewritten {
+        &self.0.rewritten
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module")
+            .field("required_capabilities", &self.required_capabilities())
+            .finish()
+    }
+}
+
+/// An extern type in words, for messages.
+pub(crate) fn describe(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(ty) => Signature::from_engine(ty).to_string(),
+        ExternType::Global(ty) => format!("global {}", ValType::from_engine(ty.content())),
+        ExternType::Memory(_) => "memory".to_string(),
+        ExternType::Table(_) => "table".to_string(),
+    }
+}

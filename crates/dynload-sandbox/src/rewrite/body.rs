@@ -1,0 +1,248 @@
+//! Rewrites one function's body: copies it, and puts prices, frame counters and the like in between.
+
+mod constants;
+mod engine_gaps;
+mod operator;
+
+use super::{
+    balance::{Site, SiteKind},
+    binary::{op, unsigned},
+    flow::Flow,
+    guard::{self, Globals},
+    literals::{Literal, Literals},
+};
+use crate::{error::ModuleError, schedule};
+use alloc::vec::Vec;
+use wasmparser::{FuncValidator, FunctionBody, ValType, ValidatorResources};
+
+/// What the rewriter has to know of the module around a function.
+pub(crate) struct Context<'a> {
+    pub(crate) globals: Globals,
+    /// For each global whether the interpreter knows its value when it translates.
+    pub(crate) constant_globals: &'a [bool],
+    /// For each table its maximum, in elements.
+    pub(crate) table_maximums: &'a [u64],
+    /// Type and table of the host function that makes sure of the fuel for a `table.grow`.
+    pub(crate) reserve: (u32, u32),
+    pub(crate) max_nesting: u64,
+    /// How many values blocks, branches and calls may carry, `None` where no type is wide enough to be counted.
+    pub(crate) max_carried: Option<u64>,
+}
+
+/// What a body turned out to need.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    pub(crate) refund: bool,
+    pub(crate) frame_counters: bool,
+    pub(crate) reserve: bool,
+}
+
+/// Something that stands between bytes of the original.
+enum Edit {
+    /// Bytes `start..end` of the scratch buffer.
+    Insert { start: usize, end: usize },
+    /// The price of a site.
+    Price { site: Site, kind: SiteKind },
+    /// The opcode of a `loop`, with the price of its header behind its type.
+    Loop {
+        header: Site,
+        branched_to: bool,
+        type_end: usize,
+    },
+    /// Shows the frame counters to a function that is about to be called.
+    Call,
+    /// Takes the own frame away before a tail call.
+    TailCall,
+    /// Leaves bytes of the original out.
+    Skip { to: usize },
+}
+
+/// What has to be remembered of a control frame until its end.
+#[derive(Default)]
+struct Nest {
+    /// Where the edit of a `loop` stands.
+    loop_edit: Option<usize>,
+    /// The height of the operand stack below the frame's parameters.
+    height: u32,
+    /// Constants among the parameters of an `if`.
+    params: Vec<(u32, Literal)>,
+}
+
+/// Rewrites bodies, one after the other, and keeps its buffers.
+#[derive(Default)]
+pub(crate) struct BodyRewriter {
+    flow: Flow,
+    literals: Literals,
+    edits: Vec<(usize, Edit)>,
+    scratch: Vec<u8>,
+    nests: Vec<Nest>,
+    /// Types of the hidden locals, in order.
+    hidden_locals: Vec<u8>,
+    /// Frames opened in code that nobody gets to, since it began at the offset.
+    dead: Option<(usize, u32)>,
+    /// Whether the operator before gave a comparison with zero, or may have.
+    compared: bool,
+    calls: bool,
+    needs: Needs,
+    #[cfg(feature = "simd")]
+    vectors: Literals,
+    /// How many control frames were open where code began that validation knows to be unreachable.
+    unreachable_since: Option<u32>,
+    max_operand_bytes: u64,
+    /// What blocks, branches and calls of all functions so far carry, beyond [`CARRIED_FREE`] each.
+    carried: u64,
+}
+
+/// How many values a block, a branch or a call may carry without being counted.
+pub(super) const CARRIED_FREE: u64 = 16;
+
+impl BodyRewriter {
+    /// Validates `body` and appends its rewritten form, without the size in front.
+    pub(crate) fn rewrite(
+        &mut self,
+        context: &Context<'_>,
+        body: &FunctionBody<'_>,
+        validator: &mut FuncValidator<ValidatorResources>,
+        out: &mut Vec<u8>,
+    ) -> Result<Needs, ModuleError> {
+        self.literals.clear();
+        self.edits.clear();
+        self.scratch.clear();
+        self.nests.clear();
+        self.hidden_locals.clear();
+        self.dead = None;
+        self.compared = false;
+        self.calls = false;
+        self.needs = Needs::default();
+        self.unreachable_since = None;
+        self.max_operand_bytes = 0;
+        #[cfg(feature = "simd")]
+        self.vectors.clear();
+
+        let base = body.range().start;
+        let params = validator.len_locals();
+        let mut frame_bytes: u64 = (0..params)
+            .filter_map(|i| validator.get_local_type(i))
+            .map(bytes_of)
+            .sum();
+        let mut locals = body.get_locals_reader()?;
+        let groups = locals.get_count();
+        let groups_start = locals.original_position();
+        let mut declared_bytes = 0;
+        for _ in 0..groups {
+            let offset = locals.original_position();
+            let (count, ty) = locals.read()?;
+            validator.define_locals(offset, count, ty)?;
+            declared_bytes += u64::from(count) * bytes_of(ty);
+        }
+        frame_bytes += declared_bytes;
+        let groups_end = locals.original_position();
+
+        let entry = self.flow.start();
+        self.flow.charge(1 + schedule::locals(declared_bytes));
+        self.nests.push(Nest::default());
+        let mut operators = body.get_operators_reader()?;
+        let code_start = operators.original_position();
+        while !operators.eof() {
+            let (operator, offset) = operators.read_with_offset()?;
+            let end = operators.original_position();
+            self.operator(context, &operator, offset..end, validator)?;
+        }
+        let code_end = operators.original_position();
+        validator.finish(code_end)?;
+
+        self.flow.balance();
+        frame_bytes += self.max_operand_bytes;
+        let frame = guard::constant(frame_bytes);
+        let counters = (self.calls || context.globals.peaks.is_some())
+            .then(|| validator.len_locals() + self.hidden_locals.len() as u32);
+        if counters.is_some() {
+            self.hidden_locals.push(op::I64);
+        }
+        self.needs.frame_counters = self.calls;
+
+        unsigned(out, u64::from(groups) + self.hidden_locals.len() as u64);
+        let bytes = body.as_bytes();
+        out.extend_from_slice(&bytes[groups_start - base..groups_end - base]);
+        for ty in &self.hidden_locals {
+            out.extend([1, *ty]);
+        }
+        guard::enter(out, &context.globals, frame, counters);
+        self.price(context, entry, SiteKind::Always, out);
+        let mut copied = code_start;
+        for (at, edit) in core::mem::take(&mut self.edits) {
+            if at > copied {
+                out.extend_from_slice(&bytes[copied - base..at - base]);
+                copied = at;
+            }
+            match edit {
+                Edit::Insert { start, end } => out.extend_from_slice(&self.scratch[start..end]),
+                Edit::Price { site, kind } => self.price(context, site, kind, out),
+                Edit::Loop {
+                    header,
+                    branched_to,
+                    type_end,
+                } => {
+                    // Nobody branches to it and nothing is to be paid: it is a block.
+                    let is_block = !branched_to && self.flow.price(header) == 0;
+                    out.push(if is_block { op::BLOCK } else { op::LOOP });
+                    out.extend_from_slice(&bytes[copied + 1 - base..type_end - base]);
+                    copied = type_end;
+                    if !is_block {
+                        self.price(context, header, SiteKind::Always, out);
+                    }
+                }
+                Edit::Call => guard::before_call(out, &context.globals, counters.unwrap_or_default()),
+                Edit::TailCall => {
+                    // Without a call of its own the function has never shown its frame to anybody.
+                    if let Some(local) = counters.filter(|_| self.calls) {
+                        guard::before_tail_call(out, &context.globals, frame, local);
+                    }
+                }
+                Edit::Skip { to } => copied = copied.max(to),
+            }
+        }
+        out.extend_from_slice(&bytes[copied - base..code_end - base]);
+        Ok(self.needs)
+    }
+
+    /// Writes what makes the interpreter charge the price of a site.
+    fn price(&mut self, context: &Context<'_>, site: Site, kind: SiteKind, out: &mut Vec<u8>) {
+        let price = self.flow.price(site);
+        let nops = |out: &mut Vec<u8>| {
+            // Every site charges 1 by itself.
+            let count = usize::try_from(price - 1).unwrap_or(usize::MAX);
+            out.resize(out.len() + count, op::NOP);
+        };
+        match (kind, price) {
+            (SiteKind::OnDemand, 0) => {}
+            (SiteKind::OnDemand, _) => {
+                out.extend([op::LOOP, op::EMPTY]);
+                nops(out);
+                out.push(op::END);
+            }
+            (SiteKind::Always, 0) => {
+                self.needs.refund = true;
+                guard::refund(out, &context.globals);
+            }
+            (SiteKind::Always, _) => nops(out),
+        }
+    }
+
+    fn insert(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.scratch.len();
+        write(&mut self.scratch);
+        self.edits.push((
+            at,
+            Edit::Insert {
+                start,
+                end: self.scratch.len(),
+            },
+        ));
+    }
+}
+
+/// What a value of the type counts as in a frame.
+fn bytes_of(ty: ValType) -> u64 {
+    if ty == ValType::V128 { 16 } else { 8 }
+}

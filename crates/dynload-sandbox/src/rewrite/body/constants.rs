@@ -1,0 +1,91 @@
+//! Keeps constants from where the interpreter would compute with them or branch on them. See
+//! [`literals`](crate::rewrite::literals).
+
+use super::BodyRewriter;
+use crate::rewrite::{
+    binary::{indexed, op, val_type},
+    literals::Literal,
+    operators::{self, Effect},
+};
+use wasmparser::{FuncValidator, Operator, ValidatorResources};
+
+impl BodyRewriter {
+    /// Sends constants through a local where the interpreter would compute with them or branch on them.
+    pub(super) fn keep_constants_out(
+        &mut self,
+        effect: Effect,
+        low: u32,
+        height: u32,
+        offset: usize,
+        validator: &FuncValidator<ValidatorResources>,
+    ) {
+        let hide = match effect {
+            Effect::Condition => true,
+            Effect::Compute => self.literals.all_in(low, height),
+            Effect::Memory { .. } | Effect::Other => false,
+        };
+        if hide {
+            self.hide_top(offset, validator);
+            self.literals.truncate(height - 1);
+        }
+    }
+
+    /// Sends the top of the operand stack through a hidden local.
+    pub(super) fn hide_top(&mut self, offset: usize, validator: &FuncValidator<ValidatorResources>) {
+        let ty = validator.get_operand_type(0).flatten();
+        let Some(byte) = ty.and_then(val_type) else { return };
+        let local = self.hidden_local(byte, validator);
+        self.insert(offset, |out| {
+            indexed(out, op::LOCAL_SET, local);
+            indexed(out, op::LOCAL_GET, local);
+        });
+    }
+
+    /// A hidden local of that type. All who hide a value share it: it is read right after it is written.
+    pub(super) fn hidden_local(&mut self, ty: u8, validator: &FuncValidator<ValidatorResources>) -> u32 {
+        self.nth_hidden_local(ty, 0, validator)
+    }
+
+    /// The `n`th hidden local of that type, from 0.
+    pub(super) fn nth_hidden_local(
+        &mut self,
+        ty: u8,
+        n: usize,
+        validator: &FuncValidator<ValidatorResources>,
+    ) -> u32 {
+        let mut of_type = self
+            .hidden_locals
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| **other == ty);
+        let position = match of_type.nth(n) {
+            Some((position, _)) => position,
+            None => {
+                self.hidden_locals.push(ty);
+                self.hidden_locals.len() - 1
+            }
+        };
+        validator.len_locals() + position as u32
+    }
+
+    /// Whether the constants on the stack make the operator trap whenever it is executed.
+    pub(super) fn always_traps(&self, operator: &Operator<'_>, effect: Effect, height: u32) -> bool {
+        let operand = |from_top: u32| {
+            height
+                .checked_sub(from_top)
+                .and_then(|height| self.literals.at(height))
+        };
+        match effect {
+            Effect::Memory { offset, address } => {
+                let address = operand(address).and_then(Literal::address);
+                address.is_some_and(|address| match address.checked_add(offset) {
+                    // A 32-bit memory ends there; a 64-bit one may go on, but not in any host's address space.
+                    Some(end) => end > u64::from(u32::MAX),
+                    None => true,
+                })
+            }
+            Effect::Compute if operators::divides(operator) => operand(1).is_some_and(Literal::is_zero),
+            _ => false,
+        }
+    }
+}

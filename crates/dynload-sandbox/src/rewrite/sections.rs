@@ -1,0 +1,468 @@
+//! Rewrites a module section by section.
+
+use super::{
+    FRAMES, Hidden, PEAK_DEPTH, PEAK_STACK, PREFIX, REFUND, RESERVE, Rewritten, START,
+    binary::{i64_const, op, unsigned},
+    body::{BodyRewriter, CARRIED_FREE, Context, Needs},
+    guard::Globals,
+};
+use crate::{
+    engine::{EngineConfig, ModuleLimits},
+    error::ModuleError,
+    schedule,
+};
+use alloc::vec::Vec;
+use core::ops::Range;
+use wasmparser::{
+    BinaryReader, DataKind, ElementItems, ElementKind, FuncValidatorAllocations, MemoryType, Parser, Payload,
+    TypeRef, ValidPayload, Validator, WasmFeatures,
+};
+
+/// Section ids, in the order in which a module has them.
+mod id {
+    pub(super) const TYPE: u8 = 1;
+    pub(super) const IMPORT: u8 = 2;
+    pub(super) const FUNCTION: u8 = 3;
+    pub(super) const TABLE: u8 = 4;
+    pub(super) const MEMORY: u8 = 5;
+    pub(super) const GLOBAL: u8 = 6;
+    pub(super) const EXPORT: u8 = 7;
+    pub(super) const ELEMENT: u8 = 9;
+    pub(super) const DATA_COUNT: u8 = 12;
+    pub(super) const CODE: u8 = 10;
+    pub(super) const DATA: u8 = 11;
+    pub(super) const ORDER: [u8; 11] = [
+        TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA,
+    ];
+}
+
+/// What a guest may use. Anything else is refused with a sentence.
+fn features(config: &EngineConfig) -> WasmFeatures {
+    let mut features = WasmFeatures::MUTABLE_GLOBAL
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::TAIL_CALL
+        | WasmFeatures::FLOATS
+        | WasmFeatures::MULTI_MEMORY
+        | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::GC_TYPES;
+    features.set(WasmFeatures::MEMORY64, config.memory64);
+    features.set(WasmFeatures::SIMD, cfg!(feature = "simd"));
+    features.set(WasmFeatures::RELAXED_SIMD, cfg!(feature = "simd"));
+    features
+}
+
+/// Validates and rewrites a module.
+pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
+    let limits = &config.module_limits;
+    check("bytes", wasm.len() as u64, limits.max_bytes)?;
+    let mut reader = ModuleReader::new(wasm, config);
+    for payload in Parser::new(0).parse_all(wasm) {
+        reader.payload(payload?, limits)?;
+    }
+    Ok(reader.write())
+}
+
+fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
+    if found > limit {
+        Err(ModuleError::TooLarge { what, found, limit })
+    } else {
+        Ok(())
+    }
+}
+
+/// The contents of a section: how many entries, and their bytes.
+#[derive(Clone, Default)]
+struct Section {
+    present: bool,
+    count: u32,
+    entries: Range<usize>,
+}
+
+struct ModuleReader<'a> {
+    wasm: &'a [u8],
+    profile: bool,
+    validator: Validator,
+    features: WasmFeatures,
+    sections: [Section; 13],
+    types: u32,
+    globals: Vec<bool>,
+    table_maximums: Vec<u64>,
+    start: Option<u32>,
+    code: Vec<u8>,
+    bodies: BodyRewriter,
+    allocations: Option<FuncValidatorAllocations>,
+    needs: Needs,
+    segments_fuel: u64,
+    /// The most parameters or results of a type.
+    widest: u64,
+    /// Locals of the functions so far.
+    locals: u64,
+}
+
+impl<'a> ModuleReader<'a> {
+    fn new(wasm: &'a [u8], config: &EngineConfig) -> ModuleReader<'a> {
+        ModuleReader {
+            wasm,
+            profile: config.profile,
+            validator: Validator::new_with_features(features(config)),
+            features: features(config),
+            sections: Default::default(),
+            types: 0,
+            globals: Vec::new(),
+            table_maximums: Vec::new(),
+            start: None,
+            code: Vec::new(),
+            bodies: BodyRewriter::default(),
+            allocations: Some(FuncValidatorAllocations::default()),
+            needs: Needs::default(),
+            segments_fuel: 0,
+            widest: 0,
+            locals: 0,
+        }
+    }
+
+    /// Reads one piece of the module, bounded before it is validated.
+    fn payload(&mut self, payload: Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+        self.bound(&payload, limits)?;
+        if let Payload::CustomSection(_) = payload {
+            return Ok(());
+        }
+        match self
+            .validator
+            .payload(&payload)
+            .map_err(|error| self.explain(&payload, error))?
+        {
+            ValidPayload::Func(function, body) => {
+                check(
+                    "bytes in one function",
+                    body.range().len() as u64,
+                    limits.max_body_bytes,
+                )?;
+                let allocations = self.allocations.take().unwrap_or_default();
+                let mut validator = function.into_validator(allocations);
+                let mut locals = u64::from(validator.len_locals());
+                for group in body.get_locals_reader()? {
+                    locals += u64::from(group?.0);
+                    check("locals in one function", locals, limits.max_locals)?;
+                }
+                self.locals += locals;
+                check("locals in all functions", self.locals, limits.max_total_locals)?;
+                let start = self.code.len();
+                let context = Context {
+                    globals: self.hidden_globals(),
+                    constant_globals: &self.globals,
+                    table_maximums: &self.table_maximums,
+                    reserve: (self.types, self.table_maximums.len() as u32),
+                    max_nesting: limits.max_nesting,
+                    max_carried: (self.widest > CARRIED_FREE).then_some(limits.max_carried_values),
+                };
+                let needs = self
+                    .bodies
+                    .rewrite(&context, &body, &mut validator, &mut self.code)?;
+                self.needs.refund |= needs.refund;
+                self.needs.frame_counters |= needs.frame_counters;
+                self.needs.reserve |= needs.reserve;
+                prefix_size(&mut self.code, start);
+                self.allocations = Some(validator.into_allocations());
+                Ok(())
+            }
+            _ => self.remember(payload),
+        }
+    }
+
+    /// Says what to do about a feature that is off.
+    fn explain(&self, payload: &Payload<'_>, error: wasmparser::BinaryReaderError) -> ModuleError {
+        let memories: Vec<MemoryType> = match payload {
+            Payload::MemorySection(section) => section.clone().into_iter().flatten().collect(),
+            Payload::ImportSection(section) => {
+                let imports = section.clone().into_iter().flatten();
+                imports
+                    .filter_map(|import| {
+                        if let TypeRef::Memory(memory) = import.ty {
+                            Some(memory)
+                        } else {
+                            None
+                        }
+                    })
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        for memory in memories {
+            if memory.shared {
+                let feature = "shared memory; compile it without threads, or use `dynload.thread_spawn`";
+                return ModuleError::Unsupported { feature };
+            }
+            if memory.memory64 && !self.features.contains(WasmFeatures::MEMORY64) {
+                let feature = "a 64-bit memory; compile it for wasm32, or set `EngineConfig::memory64`";
+                return ModuleError::Unsupported { feature };
+            }
+        }
+        error.into()
+    }
+
+    /// Bounds what a section may hold.
+    fn bound(&self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+        let items = |what, count: u32| check(what, count.into(), limits.max_items);
+        match payload {
+            Payload::TypeSection(section) => {
+                items("types", section.count())?;
+                for group in section.clone() {
+                    for ty in group?.types() {
+                        if let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner {
+                            check("parameters", ty.params().len() as u64, limits.max_params)?;
+                            check("results", ty.results().len() as u64, limits.max_params)?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Payload::ImportSection(section) => {
+                items("imports", section.count())?;
+                for import in section.clone() {
+                    let import = import?;
+                    check(
+                        "bytes in a name",
+                        import.module.len() as u64,
+                        limits.max_name_bytes,
+                    )?;
+                    check("bytes in a name", import.name.len() as u64, limits.max_name_bytes)?;
+                }
+                Ok(())
+            }
+            Payload::FunctionSection(section) => items("functions", section.count()),
+            Payload::TableSection(section) => check("tables", section.count().into(), limits.max_memories),
+            Payload::MemorySection(section) => check("memories", section.count().into(), limits.max_memories),
+            Payload::GlobalSection(section) => items("globals", section.count()),
+            Payload::ExportSection(section) => {
+                items("exports", section.count())?;
+                for export in section.clone() {
+                    let name = export?.name;
+                    check("bytes in a name", name.len() as u64, limits.max_name_bytes)?;
+                    if name.starts_with(PREFIX) {
+                        let feature = "an export whose name is reserved (it starts with \\0dynload.)";
+                        return Err(ModuleError::Unsupported { feature });
+                    }
+                }
+                Ok(())
+            }
+            Payload::ElementSection(section) => {
+                items("element segments", section.count())?;
+                for segment in section.clone() {
+                    let count = match segment?.items {
+                        ElementItems::Functions(items) => items.count(),
+                        ElementItems::Expressions(_, items) => items.count(),
+                    };
+                    items("elements in one segment", count)?;
+                }
+                Ok(())
+            }
+            Payload::DataSection(section) => items("data segments", section.count()),
+            Payload::CodeSectionStart { count, .. } => items("functions", *count),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps what is needed to write the module again.
+    fn remember(&mut self, payload: Payload<'a>) -> Result<(), ModuleError> {
+        match payload {
+            Payload::TypeSection(section) => {
+                self.keep(id::TYPE, section.range())?;
+                for group in section {
+                    for ty in group?.types() {
+                        self.types += 1;
+                        if let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner {
+                            self.widest = self.widest.max(ty.params().len().max(ty.results().len()) as u64);
+                        }
+                    }
+                }
+            }
+            Payload::ImportSection(section) => {
+                self.keep(id::IMPORT, section.range())?;
+                for import in section {
+                    match import?.ty {
+                        TypeRef::Global(_) => self.globals.push(false),
+                        TypeRef::Table(ty) => self.table_maximums.push(ty.maximum.unwrap_or(u64::MAX)),
+                        _ => {}
+                    }
+                }
+            }
+            Payload::FunctionSection(section) => self.keep(id::FUNCTION, section.range())?,
+            Payload::TableSection(section) => {
+                self.keep(id::TABLE, section.range())?;
+                for table in section {
+                    self.table_maximums.push(table?.ty.maximum.unwrap_or(u64::MAX));
+                }
+            }
+            Payload::MemorySection(section) => self.keep(id::MEMORY, section.range())?,
+            Payload::GlobalSection(section) => {
+                self.keep(id::GLOBAL, section.range())?;
+                for global in section {
+                    self.globals.push(!global?.ty.mutable);
+                }
+            }
+            Payload::ExportSection(section) => self.keep(id::EXPORT, section.range())?,
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(section) => {
+                self.keep(id::ELEMENT, section.range())?;
+                for segment in section {
+                    let segment = segment?;
+                    let count = match segment.items {
+                        ElementItems::Functions(items) => items.count(),
+                        ElementItems::Expressions(_, items) => items.count(),
+                    };
+                    if let ElementKind::Active { .. } = segment.kind {
+                        self.segments_fuel += u64::from(count) / schedule::ELEMENTS_PER_FUEL;
+                    }
+                }
+            }
+            Payload::DataCountSection { range, .. } => self.keep(id::DATA_COUNT, range)?,
+            Payload::DataSection(section) => {
+                self.keep(id::DATA, section.range())?;
+                for segment in section {
+                    let segment = segment?;
+                    if let DataKind::Active { .. } = segment.kind {
+                        self.segments_fuel += segment.data.len() as u64 / schedule::BYTES_PER_FUEL;
+                    }
+                }
+            }
+            Payload::CodeSectionStart { count, range, .. } => {
+                self.sections[id::CODE as usize] = Section {
+                    present: true,
+                    count,
+                    entries: range,
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, id: u8, range: Range<usize>) -> Result<(), ModuleError> {
+        let mut reader = BinaryReader::new(&self.wasm[range.clone()], range.start);
+        let count = reader.read_var_u32()?;
+        let entries = reader.original_position()..range.end;
+        self.sections[id as usize] = Section {
+            present: true,
+            count,
+            entries,
+        };
+        Ok(())
+    }
+
+    /// Where the hidden globals are: behind the guest's own.
+    fn hidden_globals(&self) -> Globals {
+        let first = self.globals.len() as u32;
+        Globals {
+            frames: first,
+            refund: first + 1,
+            peaks: self.profile.then_some((first + 2, first + 3)),
+        }
+    }
+
+    /// Writes the module.
+    fn write(mut self) -> (Vec<u8>, Rewritten) {
+        let mut out = Vec::with_capacity(self.wasm.len() + self.code.len());
+        out.extend_from_slice(b"\0asm\x01\0\0\0");
+        for id in id::ORDER {
+            self.write_section(id, &mut out);
+        }
+        let hidden = Hidden {
+            frames: Some(()),
+            refund: self.needs.refund.then_some(()),
+            peaks: self.profile.then_some(((), ())),
+        };
+        let rewritten = Rewritten {
+            hidden,
+            counts_frames: self.needs.frame_counters || self.profile,
+            has_start: self.start.is_some(),
+            reserves: self.needs.reserve,
+            segments_fuel: self.segments_fuel,
+        };
+        (out, rewritten)
+    }
+
+    fn write_section(&mut self, id: u8, out: &mut Vec<u8>) {
+        let section = self.sections[id as usize].clone();
+        let (added, additions) = self.additions(id);
+        if !section.present && added == 0 {
+            return;
+        }
+        out.push(id);
+        let start = out.len();
+        unsigned(out, u64::from(section.count + added));
+        match id {
+            id::CODE => out.append(&mut self.code),
+            _ => out.extend_from_slice(&self.wasm[section.entries]),
+        }
+        out.extend_from_slice(&additions);
+        prefix_size(out, start);
+    }
+
+    /// What the rewriter adds to a section, and how many entries that is.
+    fn additions(&self, id: u8) -> (u32, Vec<u8>) {
+        let mut out = Vec::new();
+        let globals = self.hidden_globals();
+        let count = match id {
+            id::TYPE if self.needs.reserve => {
+                out.extend([0x60, 2, op::I64, op::I64, 0]);
+                1
+            }
+            id::TABLE if self.needs.reserve => {
+                out.extend([0x70, 1, 1, 1]);
+                1
+            }
+            id::GLOBAL => {
+                let count = 2 + if globals.peaks.is_some() { 2 } else { 0 };
+                for _ in 0..count {
+                    out.extend([op::I64, 1]);
+                    i64_const(&mut out, 0);
+                    out.push(op::END);
+                }
+                count
+            }
+            id::EXPORT => {
+                const FUNCTION: u8 = 0;
+                const TABLE: u8 = 1;
+                const GLOBAL: u8 = 3;
+                let mut count = 0;
+                let mut export = |name: &str, kind: u8, index: u32| {
+                    unsigned(&mut out, name.len() as u64);
+                    out.extend_from_slice(name.as_bytes());
+                    out.push(kind);
+                    unsigned(&mut out, index.into());
+                    count += 1;
+                };
+                export(FRAMES, GLOBAL, globals.frames);
+                if self.needs.refund {
+                    export(REFUND, GLOBAL, globals.refund);
+                }
+                if let Some((stack, depth)) = globals.peaks {
+                    export(PEAK_STACK, GLOBAL, stack);
+                    export(PEAK_DEPTH, GLOBAL, depth);
+                }
+                if self.needs.reserve {
+                    export(RESERVE, TABLE, self.table_maximums.len() as u32);
+                }
+                if let Some(start) = self.start {
+                    export(START, FUNCTION, start);
+                }
+                count
+            }
+            _ => 0,
+        };
+        (count, out)
+    }
+}
+
+/// Puts the size of what stands in `out` from `start` on before it.
+fn prefix_size(out: &mut Vec<u8>, start: usize) {
+    let size = out.len() - start;
+    let mut prefix = Vec::with_capacity(5);
+    unsigned(&mut prefix, size as u64);
+    out.splice(start..start, prefix);
+}

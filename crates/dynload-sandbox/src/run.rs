@@ -1,0 +1,161 @@
+//! Running a function in slices of fuel, with a look at clock and interrupts between.
+
+use crate::{
+    error::{ErrorKind, Limit, Stop, Trap},
+    frames::{self, FrameLimits},
+    state::State,
+    usage::Usage,
+};
+use alloc::{boxed::Box, string::ToString, sync::Arc};
+use wasmi::{
+    AsContext, AsContextMut, Func, ResumableCall, StoreContextMut, TrapCode, Val, errors::InstantiationError,
+};
+
+/// Runs `func` to its end. The fuel of the first slice is already in the store.
+pub(crate) fn untyped(
+    mut ctx: StoreContextMut<'_, State>,
+    func: &Func,
+    params: &[Val],
+    results: &mut [Val],
+) -> Result<(), ErrorKind> {
+    let mut call = func.call_resumable(ctx.as_context_mut(), params, results);
+    loop {
+        match call {
+            Ok(ResumableCall::Finished) => return Ok(()),
+            Ok(ResumableCall::HostTrap(trap)) => return Err(stopped(trap.host_error())),
+            Ok(ResumableCall::OutOfFuel(pending)) => {
+                next_slice(&mut ctx, pending.required_fuel())?;
+                call = pending.resume(ctx.as_context_mut(), results);
+            }
+            Err(error) => return Err(classify(&ctx, error)),
+        }
+    }
+}
+
+/// Ends a slice and hands out the next, unless the call has to stop.
+pub(crate) fn next_slice(ctx: &mut StoreContextMut<'_, State>, required: u64) -> Result<(), ErrorKind> {
+    settle(ctx);
+    let state = ctx.data_mut();
+    if state.is_interrupted() {
+        return Err(ErrorKind::Interrupted);
+    }
+    let now = state.config.clock.monotonic();
+    state.meter.tick(now)?;
+    let granted = state.meter.grant(required)?;
+    set_fuel(ctx, granted);
+    Ok(())
+}
+
+/// Takes back what the running slice did not burn.
+pub(crate) fn settle(ctx: &mut StoreContextMut<'_, State>) {
+    let left = fuel(&*ctx);
+    let refund = take_refund(ctx);
+    ctx.data_mut().meter.settle(left, refund);
+    set_fuel(ctx, 0);
+}
+
+/// Fuel that the rewritten code was charged for nothing since the last look, where the module has such places.
+fn take_refund(ctx: &mut StoreContextMut<'_, State>) -> u64 {
+    let Some(global) = ctx.data().wired.and_then(|wired| wired.hidden.refund) else {
+        return 0;
+    };
+    let refund = frames::read(ctx.as_context(), global);
+    if refund != 0 {
+        frames::write(ctx.as_context_mut(), global, 0);
+    }
+    refund
+}
+
+/// Fuel in the store.
+pub(crate) fn fuel(ctx: impl AsContext<Data = State>) -> u64 {
+    // Metering is on in every engine of this crate.
+    ctx.as_context().get_fuel().unwrap_or(0)
+}
+
+/// Puts fuel into the store.
+pub(crate) fn set_fuel(mut ctx: impl AsContextMut<Data = State>, fuel: u64) {
+    let set = ctx.as_context_mut().set_fuel(fuel);
+    debug_assert!(set.is_ok(), "metering is on in every engine of this crate");
+}
+
+/// Why a host function ended the call.
+pub(crate) fn stopped(error: &wasmi::Error) -> ErrorKind {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop(kind)) => kind.clone(),
+        // Every host function goes through this crate and stops with a `Stop`.
+        None => ErrorKind::Host(Arc::from(Box::<dyn core::error::Error + Send + Sync>::from(
+            error.to_string(),
+        ))),
+    }
+}
+
+/// What the interpreter's error means.
+pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -> ErrorKind {
+    if error.downcast_ref::<Stop>().is_some() {
+        return stopped(&error);
+    }
+    if let wasmi::errors::ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) =
+        error.kind()
+    {
+        // A data segment that does not fit is a trap for the interpreter too.
+        return ErrorKind::Trap(Trap::TableOutOfBounds);
+    }
+    let Some(code) = error.as_trap_code() else {
+        return ErrorKind::Engine(Arc::new(error));
+    };
+    ErrorKind::Trap(match code {
+        TrapCode::UnreachableCodeReached => match frame_limit(&ctx) {
+            Some(exceeded) => return exceeded,
+            None => Trap::Unreachable,
+        },
+        TrapCode::MemoryOutOfBounds => Trap::MemoryOutOfBounds,
+        TrapCode::TableOutOfBounds => Trap::TableOutOfBounds,
+        TrapCode::IndirectCallToNull => Trap::IndirectCallToNull,
+        TrapCode::IntegerDivisionByZero => Trap::IntegerDivisionByZero,
+        TrapCode::IntegerOverflow => Trap::IntegerOverflow,
+        TrapCode::BadConversionToInteger => Trap::BadConversionToInteger,
+        TrapCode::BadSignature => Trap::BadSignature,
+        // The interpreter's own stack is larger than any limit; what it cannot hold is a frame of absurd size.
+        TrapCode::StackOverflow => {
+            let value = ctx.as_context().data().config.limits.max_stack_bytes;
+            return ErrorKind::LimitExceeded {
+                limit: Limit::Stack,
+                value,
+                asked: None,
+            };
+        }
+        _ => return ErrorKind::Engine(Arc::new(error)),
+    })
+}
+
+/// The frame limit that the guard bits say was exceeded.
+fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
+    let ctx = ctx.as_context();
+    let state = ctx.data();
+    let global = state.wired?.hidden.frames?;
+    let limits = FrameLimits::new(&state.config.limits);
+    let (limit, value) = limits.exceeded(frames::read(ctx, global))?;
+    Some(ErrorKind::LimitExceeded {
+        limit,
+        value,
+        asked: None,
+    })
+}
+
+/// The meter's reading of the running call.
+pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
+    let hidden = ctx.data().wired.map(|wired| wired.hidden);
+    let start = FrameLimits::new(&ctx.data().config.limits).start();
+    let peaks = hidden.and_then(|hidden| hidden.peaks).map(|(stack, depth)| {
+        let peak = |global, zero: u64| frames::read(ctx.as_context(), global).saturating_sub(zero);
+        (peak(stack, start & u64::from(u32::MAX)), peak(depth, start >> 32))
+    });
+    let left = fuel(ctx.as_context()) + pending_refund(ctx);
+    ctx.data_mut().usage(left, peaks)
+}
+
+/// The refund that is pending, left in place: a reading must not change what it reads.
+fn pending_refund(ctx: &StoreContextMut<'_, State>) -> u64 {
+    let refund = ctx.data().wired.and_then(|wired| wired.hidden.refund);
+    refund.map_or(0, |global| frames::read(ctx.as_context(), global))
+}

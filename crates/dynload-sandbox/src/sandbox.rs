@@ -1,0 +1,335 @@
+//! What a plugin may do and use, and the way from a module to an instance.
+
+use crate::{
+    authority::Authority,
+    budget::FuelBudget,
+    error::{Error, Stop},
+    host::{Caller, Clock, Console, Entropy, HostArgs, HostFunction, HostResults, Registry},
+    instance::Instance,
+    module::Module,
+    share::Share,
+    value::{Signature, Value},
+};
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::{fmt, sync::atomic::AtomicUsize, sync::atomic::Ordering};
+use dynload_caps::{Capabilities, Grant, Limits, Scopes};
+
+/// Everything about a sandbox that an instance keeps from the moment it is made.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) scopes: Scopes,
+    pub(crate) functions: Registry,
+    pub(crate) console: Console,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) budget: Option<FuelBudget>,
+    pub(crate) args: Vec<String>,
+    pub(crate) fixed_slice: Option<u64>,
+    /// What a worker has from the call that started it.
+    pub(crate) share: Option<Share>,
+}
+
+/// The place a plugin runs in: limits, capabilities, scopes, host functions.
+///
+/// A sandbox makes any number of instances of any number of modules. Capabilities may change at any time and hold at
+/// once; everything else holds for the instances that are made afterwards.
+///
+/// ```
+/// use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let module = Module::new(&Engine::default(), wat::parse_str(
+///     "(module (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))")?)?;
+/// let sandbox = Sandbox::new(Limits::RESTRICTIVE).with_capabilities(Capabilities::CONSOLE);
+/// let mut instance = sandbox.instantiate(&module)?;
+/// assert_eq!(instance.call("add", &[Value::I64(40), Value::I64(2)])?, [Value::I64(42)]);
+/// assert_eq!(instance.usage().fuel, 4); // entering the function, two gets, one add
+/// # Ok(())
+/// # }
+/// ```
+pub struct Sandbox {
+    config: Arc<Config>,
+    authority: Authority,
+    /// How many instances were made, so that seeded entropy differs between them.
+    made: AtomicUsize,
+}
+
+impl Sandbox {
+    /// A sandbox with these limits, no capability, the system's clock and entropy, and a console that is buffered.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn new(limits: Limits) -> Sandbox {
+        Sandbox::with_host(
+            limits,
+            Arc::new(crate::host::SystemClock::new()),
+            Arc::new(crate::host::OsEntropy),
+        )
+    }
+
+    /// A sandbox with these limits, no capability, and a clock and entropy of the embedder.
+    ///
+    /// The time limit is only as good as the clock: one that stands still never ends a call.
+    #[must_use]
+    pub fn with_host(limits: Limits, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Sandbox {
+        Sandbox {
+            config: Arc::new(Config {
+                limits,
+                scopes: Scopes::none(),
+                functions: Registry::default(),
+                console: Console::default(),
+                clock,
+                entropy,
+                budget: None,
+                args: Vec::new(),
+                fixed_slice: None,
+                share: None,
+            }),
+            authority: Authority::default(),
+            made: AtomicUsize::new(0),
+        }
+    }
+
+    fn config_mut(&mut self) -> &mut Config {
+        Arc::make_mut(&mut self.config)
+    }
+
+    /// The same with these capabilities granted, and no others.
+    ///
+    /// # Grants
+    ///
+    /// Flags say whether, scopes say which: FS_READ without a directory in the scopes opens nothing.
+    #[must_use]
+    pub fn with_capabilities(mut self, capabilities: Capabilities) -> Sandbox {
+        self.authority = Authority::new(capabilities);
+        self
+    }
+
+    /// The same with these scopes.
+    ///
+    /// # Grants
+    ///
+    /// Directories, environment variables, network addresses and programs that the capabilities then open.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Sandbox {
+        self.config_mut().scopes = scopes;
+        self
+    }
+
+    /// The same with the capabilities and scopes of `grant`.
+    ///
+    /// # Grants
+    ///
+    /// As [`with_capabilities`](Sandbox::with_capabilities) and [`with_scopes`](Sandbox::with_scopes).
+    #[must_use]
+    pub fn with_grant(self, grant: Grant) -> Sandbox {
+        self.with_capabilities(grant.capabilities)
+            .with_scopes(grant.scopes)
+    }
+
+    /// The same with this console.
+    #[must_use]
+    pub fn with_console(mut self, console: Console) -> Sandbox {
+        self.config_mut().console = console;
+        self
+    }
+
+    /// The same with this source of random bytes.
+    #[must_use]
+    pub fn with_entropy(mut self, entropy: impl Entropy + 'static) -> Sandbox {
+        self.config_mut().entropy = Arc::new(entropy);
+        self
+    }
+
+    /// The same with this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Sandbox {
+        self.config_mut().clock = Arc::new(clock);
+        self
+    }
+
+    /// The same with fuel drawn from `budget`, on top of the limit for each call.
+    #[must_use]
+    pub fn with_fuel_budget(mut self, budget: FuelBudget) -> Sandbox {
+        self.config_mut().budget = Some(budget);
+        self
+    }
+
+    /// The same with these arguments for WASI programs. By convention the first is the program's name.
+    #[must_use]
+    pub fn with_args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
+        self.config_mut().args = args.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same with fuel always handed out in slices of this size. For tests: what a call burns does not depend on it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_fuel_slice(mut self, fuel: u64) -> Sandbox {
+        self.config_mut().fixed_slice = Some(fuel.max(1));
+        self
+    }
+
+    /// Changes the limits, for the instances that are made afterwards.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.config_mut().limits = limits;
+    }
+
+    /// Changes the scopes, for the instances that are made afterwards.
+    ///
+    /// # Grants
+    ///
+    /// As [`with_scopes`](Sandbox::with_scopes).
+    pub fn set_scopes(&mut self, scopes: Scopes) {
+        self.config_mut().scopes = scopes;
+    }
+
+    /// Changes the console, for the instances that are made afterwards.
+    pub fn set_console(&mut self, console: Console) {
+        self.config_mut().console = console;
+    }
+
+    /// Changes the arguments of WASI programs, for the instances that are made afterwards.
+    pub fn set_args(&mut self, args: impl IntoIterator<Item = impl Into<String>>) {
+        self.config_mut().args = args.into_iter().map(Into::into).collect();
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.config.limits
+    }
+
+    /// The scopes.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.config.scopes
+    }
+
+    /// The capabilities, shared: a clone of it grants and revokes from any thread while instances run.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// What is granted at this moment.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.authority.capabilities()
+    }
+
+    /// Grants `capabilities` as well, at once, also to instances that run.
+    ///
+    /// # Grants
+    ///
+    /// Widens what every instance of this sandbox may do.
+    pub fn grant(&self, capabilities: Capabilities) {
+        self.authority.grant(capabilities);
+    }
+
+    /// Takes `capabilities` back, at once, also from instances that run.
+    pub fn revoke(&self, capabilities: Capabilities) {
+        self.authority.revoke(capabilities);
+    }
+
+    /// Offers a function to guests, for the instances that are made afterwards. See [`Caller`] for what it can do.
+    ///
+    /// A guest that calls it without every bit of `capability` ends its call as
+    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes precedence
+    /// over one of this crate with the same name.
+    ///
+    /// # Grants
+    ///
+    /// Whatever the function does is now within reach of guests that have `capability`.
+    pub fn host_fn<A, R>(
+        &mut self,
+        module: &str,
+        name: &str,
+        capability: Capabilities,
+        body: impl Fn(&mut Caller<'_>, A) -> Result<R, Stop> + Send + Sync + 'static,
+    ) where
+        A: HostArgs,
+        R: HostResults,
+    {
+        let signature = Signature {
+            params: A::types(),
+            results: R::types(),
+        };
+        self.add_host_fn(
+            module,
+            name,
+            capability,
+            signature,
+            move |caller, args, results| {
+                // The interpreter checked the types when it linked the function.
+                let args = A::read(args)
+                    .ok_or_else(|| Stop::host("the arguments have other types than the function"))?;
+                body(caller, args)?.write(results);
+                Ok(())
+            },
+        );
+    }
+
+    /// Offers a function whose type is known only at run time. Otherwise as [`host_fn`](Sandbox::host_fn).
+    ///
+    /// Returns `false` and offers nothing if `signature` has something else than numbers.
+    ///
+    /// # Grants
+    ///
+    /// As [`host_fn`](Sandbox::host_fn).
+    pub fn host_fn_untyped(
+        &mut self,
+        module: &str,
+        name: &str,
+        capability: Capabilities,
+        signature: Signature,
+        body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+    ) -> bool {
+        let callable = signature.is_callable();
+        if callable {
+            self.add_host_fn(module, name, capability, signature, body);
+        }
+        callable
+    }
+
+    fn add_host_fn(
+        &mut self,
+        module: &str,
+        name: &str,
+        capability: Capabilities,
+        signature: Signature,
+        body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+    ) {
+        let function = HostFunction {
+            module: module.into(),
+            name: name.into(),
+            capability,
+            signature,
+            body: Arc::new(body),
+        };
+        self.config_mut().functions.add(function);
+    }
+
+    /// Makes an instance and runs its start function, within the limits of one call.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::MissingImports`](crate::ErrorKind::MissingImports) with every import that nobody provides.
+    /// - [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if initial memories and tables, segments or the
+    ///   start function need more than the limits allow.
+    /// - Whatever stops the start function.
+    pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
+        let n = self.made.fetch_add(1, Ordering::Relaxed);
+        Instance::new(module.clone(), self.config.clone(), self.authority.clone(), n)
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("limits", &self.config.limits)
+            .field("capabilities", &self.capabilities())
+            .field("scopes", &self.config.scopes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+//! How a service answers: success, an errno, or the end of the call.
+
+use super::wasi::Errno;
+use crate::{
+    error::Stop,
+    host::{Caller, OutOfBounds},
+    state::State,
+};
+use std::io;
+
+/// Why a service did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum Fail {
+    /// The guest is told and goes on.
+    Errno(Errno),
+    /// The call ends: a limit, an interrupt, an exit, a pointer outside the memory.
+    Stop(Stop),
+}
+
+/// What a service gives back.
+pub(super) type Answer<T = ()> = Result<T, Fail>;
+
+impl From<Errno> for Fail {
+    fn from(errno: Errno) -> Fail {
+        Fail::Errno(errno)
+    }
+}
+
+impl From<Stop> for Fail {
+    fn from(stop: Stop) -> Fail {
+        Fail::Stop(stop)
+    }
+}
+
+/// The WASI documents want it so: "If an out-of-bounds pointer is passed to a function and the function needs to
+/// dereference it, the function shall trap."
+impl From<OutOfBounds> for Fail {
+    fn from(error: OutOfBounds) -> Fail {
+        Fail::Stop(error.into())
+    }
+}
+
+impl From<io::Error> for Fail {
+    fn from(error: io::Error) -> Fail {
+        Fail::Errno(Errno::from(&error))
+    }
+}
+
+/// Runs a service for a guest and gives back its errno.
+pub(super) fn answer(
+    host: wasmi::Caller<'_, State>,
+    service: impl FnOnce(&mut Caller<'_>) -> Answer,
+) -> Result<i32, wasmi::Error> {
+    let mut caller = Caller::enter(host)?;
+    // What a service does may take longer than its fuel says, and many calls in a row add up.
+    caller.check()?;
+    match service(&mut caller) {
+        Ok(()) => Ok(Errno::Success as i32),
+        Err(Fail::Errno(errno)) => Ok(errno as i32),
+        Err(Fail::Stop(stop)) => Err(stop.into()),
+    }
+}

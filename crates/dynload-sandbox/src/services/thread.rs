@@ -1,0 +1,268 @@
+//! `dynload.thread_spawn` and `dynload.thread_join`: workers, behind the capability THREADING.
+//!
+//! A worker is a new instance of the same module with a memory of its own, on a thread of the host. It burns the fuel
+//! of the call that started it, has its deadline and its capabilities, and is stopped when that call ends.
+
+use super::{answer::Answer, functions, guest, readiness, require, wasi::Errno};
+use crate::{
+    authority::Authority,
+    error::{Error, ErrorKind, Limit, Stop},
+    host::{Caller, Stream},
+    instance::Instance,
+    module::Module,
+    sandbox::Config,
+    share::Share,
+    state::State,
+    value::Value,
+};
+use dynload_caps::Capabilities;
+use std::{
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    vec::Vec,
+};
+use wasmi::{Func, Store};
+
+/// The longest name of an export that is looked at.
+const MAX_NAME: u32 = 255;
+
+/// Bytes of a worker's stack on the host. The guest's own frames are not on it.
+const STACK: usize = 2 << 20;
+
+/// Workers draw other random numbers than the instances of the sandbox, which are counted from 0.
+const FIRST_WORKER: usize = 1 << 24;
+
+/// Makes the function of that name in a store, if there is one.
+pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
+    functions!(store, name, {
+        "thread_spawn" => spawn [name_ptr: u32, name_len: u32, arg: u64, thread_out: u32];
+        "thread_join" => join [thread: u32, result_out: u32];
+    })
+}
+
+/// The workers of one call.
+#[derive(Default)]
+pub(super) struct Workers {
+    /// Made with the first worker.
+    shared: Option<(Share, Arc<Config>)>,
+    /// Those that were not joined yet.
+    list: Vec<Worker>,
+    /// The number of the next one; numbers are not used again while the instance lives.
+    next: u32,
+}
+
+struct Worker {
+    number: u32,
+    thread: JoinHandle<()>,
+    /// In a lock that nobody contends, so that instances stay `Sync`.
+    outcome: Mutex<mpsc::Receiver<Outcome>>,
+}
+
+impl Worker {
+    fn receiver(&mut self) -> &mut mpsc::Receiver<Outcome> {
+        self.outcome.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a worker leaves behind.
+struct Outcome {
+    result: Result<i64, Option<Error>>,
+    fuel: u64,
+    output: Vec<u8>,
+    errors: Vec<u8>,
+}
+
+impl Workers {
+    /// Whether there is, or was in this call, a worker.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some((share, _)) = &self.shared {
+            share.end();
+        }
+    }
+}
+
+fn spawn(caller: &mut Caller<'_>, name_ptr: u32, name_len: u32, arg: u64, thread_out: u32) -> Answer {
+    require(caller, Capabilities::THREADING)?;
+    let name = guest::text(caller, name_ptr, name_len, MAX_NAME)?;
+    caller.memory()?.slice(thread_out, 4)?;
+    let max = caller.state().config.scopes.max_workers;
+    if max == 0 {
+        return Err(Errno::Notcapable.into());
+    }
+    caller.check()?;
+    let (share, config) = shared(caller);
+    if !share.add_worker(max) {
+        return Err(Errno::Again.into());
+    }
+    let state = caller.state();
+    let (module, authority) = (state.services.module.clone(), state.authority.clone());
+    let workers = &mut state.services.open_mut().workers;
+    let number = workers.next;
+    let (sender, outcome) = mpsc::sync_channel(1);
+    let work = move || {
+        // The call may have ended without waiting for the outcome.
+        let _ = sender.send(work(module, config, authority, number, &name, arg as i64));
+    };
+    let started = thread::Builder::new()
+        .name("dynload-worker".into())
+        .stack_size(STACK)
+        .spawn(work);
+    let Ok(thread) = started else {
+        share.remove_worker();
+        return Err(Errno::Again.into());
+    };
+    workers.next = workers.next.wrapping_add(1);
+    workers.list.push(Worker {
+        number,
+        thread,
+        outcome: Mutex::new(outcome),
+    });
+    guest::write_u32(caller, thread_out, number)
+}
+
+/// What the workers of this call share with it.
+fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
+    if let Some(shared) = &caller.state().services.open().workers.shared {
+        return shared.clone();
+    }
+    // Fuel is shared from a point where none of it is handed out.
+    caller.lend_fuel();
+    let now = caller.monotonic();
+    let state = caller.state();
+    let started = now.saturating_sub(state.meter.elapsed(now));
+    let parent = state.config.share.clone();
+    let share = Share::new(started, state.gate.clone(), state.call, parent);
+    let config = Arc::new(Config {
+        budget: state.meter.share_fuel(),
+        console: state.config.console.of_worker(),
+        share: Some(share.clone()),
+        ..(*state.config).clone()
+    });
+    let shared = (share, config);
+    state.services.open_mut().workers.shared = Some(shared.clone());
+    shared
+}
+
+/// The life of a worker.
+fn work(
+    module: Module,
+    config: Arc<Config>,
+    authority: Authority,
+    number: u32,
+    name: &str,
+    arg: i64,
+) -> Outcome {
+    let mut instance = match Instance::new(module, config, authority, FIRST_WORKER + number as usize) {
+        Ok(instance) => instance,
+        Err(error) => {
+            let fuel = error.usage().fuel;
+            return Outcome {
+                result: Err(Some(error)),
+                fuel,
+                output: Vec::new(),
+                errors: Vec::new(),
+            };
+        }
+    };
+    let mut fuel = instance.usage().fuel;
+    let mut result = Ok(Vec::new());
+    // A reactor has to be got ready first.
+    if instance.signature("_initialize").is_some() {
+        result = instance.call("_initialize", &[]);
+        fuel += instance.usage().fuel;
+    }
+    if result.is_ok() {
+        result = instance.call(name, &[Value::I64(arg)]);
+        fuel += instance.usage().fuel;
+    }
+    let result = match result {
+        Ok(results) => match results[..] {
+            [Value::I64(result)] => Ok(result),
+            _ => Err(None),
+        },
+        Err(error) => Err(Some(error)),
+    };
+    let (output, errors) = (
+        instance.take_output(Stream::Out),
+        instance.take_output(Stream::Err),
+    );
+    Outcome {
+        result,
+        fuel,
+        output,
+        errors,
+    }
+}
+
+fn join(caller: &mut Caller<'_>, thread: u32, result_out: u32) -> Answer {
+    require(caller, Capabilities::THREADING)?;
+    caller.memory()?.slice(result_out, 8)?;
+    // What this call has of the fuel and does not burn while it waits, its workers may need.
+    caller.lend_fuel();
+    let step = |caller: &mut Caller<'_>| {
+        let workers = &mut caller.state().services.open_mut().workers;
+        let at = workers
+            .list
+            .iter()
+            .position(|worker| worker.number == thread)
+            .ok_or(Errno::Srch)?;
+        match workers.list[at].receiver().recv_timeout(readiness::SLICE) {
+            Ok(outcome) => Ok(Some((workers.list.swap_remove(at), Some(outcome)))),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Ok(Some((workers.list.swap_remove(at), None))),
+        }
+    };
+    let (worker, outcome) = readiness::retry(caller, Capabilities::THREADING, step, |_, _| Ok(()))?;
+    match absorb(caller.state(), worker, outcome) {
+        Ok(result) => guest::write_u64(caller, result_out, result as u64),
+        Err(Some(error)) if is_shared(error.kind()) => Err(Stop(error.kind().clone()).into()),
+        Err(_) => Err(Errno::Canceled.into()),
+    }
+}
+
+/// Whether what stopped a worker is something that its call shares with it, and so has to stop for too.
+fn is_shared(kind: &ErrorKind) -> bool {
+    let ErrorKind::LimitExceeded { limit, .. } = kind else {
+        return matches!(kind, ErrorKind::Interrupted);
+    };
+    matches!(limit, Limit::Fuel | Limit::FuelBudget | Limit::Time)
+}
+
+/// Takes over what a worker that ended burnt and wrote.
+fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Result<i64, Option<Error>> {
+    // A thread that panicked has no outcome; it gave back its fuel or not, but holds nothing of this instance.
+    let panicked = worker.thread.join().is_err();
+    if let Some((share, _)) = &state.services.open().workers.shared {
+        share.remove_worker();
+    }
+    let Some(outcome) = outcome.filter(|_| !panicked) else {
+        return Err(None);
+    };
+    state.meter.add_burnt(outcome.fuel);
+    state.console.write(Stream::Out, &outcome.output);
+    state.console.write(Stream::Err, &outcome.errors);
+    outcome.result
+}
+
+/// Stops and waits for the workers that nobody joined.
+pub(super) fn end_call(state: &mut State) {
+    let Some(open) = &mut state.services.open else {
+        return;
+    };
+    let Some((share, _)) = &open.workers.shared else {
+        return;
+    };
+    share.end();
+    for mut worker in core::mem::take(&mut open.workers.list) {
+        let outcome = worker.receiver().recv().ok();
+        // How it ended is nobody's business any more; what it burnt is.
+        let _ = absorb(state, worker, outcome);
+    }
+    state.services.open_mut().workers.shared = None;
+}

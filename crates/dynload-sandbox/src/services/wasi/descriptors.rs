@@ -1,0 +1,75 @@
+//! `fd_close`, `fd_renumber`, `fd_fdstat_*`: what a descriptor is and what may still be done with it.
+
+use super::{Errno, Filetype, flags, rights};
+use crate::{
+    host::Caller,
+    services::{
+        answer::Answer,
+        descriptor::{Kind, Use},
+    },
+};
+
+pub(super) fn close(caller: &mut Caller<'_>, fd: u32) -> Answer {
+    let granted = caller.capabilities();
+    let services = &mut caller.state().services;
+    services.descriptor(granted, fd, Use::Look, 0)?;
+    services.table().remove(fd)?;
+    Ok(())
+}
+
+pub(super) fn renumber(caller: &mut Caller<'_>, from: u32, to: u32) -> Answer {
+    let granted = caller.capabilities();
+    let services = &mut caller.state().services;
+    services.descriptor(granted, from, Use::Look, 0)?;
+    services.descriptor(granted, to, Use::Look, 0)?;
+    Ok(services.table().renumber(from, to)?)
+}
+
+pub(super) fn fdstat_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
+    let granted = caller.capabilities();
+    let (mut memory, state) = caller.memory_and_state();
+    let descriptor = state.services.descriptor(granted, fd, Use::Look, 0)?;
+    let filetype = match &descriptor.kind {
+        // A character device that cannot seek is what C takes for a terminal.
+        Kind::Input if state.console.is_input_terminal() => Filetype::CharacterDevice,
+        Kind::Output(stream) if state.console.is_terminal(*stream) => Filetype::CharacterDevice,
+        _ => descriptor.filetype(),
+    };
+    let descriptor = state.services.table().get(fd)?;
+    let mut fdstat = [0; 24];
+    fdstat[0] = filetype as u8;
+    fdstat[2..4].copy_from_slice(&descriptor.flags.to_le_bytes());
+    fdstat[8..16].copy_from_slice(&descriptor.base.to_le_bytes());
+    fdstat[16..24].copy_from_slice(&descriptor.inheriting.to_le_bytes());
+    Ok(memory.write(out, &fdstat)?)
+}
+
+/// APPEND and NONBLOCK may change; the flags for synchronised writes only if they stay as they are.
+pub(super) fn fdstat_set_flags(caller: &mut Caller<'_>, fd: u32, fdflags: u32) -> Answer {
+    let fdflags = flags::fdflags(fdflags)?;
+    let granted = caller.capabilities();
+    let services = &mut caller.state().services;
+    let descriptor = services.descriptor(granted, fd, Use::Look, rights::FD_FDSTAT_SET_FLAGS)?;
+    if (fdflags ^ descriptor.flags) & flags::SYNC != 0 {
+        return Err(Errno::Inval.into());
+    }
+    if let Kind::File(open) = &descriptor.kind
+        && (fdflags ^ descriptor.flags) & flags::APPEND != 0
+    {
+        super::io::set_append(&open.file, fdflags & flags::APPEND != 0)?;
+    }
+    descriptor.flags = fdflags;
+    Ok(())
+}
+
+/// Rights can only be given up.
+pub(super) fn fdstat_set_rights(caller: &mut Caller<'_>, fd: u32, base: u64, inheriting: u64) -> Answer {
+    let granted = caller.capabilities();
+    let descriptor = caller.state().services.descriptor(granted, fd, Use::Look, 0)?;
+    if base & !descriptor.base != 0 || inheriting & !descriptor.inheriting != 0 {
+        return Err(Errno::Notcapable.into());
+    }
+    descriptor.base = base;
+    descriptor.inheriting = inheriting;
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! `fd_filestat_*` and `path_filestat_*`: attributes of files, sizes and times.
+
+use super::{Errno, Filetype, flags, rights};
+use crate::{
+    host::Caller,
+    services::{
+        answer::Answer,
+        descriptor::{Kind, Use},
+        guest,
+    },
+};
+use cap_fs_ext::{DirExt, SystemTimeSpec};
+use cap_std::{
+    fs::{Metadata, MetadataExt},
+    time::SystemTime,
+};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use std::{io, time::Duration};
+
+pub(super) fn fd_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
+    let granted = caller.capabilities();
+    let (mut memory, state) = caller.memory_and_state();
+    let descriptor = state
+        .services
+        .descriptor(granted, fd, Use::Look, rights::FD_FILESTAT_GET)?;
+    let filestat = match &descriptor.kind {
+        Kind::File(open) => encode(&open.file.metadata()?),
+        Kind::Dir(open) => encode(&open.dir.dir_metadata()?),
+        _ => {
+            let mut filestat = [0; 64];
+            filestat[16] = descriptor.filetype() as u8;
+            filestat
+        }
+    };
+    Ok(memory.write(out, &filestat)?)
+}
+
+pub(super) fn path_get(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    lookup: u32,
+    ptr: u32,
+    len: u32,
+    out: u32,
+) -> Answer {
+    let follow = flags::known(lookup, flags::SYMLINK_FOLLOW)? != 0;
+    let granted = caller.capabilities();
+    let right = rights::PATH_FILESTAT_GET;
+    caller.state().services.directory(granted, fd, Use::Read, right)?;
+    let path = guest::path(caller, ptr, len)?;
+    let (mut memory, state) = caller.memory_and_state();
+    let open = state.services.directory(granted, fd, Use::Read, right)?;
+    let metadata = if follow {
+        open.dir.metadata(&path)
+    } else {
+        open.dir.symlink_metadata(&path)
+    };
+    Ok(memory.write(out, &encode(&metadata?))?)
+}
+
+/// `filestat`, as it lies in the guest's memory.
+fn encode(metadata: &Metadata) -> [u8; 64] {
+    let mut filestat = [0; 64];
+    let mut put = |at: usize, number: u64| filestat[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    let time = |seconds: i64, nanoseconds: i64| {
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(nanoseconds as u64)
+    };
+    put(0, metadata.dev());
+    put(8, metadata.ino());
+    put(16, Filetype::from(metadata.file_type()) as u64);
+    put(24, metadata.nlink());
+    put(32, metadata.len());
+    put(40, time(metadata.atime(), metadata.atime_nsec()));
+    put(48, time(metadata.mtime(), metadata.mtime_nsec()));
+    put(56, time(metadata.ctime(), metadata.ctime_nsec()));
+    filestat
+}
+
+pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer {
+    let granted = caller.capabilities();
+    let right = rights::FD_FILESTAT_SET_SIZE;
+    let open = caller
+        .state()
+        .services
+        .file(granted, fd, Use::Write, right, Errno::Badf)?;
+    if i64::try_from(size).is_err() {
+        return Err(Errno::Fbig.into());
+    }
+    open.file.set_len(size)?;
+    Ok(())
+}
+
+/// A time that is to be set.
+#[derive(Debug, Clone, Copy)]
+enum NewTime {
+    Keep,
+    Now,
+    At(Duration),
+}
+
+impl NewTime {
+    /// The two times that the flags ask for; to ask for "now" and for a time at once is wrong.
+    fn both(flags: u32, atim: u64, mtim: u64) -> Result<(NewTime, NewTime), Errno> {
+        let flags = flags::known(flags, 15)?;
+        let one = |at: u32, now: u32, time: u64| match (flags & at != 0, flags & now != 0) {
+            (false, false) => Ok(NewTime::Keep),
+            (true, false) => Ok(NewTime::At(Duration::from_nanos(time))),
+            (false, true) => Ok(NewTime::Now),
+            (true, true) => Err(Errno::Inval),
+        };
+        Ok((
+            one(flags::ATIM, flags::ATIM_NOW, atim)?,
+            one(flags::MTIM, flags::MTIM_NOW, mtim)?,
+        ))
+    }
+
+    fn spec(self) -> Option<SystemTimeSpec> {
+        match self {
+            NewTime::Keep => None,
+            NewTime::Now => Some(SystemTimeSpec::SymbolicNow),
+            NewTime::At(time) => {
+                let time = std::time::UNIX_EPOCH.checked_add(time)?;
+                Some(SystemTimeSpec::Absolute(SystemTime::from_std(time)))
+            }
+        }
+    }
+
+    fn timespec(self) -> Timespec {
+        match self {
+            NewTime::Keep => Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            },
+            NewTime::Now => Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_NOW,
+            },
+            // 2^64 nanoseconds are fewer than 2^35 seconds.
+            NewTime::At(time) => Timespec {
+                tv_sec: time.as_secs() as i64,
+                tv_nsec: time.subsec_nanos().into(),
+            },
+        }
+    }
+}
+
+pub(super) fn fd_set_times(caller: &mut Caller<'_>, fd: u32, atim: u64, mtim: u64, flags: u32) -> Answer {
+    let (atim, mtim) = NewTime::both(flags, atim, mtim)?;
+    let granted = caller.capabilities();
+    let descriptor = caller.state().services.descriptor(granted, fd, Use::Write, 0)?;
+    match &descriptor.kind {
+        Kind::File(open) => {
+            descriptor.check(granted, Use::Write, rights::FD_FILESTAT_SET_TIMES)?;
+            let times = Timestamps {
+                last_access: atim.timespec(),
+                last_modification: mtim.timespec(),
+            };
+            rustix::fs::futimens(&open.file, &times).map_err(io::Error::from)?;
+        }
+        Kind::Dir(open) => {
+            descriptor.check(granted, Use::Write, rights::FD_FILESTAT_SET_TIMES)?;
+            open.dir.set_times(".", atim.spec(), mtim.spec())?;
+        }
+        _ => return Err(Errno::Badf.into()),
+    }
+    Ok(())
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parameters are those of the WASI function"
+)]
+pub(super) fn path_set_times(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    lookup: u32,
+    ptr: u32,
+    len: u32,
+    atim: u64,
+    mtim: u64,
+    flags: u32,
+) -> Answer {
+    let follow = flags::known(lookup, flags::SYMLINK_FOLLOW)? != 0;
+    let (atim, mtim) = NewTime::both(flags, atim, mtim)?;
+    let granted = caller.capabilities();
+    let right = rights::PATH_FILESTAT_SET_TIMES;
+    caller
+        .state()
+        .services
+        .directory(granted, fd, Use::Write, right)?;
+    let path = guest::path(caller, ptr, len)?;
+    let open = caller
+        .state()
+        .services
+        .directory(granted, fd, Use::Write, right)?;
+    if follow {
+        open.dir.set_times(&path, atim.spec(), mtim.spec())?;
+    } else {
+        open.dir.set_symlink_times(&path, atim.spec(), mtim.spec())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,376 @@
+//! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: bytes of the console, of files and of sockets.
+
+use super::{Errno, Filetype, flags, rights, sock};
+use crate::{
+    host::{Caller, Stream},
+    services::{
+        answer::{Answer, Fail},
+        descriptor::{Kind, Use},
+        guest::{Buffers, write_u32},
+        readiness,
+    },
+};
+use cap_std::fs::{File, FileExt};
+use dynload_caps::Capabilities;
+use rustix::event::PollFlags;
+use std::{
+    io::{self, Read, Write},
+    vec::Vec,
+};
+
+/// Bytes that are moved between two looks at the deadline.
+const CHUNK: u32 = 1 << 20;
+
+/// What a guest writes in one call to the console arrives as one write, up to so many bytes.
+const WHOLE_WRITE: u64 = 1 << 16;
+
+/// Bytes that a pipe takes without waiting once it says that it takes any (`PIPE_BUF` in POSIX).
+const PIPE_ROOM: usize = 512;
+
+/// What kind of thing a descriptor is, for the functions that serve several.
+enum Target {
+    Input,
+    Output(Stream),
+    File,
+    Socket,
+    Directory,
+}
+
+fn target(caller: &mut Caller<'_>, fd: u32, intent: Use, right: u64) -> Answer<Target> {
+    let granted = caller.capabilities();
+    let descriptor = caller.state().services.descriptor(granted, fd, intent, 0)?;
+    let target = match &descriptor.kind {
+        Kind::Input => Target::Input,
+        Kind::Output(stream) => Target::Output(*stream),
+        Kind::File(_) => Target::File,
+        Kind::Stream(_) | Kind::Datagram(_) | Kind::Listener(_) => Target::Socket,
+        Kind::Dir(_) => Target::Directory,
+    };
+    if !matches!(target, Target::Directory) {
+        descriptor.check(granted, intent, right)?;
+    }
+    Ok(target)
+}
+
+pub(super) fn read(caller: &mut Caller<'_>, fd: u32, buffers: u32, count: u32, out: u32) -> Answer {
+    let target = target(caller, fd, Use::Read, rights::FD_READ)?;
+    let buffers = Buffers::new(caller, buffers, count)?;
+    let done = match target {
+        Target::Input => read_console(caller, fd, &buffers)?,
+        Target::Output(_) | Target::Directory => return Err(Errno::Badf.into()),
+        Target::Socket => sock::receive(caller, fd, &buffers, 0)?.0,
+        Target::File => move_bytes(
+            caller,
+            &buffers,
+            |caller, ptr, len| read_file(caller, fd, ptr, len),
+            Charge::After,
+        )?,
+    };
+    write_u32(caller, out, done)
+}
+
+pub(super) fn write(caller: &mut Caller<'_>, fd: u32, buffers: u32, count: u32, out: u32) -> Answer {
+    let target = target(caller, fd, Use::Write, rights::FD_WRITE)?;
+    let buffers = Buffers::new(caller, buffers, count)?;
+    let done = match target {
+        Target::Output(stream) => write_console(caller, stream, &buffers)?,
+        Target::Input | Target::Directory => return Err(Errno::Badf.into()),
+        Target::Socket => sock::transmit(caller, fd, &buffers)?,
+        Target::File => move_bytes(
+            caller,
+            &buffers,
+            |caller, ptr, len| write_file(caller, fd, ptr, len),
+            Charge::Before,
+        )?,
+    };
+    write_u32(caller, out, done)
+}
+
+pub(super) fn pread(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    buffers: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> Answer {
+    let right = rights::FD_READ | rights::FD_SEEK;
+    check_file(caller, fd, Use::Read, right)?;
+    let buffers = Buffers::new(caller, buffers, count)?;
+    let mut at = offset;
+    let step = |caller: &mut Caller<'_>, ptr, len| {
+        let granted = caller.capabilities();
+        let (mut memory, state) = caller.memory_and_state();
+        let open = state.services.file(granted, fd, Use::Read, right, Errno::Spipe)?;
+        let done = again(|| {
+            open.file
+                .read_at(memory.slice_mut(ptr, len)?, at)
+                .map_err(Fail::from)
+        })?;
+        at = at.saturating_add(done as u64);
+        Ok(done as u32)
+    };
+    let done = move_bytes(caller, &buffers, step, Charge::After)?;
+    write_u32(caller, out, done)
+}
+
+pub(super) fn pwrite(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    buffers: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> Answer {
+    let right = rights::FD_WRITE | rights::FD_SEEK;
+    check_file(caller, fd, Use::Write, right)?;
+    let buffers = Buffers::new(caller, buffers, count)?;
+    let mut at = offset;
+    let step = |caller: &mut Caller<'_>, ptr, len| {
+        let granted = caller.capabilities();
+        let (memory, state) = caller.memory_and_state();
+        let appends = state.services.table().get(fd)?.flags & flags::APPEND != 0;
+        let open = state
+            .services
+            .file(granted, fd, Use::Write, right, Errno::Spipe)?;
+        // Linux appends where POSIX wants the offset to count, so the flag is out of the way for the moment.
+        if appends {
+            set_append(&open.file, false)?;
+        }
+        let done = again(|| {
+            open.file
+                .write_at(memory.slice(ptr, len)?, at)
+                .map_err(Fail::from)
+        });
+        if appends {
+            set_append(&open.file, true)?;
+        }
+        let done = done?;
+        at = at.saturating_add(done as u64);
+        Ok(done as u32)
+    };
+    let done = move_bytes(caller, &buffers, step, Charge::Before)?;
+    write_u32(caller, out, done)
+}
+
+fn check_file(caller: &mut Caller<'_>, fd: u32, intent: Use, right: u64) -> Answer {
+    let granted = caller.capabilities();
+    caller
+        .state()
+        .services
+        .file(granted, fd, intent, right, Errno::Spipe)?;
+    Ok(())
+}
+
+/// When fuel for a piece is charged: before it is written, after it is known how much there was to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Charge {
+    Before,
+    After,
+}
+
+/// Moves the buffers piece by piece until one is not moved whole. What was moved before an error counts.
+fn move_bytes(
+    caller: &mut Caller<'_>,
+    buffers: &Buffers,
+    mut step: impl FnMut(&mut Caller<'_>, u32, u32) -> Answer<u32>,
+    charge: Charge,
+) -> Answer<u32> {
+    let mut done: u32 = 0;
+    for (ptr, len) in buffers.pieces(CHUNK) {
+        // The same memory may be named many times over, so the sum can be larger than what the guest can be told.
+        if done.checked_add(len).is_none() {
+            break;
+        }
+        caller.check()?;
+        if charge == Charge::Before {
+            caller.charge_bytes(len.into())?;
+        }
+        let moved = match step(caller, ptr, len) {
+            Ok(moved) => moved,
+            Err(Fail::Errno(_)) if done > 0 => break,
+            Err(fail) => return Err(fail),
+        };
+        if charge == Charge::After {
+            caller.charge_bytes(moved.into())?;
+        }
+        done += moved;
+        if moved < len {
+            break;
+        }
+    }
+    if buffers.total == 0 {
+        // Even without bytes to move, errors of the descriptor show.
+        step(caller, 0, 0)?;
+    }
+    Ok(done)
+}
+
+/// Repeats what a signal interrupted.
+fn again(mut step: impl FnMut() -> Answer<usize>) -> Answer<usize> {
+    loop {
+        match step() {
+            Err(Fail::Errno(Errno::Intr)) => {}
+            other => return other,
+        }
+    }
+}
+
+fn read_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u32> {
+    let step = |caller: &mut Caller<'_>| {
+        let granted = caller.capabilities();
+        let (mut memory, state) = caller.memory_and_state();
+        let waits = !state.services.table().get(fd)?.is_nonblocking();
+        let open = state
+            .services
+            .file(granted, fd, Use::Read, rights::FD_READ, Errno::Badf)?;
+        or_wait((&open.file).read(memory.slice_mut(ptr, len)?), waits)
+    };
+    readiness::retry(caller, Capabilities::FS_READ, step, |caller, slice| {
+        wait_for_file(caller, fd, PollFlags::IN, slice)
+    })
+}
+
+fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u32> {
+    let step = |caller: &mut Caller<'_>| {
+        let granted = caller.capabilities();
+        let (memory, state) = caller.memory_and_state();
+        let waits = !state.services.table().get(fd)?.is_nonblocking();
+        let open = state
+            .services
+            .file(granted, fd, Use::Write, rights::FD_WRITE, Errno::Badf)?;
+        // Writing to a named pipe that nobody reads raises a signal, which ends hosts that do not expect it.
+        if open.filetype == Filetype::Unknown && readiness::has_hung_up(&open.file)? {
+            return Err(Errno::Pipe.into());
+        }
+        or_wait((&open.file).write(memory.slice(ptr, len)?), waits)
+    };
+    readiness::retry(caller, Capabilities::FS_WRITE, step, |caller, slice| {
+        wait_for_file(caller, fd, PollFlags::OUT, slice)
+    })
+}
+
+/// Named pipes and devices may have to be waited for; every file is opened so that the host itself never does.
+fn wait_for_file(caller: &mut Caller<'_>, fd: u32, events: PollFlags, slice: core::time::Duration) -> Answer {
+    match &caller.state().services.table().get(fd)?.kind {
+        Kind::File(open) => readiness::is_ready(&open.file, events, slice)?,
+        _ => return Err(Errno::Badf.into()),
+    };
+    Ok(())
+}
+
+/// What came out of an operation that does not wait: bytes, "not yet", or an errno.
+pub(super) fn or_wait(result: io::Result<usize>, waits: bool) -> Answer<Option<u32>> {
+    match result {
+        // At most the length of a slice of the guest's memory.
+        Ok(done) => Ok(Some(done as u32)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && waits => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Switches writing at the end on or off for an open file.
+pub(super) fn set_append(file: &File, on: bool) -> Result<(), Errno> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let set = || {
+        let mut now = fcntl_getfl(file)?;
+        now.set(OFlags::APPEND, on);
+        fcntl_setfl(file, now)
+    };
+    set().map_err(|error: rustix::io::Errno| Errno::from(&io::Error::from(error)))
+}
+
+fn read_console(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u32> {
+    let waits = !caller.state().services.table().get(fd)?.is_nonblocking();
+    let mut done: u32 = 0;
+    for (ptr, len) in buffers.pieces(CHUNK) {
+        if done.checked_add(len).is_none() {
+            break;
+        }
+        let moved = if caller.state().console.inherits_input() {
+            if done > 0 {
+                break;
+            }
+            let step = |caller: &mut Caller<'_>| {
+                let stdin = io::stdin();
+                if !readiness::is_ready(&stdin, PollFlags::IN, core::time::Duration::ZERO)? {
+                    return if waits { Ok(None) } else { Err(Errno::Again.into()) };
+                }
+                let mut memory = caller.memory()?;
+                let read = rustix::io::read(&stdin, memory.slice_mut(ptr, len)?);
+                or_wait(read.map_err(io::Error::from), waits)
+            };
+            readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
+                readiness::is_ready(io::stdin(), PollFlags::IN, slice)?;
+                Ok(())
+            })?
+        } else {
+            caller.check()?;
+            let (mut memory, state) = caller.memory_and_state();
+            state.console.read(memory.slice_mut(ptr, len)?) as u32
+        };
+        caller.charge_bytes(moved.into())?;
+        done += moved;
+        if moved < len {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> Answer<u32> {
+    caller.charge_bytes(buffers.total)?;
+    let mut done: u32 = 0;
+    if buffers.total <= WHOLE_WRITE {
+        let mut whole = Vec::with_capacity(buffers.total as usize);
+        let memory = caller.memory()?;
+        for (ptr, len) in buffers.pieces(CHUNK) {
+            whole.extend_from_slice(memory.slice(ptr, len)?);
+        }
+        done = write_stream(caller, stream, &whole)?;
+    } else {
+        for (ptr, len) in buffers.pieces(WHOLE_WRITE as u32) {
+            if done.checked_add(len).is_none() {
+                break;
+            }
+            caller.check()?;
+            let chunk = caller.memory()?.slice(ptr, len)?.to_vec();
+            let moved = write_stream(caller, stream, &chunk)?;
+            done += moved;
+            if moved < len {
+                break;
+            }
+        }
+    }
+    // A console that is full takes nothing any more, and a guest that tries again and again would never know.
+    if done == 0 && buffers.total > 0 {
+        Err(Errno::Nospc.into())
+    } else {
+        Ok(done)
+    }
+}
+
+/// Writes to the console. Where that is the host's own, whoever reads it may be slow.
+fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer<u32> {
+    if !caller.state().console.inherits_output() {
+        return Ok(caller.state().console.write(stream, bytes) as u32);
+    }
+    let mut done = 0;
+    for chunk in bytes.chunks(PIPE_ROOM) {
+        let ready = |slice| match stream {
+            Stream::Out => readiness::is_ready(io::stdout(), PollFlags::OUT, slice),
+            Stream::Err => readiness::is_ready(io::stderr(), PollFlags::OUT, slice),
+        };
+        let step = |_: &mut Caller<'_>| Ok(ready(core::time::Duration::ZERO)?.then_some(()));
+        readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
+            Ok(ready(slice).map(drop)?)
+        })?;
+        let moved = caller.state().console.write(stream, chunk);
+        done += moved as u32;
+        if moved < chunk.len() {
+            break;
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,180 @@
+//! `path_open`, and what opening a file needs.
+
+use super::{Errno, Filetype, flags, rights};
+use crate::{
+    host::Caller,
+    services::{
+        answer::Answer,
+        descriptor::{Descriptor, Kind, OpenDir, OpenFile, Use},
+        guest,
+        guest::write_u32,
+    },
+};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use dynload_caps::Access;
+use rustix::fs::OFlags;
+
+/// What a guest asks `path_open` for, with every flag known.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    follow: bool,
+    oflags: u32,
+    fdflags: u16,
+    base: u64,
+    inheriting: u64,
+}
+
+impl Request {
+    fn has(&self, oflag: u32) -> bool {
+        self.oflags & oflag != 0
+    }
+
+    /// Whether the call could change anything, or open something that could: the one place that decides it, from all
+    /// flags and rights.
+    fn needs_write(&self) -> bool {
+        // Rights over bytes mean nothing on a directory, and guests ask for all that they can inherit.
+        let writes_data = !self.has(flags::DIRECTORY) && self.base & rights::WRITES_DATA != 0;
+        self.has(flags::CREAT) || self.has(flags::TRUNC) || self.fdflags & flags::APPEND != 0 || writes_data
+    }
+
+    /// Whether the call lets the guest learn anything beyond that it worked.
+    fn needs_read(&self) -> bool {
+        self.base & (rights::FD_READ | rights::FD_READDIR) != 0 || !self.needs_write()
+    }
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parameters are those of the WASI function"
+)]
+pub(super) fn path_open(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    lookup: u32,
+    ptr: u32,
+    len: u32,
+    oflags: u32,
+    base: u64,
+    inheriting: u64,
+    fdflags: u32,
+    out: u32,
+) -> Answer {
+    let request = Request {
+        follow: flags::known(lookup, flags::SYMLINK_FOLLOW)? != 0,
+        oflags: flags::known(oflags, 15)?,
+        fdflags: flags::fdflags(fdflags)?,
+        base: base & rights::ALL,
+        inheriting: inheriting & rights::ALL,
+    };
+    check(caller, fd, &request)?;
+    let path = guest::path(caller, ptr, len)?;
+    // Nothing may come into being whose number cannot be told.
+    caller.memory()?.slice(out, 4)?;
+    caller.state().services.table().room()?;
+    let open = check(caller, fd, &request)?;
+    let access = open.access;
+    let kind = open_at(&open.dir, &path, &request, access)?;
+    let kept = if matches!(kind, Kind::Dir(_)) {
+        rights::DIRECTORY
+    } else {
+        rights::FILE
+    };
+    let kept = if access == Access::ReadOnly {
+        kept & !rights::CHANGES
+    } else {
+        kept
+    };
+    let descriptor = Descriptor {
+        kind,
+        base: request.base & kept,
+        inheriting: request.inheriting,
+        flags: request.fdflags,
+    };
+    let fd = caller.state().services.table().add(descriptor)?;
+    write_u32(caller, out, fd)
+}
+
+/// The directory, if it may be opened in like this.
+fn check<'a>(caller: &'a mut Caller<'_>, fd: u32, request: &Request) -> Result<&'a OpenDir, Errno> {
+    let granted = caller.capabilities();
+    let services = &caller.state().services;
+    let may_inherit = {
+        let create = if request.has(flags::CREAT) {
+            rights::PATH_CREATE_FILE
+        } else {
+            0
+        };
+        services.directory(granted, fd, Use::Look, rights::PATH_OPEN)?;
+        if request.needs_write() {
+            services.directory(granted, fd, Use::Write, create)?;
+        }
+        if request.needs_read() {
+            services.directory(granted, fd, Use::Read, 0)?;
+        }
+        services.open().table.get(fd)?.inheriting
+    };
+    if (request.base | request.inheriting) & !may_inherit != 0 {
+        return Err(Errno::Notcapable);
+    }
+    services.directory(granted, fd, Use::Look, rights::PATH_OPEN)
+}
+
+fn open_at(dir: &Dir, path: &str, request: &Request, access: Access) -> Answer<Kind> {
+    if request.has(flags::DIRECTORY) {
+        if request.has(flags::CREAT | flags::EXCL | flags::TRUNC) {
+            return Err(Errno::Inval.into());
+        }
+        let dir = if request.follow {
+            dir.open_dir(path)?
+        } else {
+            dir.open_dir_nofollow(path)?
+        };
+        return Ok(Kind::Dir(OpenDir {
+            dir,
+            access,
+            preopen: None,
+            listing: None,
+        }));
+    }
+    // A file that is made or cut must be opened for writing, whatever rights the guest wants on the descriptor.
+    let write =
+        request.has(flags::CREAT) || request.has(flags::TRUNC) || request.base & rights::WRITES_DATA != 0;
+    let mut options = OpenOptions::new();
+    options
+        .read(!write || request.base & rights::FD_READ != 0)
+        .write(write);
+    options.truncate(request.has(flags::TRUNC));
+    if request.has(flags::CREAT) {
+        let exclusive = request.has(flags::EXCL);
+        options.create(!exclusive).create_new(exclusive);
+    }
+    options.follow(if request.follow {
+        FollowSymlinks::Yes
+    } else {
+        FollowSymlinks::No
+    });
+    options.sync(request.fdflags & flags::SYNC != 0);
+    // The host itself must not wait for the other end of a named pipe, nor get a terminal for its own.
+    let mut custom = OFlags::NONBLOCK | OFlags::NOCTTY;
+    custom.set(OFlags::APPEND, request.fdflags & flags::APPEND != 0);
+    options.custom_flags(custom.bits() as i32);
+    let file = dir.open_with(path, &options)?;
+    let filetype = Filetype::from(file.metadata()?.file_type());
+    Ok(match filetype {
+        Filetype::Directory => {
+            let dir = Dir::from_std_file(file.into_std());
+            Kind::Dir(OpenDir {
+                dir,
+                access,
+                preopen: None,
+                listing: None,
+            })
+        }
+        _ => Kind::File(OpenFile {
+            file,
+            filetype,
+            access,
+        }),
+    })
+}

@@ -1,0 +1,162 @@
+//! `fd_readdir`: the entries of a directory, as many as fit into the guest's buffer.
+
+use super::{Errno, Filetype, rights};
+use crate::{
+    host::Caller,
+    services::{
+        answer::Answer,
+        descriptor::{Kind, OpenDir, Use},
+        guest::write_u32,
+    },
+};
+use cap_std::fs::{MetadataExt, ReadDir};
+use std::{os::unix::fs::DirEntryExt, string::String};
+
+/// Where reading a directory stands. Nothing but one entry is kept, however large the directory is.
+#[derive(Debug)]
+pub(in crate::services) struct Listing {
+    entries: ReadDir,
+    /// The cookie of the entry that comes next.
+    next: u64,
+    /// That entry, when it was read already and did not fit.
+    held: Option<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    inode: u64,
+    filetype: Filetype,
+    name: String,
+}
+
+impl Entry {
+    /// `dirent` and the name behind it, with the cookie of the entry after it.
+    fn header(&self, next: u64) -> [u8; 24] {
+        let mut header = [0; 24];
+        header[..8].copy_from_slice(&next.to_le_bytes());
+        header[8..16].copy_from_slice(&self.inode.to_le_bytes());
+        header[16..20].copy_from_slice(&(self.name.len() as u32).to_le_bytes());
+        header[20] = self.filetype as u8;
+        header
+    }
+}
+
+impl OpenDir {
+    /// The entry with this cookie, `None` at the end. Cookies count entries; `.` and `..` are the first two.
+    fn entry(&mut self, cookie: u64) -> Result<Option<Entry>, Errno> {
+        let broken = |error: std::io::Error| Errno::from(&error);
+        if cookie < 2 {
+            let inode = self.dir.dir_metadata().map_err(broken)?.ino();
+            let name = if cookie == 0 { "." } else { ".." };
+            return Ok(Some(Entry {
+                inode,
+                filetype: Filetype::Directory,
+                name: name.into(),
+            }));
+        }
+        let Some(listing) = &mut self.listing else {
+            return Ok(None);
+        };
+        if let Some(entry) = listing.held.take() {
+            return Ok(Some(entry));
+        }
+        let Some(entry) = listing.entries.next() else {
+            return Ok(None);
+        };
+        let entry = entry.map_err(broken)?;
+        Ok(Some(Entry {
+            inode: entry.ino(),
+            filetype: entry.file_type().map_or(Filetype::Unknown, Filetype::from),
+            // Names are UTF-8 in WASI; as in Wasmtime, one that is not ends the listing.
+            name: entry.file_name().into_string().map_err(|_| Errno::Ilseq)?,
+        }))
+    }
+
+    /// Moves to a cookie by reading from the start, unless that is where the listing stands.
+    fn stands_at(&mut self, cookie: u64) -> Result<bool, Errno> {
+        let first = cookie.max(2);
+        if cookie > 1 && self.listing.as_ref().is_some_and(|listing| listing.next == first) {
+            return Ok(true);
+        }
+        if !self
+            .listing
+            .as_ref()
+            .is_some_and(|listing| listing.next < first && cookie > 1)
+        {
+            let entries = self.dir.entries().map_err(|error| Errno::from(&error))?;
+            self.listing = Some(Listing {
+                entries,
+                next: 2,
+                held: None,
+            });
+        }
+        Ok(self.listing.as_ref().is_some_and(|listing| listing.next == first))
+    }
+}
+
+pub(super) fn readdir(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    ptr: u32,
+    len: u32,
+    mut cookie: u64,
+    out: u32,
+) -> Answer {
+    let granted = caller.capabilities();
+    caller
+        .state()
+        .services
+        .directory(granted, fd, Use::Read, rights::FD_READDIR)?;
+    caller.memory()?.slice(ptr, len)?;
+    // Cookies from elsewhere: skip, at a price, what comes before.
+    while !directory(caller, fd)?.stands_at(cookie)? {
+        caller.charge(1)?;
+        caller.check()?;
+        let open = directory(caller, fd)?;
+        let skipped = open.entry(2)?;
+        match &mut open.listing {
+            Some(listing) if skipped.is_some() => listing.next += 1,
+            // The directory is shorter by now: there is nothing more.
+            _ => return write_u32(caller, out, 0),
+        }
+    }
+    let mut used = 0;
+    while used < len {
+        caller.charge(1)?;
+        let open = directory(caller, fd)?;
+        let Some(entry) = open.entry(cookie)? else { break };
+        let whole = put(caller, ptr, len, &mut used, &entry.header(cookie + 1))?
+            && put(caller, ptr, len, &mut used, entry.name.as_bytes())?;
+        if let (Some(listing), true) = (&mut directory(caller, fd)?.listing, cookie >= 2) {
+            if whole {
+                listing.next += 1;
+            } else {
+                listing.held = Some(entry);
+            }
+        }
+        if !whole {
+            break;
+        }
+        cookie += 1;
+    }
+    caller.charge_bytes(used.into())?;
+    write_u32(caller, out, used)
+}
+
+fn directory<'a>(caller: &'a mut Caller<'_>, fd: u32) -> Result<&'a mut OpenDir, Errno> {
+    match &mut caller.state().services.table().get_mut(fd)?.kind {
+        Kind::Dir(open) => Ok(open),
+        _ => Err(Errno::Notdir),
+    }
+}
+
+/// Writes what fits, and says whether that is all of it.
+fn put(caller: &mut Caller<'_>, ptr: u32, len: u32, used: &mut u32, bytes: &[u8]) -> Answer<bool> {
+    let fits = bytes.len().min((len - *used) as usize);
+    if fits > 0 {
+        // Within the buffer, which lies in the memory.
+        caller.memory()?.write(ptr + *used, &bytes[..fits])?;
+        *used += fits as u32;
+    }
+    Ok(fits == bytes.len())
+}

@@ -1,0 +1,131 @@
+//! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: room on the disk and what has reached it.
+
+use super::{Errno, rights};
+use crate::{
+    host::Caller,
+    services::{
+        answer::Answer,
+        descriptor::{Kind, Use},
+    },
+};
+use cap_std::fs::File;
+use std::io;
+
+/// Bytes that are allocated between two looks at the deadline.
+const CHUNK: u64 = 1 << 26;
+
+pub(super) fn advise(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64, advice: u32) -> Answer {
+    if advice > 5 {
+        return Err(Errno::Inval.into());
+    }
+    let granted = caller.capabilities();
+    let open = caller
+        .state()
+        .services
+        .file(granted, fd, Use::Look, rights::FD_ADVISE, Errno::Spipe)?;
+    if i64::try_from(offset).is_err() || i64::try_from(len).is_err() {
+        return Err(Errno::Inval.into());
+    }
+    Ok(give_advice(&open.file, offset, len, advice)?)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn give_advice(file: &File, offset: u64, len: u64, advice: u32) -> io::Result<()> {
+    use rustix::fs::Advice;
+    let all = [
+        Advice::Normal,
+        Advice::Sequential,
+        Advice::Random,
+        Advice::WillNeed,
+        Advice::DontNeed,
+        Advice::NoReuse,
+    ];
+    let Some(advice) = all.get(advice as usize) else {
+        return Ok(());
+    };
+    Ok(rustix::fs::fadvise(
+        file,
+        offset,
+        std::num::NonZeroU64::new(len),
+        *advice,
+    )?)
+}
+
+/// Advice may be ignored, and is where the system does not ask for any.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn give_advice(_file: &File, _offset: u64, _len: u64, _advice: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(
+        file,
+        rustix::fs::FallocateFlags::empty(),
+        offset,
+        len,
+    )?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn reserve(_file: &File, _offset: u64, _len: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) -> Answer {
+    let granted = caller.capabilities();
+    caller
+        .state()
+        .services
+        .file(granted, fd, Use::Write, rights::FD_ALLOCATE, Errno::Badf)?;
+    let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok());
+    let end = end.ok_or(Errno::Fbig)?;
+    if len == 0 {
+        return Err(Errno::Inval.into());
+    }
+    caller.charge_bytes(len)?;
+    let mut at = offset;
+    while at < end {
+        caller.check()?;
+        let granted = caller.capabilities();
+        let open = caller
+            .state()
+            .services
+            .file(granted, fd, Use::Write, rights::FD_ALLOCATE, Errno::Badf)?;
+        let chunk = (end - at).min(CHUNK);
+        reserve(&open.file, at, chunk)?;
+        at += chunk;
+    }
+    Ok(())
+}
+
+pub(super) fn sync(caller: &mut Caller<'_>, fd: u32) -> Answer {
+    synchronise(caller, fd, rights::FD_SYNC, |file| file.sync_all())
+}
+
+pub(super) fn datasync(caller: &mut Caller<'_>, fd: u32) -> Answer {
+    synchronise(caller, fd, rights::FD_DATASYNC, |file| file.sync_data())
+}
+
+fn synchronise(
+    caller: &mut Caller<'_>,
+    fd: u32,
+    right: u64,
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> Answer {
+    let granted = caller.capabilities();
+    let descriptor = caller.state().services.descriptor(granted, fd, Use::Look, 0)?;
+    match &descriptor.kind {
+        Kind::File(open) => {
+            descriptor.check(granted, Use::Look, right)?;
+            sync(&open.file)?;
+        }
+        Kind::Dir(open) => {
+            descriptor.check(granted, Use::Look, right)?;
+            // The descriptor of the host is one that can only be walked from.
+            sync(&open.dir.open(".")?)?;
+        }
+        _ => return Err(Errno::Inval.into()),
+    }
+    Ok(())
+}

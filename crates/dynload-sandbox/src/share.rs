@@ -1,0 +1,82 @@
+//! What a call shares with the workers that it started.
+
+use crate::interrupt::CallGate;
+use alloc::sync::Arc;
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
+
+/// What a worker has from the call that started it, beyond limits, scopes and capabilities.
+#[derive(Clone)]
+pub(crate) struct Share(Arc<Shared>);
+
+struct Shared {
+    /// When the outermost call began, by the monotonic clock: the deadline is counted from there.
+    started: Duration,
+    /// Who started the workers: they stop when that call is interrupted.
+    gate: Arc<CallGate>,
+    call: usize,
+    /// The call that started them has ended.
+    ended: AtomicBool,
+    /// Workers of the outermost call and of its workers, together.
+    workers: Arc<AtomicU32>,
+    /// What that call shares itself, if it is a worker's.
+    parent: Option<Share>,
+}
+
+impl Share {
+    pub(crate) fn new(started: Duration, gate: Arc<CallGate>, call: usize, parent: Option<Share>) -> Share {
+        let workers = parent
+            .as_ref()
+            .map(|parent| parent.0.workers.clone())
+            .unwrap_or_default();
+        Share(Arc::new(Shared {
+            started,
+            gate,
+            call,
+            ended: AtomicBool::new(false),
+            workers,
+            parent,
+        }))
+    }
+
+    pub(crate) fn started(&self) -> Duration {
+        self.0.started
+    }
+
+    /// Whether workers have to stop.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.ended.load(Ordering::SeqCst)
+            || self.0.gate.is_interrupted(self.0.call)
+            || self.0.parent.as_ref().is_some_and(Share::has_ended)
+    }
+
+    /// Tells workers to stop.
+    pub(crate) fn end(&self) {
+        self.0.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Counts one more worker, if there may be one more.
+    pub(crate) fn add_worker(&self, max: u32) -> bool {
+        let more = |count: u32| (count < max).then_some(count + 1);
+        self.0
+            .workers
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, more)
+            .is_ok()
+    }
+
+    /// Counts one worker fewer.
+    pub(crate) fn remove_worker(&self) {
+        self.0.workers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Share")
+            .field("has_ended", &self.has_ended())
+            .finish_non_exhaustive()
+    }
+}

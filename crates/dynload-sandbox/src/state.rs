@@ -1,0 +1,66 @@
+//! What belongs to one instance while it lives: the data of its store.
+
+use crate::{
+    authority::Authority,
+    host::{Clock, ConsoleState},
+    interrupt::CallGate,
+    meter::{CallMeter, MemoryMeter},
+    rewrite::Hidden,
+    sandbox::Config,
+    share::Share,
+    usage::Usage,
+};
+use alloc::sync::Arc;
+
+/// The data of an instance's store.
+pub(crate) struct State {
+    pub(crate) config: Arc<Config>,
+    pub(crate) authority: Authority,
+    pub(crate) gate: Arc<CallGate>,
+    /// The number of the running call, or of the last one.
+    pub(crate) call: usize,
+    pub(crate) meter: CallMeter,
+    pub(crate) memory: MemoryMeter,
+    pub(crate) console: ConsoleState,
+    pub(crate) entropy_state: u64,
+    pub(crate) wired: Option<Wired>,
+    /// Host functions that are calling back into the guest right now.
+    pub(crate) reentries: u32,
+    /// Why a call that a host function made failed, even if the host function went on.
+    pub(crate) inner_failure: Option<crate::error::Error>,
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) services: crate::services::Services,
+}
+
+/// The parts of the interpreter's instance that the meter and host functions reach for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wired {
+    pub(crate) instance: wasmi::Instance,
+    /// The memory exported as `memory`.
+    pub(crate) memory: Option<wasmi::Memory>,
+    pub(crate) hidden: Hidden<wasmi::Global>,
+}
+
+impl State {
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.config.clock
+    }
+
+    /// Whether the running call was told to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.gate.is_interrupted(self.call) || self.config.share.as_ref().is_some_and(Share::has_ended)
+    }
+
+    /// The meter's reading, with `fuel_left` of the running slice.
+    pub(crate) fn usage(&mut self, fuel_left: u64, peaks: Option<(u64, u64)>) -> Usage {
+        self.memory.settle();
+        Usage {
+            fuel: self.meter.used(fuel_left),
+            memory_bytes: self.memory.now,
+            peak_memory_bytes: self.memory.peak,
+            peak_stack_bytes: peaks.map(|(stack, _)| stack),
+            peak_call_depth: peaks.map(|(_, depth)| depth),
+            wall_time: self.meter.wall_time(&*self.config.clock),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Typed handles for functions that are called often.
+
+use crate::{
+    error::{Error, ErrorKind},
+    instance::{Instance, exported},
+    run,
+    state::State,
+    value::Signature,
+};
+use alloc::{format, string::String, sync::Arc};
+use core::fmt;
+use wasmi::{AsContextMut, StoreContextMut, TypedResumableCall, WasmParams, WasmResults};
+
+/// An exported function whose type is known to the compiler.
+///
+/// `P` and `R` are `()`, a number, or a tuple of numbers. A call through it does no look-up, no hashing and no
+/// allocation.
+///
+/// ```
+/// # use dynload_sandbox::*;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let module = Module::new(&Engine::default(), wat::parse_str(
+/// #     "(module (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))")?)?;
+/// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
+/// let add = instance.typed::<(i64, i64), i64>("add")?;
+/// assert_eq!(add.call(&mut instance, (40, 2))?, 42);
+/// # Ok(())
+/// # }
+/// ```
+pub struct TypedFunc<P, R> {
+    func: wasmi::TypedFunc<P, R>,
+    store_id: usize,
+    name: Arc<str>,
+}
+
+impl Instance {
+    /// A typed handle for an exported function.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoSuchExport`] and [`ErrorKind::SignatureMismatch`].
+    pub fn typed<P: WasmParams, R: WasmResults>(&mut self, export: &str) -> Result<TypedFunc<P, R>, Error> {
+        let func = resolve(&self.context(), export).map_err(|kind| {
+            let usage = self.usage();
+            Error::new(export, kind, usage, None)
+        })?;
+        Ok(TypedFunc {
+            func,
+            store_id: self.store_id(),
+            name: export.into(),
+        })
+    }
+}
+
+impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
+    /// Calls the function in `instance`.
+    ///
+    /// The handle is made for the instance that gave it and stays right when that is reset or when another instance is
+    /// passed: it then looks the name up at each call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Instance::call`].
+    pub fn call(&self, instance: &mut Instance, params: P) -> Result<R, Error> {
+        instance.enter(&self.name)?;
+        let result = if instance.store_id() == self.store_id {
+            run_typed(instance.context(), &self.func, params)
+        } else {
+            resolve::<P, R>(&instance.context(), &self.name)
+                .and_then(|func| run_typed(instance.context(), &func, params))
+        };
+        instance.leave(&self.name, result)
+    }
+}
+
+fn resolve<P: WasmParams, R: WasmResults>(
+    ctx: &StoreContextMut<'_, State>,
+    export: &str,
+) -> Result<wasmi::TypedFunc<P, R>, ErrorKind> {
+    let func = exported(ctx, export)?;
+    func.typed(ctx).map_err(|_| ErrorKind::SignatureMismatch {
+        found: Signature::from_engine(&func.ty(ctx)),
+        wanted: type_names::<P, R>(),
+    })
+}
+
+fn type_names<P, R>() -> String {
+    format!(
+        "{} -> {}",
+        core::any::type_name::<P>(),
+        core::any::type_name::<R>()
+    )
+}
+
+fn run_typed<P: WasmParams, R: WasmResults>(
+    mut ctx: StoreContextMut<'_, State>,
+    func: &wasmi::TypedFunc<P, R>,
+    params: P,
+) -> Result<R, ErrorKind> {
+    let mut call = func.call_resumable(ctx.as_context_mut(), params);
+    loop {
+        match call {
+            Ok(TypedResumableCall::Finished(results)) => return Ok(results),
+            Ok(TypedResumableCall::HostTrap(trap)) => return Err(run::stopped(trap.host_error())),
+            Ok(TypedResumableCall::OutOfFuel(pending)) => {
+                run::next_slice(&mut ctx, pending.required_fuel())?;
+                call = pending.resume(ctx.as_context_mut());
+            }
+            Err(error) => return Err(run::classify(&ctx, error)),
+        }
+    }
+}
+
+impl<P, R> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> TypedFunc<P, R> {
+        TypedFunc {
+            func: self.func,
+            store_id: self.store_id,
+            name: self.name.clone(),
+        }
+    }
+}
+
+impl<P, R> fmt::Debug for TypedFunc<P, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypedFunc({} as {})", self.name, type_names::<P, R>())
+    }
+}

@@ -1,0 +1,26 @@
+//! What a call used.
+
+use core::time::Duration;
+
+/// The meter's reading after a call from outside, whether it succeeded or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Fuel burnt by the call, start functions and host functions included. See [`schedule`](crate::schedule).
+    ///
+    /// Code is paid for a stretch at a time, before it runs. A call that returned has paid for exactly the operators it
+    /// executed; one that trapped has paid for the rest of the stretch in which it trapped as well.
+    pub fuel: u64,
+    /// Bytes in memories and tables (8 bytes an element) when the call ended.
+    pub memory_bytes: u64,
+    /// The most bytes that memories and tables of the instance have had since it was made or reset.
+    pub peak_memory_bytes: u64,
+    /// The most bytes of Wasm frames alive at once; read only where the [`Engine`](crate::Engine) profiles.
+    pub peak_stack_bytes: Option<u64>,
+    /// The most Wasm frames alive at once; read only where the [`Engine`](crate::Engine) profiles.
+    pub peak_call_depth: Option<u64>,
+    /// Wall clock of the call. `None` for a call that ended within its first
+    /// [`UNTIMED_FUEL`](crate::schedule::UNTIMED_FUEL) and asked for no time: reading the clock would cost more than
+    /// such a call does.
+    pub wall_time: Option<Duration>,
+}

@@ -1,0 +1,189 @@
+//! Values and function types, as the WebAssembly specification names them.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// The type of a value ([Wasm spec, value types](https://webassembly.github.io/spec/core/syntax/types.html#value-types)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ValType {
+    /// A 32-bit integer.
+    I32,
+    /// A 64-bit integer.
+    I64,
+    /// A 32-bit float.
+    F32,
+    /// A 64-bit float.
+    F64,
+    /// A 128-bit vector.
+    V128,
+    /// A reference to a function, or null.
+    FuncRef,
+    /// A reference of the host, or null.
+    ExternRef,
+}
+
+impl ValType {
+    pub(crate) fn from_engine(ty: wasmi::ValType) -> ValType {
+        match ty {
+            wasmi::ValType::I32 => ValType::I32,
+            wasmi::ValType::I64 => ValType::I64,
+            wasmi::ValType::F32 => ValType::F32,
+            wasmi::ValType::F64 => ValType::F64,
+            wasmi::ValType::V128 => ValType::V128,
+            wasmi::ValType::FuncRef => ValType::FuncRef,
+            wasmi::ValType::ExternRef => ValType::ExternRef,
+        }
+    }
+
+    pub(crate) fn into_engine(self) -> wasmi::ValType {
+        match self {
+            ValType::I32 => wasmi::ValType::I32,
+            ValType::I64 => wasmi::ValType::I64,
+            ValType::F32 => wasmi::ValType::F32,
+            ValType::F64 => wasmi::ValType::F64,
+            ValType::V128 => wasmi::ValType::V128,
+            ValType::FuncRef => wasmi::ValType::FuncRef,
+            ValType::ExternRef => wasmi::ValType::ExternRef,
+        }
+    }
+}
+
+impl fmt::Display for ValType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ValType::I32 => "i32",
+            ValType::I64 => "i64",
+            ValType::F32 => "f32",
+            ValType::F64 => "f64",
+            ValType::V128 => "v128",
+            ValType::FuncRef => "funcref",
+            ValType::ExternRef => "externref",
+        })
+    }
+}
+
+/// A number that goes into or comes out of a call.
+///
+/// References and vectors do not cross the boundary: a function that takes or gives one cannot be called from outside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A 32-bit integer.
+    I32(i32),
+    /// A 64-bit integer.
+    I64(i64),
+    /// A 32-bit float.
+    F32(f32),
+    /// A 64-bit float.
+    F64(f64),
+}
+
+impl Value {
+    /// The type of this value.
+    #[must_use]
+    pub fn ty(self) -> ValType {
+        match self {
+            Value::I32(_) => ValType::I32,
+            Value::I64(_) => ValType::I64,
+            Value::F32(_) => ValType::F32,
+            Value::F64(_) => ValType::F64,
+        }
+    }
+
+    /// The zero of a number type, `None` for vectors and references.
+    #[must_use]
+    pub fn zero(ty: ValType) -> Option<Value> {
+        Some(match ty {
+            ValType::I32 => Value::I32(0),
+            ValType::I64 => Value::I64(0),
+            ValType::F32 => Value::F32(0.0),
+            ValType::F64 => Value::F64(0.0),
+            ValType::V128 | ValType::FuncRef | ValType::ExternRef => return None,
+        })
+    }
+
+    pub(crate) fn from_engine(value: &wasmi::Val) -> Option<Value> {
+        Some(match value {
+            wasmi::Val::I32(value) => Value::I32(*value),
+            wasmi::Val::I64(value) => Value::I64(*value),
+            wasmi::Val::F32(value) => Value::F32(f32::from_bits(value.to_bits())),
+            wasmi::Val::F64(value) => Value::F64(f64::from_bits(value.to_bits())),
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn into_engine(self) -> wasmi::Val {
+        match self {
+            Value::I32(value) => wasmi::Val::I32(value),
+            Value::I64(value) => wasmi::Val::I64(value),
+            Value::F32(value) => wasmi::Val::F32(wasmi::F32::from_bits(value.to_bits())),
+            Value::F64(value) => wasmi::Val::F64(wasmi::F64::from_bits(value.to_bits())),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::I32(value) => value.fmt(f),
+            Value::I64(value) => value.fmt(f),
+            Value::F32(value) => value.fmt(f),
+            Value::F64(value) => value.fmt(f),
+        }
+    }
+}
+
+macro_rules! from_number {
+    ($($number:ty => $variant:ident),*) => { $(
+        impl From<$number> for Value {
+            fn from(value: $number) -> Value {
+                Value::$variant(value)
+            }
+        }
+    )* };
+}
+from_number!(i32 => I32, i64 => I64, f32 => F32, f64 => F64);
+
+/// The parameters and results of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Signature {
+    /// What it takes.
+    pub params: Vec<ValType>,
+    /// What it gives back.
+    pub results: Vec<ValType>,
+}
+
+impl Signature {
+    pub(crate) fn from_engine(ty: &wasmi::FuncType) -> Signature {
+        let list = |types: &[wasmi::ValType]| types.iter().copied().map(ValType::from_engine).collect();
+        Signature {
+            params: list(ty.params()),
+            results: list(ty.results()),
+        }
+    }
+
+    /// Whether numbers alone go in and come out, so that the host can call it.
+    #[must_use]
+    pub fn is_callable(&self) -> bool {
+        self.params
+            .iter()
+            .chain(&self.results)
+            .all(|ty| Value::zero(*ty).is_some())
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, types: &[ValType]| -> fmt::Result {
+            f.write_str("(")?;
+            for (i, ty) in types.iter().enumerate() {
+                write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
+            }
+            f.write_str(")")
+        };
+        list(f, &self.params)?;
+        f.write_str(" -> ")?;
+        list(f, &self.results)
+    }
+}

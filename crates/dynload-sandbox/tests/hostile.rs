@@ -1,0 +1,760 @@
+//! Modules that were made to hurt: too large, too deep, broken, forged. Loading costs time and memory in proportion to the
+//! module's size, and nothing but a typed error comes out.
+
+use std::time::{Duration, Instant};
+
+use dynload_oracle::guests;
+use dynload_sandbox::*;
+
+/// Unsigned LEB128. ([Wasm spec, integers](https://webassembly.github.io/spec/core/binary/values.html#integers))
+fn leb(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    loop {
+        let byte = (value & 0x7f) as u8;
+        value >>= 7;
+        if value == 0 {
+            out.push(byte);
+            return out;
+        }
+        out.push(byte | 0x80);
+    }
+}
+
+/// A section with so many entries.
+fn section(id: u8, count: u64, entries: &[u8]) -> Vec<u8> {
+    let mut contents = leb(count);
+    contents.extend_from_slice(entries);
+    let mut out = vec![id];
+    out.extend(leb(contents.len() as u64));
+    out.extend(contents);
+    out
+}
+
+fn binary(sections: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = b"\0asm\x01\0\0\0".to_vec();
+    out.extend(sections.concat());
+    out
+}
+
+/// A module of functions of type 0 with these bodies, locals included.
+fn functions(ty: &[u8], bodies: &[Vec<u8>]) -> Vec<u8> {
+    let mut code = Vec::new();
+    for body in bodies {
+        code.extend(leb(body.len() as u64));
+        code.extend_from_slice(body);
+    }
+    let count = bodies.len() as u64;
+    binary(&[
+        section(1, 1, ty),
+        section(3, count, &vec![0; bodies.len()]),
+        section(10, count, &code),
+    ])
+}
+
+const EMPTY_TYPE: &[u8] = &[0x60, 0, 0];
+
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn load(wasm: &[u8]) -> Result<Module, ModuleError> {
+    Module::new(&Engine::default(), wasm)
+}
+
+/// Limits under which nothing can take long.
+fn tiny() -> Limits {
+    Limits::RESTRICTIVE
+        .with_fuel(Some(20_000))
+        .with_memory_bytes(4 << 20)
+}
+
+/// Loads a module and runs whatever it exports. Says how far it came.
+fn load_and_run(engine: &Engine, wasm: &[u8]) -> &'static str {
+    let module = match Module::new(engine, wasm) {
+        Ok(module) => module,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return "refused";
+        }
+    };
+    let mut instance = match Sandbox::new(tiny()).instantiate(&module) {
+        Ok(instance) => instance,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return "not instantiated";
+        }
+    };
+    let exports: Vec<(String, Signature)> = module
+        .exports()
+        .filter_map(|export| {
+            export
+                .function
+                .clone()
+                .map(|signature| (export.name.to_owned(), signature))
+        })
+        .collect();
+    for (name, signature) in exports {
+        let args: Vec<Value> = signature.params.iter().copied().filter_map(Value::zero).collect();
+        let result = instance.call(&name, &args);
+        let usage = instance.usage();
+        assert!(
+            usage.fuel <= 20_000 && usage.peak_memory_bytes <= 4 << 20,
+            "{usage:?}"
+        );
+        if let Err(error) = result {
+            assert!(!error.to_string().is_empty());
+            if instance.poison().is_some() && instance.reset().is_err() {
+                break;
+            }
+        }
+    }
+    "ran"
+}
+
+#[test]
+fn what_is_too_much_is_refused_and_the_limit_is_not() {
+    let mut limits = ModuleLimits::default();
+    limits.max_bytes = 4_000;
+    limits.max_items = 20;
+    limits.max_memories = 3;
+    limits.max_params = 10;
+    limits.max_locals = 50;
+    limits.max_total_locals = 120;
+    limits.max_body_bytes = 200;
+    limits.max_nesting = 30;
+    limits.max_carried_values = 1_000;
+    limits.max_name_bytes = 40;
+    let engine = Engine::new(EngineConfig::default().with_module_limits(limits));
+    type Program = fn(usize) -> String;
+    let cases: [(&str, usize, Program); 19] = [
+        ("types", 20, |n| {
+            (0..n)
+                .map(|i| format!("(type (func (param {})))", "i32 ".repeat(i % 10)))
+                .collect()
+        }),
+        ("parameters", 10, |n| {
+            format!("(type (func (param {})))", "i32 ".repeat(n))
+        }),
+        ("results", 10, |n| {
+            format!("(type (func (result {})))", "i32 ".repeat(n))
+        }),
+        ("imports", 20, |n| r#"(import "a" "b" (func))"#.repeat(n)),
+        ("functions", 20, |n| "(func)".repeat(n)),
+        ("tables", 3, |n| "(table 1 funcref)".repeat(n)),
+        ("memories", 3, |n| "(memory 1)".repeat(n)),
+        ("globals", 20, |n| "(global i32 (i32.const 1))".repeat(n)),
+        ("exports", 20, |n| {
+            format!(
+                "(func $f) {}",
+                (0..n)
+                    .map(|i| format!(r#"(export "{i}" (func $f))"#))
+                    .collect::<String>()
+            )
+        }),
+        ("element segments", 20, |n| {
+            format!("(func $f) {}", "(elem func $f)".repeat(n))
+        }),
+        ("elements in one segment", 20, |n| {
+            format!("(func $f) (elem func {})", "$f ".repeat(n))
+        }),
+        ("data segments", 20, |n| r#"(data "x")"#.repeat(n)),
+        ("locals in one function", 50, |n| {
+            format!("(func (param i32 i32) (local {}))", "i64 ".repeat(n - 2))
+        }),
+        ("locals in all functions", 120, |n| {
+            format!(
+                "(func (param i32) (local {0})) (func (local {0})) (func (local {1}))",
+                "i64 ".repeat(49),
+                "i64 ".repeat(n - 99)
+            )
+        }),
+        // The body's list of locals and its `end` are two bytes.
+        ("bytes in one function", 200, |n| {
+            format!("(func {})", "nop ".repeat(n - 2))
+        }),
+        ("blocks nested in one function", 30, |n| {
+            format!("(func {} {})", "block ".repeat(n), "end ".repeat(n))
+        }),
+        ("bytes in a name", 40, |n| {
+            format!(r#"(func (export "{}"))"#, "x".repeat(n))
+        }),
+        ("bytes in a name", 40, |n| {
+            format!(r#"(import "{}" "f" (func))"#, "x".repeat(n))
+        }),
+        ("bytes", 4_000, |n| format!(r#"(data "{}")"#, "x".repeat(n - 15))),
+    ];
+    for (name, limit, program) in cases {
+        let at = wat(&format!("(module {})", program(limit)));
+        Module::new(&engine, &at).unwrap_or_else(|error| panic!("{name} at the limit: {error}"));
+        let above = wat(&format!("(module {})", program(limit + 1)));
+        match Module::new(&engine, &above) {
+            Err(ModuleError::TooLarge {
+                what,
+                found,
+                limit: named,
+            }) => {
+                assert_eq!((what, named), (name, limit as u64));
+                assert_eq!(found, limit as u64 + 1, "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_count_is_not_believed() {
+    for id in 0..=13 {
+        for count in [1, 1_000, 99_999, 100_000, u64::from(u32::MAX)] {
+            let module = binary(&[section(id, count, &[])]);
+            // A custom section may hold anything: its first byte is the length of its name.
+            assert!(
+                load(&module).is_err() || id == 0,
+                "section {id} of {count} entries that are not there"
+            );
+        }
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        module.push(id);
+        module.extend(leb(u64::from(u32::MAX)));
+        assert!(load(&module).is_err(), "section {id} of 4 GiB that are not there");
+    }
+    // Within a body: locals, targets of a `br_table`.
+    let locals = [leb(1), leb(u64::from(u32::MAX)), vec![0x7f, 0x0b]].concat();
+    assert!(matches!(
+        load(&functions(EMPTY_TYPE, &[locals])),
+        Err(ModuleError::TooLarge { .. })
+    ));
+    let groups = [leb(u64::from(u32::MAX)), vec![0x0b]].concat();
+    assert!(load(&functions(EMPTY_TYPE, &[groups])).is_err());
+    let targets = [vec![0, 0x41, 0, 0x0e], leb(u64::from(u32::MAX)), vec![0, 0x0b]].concat();
+    assert!(load(&functions(EMPTY_TYPE, &[targets])).is_err());
+    let overflow = [
+        leb(2),
+        leb(u64::from(u32::MAX)),
+        vec![0x7f],
+        leb(u64::from(u32::MAX)),
+        vec![0x7f, 0x0b],
+    ]
+    .concat();
+    assert!(load(&functions(EMPTY_TYPE, &[overflow])).is_err());
+}
+
+/// A module without its custom sections: nothing of it can be missed.
+fn without_custom_sections(wasm: &[u8]) -> Vec<u8> {
+    let mut out = wasm[..8].to_vec();
+    let mut at = 8;
+    while at < wasm.len() {
+        let (mut size, mut shift, mut end) = (0, 0, at + 1);
+        loop {
+            size |= usize::from(wasm[end] & 0x7f) << shift;
+            shift += 7;
+            end += 1;
+            if wasm[end - 1] & 0x80 == 0 {
+                break;
+            }
+        }
+        end += size;
+        if wasm[at] != 0 {
+            out.extend_from_slice(&wasm[at..end]);
+        }
+        at = end;
+    }
+    out
+}
+
+/// A module with something of everything.
+fn rich() -> Vec<u8> {
+    without_custom_sections(&wat(r#"(module
+        (type $t (func (param i32) (result i32)))
+        (import "vais" "println" (func $println (param i32 i32)))
+        (import "vais" "random" (func $random (result i64)))
+        (table $table 4 20 funcref) (memory (export "memory") 1 3)
+        (global $g (export "g") (mut i32) (i32.const 7)) (global $h i64 (i64.const -1))
+        (elem (table $table) (i32.const 0) func $f $g) (elem $passive func $f $g) (elem declare func $run)
+        (data (i32.const 16) "hello") (data $data "passive")
+        (func $f (type $t) (i32.add (local.get 0) (i32.const 1)))
+        (func $g (type $t) (if (result i32) (local.get 0) (then (call $g (i32.sub (local.get 0) (i32.const 1)))) (else (i32.const 5))))
+        (func $run (export "run") (param i32) (result i32) (local i64 f32 f64 i32)
+            (block $out (loop $again
+                (br_if $out (i32.ge_u (local.get 4) (i32.const 5)))
+                (local.set 4 (i32.add (local.get 4) (i32.const 1)))
+                (br_table $again $out $again (i32.and (local.get 4) (i32.const 3)))))
+            (memory.copy (i32.const 32) (i32.const 16) (i32.const 5))
+            (memory.init $data (i32.const 64) (i32.const 0) (i32.const 7))
+            (drop (memory.grow (i32.const 1))) (drop (table.grow $table (ref.func $f) (i32.const 3)))
+            (table.init $table $passive (i32.const 2) (i32.const 0) (i32.const 2))
+            (call $println (i32.const 16) (i32.const 5)) (local.set 1 (call $random))
+            (local.set 2 (f32.sqrt (f32.const 2))) (local.set 3 (f64.div (f64.const 1) (f64.const 3)))
+            (select (call_indirect (type $t) (local.get 0) (i32.const 1)) (global.get $g) (i32.eqz (local.get 4))))
+        (func (export "tail") (param i32) (result i32) (return_call $g (local.get 0)))
+        (func $start (global.set $g (i32.const 9))) (start $start))"#))
+}
+
+#[test]
+fn cut_off_anywhere() {
+    let whole = rich();
+    assert_eq!(load_and_run(&Engine::default(), &whole), "ran");
+    for length in 0..whole.len() {
+        // Before the functions are announced, a module may end; it is one that does nothing.
+        if let Ok(module) = load(&whole[..length]) {
+            assert_eq!(
+                module.exports().count(),
+                0,
+                "{length} of {} bytes are a module",
+                whole.len()
+            );
+        }
+    }
+    // Real ones, at some lengths.
+    for guest in ["json", "regex", "exits"] {
+        let whole = without_custom_sections(&guests::wasm(guest).unwrap());
+        for length in (0..whole.len()).step_by(whole.len() / 60 + 1) {
+            let exports = load(&whole[..length]).map_or(0, |module| module.exports().count());
+            assert_eq!(
+                exports,
+                0,
+                "{length} of {guest}'s {} bytes are a module",
+                whole.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn any_bit_flipped() {
+    let engine = Engine::default();
+    let whole = rich();
+    let mut came = std::collections::BTreeMap::new();
+    let bits = whole.len() * 8;
+    let step = if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        1
+    } else {
+        5
+    };
+    for bit in (64..bits).step_by(step) {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        *came.entry(load_and_run(&engine, &flipped)).or_insert(0) += 1;
+    }
+    println!("{came:?}");
+    assert!(
+        came.values().all(|count| *count > 20) && came.len() == 3,
+        "too few of a kind: {came:?}"
+    );
+}
+
+#[test]
+fn any_byte_replaced() {
+    let engine = Engine::default();
+    let whole = rich();
+    let mut state = 1_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    let rounds = if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        200_000
+    } else {
+        1_500
+    };
+    for _ in 0..rounds {
+        let mut forged = whole.clone();
+        for _ in 0..1 + next() % 3 {
+            let at = 8 + next() % (forged.len() - 8);
+            match next() % 4 {
+                0 => forged[at] = next() as u8,
+                1 => forged[at] = [0, 0x7f, 0x80, 0xff, 0x0b, 0x05, 0x40][next() % 7],
+                2 => drop(forged.remove(at)),
+                _ => forged.insert(at, next() as u8),
+            }
+        }
+        load_and_run(&engine, &forged);
+    }
+}
+
+#[test]
+fn features_that_are_off_are_refused_with_a_sentence() {
+    for (text, words) in [
+        ("(memory 1 2 shared)", "shared memory"),
+        ("(memory i64 1)", "64-bit memory"),
+        (r#"(import "a" "m" (memory 1 2 shared))"#, "shared memory"),
+        (r#"(import "a" "m" (memory i64 1))"#, "64-bit memory"),
+    ] {
+        match load(&wat(&format!("(module {text})"))) {
+            Err(error @ ModuleError::Unsupported { .. }) => {
+                let message = error.to_string();
+                assert!(
+                    message.contains(words) && message.contains("compile it"),
+                    "{message}"
+                );
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    for text in [
+        "(memory 1 (pagesize 1))",
+        "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
+        "(tag)",
+        "(func (try_table))",
+        "(type (struct (field i32)))",
+        "(type (array i8))",
+        "(func (drop (ref.i31 (i32.const 1))))",
+        "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))",
+        "(func (result i64 i64) (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)))",
+        "(table i64 1 funcref)",
+        #[cfg(not(feature = "simd"))]
+        "(func (param v128))",
+        #[cfg(not(feature = "simd"))]
+        "(func (drop (v128.const i64x2 0 0)))",
+    ] {
+        let error = load(&wat(&format!("(module {text})"))).expect_err(text);
+        assert!(
+            matches!(
+                error,
+                ModuleError::Invalid { .. } | ModuleError::Unsupported { .. }
+            ),
+            "{text}: {error}"
+        );
+        println!("{text}: {error}");
+    }
+    assert!(load(&wat("(component)")).is_err());
+    assert!(load(b"").is_err() && load(b"\0asm").is_err() && load(b"(module)").is_err());
+}
+
+#[test]
+fn memory64_is_there_when_asked_for() {
+    let engine = Engine::new(EngineConfig::default().with_memory64(true));
+    let module = Module::new(
+        &engine,
+        wat(
+            r#"(module (memory i64 1) (func (export "run") (param i64) (result i64)
+            (i64.store (local.get 0) (i64.const 7)) (i64.load (local.get 0))))"#,
+        ),
+    )
+    .unwrap();
+    let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
+    assert_eq!(
+        instance.call("run", &[Value::I64(65_528)]).unwrap(),
+        [Value::I64(7)]
+    );
+    let error = instance.call("run", &[Value::I64(-8)]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Trap(Trap::MemoryOutOfBounds)));
+}
+
+#[test]
+fn names_of_hidden_exports_are_refused() {
+    for name in [
+        "frames",
+        "refund",
+        "peak_stack",
+        "peak_depth",
+        "reserve",
+        "start",
+        "",
+        "anything",
+    ] {
+        let text = format!(
+            r#"(module (global $g (mut i64) (i64.const 0)) (export "\00dynload.{name}" (global $g)))"#
+        );
+        match load(&wat(&text)) {
+            Err(ModuleError::Unsupported { feature }) => assert!(feature.contains("reserved"), "{feature}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    // Names that are merely odd are fine.
+    let odd = r#"(module (func (export "")) (func (export "\00")) (func (export "\00dynload")) (func (export "dynload.start"))
+        (func (export "\e2\80\ae\f0\9f\92\a9")) (func (export " run\n")))"#;
+    let module = load(&wat(odd)).unwrap();
+    assert_eq!(module.exports().count(), 6);
+    assert_eq!(load_and_run(&Engine::default(), &wat(odd)), "ran");
+    // Names that are not UTF-8, or there twice, are not.
+    let export = |name: &[u8]| [leb(name.len() as u64), name.to_vec(), vec![0, 0]].concat();
+    let module = |exports: &[Vec<u8>]| {
+        binary(&[
+            section(1, 1, EMPTY_TYPE),
+            section(3, 1, &[0]),
+            section(7, exports.len() as u64, &exports.concat()),
+            section(10, 1, &[2, 0, 0x0b]),
+        ])
+    };
+    assert!(load(&module(&[export(b"a"), export(b"b")])).is_ok());
+    assert!(load(&module(&[export(b"a"), export(b"a")])).is_err());
+    assert!(load(&module(&[export(b"\xff")])).is_err());
+    assert!(load(&module(&[export(b"\xed\xa0\x80")])).is_err());
+}
+
+/// What the rewriter adds stands behind the guest's own: an index that reaches there is not valid in the guest.
+#[test]
+fn nothing_hidden_has_an_index() {
+    for wat_with_wrong_index in [
+        // Functions of one parameter, so that hidden locals begin at 1.
+        "(func (param i32) (drop (local.get 1)))",
+        "(func (param i32) (local.set 1 (i64.const 0)))",
+        "(func (param i32) (drop (local.tee 2 (i64.const 0))) (call 0 (i32.const 1)))",
+        "(func (drop (global.get 0)))",
+        "(func (global.set 0 (i64.const 0)))",
+        "(global i64 (i64.const 0)) (func (global.set 1 (i64.const 0)))",
+        "(global i64 (i64.const 0)) (func (global.set 2 (i64.const 0)))",
+        "(global i64 (global.get 0))",
+        r#"(export "x" (global 0))"#,
+        r#"(global i64 (i64.const 0)) (export "x" (global 1))"#,
+        // `table.grow` brings a hidden table and a hidden type.
+        "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (drop (table.get 1 (i32.const 0))))",
+        "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (table.set 1 (i32.const 0) (ref.null func)))",
+        "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (table.fill 1 (i32.const 0) (ref.null func) (i32.const 1)))",
+        "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1)))) (elem (table 1) (i32.const 0) func 0)",
+        r#"(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1)))) (export "x" (table 1))"#,
+        "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (call_indirect 1 (type 1) (i64.const 0) (i64.const 0) (i32.const 0)))",
+        "(func (drop (ref.func 1)))",
+        "(elem (i32.const 0) func 1) (table 1 funcref) (func)",
+        "(start 0)",
+        "(func (start 1))",
+    ] {
+        let Ok(bytes) = wat::parse_str(format!("(module {wat_with_wrong_index})")) else {
+            continue;
+        };
+        let error = load(&bytes).expect_err(wat_with_wrong_index);
+        assert!(
+            matches!(error, ModuleError::Invalid { .. }),
+            "{wat_with_wrong_index}: {error}"
+        );
+    }
+}
+
+/// An import cannot reach them either: they are no import of anybody's.
+#[test]
+fn hidden_names_are_nobodys_import() {
+    let bytes = wat(
+        r#"(module (import "\00dynload" "frames" (global (mut i64))) (import "env" "\00dynload.frames" (func)))"#,
+    );
+    let module = load(&bytes).unwrap();
+    match Sandbox::new(Limits::DEFAULT)
+        .instantiate(&module)
+        .unwrap_err()
+        .kind()
+    {
+        ErrorKind::MissingImports(missing) => assert_eq!(missing.len(), 2),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A module of the size `n`, in some unit.
+type Family = (&'static str, usize, fn(usize) -> Vec<u8>);
+
+/// Bodies with parts that are there `n` times.
+fn body(before: &[u8], part: &[u8], n: usize, after: &[u8]) -> Vec<u8> {
+    let mut body = vec![0];
+    body.extend_from_slice(before);
+    body.extend(part.repeat(n));
+    body.extend_from_slice(after);
+    body.push(0x0b);
+    body
+}
+
+const BLOCK: [u8; 2] = [0x02, 0x40];
+const END: u8 = 0x0b;
+
+fn families() -> Vec<Family> {
+    vec![
+        ("straight code", 40_000, |n| {
+            functions(EMPTY_TYPE, &[body(&[], &[0x41, 1, 0x1a], n, &[])])
+        }),
+        ("nops", 100_000, |n| {
+            functions(EMPTY_TYPE, &[body(&[], &[0x01], n, &[])])
+        }),
+        ("dead code", 100_000, |n| {
+            functions(EMPTY_TYPE, &[body(&[0x00], &[0x41, 1, 0x1a], n, &[])])
+        }),
+        ("empty loops", 20_000, |n| {
+            functions(EMPTY_TYPE, &[body(&[], &[0x03, 0x40, END], n, &[])])
+        }),
+        ("empty ifs", 20_000, |n| {
+            functions(EMPTY_TYPE, &[body(&[], &[0x41, 1, 0x04, 0x40, END], n, &[])])
+        }),
+        ("branches out of many blocks", 5_000, |n| {
+            let branch = [0x41, 1, 0x0d, 0xe3, 0x07];
+            functions(
+                EMPTY_TYPE,
+                &[body(&BLOCK.repeat(999), &branch, n, &[END].repeat(999))],
+            )
+        }),
+        ("a large br_table out of many blocks", 20_000, |n| {
+            let targets: Vec<u8> = (0..n).flat_map(|i| leb((i % 999) as u64)).collect();
+            let table = [vec![0x41, 1, 0x0e], leb(n as u64), targets, vec![0]].concat();
+            functions(
+                EMPTY_TYPE,
+                &[body(&BLOCK.repeat(999), &table, 1, &[END].repeat(999))],
+            )
+        }),
+        ("many small br_tables", 10_000, |n| {
+            functions(
+                EMPTY_TYPE,
+                &[body(&[], &[0x02, 0x40, 0x41, 1, 0x0e, 1, 0, 0, END], n, &[])],
+            )
+        }),
+        ("table growth", 5_000, |n| {
+            let code = functions(
+                EMPTY_TYPE,
+                &[body(&[], &[0xd0, 0x70, 0x41, 1, 0xfc, 15, 0, 0x1a], n, &[])],
+            );
+            // The table section stands between functions and code: 8 bytes of header, types and functions.
+            let at = 8 + 6 + 4;
+            [&code[..at], &section(4, 1, &[0x70, 0, 0])[..], &code[at..]].concat()
+        }),
+        ("functions", 20_000, |n| {
+            functions(EMPTY_TYPE, &vec![vec![0, END]; n])
+        }),
+        ("functions with many locals", 400, |n| {
+            functions(
+                EMPTY_TYPE,
+                &vec![[leb(1), leb(10_000), vec![0x7f, END]].concat(); n],
+            )
+        }),
+        ("groups of locals", 1_000, |n| {
+            functions(
+                EMPTY_TYPE,
+                &[[leb(n as u64), [1, 0x7f].repeat(n), vec![END]].concat()],
+            )
+        }),
+        ("types", 20_000, |n| {
+            let types: Vec<u8> = (0..n)
+                .flat_map(|i| {
+                    let params: Vec<u8> = (0..16)
+                        .map(|bit| if i >> bit & 1 == 1 { 0x7f } else { 0x7e })
+                        .collect();
+                    [vec![0x60, 16], params, vec![0]].concat()
+                })
+                .collect();
+            binary(&[section(1, n as u64, &types)])
+        }),
+        ("exports", 20_000, |n| {
+            let exports: Vec<u8> = (0..n)
+                .flat_map(|i| {
+                    let name = format!("{i:08}");
+                    [leb(8), name.into_bytes(), vec![0, 0]].concat()
+                })
+                .collect();
+            binary(&[
+                section(1, 1, EMPTY_TYPE),
+                section(3, 1, &[0]),
+                section(7, n as u64, &exports),
+                section(10, 1, &[2, 0, END]),
+            ])
+        }),
+        ("globals", 20_000, |n| {
+            binary(&[section(6, n as u64, &[0x7f, 0, 0x41, 1, END].repeat(n))])
+        }),
+        ("data segments", 20_000, |n| {
+            binary(&[section(11, n as u64, &[1, 1, 0].repeat(n))])
+        }),
+        // 16 values are not counted.
+        ("values through blocks", 5_000, |n| {
+            functions(
+                &values(16),
+                &[body(&CONSTANTS.repeat(16), &[0x02, 0, END], n, &[])],
+            )
+        }),
+        ("branches that carry values", 5_000, |n| {
+            functions(
+                &values(16),
+                &[body(&CONSTANTS.repeat(16), &[0x41, 1, 0x0d, 0], n, &[])],
+            )
+        }),
+    ]
+}
+
+const CONSTANTS: [u8; 2] = [0x41, 1];
+
+/// The type of functions and blocks that take as many i32 as they give.
+fn values(n: usize) -> Vec<u8> {
+    [
+        vec![0x60],
+        leb(n as u64),
+        vec![0x7f; n],
+        leb(n as u64),
+        vec![0x7f; n],
+    ]
+    .concat()
+}
+
+/// 125 kB of blocks through which a thousand values go made the interpreter take 6 GB.
+#[test]
+fn carrying_many_values_is_bounded() {
+    let carry = |part: &[u8], n: usize| {
+        load(&functions(
+            &values(1_000),
+            &[body(&CONSTANTS.repeat(1_000), part, n, &[])],
+        ))
+    };
+    let through_a_block: &[u8] = &[0x02, 0, END];
+    let through_an_if: &[u8] = &[0x41, 1, 0x04, 0, END];
+    let by_a_branch: &[u8] = &[0x41, 1, 0x0d, 0];
+    let by_a_call: &[u8] = &[0x10, 0];
+    for part in [through_a_block, through_an_if, by_a_branch, by_a_call] {
+        assert!(carry(part, 100).is_ok());
+        match carry(part, 40_000) {
+            Err(ModuleError::TooLarge {
+                what,
+                found,
+                limit: 500_000,
+            }) => {
+                assert_eq!(what, "values carried by blocks, branches and calls");
+                assert!((500_001..502_000).contains(&found), "{found}");
+            }
+            other => panic!("{part:x?}: {other:?}"),
+        }
+    }
+    let table = |targets: usize| [vec![0x41, 1, 0x0e], leb(targets as u64), vec![0; targets + 1]].concat();
+    assert!(matches!(
+        carry(&table(40_000), 1),
+        Err(ModuleError::TooLarge { .. })
+    ));
+    assert!(carry(&table(400), 1).is_ok());
+}
+
+/// Time that this thread has had a processor: what other tests do beside it does not count.
+/// ([proc_pid_schedstat(5)](https://man7.org/linux/man-pages/man5/proc_pid_schedstat.5.html))
+fn processor_time(since: Instant) -> Duration {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = schedstat.and_then(|text| text.split(' ').next()?.parse().ok());
+    nanoseconds.map_or_else(|| since.elapsed(), Duration::from_nanos)
+}
+
+/// The shortest of five loads.
+fn time_of(wasm: &[u8], what: &str) -> Duration {
+    let start = Instant::now();
+    let load = || {
+        let before = processor_time(start);
+        let module = load(wasm);
+        let took = processor_time(start).saturating_sub(before);
+        module.unwrap_or_else(|error| panic!("{what}: {error}"));
+        took
+    };
+    (0..5).map(|_| load()).min().unwrap_or_default()
+}
+
+/// Four times the size takes four times as long and not sixteen times; and what the interpreter gets is in proportion too.
+#[test]
+fn loading_is_linear_in_size() {
+    for (what, n, family) in families() {
+        let (small, large) = (family(n / 4), family(n));
+        let (short, long) = (time_of(&small, what), time_of(&large, what));
+        let rewritten = rewritten(&large, &EngineConfig::default()).unwrap().len();
+        println!(
+            "{what}: {} bytes in {short:?}, {} in {long:?}, rewritten {rewritten}",
+            small.len(),
+            large.len()
+        );
+        assert!(
+            long < short * 9 + Duration::from_millis(20),
+            "{what}: {short:?} for a quarter, {long:?}"
+        );
+        // Beyond a bound in proportion only what `ModuleLimits::max_total_locals` allows in all.
+        assert!(
+            rewritten < 15 * large.len() + 600_000,
+            "{what}: {} bytes became {rewritten}",
+            large.len()
+        );
+    }
+}

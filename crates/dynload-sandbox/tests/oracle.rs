@@ -1,0 +1,298 @@
+//! The meter against an interpreter that counts in another way and shares no code with it.
+
+use dynload_oracle::{self as oracle, Oracle, Schedule, random};
+use dynload_sandbox::*;
+
+/// How many random programs: a short run by default, a long one for `DYNLOAD_PROVE=1`.
+fn programs() -> u64 {
+    if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        20_000
+    } else {
+        400
+    }
+}
+
+fn engine() -> Engine {
+    Engine::new(EngineConfig::default().with_profile(true))
+}
+
+fn to_sandbox(value: &oracle::Value) -> Value {
+    match value {
+        oracle::Value::I32(value) => Value::I32(*value),
+        oracle::Value::I64(value) => Value::I64(*value),
+        oracle::Value::F32(bits) => Value::F32(f32::from_bits(*bits)),
+        oracle::Value::F64(bits) => Value::F64(f64::from_bits(*bits)),
+        other => panic!("{other:?} does not cross the boundary"),
+    }
+}
+
+fn bits(value: &Value) -> u64 {
+    match value {
+        Value::I32(value) => *value as u32 as u64,
+        Value::I64(value) => *value as u64,
+        Value::F32(value) => value.to_bits().into(),
+        Value::F64(value) => value.to_bits(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Nothing bites: what a program uses is measured.
+fn wide() -> Limits {
+    Limits {
+        max_memory_bytes: 1 << 30,
+        max_time_ms: 600_000,
+        max_stack_bytes: 1 << 30,
+        max_call_depth: 1 << 20,
+        max_fuel: None,
+    }
+}
+
+fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
+    let mut sandbox = Sandbox::new(limits);
+    sandbox.host_fn("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
+        Ok(a.wrapping_mul(31).wrapping_add(b))
+    });
+    sandbox.host_fn(
+        "env",
+        "back",
+        Capabilities::NONE,
+        |caller: &mut Caller<'_>, (a,): (i32,)| match caller.call("back", &[Value::I32(a)])?[..] {
+            [Value::I32(result)] => Ok(result),
+            _ => unreachable!("back gives an i32"),
+        },
+    );
+    match slice {
+        Some(slice) => sandbox.with_fuel_slice(slice),
+        None => sandbox,
+    }
+}
+
+/// Runs a program's calls on both and compares results and readings; then each call on its own at L and L-1.
+fn compare(name: &str, wasm: &[u8], calls: &[random::Call], tight: bool) {
+    let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
+    let instantiated = reference.instantiate(oracle::Limits::default());
+    let module = Module::new(&engine(), wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let Ok(instantiated) = instantiated else {
+        assert!(
+            sandbox(wide(), None).instantiate(&module).is_err(),
+            "{name}: instantiation"
+        );
+        return;
+    };
+    for slice in [None, Some(1), Some(7), Some(1_000), Some(1_000_000)] {
+        let mut instance = sandbox(wide(), slice).instantiate(&module).unwrap();
+        assert_eq!(instance.usage().fuel, instantiated.fuel, "{name}: instantiation");
+        if slice.is_some() && !tight {
+            break;
+        }
+        let mut again = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
+        again.instantiate(oracle::Limits::default()).unwrap();
+        for call in calls {
+            let wanted = again.call(&call.name, &call.args, oracle::Limits::default());
+            let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
+            let found = instance.call(&call.name, &args);
+            let usage = instance.usage();
+            let what = format!("{name}: {}({:?}) in slices of {slice:?}", call.name, call.args);
+            match (&wanted.result, &found) {
+                (Ok(wanted), Ok(found)) => {
+                    let wanted: Vec<u64> = wanted.iter().map(|value| bits(&to_sandbox(value))).collect();
+                    assert_eq!(
+                        found.iter().map(bits).collect::<Vec<_>>(),
+                        wanted,
+                        "{what}: results"
+                    );
+                }
+                (Err(_), Err(_)) => break,
+                _ => panic!("{what}: {:?} against {found:?}", wanted.result),
+            }
+            assert_eq!(usage.fuel, wanted.usage.fuel, "{what}: fuel");
+            assert_eq!(
+                usage.peak_call_depth,
+                Some(wanted.usage.peak_call_depth),
+                "{what}: depth"
+            );
+            assert_eq!(
+                usage.peak_stack_bytes,
+                Some(wanted.usage.peak_stack_bytes),
+                "{what}: stack"
+            );
+            assert_eq!(
+                usage.peak_memory_bytes, wanted.usage.peak_memory_bytes,
+                "{what}: memory"
+            );
+        }
+    }
+    if tight {
+        tightness(name, wasm, &module, calls);
+    }
+}
+
+/// A limit of what the first call needs lets it finish, one less stops it, and says which limit that was.
+fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
+    let Some(call) = calls.first() else { return };
+    let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
+    let start = reference.instantiate(oracle::Limits::default()).unwrap();
+    let wanted = reference.call(&call.name, &call.args, oracle::Limits::default());
+    if wanted.result.is_err() {
+        return;
+    }
+    let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
+    let used = wanted.usage;
+    let cases = [
+        (Limit::Fuel, used.fuel, start.fuel),
+        (Limit::CallDepth, used.peak_call_depth, start.peak_call_depth),
+        (Limit::Stack, used.peak_stack_bytes, start.peak_stack_bytes),
+    ];
+    for (limit, needed, at_start) in cases {
+        // Where making the instance needs more, the call never gets to its limit.
+        if needed == 0 || at_start >= needed {
+            continue;
+        }
+        for slice in [None, Some(1), Some(7), Some(1_000), Some(1_000_000)] {
+            // A call that is stopped at every operator takes its time.
+            if used.fuel > 20_000 && slice.is_some_and(|slice| slice < 1_000) && programs() < 1_000 {
+                continue;
+            }
+            for (value, fits) in [(needed, true), (needed - 1, false)] {
+                let limits = match limit {
+                    Limit::Fuel => wide().with_fuel(Some(value)),
+                    Limit::CallDepth => wide().with_call_depth(value),
+                    _ => wide().with_stack_bytes(value),
+                };
+                let mut instance = sandbox(limits, slice).instantiate(module).unwrap();
+                for temperature in ["cold", "warm"] {
+                    let result = instance.call(&call.name, &args);
+                    let found = result.as_ref().err().and_then(|error| error.limit());
+                    let expected = (!fits).then_some(limit);
+                    let what = format!("{name}: {} with {limit} {value}, slices of {slice:?}", call.name);
+                    assert_eq!(found, expected, "{what}, {temperature}: {result:?}");
+                    if let Err(error) = result
+                        && let ErrorKind::LimitExceeded { value: named, .. } = error.kind()
+                    {
+                        assert_eq!(*named, value, "{name}: the error names the limit's value");
+                    }
+                    instance.reset().unwrap();
+                }
+            }
+        }
+    }
+    memory_is_tight(name, wasm, module, call, used.peak_memory_bytes);
+}
+
+/// With the memory that a call needs it does what it did; with a byte less it does what the oracle does with a byte less:
+/// is not instantiated, or gets -1 from a growth.
+fn memory_is_tight(name: &str, wasm: &[u8], module: &Module, call: &random::Call, needed: u64) {
+    let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
+    for limit in [Some(needed), needed.checked_sub(1)].into_iter().flatten() {
+        let bounded = oracle::Limits {
+            memory_bytes: Some(limit),
+            ..oracle::Limits::default()
+        };
+        let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
+        let instantiated = reference.instantiate(bounded);
+        let instance = sandbox(wide().with_memory_bytes(limit), None).instantiate(module);
+        let what = format!("{name}: {} with {limit} of {needed} bytes", call.name);
+        let mut instance = match (instantiated, instance) {
+            (Ok(_), Ok(instance)) => instance,
+            (Err(_), Err(error)) => {
+                assert_eq!(error.limit(), Some(Limit::Memory), "{what}: {error}");
+                continue;
+            }
+            (oracle, sandbox) => panic!("{what}: {oracle:?} against {:?}", sandbox.map(|_| ())),
+        };
+        let wanted = reference.call(&call.name, &call.args, bounded);
+        let found = instance.call(&call.name, &args);
+        let usage = instance.usage();
+        assert!(usage.peak_memory_bytes <= limit, "{what}: {usage:?}");
+        match (&wanted.result, &found) {
+            (Ok(wanted), Ok(found)) => {
+                let wanted: Vec<u64> = wanted.iter().map(|value| bits(&to_sandbox(value))).collect();
+                assert_eq!(
+                    found.iter().map(bits).collect::<Vec<_>>(),
+                    wanted,
+                    "{what}: results"
+                );
+            }
+            (Err(_), Err(_)) => continue,
+            (oracle, sandbox) => panic!("{what}: {oracle:?} against {sandbox:?}"),
+        }
+        assert_eq!(usage.fuel, wanted.usage.fuel, "{what}: fuel");
+        assert_eq!(
+            usage.peak_memory_bytes, wanted.usage.peak_memory_bytes,
+            "{what}: memory"
+        );
+    }
+}
+
+#[test]
+fn random_programs_use_what_the_oracle_counts() {
+    for seed in 0..programs() {
+        let program = random::program(seed);
+        compare(
+            &format!("seed {seed}"),
+            &program.wasm,
+            &program.calls,
+            seed % 8 == 0,
+        );
+    }
+}
+
+#[test]
+fn random_programs_with_host_functions_that_call_back() {
+    for seed in 0..programs() / 2 {
+        let options = random::Options {
+            imports: true,
+            two_memories: true,
+            ..random::Options::default()
+        };
+        let program = random::program_with(seed, &options);
+        compare(
+            &format!("host seed {seed}"),
+            &program.wasm,
+            &program.calls,
+            seed % 8 == 0,
+        );
+    }
+}
+
+#[test]
+fn real_programs_use_what_the_oracle_counts() {
+    for guest in oracle::guests::ALL {
+        let wasm = oracle::guests::wasm(guest.name).unwrap();
+        let call = random::Call {
+            name: "run".into(),
+            args: vec![oracle::Value::I32(guest.small)],
+        };
+        compare(guest.name, &wasm, &[call.clone(), call], true);
+    }
+}
+
+#[test]
+fn a_trap_is_a_trap_on_both() {
+    for seed in 0..programs() {
+        let options = random::Options {
+            traps: true,
+            ..random::Options::default()
+        };
+        let program = random::program_with(seed, &options);
+        compare(&format!("trap seed {seed}"), &program.wasm, &program.calls, false);
+    }
+}
+
+#[cfg(feature = "simd")]
+#[test]
+fn random_programs_with_vectors() {
+    for seed in 0..programs() {
+        let options = random::Options {
+            vectors: true,
+            ..random::Options::default()
+        };
+        let program = random::program_with(seed, &options);
+        compare(
+            &format!("vector seed {seed}"),
+            &program.wasm,
+            &program.calls,
+            seed % 8 == 0,
+        );
+    }
+}

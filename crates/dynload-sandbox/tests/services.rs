@@ -1,0 +1,38 @@
+//! The host services, from the side of guests: one binary, one module for each subject.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests look at files and sockets from the side of the host"
+)]
+
+#[path = "services/commands.rs"]
+mod commands;
+#[path = "services/escapes.rs"]
+mod escapes;
+#[path = "services/guest.rs"]
+mod guest;
+#[path = "services/hostile.rs"]
+mod hostile;
+#[path = "services/links.rs"]
+mod links;
+#[path = "services/network.rs"]
+mod network;
+#[path = "services/process.rs"]
+mod process;
+#[path = "services/rows.rs"]
+mod rows;
+#[path = "services/table.rs"]
+mod table;
+#[path = "services/threads.rs"]
+mod threads;
+#[path = "services/waiting.rs"]
+mod waiting;
+
+/// Instances move between threads, and what may be used by several at once is.
+const _: fn() = || {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    moves::<dynload_sandbox::Instance>();
+    is_shared::<dynload_sandbox::Instance>();
+    is_shared::<dynload_sandbox::Sandbox>();
+    is_shared::<dynload_sandbox::Module>();
+};

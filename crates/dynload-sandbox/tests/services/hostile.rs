@@ -1,0 +1,249 @@
+//! A guest that tries to make the host allocate, block or compute: once for each group of host functions.
+
+use super::guest::{errno::*, *};
+use dynload_caps::Access;
+use dynload_sandbox::*;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const ANY: Capabilities = Capabilities::all();
+const O: i64 = OUT as i64;
+
+fn limited(dir: &Path, limits: Limits) -> Sandbox {
+    let mut sandbox = sandbox(dir, Access::ReadWrite, ANY);
+    let mut scopes = sandbox.scopes().clone();
+    scopes.net.push("127.0.0.1:*".parse().unwrap());
+    scopes
+        .programs
+        .push(dynload_caps::ProgramScope::new("/bin/sh").unwrap());
+    scopes.max_workers = 3;
+    sandbox.set_scopes(scopes);
+    sandbox.set_limits(limits);
+    sandbox
+}
+
+/// Bytes of memory that the process has in use at most so far.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// A guest that calls one function again and again, with the same arguments.
+fn again(sandbox: &Sandbox, call: &str) -> Guest {
+    let body = format!(
+        "(func (export \"again\") (param $a i32) (param $b i32) (result i32) (loop $l {call} (drop) (br $l)) (i32.const 0))"
+    );
+    Guest(sandbox.instantiate(&module(&body)).unwrap())
+}
+
+/// Every group of functions, called for ever: fuel ends it, and for each unit of fuel the host does little.
+#[test]
+fn nothing_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), vec![b'x'; 1 << 16]).unwrap();
+    for n in 0..50 {
+        std::fs::write(dir.path().join(format!("entry{n}")), "").unwrap();
+    }
+    let before = peak_memory();
+    for call in [
+        "(call $args_sizes_get (i32.const 0) (i32.const 8))",
+        "(call $environ_sizes_get (i32.const 0) (i32.const 8))",
+        "(call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 0))",
+        "(call $random_get (i32.const 0) (i32.const 60000))",
+        "(call $sched_yield)",
+        "(call $fd_read (local.get $a) (i32.const 12000) (i32.const 1) (i32.const 0))",
+        "(call $fd_pread (local.get $a) (i32.const 12000) (i32.const 1) (i64.const 0) (i32.const 0))",
+        "(call $fd_write (i32.const 1) (i32.const 12000) (i32.const 1) (i32.const 0))",
+        "(call $fd_readdir (i32.const 3) (i32.const 65536) (i32.const 60000) (i64.const 0) (i32.const 0))",
+        "(call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 4) (i32.const 0))",
+        "(call $path_open (i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 0))",
+        "(call $poll_oneoff (i32.const 20000) (i32.const 65536) (i32.const 1) (i32.const 0))",
+        "(call $sock_recv (i32.const 0) (i32.const 12000) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 8))",
+        "(call $tcp_listen (i32.const 1040) (i32.const 9) (i32.const 0) (i32.const 0))",
+        "(call $thread_spawn (i32.const 1024) (i32.const 4) (i64.const 0) (i32.const 0))",
+        "(call $gpu_device_count (i32.const 0))",
+    ] {
+        let sandbox = limited(
+            dir.path(),
+            Limits::DEFAULT.with_fuel(Some(100_000)).with_time_ms(20_000),
+        );
+        let mut guest = again(&sandbox, call);
+        guest.buffer(DATA, 60_000);
+        guest.path("file");
+        guest.put(1040, b"127.0.0.1");
+        guest.put(20_016, &1_u32.to_le_bytes());
+        let fd = guest.open("file", 0, READ_RIGHTS).unwrap();
+        let started = Instant::now();
+        let error = guest.try_call("again", &[fd, 0]).unwrap_err();
+        assert_eq!(error.limit(), Some(Limit::Fuel), "{call}: {error}");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{call} took {:?}",
+            started.elapsed()
+        );
+    }
+    let grown = peak_memory().saturating_sub(before);
+    assert!(grown < 256 << 20, "the host grew by {grown} bytes");
+}
+
+/// Calls that take the host long and cost the guest little: the deadline is looked at before each.
+#[test]
+fn many_slow_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..500 {
+        std::fs::write(dir.path().join(format!("entry{n}")), "").unwrap();
+    }
+    for call in [
+        "(call $fd_sync (i32.const 3))",
+        "(call $fd_readdir (i32.const 3) (i32.const 65536) (i32.const 60000) (i64.const 0) (i32.const 0))",
+        "(call $path_filestat_get (i32.const 3) (i32.const 1) (i32.const 1024) (i32.const 4000) (i32.const 0))",
+    ] {
+        let sandbox = limited(dir.path(), Limits::DEFAULT.with_time_ms(50));
+        let mut guest = again(&sandbox, call);
+        guest.path(&"./".repeat(2000));
+        let started = Instant::now();
+        let error = guest.try_call("again", &[0, 0]).unwrap_err();
+        assert_eq!(error.limit(), Some(Limit::Time), "{call}: {error}");
+        assert!(
+            (50..3000).contains(&started.elapsed().as_millis()),
+            "{call} took {:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn descriptors_run_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = limited(dir.path(), Limits::DEFAULT);
+    let mut guest = Guest::new(&sandbox);
+    guest.write("file", b"x").unwrap();
+    let mut opened = 0;
+    while guest.open("file", 0, READ_RIGHTS).is_ok() {
+        opened += 1;
+        assert!(opened < 1000);
+    }
+    assert_eq!(guest.open("file", 0, READ_RIGHTS), Err(MFILE));
+    // Nothing comes into being that has no descriptor.
+    assert_eq!(guest.open("new", CREAT, ALL_RIGHTS), Err(MFILE));
+    assert!(!dir.path().join("new").exists());
+    let [host, len] = guest.path("127.0.0.1");
+    assert_eq!(guest.call("tcp_listen", &[host, len, 0, O]), MFILE);
+    assert_eq!(guest.call("fd_close", &[10]), SUCCESS);
+    assert_eq!(guest.open("file", 0, READ_RIGHTS), Ok(10));
+}
+
+#[test]
+fn lists_are_of_bounded_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT));
+    guest.write("file", b"x").unwrap();
+    let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
+    for count in [1025, 1_000_000, -1] {
+        assert_eq!(guest.call("fd_read", &[fd, 0, count, O]), INVAL);
+        assert_eq!(guest.call("fd_write", &[fd, 0, count, O]), INVAL);
+        assert_eq!(guest.call("poll_oneoff", &[0, 0, count, O]), INVAL);
+    }
+    // The most that there may be, all of them the same large buffer: more bytes than a number of the guest can say.
+    let mut small = Guest::new(&limited(
+        dir.path(),
+        Limits::DEFAULT.with_fuel(Some(10_000_000)).with_time_ms(500),
+    ));
+    for n in 0..1024_u32 {
+        small.put(n * 8, &0_u32.to_le_bytes());
+        small.put(n * 8 + 4, &MEMORY.to_le_bytes());
+    }
+    let null = Guest::new(&sandbox(Path::new("/dev"), Access::ReadOnly, ANY)).open("zero", 0, READ_RIGHTS);
+    assert!(null.is_ok());
+    assert_eq!(small.call("fd_read", &[0, 0, 1024, O]), SUCCESS);
+    // Output of 256 MiB is paid for before any of it is written.
+    let error = small.try_call("fd_write", &[1, 0, 1024, 200_000]).map(|_| ());
+    let written = small.0.take_output(Stream::Out).len() as u64;
+    assert!(written <= Console::DEFAULT_CAP, "{error:?}");
+}
+
+/// A file without an end: the deadline holds within one call.
+#[test]
+fn reading_without_an_end() {
+    let sandbox = {
+        let mut sandbox = sandbox(Path::new("/dev"), Access::ReadOnly, ANY);
+        sandbox.set_limits(Limits::PERMISSIVE.with_time_ms(100));
+        sandbox
+    };
+    let mut guest = Guest::new(&sandbox);
+    let fd = guest.open("zero", 0, READ_RIGHTS).unwrap();
+    for n in 0..1024_u32 {
+        guest.put(n * 8, &8192_u32.to_le_bytes());
+        guest.put(n * 8 + 4, &(MEMORY - 8192).to_le_bytes());
+    }
+    let started = Instant::now();
+    // 254 MiB in one call: either they are there in time, or the time is up.
+    match guest.try_call("fd_read", &[fd, 0, 1024, 0]) {
+        Ok(errno) => assert_eq!(errno, SUCCESS),
+        Err(error) => assert_eq!(error.limit(), Some(Limit::Time), "{error}"),
+    }
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+/// Room on the disk is paid for, as if it was written.
+#[test]
+fn allocating_is_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT.with_fuel(Some(10_000))));
+    guest.write("file", b"").unwrap();
+    let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
+    assert_eq!(guest.call("fd_allocate", &[fd, 0, 4096]), SUCCESS);
+    let error = guest.try_call("fd_allocate", &[fd, 0, 1 << 40]).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Fuel));
+    assert_eq!(std::fs::metadata(dir.path().join("file")).unwrap().len(), 4096);
+}
+
+/// A program that writes for ever neither fills the host's memory nor outlives the call.
+#[test]
+fn a_program_that_writes_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&limited(dir.path(), Limits::PERMISSIVE.with_time_ms(200)));
+    let before = peak_memory();
+    let script = "while :; do echo 0123456789012345678901234567890123456789; done";
+    let at = super::process::request(&mut guest, "/bin/sh", &["-c", script], b"", 100);
+    let error = guest.try_call("process_run", &[at]).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Time), "{error}");
+    assert!(peak_memory() - before < 64 << 20);
+}
+
+/// Workers that are not joined hold their place: the guest cannot pile them up.
+#[test]
+fn workers_do_not_pile_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = limited(dir.path(), Limits::DEFAULT);
+    let body = "(func (export \"done\") (param i64) (result i64) (local.get 0))
+        (data (i32.const 30000) \"done\")
+        (func (export \"pile\") (param $n i32) (result i32) (local $errno i32)
+            (loop $more
+                (local.set $errno (call $thread_spawn (i32.const 30000) (i32.const 4) (i64.const 0) (i32.const 31000)))
+                (if (local.get $errno) (then (return (local.get $n))))
+                (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                (br $more))
+            (unreachable))";
+    let mut guest = Guest(sandbox.instantiate(&module(body)).unwrap());
+    assert_eq!(guest.call("pile", &[0]), 3);
+    assert_eq!(guest.call("pile", &[0]), 3);
+}
+
+/// The console takes what its cap allows, and then says that it is full.
+#[test]
+fn a_console_that_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sandbox = limited(dir.path(), Limits::DEFAULT);
+    sandbox.set_console(Console::new(ConsoleOutput::Buffer).with_cap(150_000));
+    let mut guest = Guest::new(&sandbox);
+    let [list, count] = guest.buffer(0, 100_000);
+    assert_eq!(guest.call("fd_write", &[1, list, count, O]), SUCCESS);
+    assert_eq!(guest.u32(OUT), 100_000);
+    assert_eq!(guest.call("fd_write", &[2, list, count, O]), SUCCESS);
+    assert_eq!(guest.u32(OUT), 50_000);
+    assert_eq!(guest.call("fd_write", &[1, list, count, O]), NOSPC);
+}

@@ -1,0 +1,241 @@
+//! NETWORK: TCP in both directions, datagrams, and which addresses are within reach.
+
+use super::guest::{errno::*, *};
+use dynload_sandbox::*;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream, UdpSocket},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+const O: i64 = OUT as i64;
+
+fn world(patterns: &[&str]) -> Sandbox {
+    let mut scopes = Scopes::none();
+    for pattern in patterns {
+        scopes.net.push(pattern.parse().unwrap());
+    }
+    // TIME for the timeout of `poll`.
+    let capabilities = Capabilities::NETWORK | Capabilities::CONSOLE | Capabilities::TIME;
+    Sandbox::new(Limits::PERMISSIVE)
+        .with_capabilities(capabilities)
+        .with_scopes(scopes)
+}
+
+/// Sends a few lines, wants each of them back, and says goodbye.
+fn converse(stream: TcpStream, greeting: &str) {
+    let mut lines = BufReader::new(&stream);
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    assert_eq!(line, greeting);
+    for n in 0..20 {
+        let sent = format!("line {n}\n");
+        (&stream).write_all(sent.as_bytes()).unwrap();
+        line.clear();
+        lines.read_line(&mut line).unwrap();
+        assert_eq!(line, sent);
+    }
+    (&stream).write_all(b"bye\n").unwrap();
+    assert_eq!(lines.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn a_c_guest_is_a_client() {
+    let module = c_program("network", &[]);
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let mut sandbox = world(&["127.0.0.1:*", "localhost:*"]);
+    for host in ["127.0.0.1", "localhost"] {
+        let server = server.try_clone().unwrap();
+        let serving = thread::spawn(move || converse(server.accept().unwrap().0, "hello from the guest\n"));
+        let (code, text) = run(&mut sandbox, &module, &["connect", &port, host]);
+        assert_eq!(code, 0, "{text}");
+        serving.join().unwrap();
+    }
+    sandbox.revoke(Capabilities::NETWORK);
+    assert_eq!(run(&mut sandbox, &module, &["connect", &port]).0, 76);
+}
+
+#[test]
+fn a_c_guest_is_a_server() {
+    let module = c_program("network", &[]);
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let callback = move |_, bytes: &[u8]| {
+        let _ = sender
+            .lock()
+            .unwrap()
+            .send(String::from_utf8(bytes.to_vec()).unwrap());
+    };
+    let mut sandbox =
+        world(&["127.0.0.1:*"]).with_console(Console::new(ConsoleOutput::Callback(Arc::new(callback))));
+    let talking = thread::spawn(move || {
+        let port: u16 = receiver.recv().unwrap().trim().parse().unwrap();
+        converse(TcpStream::connect(("127.0.0.1", port)).unwrap(), "welcome\n");
+    });
+    assert_eq!(run(&mut sandbox, &module, &["serve"]).0, 0);
+    talking.join().unwrap();
+    sandbox.revoke(Capabilities::NETWORK);
+    assert_eq!(run(&mut sandbox, &module, &["serve"]).0, 76);
+}
+
+#[test]
+fn a_c_guest_sends_datagrams() {
+    let module = c_program("network", &[]);
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let serving = thread::spawn(move || {
+        let mut bytes = [0; 64];
+        let (len, sender) = server.recv_from(&mut bytes).unwrap();
+        assert_eq!(&bytes[..len], b"ping");
+        server.send_to(b"pong", sender).unwrap();
+    });
+    assert_eq!(
+        run(&mut world(&["127.0.0.1:*"]), &module, &["datagrams", &port]),
+        (0, String::new())
+    );
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_connection_taken_back_half_way() {
+    let module = c_program("network", &[]);
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    // What the guest writes says that it is connected.
+    let callback = move |_, bytes: &[u8]| {
+        let _ = sender.lock().unwrap().send(bytes.to_vec());
+    };
+    let console = Console::new(ConsoleOutput::Callback(Arc::new(callback)));
+    let mut sandbox = world(&["127.0.0.1:*"]).with_console(console);
+    let authority = sandbox.authority().clone();
+    let revoking = thread::spawn(move || {
+        let (stream, _) = server.accept().unwrap();
+        assert_eq!(receiver.recv().unwrap(), b"connected\n");
+        authority.revoke(Capabilities::NETWORK);
+        stream
+    });
+    let (code, text) = run(&mut sandbox, &module, &["wait", &port]);
+    // NOTCAPABLE, as the C library gives it on for `read`: BADF.
+    assert_eq!(code, 8, "{text}");
+    drop(revoking.join().unwrap());
+}
+
+fn connect(guest: &mut Guest, host: &str, port: u16) -> i64 {
+    let [ptr, len] = guest.path(host);
+    guest.call("tcp_connect", &[ptr, len, port.into(), O])
+}
+
+/// The address that comes out is what counts, whatever the name or the spelling.
+#[test]
+fn what_is_not_listed_is_not_reached() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    // `*` is everything that is public: not this host, and not its neighbours.
+    for patterns in [
+        &[][..],
+        &["*:*"],
+        &["*.example.com:*", "localhost.example.com:*"],
+        &["[::1]:*"],
+        &["10.0.0.0/8:*"],
+    ] {
+        let mut guest = Guest::new(&world(patterns));
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "::ffff:127.0.0.1",
+            "[::ffff:7f00:1]",
+            "0.0.0.0",
+            "localhost",
+            "LOCALHOST.",
+        ] {
+            let errno = connect(&mut guest, host, port);
+            // What is no address is looked up as a name, where names are listed at all.
+            assert!(
+                [NOTCAPABLE, NOENT].contains(&errno),
+                "{patterns:?} {host} gave {errno}"
+            );
+        }
+        let [ptr, len] = guest.path("127.0.0.1");
+        assert_eq!(guest.call("tcp_listen", &[ptr, len, 0, O]), NOTCAPABLE);
+        assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), NOTCAPABLE);
+    }
+    // One port is one port.
+    let mut guest = Guest::new(&world(&[&format!("127.0.0.1:{port}")]));
+    assert_eq!(connect(&mut guest, "127.0.0.1", port), SUCCESS);
+    assert_eq!(connect(&mut guest, "127.0.0.1", port ^ 1), NOTCAPABLE);
+    assert_eq!(connect(&mut guest, "127.0.0.2", port), NOTCAPABLE);
+    let [ptr, len] = guest.path("127.0.0.1");
+    assert_eq!(guest.call("tcp_connect", &[ptr, len, 65_536, O]), INVAL);
+    assert_eq!(guest.call("tcp_connect", &[ptr, len, -1, O]), INVAL);
+    assert_eq!(guest.call("tcp_connect", &[ptr, 0, port.into(), O]), INVAL);
+    drop(server);
+    assert_eq!(connect(&mut guest, "127.0.0.1", port), CONNREFUSED);
+}
+
+/// A socket for datagrams without a peer answers whoever wrote last, if that address is listed.
+#[test]
+fn datagrams_are_answered() {
+    let (first, second) = (
+        UdpSocket::bind("127.0.0.1:0").unwrap(),
+        UdpSocket::bind("127.0.0.1:0").unwrap(),
+    );
+    let first_port = first.local_addr().unwrap().port();
+    let mut guest = Guest::new(&world(&["127.0.0.1:0", &format!("127.0.0.1:{first_port}")]));
+    let [ptr, len] = guest.path("127.0.0.1");
+    assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), SUCCESS);
+    let (fd, port) = (i64::from(guest.u32(OUT)), guest.u32(OUT + 4) as u16);
+    let [list, count] = guest.buffer(DATA, 4);
+    assert_eq!(guest.call("sock_send", &[fd, list, count, 0, O]), 17);
+    for (socket, wanted) in [(&first, SUCCESS), (&second, NOTCAPABLE)] {
+        socket.send_to(b"longer than four", ("127.0.0.1", port)).unwrap();
+        // Looked at first, then taken, and cut to what there is room for.
+        for flags in [1, 0] {
+            assert_eq!(
+                guest.call("sock_recv", &[fd, list, count, flags, O, O + 8]),
+                SUCCESS
+            );
+            assert_eq!((guest.u32(OUT), guest.u32(OUT + 8) & 0xffff), (4, 1));
+        }
+        assert_eq!(guest.bytes(DATA, 4), b"long");
+        assert_eq!(guest.call("sock_send", &[fd, list, count, 0, O]), wanted);
+    }
+    let mut bytes = [0; 64];
+    assert_eq!(first.recv(&mut bytes).unwrap(), 4);
+}
+
+#[test]
+fn peeking_and_waiting_for_all() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut guest = Guest::new(&world(&["127.0.0.1:*"]));
+    assert_eq!(
+        connect(&mut guest, "127.0.0.1", server.local_addr().unwrap().port()),
+        SUCCESS
+    );
+    let fd = guest.u32(OUT).into();
+    let (peer, _) = server.accept().unwrap();
+    (&peer).write_all(b"abcdef").unwrap();
+    let [list, count] = guest.buffer(DATA, 4);
+    for (flags, wanted) in [(1, b"abcd"), (1, b"abcd"), (0, b"abcd")] {
+        assert_eq!(
+            guest.call("sock_recv", &[fd, list, count, flags, O, O + 8]),
+            SUCCESS
+        );
+        assert_eq!((guest.u32(OUT), guest.bytes(DATA, 4)), (4, wanted.to_vec()));
+    }
+    let writing = thread::spawn(move || {
+        for byte in b"ghijkl" {
+            (&peer).write_all(&[*byte]).unwrap();
+        }
+        peer
+    });
+    let [list, count] = guest.buffer(DATA, 8);
+    assert_eq!(guest.call("sock_recv", &[fd, list, count, 2, O, O + 8]), SUCCESS);
+    assert_eq!(guest.bytes(DATA, 8), b"efghijkl");
+    drop(writing.join().unwrap());
+    assert_eq!(guest.call("sock_shutdown", &[fd, 2]), SUCCESS);
+    assert_eq!(guest.call("fd_write", &[fd, list, count, O]), 64);
+}

@@ -1,0 +1,194 @@
+//! `dynload.process_run`.
+
+use super::guest::{errno::*, *};
+use dynload_caps::ProgramScope;
+use dynload_sandbox::*;
+use std::time::{Duration, Instant};
+
+fn world(limits: Limits) -> Sandbox {
+    let mut scopes = Scopes::none();
+    for program in [
+        "/bin/cat",
+        "/bin/sh",
+        "/bin/sleep",
+        "/usr/bin/env",
+        "/bin/echo",
+        "/does/not/exist",
+        "/etc/passwd",
+    ] {
+        scopes.programs.push(ProgramScope::new(program).unwrap());
+    }
+    let capabilities = Capabilities::PROCESS | Capabilities::CONSOLE;
+    Sandbox::new(limits)
+        .with_capabilities(capabilities)
+        .with_scopes(scopes)
+}
+
+/// Writes a request into the guest's memory, with room for so many bytes of output and of errors.
+pub(crate) fn request(guest: &mut Guest, program: &str, args: &[&str], input: &[u8], room: u32) -> i64 {
+    const AT: u32 = 40_000;
+    let (program_at, args_at, input_at, output_at, errors_at) = (41_000, 42_000, 50_000, 100_000, 180_000);
+    let args: String = args.iter().map(|arg| format!("{arg}\0")).collect();
+    guest.put(program_at, program.as_bytes());
+    guest.put(args_at, args.as_bytes());
+    guest.put(input_at, input);
+    let words = [
+        (program_at, program.len() as u32),
+        (args_at, args.len() as u32),
+        (input_at, input.len() as u32),
+        (output_at, room),
+        (errors_at, room),
+    ];
+    for (n, (ptr, len)) in words.into_iter().enumerate() {
+        guest.put(AT + n as u32 * 8, &ptr.to_le_bytes());
+        guest.put(AT + n as u32 * 8 + 4, &len.to_le_bytes());
+    }
+    AT.into()
+}
+
+/// Runs it: status, bytes of output, output, bytes of errors.
+fn run_program(
+    guest: &mut Guest,
+    program: &str,
+    args: &[&str],
+    input: &[u8],
+    room: u32,
+) -> (i32, u32, Vec<u8>, u32) {
+    let at = request(guest, program, args, input, room);
+    assert_eq!(guest.call("process_run", &[at]), SUCCESS);
+    let at = at as u32;
+    let len = guest.u32(at + 44);
+    let output = guest.bytes(100_000, len.min(room));
+    (guest.u32(at + 40) as i32, len, output, guest.u32(at + 48))
+}
+
+#[test]
+fn a_c_guest_runs_programs() {
+    let module = c_program("process", &[]);
+    let mut sandbox = world(Limits::DEFAULT);
+    let mut run = |args: &[&str]| run(&mut sandbox, &module, args);
+    assert_eq!(
+        run(&["/bin/cat", "through the cat"]),
+        (0, "0|15|through the cat|0|".into())
+    );
+    // Arguments as given: no shell looks at them.
+    assert_eq!(
+        run(&["/bin/echo", "", "$HOME", "*", "a  b", ""]),
+        (0, "0|14|$HOME * a  b \n|0|".into())
+    );
+    assert_eq!(run(&["/usr/bin/env", ""]), (0, "0|0||0|".into()));
+    let script = "echo oops >&2; pwd; exit 3";
+    assert_eq!(
+        run(&["/bin/sh", "", "-c", script]),
+        (0, "3|2|/\n|5|oops\n".into())
+    );
+    // By a signal: 128 and its number.
+    assert_eq!(run(&["/bin/sh", "", "-c", "kill -9 $$"]), (0, "137|0||0|".into()));
+    assert_eq!(run(&["/does/not/exist", ""]).0, 44);
+    assert_eq!(run(&["/etc/passwd", ""]).0, 2);
+    for unlisted in ["/bin/ls", "cat", "/bin/../bin/cat", "//bin/cat", "/bin/cat/", ""] {
+        assert_eq!(run(&[unlisted, ""]).0, 76, "{unlisted}");
+    }
+    sandbox.revoke(Capabilities::PROCESS);
+    assert_eq!(super::guest::run(&mut sandbox, &module, &["/bin/cat", ""]).0, 76);
+}
+
+#[test]
+fn more_than_the_guest_has_room_for() {
+    let mut guest = Guest::new(&world(Limits::DEFAULT));
+    let script =
+        "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done";
+    let (status, len, output, _) = run_program(&mut guest, "/bin/sh", &["-c", script], b"", 100);
+    assert_eq!((status, len), (0, 3000 * 41));
+    assert_eq!(
+        output,
+        [&b"0123456789012345678901234567890123456789\n"[..]; 3].concat()[..100]
+    );
+    // More input than a pipe holds, and a program that reads none of it.
+    let input = vec![b'x'; 40_000];
+    let (status, len, output, _) = run_program(&mut guest, "/bin/cat", &[], &input, 60_000);
+    assert_eq!((status, len), (0, 40_000));
+    assert_eq!(output, input);
+    assert_eq!(
+        run_program(&mut guest, "/bin/sh", &["-c", "exit 5"], &input, 0).0,
+        5
+    );
+}
+
+#[test]
+fn the_deadline_kills_the_children_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("alive");
+    let mut guest = Guest::new(&world(Limits::DEFAULT.with_time_ms(150)));
+    // A child in the background that would write for ever.
+    let script = format!(
+        "(while :; do echo x >> {}; sleep 0.01; done) & sleep 1000",
+        mark.display()
+    );
+    let at = request(
+        &mut guest,
+        "/bin/sh",
+        &["-c", &format!("PATH=/bin:/usr/bin; {script}")],
+        b"",
+        0,
+    );
+    let before = Instant::now();
+    let error = guest.try_call("process_run", &[at]).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Time), "{error}");
+    assert!(before.elapsed() < Duration::from_secs(3));
+    let size = std::fs::metadata(&mark).unwrap().len();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(std::fs::metadata(&mark).unwrap().len(), size);
+}
+
+#[test]
+fn what_runs_on_in_the_background_ends_with_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("alive");
+    let mut guest = Guest::new(&world(Limits::DEFAULT));
+    let script = format!(
+        "PATH=/bin:/usr/bin; (while :; do echo x >> {0}; sleep 0.01; done) & while [ ! -s {0} ]; do sleep 0.01; done",
+        mark.display()
+    );
+    assert_eq!(run_program(&mut guest, "/bin/sh", &["-c", &script], b"", 10).0, 0);
+    let size = std::fs::metadata(&mark).unwrap().len();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(std::fs::metadata(&mark).unwrap().len(), size);
+}
+
+#[test]
+fn requests_that_are_hostile() {
+    let sandbox = world(Limits::DEFAULT);
+    for n in 0..5 {
+        for (ptr, len) in [(MEMORY, 1), (u32::MAX, 1), (0, u32::MAX), (MEMORY - 1, 2)] {
+            let mut guest = Guest::new(&sandbox);
+            let at = request(&mut guest, "/bin/cat", &["-"], b"x", 10) as u32;
+            guest.put(at + n * 8, &ptr.to_le_bytes());
+            guest.put(at + n * 8 + 4, &len.to_le_bytes());
+            let error = guest.try_call("process_run", &[at.into()]).unwrap_err();
+            assert!(is_out_of_bounds(&error), "{n} {ptr:x} {len:x}: {error}");
+        }
+    }
+    for at in [MEMORY - 51, MEMORY, u32::MAX] {
+        let error = Guest::new(&sandbox)
+            .try_call("process_run", &[(at as i32).into()])
+            .unwrap_err();
+        assert!(is_out_of_bounds(&error), "{at:x}: {error}");
+    }
+    let mut guest = Guest::new(&sandbox);
+    let at = request(&mut guest, "/bin/cat", &[], b"", 0) as u32;
+    // Arguments without an end, not UTF-8, too many, too long.
+    for (bytes, wanted) in [
+        (&b"abc"[..], INVAL),
+        (&[0xff, 0][..], 25),
+        (&[0; 2000][..], TOO_BIG),
+    ] {
+        guest.put(60_000, bytes);
+        guest.put(at + 8, &60_000_u32.to_le_bytes());
+        guest.put(at + 12, &(bytes.len() as u32).to_le_bytes());
+        assert_eq!(guest.call("process_run", &[at.into()]), wanted);
+    }
+    guest.put(at + 8, &0_u32.to_le_bytes());
+    guest.put(at + 12, &200_000_u32.to_le_bytes());
+    assert_eq!(guest.call("process_run", &[at.into()]), TOO_BIG);
+}

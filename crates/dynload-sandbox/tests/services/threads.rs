@@ -1,0 +1,174 @@
+//! THREADING: workers share fuel, deadline and capabilities of the call, and nothing else.
+
+use super::guest::{errno::*, *};
+use dynload_sandbox::*;
+use std::time::{Duration, Instant};
+
+const O: i64 = OUT as i64;
+
+fn world(limits: Limits, workers: u32) -> Sandbox {
+    let mut scopes = Scopes::none();
+    scopes.max_workers = workers;
+    let capabilities = Capabilities::THREADING | Capabilities::CONSOLE;
+    Sandbox::new(limits)
+        .with_capabilities(capabilities)
+        .with_scopes(scopes)
+}
+
+/// Functions for workers, and a parent that starts one and joins it.
+const BODY: &str = r#"
+    (global $count (mut i64) (i64.const 0))
+    (data (i32.const 30000) "double") (data (i32.const 30010) "spin") (data (i32.const 30020) "trap")
+    (data (i32.const 30030) "burn") (data (i32.const 30040) "nest") (data (i32.const 30050) "wrong")
+    (data (i32.const 30060) "missing") (data (i32.const 30070) "exit")
+    (func (export "double") (param i64) (result i64)
+        (global.set $count (i64.add (global.get $count) (i64.const 1)))
+        (i64.add (i64.mul (local.get 0) (i64.const 2)) (i64.sub (global.get $count) (i64.const 1))))
+    (func (export "spin") (param i64) (result i64) (loop (br 0)) (unreachable))
+    (func (export "trap") (param i64) (result i64) (unreachable))
+    (func (export "exit") (param i64) (result i64) (call $proc_exit (i32.const 3)) (unreachable))
+    (func (export "wrong") (result i32) (i32.const 1))
+    (func $burn (export "burn") (param i64) (result i64)
+        (loop $again
+            (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+            (br_if $again (i64.gt_s (local.get 0) (i64.const 0))))
+        (i64.const 7))
+    (func $one (export "one") (param $name i32) (param $len i32) (param $arg i64) (result i32)
+        (local $errno i32)
+        (local.set $errno (call $thread_spawn (local.get 0) (local.get 1) (local.get 2) (i32.const 31000)))
+        (if (local.get $errno) (then (return (i32.add (i32.const 1000) (local.get $errno)))))
+        (call $thread_join (i32.load (i32.const 31000)) (i32.const 31008)))
+    (func (export "nest") (param i64) (result i64)
+        (if (i64.eqz (local.get 0)) (then (return (i64.const 0))))
+        (if (call $one (i32.const 30040) (i32.const 4) (i64.sub (local.get 0) (i64.const 1)))
+            (then (return (i64.const -1))))
+        (i64.add (i64.load (i32.const 31008)) (i64.const 1)))
+    (func (export "leave") (param i32) (result i32)
+        (call $thread_spawn (i32.const 30010) (i32.const 4) (i64.const 0) (i32.const 31000)))
+"#;
+
+fn guest(sandbox: &Sandbox) -> Guest {
+    Guest(sandbox.instantiate(&module(BODY)).unwrap())
+}
+
+#[test]
+fn a_c_guest_fans_out() {
+    let module = c_program("workers", &[]);
+    let mut sandbox = world(Limits::DEFAULT, 8);
+    let (code, text) = run(&mut sandbox, &module, &["8", "20000"]);
+    // Each worker writes how many it found, and then the sum comes.
+    let counts: Vec<u32> = text.lines().take(8).map(|line| line.parse().unwrap()).collect();
+    assert_eq!((code, counts.iter().sum::<u32>()), (0, 2262));
+    assert!(text.ends_with("2262 primes\n"), "{text}");
+    assert_eq!(run(&mut sandbox, &module, &["9", "20000"]).0, 6);
+    sandbox.revoke(Capabilities::THREADING);
+    assert_eq!(run(&mut sandbox, &module, &["8", "20000"]).0, 76);
+}
+
+#[test]
+fn a_worker_has_a_memory_of_its_own() {
+    let mut guest = guest(&world(Limits::DEFAULT, 4));
+    for _ in 0..3 {
+        assert_eq!(guest.call("one", &[30_000, 6, 21]), SUCCESS);
+        assert_eq!(guest.u64(31_008), 42);
+    }
+}
+
+#[test]
+fn what_can_go_wrong_with_one() {
+    let sandbox = world(Limits::DEFAULT, 4);
+    let mut guest = guest(&sandbox);
+    for (name, len) in [(30_020, 4), (30_050, 5), (30_060, 7), (30_070, 4)] {
+        assert_eq!(guest.call("one", &[name, len, 0]), CANCELED, "{name}");
+    }
+    assert_eq!(guest.call("thread_join", &[0, O]), SRCH);
+    assert_eq!(guest.call("thread_join", &[-1, O]), SRCH);
+    assert_eq!(guest.call("thread_spawn", &[30_000, 300, 0, O]), NAMETOOLONG);
+    sandbox.revoke(Capabilities::THREADING);
+    assert_eq!(guest.call("one", &[30_000, 6, 21]), 1000 + NOTCAPABLE);
+    // The flag alone opens nothing.
+    let mut guest = self::guest(&world(Limits::DEFAULT, 0));
+    assert_eq!(guest.call("one", &[30_000, 6, 21]), 1000 + NOTCAPABLE);
+}
+
+#[test]
+fn the_number_of_workers_holds_for_workers_of_workers_too() {
+    let mut guest = guest(&world(Limits::DEFAULT, 3));
+    assert_eq!(guest.call("one", &[30_040, 4, 2]), SUCCESS);
+    assert_eq!(guest.u64(31_008), 2);
+    // The fourth, deep inside, cannot be started.
+    assert_eq!(guest.call("one", &[30_040, 4, 3]), SUCCESS);
+    assert_eq!(guest.u64(31_008) as i64, 1);
+}
+
+#[test]
+fn workers_that_nobody_joins_end_with_the_call() {
+    let mut guest = guest(&world(Limits::PERMISSIVE, 3));
+    let before = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(guest.call("leave", &[0]), SUCCESS);
+        // What it burnt until then is the call's.
+        assert!(guest.0.usage().fuel > 0);
+    }
+    assert!(before.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn the_deadline_is_that_of_the_call() {
+    let mut guest = guest(&world(Limits::DEFAULT.with_time_ms(100), 2));
+    let before = Instant::now();
+    let error = guest.try_call("one", &[30_010, 4, 0]).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Time), "{error}");
+    assert!((100..3000).contains(&before.elapsed().as_millis()));
+}
+
+/// What the workers burn is the call's: a limit of exactly that is enough, and one less is not.
+#[test]
+fn fuel_is_that_of_the_call_exactly() {
+    let run = |limits: Limits, budget: Option<FuelBudget>| {
+        let mut sandbox = world(limits, 4);
+        if let Some(budget) = budget {
+            sandbox = sandbox.with_fuel_budget(budget);
+        }
+        let mut guest = guest(&sandbox);
+        let result = guest.try_call("one", &[30_030, 4, 50_000]);
+        (result, guest.0.usage().fuel)
+    };
+    let (result, needed) = run(Limits::DEFAULT, None);
+    assert_eq!(result.unwrap(), SUCCESS);
+    assert!(needed > 50_000);
+    for _ in 0..5 {
+        let (result, used) = run(Limits::DEFAULT.with_fuel(Some(needed)), None);
+        assert_eq!((result.unwrap(), used), (SUCCESS, needed));
+        let (result, used) = run(Limits::DEFAULT.with_fuel(Some(needed - 1)), None);
+        let error = result.unwrap_err();
+        assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
+        assert!(error.to_string().contains(&format!("{}", needed - 1)), "{error}");
+        assert!(used < needed);
+    }
+    // A limit that a worker alone exceeds ends the call with that limit.
+    let (result, _) = run(Limits::DEFAULT.with_fuel(Some(20_000)), None);
+    assert_eq!(result.unwrap_err().limit(), Some(Limit::Fuel));
+    // And so does a budget of the embedder, which gets everything back that was not burnt.
+    let budget = FuelBudget::new(1_000_000);
+    let (result, used) = run(Limits::DEFAULT, Some(budget.clone()));
+    assert_eq!(result.unwrap(), SUCCESS);
+    let both = FuelBudget::new(1_000_000);
+    let (result, with_limit) = run(Limits::DEFAULT.with_fuel(Some(500_000)), Some(both.clone()));
+    assert_eq!(result.unwrap(), SUCCESS);
+    assert_eq!((used, with_limit), (needed, needed));
+    assert_eq!(both.left(), budget.left());
+    assert!(budget.left() <= 1_000_000 - needed);
+    let (result, _) = run(Limits::DEFAULT, Some(FuelBudget::new(20_000)));
+    assert_eq!(result.unwrap_err().limit(), Some(Limit::FuelBudget));
+}
+
+/// The next call has its own limit again, all of it.
+#[test]
+fn what_was_shared_is_not_kept() {
+    let mut guest = guest(&world(Limits::DEFAULT.with_fuel(Some(300_000)), 4));
+    for _ in 0..5 {
+        assert_eq!(guest.call("one", &[30_030, 4, 20_000]), SUCCESS);
+    }
+    assert_eq!(guest.0.call_i64("burn", &[20_000]).unwrap(), 7);
+}
