@@ -3,8 +3,6 @@
 //! Scripts link several modules with each other, which a sandbox never does, so they run on the bare interpreter: each
 //! module is rewritten, and the test plays the host that rewritten code expects (frame counters set before a call, the
 //! start function called after linking, a function in the table of reserves).
-//!
-//! `specification_metering.rs` runs the same scripts through the public API.
 
 use std::collections::HashMap;
 

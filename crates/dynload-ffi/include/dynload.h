@@ -1,0 +1,965 @@
+/* dynload: loading native modules, running WebAssembly plugins in a sandbox, hot reload, discovery.
+ *
+ * Generated from the source of dynload-ffi by `cargo xtask header`; do not edit.
+ *
+ * Numbers. Every argument, field and result is an int64_t. A text is the address of its characters, which end with a NUL and
+ * are UTF-8 (paths may have any bytes where the system allows that); the functions that end in _str take `const char *`.
+ * Lengths and counts must not be negative.
+ *
+ * Errors. A function that fails gives 0, an empty struct, or what its documentation says, and sets the error of this thread;
+ * one that succeeds clears it. So after a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose
+ * documentation says that they leave the error as it is only look.
+ *
+ * Handles. A handle may be wrong in any way: 0, made up, of another kind, destroyed before, from any thread, twice. That is an
+ * error and nothing worse. A pointer that is not null must point to what the documentation says.
+ *
+ * Threads. Every function may be called from any thread at any time, also from callbacks. Nothing waits but: loading, building
+ * and calling take the time that they take; calls of several threads into one Wasm instance wait for each other, and so do
+ * changes of a sandbox for loads into it; hot_reloader_start waits for the first build, hot_reloader_stop for its thread. From
+ * within a callback of a plugin nothing waits for another plugin: what is in use is an error then (DYNLOAD_ERROR_BUSY).
+ *
+ * Memory. Texts that are returned belong to the library and live as long as their documentation says.
+ *
+ * A program that defines some of these functions itself, as a compiled Vais program does, links against the library all the
+ * same; it defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then declares the vais_ functions only. */
+
+#ifndef DYNLOAD_H
+#define DYNLOAD_H
+
+#include <stdint.h>
+#include <stdlib.h> /* getenv */
+#if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h> /* dlopen, dlclose, dlsym, dlerror, RTLD_NOW, RTLD_LAZY, RTLD_GLOBAL */
+#else
+#define RTLD_LAZY 1
+#define RTLD_NOW 2
+#define RTLD_GLOBAL 256
+#endif
+
+#if defined(_WIN32) && !defined(DYNLOAD_STATIC)
+#define DYNLOAD_API __declspec(dllimport)
+#else
+#define DYNLOAD_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Constants ---- */
+
+/* Flags of vais_module_load. They have these values on every platform; those of dlopen, without DYNLOAD_, are the
+ * platform's own. */
+
+/// RTLD_LAZY: resolve functions when they are first called.
+#define DYNLOAD_RTLD_LAZY INT64_C(1)
+
+/// RTLD_NOW: resolve every symbol before the load returns.
+#define DYNLOAD_RTLD_NOW INT64_C(2)
+
+/// RTLD_GLOBAL: libraries that are loaded later see the symbols.
+#define DYNLOAD_RTLD_GLOBAL INT64_C(256)
+
+/* What get_load_error_code() gives. More may come. */
+/// No error.
+#define DYNLOAD_OK INT64_C(0)
+/// An argument that makes no sense: null, negative, not UTF-8, out of range, of no known form.
+#define DYNLOAD_ERROR_INVALID_ARGUMENT INT64_C(1)
+/// A handle that is not, or not any more, one of this kind.
+#define DYNLOAD_ERROR_INVALID_HANDLE INT64_C(2)
+/// A file or directory that cannot be read.
+#define DYNLOAD_ERROR_IO INT64_C(3)
+/// A native library that cannot be loaded, reloaded or unloaded.
+#define DYNLOAD_ERROR_LOAD INT64_C(4)
+/// No symbol, export or import of that name.
+#define DYNLOAD_ERROR_NOT_FOUND INT64_C(5)
+/// Bytes that are no WebAssembly module, or one with features that are off.
+#define DYNLOAD_ERROR_INVALID_MODULE INT64_C(6)
+/// Imports that nobody provides.
+#define DYNLOAD_ERROR_MISSING_IMPORT INT64_C(7)
+/// A function of another type than the call.
+#define DYNLOAD_ERROR_SIGNATURE INT64_C(8)
+/// The guest trapped.
+#define DYNLOAD_ERROR_TRAP INT64_C(9)
+/// More memory than the sandbox allows.
+#define DYNLOAD_ERROR_MEMORY_LIMIT INT64_C(10)
+/// More time than the sandbox allows.
+#define DYNLOAD_ERROR_TIME_LIMIT INT64_C(11)
+/// More stack than the sandbox allows.
+#define DYNLOAD_ERROR_STACK_LIMIT INT64_C(12)
+/// More nested calls than the sandbox allows.
+#define DYNLOAD_ERROR_DEPTH_LIMIT INT64_C(13)
+/// More fuel than the sandbox allows.
+#define DYNLOAD_ERROR_FUEL_LIMIT INT64_C(14)
+/// A capability that is not granted.
+#define DYNLOAD_ERROR_CAPABILITY_DENIED INT64_C(15)
+/// The call was interrupted.
+#define DYNLOAD_ERROR_INTERRUPTED INT64_C(16)
+/// The guest ended itself.
+#define DYNLOAD_ERROR_EXITED INT64_C(17)
+/// An earlier call ended half-way: reset the instance.
+#define DYNLOAD_ERROR_POISONED INT64_C(18)
+/// In use in a way that does not allow this now, for instance from its own callback.
+#define DYNLOAD_ERROR_BUSY INT64_C(19)
+/// A function of the host failed.
+#define DYNLOAD_ERROR_HOST_FUNCTION INT64_C(20)
+/// A source that cannot be built, or watched.
+#define DYNLOAD_ERROR_BUILD INT64_C(21)
+/// A fault of this library.
+#define DYNLOAD_ERROR_INTERNAL INT64_C(22)
+
+/* Capabilities: what a Wasm plugin may do. */
+#define CAP_NONE INT64_C(0)
+#define CAP_CONSOLE INT64_C(1)     /* console output */
+#define CAP_TIME INT64_C(2)        /* clocks and sleeping */
+#define CAP_RANDOM INT64_C(4)      /* random numbers */
+#define CAP_FS_READ INT64_C(8)     /* reading files; see sandbox_allow_dir */
+#define CAP_FS_WRITE INT64_C(16)   /* writing files; see sandbox_allow_dir */
+#define CAP_NETWORK INT64_C(32)    /* network; see sandbox_allow_net */
+#define CAP_ENV INT64_C(64)        /* environment variables; see sandbox_allow_env */
+#define CAP_PROCESS INT64_C(128)   /* running programs; see sandbox_allow_program */
+#define CAP_THREADING INT64_C(256) /* workers; see sandbox_allow_workers */
+#define CAP_GPU INT64_C(512)       /* graphics and compute processors */
+
+/* ---- Structs ---- */
+
+/// A loaded native module.
+typedef struct ModuleHandle {
+    /// The handle of dlopen, good for dlsym; 0 when nothing is loaded. It stays the library's: not to be closed.
+    int64_t handle;
+    /// The path, as it was given: the address of a NUL-terminated text that is never freed.
+    int64_t path;
+    /// 1 after the load, one more for each reload that worked.
+    int64_t version;
+    /// 1 if loaded, 0 if not.
+    int64_t loaded;
+} ModuleHandle;
+
+/// What a sandboxed plugin may use. Every value is a limit; there is none that means "unlimited".
+typedef struct ResourceLimits {
+    /// Bytes of all memories and tables of an instance together.
+    int64_t max_memory_bytes;
+    /// Milliseconds of wall clock for one call.
+    int64_t max_time_ms;
+    /// Bytes of the Wasm frames alive at once.
+    int64_t max_stack_bytes;
+    /// Wasm frames alive at once.
+    int64_t max_call_depth;
+} ResourceLimits;
+
+/// A sandbox for WebAssembly plugins.
+typedef struct WasmSandbox {
+    /// The sandbox; 0 is none.
+    int64_t handle;
+    /// The capabilities that were granted when this value was made.
+    int64_t capabilities;
+} WasmSandbox;
+
+/// A WebAssembly plugin that is loaded.
+typedef struct WasmInstance {
+    /// The instance; 0 is none.
+    int64_t handle;
+    /// The sandbox that it lives in.
+    int64_t sandbox;
+} WasmInstance;
+
+/// How hot reload works for one source.
+typedef struct HotReloadConfig {
+    /// The path of the source: the address of a text.
+    int64_t source_path;
+    /// The directory for builds and copies: the address of a text, or 0 for a private temporary one.
+    int64_t output_dir;
+    /// Milliseconds without a further change before a change is acted on.
+    int64_t debounce_ms;
+    /// 1 writes each step to the standard error output.
+    int64_t verbose;
+} HotReloadConfig;
+
+/// A hot reloader.
+typedef struct HotReloader {
+    /// The reloader; 0 is none.
+    int64_t handle;
+    /// The version that ran when this value was made.
+    int64_t version;
+    /// 1 if it was started when this value was made.
+    int64_t running;
+} HotReloader;
+
+/// What was found by looking for plugins.
+typedef struct PluginList {
+    /// The list; 0 is none.
+    int64_t handle;
+    /// How many plugins are in it.
+    int64_t count;
+} PluginList;
+
+/// A function that the host offers to Wasm plugins with sandbox_host_function: userdata as it was given, the handle of the
+/// instance that calls (0 while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other
+/// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits.
+typedef int64_t (*dynload_host_function)(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs,
+                                         int64_t *results, int64_t nresults);
+
+/// Where the output of Wasm plugins goes with sandbox_set_console: userdata as it was given, 1 for standard output and 2 for
+/// standard error, and the bytes, which do not end with a NUL.
+typedef void (*dynload_console_function)(int64_t userdata, int64_t stream, const uint8_t *bytes, int64_t len);
+
+#ifndef DYNLOAD_ONLY_PRIMITIVES
+
+/* ---- Errors ---- */
+
+/// What went wrong in the last call of this thread that failed, as a text; 0 if the last call succeeded.
+///
+/// The text lives until this thread calls the library again. Functions that only look (they say so) neither set nor clear the
+/// error, and this one does not clear it either.
+DYNLOAD_API int64_t get_load_error(void);
+
+/// What kind of failure it was: one of DYNLOAD_ERROR_*, or DYNLOAD_OK (0) if the last call succeeded.
+DYNLOAD_API int64_t get_load_error_code(void);
+
+/// Copies the text of the last error to buf, which has room for len bytes, and gives the number of bytes that it needs, the
+/// NUL included; 0 if there is none. What does not fit is cut off between characters; a NUL is always written if there is room
+/// for one. buf may be 0 where len is 0.
+///
+///     load_module_str("/no/such/plugin.so");
+///     char message[256];
+///     if (get_load_error_copy((int64_t)message, sizeof message) > 0) printf("%d\n", message[0] != 0);
+DYNLOAD_API int64_t get_load_error_copy(int64_t buf, int64_t len);
+
+/* ---- Native modules ---- */
+
+/// An empty module handle: nothing is loaded.
+DYNLOAD_API ModuleHandle module_handle_new(void);
+
+/// 1 if the handle says that a module is loaded, 0 if not. Looks at the struct only, and leaves the error as it is.
+DYNLOAD_API int64_t module_is_loaded(ModuleHandle m);
+
+/// The version of the module: 1 after the load, one more for each reload that worked, 0 when nothing is loaded. Looks at the
+/// struct only, and leaves the error as it is.
+DYNLOAD_API int64_t module_version(ModuleHandle m);
+
+/// Loads the shared library at path and resolves all its symbols. On failure the handle is empty.
+///
+/// What is loaded is a private copy, so the file can be rebuilt, overwritten or deleted at any time. A file that is cut off,
+/// damaged or for another machine is refused before the platform's loader sees it. The constructors of the library run on this
+/// thread.
+///
+///     ModuleHandle m = load_module_str(library_path);
+///     if (module_is_loaded(m) == 1) {
+///         int64_t (*add)(int64_t, int64_t) = (int64_t (*)(int64_t, int64_t))get_function_str(m, "add");
+///         if (add != NULL) printf("%d\n", (int)add(2, 3));
+///         unload_module(m);
+///     } else {
+///         fprintf(stderr, "%s\n", get_load_error_str());
+///     }
+DYNLOAD_API ModuleHandle load_module(int64_t path);
+
+/// As load_module, but functions are resolved when they are first called.
+DYNLOAD_API ModuleHandle load_module_lazy(int64_t path);
+
+/// Unloads a module; 1 on success, 0 on failure. Its functions and data must not be used any more: no thread may be inside of
+/// it, and no address of it be kept.
+///
+/// The memory is given back, unless the platform cannot (libraries with thread-local destructors stay).
+DYNLOAD_API int64_t unload_module(ModuleHandle m);
+
+/// Loads the file of a module anew and gives the handle of the new version. On failure the old version stays loaded, and is
+/// what is returned.
+///
+/// The old version stays in memory, so that code of it that still runs ends well; its handle is not valid any more. Variables
+/// of the library start afresh.
+///
+///     ModuleHandle m = load_module_str(library_path);
+///     m = reload_module(m);
+///     printf("version %d\n", (int)module_version(m));
+DYNLOAD_API ModuleHandle reload_module(ModuleHandle m);
+
+/// The address of a function or variable of a module; 0 on failure. It is good until the module is unloaded.
+///
+/// m.handle is what dlopen gave, so dlsym((void *)m.handle, name) works too.
+DYNLOAD_API int64_t get_function(ModuleHandle m, int64_t name);
+
+/* ---- Capabilities ---- */
+
+/// 1 if every bit of required is in caps, 0 if not. CAP_NONE is always there, a bit that is no capability never is. Leaves
+/// the error as it is.
+DYNLOAD_API int64_t has_capability(int64_t caps, int64_t required);
+
+/// caps with the bits of cap. A bit that is no capability is an error, and gives caps as they are.
+DYNLOAD_API int64_t add_capability(int64_t caps, int64_t cap);
+
+/// caps without the bits of cap. Leaves the error as it is.
+DYNLOAD_API int64_t remove_capability(int64_t caps, int64_t cap);
+
+/// 1 if FS_WRITE, NETWORK, PROCESS or ENV is in caps, 0 if not. Leaves the error as it is.
+///
+///     int64_t caps = add_capability(CAP_CONSOLE, CAP_TIME);
+///     printf("%d\n", (int)has_dangerous_capabilities(caps));
+///     printf("%d\n", (int)has_dangerous_capabilities(add_capability(caps, CAP_ENV)));
+DYNLOAD_API int64_t has_dangerous_capabilities(int64_t caps);
+
+/* ---- Limits ---- */
+
+/// 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
+DYNLOAD_API ResourceLimits default_limits(void);
+
+/// For plugins that are not trusted: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
+DYNLOAD_API ResourceLimits restrictive_limits(void);
+
+/// For heavy work: 256 MiB of memory, 60 seconds, 4 MiB of stack, 5 000 frames.
+DYNLOAD_API ResourceLimits permissive_limits(void);
+
+/* ---- Sandboxes ---- */
+
+/// Makes a sandbox with the default limits; its plugins may write to the console.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     printf("%d\n", (int)wasm_call2_str(plugin, "add", 40, 2));
+///     sandbox_destroy(s);
+DYNLOAD_API WasmSandbox sandbox_new(void);
+
+/// Makes a sandbox for plugins that are not trusted: the restrictive limits, no capability.
+DYNLOAD_API WasmSandbox sandbox_restrictive(void);
+
+/// Makes a sandbox with limits of your own; otherwise as sandbox_new. A negative limit is an error.
+///
+///     ResourceLimits limits = default_limits();
+///     limits.max_time_ms = 50;
+///     WasmSandbox s = sandbox_with_limits(limits);
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     wasm_call_str(plugin, "spin");
+///     printf("%d\n", get_load_error_code() == DYNLOAD_ERROR_TIME_LIMIT);
+///     sandbox_destroy(s);
+DYNLOAD_API WasmSandbox sandbox_with_limits(ResourceLimits limits);
+
+/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them are interrupted; this does not
+/// wait for them.
+DYNLOAD_API int64_t sandbox_destroy(WasmSandbox s);
+
+/// Grants a capability, or several at once; it holds at once, also for plugins that are running. A bit that is no capability is
+/// an error and changes nothing. Gives the sandbox with what is granted now.
+///
+/// A capability that reaches something in particular (files, network, environment, programs) opens only what sandbox_allow_*
+/// names.
+///
+///     WasmSandbox s = sandbox_restrictive();
+///     s = sandbox_grant(s, CAP_CONSOLE | CAP_TIME);
+///     s = sandbox_revoke(s, CAP_TIME);
+///     printf("%d\n", (int)s.capabilities);
+///     sandbox_destroy(s);
+DYNLOAD_API WasmSandbox sandbox_grant(WasmSandbox s, int64_t cap);
+
+/// Takes a capability back, or several at once; it holds at once, also for plugins that are running. Otherwise as
+/// sandbox_grant.
+DYNLOAD_API WasmSandbox sandbox_revoke(WasmSandbox s, int64_t cap);
+
+/// Checks and compiles the len bytes of a WebAssembly module at bytes, makes an instance of it and runs its start function.
+/// On failure the instance is empty. The bytes can go afterwards.
+///
+/// The instance lives until wasm_instance_destroy or the end of its sandbox.
+DYNLOAD_API WasmInstance sandbox_load(WasmSandbox s, int64_t bytes, int64_t len);
+
+/// Limits the fuel of a call, counted in WebAssembly operators; -1 lifts the limit. 1 on success, 0 on failure. For plugins
+/// that are loaded afterwards.
+///
+///     WasmSandbox s = sandbox_new();
+///     sandbox_set_fuel(s, 1000);
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     wasm_call_str(plugin, "spin");
+///     printf("%d\n", get_load_error_code() == DYNLOAD_ERROR_FUEL_LIMIT);
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t sandbox_set_fuel(WasmSandbox s, int64_t fuel);
+
+/// Whether calls also read the highest stack and call depth, for wasm_peak_stack and wasm_peak_depth (1 or 0); it costs
+/// about a tenth of a call. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
+
+/// Lets plugins see the directory host_path as guest_path, and with writable (1 or 0) change what is in it. Needs
+/// CAP_FS_READ and CAP_FS_WRITE as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+///
+///     WasmSandbox s = sandbox_grant(sandbox_restrictive(), CAP_FS_READ);
+///     printf("%d\n", (int)sandbox_allow_dir_str(s, "/tmp", "/data", 0));
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t sandbox_allow_dir(WasmSandbox s, int64_t host_path, int64_t guest_path, int64_t writable);
+
+/// Lets plugins see the environment variable name, with value, or with the host's value where value is 0. Needs CAP_ENV
+/// as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+DYNLOAD_API int64_t sandbox_allow_env(WasmSandbox s, int64_t name, int64_t value);
+
+/// Lets plugins talk to the hosts that pattern names: api.example.com:443, *.example.com:*, 127.0.0.1:8000-8010. Needs
+/// CAP_NETWORK as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+DYNLOAD_API int64_t sandbox_allow_net(WasmSandbox s, int64_t pattern);
+
+/// Lets plugins run the program at an absolute path. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
+/// are loaded afterwards.
+DYNLOAD_API int64_t sandbox_allow_program(WasmSandbox s, int64_t path);
+
+/// Lets plugins have count workers at once. Needs CAP_THREADING as well. 1 on success, 0 on failure. For plugins that are
+/// loaded afterwards.
+DYNLOAD_API int64_t sandbox_allow_workers(WasmSandbox s, int64_t count);
+
+/// The arguments of WASI programs: argc addresses of texts at argv, the first of which is by convention the program's name.
+/// 1 on success, 0 on failure. For plugins that are loaded afterwards.
+DYNLOAD_API int64_t sandbox_set_args(WasmSandbox s, int64_t argv, int64_t argc);
+
+/// Where the output of plugins goes: to callback, a dynload_console_function, with userdata; or, where callback is 0, to
+/// this program's own standard output and error, up to 1 MiB for each instance. 1 on success, 0 on failure. For plugins that
+/// are loaded afterwards.
+///
+/// The callback runs on the thread that runs the plugin. From it, calls to the plugin's own instance are errors.
+DYNLOAD_API int64_t sandbox_set_console(WasmSandbox s, int64_t callback, int64_t userdata);
+
+/// Offers plugins a function of the host, as the import module.name of the type signature: (i32, i64) -> (i64), with
+/// i32, i64, f32 and f64. callback is a dynload_host_function, called with userdata. A plugin without every bit of
+/// capability that calls it is stopped. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+///
+/// The callback runs on the thread that runs the plugin. It may call wasm_call*, wasm_memory_read and wasm_memory_write
+/// on the instance that it is told, within the limits of the call that it serves. It must not throw, nor leave by longjmp.
+///
+///     WasmSandbox s = sandbox_new();
+///     sandbox_host_function_str(s, "env", "twice", "(i64) -> (i64)", twice, 0, CAP_NONE);
+///     WasmInstance plugin = sandbox_load(s, wasm_with_import, wasm_with_import_len);
+///     printf("%d\n", (int)wasm_call1_str(plugin, "run", 21));
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t sandbox_host_function(WasmSandbox s, int64_t module, int64_t name, int64_t signature, int64_t callback, int64_t userdata, int64_t capability);
+
+/* ---- Wasm plugins ---- */
+
+/// Calls the exported function name without arguments and gives its result; 0 where it has none, and on failure. After a
+/// result of 0, get_load_error_code() != 0 tells a failure.
+///
+/// An i32 result is sign-extended. A function of another type is an error that names both types. Calls from several threads
+/// into one instance wait for each other; from a callback nothing waits, and an instance that is in use is an error.
+DYNLOAD_API int64_t wasm_call(WasmInstance inst, int64_t name);
+
+/// As wasm_call, with one argument. An i32 parameter takes a value that fits.
+DYNLOAD_API int64_t wasm_call1(WasmInstance inst, int64_t name, int64_t arg);
+
+/// As wasm_call, with two arguments.
+DYNLOAD_API int64_t wasm_call2(WasmInstance inst, int64_t name, int64_t arg1, int64_t arg2);
+
+/// Calls the exported function name with the nargs arguments at args and writes its results to results, which has to
+/// have room for exactly nresults. Gives DYNLOAD_OK (0), or the number of the error.
+///
+/// Floats are passed as their bits: those of a double, or of a float in the lower half.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     int64_t args[2] = {40, 2}, result[1];
+///     if (wasm_call_n_str(plugin, "add", args, 2, result, 1) == DYNLOAD_OK) printf("%d\n", (int)result[0]);
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t wasm_call_n(WasmInstance inst, int64_t name, int64_t args, int64_t nargs, int64_t results, int64_t nresults);
+
+/// 1 if the instance can be called, 0 if there is none, or an earlier call ended half-way (wasm_reset then starts it anew).
+/// Leaves the error as it is.
+DYNLOAD_API int64_t wasm_is_valid(WasmInstance inst);
+
+/// The fuel that the last call used, or the start where there was no call yet: WebAssembly operators, and what the host did for
+/// the plugin. -1 on failure.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     wasm_call2_str(plugin, "add", 40, 2);
+///     printf("%d\n", (int)wasm_fuel_used(plugin));
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t wasm_fuel_used(WasmInstance inst);
+
+/// The most bytes that the plugin's memories and tables had since it was loaded or reset. -1 on failure.
+DYNLOAD_API int64_t wasm_peak_memory(WasmInstance inst);
+
+/// The most bytes of stack that the last call had, in a sandbox with sandbox_set_profile. -1 on failure.
+DYNLOAD_API int64_t wasm_peak_stack(WasmInstance inst);
+
+/// The most frames that the last call had alive at once, in a sandbox with sandbox_set_profile. -1 on failure.
+DYNLOAD_API int64_t wasm_peak_depth(WasmInstance inst);
+
+/// Copies len bytes at offset of the plugin's memory to buf. 1 on success, 0 on failure, and then nothing is copied.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     char text[6] = "hello";
+///     wasm_memory_write(plugin, 16, (int64_t)text, 6);
+///     char back[6];
+///     if (wasm_memory_read(plugin, 16, (int64_t)back, 6)) printf("%s\n", back);
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t wasm_memory_read(WasmInstance inst, int64_t offset, int64_t buf, int64_t len);
+
+/// Copies len bytes at buf to offset of the plugin's memory. 1 on success, 0 on failure, and then nothing is copied.
+DYNLOAD_API int64_t wasm_memory_write(WasmInstance inst, int64_t offset, int64_t buf, int64_t len);
+
+/// Ends the call that runs in an instance, from any thread; it fails with DYNLOAD_ERROR_INTERRUPTED. Does nothing if none runs,
+/// and never ends a call that begins later. 1 on success, 0 on failure. Never waits.
+DYNLOAD_API int64_t wasm_interrupt(WasmInstance inst);
+
+/// Starts an instance anew: fresh memory and variables, the start function, and all is well after a call that ended half-way. 1
+/// on success, 0 on failure.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     wasm_call_str(plugin, "trap");
+///     printf("%d\n", (int)wasm_is_valid(plugin));
+///     wasm_reset(plugin);
+///     printf("%d\n", (int)wasm_is_valid(plugin));
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t wasm_reset(WasmInstance inst);
+
+/// Destroys an instance; 1 on success, 0 on failure. A call that runs in it is interrupted; this does not wait for it.
+DYNLOAD_API int64_t wasm_instance_destroy(WasmInstance inst);
+
+/// The capabilities that the imports of a module can make use of, found without running it. -1 on failure, which has every bit
+/// and so never looks harmless.
+///
+///     int64_t needed = wasm_required_capabilities(wasm, wasm_len);
+///     printf("%d\n", (int)has_dangerous_capabilities(needed));
+DYNLOAD_API int64_t wasm_required_capabilities(int64_t bytes, int64_t len);
+
+/* ---- Files ---- */
+
+/// This platform's extension of shared libraries: the text so, dylib or dll, which is never freed.
+DYNLOAD_API int64_t get_library_extension(void);
+
+/// 1 if the file is a library that this platform can load, 0 if not: judged by its name (also plugin.so.1.2), and where the
+/// file is there, by its headers too.
+///
+///     char name[32];
+///     snprintf(name, sizeof name, "plugin.%s", (const char *)get_library_extension());
+///     printf("%d %d\n", (int)is_plugin_library_str(name), (int)is_plugin_library_str("plugin.txt"));
+DYNLOAD_API int64_t is_plugin_library(int64_t path);
+
+/// Reads a WebAssembly module and gives the address of its bytes, for sandbox_load; 0 on failure. A file in the text format
+/// (.wat) is translated. The bytes live until free_wasm_file.
+///
+///     int64_t bytes = load_wasm_file_str(wasm_path);
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, bytes, get_wasm_size(bytes));
+///     printf("%d\n", (int)wasm_is_valid(plugin));
+///     free_wasm_file(bytes);
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t load_wasm_file(int64_t path);
+
+/// The number of bytes at an address that load_wasm_file gave; 0 on failure.
+DYNLOAD_API int64_t get_wasm_size(int64_t bytes);
+
+/// Frees the bytes at an address that load_wasm_file gave; 1 on success, 0 on failure. Plugins that were loaded from them go
+/// on.
+DYNLOAD_API int64_t free_wasm_file(int64_t bytes);
+
+/* ---- Hot reload ---- */
+
+/// The default settings for a source: a private output directory, 100 ms of debounce, nothing written to standard error. The
+/// text of the path has to live until the reloader is made.
+DYNLOAD_API HotReloadConfig hot_reload_config(int64_t source_path);
+
+/// Makes a hot reloader for a source: .c, .rs, .vais or Cargo.toml, which is built, or a .so, .wasm or .wat,
+/// which is loaded as it is. It does nothing before it is started. On failure the handle is 0.
+///
+///     HotReloader r = hot_reloader_start(hot_reloader_new_str(source_path));
+///     int64_t (*answer)(void) = (int64_t (*)(void))hot_reloader_get_function_str(r, "answer");
+///     printf("version %d says %d\n", (int)hot_reloader_version(r), answer ? (int)answer() : -1);
+///     if (hot_reloader_check(r) == 1) {
+///         /* A new version runs: ask for its functions. */
+///     }
+///     r = hot_reloader_stop(r);
+///     hot_reloader_destroy(r);
+DYNLOAD_API HotReloader hot_reloader_new(int64_t source_path);
+
+/// Makes a hot reloader with settings of your own; otherwise as hot_reloader_new.
+DYNLOAD_API HotReloader hot_reloader_with_config(HotReloadConfig config);
+
+/// Starts a hot reloader: watches the source, and builds and loads it as it is now. Waits for that first build.
+///
+/// If it worked the version is 1. If it failed the version is 0 and the error says why, with what the compiler wrote; the
+/// reloader runs, and tries again at the next change.
+DYNLOAD_API HotReloader hot_reloader_start(HotReloader r);
+
+/// Stops a hot reloader. What it loaded stays loaded. Waits for its thread to end; a build that runs is killed.
+DYNLOAD_API HotReloader hot_reloader_stop(HotReloader r);
+
+/// 1 once for each new version, 0 if there is none. Never waits.
+///
+/// If a change could not be built or loaded, the old version runs on, this gives 0, and the error says why, with what the
+/// compiler wrote, until a later change works.
+DYNLOAD_API int64_t hot_reloader_check(HotReloader r);
+
+/// The version that runs: 1 when started, one more for each reload that worked, 0 while there is none.
+DYNLOAD_API int64_t hot_reloader_version(HotReloader r);
+
+/// The native version that runs; on failure the handle is empty. It is good until the next version runs; its code stays in
+/// memory. It belongs to the reloader: unload_module and reload_module refuse it.
+DYNLOAD_API ModuleHandle hot_reloader_module(HotReloader r);
+
+/// The address of a function of the native version that runs; 0 on failure. Its code stays in memory, also when a newer
+/// version runs.
+DYNLOAD_API int64_t hot_reloader_get_function(HotReloader r, int64_t name);
+
+/// The Wasm version that runs; on failure the handle is 0. When the next version runs its handle is stale; calls that run in it
+/// end in peace.
+DYNLOAD_API WasmInstance hot_reloader_wasm(HotReloader r);
+
+/// The sandbox in which the Wasm versions of this reloader live: as sandbox_new makes it, and the place to grant, allow and
+/// offer before the reloader is started. It goes with the reloader.
+DYNLOAD_API WasmSandbox hot_reloader_sandbox(HotReloader r);
+
+/// Stops and destroys a hot reloader; 1 on success, 0 on failure. Native code that it loaded stays in memory, Wasm instances go.
+DYNLOAD_API int64_t hot_reloader_destroy(HotReloader r);
+
+/* ---- Discovery ---- */
+
+/// Looks for plugins in the directories of VAIS_PLUGIN_PATH, the user's and the system's. Nothing of a plugin is run. On
+/// failure the list is empty and its handle 0.
+///
+///     PluginList list = discover_plugins();
+///     for (int64_t i = 0; i < list.count; i++) {
+///         printf("%s %s\n", (const char *)plugin_id(list, i), (const char *)plugin_version(list, i));
+///     }
+///     plugin_list_destroy(list);
+DYNLOAD_API PluginList discover_plugins(void);
+
+/// Looks for plugins in one directory; otherwise as discover_plugins. One that is not there has none.
+DYNLOAD_API PluginList discover_plugins_in(int64_t dir);
+
+/// The id of plugin i, from 0; 0 on failure. The text lives as long as the list.
+DYNLOAD_API int64_t plugin_id(PluginList list, int64_t i);
+
+/// The name of plugin i for people; 0 on failure. The text lives as long as the list.
+DYNLOAD_API int64_t plugin_name(PluginList list, int64_t i);
+
+/// The version of plugin i, empty for a file without a manifest; 0 on failure. The text lives as long as the list.
+DYNLOAD_API int64_t plugin_version(PluginList list, int64_t i);
+
+/// The file of plugin i to load on this platform; 0 on failure, also where it has none for it. The text lives as long as the
+/// list.
+DYNLOAD_API int64_t plugin_path(PluginList list, int64_t i);
+
+/// The format of plugin i: native, wasm or vais; 0 on failure. The text lives as long as the list.
+DYNLOAD_API int64_t plugin_format(PluginList list, int64_t i);
+
+/// The capabilities that the manifest of plugin i asks for, 0 without a manifest; -1 on failure.
+DYNLOAD_API int64_t plugin_capabilities(PluginList list, int64_t i);
+
+/// How many things were not in order; -1 on failure.
+DYNLOAD_API int64_t plugin_problem_count(PluginList list);
+
+/// Problem i, from 0: the file, the line, and what is wrong; 0 on failure. The text lives as long as the list.
+DYNLOAD_API int64_t plugin_problem(PluginList list, int64_t i);
+
+/// Frees a list and its texts; 1 on success, 0 on failure.
+DYNLOAD_API int64_t plugin_list_destroy(PluginList list);
+
+/* ---- The same with const char * ---- */
+
+static inline int64_t dynload_address(const void *pointer) { return (int64_t)(intptr_t)pointer; }
+
+static inline const char *dynload_text(int64_t address) { return (const char *)(intptr_t)address; }
+
+static inline const char *get_load_error_str(void) { return dynload_text(get_load_error()); }
+
+static inline ModuleHandle load_module_str(const char *path) { return load_module(dynload_address(path)); }
+
+static inline ModuleHandle load_module_lazy_str(const char *path) { return load_module_lazy(dynload_address(path)); }
+
+static inline int64_t get_function_str(ModuleHandle m, const char *name) { return get_function(m, dynload_address(name)); }
+
+static inline int64_t is_plugin_library_str(const char *path) { return is_plugin_library(dynload_address(path)); }
+
+static inline int64_t load_wasm_file_str(const char *path) { return load_wasm_file(dynload_address(path)); }
+
+static inline int64_t sandbox_allow_dir_str(WasmSandbox s, const char *host_path, const char *guest_path, int64_t writable) {
+    return sandbox_allow_dir(s, dynload_address(host_path), dynload_address(guest_path), writable);
+}
+
+/* A value of NULL gives plugins the host's. */
+static inline int64_t sandbox_allow_env_str(WasmSandbox s, const char *name, const char *value) {
+    return sandbox_allow_env(s, dynload_address(name), dynload_address(value));
+}
+
+static inline int64_t sandbox_allow_net_str(WasmSandbox s, const char *pattern) {
+    return sandbox_allow_net(s, dynload_address(pattern));
+}
+
+static inline int64_t sandbox_allow_program_str(WasmSandbox s, const char *path) {
+    return sandbox_allow_program(s, dynload_address(path));
+}
+
+static inline int64_t sandbox_set_args_str(WasmSandbox s, const char *const *argv, int64_t argc) {
+    return sandbox_set_args(s, dynload_address(argv), argc);
+}
+
+static inline int64_t sandbox_set_console_fn(WasmSandbox s, dynload_console_function callback, int64_t userdata) {
+    return sandbox_set_console(s, (int64_t)(intptr_t)callback, userdata);
+}
+
+static inline int64_t sandbox_host_function_str(WasmSandbox s, const char *module, const char *name, const char *signature,
+                                                dynload_host_function callback, int64_t userdata, int64_t capability) {
+    return sandbox_host_function(s, dynload_address(module), dynload_address(name), dynload_address(signature),
+                                 (int64_t)(intptr_t)callback, userdata, capability);
+}
+
+static inline int64_t wasm_call_str(WasmInstance inst, const char *name) { return wasm_call(inst, dynload_address(name)); }
+
+static inline int64_t wasm_call1_str(WasmInstance inst, const char *name, int64_t arg) {
+    return wasm_call1(inst, dynload_address(name), arg);
+}
+
+static inline int64_t wasm_call2_str(WasmInstance inst, const char *name, int64_t arg1, int64_t arg2) {
+    return wasm_call2(inst, dynload_address(name), arg1, arg2);
+}
+
+static inline int64_t wasm_call_n_str(WasmInstance inst, const char *name, const int64_t *args, int64_t nargs, int64_t *results,
+                                      int64_t nresults) {
+    return wasm_call_n(inst, dynload_address(name), dynload_address(args), nargs, dynload_address(results), nresults);
+}
+
+static inline HotReloadConfig hot_reload_config_str(const char *source_path) {
+    return hot_reload_config(dynload_address(source_path));
+}
+
+static inline HotReloader hot_reloader_new_str(const char *source_path) {
+    return hot_reloader_new(dynload_address(source_path));
+}
+
+static inline int64_t hot_reloader_get_function_str(HotReloader r, const char *name) {
+    return hot_reloader_get_function(r, dynload_address(name));
+}
+
+static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }
+
+#endif /* DYNLOAD_ONLY_PRIMITIVES */
+
+/* ---- Primitives ----
+ *
+ * What compiled Vais programs call: the same with numbers only. A handle stands for its struct; where the struct says more,
+ * another primitive tells it. Each is named with the function that it is. */
+
+
+/// load_module with the flags RTLD_NOW or RTLD_LAZY, either with RTLD_GLOBAL; the handle of the module, 0 on failure.
+DYNLOAD_API int64_t vais_module_load(int64_t path, int64_t flags);
+
+/// unload_module: 1 on success, 0 on failure.
+DYNLOAD_API int64_t vais_module_unload(int64_t handle);
+
+/// reload_module: the handle of the new version, 0 on failure; the old one is then still good.
+DYNLOAD_API int64_t vais_module_reload(int64_t handle);
+
+/// get_function: the address, 0 on failure.
+DYNLOAD_API int64_t vais_module_symbol(int64_t handle, int64_t name);
+
+/// The path of a module, 0 on failure; the text is never freed.
+DYNLOAD_API int64_t vais_module_path(int64_t handle);
+
+/// The version of a module, 0 on failure.
+DYNLOAD_API int64_t vais_module_version(int64_t handle);
+
+/// get_load_error.
+DYNLOAD_API int64_t vais_load_error(void);
+
+/// get_load_error_code.
+DYNLOAD_API int64_t vais_load_error_code(void);
+
+/// get_load_error_copy.
+DYNLOAD_API int64_t vais_load_error_copy(int64_t buf, int64_t len);
+
+/// get_library_extension.
+DYNLOAD_API int64_t vais_get_library_extension(void);
+
+/// is_plugin_library.
+DYNLOAD_API int64_t vais_is_plugin_library(int64_t path);
+
+/// load_wasm_file.
+DYNLOAD_API int64_t vais_wasm_file_load(int64_t path);
+
+/// get_wasm_size.
+DYNLOAD_API int64_t vais_wasm_file_size(int64_t bytes);
+
+/// free_wasm_file.
+DYNLOAD_API int64_t vais_wasm_file_free(int64_t bytes);
+
+
+/// sandbox_new: the handle, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_sandbox_create(void);
+
+/// sandbox_restrictive: the handle, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_sandbox_create_restrictive(void);
+
+/// sandbox_with_limits: the handle, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_sandbox_create_with_limits(int64_t max_memory_bytes, int64_t max_time_ms, int64_t max_stack_bytes, int64_t max_call_depth);
+
+/// sandbox_destroy.
+DYNLOAD_API int64_t vais_wasm_sandbox_destroy(int64_t sandbox);
+
+/// sandbox_grant: 1 on success, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_grant_capability(int64_t sandbox, int64_t cap);
+
+/// sandbox_revoke: 1 on success, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_revoke_capability(int64_t sandbox, int64_t cap);
+
+/// What a sandbox is granted at this moment, -1 on failure.
+DYNLOAD_API int64_t vais_wasm_capabilities(int64_t sandbox);
+
+/// sandbox_load: the handle of the instance, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_load(int64_t sandbox, int64_t bytes, int64_t len);
+
+/// sandbox_set_fuel.
+DYNLOAD_API int64_t vais_wasm_set_fuel(int64_t sandbox, int64_t fuel);
+
+/// sandbox_set_profile.
+DYNLOAD_API int64_t vais_wasm_set_profile(int64_t sandbox, int64_t profile);
+
+/// sandbox_allow_dir.
+DYNLOAD_API int64_t vais_wasm_allow_dir(int64_t sandbox, int64_t host_path, int64_t guest_path, int64_t writable);
+
+/// sandbox_allow_env.
+DYNLOAD_API int64_t vais_wasm_allow_env(int64_t sandbox, int64_t name, int64_t value);
+
+/// sandbox_allow_net.
+DYNLOAD_API int64_t vais_wasm_allow_net(int64_t sandbox, int64_t pattern);
+
+/// sandbox_allow_program.
+DYNLOAD_API int64_t vais_wasm_allow_program(int64_t sandbox, int64_t path);
+
+/// sandbox_allow_workers.
+DYNLOAD_API int64_t vais_wasm_allow_workers(int64_t sandbox, int64_t count);
+
+/// sandbox_set_args.
+DYNLOAD_API int64_t vais_wasm_set_args(int64_t sandbox, int64_t argv, int64_t argc);
+
+/// sandbox_set_console.
+DYNLOAD_API int64_t vais_wasm_set_console(int64_t sandbox, int64_t callback, int64_t userdata);
+
+/// sandbox_host_function.
+DYNLOAD_API int64_t vais_wasm_host_function(int64_t sandbox, int64_t module, int64_t name, int64_t signature, int64_t callback, int64_t userdata, int64_t capability);
+
+
+/// wasm_call.
+DYNLOAD_API int64_t vais_wasm_call_i64(int64_t instance, int64_t name);
+
+/// wasm_call1.
+DYNLOAD_API int64_t vais_wasm_call_i64_i64(int64_t instance, int64_t name, int64_t arg);
+
+/// wasm_call2.
+DYNLOAD_API int64_t vais_wasm_call_i64_i64_i64(int64_t instance, int64_t name, int64_t arg1, int64_t arg2);
+
+/// wasm_call_n.
+DYNLOAD_API int64_t vais_wasm_call_n(int64_t instance, int64_t name, int64_t args, int64_t nargs, int64_t results, int64_t nresults);
+
+/// wasm_is_valid.
+DYNLOAD_API int64_t vais_wasm_is_valid(int64_t instance);
+
+/// wasm_fuel_used.
+DYNLOAD_API int64_t vais_wasm_fuel_used(int64_t instance);
+
+/// wasm_peak_memory.
+DYNLOAD_API int64_t vais_wasm_peak_memory(int64_t instance);
+
+/// wasm_peak_stack.
+DYNLOAD_API int64_t vais_wasm_peak_stack(int64_t instance);
+
+/// wasm_peak_depth.
+DYNLOAD_API int64_t vais_wasm_peak_depth(int64_t instance);
+
+/// wasm_memory_read.
+DYNLOAD_API int64_t vais_wasm_memory_read(int64_t instance, int64_t offset, int64_t buf, int64_t len);
+
+/// wasm_memory_write.
+DYNLOAD_API int64_t vais_wasm_memory_write(int64_t instance, int64_t offset, int64_t buf, int64_t len);
+
+/// wasm_interrupt.
+DYNLOAD_API int64_t vais_wasm_interrupt(int64_t instance);
+
+/// wasm_reset.
+DYNLOAD_API int64_t vais_wasm_reset(int64_t instance);
+
+/// wasm_instance_destroy.
+DYNLOAD_API int64_t vais_wasm_instance_destroy(int64_t instance);
+
+/// The sandbox of an instance, 0 on failure.
+DYNLOAD_API int64_t vais_wasm_instance_sandbox(int64_t instance);
+
+/// wasm_required_capabilities.
+DYNLOAD_API int64_t vais_wasm_required_capabilities(int64_t bytes, int64_t len);
+
+
+/// hot_reloader_new: the handle, 0 on failure.
+DYNLOAD_API int64_t vais_hot_reload_create(int64_t source_path);
+
+/// hot_reloader_with_config: the handle, 0 on failure.
+DYNLOAD_API int64_t vais_hot_reload_create_with_config(int64_t source_path, int64_t output_dir, int64_t debounce_ms, int64_t verbose);
+
+/// hot_reloader_start: the version that runs, 0 if the first build failed (it runs all the same), -1 on failure.
+DYNLOAD_API int64_t vais_hot_reload_start(int64_t handle);
+
+/// hot_reloader_stop: 1 on success, 0 on failure.
+DYNLOAD_API int64_t vais_hot_reload_stop(int64_t handle);
+
+/// hot_reloader_check.
+DYNLOAD_API int64_t vais_hot_reload_check(int64_t handle);
+
+/// hot_reloader_version.
+DYNLOAD_API int64_t vais_hot_reload_get_version(int64_t handle);
+
+/// 1 if a hot reloader is started, 0 if not.
+DYNLOAD_API int64_t vais_hot_reload_is_running(int64_t handle);
+
+/// hot_reloader_module: the handle of the module, 0 on failure.
+DYNLOAD_API int64_t vais_hot_reload_module(int64_t handle);
+
+/// hot_reloader_get_function.
+DYNLOAD_API int64_t vais_hot_reload_get_function(int64_t handle, int64_t name);
+
+/// hot_reloader_wasm: the handle of the instance, 0 on failure.
+DYNLOAD_API int64_t vais_hot_reload_wasm(int64_t handle);
+
+/// hot_reloader_sandbox: the handle of the sandbox, 0 on failure.
+DYNLOAD_API int64_t vais_hot_reload_sandbox(int64_t handle);
+
+/// hot_reloader_destroy.
+DYNLOAD_API int64_t vais_hot_reload_destroy(int64_t handle);
+
+
+/// The user's plugin directory, ~/.vais/plugins/, with a separator at its end; 0 where there is no home directory. The text is never freed.
+DYNLOAD_API int64_t vais_get_user_plugin_dir(void);
+
+/// The system's plugin directory, /usr/local/lib/vais/plugins/, with a separator at its end. The text is never freed.
+DYNLOAD_API int64_t vais_get_system_plugin_dir(void);
+
+/// discover_plugins: the handle of the list, 0 on failure.
+DYNLOAD_API int64_t vais_discover_plugins(void);
+
+/// discover_plugins_in: the handle of the list, 0 on failure.
+DYNLOAD_API int64_t vais_discover_plugins_in(int64_t dir);
+
+/// How many plugins are in a list, -1 on failure.
+DYNLOAD_API int64_t vais_plugin_count(int64_t list);
+
+/// plugin_id.
+DYNLOAD_API int64_t vais_plugin_id(int64_t list, int64_t i);
+
+/// plugin_name.
+DYNLOAD_API int64_t vais_plugin_name(int64_t list, int64_t i);
+
+/// plugin_version.
+DYNLOAD_API int64_t vais_plugin_version(int64_t list, int64_t i);
+
+/// plugin_path.
+DYNLOAD_API int64_t vais_plugin_path(int64_t list, int64_t i);
+
+/// plugin_format.
+DYNLOAD_API int64_t vais_plugin_format(int64_t list, int64_t i);
+
+/// plugin_capabilities.
+DYNLOAD_API int64_t vais_plugin_capabilities(int64_t list, int64_t i);
+
+/// plugin_problem_count.
+DYNLOAD_API int64_t vais_plugin_problem_count(int64_t list);
+
+/// plugin_problem.
+DYNLOAD_API int64_t vais_plugin_problem(int64_t list, int64_t i);
+
+/// plugin_list_destroy.
+DYNLOAD_API int64_t vais_plugin_list_destroy(int64_t list);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DYNLOAD_H */

@@ -1,0 +1,249 @@
+//! Instances of Wasm plugins.
+
+use dynload_sandbox::Usage;
+
+use crate::abi::WasmInstance;
+use crate::error::{Error, ErrorCode, Result, guard, guard_query, guard_with};
+use crate::{instance, sandbox, text, wasm_file};
+
+/// Calls the exported function `name` without arguments and gives its result; 0 where it has none, and on failure. After a
+/// result of 0, `get_load_error_code() != 0` tells a failure.
+///
+/// An i32 result is sign-extended. A function of another type is an error that names both types. Calls from several threads
+/// into one instance wait for each other; from a callback nothing waits, and an instance that is in use is an error.
+pub unsafe extern "C" fn wasm_call(inst: WasmInstance, name: i64) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the text.
+        instance::call(
+            inst.handle,
+            unsafe { text::text(name, "name of the function") }?,
+            &[],
+        )
+    })
+}
+
+/// As `wasm_call`, with one argument. An i32 parameter takes a value that fits.
+pub unsafe extern "C" fn wasm_call1(inst: WasmInstance, name: i64, arg: i64) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the text.
+        instance::call(
+            inst.handle,
+            unsafe { text::text(name, "name of the function") }?,
+            &[arg],
+        )
+    })
+}
+
+/// As `wasm_call`, with two arguments.
+pub unsafe extern "C" fn wasm_call2(inst: WasmInstance, name: i64, arg1: i64, arg2: i64) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the text.
+        instance::call(
+            inst.handle,
+            unsafe { text::text(name, "name of the function") }?,
+            &[arg1, arg2],
+        )
+    })
+}
+
+/// Calls the exported function `name` with the `nargs` arguments at `args` and writes its results to `results`, which has to
+/// have room for exactly `nresults`. Gives DYNLOAD_OK (0), or the number of the error.
+///
+/// Floats are passed as their bits: those of a double, or of a float in the lower half.
+///
+/// ```c
+/// WasmSandbox s = sandbox_new();
+/// WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+/// int64_t args[2] = {40, 2}, result[1];
+/// if (wasm_call_n_str(plugin, "add", args, 2, result, 1) == DYNLOAD_OK) printf("%d\n", (int)result[0]);
+/// sandbox_destroy(s);
+/// ```
+pub unsafe extern "C" fn wasm_call_n(
+    inst: WasmInstance,
+    name: i64,
+    args: i64,
+    nargs: i64,
+    results: i64,
+    nresults: i64,
+) -> i64 {
+    guard_with(
+        |code| code as i64,
+        || {
+            let (nargs, nresults) = (
+                text::length(nargs, "number of arguments")?,
+                text::length(nresults, "number of results")?,
+            );
+            // SAFETY: the caller's promise about the text and the arrays.
+            let (name, args) = unsafe {
+                (
+                    text::text(name, "name of the function")?,
+                    text::slice(args, nargs, "array of arguments")?,
+                )
+            };
+            // The arrays may overlap, so the arguments are copied before there is a reference to write through.
+            let args: Vec<i64> = args.to_vec();
+            let mut given = vec![0; nresults.min(MAX_RESULTS)];
+            if nresults > MAX_RESULTS {
+                let message = format!("{nresults} results: a function has {MAX_RESULTS} at most");
+                return Err(Error::new(ErrorCode::InvalidArgument, message));
+            }
+            instance::call_n(inst.handle, name, &args, &mut given)?;
+            // SAFETY: the caller's promise about the array.
+            unsafe { text::store(results, &given, "array of results") }?;
+            Ok(0)
+        },
+    )
+}
+
+/// Results that a function can have: what the engine accepts.
+const MAX_RESULTS: usize = 1_000;
+
+/// 1 if the instance can be called, 0 if there is none, or an earlier call ended half-way (`wasm_reset` then starts it anew).
+/// Leaves the error as it is.
+pub extern "C" fn wasm_is_valid(inst: WasmInstance) -> i64 {
+    guard_query(0, || instance::is_valid(inst.handle).into())
+}
+
+fn usage(inst: WasmInstance, read: impl FnOnce(Usage) -> Option<u64>) -> i64 {
+    guard(-1, || {
+        let value = read(instance::usage(inst.handle)?);
+        value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)).ok_or_else(|| {
+            Error::new(
+                ErrorCode::NotFound,
+                "the peaks of stack and call depth were not read: sandbox_set_profile(s, 1) before sandbox_load has them read",
+            )
+        })
+    })
+}
+
+/// The fuel that the last call used, or the start where there was no call yet: WebAssembly operators, and what the host did for
+/// the plugin. -1 on failure.
+///
+/// ```c
+/// WasmSandbox s = sandbox_new();
+/// WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+/// wasm_call2_str(plugin, "add", 40, 2);
+/// printf("%d\n", (int)wasm_fuel_used(plugin));
+/// sandbox_destroy(s);
+/// ```
+pub extern "C" fn wasm_fuel_used(inst: WasmInstance) -> i64 {
+    usage(inst, |usage| Some(usage.fuel))
+}
+
+/// The most bytes that the plugin's memories and tables had since it was loaded or reset. -1 on failure.
+pub extern "C" fn wasm_peak_memory(inst: WasmInstance) -> i64 {
+    usage(inst, |usage| Some(usage.peak_memory_bytes))
+}
+
+/// The most bytes of stack that the last call had, in a sandbox with `sandbox_set_profile`. -1 on failure.
+pub extern "C" fn wasm_peak_stack(inst: WasmInstance) -> i64 {
+    usage(inst, |usage| usage.peak_stack_bytes)
+}
+
+/// The most frames that the last call had alive at once, in a sandbox with `sandbox_set_profile`. -1 on failure.
+pub extern "C" fn wasm_peak_depth(inst: WasmInstance) -> i64 {
+    usage(inst, |usage| usage.peak_call_depth)
+}
+
+/// Copies `len` bytes at `offset` of the plugin's memory to `buf`. 1 on success, 0 on failure, and then nothing is copied.
+///
+/// ```c
+/// WasmSandbox s = sandbox_new();
+/// WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+/// char text[6] = "hello";
+/// wasm_memory_write(plugin, 16, (int64_t)text, 6);
+/// char back[6];
+/// if (wasm_memory_read(plugin, 16, (int64_t)back, 6)) printf("%s\n", back);
+/// sandbox_destroy(s);
+/// ```
+pub unsafe extern "C" fn wasm_memory_read(inst: WasmInstance, offset: i64, buf: i64, len: i64) -> i64 {
+    guard(0, || {
+        let (from, len) = range(offset, len)?;
+        instance::with_memory(inst.handle, |memory| {
+            let bytes = memory.slice(from, len).map_err(out_of_bounds)?;
+            // SAFETY: the caller's promise about the buffer.
+            unsafe { text::store(buf, bytes, "buffer") }?;
+            Ok(1)
+        })
+    })
+}
+
+/// Copies `len` bytes at `buf` to `offset` of the plugin's memory. 1 on success, 0 on failure, and then nothing is copied.
+pub unsafe extern "C" fn wasm_memory_write(inst: WasmInstance, offset: i64, buf: i64, len: i64) -> i64 {
+    guard(0, || {
+        let (to, len) = range(offset, len)?;
+        instance::with_memory(inst.handle, |mut memory| {
+            let bytes = memory.slice_mut(to, len).map_err(out_of_bounds)?;
+            // SAFETY: the caller's promise about the buffer.
+            bytes.copy_from_slice(unsafe { text::slice(buf, bytes.len(), "buffer") }?);
+            Ok(1)
+        })
+    })
+}
+
+fn range(offset: i64, len: i64) -> Result<(u32, u32)> {
+    let len = u32::try_from(text::length(len, "number of bytes")?).map_err(|_| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("{len} bytes are more than a plugin's memory has"),
+        )
+    })?;
+    Ok((instance::offset(offset)?, len))
+}
+
+fn out_of_bounds(error: dynload_sandbox::OutOfBounds) -> Error {
+    Error::new(ErrorCode::InvalidArgument, error.to_string())
+}
+
+/// Ends the call that runs in an instance, from any thread; it fails with DYNLOAD_ERROR_INTERRUPTED. Does nothing if none runs,
+/// and never ends a call that begins later. 1 on success, 0 on failure. Never waits.
+pub extern "C" fn wasm_interrupt(inst: WasmInstance) -> i64 {
+    guard(0, || {
+        instance::interrupt(inst.handle)?;
+        Ok(1)
+    })
+}
+
+/// Starts an instance anew: fresh memory and variables, the start function, and all is well after a call that ended half-way. 1
+/// on success, 0 on failure.
+///
+/// ```c
+/// WasmSandbox s = sandbox_new();
+/// WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+/// wasm_call_str(plugin, "trap");
+/// printf("%d\n", (int)wasm_is_valid(plugin));
+/// wasm_reset(plugin);
+/// printf("%d\n", (int)wasm_is_valid(plugin));
+/// sandbox_destroy(s);
+/// ```
+pub extern "C" fn wasm_reset(inst: WasmInstance) -> i64 {
+    guard(0, || {
+        instance::reset(inst.handle)?;
+        Ok(1)
+    })
+}
+
+/// Destroys an instance; 1 on success, 0 on failure. A call that runs in it is interrupted; this does not wait for it.
+pub extern "C" fn wasm_instance_destroy(inst: WasmInstance) -> i64 {
+    guard(0, || {
+        instance::remove(inst.handle)?;
+        Ok(1)
+    })
+}
+
+/// The capabilities that the imports of a module can make use of, found without running it. -1 on failure, which has every bit
+/// and so never looks harmless.
+///
+/// ```c
+/// int64_t needed = wasm_required_capabilities(wasm, wasm_len);
+/// printf("%d\n", (int)has_dangerous_capabilities(needed));
+/// ```
+pub unsafe extern "C" fn wasm_required_capabilities(bytes: i64, len: i64) -> i64 {
+    guard(-1, || {
+        // SAFETY: the caller's promise about the bytes.
+        let bytes = unsafe { wasm_file::bytes(bytes, len) }?;
+        Ok(sandbox::bits(
+            sandbox::compile(bytes.as_slice())?.required_capabilities(),
+        ))
+    })
+}

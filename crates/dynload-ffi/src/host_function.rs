@@ -1,0 +1,203 @@
+//! Functions of C that Wasm plugins call.
+
+use std::fmt;
+
+use dynload_sandbox::{
+    Caller, Capabilities, Console, ConsoleOutput, Signature, Stop, Stream, ValType, Value,
+};
+use std::sync::Arc;
+
+use crate::abi::{ConsoleFunction, HostFunction};
+use crate::error::{Error, ErrorCode, Result};
+use crate::instance::{from_value, to_value};
+use crate::{guest, sandbox};
+
+/// Reads a function's type: `(i32, i64) -> (f64)`, `i32 i64 -> f64`, `() -> ()`, `(i32)`.
+pub(crate) fn parse_signature(text: &str) -> Result<Signature> {
+    let wrong = |part: &str| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!(
+                "`{part}` in the signature `{text}` is none of i32, i64, f32, f64: write `(i32, i64) -> (i64)`"
+            ),
+        )
+    };
+    let list = |side: &str| -> Result<Vec<ValType>> {
+        let side = side.trim();
+        let inner = match (side.strip_prefix('('), side.strip_suffix(')')) {
+            (Some(_), Some(_)) if side.len() >= 2 => &side[1..side.len() - 1],
+            (None, None) => side,
+            _ => return Err(wrong(side)),
+        };
+        let words = inner
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|word| !word.is_empty());
+        words
+            .map(|word| match word {
+                "i32" => Ok(ValType::I32),
+                "i64" => Ok(ValType::I64),
+                "f32" => Ok(ValType::F32),
+                "f64" => Ok(ValType::F64),
+                other => Err(wrong(other)),
+            })
+            .collect()
+    };
+    let (params, results) = text.split_once("->").unwrap_or((text, ""));
+    Ok(Signature {
+        params: list(params)?,
+        results: list(results)?,
+    })
+}
+
+/// A host function that returned something else than 0, or a result that is none.
+#[derive(Debug)]
+struct HostFunctionFailed {
+    function: Arc<str>,
+    problem: Problem,
+}
+
+#[derive(Debug)]
+enum Problem {
+    Status(i64),
+    Result(i64, ValType),
+}
+
+impl fmt::Display for HostFunctionFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let function = &self.function;
+        match self.problem {
+            Problem::Status(status) => write!(f, "the host function `{function}` returned {status}"),
+            Problem::Result(bits, ty) => write!(
+                f,
+                "the host function `{function}` gave {bits} as a result, which is no {ty}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HostFunctionFailed {}
+
+/// Offers a function of C to the modules that are loaded afterwards.
+///
+/// # Safety
+///
+/// `callback` may be called with `userdata` from any thread for as long as the sandbox and its instances live.
+pub(crate) unsafe fn offer(
+    handle: i64,
+    module: &str,
+    name: &str,
+    signature: Signature,
+    callback: HostFunction,
+    userdata: i64,
+    capability: Capabilities,
+) -> Result<()> {
+    let function: Arc<str> = format!("{module}.{name}").into();
+    let result_types = signature.results.clone();
+    let body = move |caller: &mut Caller<'_>, args: &[Value], results: &mut [Value]| {
+        let failed = |problem| {
+            Stop::host(HostFunctionFailed {
+                function: function.clone(),
+                problem,
+            })
+        };
+        let args: Vec<i64> = args.iter().copied().map(from_value).collect();
+        let mut given = vec![0_i64; results.len()];
+        let status = guest::run_host_function(caller, |instance| {
+            // SAFETY: the caller of `offer` promised that it may be called; the arrays have the lengths that are given,
+            // which fit into an i64 because they are those of slices.
+            unsafe {
+                callback(
+                    userdata,
+                    instance,
+                    args.as_ptr(),
+                    args.len() as i64,
+                    given.as_mut_ptr(),
+                    given.len() as i64,
+                )
+            }
+        });
+        if status != 0 {
+            return Err(failed(Problem::Status(status)));
+        }
+        for ((result, bits), ty) in results.iter_mut().zip(given).zip(&result_types) {
+            *result = to_value(*ty, bits, false).ok_or_else(|| failed(Problem::Result(bits, *ty)))?;
+        }
+        Ok(())
+    };
+    sandbox::change(handle, |sandbox| {
+        if sandbox.host_fn_untyped(module, name, capability, signature, body) {
+            Ok(())
+        } else {
+            Err(Error::new(
+                ErrorCode::InvalidArgument,
+                "a host function takes and gives numbers only",
+            ))
+        }
+    })
+}
+
+/// A console that hands everything to a function of C.
+///
+/// # Safety
+///
+/// As for [`offer`].
+pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Console {
+    let output = ConsoleOutput::Callback(Arc::new(move |stream, bytes: &[u8]| {
+        let stream = match stream {
+            Stream::Out => 1,
+            Stream::Err => 2,
+        };
+        // SAFETY: the caller of `console` promised that it may be called; the bytes are there for as long as that takes.
+        unsafe { callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64) };
+    }));
+    // What becomes of the output is up to the callback, and so is how much of it is too much.
+    Console::new(output).with_cap(u64::MAX)
+}
+
+/// The function at an address.
+///
+/// # Safety
+///
+/// `F` is a type of function pointers, and the address is 0 or that of such a function.
+pub(crate) unsafe fn function<F: Copy>(address: i64) -> Result<F> {
+    const { assert!(size_of::<F>() == size_of::<usize>()) };
+    if address == 0 {
+        return Err(Error::new(ErrorCode::InvalidArgument, "the callback is null"));
+    }
+    let address = address as usize;
+    // SAFETY: the caller's promise; the sizes are the same, and it is not null.
+    Ok(unsafe { std::mem::transmute_copy::<usize, F>(&address) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures() {
+        let written = |text: &str| parse_signature(text).unwrap().to_string();
+        for (text, expected) in [
+            ("(i32, i64) -> (f64)", "(i32, i64) -> (f64)"),
+            ("i32 i64 -> f64", "(i32, i64) -> (f64)"),
+            ("()->()", "() -> ()"),
+            ("", "() -> ()"),
+            ("(f32)", "(f32) -> ()"),
+            ("-> i32", "() -> (i32)"),
+            ("( i32 ,i32 )->(i32,i32)", "(i32, i32) -> (i32, i32)"),
+        ] {
+            assert_eq!(written(text), expected, "{text}");
+        }
+        for wrong in [
+            "i33",
+            "(i32",
+            "i32)",
+            "(",
+            "i32 -> i32 -> i32",
+            "v128",
+            "externref",
+            ")(",
+        ] {
+            assert!(parse_signature(wrong).is_err(), "{wrong}");
+        }
+    }
+}

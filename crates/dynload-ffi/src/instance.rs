@@ -1,0 +1,274 @@
+//! Wasm instances and calls into them.
+
+use std::sync::{Arc, LazyLock};
+
+use dynload_sandbox::{
+    Caller, ErrorKind, GuestMemory, Instance, Interrupt, Module, Signature, Usage, ValType, Value,
+};
+
+use crate::error::{Error, ErrorCode, Result, chain, kind_code};
+use crate::guest;
+use crate::handle::{Kind, Table};
+use crate::lent::{Lent, Loan, Unavailable};
+use crate::sandbox;
+
+/// An instance as handles name it.
+pub(crate) struct InstanceEntry {
+    instance: Lent<Box<Instance>>,
+    interrupt: Interrupt,
+    module: Module,
+    sandbox: i64,
+}
+
+impl Kind for InstanceEntry {
+    const NAME: &'static str = "instance";
+    const TAG: u8 = 2;
+}
+
+static INSTANCES: LazyLock<Table<InstanceEntry>> = LazyLock::new(Table::new);
+
+/// Gives an instance a handle.
+pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
+    let interrupt = instance.interrupt_running();
+    let module = instance.module().clone();
+    INSTANCES.insert(Arc::new(InstanceEntry {
+        instance: Lent::new(Box::new(instance)),
+        interrupt,
+        module,
+        sandbox,
+    }))
+}
+
+/// Destroys an instance; a call that runs in it is interrupted.
+pub(crate) fn remove(handle: i64) -> Result<()> {
+    let entry = INSTANCES.remove(handle)?;
+    entry.interrupt.interrupt();
+    sandbox::forget(entry.sandbox, handle);
+    Ok(())
+}
+
+/// Takes the handle of an instance back; a call that runs in it ends in peace.
+pub(crate) fn retire(handle: i64) -> Result<()> {
+    let entry = INSTANCES.remove(handle)?;
+    sandbox::forget(entry.sandbox, handle);
+    Ok(())
+}
+
+/// Whether calls can be made: it is there, and no earlier call ended half-way. One that is running can.
+pub(crate) fn is_valid(handle: i64) -> bool {
+    let entry = INSTANCES.get(handle);
+    entry.is_ok_and(
+        |entry| match entry.instance.peek(|instance| instance.poison().is_none()) {
+            Ok(healthy) => healthy,
+            Err(Unavailable::Out) => true,
+            Err(Unavailable::Lost) => false,
+        },
+    )
+}
+
+/// The sandbox of an instance.
+pub(crate) fn sandbox_of(handle: i64) -> Result<i64> {
+    Ok(INSTANCES.get(handle)?.sandbox)
+}
+
+/// Ends the call that runs in an instance, if one does.
+pub(crate) fn interrupt(handle: i64) -> Result<()> {
+    INSTANCES.get(handle)?.interrupt.interrupt();
+    Ok(())
+}
+
+impl InstanceEntry {
+    /// The type of an exported function; found without the instance, which may be out.
+    fn signature(&self, name: &str) -> Result<Signature> {
+        let functions = || self.module.exports().filter(|export| export.function.is_some());
+        if let Some(signature) = functions()
+            .find(|export| export.name == name)
+            .and_then(|export| export.function)
+        {
+            return Ok(signature);
+        }
+        let nearest = dynload_caps::nearest_name(name, functions().map(|export| export.name));
+        let hint = nearest
+            .map(|nearest| format!("; did you mean `{nearest}`?"))
+            .unwrap_or_default();
+        Err(Error::new(
+            ErrorCode::NotFound,
+            format!("`{name}` is not an exported function{hint}"),
+        ))
+    }
+
+    /// Takes the instance, after the calls of other threads. From a callback there is no waiting.
+    fn take(&self) -> Result<Loan<'_, Box<Instance>>> {
+        let in_callback = guest::is_running();
+        self.instance.take(!in_callback).map_err(|unavailable| match unavailable {
+            Unavailable::Out => Error::new(
+                ErrorCode::Busy,
+                "the instance is running: from a callback it can be reached only through a host function of its own",
+            ),
+            Unavailable::Lost => {
+                Error::new(ErrorCode::Poisoned, "the instance was lost to a fault of the library: load it anew")
+            }
+        })
+    }
+}
+
+/// Calls a function that takes and gives integers.
+pub(crate) fn call(handle: i64, name: &str, args: &[i64]) -> Result<i64> {
+    let entry = INSTANCES.get(handle)?;
+    if guest::is_running()
+        && let Some(result) = guest::with_caller(handle, |caller| {
+            let signature = entry.signature(name)?;
+            let args = convert(name, &signature, args, 1, true)?;
+            Ok(reenter(caller, name, &args)?
+                .first()
+                .map_or(0, |value| from_value(*value)))
+        })
+    {
+        return result;
+    }
+    let mut instance = entry.take()?;
+    Ok(guest::run(handle, || instance.call_i64(name, args))?)
+}
+
+/// A call from a host function's callback, into its own guest. Everything that can be wrong with the call is found out before
+/// it is made: a nested call that fails is the end of the outer one too.
+fn reenter(caller: &mut Caller<'_>, name: &str, args: &[Value]) -> Result<Vec<Value>> {
+    caller.call(name, args).map_err(|stop| match stop.kind() {
+        ErrorKind::Host(cause) => match cause.downcast_ref::<dynload_sandbox::Error>() {
+            Some(inner) => inner.clone().into(),
+            None => Error::from_chain(kind_code(stop.kind()), &**cause),
+        },
+        kind => Error::new(kind_code(kind), kind.to_string()),
+    })
+}
+
+/// A value of a type from 64 bits. An i32 has to fit, floats are given as their bits unless there are to be integers only.
+pub(crate) fn to_value(ty: ValType, bits: i64, integers_only: bool) -> Option<Value> {
+    match ty {
+        ValType::I64 => Some(Value::I64(bits)),
+        // Both readings of 32 bits are taken: -1 and 4 294 967 295 are the same i32.
+        ValType::I32 => i32::try_from(bits)
+            .ok()
+            .or_else(|| u32::try_from(bits).ok().map(|bits| bits as i32))
+            .map(Value::I32),
+        ValType::F64 if !integers_only => Some(Value::F64(f64::from_bits(bits as u64))),
+        ValType::F32 if !integers_only => u32::try_from(bits)
+            .ok()
+            .map(|bits| Value::F32(f32::from_bits(bits))),
+        _ => None,
+    }
+}
+
+/// 64 bits from a value: integers as they are, floats as their bits.
+pub(crate) fn from_value(value: Value) -> i64 {
+    match value {
+        Value::I32(value) => i64::from(value),
+        Value::I64(value) => value,
+        Value::F32(value) => i64::from(value.to_bits()),
+        Value::F64(value) => value.to_bits() as i64,
+        _ => 0,
+    }
+}
+
+/// Calls a function of any type that numbers can be passed to. `results` has to have as many places as there are results.
+pub(crate) fn call_n(handle: i64, name: &str, args: &[i64], results: &mut [i64]) -> Result<()> {
+    let entry = INSTANCES.get(handle)?;
+    let signature = entry.signature(name)?;
+    let args = convert(name, &signature, args, results.len(), false)?;
+    let from_within = if guest::is_running() {
+        guest::with_caller(handle, |caller| reenter(caller, name, &args))
+    } else {
+        None
+    };
+    let values = match from_within {
+        Some(values) => values?,
+        None => {
+            let mut instance = entry.take()?;
+            guest::run(handle, || instance.call(name, &args))?
+        }
+    };
+    for (result, value) in results.iter_mut().zip(values) {
+        *result = from_value(value);
+    }
+    Ok(())
+}
+
+/// The arguments as the function wants them. For calls that take integers only there may be fewer results than there is room
+/// for.
+fn convert(
+    name: &str,
+    signature: &Signature,
+    args: &[i64],
+    results: usize,
+    integers: bool,
+) -> Result<Vec<Value>> {
+    let mismatch = || {
+        let message = format!(
+            "`{name}` has the type {signature}, and was called with the arguments {args:?} and room for {results} results"
+        );
+        Error::new(ErrorCode::Signature, message)
+    };
+    let room = if integers {
+        let integer = |ty: &ValType| matches!(ty, ValType::I32 | ValType::I64);
+        signature.results.len() <= results && signature.results.iter().all(integer)
+    } else {
+        signature.results.len() == results
+    };
+    if signature.params.len() != args.len() || !room {
+        return Err(mismatch());
+    }
+    let values = signature
+        .params
+        .iter()
+        .zip(args)
+        .map(|(ty, arg)| to_value(*ty, *arg, integers));
+    values.collect::<Option<Vec<Value>>>().ok_or_else(mismatch)
+}
+
+/// The meter's reading after the last call.
+pub(crate) fn usage(handle: i64) -> Result<Usage> {
+    let entry = INSTANCES.get(handle)?;
+    let mut instance = entry.take()?;
+    Ok(instance.usage())
+}
+
+/// Gives `f` the memory of an instance, also from a callback of its own.
+pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Result<R>) -> Result<R> {
+    let entry = INSTANCES.get(handle)?;
+    let mut f = Some(f);
+    if guest::is_running() {
+        let from_within = guest::with_caller(handle, |caller| {
+            let memory = caller
+                .memory()
+                .map_err(|stop| Error::new(kind_code(stop.kind()), chain(&stop)))?;
+            f.take()
+                .map(|f| f(memory))
+                .unwrap_or_else(|| Err(Error::new(ErrorCode::Internal, "the memory was given twice")))
+        });
+        if let Some(result) = from_within {
+            return result;
+        }
+    }
+    let mut instance = entry.take()?;
+    match f.take() {
+        Some(f) => f(instance.memory()),
+        None => Err(Error::new(ErrorCode::Internal, "the memory was given twice")),
+    }
+}
+
+/// A place in a guest's memory from C.
+pub(crate) fn offset(offset: i64) -> Result<u32> {
+    u32::try_from(offset).map_err(|_| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the offset is {offset}: a guest's memory has no such place"),
+        )
+    })
+}
+
+/// Starts an instance anew from its module.
+pub(crate) fn reset(handle: i64) -> Result<()> {
+    let entry = INSTANCES.get(handle)?;
+    let mut instance = entry.take()?;
+    Ok(guest::run(handle, || instance.reset())?)
+}

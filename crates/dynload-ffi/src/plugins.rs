@@ -1,0 +1,161 @@
+//! Plugins that were found, as texts for C.
+
+use std::ffi::CString;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use dynload_discovery::{Plugin, Scanner, SearchPath, system_plugin_dir, user_plugin_dir};
+
+use crate::abi::PluginList;
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::{Kind, Table};
+use crate::sandbox::bits;
+use crate::text::{address, c_string, intern};
+
+/// The outcome of one scan.
+pub(crate) struct PluginListEntry {
+    plugins: Vec<PluginTexts>,
+    problems: Vec<CString>,
+}
+
+impl Kind for PluginListEntry {
+    const NAME: &'static str = "plugin list";
+    const TAG: u8 = 4;
+}
+
+static LISTS: LazyLock<Table<PluginListEntry>> = LazyLock::new(Table::new);
+
+struct PluginTexts {
+    id: CString,
+    name: CString,
+    version: CString,
+    path: Option<CString>,
+    format: CString,
+    capabilities: i64,
+}
+
+/// A text about a plugin.
+#[derive(Clone, Copy)]
+pub(crate) enum Field {
+    Id,
+    Name,
+    Version,
+    Path,
+    Format,
+}
+
+impl From<&Plugin> for PluginTexts {
+    fn from(plugin: &Plugin) -> PluginTexts {
+        let asked = plugin.manifest().map(|manifest| manifest.capabilities.all());
+        PluginTexts {
+            id: c_string(plugin.id().as_str().as_bytes()),
+            name: c_string(plugin.name().as_bytes()),
+            version: c_string(
+                plugin
+                    .version()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+                    .as_bytes(),
+            ),
+            path: plugin
+                .entry_path()
+                .map(|path| c_string(path.as_os_str().as_encoded_bytes())),
+            format: c_string(plugin.format().name().as_bytes()),
+            capabilities: asked.map_or(0, bits),
+        }
+    }
+}
+
+/// Looks for plugins in one directory, or where they usually are.
+pub(crate) fn discover(dir: Option<&Path>) -> Result<PluginList> {
+    let path = match dir {
+        Some(dir) => SearchPath::empty().first(dir),
+        None => SearchPath::standard(),
+    };
+    let found = Scanner::new(path).scan();
+    let plugins: Vec<PluginTexts> = found.plugins.iter().map(PluginTexts::from).collect();
+    let problems = found
+        .problems
+        .iter()
+        .map(|problem| c_string(problem.to_string().as_bytes()))
+        .collect();
+    let count = plugins.len() as i64;
+    let handle = LISTS.insert(Arc::new(PluginListEntry { plugins, problems }))?;
+    Ok(PluginList { handle, count })
+}
+
+fn nth<'a, T>(list: &'a [T], index: i64, what: &str) -> Result<&'a T> {
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| list.get(index))
+        .ok_or_else(|| {
+            let message = format!(
+                "there is no {what} {index}: the list has {}, counted from 0",
+                list.len()
+            );
+            Error::new(ErrorCode::InvalidArgument, message)
+        })
+}
+
+/// A text about a plugin; it lives as long as the list.
+pub(crate) fn field(list: i64, index: i64, field: Field) -> Result<i64> {
+    let list = LISTS.get(list)?;
+    let plugin = nth(&list.plugins, index, "plugin")?;
+    let text = match field {
+        Field::Id => &plugin.id,
+        Field::Name => &plugin.name,
+        Field::Version => &plugin.version,
+        Field::Format => &plugin.format,
+        Field::Path => plugin.path.as_ref().ok_or_else(|| {
+            let message = format!("plugin {:?} has no file for this platform", plugin.id);
+            Error::new(ErrorCode::NotFound, message)
+        })?,
+    };
+    Ok(address(text))
+}
+
+/// The capabilities that a plugin asks for.
+pub(crate) fn capabilities(list: i64, index: i64) -> Result<i64> {
+    Ok(nth(&LISTS.get(list)?.plugins, index, "plugin")?.capabilities)
+}
+
+/// How many plugins there are.
+pub(crate) fn count(list: i64) -> Result<i64> {
+    Ok(LISTS.get(list)?.plugins.len() as i64)
+}
+
+/// How many things were not in order.
+pub(crate) fn problem_count(list: i64) -> Result<i64> {
+    Ok(LISTS.get(list)?.problems.len() as i64)
+}
+
+/// Something that was not in order; the text lives as long as the list.
+pub(crate) fn problem(list: i64, index: i64) -> Result<i64> {
+    Ok(address(nth(&LISTS.get(list)?.problems, index, "problem")?))
+}
+
+/// Frees a list and its texts.
+pub(crate) fn destroy(list: i64) -> Result<()> {
+    LISTS.remove(list).map(drop)
+}
+
+/// A directory for C, with a separator at its end as the specification writes it.
+fn directory(path: Option<std::path::PathBuf>, what: &str) -> Result<i64> {
+    let path = path.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no {what} here")))?;
+    let mut bytes = path.into_os_string().into_encoded_bytes();
+    bytes.push(std::path::MAIN_SEPARATOR as u8);
+    Ok(intern(&bytes))
+}
+
+/// The user's plugin directory.
+pub(crate) fn user_dir() -> Result<i64> {
+    directory(
+        user_plugin_dir(),
+        "home directory, and so no plugin directory of the user",
+    )
+}
+
+/// The system's plugin directory.
+pub(crate) fn system_dir() -> Result<i64> {
+    directory(system_plugin_dir(), "plugin directory of the system")
+}

@@ -1,0 +1,197 @@
+//! Hot reload of native and Wasm plugins.
+
+mod loader;
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use dynload_hotreload::{Config, EventKind, Reloader, native_loader};
+
+use self::loader::{FlatLoader, Loaded, OwnSandbox};
+use crate::abi::{HotReloader, ModuleHandle, WasmInstance};
+use crate::error::{Error, ErrorCode, Result};
+use crate::handle::{Kind, Table};
+use crate::module;
+
+/// A reloader as handles name it.
+pub(crate) struct ReloaderEntry {
+    reloader: Reloader<FlatLoader>,
+    sandbox: Arc<OwnSandbox>,
+}
+
+impl Kind for ReloaderEntry {
+    const NAME: &'static str = "hot reloader";
+    const TAG: u8 = 3;
+}
+
+static RELOADERS: LazyLock<Table<ReloaderEntry>> = LazyLock::new(Table::new);
+
+/// What a reloader is made from.
+pub(crate) struct Settings {
+    pub(crate) source: PathBuf,
+    pub(crate) output_dir: Option<PathBuf>,
+    pub(crate) debounce: Duration,
+    pub(crate) verbose: bool,
+}
+
+/// Makes a reloader.
+///
+/// # Safety
+///
+/// The source may be built, and what comes of it may be loaded and run, as for
+/// [`native_loader!`](dynload_hotreload::native_loader).
+pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
+    // SAFETY: the caller's promise.
+    let native = unsafe { native_loader!() };
+    let sandbox = Arc::new(OwnSandbox::default());
+    let mut config = Config::new(&settings.source)
+        .debounce(settings.debounce)
+        .verbose(settings.verbose);
+    if let Some(dir) = &settings.output_dir {
+        config = config.output_dir(dir);
+    }
+    let reloader = Reloader::new(
+        config,
+        FlatLoader {
+            native,
+            sandbox: Arc::clone(&sandbox),
+        },
+    )?;
+    if settings.verbose {
+        let name = settings.source.display().to_string();
+        reloader.on_event(move |event| match &event.kind {
+            EventKind::Failed { why, .. } => eprintln!("dynload: {name}: {event}: {}", why.report()),
+            _ => eprintln!("dynload: {name}: {event}"),
+        });
+    }
+    let handle = RELOADERS.insert(Arc::new(ReloaderEntry { reloader, sandbox }))?;
+    Ok(HotReloader {
+        handle,
+        version: 0,
+        running: 0,
+    })
+}
+
+impl ReloaderEntry {
+    fn value(&self, handle: i64) -> HotReloader {
+        HotReloader {
+            handle,
+            version: self.reloader.version() as i64,
+            running: self.reloader.is_running().into(),
+        }
+    }
+
+    /// Refuses what would make a reloader wait for itself.
+    fn not_from_its_own_load(&self) -> Result<()> {
+        if loader::is_loading(&self.sandbox) {
+            return Err(Error::new(
+                ErrorCode::Busy,
+                "the hot reloader is loading a version: it cannot be started from a callback of that",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Starts a reloader. What the first build came to is told by the version: 0 means that it failed, and why is the error.
+pub(crate) fn start(handle: i64) -> Result<(HotReloader, Option<Error>)> {
+    let entry = RELOADERS.get(handle)?;
+    entry.not_from_its_own_load()?;
+    entry.reloader.start()?;
+    let failed = entry.reloader.last_error().map(|error| Error::from(&*error));
+    Ok((entry.value(handle), failed))
+}
+
+/// Stops a reloader.
+pub(crate) fn stop(handle: i64) -> Result<HotReloader> {
+    let entry = RELOADERS.get(handle)?;
+    entry.reloader.stop();
+    Ok(entry.value(handle))
+}
+
+/// Whether there is a version that was not announced yet; if there is not and the latest change failed, why.
+pub(crate) fn check(handle: i64) -> Result<bool> {
+    let entry = RELOADERS.get(handle)?;
+    if entry.reloader.check() {
+        return Ok(true);
+    }
+    match entry.reloader.last_error() {
+        Some(error) => Err(Error::from(&*error)),
+        None => Ok(false),
+    }
+}
+
+/// The version that runs.
+pub(crate) fn version(handle: i64) -> Result<i64> {
+    Ok(RELOADERS.get(handle)?.reloader.version() as i64)
+}
+
+/// What a reloader is at the moment.
+pub(crate) fn describe(handle: i64) -> Result<HotReloader> {
+    Ok(RELOADERS.get(handle)?.value(handle))
+}
+
+/// Destroys a reloader: stops it, and lets go of the version that runs.
+pub(crate) fn destroy(handle: i64) -> Result<()> {
+    let entry = RELOADERS.remove(handle)?;
+    entry.reloader.stop();
+    entry.sandbox.destroy();
+    Ok(())
+}
+
+fn current<R>(handle: i64, f: impl FnOnce(&Loaded, u64) -> Result<R>) -> Result<R> {
+    let entry = RELOADERS.get(handle)?;
+    match entry.reloader.current() {
+        Some(current) => f(&current, current.version()),
+        None => match entry.reloader.last_error() {
+            Some(error) => Err(Error::from(&*error)),
+            None => Err(Error::new(
+                ErrorCode::NotFound,
+                "the hot reloader runs nothing: start it first",
+            )),
+        },
+    }
+}
+
+fn is_wasm() -> Error {
+    Error::new(
+        ErrorCode::Signature,
+        "the hot reloader runs a Wasm plugin: ask for it with hot_reloader_wasm",
+    )
+}
+
+/// The native version that runs.
+pub(crate) fn current_module(handle: i64) -> Result<ModuleHandle> {
+    current(handle, |loaded, _| match loaded {
+        Loaded::Native { handle, .. } => module::describe(*handle),
+        Loaded::Wasm { .. } => Err(is_wasm()),
+    })
+}
+
+/// A symbol of the native version that runs.
+pub(crate) fn symbol(handle: i64, name: &str) -> Result<i64> {
+    current(handle, |loaded, _| match loaded {
+        Loaded::Native { plugin, .. } => Ok(plugin.library().address(name)?.as_ptr() as i64),
+        Loaded::Wasm { .. } => Err(is_wasm()),
+    })
+}
+
+/// The Wasm version that runs.
+pub(crate) fn current_wasm(handle: i64) -> Result<WasmInstance> {
+    current(handle, |loaded, _| match loaded {
+        Loaded::Wasm { instance, sandbox } => Ok(WasmInstance {
+            handle: *instance,
+            sandbox: *sandbox,
+        }),
+        Loaded::Native { .. } => Err(Error::new(
+            ErrorCode::Signature,
+            "the hot reloader runs a native plugin: ask for it with hot_reloader_module or hot_reloader_get_function",
+        )),
+    })
+}
+
+/// The sandbox of a reloader's Wasm versions.
+pub(crate) fn own_sandbox(handle: i64) -> Result<i64> {
+    RELOADERS.get(handle)?.sandbox.handle()
+}

@@ -1,0 +1,236 @@
+//! What a hot reloader loads: a shared library, or a Wasm module.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader, NativeLoader, NativePlugin, State};
+use dynload_sandbox::{Capabilities, Limits};
+
+use crate::error::{Error, Result};
+use crate::{instance, module, sandbox, wasm_file};
+
+/// The sandbox in which a reloader's Wasm versions live, made when it is first asked for.
+#[derive(Default)]
+pub(super) struct OwnSandbox(Mutex<Option<i64>>);
+
+impl OwnSandbox {
+    pub(super) fn handle(&self) -> Result<i64> {
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = *own {
+            return Ok(handle);
+        }
+        let handle = sandbox::create(Limits::DEFAULT, Capabilities::CONSOLE)?;
+        *own = Some(handle);
+        Ok(handle)
+    }
+
+    pub(super) fn destroy(&self) {
+        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(handle) = own {
+            let _ = sandbox::destroy(handle);
+        }
+    }
+}
+
+/// Loads what was built as what it is: a shared library, or a Wasm module.
+pub(super) struct FlatLoader {
+    pub(super) native: NativeLoader,
+    pub(super) sandbox: Arc<OwnSandbox>,
+}
+
+/// A version that is loaded, and its handle. Both go together.
+pub(super) enum Loaded {
+    Native { plugin: NativePlugin, handle: i64 },
+    Wasm { instance: i64, sandbox: i64 },
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        match self {
+            Loaded::Native { handle, .. } => module::remove_reloaded(*handle),
+            Loaded::Wasm { instance, .. } => {
+                // It may have been destroyed by its handle.
+                let _ = instance::retire(*instance);
+            }
+        }
+    }
+}
+
+thread_local! {
+    /// The reloader whose version this thread is loading.
+    static LOADING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether this thread is loading a version for the reloader with this sandbox.
+pub(super) fn is_loading(sandbox: &Arc<OwnSandbox>) -> bool {
+    LOADING.get() == Arc::as_ptr(sandbox) as usize
+}
+
+impl FlatLoader {
+    fn bytes(&self, artifact: &Artifact, wasm: Wasm) -> std::result::Result<Vec<u8>, LoadError> {
+        let failed = |error: std::io::Error| LoadError::new("the copy cannot be read").with_source(error);
+        let bytes = std::fs::read(&artifact.path).map_err(failed)?;
+        match wasm {
+            Wasm::Binary => Ok(bytes),
+            Wasm::Text => wasm_file::from_text(&bytes, &artifact.origin)
+                .map_err(|error| LoadError::new(error.into_message())),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wasm {
+    Binary,
+    Text,
+}
+
+/// What kind of Wasm an artifact is, if it is.
+fn wasm(artifact: &Artifact) -> Option<Wasm> {
+    match artifact.kind {
+        ArtifactKind::Wasm => Some(Wasm::Binary),
+        ArtifactKind::Wat => Some(Wasm::Text),
+        // A build command may call its output whatever it likes.
+        _ => starts_as_wasm(&artifact.path).then_some(Wasm::Binary),
+    }
+}
+
+fn starts_as_wasm(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read =
+        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+    read.is_ok() && start == *b"\0asm"
+}
+
+/// Whether a module is cut off: the header or a section is longer than what is there
+/// ([binary format](https://webassembly.github.io/spec/core/binary/modules.html)).
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let Some(mut rest) = bytes.get(8..) else {
+        return true;
+    };
+    while let Some((_id, section)) = rest.split_first() {
+        let mut size = 0_u64;
+        let mut used = 0;
+        loop {
+            let Some(byte) = section.get(used) else {
+                return true;
+            };
+            size |= u64::from(byte & 0x7f) << (7 * used);
+            used += 1;
+            if byte & 0x80 == 0 {
+                break;
+            }
+            if used == 5 {
+                // No length of a section: wrong, and not for want of more.
+                return false;
+            }
+        }
+        let after = &section[used..];
+        match usize::try_from(size).ok().and_then(|size| after.get(size..)) {
+            Some(next) => rest = next,
+            None => return true,
+        }
+    }
+    false
+}
+
+impl Loader for FlatLoader {
+    type Loaded = Loaded;
+
+    fn check(&self, artifact: &Artifact) -> std::result::Result<(), LoadError> {
+        let Some(wasm) = wasm(artifact) else {
+            return self.native.check(artifact);
+        };
+        let cut_off = match wasm {
+            Wasm::Binary => is_cut_off(&self.bytes(artifact, wasm)?),
+            Wasm::Text => artifact.size == 0,
+        };
+        if cut_off {
+            let message = format!(
+                "`{}` is not a whole WebAssembly module",
+                artifact.origin.display()
+            );
+            return Err(LoadError::incomplete(message));
+        }
+        Ok(())
+    }
+
+    fn load(&self, artifact: &Artifact) -> std::result::Result<Loaded, LoadError> {
+        /// Remembers whose version is being loaded, while it is.
+        struct Unmark;
+        impl Drop for Unmark {
+            fn drop(&mut self) {
+                LOADING.set(0);
+            }
+        }
+
+        let Some(wasm) = wasm(artifact) else {
+            let plugin = self.native.load(artifact)?;
+            let handle =
+                module::insert_reloaded(plugin.library().clone(), &artifact.source, artifact.version);
+            return Ok(Loaded::Native { plugin, handle });
+        };
+        let bytes = self.bytes(artifact, wasm)?;
+        let refused = |error: Error| LoadError::new(error.into_message());
+        let sandbox = self.sandbox.handle().map_err(refused)?;
+        LOADING.set(Arc::as_ptr(&self.sandbox) as usize);
+        let _unmark = Unmark;
+        let module = sandbox::compile_for(sandbox, &bytes).map_err(refused)?;
+        let instance = sandbox::load(sandbox, &module).map_err(refused)?;
+        Ok(Loaded::Wasm { instance, sandbox })
+    }
+
+    fn save(&self, old: &Loaded) -> std::result::Result<Option<State>, LoadError> {
+        match old {
+            Loaded::Native { plugin, .. } => self.native.save(plugin),
+            Loaded::Wasm { .. } => Ok(None),
+        }
+    }
+
+    fn restore(&self, new: &Loaded, state: &State) -> std::result::Result<(), LoadError> {
+        match new {
+            Loaded::Native { plugin, .. } => self.native.restore(plugin, state),
+            Loaded::Wasm { .. } => Err(LoadError::new(
+                "a native version saved its state, and a Wasm version cannot take it over",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_that_are_cut_off() {
+        let whole =
+            wat::parse_str("(module (memory 1) (data (i32.const 0) \"hello\") (func (export \"f\")))")
+                .unwrap();
+        assert!(!is_cut_off(&whole));
+        for len in 0..whole.len() {
+            // At the end of a section what is there looks whole, and then it may be.
+            let cut = &whole[..len];
+            assert!(
+                is_cut_off(cut) || wat_sections_end(&whole).contains(&len),
+                "{len} of {}",
+                whole.len()
+            );
+        }
+        assert!(
+            !is_cut_off(b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\xff\xff"),
+            "no length"
+        );
+    }
+
+    /// Where the sections of a module end, told by another walk over them.
+    fn wat_sections_end(bytes: &[u8]) -> Vec<usize> {
+        let mut at = 8;
+        let mut ends = vec![at];
+        while at < bytes.len() {
+            // These sections are all shorter than 128 bytes.
+            at += 2 + usize::from(bytes[at + 1]);
+            ends.push(at);
+        }
+        ends
+    }
+}

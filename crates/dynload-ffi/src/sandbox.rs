@@ -1,0 +1,251 @@
+//! Sandboxes: limits, capabilities, scopes and host functions, and the instances that live in them.
+
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock, PoisonError};
+
+use dynload_sandbox::{
+    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Limits, Module, Sandbox, Scopes,
+};
+
+use crate::abi::ResourceLimits;
+use crate::error::{Error, ErrorCode, Result};
+use crate::guest;
+use crate::handle::{Kind, Table};
+use crate::instance;
+use crate::sync::{Condvar, Mutex, lock};
+
+/// A sandbox as handles name it.
+pub(crate) struct SandboxEntry {
+    /// Outside of the lock: a grant holds at once, whatever else goes on.
+    authority: Authority,
+    inner: Mutex<Inner>,
+    /// A module was loaded, or failed to.
+    loaded: Condvar,
+}
+
+struct Inner {
+    /// Shared only with loads that are under way, which run start functions and thus must hold no lock.
+    sandbox: Arc<Sandbox>,
+    profile: bool,
+    instances: HashSet<i64>,
+    destroyed: bool,
+}
+
+impl Kind for SandboxEntry {
+    const NAME: &'static str = "sandbox";
+    const TAG: u8 = 1;
+}
+
+static SANDBOXES: LazyLock<Table<SandboxEntry>> = LazyLock::new(Table::new);
+
+/// One engine for all sandboxes, and one for those that read peaks.
+fn engine(profile: bool) -> &'static Engine {
+    static PLAIN: LazyLock<Engine> = LazyLock::new(Engine::default);
+    static PROFILING: LazyLock<Engine> =
+        LazyLock::new(|| Engine::new(EngineConfig::default().with_profile(true)));
+    if profile { &PROFILING } else { &PLAIN }
+}
+
+/// Limits from C: none can be negative.
+pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
+    let value = |value: i64, name: &str| {
+        u64::try_from(value).map_err(|_| {
+            Error::new(
+                ErrorCode::InvalidArgument,
+                format!("{name} is {value}: give a limit of 0 or more"),
+            )
+        })
+    };
+    Ok(Limits {
+        max_memory_bytes: value(limits.max_memory_bytes, "max_memory_bytes")?,
+        max_time_ms: value(limits.max_time_ms, "max_time_ms")?,
+        max_stack_bytes: value(limits.max_stack_bytes, "max_stack_bytes")?,
+        max_call_depth: value(limits.max_call_depth, "max_call_depth")?,
+        max_fuel: None,
+    })
+}
+
+/// Limits for C; what does not fit is as good as the largest number that does.
+pub(crate) const fn resource_limits(limits: Limits) -> ResourceLimits {
+    const fn value(value: u64) -> i64 {
+        if value > i64::MAX as u64 {
+            i64::MAX
+        } else {
+            value as i64
+        }
+    }
+    ResourceLimits {
+        max_memory_bytes: value(limits.max_memory_bytes),
+        max_time_ms: value(limits.max_time_ms),
+        max_stack_bytes: value(limits.max_stack_bytes),
+        max_call_depth: value(limits.max_call_depth),
+    }
+}
+
+/// Capabilities from C, or which bits are none.
+pub(crate) fn capabilities(bits: i64) -> Result<Capabilities> {
+    Ok(Capabilities::from_raw(bits)?)
+}
+
+/// Capabilities for C.
+pub(crate) fn bits(capabilities: Capabilities) -> i64 {
+    // There are ten of them.
+    capabilities.bits() as i64
+}
+
+/// Makes a sandbox; its handle.
+pub(crate) fn create(limits: Limits, capabilities: Capabilities) -> Result<i64> {
+    let sandbox = Sandbox::new(limits)
+        .with_capabilities(capabilities)
+        .with_console(Console::new(ConsoleOutput::Inherit));
+    SANDBOXES.insert(Arc::new(SandboxEntry {
+        authority: sandbox.authority().clone(),
+        inner: Mutex::new(Inner {
+            sandbox: Arc::new(sandbox),
+            profile: false,
+            instances: HashSet::new(),
+            destroyed: false,
+        }),
+        loaded: Condvar::new(),
+    }))
+}
+
+/// Destroys a sandbox with all its instances; calls that run in them are interrupted.
+pub(crate) fn destroy(handle: i64) -> Result<()> {
+    let entry = SANDBOXES.remove(handle)?;
+    let instances = {
+        let mut inner = lock(&entry.inner);
+        inner.destroyed = true;
+        std::mem::take(&mut inner.instances)
+    };
+    for instance in instances {
+        // One that was destroyed meanwhile is what is wanted.
+        let _ = instance::remove(instance);
+    }
+    Ok(())
+}
+
+/// What is granted at this moment.
+pub(crate) fn granted(handle: i64) -> Result<Capabilities> {
+    Ok(SANDBOXES.get(handle)?.authority.capabilities())
+}
+
+/// Grants capabilities; what is granted now.
+pub(crate) fn grant(handle: i64, capabilities: i64) -> Result<Capabilities> {
+    let entry = SANDBOXES.get(handle)?;
+    entry.authority.grant(self::capabilities(capabilities)?);
+    Ok(entry.authority.capabilities())
+}
+
+/// Takes capabilities back; what is granted now.
+pub(crate) fn revoke(handle: i64, capabilities: i64) -> Result<Capabilities> {
+    let entry = SANDBOXES.get(handle)?;
+    entry.authority.revoke(self::capabilities(capabilities)?);
+    Ok(entry.authority.capabilities())
+}
+
+/// Changes a sandbox, for the instances that are made afterwards. Waits until loads that are under way have ended; from a
+/// callback that is an error.
+pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) -> Result<R> {
+    let entry = SANDBOXES.get(handle)?;
+    let mut inner = lock(&entry.inner);
+    loop {
+        if let Some(sandbox) = Arc::get_mut(&mut inner.sandbox) {
+            return f(sandbox);
+        }
+        if guest::is_running() {
+            return Err(Error::new(
+                ErrorCode::Busy,
+                "the sandbox is loading a module: it cannot be changed from a callback of that",
+            ));
+        }
+        inner = entry.loaded.wait(inner).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Adds to the scopes of a sandbox, or changes nothing.
+pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) -> Result<()> {
+    change(handle, |sandbox| {
+        let mut scopes = sandbox.scopes().clone();
+        add(&mut scopes)?;
+        scopes.validate()?;
+        sandbox.set_scopes(scopes);
+        Ok(())
+    })
+}
+
+/// Whether modules that are loaded from now on have their peaks read.
+pub(crate) fn set_profile(handle: i64, profile: bool) -> Result<()> {
+    let entry = SANDBOXES.get(handle)?;
+    lock(&entry.inner).profile = profile;
+    Ok(())
+}
+
+/// Compiles a module for no sandbox in particular.
+pub(crate) fn compile(bytes: &[u8]) -> Result<Module> {
+    Ok(Module::new(engine(false), bytes)?)
+}
+
+/// Compiles a module for a sandbox.
+pub(crate) fn compile_for(handle: i64, bytes: &[u8]) -> Result<Module> {
+    let entry = SANDBOXES.get(handle)?;
+    let profile = lock(&entry.inner).profile;
+    Ok(Module::new(engine(profile), bytes)?)
+}
+
+/// Makes an instance of a module; its handle.
+pub(crate) fn load(handle: i64, module: &Module) -> Result<i64> {
+    SANDBOXES.get(handle)?.instantiate(handle, module)
+}
+
+impl SandboxEntry {
+    fn instantiate(&self, handle: i64, module: &Module) -> Result<i64> {
+        /// Lets go of the sandbox and tells those who want to change it.
+        struct Loading<'a>(&'a SandboxEntry, Option<Arc<Sandbox>>);
+        impl Drop for Loading<'_> {
+            fn drop(&mut self) {
+                // Under the lock, so that who waits sees it gone.
+                let inner = lock(&self.0.inner);
+                self.1 = None;
+                drop(inner);
+                self.0.loaded.notify_all();
+            }
+        }
+
+        let sandbox = lock(&self.inner).sandbox.clone();
+        let loading = Loading(self, Some(sandbox));
+        let made = loading
+            .1
+            .as_ref()
+            .map(|sandbox| guest::run(0, || sandbox.instantiate(module)));
+        drop(loading);
+        let Some(made) = made else { return Err(gone()) };
+        let instance = instance::insert(made?, handle)?;
+        let mut inner = lock(&self.inner);
+        if inner.destroyed {
+            drop(inner);
+            let _ = instance::remove(instance);
+            return Err(gone());
+        }
+        inner.instances.insert(instance);
+        Ok(instance)
+    }
+
+    fn forget(&self, instance: i64) {
+        lock(&self.inner).instances.remove(&instance);
+    }
+}
+
+/// An instance is gone.
+pub(crate) fn forget(handle: i64, instance: i64) {
+    if let Ok(entry) = SANDBOXES.get(handle) {
+        entry.forget(instance);
+    }
+}
+
+fn gone() -> Error {
+    Error::new(
+        ErrorCode::InvalidHandle,
+        "the sandbox was destroyed while the module was loaded",
+    )
+}

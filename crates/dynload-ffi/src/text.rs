@@ -1,0 +1,206 @@
+//! Texts and bytes from C, checked, and texts for C.
+
+use std::collections::HashSet;
+use std::ffi::{CStr, CString, c_char};
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// The text at an address, without its NUL.
+///
+/// # Safety
+///
+/// The address is 0 or that of a NUL-terminated text, which stays as it is for `'a`.
+unsafe fn c_text<'a>(address: i64, what: &str) -> Result<&'a CStr> {
+    if address == 0 {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the {what} is null: give the address of a text"),
+        ));
+    }
+    // SAFETY: the caller's promise; it is not null.
+    Ok(unsafe { CStr::from_ptr(address as *const c_char) })
+}
+
+/// The UTF-8 text at an address.
+///
+/// # Safety
+///
+/// As for [`c_text`].
+pub(crate) unsafe fn text<'a>(address: i64, what: &str) -> Result<&'a str> {
+    // SAFETY: the caller's promise.
+    let text = unsafe { c_text(address, what) }?;
+    text.to_str().map_err(|error| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the {what} is not UTF-8 (from byte {})", error.valid_up_to()),
+        )
+    })
+}
+
+/// The path at an address, which on Unix may be of any bytes.
+///
+/// # Safety
+///
+/// As for [`c_text`].
+pub(crate) unsafe fn path<'a>(address: i64, what: &str) -> Result<&'a Path> {
+    #[cfg(unix)]
+    // SAFETY: the caller's promise.
+    let path = unsafe { c_text(address, what) }.map(|text| {
+        Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(
+            text.to_bytes(),
+        ))
+    })?;
+    #[cfg(not(unix))]
+    // SAFETY: the caller's promise.
+    let path = Path::new(unsafe { text(address, what) }?);
+    if path.as_os_str().is_empty() {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the {what} is empty"),
+        ));
+    }
+    Ok(path)
+}
+
+/// A length or number from C that must not be negative.
+pub(crate) fn length(len: i64, what: &str) -> Result<usize> {
+    usize::try_from(len)
+        .ok()
+        // No object is larger, says the standard library.
+        .filter(|len| *len <= isize::MAX as usize)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::InvalidArgument,
+                format!("the {what} is {len}: it cannot be negative"),
+            )
+        })
+}
+
+/// Refuses null for something that has a length.
+fn not_null(address: i64, len: usize, size: usize, what: &str) -> Result<()> {
+    if address == 0 && len > 0 {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the {what} is null and has a length of {len}"),
+        ));
+    }
+    let bytes = len
+        .checked_mul(size)
+        .filter(|bytes| *bytes <= isize::MAX as usize);
+    let end = bytes.and_then(|bytes| (address as usize).checked_add(bytes));
+    if end.is_none() {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the {what} does not fit into memory with {len}"),
+        ));
+    }
+    if !(address as usize).is_multiple_of(size) {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the {what} is not aligned to {size} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+/// The `len` objects at an address, each of which has the size that its alignment is.
+///
+/// # Safety
+///
+/// Where `len` is more than 0 the address is 0 or that of as many objects of that type, which stay as they are for `'a`.
+pub(crate) unsafe fn slice<'a, T>(address: i64, len: usize, what: &str) -> Result<&'a [T]> {
+    not_null(address, len, size_of::<T>(), what)?;
+    if len == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: the caller's promise; not null, aligned and not larger than an object may be, as was just checked.
+    Ok(unsafe { std::slice::from_raw_parts(address as *const T, len) })
+}
+
+/// Writes objects to an address.
+///
+/// # Safety
+///
+/// Unless there are none, the address is 0 or that of room for as many objects of that type, which nobody else uses.
+pub(crate) unsafe fn store<T: Copy>(address: i64, objects: &[T], what: &str) -> Result<()> {
+    not_null(address, objects.len(), size_of::<T>(), what)?;
+    if !objects.is_empty() {
+        // SAFETY: the caller's promise; not null and aligned, as was just checked. What is there need not be initialised, so
+        // there is no reference to it. The room is the caller's, and thus not where the objects are.
+        unsafe { std::ptr::copy_nonoverlapping(objects.as_ptr(), address as *mut T, objects.len()) };
+    }
+    Ok(())
+}
+
+/// The address of a text of this library.
+pub(crate) fn address(text: &CStr) -> i64 {
+    text.as_ptr() as i64
+}
+
+/// The address of a text for C that is never freed. The same text has the same address, so there are as many as there are
+/// different ones: paths and directories, not messages.
+pub(crate) fn intern(text: &[u8]) -> i64 {
+    static TEXTS: LazyLock<Mutex<HashSet<CString>>> = LazyLock::new(Mutex::default);
+    let text = c_string(text);
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    match texts.get(&text) {
+        Some(known) => address(known),
+        None => {
+            let new = address(&text);
+            // The characters stay where they are when the `CString` moves into the set.
+            texts.insert(text);
+            new
+        }
+    }
+}
+
+/// A text for C; it ends where the first NUL is.
+pub(crate) fn c_string(text: &[u8]) -> CString {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    CString::new(&text[..end]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_checked() {
+        // SAFETY: null, or literals.
+        unsafe {
+            assert!(text(0, "name").is_err());
+            assert_eq!(text(address(c"hello"), "name").unwrap(), "hello");
+            assert!(text(address(c"\xff\xfe"), "name").is_err());
+            assert!(path(address(c""), "path").is_err());
+            assert_eq!(path(address(c"a/b"), "path").unwrap(), Path::new("a/b"));
+        }
+    }
+
+    #[test]
+    fn slices_are_checked() {
+        let words = [1_i64, 2];
+        let at = words.as_ptr() as i64;
+        // SAFETY: null, or the array above with no more than its length; the others are refused by their numbers.
+        unsafe {
+            assert_eq!(slice::<i64>(at, 2, "args").unwrap(), words);
+            assert!(slice::<i64>(0, 0, "args").unwrap().is_empty());
+            assert!(slice::<i64>(0, 1, "args").is_err());
+            assert!(slice::<i64>(at + 1, 1, "args").is_err());
+            assert!(slice::<i64>(at, isize::MAX as usize, "args").is_err());
+            assert!(slice::<u8>(-4, 100, "bytes").is_err());
+        }
+        assert!(length(-1, "length").is_err() && length(i64::MIN, "length").is_err());
+        assert_eq!(length(5, "length").unwrap(), 5);
+    }
+
+    #[test]
+    fn the_same_text_has_the_same_address() {
+        let a = intern(b"/a/b.so");
+        assert_eq!(a, intern(b"/a/b.so"));
+        assert_ne!(a, intern(b"/a/c.so"));
+        // SAFETY: interned texts are never freed.
+        assert_eq!(unsafe { text(a, "path") }.unwrap(), "/a/b.so");
+    }
+}

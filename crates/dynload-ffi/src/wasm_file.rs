@@ -1,0 +1,146 @@
+//! The bytes of files that `load_wasm_file` read, by their address.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::text;
+
+/// The most that a file may have: what an engine takes, and a little more so that the engine says so itself.
+const MAX_BYTES: u64 = 128 << 20;
+
+type Files = HashMap<i64, Arc<[u8]>>;
+
+fn files() -> MutexGuard<'static, Files> {
+    static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a module; one in the text format (`.wat`) is translated.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| {
+        Error::new(
+            ErrorCode::Io,
+            format!("cannot read `{}`: {error}", path.display()),
+        )
+    };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        // A pipe would block for ever, and a device never end.
+        return Err(Error::new(
+            ErrorCode::Io,
+            format!("`{}` is not a regular file", path.display()),
+        ));
+    }
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = format!(
+            "`{}` has more than {MAX_BYTES} bytes, the most that is read",
+            path.display()
+        );
+        return Err(Error::new(ErrorCode::Io, message));
+    }
+    if path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("wat"))
+    {
+        return from_text(&bytes, path);
+    }
+    Ok(bytes)
+}
+
+/// Translates a module in the text format.
+pub(crate) fn from_text(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+    let binary = wat::Parser::new()
+        .parse_bytes(Some(path), bytes)
+        .map_err(|error| {
+            Error::new(
+                ErrorCode::InvalidModule,
+                format!("`{}` is not WebAssembly text: {error}", path.display()),
+            )
+        })?;
+    Ok(binary.into_owned())
+}
+
+/// Reads a module and keeps its bytes; their address.
+pub(crate) fn load(path: &Path) -> Result<i64> {
+    let mut bytes = read(path)?;
+    if bytes.is_empty() {
+        return Err(Error::new(
+            ErrorCode::InvalidModule,
+            format!("`{}` is empty", path.display()),
+        ));
+    }
+    bytes.shrink_to_fit();
+    let bytes: Arc<[u8]> = bytes.into();
+    let address = bytes.as_ptr() as i64;
+    files().insert(address, bytes);
+    Ok(address)
+}
+
+fn unknown(address: i64) -> Error {
+    Error::new(
+        ErrorCode::InvalidHandle,
+        format!("{address:#x} is not the address of a file that `load_wasm_file` read, or it was freed"),
+    )
+}
+
+/// The number of bytes at an address that [`load`] gave.
+pub(crate) fn size(address: i64) -> Result<i64> {
+    files()
+        .get(&address)
+        .map(|bytes| bytes.len() as i64)
+        .ok_or_else(|| unknown(address))
+}
+
+/// Frees the bytes at an address that [`load`] gave.
+pub(crate) fn free(address: i64) -> Result<()> {
+    let bytes = files().remove(&address);
+    // Freed when nobody is reading it any more.
+    bytes.map(drop).ok_or_else(|| unknown(address))
+}
+
+/// Bytes of a caller, or of a file that was loaded.
+pub(crate) enum Bytes<'a> {
+    File(Arc<[u8]>, usize),
+    Caller(&'a [u8]),
+}
+
+impl Bytes<'_> {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::File(bytes, len) => &bytes[..*len],
+            Bytes::Caller(bytes) => bytes,
+        }
+    }
+}
+
+/// The `len` bytes at an address. Those of a loaded file stay alive while they are used, whoever frees them, and a length
+/// that is too large for them is noticed.
+///
+/// # Safety
+///
+/// As for [`text::slice`].
+pub(crate) unsafe fn bytes<'a>(address: i64, len: i64) -> Result<Bytes<'a>> {
+    let len = text::length(len, "length of the module")?;
+    if address == 0 {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            "the bytes of the module are null",
+        ));
+    }
+    let file = files().get(&address).cloned();
+    if let Some(file) = file {
+        if len > file.len() {
+            let message = format!("the module has {} bytes, and the length says {len}", file.len());
+            return Err(Error::new(ErrorCode::InvalidArgument, message));
+        }
+        return Ok(Bytes::File(file, len));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { text::slice(address, len, "address of the module") }.map(Bytes::Caller)
+}

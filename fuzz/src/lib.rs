@@ -1,0 +1,224 @@
+//! What the fuzz targets do with their bytes. A plain library, so that tests run it too.
+
+#![forbid(unsafe_code)]
+
+use std::sync::OnceLock;
+
+use dynload_oracle::{self as oracle, Oracle, random};
+use dynload_sandbox::{
+    Caller, Capabilities, Engine, EngineConfig, Limits, Module, Sandbox, SeededEntropy, Signature, Value,
+};
+
+/// How far the bytes of a module came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reached {
+    /// They are no module that the sandbox accepts.
+    Nothing,
+    /// It was compiled and not instantiated.
+    Compiled,
+    /// Every export was called.
+    Ran,
+}
+
+const FUEL: u64 = 20_000;
+const MEMORY: u64 = 4 << 20;
+
+/// Loads a module and calls everything it exports, twice, under tiny limits.
+///
+/// # Panics
+///
+/// If anything but a typed error comes out, or if more was used than the limits allow.
+pub fn load_and_run(wasm: &[u8]) -> Reached {
+    static ENGINES: OnceLock<[Engine; 2]> = OnceLock::new();
+    let engines = ENGINES.get_or_init(|| {
+        [false, true].map(|more| Engine::new(EngineConfig::default().with_profile(more).with_memory64(more)))
+    });
+    let mut reached = Reached::Nothing;
+    for engine in engines {
+        let Ok(module) = Module::new(engine, wasm) else {
+            continue;
+        };
+        reached = reached.max(Reached::Compiled);
+        let limits = Limits::RESTRICTIVE
+            .with_fuel(Some(FUEL))
+            .with_memory_bytes(MEMORY)
+            .with_call_depth(100);
+        let sandbox = Sandbox::new(limits)
+            .with_capabilities(Capabilities::RANDOM | Capabilities::CONSOLE | Capabilities::TIME)
+            .with_entropy(SeededEntropy(1));
+        let Ok(mut instance) = sandbox.instantiate(&module) else {
+            continue;
+        };
+        let exports: Vec<(String, Signature)> = module
+            .exports()
+            .filter_map(|export| {
+                export
+                    .function
+                    .clone()
+                    .map(|signature| (export.name.to_owned(), signature))
+            })
+            .collect();
+        for (name, signature) in exports.iter().chain(&exports) {
+            let args: Vec<Value> = signature.params.iter().copied().filter_map(Value::zero).collect();
+            let result = instance.call(name, &args);
+            let usage = instance.usage();
+            assert!(usage.fuel <= FUEL, "{usage:?}");
+            assert!(usage.peak_memory_bytes <= MEMORY, "{usage:?}");
+            assert!(
+                usage.peak_call_depth.is_none_or(|depth| depth <= 100),
+                "{usage:?}"
+            );
+            assert!(
+                usage
+                    .peak_stack_bytes
+                    .is_none_or(|bytes| bytes <= limits.max_stack_bytes),
+                "{usage:?}"
+            );
+            if let Err(error) = result {
+                assert!(!error.to_string().is_empty());
+                if instance.poison().is_some() && instance.reset().is_err() {
+                    break;
+                }
+            }
+        }
+        reached = Reached::Ran;
+    }
+    reached
+}
+
+fn to_sandbox(value: &oracle::Value) -> Value {
+    match value {
+        oracle::Value::I32(value) => Value::I32(*value),
+        oracle::Value::I64(value) => Value::I64(*value),
+        oracle::Value::F32(bits) => Value::F32(f32::from_bits(*bits)),
+        oracle::Value::F64(bits) => Value::F64(f64::from_bits(*bits)),
+        other => panic!("{other:?} does not cross the boundary"),
+    }
+}
+
+/// Whether a result is the oracle's, to the bit.
+fn same(found: &Value, wanted: &oracle::Value) -> bool {
+    match (found, wanted) {
+        (Value::I32(found), oracle::Value::I32(wanted)) => found == wanted,
+        (Value::I64(found), oracle::Value::I64(wanted)) => found == wanted,
+        (Value::F32(found), oracle::Value::F32(wanted)) => found.to_bits() == *wanted,
+        (Value::F64(found), oracle::Value::F64(wanted)) => found.to_bits() == *wanted,
+        _ => false,
+    }
+}
+
+/// Makes a program of the bytes and runs it on both. Says how many calls returned.
+///
+/// The first byte chooses what the program may contain and in which slices it runs.
+///
+/// # Panics
+///
+/// If results or readings differ, or a limit of exactly what a call needs stops it, or one of one less does not.
+pub fn meter(bytes: &[u8]) -> usize {
+    let choice = bytes.first().copied().unwrap_or_default();
+    let options = random::Options {
+        imports: choice & 1 != 0,
+        two_memories: choice & 2 != 0,
+        traps: choice & 4 != 0,
+        ..random::Options::default()
+    };
+    let slice = [None, Some(1), Some(7), Some(1_000)][usize::from(choice >> 6)];
+    let program = random::program_from(bytes.get(1..).unwrap_or_default(), &options);
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| Engine::new(EngineConfig::default().with_profile(true)));
+
+    let schedule = oracle::Schedule::default();
+    let mut reference = Oracle::new(&program.wasm, random::imports(), schedule).expect("a valid program");
+    let module = Module::new(engine, &program.wasm).expect("a valid program");
+    let start = reference.instantiate(oracle::Limits::default());
+    let instance = sandbox(wide(), slice).instantiate(&module);
+    let (start, mut instance) = match (start, instance) {
+        (Ok(start), Ok(instance)) => (start, instance),
+        (Err(_), Err(_)) => return 0,
+        (start, instance) => panic!("{start:?} against {:?}", instance.map(|_| ())),
+    };
+    assert_eq!(instance.usage().fuel, start.fuel, "instantiation");
+    let mut returned = 0;
+    for call in &program.calls {
+        let wanted = reference.call(&call.name, &call.args, oracle::Limits::default());
+        let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
+        let found = instance.call(&call.name, &args);
+        let usage = instance.usage();
+        match (&wanted.result, &found) {
+            (Ok(wanted), Ok(found)) => {
+                let equal = wanted.len() == found.len() && found.iter().zip(wanted).all(|(f, w)| same(f, w));
+                assert!(equal, "{}: {found:?} against {wanted:?}", call.name);
+            }
+            (Err(_), Err(_)) => break,
+            (wanted, found) => panic!("{}: {found:?} against {wanted:?}", call.name),
+        }
+        assert_eq!(usage.fuel, wanted.usage.fuel, "{}: fuel", call.name);
+        assert_eq!(
+            usage.peak_call_depth,
+            Some(wanted.usage.peak_call_depth),
+            "{}: depth",
+            call.name
+        );
+        assert_eq!(
+            usage.peak_stack_bytes,
+            Some(wanted.usage.peak_stack_bytes),
+            "{}: stack",
+            call.name
+        );
+        assert_eq!(
+            usage.peak_memory_bytes, wanted.usage.peak_memory_bytes,
+            "{}: memory",
+            call.name
+        );
+        if returned == 0 && wanted.usage.fuel > start.fuel {
+            tight(&module, &call.name, &args, wanted.usage.fuel, slice);
+        }
+        returned += 1;
+    }
+    returned
+}
+
+/// The first call of a program, with exactly the fuel it needs and with one less.
+fn tight(module: &Module, export: &str, args: &[Value], fuel: u64, slice: Option<u64>) {
+    for (limit, fits) in [(fuel, true), (fuel - 1, false)] {
+        let mut instance = sandbox(wide().with_fuel(Some(limit)), slice)
+            .instantiate(module)
+            .expect("fuel for the start");
+        let result = instance.call(export, args);
+        assert_eq!(
+            result.is_ok(),
+            fits,
+            "{export} needs {fuel} and has {limit}: {result:?}"
+        );
+    }
+}
+
+/// Nothing but fuel bites.
+fn wide() -> Limits {
+    let mut limits = Limits::PERMISSIVE
+        .with_call_depth(1 << 20)
+        .with_stack_bytes(1 << 30)
+        .with_memory_bytes(1 << 30);
+    limits.max_time_ms = 600_000;
+    limits
+}
+
+fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
+    let mut sandbox = Sandbox::new(limits);
+    sandbox.host_fn("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
+        Ok(a.wrapping_mul(31).wrapping_add(b))
+    });
+    sandbox.host_fn(
+        "env",
+        "back",
+        Capabilities::NONE,
+        |caller: &mut Caller<'_>, (a,): (i32,)| match caller.call("back", &[Value::I32(a)])?[..] {
+            [Value::I32(result)] => Ok(result),
+            _ => unreachable!("back gives an i32"),
+        },
+    );
+    match slice {
+        Some(slice) => sandbox.with_fuel_slice(slice),
+        None => sandbox,
+    }
+}

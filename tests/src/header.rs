@@ -1,0 +1,335 @@
+//! Writes `dynload.h` from the source of `dynload-ffi`: its documentation, its signatures, its constants.
+//!
+//! Why not with cbindgen: the flat functions get their names for C elsewhere, so it does not see them, and the helpers that
+//! take `const char *` and the order by topic are nothing that it could write.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// The chapters of the flat functions: file, title.
+const FLAT: &[(&str, &str)] = &[
+    ("errors", "Errors"),
+    ("modules", "Native modules"),
+    ("capabilities", "Capabilities"),
+    ("limits", "Limits"),
+    ("sandbox", "Sandboxes"),
+    ("wasm", "Wasm plugins"),
+    ("utilities", "Files"),
+    ("reload", "Hot reload"),
+    ("plugins", "Discovery"),
+];
+
+/// The chapters of the primitives.
+const PRIMITIVES: &[&str] = &["modules", "sandbox", "wasm", "reload", "plugins"];
+
+/// A documented item of the source: its documentation and the text of its declaration, up to `{` or `;`.
+struct Item {
+    docs: Vec<String>,
+    declaration: String,
+    /// What is between the braces of a struct or enum.
+    body: Vec<String>,
+}
+
+/// An `extern "C"` function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// Its documentation, without the fences of examples.
+    pub docs: Vec<String>,
+    /// Its parameters: name and type of Rust.
+    pub params: Vec<(String, String)>,
+    /// Its type of Rust.
+    pub result: String,
+}
+
+/// The header as it has to be, from the source below `root`, the root of the workspace.
+///
+/// # Errors
+///
+/// What the file system says when the source cannot be read.
+pub fn generate(root: &Path) -> io::Result<String> {
+    let src = root.join("crates/dynload-ffi/src");
+    let mut out = String::from(include_str!("header/start.h"));
+    let abi = items(&fs::read_to_string(src.join("abi.rs"))?);
+    constants(&mut out, &abi);
+    error_codes(&mut out, &items(&fs::read_to_string(src.join("error.rs"))?));
+    out.push_str(include_str!("header/types.h"));
+    for item in &abi {
+        if let Some(name) = item.declaration.strip_prefix("pub struct ") {
+            structure(&mut out, name, item);
+        }
+    }
+    out.push_str(include_str!("header/callbacks.h"));
+    out.push_str("\n#ifndef DYNLOAD_ONLY_PRIMITIVES\n");
+    for (file, title) in FLAT {
+        let _ = write!(out, "\n/* ---- {title} ---- */\n");
+        functions(&mut out, &flat_functions(root, file)?);
+    }
+    out.push_str(include_str!("header/helpers.h"));
+    out.push_str("\n#endif /* DYNLOAD_ONLY_PRIMITIVES */\n");
+    out.push_str(include_str!("header/primitives.h"));
+    for file in PRIMITIVES {
+        out.push('\n');
+        functions(
+            &mut out,
+            &read_functions(&src.join("primitives").join(format!("{file}.rs")))?,
+        );
+    }
+    out.push_str(include_str!("header/end.h"));
+    Ok(out)
+}
+
+/// The functions of one file of `flat`.
+///
+/// # Errors
+///
+/// What the file system says when the source cannot be read.
+pub fn flat_functions(root: &Path, file: &str) -> io::Result<Vec<Function>> {
+    read_functions(
+        &root
+            .join("crates/dynload-ffi/src/flat")
+            .join(format!("{file}.rs")),
+    )
+}
+
+/// All flat functions.
+///
+/// # Errors
+///
+/// What the file system says when the source cannot be read.
+pub fn all_flat(root: &Path) -> io::Result<Vec<Function>> {
+    let mut all = Vec::new();
+    for (file, _) in FLAT {
+        all.extend(flat_functions(root, file)?);
+    }
+    Ok(all)
+}
+
+/// All primitives.
+///
+/// # Errors
+///
+/// What the file system says when the source cannot be read.
+pub fn all_primitives(root: &Path) -> io::Result<Vec<Function>> {
+    let mut all = Vec::new();
+    for file in PRIMITIVES {
+        all.extend(read_functions(
+            &root
+                .join("crates/dynload-ffi/src/primitives")
+                .join(format!("{file}.rs")),
+        )?);
+    }
+    Ok(all)
+}
+
+fn read_functions(path: &Path) -> io::Result<Vec<Function>> {
+    Ok(items(&fs::read_to_string(path)?)
+        .into_iter()
+        .filter_map(function)
+        .collect())
+}
+
+/// The documented public items of a source file.
+fn items(source: &str) -> Vec<Item> {
+    let mut found = Vec::new();
+    let mut docs = Vec::new();
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        if let Some(doc) = line.strip_prefix("///") {
+            docs.push(doc.strip_prefix(' ').unwrap_or(doc).to_owned());
+        } else if line.starts_with("pub ") {
+            let mut declaration = line.trim_end().to_owned();
+            while !declaration.ends_with(['{', ';']) {
+                let Some(next) = lines.next() else { break };
+                if !declaration.ends_with('(') {
+                    declaration.push(' ');
+                }
+                declaration.push_str(next.trim());
+            }
+            let mut body = Vec::new();
+            if declaration.starts_with("pub struct") || declaration.starts_with("pub enum") {
+                body.extend(
+                    lines
+                        .by_ref()
+                        .take_while(|line| *line != "}")
+                        .map(|line| line.trim().to_owned()),
+                );
+            }
+            let docs = std::mem::take(&mut docs);
+            found.push(Item {
+                docs,
+                declaration,
+                body,
+            });
+        } else if !line.starts_with("#[") {
+            docs.clear();
+        }
+    }
+    found
+}
+
+fn function(item: Item) -> Option<Function> {
+    let declaration = item.declaration.strip_prefix("pub ")?;
+    let declaration = declaration.strip_prefix("unsafe ").unwrap_or(declaration);
+    let (name, rest) = declaration.strip_prefix("extern \"C\" fn ")?.split_once('(')?;
+    let (params, result) = rest.split_once(')')?;
+    let params = params.split(',').map(str::trim).filter(|param| !param.is_empty());
+    let params = params
+        .filter_map(|param| param.split_once(": "))
+        .map(|(name, ty)| (name.to_owned(), ty.to_owned()));
+    let result = result.trim().strip_prefix("->")?.trim_end_matches('{').trim();
+    let fence = |line: &String| line.starts_with("```");
+    Some(Function {
+        name: name.to_owned(),
+        params: params.collect(),
+        result: result.to_owned(),
+        docs: indented(&item.docs, fence),
+    })
+}
+
+/// The documentation with examples indented instead of fenced.
+fn indented(docs: &[String], fence: impl Fn(&String) -> bool) -> Vec<String> {
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for line in docs {
+        if fence(line) {
+            inside = !inside;
+        } else if inside {
+            lines.push(format!("    {line}"));
+        } else {
+            lines.push(line.replace('`', ""));
+        }
+    }
+    lines
+}
+
+/// The examples in the documentation of a function.
+#[must_use]
+pub fn examples(function: &Function) -> Vec<String> {
+    let mut examples = Vec::new();
+    let mut current = String::new();
+    for line in &function.docs {
+        match line.strip_prefix("    ") {
+            Some(code) => {
+                current.push_str(code);
+                current.push('\n');
+            }
+            None if !current.is_empty() => examples.push(std::mem::take(&mut current)),
+            None => {}
+        }
+    }
+    if !current.is_empty() {
+        examples.push(current);
+    }
+    examples
+}
+
+fn comment(out: &mut String, docs: &[String], indent: &str) {
+    for line in docs {
+        let line = format!("{indent}/// {line}");
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+fn c_type(ty: &str) -> &str {
+    if ty == "i64" { "int64_t" } else { ty }
+}
+
+fn functions(out: &mut String, functions: &[Function]) {
+    for function in functions {
+        out.push('\n');
+        comment(out, &function.docs, "");
+        let params: Vec<String> = function
+            .params
+            .iter()
+            .map(|(name, ty)| format!("{} {name}", c_type(ty)))
+            .collect();
+        let params = if params.is_empty() {
+            "void".to_owned()
+        } else {
+            params.join(", ")
+        };
+        let _ = writeln!(
+            out,
+            "DYNLOAD_API {} {}({params});",
+            c_type(&function.result),
+            function.name
+        );
+    }
+}
+
+fn structure(out: &mut String, name: &str, item: &Item) {
+    let name = name.trim_end_matches('{').trim();
+    out.push('\n');
+    let plain: Vec<String> = item.docs.iter().map(|line| line.replace('`', "")).collect();
+    comment(out, &plain, "");
+    let _ = writeln!(out, "typedef struct {name} {{");
+    for line in &item.body {
+        if let Some(doc) = line.strip_prefix("/// ") {
+            let _ = writeln!(out, "    /// {}", doc.replace('`', ""));
+        } else if let Some((field, _)) = line.strip_prefix("pub ").and_then(|field| field.split_once(": ")) {
+            let _ = writeln!(out, "    int64_t {field};");
+        }
+    }
+    let _ = writeln!(out, "}} {name};");
+}
+
+/// `DYNLOAD_RTLD_*`.
+fn constants(out: &mut String, abi: &[Item]) {
+    for item in abi {
+        let Some((name, value)) = item
+            .declaration
+            .strip_prefix("pub const ")
+            .and_then(|text| text.split_once(": i64 = "))
+        else {
+            continue;
+        };
+        out.push('\n');
+        let plain: Vec<String> = item.docs.iter().map(|line| line.replace('`', "")).collect();
+        comment(out, &plain, "");
+        let _ = writeln!(
+            out,
+            "#define DYNLOAD_{name} INT64_C({})",
+            value.trim_end_matches(';')
+        );
+    }
+}
+
+/// `DYNLOAD_OK` and `DYNLOAD_ERROR_*`.
+fn error_codes(out: &mut String, errors: &[Item]) {
+    let Some(codes) = errors
+        .iter()
+        .find(|item| item.declaration.starts_with("pub enum ErrorCode"))
+    else {
+        return;
+    };
+    out.push_str("\n/* What get_load_error_code() gives. More may come. */\n");
+    let mut doc = "";
+    for line in &codes.body {
+        if let Some(text) = line.strip_prefix("/// ") {
+            doc = text;
+        } else if let Some((name, value)) = line.trim_end_matches(',').split_once(" = ") {
+            let mut constant = String::new();
+            for (at, c) in name.chars().enumerate() {
+                if c.is_uppercase() && at > 0 {
+                    constant.push('_');
+                }
+                constant.push(c.to_ascii_uppercase());
+            }
+            let prefix = if value == "0" {
+                "DYNLOAD_"
+            } else {
+                "DYNLOAD_ERROR_"
+            };
+            let _ = writeln!(
+                out,
+                "/// {}\n#define {prefix}{constant} INT64_C({value})",
+                doc.replace('`', "")
+            );
+        }
+    }
+}

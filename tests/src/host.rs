@@ -1,0 +1,150 @@
+//! Host programs: compiled, linked against one of the libraries, run, and what they said.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::artifacts::{Artifacts, artifacts, root};
+
+/// How a program is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Against the shared library.
+    Shared,
+    /// Against the static library.
+    Static,
+}
+
+/// Both ways.
+pub const BOTH: [Link; 2] = [Link::Shared, Link::Static];
+
+/// A compiler and the flags that go with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compiler {
+    /// C99.
+    C,
+    /// C++17.
+    Cpp,
+    /// clang, for LLVM IR.
+    Clang,
+    /// C with the extensions of GNU, for what is generated.
+    Gnu,
+}
+
+const STRICT: &[&str] = &["-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-O1"];
+
+impl Compiler {
+    fn command(self) -> Command {
+        let (program, flags): (_, &[&str]) = match self {
+            Compiler::C => ("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]),
+            // It declares functions of the C library with types of its own.
+            Compiler::Gnu => ("cc", &["-std=gnu11", "-fno-builtin", "-w", "-O1"]),
+            Compiler::Cpp => ("c++", &["-std=c++17", "-x", "c++"]),
+            // clang 14 has to be told that pointers have no types, which later ones take for granted.
+            Compiler::Clang if clang_version().is_some_and(|version| version < 15) => {
+                ("clang", &["-Wno-override-module", "-mllvm", "-opaque-pointers"])
+            }
+            Compiler::Clang => ("clang", &["-Wno-override-module"]),
+        };
+        let mut command = Command::new(program);
+        command.args(flags);
+        if matches!(self, Compiler::C | Compiler::Cpp) {
+            command.args(STRICT);
+        }
+        command
+    }
+}
+
+fn clang_version() -> Option<u32> {
+    let version = expect_success(Command::new("clang").arg("-dumpversion"));
+    version.split('.').next()?.trim().parse().ok()
+}
+
+/// Compiles and links a program into `dir`.
+///
+/// # Panics
+///
+/// When that fails, with what the compiler said.
+#[must_use]
+pub fn compile(compiler: Compiler, source: &Path, link: Link, dir: &Path) -> PathBuf {
+    let artifacts: &Artifacts = artifacts();
+    let stem = source.file_stem().and_then(OsStr::to_str).expect("a name");
+    let program = dir.join(format!("{stem}-{compiler:?}-{link:?}"));
+    let mut command = compiler.command();
+    command
+        .arg("-I")
+        .arg(&artifacts.include)
+        .arg(source)
+        .args(["-x", "none", "-o"])
+        .arg(&program);
+    match link {
+        Link::Shared => {
+            let dir = artifacts.shared.parent().expect("it lies in a directory");
+            command
+                .arg("-L")
+                .arg(dir)
+                .arg("-ldynload")
+                .arg(format!("-Wl,-rpath,{}", dir.display()));
+        }
+        Link::Static => {
+            // Without debugging information it is linked in a third of the time.
+            command.arg(&artifacts.archive).arg("-Wl,--strip-debug");
+        }
+    }
+    command.args(["-lpthread", "-ldl", "-lm"]);
+    expect_success(&mut command);
+    program
+}
+
+/// Builds a native plugin into `dir`.
+///
+/// # Panics
+///
+/// When that fails, with what the compiler said.
+#[must_use]
+pub fn native_plugin(name: &str, dir: &Path) -> PathBuf {
+    let library = dir.join(format!("lib{name}.so"));
+    let mut command = Command::new("cc");
+    command
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(root().join("tests/native").join(format!("{name}.c")));
+    expect_success(&mut command);
+    library
+}
+
+/// Translates a Wasm plugin into `dir`.
+///
+/// # Panics
+///
+/// When it is wrong.
+#[must_use]
+pub fn wasm_plugin(name: &str, dir: &Path) -> PathBuf {
+    let source = root().join("tests/plugins").join(format!("{name}.wat"));
+    let bytes = wat::parse_file(&source).unwrap_or_else(|error| panic!("{error}"));
+    let path = dir.join(format!("{name}.wasm"));
+    std::fs::write(&path, bytes).expect("a file");
+    path
+}
+
+/// Runs a command that has to succeed; its output.
+///
+/// # Panics
+///
+/// When it fails, with what it said.
+#[track_caller]
+pub fn expect_success(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(
+        status.success(),
+        "{command:?} ended with {status}\n--- output\n{stdout}\n--- errors\n{stderr}"
+    );
+    stdout.into_owned()
+}

@@ -1,0 +1,163 @@
+//! Hot reload through the flat API: Wasm versions, calls that go on in an old one, what a callback may do meanwhile.
+
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use dynload_ffi::ErrorCode;
+use dynload_ffi::abi::HotReloadConfig;
+use dynload_ffi::flat::*;
+
+fn text(text: &str) -> CString {
+    CString::new(text).unwrap()
+}
+
+fn address(text: &CString) -> i64 {
+    text.as_ptr() as i64
+}
+
+fn last_error() -> String {
+    match get_load_error() {
+        0 => String::new(),
+        // SAFETY: a text, copied before the next call.
+        at => unsafe { std::ffi::CStr::from_ptr(at as *const _) }
+            .to_str()
+            .unwrap()
+            .to_owned(),
+    }
+}
+
+fn plugin(path: &Path, version: i64, extra: &str) {
+    let wat = format!(
+        "(module {extra} (import \"env\" \"meanwhile\" (func $meanwhile (result i64)))
+           (func (export \"version\") (result i64) (i64.const {version}))
+           (func (export \"wait\") (result i64) (drop (call $meanwhile)) (i64.const {version})))"
+    );
+    fs::write(path, wat).unwrap();
+}
+
+/// Until a new version runs.
+fn wait_for_version(r: dynload_ffi::abi::HotReloader) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while hot_reloader_check(r) == 0 {
+        assert_eq!(get_load_error_code(), 0, "{}", last_error());
+        assert!(Instant::now() < deadline, "no new version came");
+        std::thread::yield_now();
+    }
+}
+
+static RELOADER: AtomicI64 = AtomicI64::new(0);
+static STARTED_FROM_CALLBACK: AtomicI64 = AtomicI64::new(-1);
+
+/// Called by the guest: starts the reloader that is loading it, which cannot be, and stops nothing.
+unsafe extern "C" fn meanwhile(path: i64, _: i64, _: *const i64, _: i64, results: *mut i64, _: i64) -> i64 {
+    let r = dynload_ffi::abi::HotReloader {
+        handle: RELOADER.load(Ordering::SeqCst),
+        version: 0,
+        running: 0,
+    };
+    if path == 0 {
+        // While it is being loaded.
+        hot_reloader_start(r);
+        STARTED_FROM_CALLBACK.store(get_load_error_code(), Ordering::SeqCst);
+    } else {
+        // While it runs: the next version comes.
+        // SAFETY: the text of the path, which lives as long as the test.
+        let path = unsafe { std::ffi::CStr::from_ptr(path as *const _) }
+            .to_str()
+            .unwrap();
+        plugin(Path::new(path), 2, "");
+        wait_for_version(r);
+    }
+    // SAFETY: the function has one result.
+    unsafe { *results = 0 };
+    0
+}
+
+#[test]
+fn a_call_ends_on_the_version_that_it_started_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.wat");
+    plugin(&path, 1, "");
+    let source = text(path.to_str().unwrap());
+    let (env, name, signature) = (text("env"), text("meanwhile"), text("() -> (i64)"));
+    // SAFETY: the texts live to the end of the test, the callback is one.
+    unsafe {
+        let r = hot_reloader_with_config(HotReloadConfig {
+            source_path: address(&source),
+            output_dir: 0,
+            debounce_ms: 5,
+            verbose: 0,
+        });
+        RELOADER.store(r.handle, Ordering::SeqCst);
+        let s = hot_reloader_sandbox(r);
+        let callback = meanwhile as *const () as i64;
+        sandbox_host_function(
+            s,
+            address(&env),
+            address(&name),
+            address(&signature),
+            callback,
+            address(&source),
+            0,
+        );
+        sandbox_set_fuel(s, 1_000_000);
+        let r = hot_reloader_start(r);
+        assert_eq!((r.version, last_error().as_str()), (1, ""));
+        let old = hot_reloader_wasm(r);
+        let (version, wait) = (text("version"), text("wait"));
+        assert_eq!(wasm_call(old, address(&version)), 1);
+        // The file changes and the next version runs before this call ends.
+        assert_eq!((wasm_call(old, address(&wait)), last_error().as_str()), (1, ""));
+        assert_eq!(hot_reloader_version(r), 2);
+        assert_eq!(wasm_is_valid(old), 0);
+        let new = hot_reloader_wasm(r);
+        assert_eq!(wasm_call(new, address(&version)), 2);
+        // A version that does not load: the one before runs on.
+        fs::write(&path, "(module (func (export \"version\") (result i64)").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while get_load_error_code() == 0 && Instant::now() < deadline {
+            assert_eq!(hot_reloader_check(r), 0);
+        }
+        assert!(
+            last_error().contains("is not WebAssembly text"),
+            "{}",
+            last_error()
+        );
+        assert_eq!(wasm_call(hot_reloader_wasm(r), address(&version)), 2);
+
+        // A version whose start function starts the reloader that loads it: refused, and no deadlock.
+        assert_eq!(
+            sandbox_host_function(
+                s,
+                address(&env),
+                address(&name),
+                address(&signature),
+                callback,
+                0,
+                0
+            ),
+            1
+        );
+        plugin(&path, 3, "(start $begin) (func $begin (drop (call $meanwhile)))");
+        let text = fs::read_to_string(&path).unwrap();
+        // Imports come before functions.
+        let import = "(import \"env\" \"meanwhile\" (func $meanwhile (result i64)))";
+        let moved = text
+            .replace(import, "")
+            .replacen("(module", &format!("(module {import}"), 1);
+        fs::write(&path, moved).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while hot_reloader_version(r) < 3 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert_eq!(hot_reloader_version(r), 3);
+        assert_eq!(
+            STARTED_FROM_CALLBACK.load(Ordering::SeqCst),
+            ErrorCode::Busy as i64
+        );
+        assert_eq!(hot_reloader_destroy(r), 1);
+    }
+}

@@ -1,0 +1,88 @@
+//! Programs of other kinds: hostile ones, ones with threads, ones that define the flat names themselves, Python.
+
+use std::process::Command;
+
+use dynload_tests::artifacts::{artifacts, root};
+use dynload_tests::host::{BOTH, Compiler, Link, compile, expect_success, native_plugin, wasm_plugin};
+
+#[test]
+fn hostile_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        native_plugin("plugin", dir.path()),
+        wasm_plugin("plugin", dir.path()),
+    ];
+    for link in BOTH {
+        let program = compile(
+            Compiler::C,
+            &root().join("tests/hosts/hostile.c"),
+            link,
+            dir.path(),
+        );
+        assert_eq!(expect_success(Command::new(program).args(&args)), "0 failures\n");
+    }
+}
+
+#[test]
+fn four_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        native_plugin("plugin", dir.path()),
+        wasm_plugin("plugin", dir.path()),
+        wasm_plugin("imports", dir.path()),
+    ];
+    let program = compile(
+        Compiler::C,
+        &root().join("tests/hosts/threads.c"),
+        Link::Shared,
+        dir.path(),
+    );
+    assert_eq!(expect_success(Command::new(program).args(&args)), "0 failures\n");
+}
+
+#[test]
+fn a_program_that_defines_the_flat_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = wasm_plugin("plugin", dir.path());
+    for link in BOTH {
+        let program = compile(
+            Compiler::C,
+            &root().join("tests/hosts/own_names.c"),
+            link,
+            dir.path(),
+        );
+        let expected = "primitive 42\nerror 5, none of mine used: 1\nmine 3 mine 1.5 7\ntheirs 1\n";
+        assert_eq!(expect_success(Command::new(program).arg(&plugin)), expected);
+    }
+}
+
+#[test]
+fn a_program_of_first_class_structs() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = wasm_plugin("plugin", dir.path());
+    for link in BOTH {
+        let program = compile(
+            Compiler::Clang,
+            &root().join("tests/hosts/own_names.ll"),
+            link,
+            dir.path(),
+        );
+        assert_eq!(expect_success(Command::new(program).arg(&plugin)), "3 42 3 1\n");
+    }
+}
+
+#[test]
+fn python() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut python = Command::new("python3");
+    python
+        .arg(root().join("tests/hosts/dynload.py"))
+        .arg(&artifacts().shared);
+    python
+        .arg(native_plugin("plugin", dir.path()))
+        .arg(wasm_plugin("plugin", dir.path()));
+    let expected = "native 1 42\nversion 2\nunloaded 1 0 True\nwasm 42 42\n\
+                    console [(9, 1, b'hello from the plugin\\n')]\n\
+                    deep 19 0 `deep` exceeded the call depth limit of 20 frames\ndestroyed 1 0\n";
+    assert_eq!(expect_success(&mut python), expected);
+}

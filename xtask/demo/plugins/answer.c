@@ -1,0 +1,3 @@
+#include <stdint.h>
+
+int64_t answer(void) { return 41; }

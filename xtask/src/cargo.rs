@@ -1,0 +1,176 @@
+//! Running cargo and other programs in the workspace.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::failure::{During, Failure};
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}
+
+/// The crates that are published, each after those that it needs.
+pub(crate) const PUBLISHED: &[&str] = &[
+    "dynload-caps",
+    "dynload-native",
+    "dynload-sandbox",
+    "dynload-discovery",
+    "dynload-hotreload",
+    "dynload-ffi",
+];
+
+/// The cargo that runs this program.
+pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(arguments);
+    // Set for this program by the cargo that started it; cargo gives its own to those that it starts.
+    for name in [
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PKG_NAME",
+        "CARGO_PKG_VERSION",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What a person would type to run `command`.
+pub(crate) fn shown(command: &Command) -> String {
+    let mut words = Vec::new();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            words.push(format!("{}={:?}", name.display(), value));
+        }
+    }
+    let program = Path::new(command.get_program());
+    words.push(
+        program
+            .file_name()
+            .unwrap_or(program.as_os_str())
+            .display()
+            .to_string(),
+    );
+    words.extend(command.get_args().map(|word| {
+        let word = word.to_string_lossy();
+        if word.contains([' ', '"', '*']) {
+            format!("'{word}'")
+        } else {
+            word.into_owned()
+        }
+    }));
+    words.join(" ")
+}
+
+/// Runs a program with its output on the terminal.
+pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
+    println!("    $ {}", shown(command));
+    let status = command
+        .status()
+        .during(format_args!("cannot start `{}`", shown(command)))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("`{}` ended with {status}", shown(command))))
+}
+
+/// Runs a program and gives its standard output; what it says on its standard error goes to the terminal.
+pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .during(format_args!("cannot start `{}`", shown(command)))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    print!("{text}");
+    Err(Failure::new(format!(
+        "`{}` ended with {}",
+        shown(command),
+        output.status
+    )))
+}
+
+/// Whether a program is there, asked by running it.
+pub(crate) fn is_there(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The C compiler: `CC`, or `cc`.
+pub(crate) fn c_compiler() -> Command {
+    Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> Result<PathBuf, Failure> {
+    let metadata = output(&mut cargo([
+        "metadata",
+        "--no-deps",
+        "--format-version=1",
+        "--offline",
+    ]))?;
+    let field = json_text(&metadata, "target_directory");
+    field
+        .map(PathBuf::from)
+        .ok_or_else(|| Failure::new("`cargo metadata` names no target directory"))
+}
+
+/// The text of the last `"name":"..."` in a JSON text; enough for the few fields that are looked up here.
+pub(crate) fn json_text(json: &str, name: &str) -> Option<String> {
+    let key = format!("\"{name}\":\"");
+    let start = json.rfind(&key)? + key.len();
+    let mut text = String::new();
+    let mut characters = json[start..].chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some(text),
+            '\\' => match characters.next()? {
+                'n' => text.push('\n'),
+                't' => text.push('\t'),
+                // The other short forms and code points do not occur in paths that people use.
+                other => text.push(other),
+            },
+            other => text.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_in_json() {
+        let json = r#"{"packages":[{"name":"a"}],"target_directory":"C:\\a b\\target","version":1}"#;
+        assert_eq!(
+            json_text(json, "target_directory").as_deref(),
+            Some(r"C:\a b\target")
+        );
+        assert_eq!(json_text(json, "nothing"), None);
+        assert_eq!(json_text(r#"{"x":"cut of"#, "x"), None);
+    }
+
+    #[test]
+    fn the_root_is_the_workspace() {
+        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[workspace]"));
+        for name in PUBLISHED {
+            assert!(
+                root().join("crates").join(name).join("Cargo.toml").is_file(),
+                "{name}"
+            );
+        }
+    }
+}

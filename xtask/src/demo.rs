@@ -1,0 +1,43 @@
+//! `cargo xtask demo`.
+
+use crate::arguments::Arguments;
+use crate::cargo::{cargo, is_there, output, run};
+use crate::failure::Failure;
+use crate::readme;
+
+pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
+    let update = arguments.flag("--update-readme");
+    arguments.end()?;
+    if !is_there(
+        &std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()),
+        &["--version"],
+    ) {
+        return Err(Failure::new(
+            "the demo builds plugins in C and found no compiler: install one (on Debian: apt-get install gcc), or set CC",
+        ));
+    }
+    if update {
+        return readme::update(&played()?);
+    }
+    run(&mut demo())
+}
+
+fn demo() -> std::process::Command {
+    cargo(["run", "--quiet", "-p", "dynload-demo"])
+}
+
+fn played() -> Result<String, Failure> {
+    output(&mut demo())
+}
+
+/// Plays the demo; the README has to show what it printed.
+pub(crate) fn check() -> Result<(), Failure> {
+    let printed = played()?;
+    print!("{printed}");
+    // The names of libraries differ from system to system, and so does the output.
+    if cfg!(target_os = "linux") {
+        readme::check(&printed)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! Why a command failed.
+
+use std::fmt;
+
+/// A message for the person at the terminal: what was tried, what came of it, what to do.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Failure {
+        Failure(message.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Says what was being done with which file when the operating system refused.
+pub(crate) trait During<T> {
+    fn during(self, what: impl fmt::Display) -> Result<T, Failure>;
+}
+
+impl<T> During<T> for std::io::Result<T> {
+    fn during(self, what: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(format!("{what}: {error}")))
+    }
+}

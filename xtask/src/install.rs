@@ -1,0 +1,210 @@
+//! `cargo xtask install`: the C libraries where C programs look for them.
+
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::arguments::Arguments;
+use crate::cargo::{c_compiler, cargo, output, root, run, target_dir};
+use crate::failure::{During, Failure};
+use crate::readme;
+use files::{Libraries, copy, write};
+
+/// Where things go.
+struct Place {
+    /// The prefix as programs will see it.
+    prefix: PathBuf,
+    /// What is put in front of it for the copying, for those who make packages.
+    destdir: Option<PathBuf>,
+}
+
+impl Place {
+    fn on_disk(&self, inside: &str) -> PathBuf {
+        let path = self.prefix.join(inside);
+        match &self.destdir {
+            Some(destdir) => destdir.join(path.strip_prefix("/").unwrap_or(&path)),
+            None => path,
+        }
+    }
+}
+
+pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
+    let prefix = arguments
+        .value("--prefix")?
+        .ok_or_else(|| Failure::new("say where to install it: cargo xtask install --prefix DIR"))?;
+    let destdir = arguments.value("--destdir")?;
+    let debug = arguments.flag("--debug");
+    arguments.end()?;
+    let prefix = std::path::absolute(&prefix).during(format_args!("the prefix `{prefix}`"))?;
+    install(
+        &Place {
+            prefix,
+            destdir: destdir.map(PathBuf::from),
+        },
+        debug,
+    )
+}
+
+fn install(place: &Place, debug: bool) -> Result<(), Failure> {
+    let mut build = cargo(["build", "-p", "dynload-shared", "-p", "dynload-static"]);
+    if !debug {
+        build.arg("--release");
+    }
+    run(&mut build)?;
+    let built = target_dir()?.join(if debug { "debug" } else { "release" });
+    let version = version()?;
+
+    Libraries::of(&version).install(&built, place)?;
+    let ffi = root().join("crates/dynload-ffi");
+    copy(
+        &ffi.join("include/dynload.h"),
+        &place.on_disk("include/dynload.h"),
+    )?;
+    copy(
+        &root().join("crates/dynload-native/include/dynload_plugin.h"),
+        &place.on_disk("include/dynload_plugin.h"),
+    )?;
+    copy(
+        &ffi.join("vais/dynload.vais"),
+        &place.on_disk("share/dynload/vais/dynload.vais"),
+    )?;
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        copy(
+            &root().join(licence),
+            &place.on_disk(&format!("share/doc/dynload/{licence}")),
+        )?;
+    }
+    let template = ffi.join("dynload.pc.in");
+    let text =
+        std::fs::read_to_string(&template).during(format_args!("cannot read `{}`", template.display()))?;
+    write(
+        &place.on_disk("lib/pkgconfig/dynload.pc"),
+        &pkg_config(&text, &place.prefix, &version),
+    )
+}
+
+/// The file for pkg-config.
+fn pkg_config(template: &str, prefix: &Path, version: &str) -> String {
+    // pkg-config splits into words as a shell does.
+    let prefix = prefix.display().to_string().replace(' ', "\\ ");
+    template
+        .replace("@PREFIX@", &prefix)
+        .replace("@VERSION@", version)
+}
+
+/// The version of the library.
+fn version() -> Result<String, Failure> {
+    let id = output(&mut cargo(["pkgid", "--offline", "-p", "dynload-ffi"]))?;
+    let version = id.trim().rsplit(['#', '@']).next().unwrap_or_default();
+    if version.starts_with(|first: char| first.is_ascii_digit()) {
+        return Ok(version.to_owned());
+    }
+    Err(Failure::new(format!(
+        "`cargo pkgid` gave `{}`, which has no version",
+        id.trim()
+    )))
+}
+
+/// What the README's C program prints with the demo's plugin.
+const ITS_OUTPUT: &str = "hello from the plugin\n84\n";
+
+/// Installs into a new directory. Then the README's C program finds the header and the libraries as any other would, and runs:
+/// with the shared library, and with the static one.
+pub(crate) fn check() -> Result<(), Failure> {
+    let scratch = target_dir()?.join("xtask/install");
+    if scratch.exists() {
+        std::fs::remove_dir_all(&scratch).during(format_args!("cannot empty `{}`", scratch.display()))?;
+    }
+    let prefix = scratch.join("prefix");
+    install(
+        &Place {
+            prefix: prefix.clone(),
+            destdir: None,
+        },
+        true,
+    )?;
+    if cfg!(windows) {
+        // There is no pkg-config to ask there; that the files are built is what can be said.
+        return Ok(());
+    }
+    let source = scratch.join("program.c");
+    write(&source, &readme::c_program()?)?;
+    copy(
+        &root().join("xtask/demo/plugins/plugin.wat"),
+        &scratch.join("plugin.wat"),
+    )?;
+    let flags = |arguments: &[&str]| -> Result<Vec<String>, Failure> {
+        let mut pkg_config = Command::new("pkg-config");
+        pkg_config
+            .args(arguments)
+            .arg("dynload")
+            .env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+        Ok(output(&mut pkg_config)?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect())
+    };
+
+    let shared = scratch.join("with_shared");
+    let rpath = format!("-Wl,-rpath,{}", prefix.join("lib").display());
+    run(c_compiler()
+        .arg("-o")
+        .arg(&shared)
+        .arg(&source)
+        .args(flags(&["--cflags", "--libs"])?)
+        .arg(rpath))?;
+    says(&shared)?;
+
+    let static_ = scratch.join("with_static");
+    let archive = prefix.join("lib/libdynload.a");
+    // Not `-ldynload`: linkers prefer the shared library where both are.
+    let mut others = flags(&["--static", "--libs"])?;
+    others.retain(|flag| flag != "-ldynload");
+    run(c_compiler()
+        .arg("-o")
+        .arg(&static_)
+        .arg(&source)
+        .args(flags(&["--cflags"])?)
+        .arg(archive)
+        .args(others))?;
+    says(&static_)
+}
+
+fn says(program: &Path) -> Result<(), Failure> {
+    // Where its plugin is.
+    let directory = program.parent().unwrap_or(Path::new("."));
+    let said = output(Command::new(program).current_dir(directory))?;
+    if said == ITS_OUTPUT {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "`{}` has to print {ITS_OUTPUT:?}, and printed {said:?}",
+        program.display()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_filled() {
+        let template = std::fs::read_to_string(root().join("crates/dynload-ffi/dynload.pc.in")).unwrap();
+        let text = pkg_config(&template, Path::new("/opt/my libs"), "0.1.0");
+        assert!(
+            text.starts_with("prefix=/opt/my\\ libs\n") && text.contains("\nVersion: 0.1.0\n"),
+            "{text}"
+        );
+        assert!(!text.contains('@'), "{text}");
+    }
+
+    #[test]
+    fn a_staged_installation_keeps_its_prefix() {
+        let place = Place {
+            prefix: "/usr/local".into(),
+            destdir: Some("/tmp/stage".into()),
+        };
+        assert_eq!(place.on_disk("lib/x"), Path::new("/tmp/stage/usr/local/lib/x"));
+    }
+}

@@ -1,0 +1,84 @@
+//! Which crate of the workspace may use which: imports run one way only.
+
+use crate::cargo::{PUBLISHED, cargo, output};
+use crate::failure::Failure;
+
+/// Each crate and what it may use of the others. `ARCHITECTURE.md` says why.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("dynload-caps", &[]),
+    ("dynload-native", &[]),
+    ("dynload-sandbox", &["dynload-caps"]),
+    ("dynload-discovery", &["dynload-caps"]),
+    ("dynload-hotreload", &["dynload-native"]),
+    (
+        "dynload-ffi",
+        &[
+            "dynload-caps",
+            "dynload-native",
+            "dynload-sandbox",
+            "dynload-discovery",
+            "dynload-hotreload",
+        ],
+    ),
+];
+
+pub(crate) fn check() -> Result<(), Failure> {
+    for name in PUBLISHED {
+        let Some((_, allowed)) = MAY_USE.iter().find(|(user, _)| user == name) else {
+            return Err(Failure::new(format!(
+                "`{name}` has no entry in xtask/src/layers.rs"
+            )));
+        };
+        let tree = output(&mut cargo([
+            "tree",
+            "-p",
+            name,
+            "--edges",
+            "normal,build",
+            "--depth",
+            "1",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--all-features",
+        ]))?;
+        let wrong = foreign(&tree, name, allowed);
+        if !wrong.is_empty() {
+            return Err(Failure::new(format!(
+                "`{name}` uses {}, and may use only [{}] of the workspace",
+                wrong.join(", "),
+                allowed.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The crates of the workspace in a tree of depth 1 that are neither `name` nor `allowed`.
+fn foreign<'a>(tree: &'a str, name: &str, allowed: &[&str]) -> Vec<&'a str> {
+    tree.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|used| used.starts_with("dynload-") && *used != name && !allowed.contains(used))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_import_is_seen() {
+        let tree = "dynload-sandbox v0.1.0 (/d)\ndynload-caps v0.1.0 (/c)\nwasmi v2.0.0\n";
+        assert!(foreign(tree, "dynload-sandbox", &["dynload-caps"]).is_empty());
+        assert_eq!(foreign(tree, "dynload-sandbox", &[]), ["dynload-caps"]);
+    }
+
+    #[test]
+    fn each_crate_may_use_only_those_before_it() {
+        let order = |name: &str| PUBLISHED.iter().position(|published| *published == name).unwrap();
+        for (name, allowed) in MAY_USE {
+            assert!(allowed.iter().all(|used| order(used) < order(name)), "{name}");
+        }
+    }
+}

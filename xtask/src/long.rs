@@ -1,0 +1,90 @@
+//! The proofs that take hours: properties with their full number of cases, and fuzzing.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::arguments::Arguments;
+use crate::cargo::{cargo, is_there, root, run, target_dir};
+use crate::failure::{During, Failure};
+
+/// `cargo xtask prove`.
+pub(crate) fn prove(mut arguments: Arguments) -> Result<(), Failure> {
+    let package = arguments.value("--package")?;
+    arguments.end()?;
+    if let Some(package) = &package {
+        return long(&mut cargo(["test", "--release", "-p", package]));
+    }
+    long(&mut cargo(["test", "--release", "--workspace"]))?;
+    // Cranelift takes minutes to build, so the comparison with Wasmtime's own fuel is not part of the default build.
+    long(&mut cargo([
+        "test",
+        "--release",
+        "-p",
+        "dynload-oracle",
+        "--features",
+        "wasmtime",
+    ]))?;
+    models()?;
+    // The fuzz targets have a workspace of their own. Here they run over a fixed corpus, which takes no other compiler.
+    long(cargo(["test", "--release", "--no-default-features"]).current_dir(root().join("fuzz")))
+}
+
+fn long(command: &mut Command) -> Result<(), Failure> {
+    run(command.env("DYNLOAD_PROVE", "1"))
+}
+
+/// The models of what threads do with handles: loom tries every order. All dependencies are built with its flag, so they are
+/// kept apart.
+fn models() -> Result<(), Failure> {
+    let mut command = cargo(["test", "--release", "-p", "dynload-ffi", "--lib", "--target-dir"]);
+    run(command
+        .arg(target_dir()?.join("xtask/loom"))
+        .env("RUSTFLAGS", "--cfg loom"))
+}
+
+/// `cargo xtask fuzz`. What follows the seconds is for libFuzzer.
+pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
+    let seconds = arguments.value("--seconds")?.unwrap_or_else(|| "600".to_owned());
+    let target = arguments.positional();
+    let rest = arguments.rest();
+    if seconds.parse::<u32>().is_err() {
+        return Err(Failure::new(format!("--seconds {seconds}: give a whole number")));
+    }
+    let targets = match target {
+        Some(target) => vec![target],
+        None => fuzz_targets(&root().join("fuzz"))?,
+    };
+    if !is_there("cargo", &["fuzz", "--version"]) {
+        return Err(Failure::new(
+            "cargo-fuzz is missing: `cargo install cargo-fuzz`, and a nightly toolchain",
+        ));
+    }
+    for target in targets {
+        // Not the cargo that runs this program: fuzzing needs another toolchain.
+        let mut command = Command::new("cargo");
+        command
+            .current_dir(root())
+            .args(["+nightly", "fuzz", "run", &target, "--"]);
+        command.arg(format!("-max_total_time={seconds}")).args(&rest);
+        run(command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO"))?;
+    }
+    Ok(())
+}
+
+/// The targets of the fuzz package: a file each in `fuzz_targets`.
+fn fuzz_targets(fuzz: &Path) -> Result<Vec<String>, Failure> {
+    let directory = fuzz.join("fuzz_targets");
+    let mut targets = Vec::new();
+    for entry in
+        std::fs::read_dir(&directory).during(format_args!("cannot read `{}`", directory.display()))?
+    {
+        let path = entry
+            .during(format_args!("cannot read `{}`", directory.display()))?
+            .path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            targets.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    targets.sort();
+    Ok(targets)
+}

@@ -1,0 +1,114 @@
+//! The commands of the project: `cargo xtask <command>`. `cargo xtask help` lists them.
+//!
+//! This crate depends on nothing, so that it is built in a second on a fresh machine; what needs the project's crates (the
+//! demo, the header's generator) is a package of its own that a command here starts.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod bench;
+mod cargo;
+mod demo;
+mod failure;
+mod header;
+mod install;
+mod layers;
+mod licences;
+mod long;
+mod no_std;
+mod package;
+mod readme;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use failure::Failure;
+
+/// A command: its name, its arguments, what it does, and how.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(Arguments) -> Result<(), Failure>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        arguments: "[--update-readme]",
+        about: "plays the specification's four examples on real plugins and compares each answer",
+        run: demo::command,
+    },
+    Command {
+        name: "test",
+        arguments: "[--quick] [--only STEP] [--from STEP] [--list]",
+        about: "everything that CI runs; --quick leaves out what takes long",
+        run: test::command,
+    },
+    Command {
+        name: "header",
+        arguments: "[--check]",
+        about: "writes crates/dynload-ffi/include/dynload.h, or says whether it is current",
+        run: header::command,
+    },
+    Command {
+        name: "install",
+        arguments: "--prefix DIR [--destdir DIR] [--debug]",
+        about: "installs the C libraries, the header, the pkg-config file and the Vais module",
+        run: install::command,
+    },
+    Command {
+        name: "package",
+        arguments: "",
+        about: "packages each crate as for crates.io, and builds it from the package alone",
+        run: package::command,
+    },
+    Command {
+        name: "bench",
+        arguments: "[arguments of the benchmarks]",
+        about: "runs the benchmarks",
+        run: bench::command,
+    },
+    Command {
+        name: "prove",
+        arguments: "[--package CRATE]",
+        about: "the long proofs: properties with their full number of cases (DYNLOAD_PROVE=1), Wasmtime as the oracle, loom's models",
+        run: long::prove,
+    },
+    Command {
+        name: "fuzz",
+        arguments: "[TARGET] [--seconds N] [arguments of libFuzzer]",
+        about: "fuzzes one target, or each in turn; needs a nightly toolchain and cargo-fuzz",
+        run: long::fuzz,
+    },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::of_process();
+    let name = arguments.positional().unwrap_or_else(|| "help".to_owned());
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprint!("there is no command `{name}`\n\n{}", help());
+        return ExitCode::from(2);
+    };
+    match (command.run)(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask {name}: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> String {
+    let mut text = String::from("usage: cargo xtask <command>\n\n");
+    for command in COMMANDS {
+        let line = format!("  {} {}", command.name, command.arguments);
+        text.push_str(&format!("{}\n      {}\n", line.trim_end(), command.about));
+    }
+    text
+}

@@ -1,0 +1,107 @@
+//! The output of the demo in the README, which is what the demo really prints.
+
+use std::ops::Range;
+
+use crate::cargo::root;
+use crate::failure::{During, Failure};
+
+/// A part of the README between two comments.
+struct Part {
+    begin: &'static str,
+    end: &'static str,
+}
+
+const WHOLE: Part = Part {
+    begin: "<!-- the output of `cargo xtask demo`; `cargo xtask demo --update-readme` writes it -->\n```text\n",
+    end: "```\n<!-- end of the output -->",
+};
+
+const EXCERPT: Part = Part {
+    begin: "<!-- an excerpt, which a test compares with the output -->\n```text\n",
+    end: "```\n<!-- end of the excerpt -->",
+};
+
+const C_PROGRAM: Part = Part {
+    begin: "```c\n",
+    end: "```\n",
+};
+
+impl Part {
+    fn place(&self, readme: &str) -> Result<Range<usize>, Failure> {
+        let missing = || {
+            Failure::new(format!(
+                "README.md has not this text: {:?}, and what ends it",
+                self.begin
+            ))
+        };
+        let start = readme.find(self.begin).ok_or_else(missing)? + self.begin.len();
+        let len = readme[start..].find(self.end).ok_or_else(missing)?;
+        Ok(start..start + len)
+    }
+}
+
+fn read() -> Result<String, Failure> {
+    std::fs::read_to_string(root().join("README.md")).during("cannot read README.md")
+}
+
+/// Says where the README and the output differ.
+pub(crate) fn check(output: &str) -> Result<(), Failure> {
+    let readme = read()?;
+    let written = &readme[WHOLE.place(&readme)?];
+    if let Some((n, was, is)) = first_difference(written, output) {
+        return Err(Failure::new(format!(
+            "line {n} of the demo's output is not what README.md says\n    README.md: {was}\n    demo:      {is}\n\
+             if the demo is right: cargo xtask demo --update-readme"
+        )));
+    }
+    let excerpt = &readme[EXCERPT.place(&readme)?];
+    if excerpt.lines().count() > 5 && output.contains(excerpt) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "the excerpt at the top of README.md is not a part of the demo's output: copy it anew",
+    ))
+}
+
+/// Writes the output into the README.
+pub(crate) fn update(output: &str) -> Result<(), Failure> {
+    let mut readme = read()?;
+    readme.replace_range(WHOLE.place(&readme)?, output);
+    std::fs::write(root().join("README.md"), readme).during("cannot write README.md")
+}
+
+/// The program in C that the README shows.
+pub(crate) fn c_program() -> Result<String, Failure> {
+    let readme = read()?;
+    Ok(readme[C_PROGRAM.place(&readme)?].to_owned())
+}
+
+fn first_difference<'a>(was: &'a str, is: &'a str) -> Option<(usize, &'a str, &'a str)> {
+    let (mut was, mut is) = (was.lines(), is.lines());
+    for n in 1.. {
+        match (was.next(), is.next()) {
+            (None, None) => return None,
+            (was, is) if was == is => {}
+            (was, is) => return Some((n, was.unwrap_or("(end)"), is.unwrap_or("(end)"))),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_found() {
+        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some((2, "b", "c")));
+        assert_eq!(first_difference("a\n", "a\nc\n"), Some((2, "(end)", "c")));
+    }
+
+    #[test]
+    fn the_readme_has_the_parts() {
+        let readme = read().unwrap();
+        assert!(EXCERPT.place(&readme).unwrap().end < WHOLE.place(&readme).unwrap().start);
+    }
+}
