@@ -106,7 +106,7 @@ struct Hungry(File);
 
 impl Hungry {
     /// In a sandbox of its own, in which the meter also reads peaks.
-    fn new(&self, (limits, fuel): (ResourceLimits, Option<i64>)) -> (WasmSandbox, WasmInstance) {
+    fn load(&self, (limits, fuel): (ResourceLimits, Option<i64>)) -> (WasmSandbox, WasmInstance) {
         let sandbox = sandbox_with_limits(limits);
         sandbox_set_fuel(sandbox, fuel.unwrap_or(-1));
         sandbox_set_profile(sandbox, 1);
@@ -115,7 +115,7 @@ impl Hungry {
 
     /// Reads what `function(n)` needs, and runs it with a limit of that, and with one less. It gives `n`.
     fn tight(&self, stage: &mut Stage, limit: Limit, function: &str, n: i64, (unit, expected): (&str, i64)) {
-        let (sandbox, plugin) = self.new((restrictive_limits(), None));
+        let (sandbox, plugin) = self.load((restrictive_limits(), None));
         let gave = call1(plugin, function, n);
         let needs = limit.read(plugin);
         let call = format!("{function}({n})");
@@ -123,7 +123,7 @@ impl Hungry {
         stage.answer(&call, answer, format_args!("{n}, and needs {expected} {unit}"));
         sandbox_destroy(sandbox);
 
-        let (sandbox, plugin) = self.new(limit.set(needs));
+        let (sandbox, plugin) = self.load(limit.set(needs));
         stage.answer(
             &format!("  with a limit of {needs}"),
             call1(plugin, function, n),
@@ -131,7 +131,7 @@ impl Hungry {
         );
         sandbox_destroy(sandbox);
 
-        let (sandbox, plugin) = self.new(limit.set(needs - 1));
+        let (sandbox, plugin) = self.load(limit.set(needs - 1));
         let stopped = call1(plugin, function, n);
         let says = (needs - 1).to_string();
         stage.failure(
@@ -146,7 +146,7 @@ impl Hungry {
 
     /// Memory that a module has before any of it runs counts too.
     fn too_large_from_the_start(&self, stage: &mut Stage) {
-        let (sandbox, plugin) = self.new(Limit::Memory.set(65535));
+        let (sandbox, plugin) = self.load(Limit::Memory.set(65535));
         let answer = valid(plugin);
         let call = "sandbox_load(sandbox, ...) with a limit of 65535 bytes";
         stage.failure(call, answer, "not valid", ErrorCode::MemoryLimit, &["65535"]);
@@ -154,7 +154,7 @@ impl Hungry {
     }
 
     fn without_end(&self, stage: &mut Stage) {
-        let (sandbox, plugin) = self.new((restrictive_limits(), None));
+        let (sandbox, plugin) = self.load((restrictive_limits(), None));
         let begun = Instant::now();
         // SAFETY: the text lives as long as the call.
         let stopped = unsafe { wasm_call(plugin, Text::new("spin").at()) };
