@@ -39,7 +39,7 @@ fn smith(seed: u64) -> Option<Vec<u8>> {
         max_tables: 3,
         max_table_elements: 1_000,
         // Modules without traps get further, those with traps have them in the middle of things.
-        disallow_traps: seed % 3 != 0,
+        disallow_traps: !seed.is_multiple_of(3),
         canonicalize_nans: true,
         bulk_memory_enabled: true,
         extended_const_enabled: true,

@@ -1,6 +1,11 @@
 //! Modules that were made to hurt: too large, too deep, broken, forged. Loading costs time and memory in proportion to the
 //! module's size, and nothing but a typed error comes out.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests read about their own process; no guest work is done there"
+)]
+
 use std::time::{Duration, Instant};
 
 use dynload_oracle::guests;

@@ -114,7 +114,7 @@ fn proposals() {
         );
     }
     for each in &supported {
-        run_all(proposal(each.clone()));
+        run_all(proposal(*each));
     }
 }
 
