@@ -12,9 +12,9 @@ mod reserve;
 mod vais;
 
 pub use caller::{Caller, MAX_REENTRY};
-pub use clock::Clock;
 #[cfg(feature = "std")]
 pub use clock::SystemClock;
+pub use clock::{Clock, ClockScope};
 pub use console::{Console, ConsoleOutput, OutputFn, Stream};
 #[cfg(feature = "std")]
 pub use entropy::OsEntropy;

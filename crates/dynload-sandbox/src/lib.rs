@@ -64,8 +64,8 @@ pub use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 pub use engine::{Engine, EngineConfig, ModuleLimits};
 pub use error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport, ModuleError, Stop, Trap};
 pub use host::{
-    Caller, Clock, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs, HostResults,
-    MAX_REENTRY, OutOfBounds, OutputFn, SeededEntropy, Stream,
+    Caller, Clock, ClockScope, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs,
+    HostResults, MAX_REENTRY, OutOfBounds, OutputFn, SeededEntropy, Stream,
 };
 #[cfg(feature = "std")]
 pub use host::{OsEntropy, SystemClock};

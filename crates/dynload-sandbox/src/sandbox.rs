@@ -4,7 +4,7 @@ use crate::{
     authority::Authority,
     budget::FuelBudget,
     error::{Error, Stop},
-    host::{Caller, Clock, Console, Entropy, HostArgs, HostFunction, HostResults, Registry},
+    host::{Caller, Clock, ClockScope, Console, Entropy, HostArgs, HostFunction, HostResults, Registry},
     instance::Instance,
     module::Module,
     share::Share,
@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) functions: Registry,
     pub(crate) console: Console,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_scope: ClockScope,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) budget: Option<FuelBudget>,
     pub(crate) args: Vec<String>,
@@ -79,6 +80,7 @@ impl Sandbox {
                 functions: Registry::default(),
                 console: Console::default(),
                 clock,
+                clock_scope: ClockScope::FULL,
                 entropy,
                 budget: None,
                 args: Vec::new(),
@@ -145,6 +147,13 @@ impl Sandbox {
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Sandbox {
         self.config_mut().clock = Arc::new(clock);
+        self
+    }
+
+    /// The same with guests seeing only this much of the clock.
+    #[must_use]
+    pub fn with_clock_scope(mut self, scope: ClockScope) -> Sandbox {
+        self.config_mut().clock_scope = scope;
         self
     }
 

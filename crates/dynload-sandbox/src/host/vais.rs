@@ -90,8 +90,9 @@ fn print(
 fn now_ms(host: wasmi::Caller<'_, State>) -> Result<i64, Stop> {
     let mut caller = Caller::enter(host)?;
     caller.require(Capabilities::TIME, "vais.now_ms")?;
-    let clock = caller.state().clock();
-    let now = clock.wall().unwrap_or_else(|| clock.monotonic());
+    let state = caller.state();
+    let (clock, scope) = (state.clock(), state.config.clock_scope);
+    let now = scope.wall(clock).unwrap_or_else(|| scope.monotonic(clock));
     Ok(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 

@@ -27,10 +27,11 @@ impl ClockId {
 
     /// What it shows, if the host has it.
     pub(super) fn now(self, caller: &mut Caller<'_>) -> Result<Duration, Errno> {
-        let clock = caller.state().clock();
+        let state = caller.state();
+        let (clock, scope) = (state.clock(), state.config.clock_scope);
         match self {
-            ClockId::Realtime => clock.wall().ok_or(Errno::Inval),
-            ClockId::Monotonic => Ok(clock.monotonic()),
+            ClockId::Realtime => scope.wall(clock).ok_or(Errno::Inval),
+            ClockId::Monotonic => Ok(scope.monotonic(clock)),
         }
     }
 }
@@ -38,7 +39,12 @@ impl ClockId {
 pub(super) fn resolution(caller: &mut Caller<'_>, id: u32, out: u32) -> Answer {
     require(caller, Capabilities::TIME)?;
     ClockId::new(id)?.now(caller)?;
-    write_u64(caller, out, 1)
+    let resolution = caller.state().config.clock_scope.resolution();
+    write_u64(
+        caller,
+        out,
+        u64::try_from(resolution.as_nanos()).map_err(|_| Errno::Overflow)?,
+    )
 }
 
 pub(super) fn time(caller: &mut Caller<'_>, id: u32, _precision: u64, out: u32) -> Answer {
