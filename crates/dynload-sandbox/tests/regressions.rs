@@ -620,3 +620,51 @@ fn modules_and_sandboxes_are_shared_by_threads() {
         }
     });
 }
+
+// By tail calls the interpreter is faster, but some of its handlers do not make one: each such operator then leaves a frame
+// on the native stack, and a loop over it ends the process.
+#[test]
+fn no_operator_in_a_loop_uses_up_the_native_stack() {
+    const OPERATORS: [(&str, &str); 9] = [
+        ("memory.grow that fails", "(drop (memory.grow (i32.const 100)))"),
+        ("memory.grow by nothing", "(drop (memory.grow (i32.const 0)))"),
+        (
+            "table.grow that fails",
+            "(drop (table.grow $t (ref.null func) (i32.const 100)))",
+        ),
+        (
+            "table.grow by nothing",
+            "(drop (table.grow $t (ref.null func) (i32.const 0)))",
+        ),
+        (
+            "memory.copy",
+            "(memory.copy (i32.const 0) (i32.const 8) (i32.const 8))",
+        ),
+        (
+            "memory.fill",
+            "(memory.fill (i32.const 0) (i32.const 8) (i32.const 8))",
+        ),
+        (
+            "table.copy",
+            "(table.copy (i32.const 0) (i32.const 1) (i32.const 1))",
+        ),
+        ("call_indirect", "(call_indirect (type $f) (i32.const 0))"),
+        ("a host function", "(call $host)"),
+    ];
+    for (what, operator) in OPERATORS {
+        let wat = format!(
+            r#"(module (type $f (func)) (import "env" "host" (func $host))
+                (memory 1 2) (table $t 2 2 funcref) (func $nothing) (elem (i32.const 0) $nothing)
+                (func (export "run") (local i32)
+                    (loop {operator} (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+                        (br_if 0 (i32.lt_u (local.get 0) (i32.const 100000))))))"#
+        );
+        let ran = thread::Builder::new().stack_size(256 << 10).spawn(move || {
+            let mut sandbox = Sandbox::new(Limits::PERMISSIVE).with_fuel_slice(u64::MAX);
+            sandbox.host_fn("env", "host", Capabilities::NONE, |_: &mut Caller<'_>, ()| Ok(()));
+            let mut instance = sandbox.instantiate(&module(&wat)).unwrap();
+            instance.call("run", &[]).map(drop)
+        });
+        assert!(ran.unwrap().join().unwrap().is_ok(), "{what}");
+    }
+}
