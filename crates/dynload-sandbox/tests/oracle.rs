@@ -314,3 +314,17 @@ fn random_programs_with_vectors() {
     }
     assert!(called as u64 > programs() / 4, "only {called} calls");
 }
+
+// wasmi 2.0.0 loses values that a `br_table` takes along: two programs that showed it.
+#[test]
+fn a_br_table_keeps_the_values_that_it_takes_along() {
+    let program = random::program(9849);
+    compare("seed 9849", &program.wasm, &program.calls, false);
+    let options = random::Options {
+        imports: true,
+        two_memories: true,
+        ..random::Options::default()
+    };
+    let program = random::program_with(8699, &options);
+    compare("host seed 8699", &program.wasm, &program.calls, false);
+}
