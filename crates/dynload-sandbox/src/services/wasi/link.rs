@@ -11,6 +11,7 @@ use crate::{
 use cap_std::fs::Dir;
 use std::{
     path::{Component, Path, PathBuf},
+    string::String,
     vec::Vec,
 };
 
@@ -57,29 +58,10 @@ pub(super) fn hard_link(
     if flags::known(lookup, flags::SYMLINK_FOLLOW)? != 0 {
         return Err(Errno::Inval.into());
     }
-    let granted = caller.capabilities();
-    let (source, target) = (rights::PATH_LINK_SOURCE, rights::PATH_LINK_TARGET);
     // What has a second name in a directory that can be written to, can be written to.
-    caller
-        .state()
-        .services
-        .directory(granted, old_fd, Use::Write, source)?;
-    caller
-        .state()
-        .services
-        .directory(granted, new_fd, Use::Write, target)?;
-    let old = guest::path(caller, old_ptr, old_len)?;
-    let new = guest::path(caller, new_ptr, new_len)?;
-    let services = &caller.state().services;
-    let from = services
-        .directory(granted, old_fd, Use::Write, source)?
-        .dir
-        .try_clone()?;
-    let to = services
-        .directory(granted, new_fd, Use::Write, target)?
-        .dir
-        .try_clone()?;
-    stays_inside_when_moved(caller, &from, &old, &to, &new)?;
+    let source = (old_fd, rights::PATH_LINK_SOURCE, old_ptr, old_len);
+    let target = (new_fd, rights::PATH_LINK_TARGET, new_ptr, new_len);
+    let ((from, old), (to, new)) = both_ends(caller, source, target)?;
     Ok(from.hard_link(&old, &to, &new)?)
 }
 
@@ -109,6 +91,31 @@ pub(super) fn readlink(
     caller.charge_bytes(target.len() as u64)?;
     caller.memory()?.write(buffer, target)?;
     write_u32(caller, out, target.len() as u32)
+}
+
+/// One end of a rename or a hard link, as a guest names it: descriptor, right, pointer and length of the path.
+type End = (u32, u64, u32, u32);
+
+/// The directories and paths of both ends, if the guest may write to both, and nothing leads outside by it.
+pub(super) fn both_ends(
+    caller: &mut Caller<'_>,
+    (old_fd, source, old_ptr, old_len): End,
+    (new_fd, target, new_ptr, new_len): End,
+) -> Answer<((Dir, String), (Dir, String))> {
+    let granted = caller.capabilities();
+    let services = &caller.state().services;
+    let from = services
+        .directory(granted, old_fd, Use::Write, source)?
+        .dir
+        .try_clone()?;
+    let to = services
+        .directory(granted, new_fd, Use::Write, target)?
+        .dir
+        .try_clone()?;
+    let old = guest::path(caller, old_ptr, old_len)?;
+    let new = guest::path(caller, new_ptr, new_len)?;
+    stays_inside_when_moved(caller, &from, &old, &to, &new)?;
+    Ok(((from, old), (to, new)))
 }
 
 /// Refuses to move or link a symbolic link to where it would lead outside, alone or with the directory that it is in.

@@ -66,27 +66,8 @@ pub(super) fn rename(
     new_ptr: u32,
     new_len: u32,
 ) -> Answer {
-    let granted = caller.capabilities();
-    let (source, target) = (rights::PATH_RENAME_SOURCE, rights::PATH_RENAME_TARGET);
-    caller
-        .state()
-        .services
-        .directory(granted, old_fd, Use::Write, source)?;
-    caller
-        .state()
-        .services
-        .directory(granted, new_fd, Use::Write, target)?;
-    let old = guest::path(caller, old_ptr, old_len)?;
-    let new = guest::path(caller, new_ptr, new_len)?;
-    let services = &caller.state().services;
-    let from = services
-        .directory(granted, old_fd, Use::Write, source)?
-        .dir
-        .try_clone()?;
-    let to = services
-        .directory(granted, new_fd, Use::Write, target)?
-        .dir
-        .try_clone()?;
-    link::stays_inside_when_moved(caller, &from, &old, &to, &new)?;
+    let source = (old_fd, rights::PATH_RENAME_SOURCE, old_ptr, old_len);
+    let target = (new_fd, rights::PATH_RENAME_TARGET, new_ptr, new_len);
+    let ((from, old), (to, new)) = link::both_ends(caller, source, target)?;
     Ok(from.rename(&old, &to, &new)?)
 }
