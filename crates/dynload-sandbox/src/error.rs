@@ -359,6 +359,19 @@ impl From<Stop> for wasmi::Error {
     }
 }
 
+/// Gives the native stack back and goes on: not the end of a call.
+#[derive(Debug)]
+pub(crate) struct Pause;
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a pause")
+    }
+}
+
+impl core::error::Error for Pause {}
+impl wasmi::errors::HostError for Pause {}
+
 /// Why a module was refused before any of it ran.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -386,6 +399,13 @@ pub enum ModuleError {
     },
     /// The interpreter could not translate it.
     Engine(wasmi::Error),
+    /// Nothing is wrong with the module: the interpreter was compiled so that any guest could overflow the native stack.
+    ///
+    /// It is when the package `wasmi` is optimised and has debug assertions, as with
+    /// `[profile.dev.package."*"] opt-level = 3`, or is built with a sanitizer. The cargo feature `portable-dispatch` makes
+    /// it safe in every build, at a third of the speed; `debug-assertions = false` for the package `wasmi` in the profile
+    /// keeps the speed.
+    UnsafeBuild,
 }
 
 impl fmt::Display for ModuleError {
@@ -399,6 +419,10 @@ impl fmt::Display for ModuleError {
             }
             ModuleError::Unsupported { feature } => write!(f, "the module uses {feature}"),
             ModuleError::Engine(_) => f.write_str("the interpreter cannot translate the module"),
+            ModuleError::UnsafeBuild => f.write_str(
+                "the interpreter was built so that a guest could overflow the native stack; set `debug-assertions = false` \
+                 for the package `wasmi` in the profile, or turn on the feature `portable-dispatch` of dynload-sandbox",
+            ),
         }
     }
 }

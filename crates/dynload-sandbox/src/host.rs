@@ -7,8 +7,8 @@ mod clock;
 mod console;
 mod entropy;
 mod function;
+mod growth;
 mod guest_memory;
-mod reserve;
 mod vais;
 
 pub use caller::{Caller, MAX_REENTRY};
@@ -24,5 +24,5 @@ pub use guest_memory::{GuestMemory, OutOfBounds};
 
 pub(crate) use console::ConsoleState;
 pub(crate) use function::{HostFunction, Registry};
-pub(crate) use reserve::define as define_reserve;
+pub(crate) use growth::define as define_growth;
 pub(crate) use vais::define as define_vais;

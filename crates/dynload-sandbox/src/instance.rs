@@ -127,9 +127,9 @@ impl Instance {
         };
         self.store.data_mut().wired = Some(wired);
         self.rewind_frames();
-        if self.module.rewritten().reserves {
-            let function = host::define_reserve(&mut self.store);
-            if let Some(table) = instance.get_table(&self.store, rewrite::RESERVE) {
+        if self.module.rewritten().grows {
+            let function = host::define_growth(&mut self.store);
+            if let Some(table) = instance.get_table(&self.store, rewrite::GROWTH) {
                 // The rewriter made the table, of functions and with one element.
                 let set = table.set(&mut self.store, 0, wasmi::Nullable::Val(function).into());
                 debug_assert!(set.is_ok());
@@ -373,7 +373,7 @@ fn new_store(
             module.rewritten().hidden.refund.is_some(),
         )
         .began(config.share.as_ref().map(Share::started)),
-        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().reserves.into()),
+        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into()),
         console: ConsoleState::new(config.console.clone()),
         entropy_state: config.entropy.start(nth),
         #[cfg(all(feature = "std", unix))]

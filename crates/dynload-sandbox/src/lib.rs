@@ -35,6 +35,7 @@ extern crate std;
 
 mod authority;
 mod budget;
+mod dispatch;
 mod engine;
 mod error;
 mod frames;

@@ -1,6 +1,7 @@
 //! A module, compiled once and instantiated any number of times.
 
 use crate::{
+    dispatch,
     engine::Engine,
     error::ModuleError,
     rewrite::{self, Rewritten},
@@ -61,7 +62,11 @@ impl Module {
     /// - [`ModuleError::TooLarge`] if it exceeds the engine's [`ModuleLimits`](crate::ModuleLimits).
     /// - [`ModuleError::Unsupported`] if it uses a feature that is off.
     /// - [`ModuleError::Invalid`] if it is not a valid module.
+    /// - [`ModuleError::UnsafeBuild`] if the interpreter was built so that guests could overflow the native stack.
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
+        if !dispatch::gives_stack_back() {
+            return Err(ModuleError::UnsafeBuild);
+        }
         let (bytes, rewritten) = rewrite::module(wasm.as_ref(), engine.config())?;
         let module = wasmi::Module::new(engine.interpreter(), &bytes[..]).map_err(ModuleError::Engine)?;
         Ok(Module(Arc::new(Inner {

@@ -31,8 +31,8 @@ pub(crate) const REFUND: &str = "\0dynload.refund";
 pub(crate) const PEAK_STACK: &str = "\0dynload.peak_stack";
 /// The highest depth counter seen.
 pub(crate) const PEAK_DEPTH: &str = "\0dynload.peak_depth";
-/// The table with the host function that makes sure of the fuel for a `table.grow`.
-pub(crate) const RESERVE: &str = "\0dynload.reserve";
+/// The table with the host function that is called before a growth.
+pub(crate) const GROWTH: &str = "\0dynload.growth";
 /// The start function.
 pub(crate) const START: &str = "\0dynload.start";
 
@@ -57,8 +57,8 @@ pub(crate) struct Rewritten {
     pub(crate) counts_frames: bool,
     /// Whether there is a start function, exported as [`START`].
     pub(crate) has_start: bool,
-    /// Whether the host has to put a function into the table [`RESERVE`].
-    pub(crate) reserves: bool,
+    /// Whether the host has to put a function into the table [`GROWTH`].
+    pub(crate) grows: bool,
     /// What active data and element segments cost at instantiation.
     pub(crate) segments_fuel: u64,
 }

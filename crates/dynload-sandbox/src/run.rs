@@ -1,7 +1,7 @@
 //! Running a function in slices of fuel, with a look at clock and interrupts between.
 
 use crate::{
-    error::{ErrorKind, Limit, Stop, Trap},
+    error::{ErrorKind, Limit, Pause, Stop, Trap},
     frames::{self, FrameLimits},
     state::State,
     usage::Usage,
@@ -22,6 +22,9 @@ pub(crate) fn untyped(
     loop {
         match call {
             Ok(ResumableCall::Finished) => return Ok(()),
+            Ok(ResumableCall::HostTrap(trap)) if is_pause(trap.host_error()) => {
+                call = trap.resume(ctx.as_context_mut(), &[], results);
+            }
             Ok(ResumableCall::HostTrap(trap)) => return Err(stopped(trap.host_error())),
             Ok(ResumableCall::OutOfFuel(pending)) => {
                 next_slice(&mut ctx, pending.required_fuel())?;
@@ -76,6 +79,11 @@ pub(crate) fn fuel(ctx: impl AsContext<Data = State>) -> u64 {
 pub(crate) fn set_fuel(mut ctx: impl AsContextMut<Data = State>, fuel: u64) {
     let set = ctx.as_context_mut().set_fuel(fuel);
     debug_assert!(set.is_ok(), "metering is on in every engine of this crate");
+}
+
+/// Whether the call goes on at once.
+pub(crate) fn is_pause(error: &wasmi::Error) -> bool {
+    error.downcast_ref::<Pause>().is_some()
 }
 
 /// Why a host function ended the call.

@@ -101,6 +101,9 @@ fn run_typed<P: WasmParams, R: WasmResults>(
     loop {
         match call {
             Ok(TypedResumableCall::Finished(results)) => return Ok(results),
+            Ok(TypedResumableCall::HostTrap(trap)) if run::is_pause(trap.host_error()) => {
+                call = trap.resume(ctx.as_context_mut(), &[]);
+            }
             Ok(TypedResumableCall::HostTrap(trap)) => return Err(run::stopped(trap.host_error())),
             Ok(TypedResumableCall::OutOfFuel(pending)) => {
                 run::next_slice(&mut ctx, pending.required_fuel())?;

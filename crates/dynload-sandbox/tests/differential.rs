@@ -129,7 +129,7 @@ impl Side {
         let bytes = rewritten(wasm, &EngineConfig::default().with_profile(profile)).expect("a valid module");
         let mut side = Side::new(&Engine::new(&config()), &bytes)?;
         let Side { store, instance } = &mut side;
-        if let Some(table) = instance.get_table(&*store, "\0dynload.reserve") {
+        if let Some(table) = instance.get_table(&*store, "\0dynload.growth") {
             let nothing = Func::wrap(&mut *store, |_asked: i64, _room: i64| {});
             table
                 .set(&mut *store, 0, Nullable::Val(nothing).into())

@@ -354,7 +354,7 @@ impl Script {
             }
         })?;
         self.instances.push(instance);
-        if let Some(table) = instance.get_table(&self.store, "\0dynload.reserve") {
+        if let Some(table) = instance.get_table(&self.store, "\0dynload.growth") {
             let nothing = Func::wrap(&mut self.store, |_asked: i64, _room: i64| {});
             table
                 .set(&mut self.store, 0, Nullable::Val(nothing).into())

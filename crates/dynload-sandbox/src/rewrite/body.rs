@@ -3,7 +3,9 @@
 mod constants;
 mod engine_gaps;
 mod operator;
+mod plain;
 
+use self::plain::{Plain, Visited};
 use super::{
     balance::{Site, SiteKind},
     binary::{op, unsigned},
@@ -22,8 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) constant_globals: &'a [bool],
     /// For each table its maximum, in elements.
     pub(crate) table_maximums: &'a [u64],
-    /// Type and table of the host function that makes sure of the fuel for a `table.grow`.
-    pub(crate) reserve: (u32, u32),
+    /// Type and table of the host function that is called before a growth.
+    pub(crate) growth: (u32, u32),
     pub(crate) max_nesting: u64,
     /// How many values blocks, branches and calls may carry, `None` where no type is wide enough to be counted.
     pub(crate) max_carried: Option<u64>,
@@ -34,7 +36,7 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Needs {
     pub(crate) refund: bool,
     pub(crate) frame_counters: bool,
-    pub(crate) reserve: bool,
+    pub(crate) growth: bool,
 }
 
 /// Something that stands between bytes of the original.
@@ -144,9 +146,20 @@ impl BodyRewriter {
         let mut operators = body.get_operators_reader()?;
         let code_start = operators.original_position();
         while !operators.eof() {
-            let (operator, offset) = operators.read_with_offset()?;
-            let end = operators.original_position();
-            self.operator(context, &operator, offset..end, validator)?;
+            let offset = operators.original_position();
+            let visited = operators.visit_operator(&mut Plain {
+                body: self,
+                validator,
+                offset,
+            })?;
+            match visited {
+                Visited::Done => {}
+                Visited::Close(operator) => {
+                    let end = operators.original_position();
+                    self.operator(context, &operator, offset..end, validator)?;
+                }
+                Visited::Invalid(error) => return Err(error.into()),
+            }
         }
         let code_end = operators.original_position();
         validator.finish(code_end)?;

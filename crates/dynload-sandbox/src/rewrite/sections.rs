@@ -1,7 +1,7 @@
 //! Rewrites a module section by section.
 
 use super::{
-    FRAMES, Hidden, PEAK_DEPTH, PEAK_STACK, PREFIX, REFUND, RESERVE, Rewritten, START,
+    FRAMES, GROWTH, Hidden, PEAK_DEPTH, PEAK_STACK, PREFIX, REFUND, Rewritten, START,
     binary::{i64_const, op, unsigned},
     body::{BodyRewriter, CARRIED_FREE, Context, Needs},
     guard::Globals,
@@ -156,7 +156,7 @@ impl<'a> ModuleReader<'a> {
                     globals: self.hidden_globals(),
                     constant_globals: &self.globals,
                     table_maximums: &self.table_maximums,
-                    reserve: (self.types, self.table_maximums.len() as u32),
+                    growth: (self.types, self.table_maximums.len() as u32),
                     max_nesting: limits.max_nesting,
                     max_carried: (self.widest > CARRIED_FREE).then_some(limits.max_carried_values),
                 };
@@ -165,7 +165,7 @@ impl<'a> ModuleReader<'a> {
                     .rewrite(&context, &body, &mut validator, &mut self.code)?;
                 self.needs.refund |= needs.refund;
                 self.needs.frame_counters |= needs.frame_counters;
-                self.needs.reserve |= needs.reserve;
+                self.needs.growth |= needs.growth;
                 prefix_size(&mut self.code, start);
                 self.allocations = Some(validator.into_allocations());
                 Ok(())
@@ -380,7 +380,7 @@ impl<'a> ModuleReader<'a> {
             hidden,
             counts_frames: self.needs.frame_counters || self.profile,
             has_start: self.start.is_some(),
-            reserves: self.needs.reserve,
+            grows: self.needs.growth,
             segments_fuel: self.segments_fuel,
         };
         (out, rewritten)
@@ -408,11 +408,11 @@ impl<'a> ModuleReader<'a> {
         let mut out = Vec::new();
         let globals = self.hidden_globals();
         let count = match id {
-            id::TYPE if self.needs.reserve => {
+            id::TYPE if self.needs.growth => {
                 out.extend([0x60, 2, op::I64, op::I64, 0]);
                 1
             }
-            id::TABLE if self.needs.reserve => {
+            id::TABLE if self.needs.growth => {
                 out.extend([0x70, 1, 1, 1]);
                 1
             }
@@ -445,8 +445,8 @@ impl<'a> ModuleReader<'a> {
                     export(PEAK_STACK, GLOBAL, stack);
                     export(PEAK_DEPTH, GLOBAL, depth);
                 }
-                if self.needs.reserve {
-                    export(RESERVE, TABLE, self.table_maximums.len() as u32);
+                if self.needs.growth {
+                    export(GROWTH, TABLE, self.table_maximums.len() as u32);
                 }
                 if let Some(start) = self.start {
                     export(START, FUNCTION, start);

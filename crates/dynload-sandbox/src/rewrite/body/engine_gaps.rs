@@ -62,11 +62,11 @@ impl BodyRewriter {
         self.edits.push((at.start, Edit::Skip { to: at.end }));
     }
 
-    /// Makes sure of the fuel for a `table.grow`: the interpreter cannot go on with one that ran out of it.
-    pub(super) fn reserve(
+    /// Lets the host see to what a growth needs before it happens ([`host::define_growth`](crate::host::define_growth)).
+    pub(super) fn before_growth(
         &mut self,
         context: &Context<'_>,
-        table: u32,
+        table: Option<u32>,
         offset: usize,
         validator: &FuncValidator<ValidatorResources>,
     ) {
@@ -74,14 +74,27 @@ impl BodyRewriter {
             return;
         };
         let Some(byte) = val_type(ty) else { return };
-        self.needs.reserve = true;
+        self.needs.growth = true;
+        let (growth_type, growth_table) = context.growth;
+        let call = |out: &mut Vec<u8>| {
+            out.extend([op::I32_CONST, 0]);
+            indexed(out, op::CALL_INDIRECT, growth_type);
+            unsigned(out, growth_table.into());
+        };
+        let Some(table) = table else {
+            self.insert(offset, |out| {
+                i64_const(out, 0);
+                i64_const(out, 0);
+                call(out);
+            });
+            return;
+        };
         let local = self.hidden_local(byte, validator);
         let maximum = context
             .table_maximums
             .get(table as usize)
             .copied()
             .unwrap_or_default();
-        let (reserve_type, reserve_table) = context.reserve;
         self.insert(offset, |out| {
             let extend = |out: &mut Vec<u8>| {
                 if ty == ValType::I32 {
@@ -95,9 +108,7 @@ impl BodyRewriter {
             unsigned(out, table.into());
             extend(out);
             out.push(op::I64_SUB);
-            out.extend([op::I32_CONST, 0]);
-            indexed(out, op::CALL_INDIRECT, reserve_type);
-            unsigned(out, reserve_table.into());
+            call(out);
             indexed(out, op::LOCAL_GET, local);
         });
     }

@@ -189,7 +189,8 @@ impl BodyRewriter {
                 self.edits.push((at.start, Edit::TailCall));
             }
             Operator::BrTable { targets } if arity.0 > 1 => self.carry(targets, arity.0 - 1, at, validator),
-            Operator::TableGrow { table } => self.reserve(context, *table, at.start, validator),
+            Operator::TableGrow { table } => self.before_growth(context, Some(*table), at.start, validator),
+            Operator::MemoryGrow { .. } => self.before_growth(context, None, at.start, validator),
             Operator::Nop => self.edits.push((at.start, Edit::Skip { to: at.end })),
             // wasmi 2.0.0 joins the two and then looks for the condition where it is not. A dropped constant between
             // them costs nothing and keeps them apart.

@@ -1,0 +1,30 @@
+//! What has to happen before a memory or a table grows.
+
+use crate::{
+    error::{Pause, Stop},
+    run, schedule,
+    state::State,
+};
+use wasmi::{AsContextMut, Func, Store};
+
+/// The function that rewritten code calls before `memory.grow` and `table.grow`, with how many table elements are asked
+/// for and how many there is room for.
+///
+/// - The interpreter charges for a table that grows, but cannot go on with a `table.grow` that ran out of fuel: the fuel
+///   is made sure of here.
+/// - Where the interpreter dispatches by tail calls, its handlers of these two do not make one, and each time leave a
+///   frame on the native stack. The pause takes all of them away.
+pub(crate) fn define(store: &mut Store<State>) -> Func {
+    Func::wrap(
+        store,
+        |mut host: wasmi::Caller<'_, State>, asked: i64, room: i64| -> Result<(), wasmi::Error> {
+            let bytes = (asked as u64).saturating_mul(crate::meter::ELEMENT_BYTES);
+            let fails = asked as u64 > room as u64 || !host.data().memory.has_room(bytes);
+            let fuel = asked as u64 / schedule::ELEMENTS_PER_FUEL;
+            while !fails && run::fuel(&host) < fuel {
+                run::next_slice(&mut host.as_context_mut(), fuel).map_err(Stop)?;
+            }
+            Err(wasmi::Error::host(Pause))
+        },
+    )
+}
