@@ -13,6 +13,7 @@
 mod balance;
 mod binary;
 mod body;
+mod code;
 mod flow;
 mod guard;
 mod literals;

@@ -172,12 +172,12 @@ impl Sites {
                 (None, SiteKind::Always) => 1 - price,
             };
         }
-        let mut best = (0, 0.0);
+        let mut best = (0, self.cost_around(site, join));
         for amount in amounts {
             if amount != 0 && amount != best.0 {
-                let gain = self.gain(site, join, amount);
-                if gain > best.1 {
-                    best = (amount, gain);
+                let cost = self.cost_after(site, join, amount);
+                if cost < best.1 {
+                    best = (amount, cost);
                 }
             }
         }
@@ -188,13 +188,13 @@ impl Sites {
         amount != 0
     }
 
-    /// What moving `amount` from a place to the ways into it would save, or a negative number if it cannot be moved.
-    fn gain(&mut self, site: Site, join: Join, amount: i64) -> f32 {
-        let before = self.cost_around(site, join);
+    /// What charging around a place would cost after moving `amount` from it to the ways into it: infinite if it cannot
+    /// be moved.
+    fn cost_after(&mut self, site: Site, join: Join, amount: i64) -> f32 {
         self.shift(site, join, amount);
-        let after = self.cost_around(site, join);
+        let cost = self.cost_around(site, join);
         self.shift(site, join, -amount);
-        before - after
+        cost
     }
 
     fn shift(&mut self, site: Site, join: Join, amount: i64) {

@@ -89,6 +89,14 @@ pub(crate) fn val_type(ty: ValType) -> Option<u8> {
     })
 }
 
+/// Puts the size of what stands in `out` from `start` on before it.
+pub(crate) fn prefix_size(out: &mut Vec<u8>, start: usize) {
+    let size = out.len() - start;
+    let mut prefix = Vec::with_capacity(5);
+    unsigned(&mut prefix, size as u64);
+    out.splice(start..start, prefix);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use super::{
     flow::Flow,
     guard::{self, Globals},
     literals::{Literal, Literals},
+    sections::check,
 };
 use crate::{error::ModuleError, schedule};
 use alloc::vec::Vec;
@@ -31,12 +32,28 @@ pub(crate) struct Context<'a> {
     pub(crate) max_carried: Option<u64>,
 }
 
+impl Context<'_> {
+    /// Whether blocks, branches and calls may carry so many values.
+    pub(crate) fn check_carried(&self, carried: u64) -> Result<(), ModuleError> {
+        let limit = self.max_carried.unwrap_or(u64::MAX);
+        check("values carried by blocks, branches and calls", carried, limit)
+    }
+}
+
 /// What a body turned out to need.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
     pub(crate) refund: bool,
     pub(crate) frame_counters: bool,
     pub(crate) growth: bool,
+}
+
+impl core::ops::BitOrAssign for Needs {
+    fn bitor_assign(&mut self, other: Needs) {
+        self.refund |= other.refund;
+        self.frame_counters |= other.frame_counters;
+        self.growth |= other.growth;
+    }
 }
 
 /// Something that stands between bytes of the original.
@@ -240,6 +257,11 @@ impl BodyRewriter {
             }
             (SiteKind::Always, _) => nops(out),
         }
+    }
+
+    /// What blocks, branches and calls of all functions so far carry.
+    pub(crate) fn carried(&self) -> u64 {
+        self.carried
     }
 
     fn insert(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {

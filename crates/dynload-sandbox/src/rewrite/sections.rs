@@ -2,8 +2,9 @@
 
 use super::{
     FRAMES, GROWTH, Hidden, PEAK_DEPTH, PEAK_STACK, PREFIX, REFUND, Rewritten, START,
-    binary::{i64_const, op, unsigned},
-    body::{BodyRewriter, CARRIED_FREE, Context, Needs},
+    binary::{i64_const, op, prefix_size, unsigned},
+    body::{CARRIED_FREE, Context},
+    code::{self, Code, Function},
     guard::Globals,
 };
 use crate::{
@@ -14,8 +15,8 @@ use crate::{
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{
-    BinaryReader, DataKind, ElementItems, ElementKind, FuncValidatorAllocations, MemoryType, Parser, Payload,
-    TypeRef, ValidPayload, Validator, WasmFeatures,
+    BinaryReader, DataKind, ElementItems, ElementKind, MemoryType, Parser, Payload, TypeRef, ValidPayload,
+    Validator, WasmFeatures, WasmModuleResources,
 };
 
 /// Section ids, in the order in which a module has them.
@@ -63,10 +64,11 @@ pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rew
     for payload in Parser::new(0).parse_all(wasm) {
         reader.payload(payload?, limits)?;
     }
+    reader.rewrite_code(limits)?;
     Ok(reader.write())
 }
 
-fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
+pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
     if found > limit {
         Err(ModuleError::TooLarge { what, found, limit })
     } else {
@@ -92,10 +94,8 @@ struct ModuleReader<'a> {
     globals: Vec<bool>,
     table_maximums: Vec<u64>,
     start: Option<u32>,
-    code: Vec<u8>,
-    bodies: BodyRewriter,
-    allocations: Option<FuncValidatorAllocations>,
-    needs: Needs,
+    functions: Vec<Function<'a>>,
+    code: Code,
     segments_fuel: u64,
     /// The most parameters or results of a type.
     widest: u64,
@@ -115,10 +115,8 @@ impl<'a> ModuleReader<'a> {
             globals: Vec::new(),
             table_maximums: Vec::new(),
             start: None,
-            code: Vec::new(),
-            bodies: BodyRewriter::default(),
-            allocations: Some(FuncValidatorAllocations::default()),
-            needs: Needs::default(),
+            functions: Vec::new(),
+            code: Code::default(),
             segments_fuel: 0,
             widest: 0,
             locals: 0,
@@ -142,36 +140,34 @@ impl<'a> ModuleReader<'a> {
                     body.range().len() as u64,
                     limits.max_body_bytes,
                 )?;
-                let allocations = self.allocations.take().unwrap_or_default();
-                let mut validator = function.into_validator(allocations);
-                let mut locals = u64::from(validator.len_locals());
+                let ty = function.resources.sub_type_at(function.ty);
+                let mut locals = ty.map_or(0, |ty| ty.unwrap_func().params().len() as u64);
                 for group in body.get_locals_reader()? {
                     locals += u64::from(group?.0);
                     check("locals in one function", locals, limits.max_locals)?;
                 }
                 self.locals += locals;
                 check("locals in all functions", self.locals, limits.max_total_locals)?;
-                let start = self.code.len();
-                let context = Context {
-                    globals: self.hidden_globals(),
-                    constant_globals: &self.globals,
-                    table_maximums: &self.table_maximums,
-                    growth: (self.types, self.table_maximums.len() as u32),
-                    max_nesting: limits.max_nesting,
-                    max_carried: (self.widest > CARRIED_FREE).then_some(limits.max_carried_values),
-                };
-                let needs = self
-                    .bodies
-                    .rewrite(&context, &body, &mut validator, &mut self.code)?;
-                self.needs.refund |= needs.refund;
-                self.needs.frame_counters |= needs.frame_counters;
-                self.needs.growth |= needs.growth;
-                prefix_size(&mut self.code, start);
-                self.allocations = Some(validator.into_allocations());
+                self.functions.push((function, body));
                 Ok(())
             }
             _ => self.remember(payload),
         }
+    }
+
+    /// Rewrites the functions, once all is known of the module around them.
+    fn rewrite_code(&mut self, limits: &ModuleLimits) -> Result<(), ModuleError> {
+        let functions = core::mem::take(&mut self.functions);
+        let context = Context {
+            globals: self.hidden_globals(),
+            constant_globals: &self.globals,
+            table_maximums: &self.table_maximums,
+            growth: (self.types, self.table_maximums.len() as u32),
+            max_nesting: limits.max_nesting,
+            max_carried: (self.widest > CARRIED_FREE).then_some(limits.max_carried_values),
+        };
+        self.code = code::rewrite(&context, functions)?;
+        Ok(())
     }
 
     /// Says what to do about a feature that is off.
@@ -366,21 +362,21 @@ impl<'a> ModuleReader<'a> {
 
     /// Writes the module.
     fn write(mut self) -> (Vec<u8>, Rewritten) {
-        let mut out = Vec::with_capacity(self.wasm.len() + self.code.len());
+        let mut out = Vec::with_capacity(self.wasm.len() + self.code.bytes.len());
         out.extend_from_slice(b"\0asm\x01\0\0\0");
         for id in id::ORDER {
             self.write_section(id, &mut out);
         }
         let hidden = Hidden {
             frames: Some(()),
-            refund: self.needs.refund.then_some(()),
+            refund: self.code.needs.refund.then_some(()),
             peaks: self.profile.then_some(((), ())),
         };
         let rewritten = Rewritten {
             hidden,
-            counts_frames: self.needs.frame_counters || self.profile,
+            counts_frames: self.code.needs.frame_counters || self.profile,
             has_start: self.start.is_some(),
-            grows: self.needs.growth,
+            grows: self.code.needs.growth,
             segments_fuel: self.segments_fuel,
         };
         (out, rewritten)
@@ -396,7 +392,7 @@ impl<'a> ModuleReader<'a> {
         let start = out.len();
         unsigned(out, u64::from(section.count + added));
         match id {
-            id::CODE => out.append(&mut self.code),
+            id::CODE => out.append(&mut self.code.bytes),
             _ => out.extend_from_slice(&self.wasm[section.entries]),
         }
         out.extend_from_slice(&additions);
@@ -408,11 +404,11 @@ impl<'a> ModuleReader<'a> {
         let mut out = Vec::new();
         let globals = self.hidden_globals();
         let count = match id {
-            id::TYPE if self.needs.growth => {
+            id::TYPE if self.code.needs.growth => {
                 out.extend([0x60, 2, op::I64, op::I64, 0]);
                 1
             }
-            id::TABLE if self.needs.growth => {
+            id::TABLE if self.code.needs.growth => {
                 out.extend([0x70, 1, 1, 1]);
                 1
             }
@@ -438,14 +434,14 @@ impl<'a> ModuleReader<'a> {
                     count += 1;
                 };
                 export(FRAMES, GLOBAL, globals.frames);
-                if self.needs.refund {
+                if self.code.needs.refund {
                     export(REFUND, GLOBAL, globals.refund);
                 }
                 if let Some((stack, depth)) = globals.peaks {
                     export(PEAK_STACK, GLOBAL, stack);
                     export(PEAK_DEPTH, GLOBAL, depth);
                 }
-                if self.needs.growth {
+                if self.code.needs.growth {
                     export(GROWTH, TABLE, self.table_maximums.len() as u32);
                 }
                 if let Some(start) = self.start {
@@ -457,12 +453,4 @@ impl<'a> ModuleReader<'a> {
         };
         (count, out)
     }
-}
-
-/// Puts the size of what stands in `out` from `start` on before it.
-fn prefix_size(out: &mut Vec<u8>, start: usize) {
-    let size = out.len() - start;
-    let mut prefix = Vec::with_capacity(5);
-    unsigned(&mut prefix, size as u64);
-    out.splice(start..start, prefix);
 }

@@ -26,8 +26,8 @@ impl BodyRewriter {
         at: core::ops::Range<usize>,
         validator: &mut FuncValidator<ValidatorResources>,
     ) -> Result<(), ModuleError> {
-        if let Some(max) = context.max_carried.filter(|_| operators::carries(operator)) {
-            self.bound_carried(max, operator, at.start, validator)?;
+        if context.max_carried.is_some() && operators::carries(operator) {
+            self.bound_carried(context, operator, at.start, validator)?;
         }
         if let Some((since, nesting)) = self.dead {
             match operator {
@@ -100,7 +100,7 @@ impl BodyRewriter {
     /// an instruction, or a place, for each.
     fn bound_carried(
         &mut self,
-        limit: u64,
+        context: &Context<'_>,
         operator: &Operator<'_>,
         offset: usize,
         validator: &mut FuncValidator<ValidatorResources>,
@@ -113,15 +113,7 @@ impl BodyRewriter {
             _ => 1,
         };
         self.carried += u64::from(taken.max(given)).saturating_sub(CARRIED_FREE) * ways;
-        if self.carried > limit {
-            let what = "values carried by blocks, branches and calls";
-            return Err(ModuleError::TooLarge {
-                what,
-                found: self.carried,
-                limit,
-            });
-        }
-        Ok(())
+        context.check_carried(self.carried)
     }
 
     /// Validates an operator and measures the operand stack behind it.
