@@ -34,6 +34,8 @@ pub(crate) struct CallMeter {
     /// The limit that was exceeded by burning what was lent.
     overdrawn: Option<Limit>,
     slice: u64,
+    /// Burnt in the slice that ended last.
+    burnt: u64,
     started: Option<Duration>,
     /// When the call began that this one is part of, where it is a worker's.
     began: Option<Duration>,
@@ -59,6 +61,7 @@ impl CallMeter {
             lent: 0,
             overdrawn: None,
             slice: 0,
+            burnt: 0,
             started: None,
             began: None,
             ended: None,
@@ -133,7 +136,11 @@ impl CallMeter {
             Some(budget) => match budget.draw(required.min(left), wanted) {
                 Ok(drawn) => drawn,
                 // Waits until the calls that borrowed have given back; each look at the clock ends a slice of theirs.
-                Err(Dry::Lent) => return Ok(0),
+                Err(Dry::Lent) => {
+                    #[cfg(feature = "std")]
+                    std::thread::yield_now();
+                    return Ok(0);
+                }
                 Err(Dry::Burnt) if lendable > 0 && required > 0 => {
                     let rest = required - lendable;
                     budget
@@ -167,6 +174,7 @@ impl CallMeter {
             budget.settle(self.drawn, self.drawn - burnt);
         }
         self.used += burnt;
+        self.burnt = burnt;
         self.drawn = 0;
         self.lent = 0;
     }
@@ -187,16 +195,17 @@ impl CallMeter {
             self.slice_started = now;
             return self.check(now);
         };
-        if self.fixed_slice.is_none() {
+        // Where nothing was burnt, the call waited for others to give back what they borrowed.
+        if self.fixed_slice.is_none() && self.burnt > 0 {
             let took = now.saturating_sub(self.slice_started).as_nanos().max(1);
-            let next = u128::from(self.slice) * SLICE_TIME.as_nanos() / took;
+            let next = u128::from(self.burnt) * SLICE_TIME.as_nanos() / took;
             // At most eightfold: one odd reading must not make a slice that outlives the deadline.
             let next = u64::try_from(next)
                 .unwrap_or(u64::MAX)
                 .min(self.slice.saturating_mul(8));
             self.slice = next.clamp(*SLICE.start(), *SLICE.end());
-            self.slice_started = now;
         }
+        self.slice_started = now;
         self.check_since(started, now)
     }
 

@@ -158,19 +158,14 @@ impl Sites {
     /// Moves the amount over one place that helps most. Says whether it moved any.
     fn settle(&mut self, site: Site, join: Join) -> bool {
         // Amounts that leave some site with nothing to charge.
-        let mut amounts = [0; MAX_WAYS + 1];
-        amounts[MAX_WAYS] = self.entries[site.0 as usize].price;
+        let mut amounts = [0; 2 * MAX_WAYS + 1];
+        amounts[2 * MAX_WAYS] = self.entries[site.0 as usize].price;
         for (i, pred) in self.preds(join).enumerate() {
-            let Some(amount) = amounts.get_mut(i).filter(|_| i < MAX_WAYS) else {
+            if i >= MAX_WAYS {
                 return false;
-            };
-            let Entry { price, kind, .. } = self.entries[pred.rest.unwrap_or(pred.from).0 as usize];
-            *amount = match (pred.rest, kind) {
-                (Some(_), SiteKind::OnDemand) => price,
-                (Some(_), SiteKind::Always) => price - 1,
-                (None, SiteKind::OnDemand) => -price,
-                (None, SiteKind::Always) => 1 - price,
-            };
+            }
+            amounts[2 * i] = -self.spare(pred.from);
+            amounts[2 * i + 1] = pred.rest.map_or(0, |rest| self.spare(rest));
         }
         let mut best = (0, self.cost_around(site, join));
         for amount in amounts {
@@ -195,6 +190,15 @@ impl Sites {
         let cost = self.cost_around(site, join);
         self.shift(site, join, -amount);
         cost
+    }
+
+    /// What a site charges beyond the least it can.
+    fn spare(&self, site: Site) -> i64 {
+        let Entry { price, kind, .. } = self.entries[site.0 as usize];
+        match kind {
+            SiteKind::OnDemand => price,
+            SiteKind::Always => price - 1,
+        }
     }
 
     fn shift(&mut self, site: Site, join: Join, amount: i64) {
