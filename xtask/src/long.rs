@@ -33,12 +33,24 @@ fn long(command: &mut Command) -> Result<(), Failure> {
     run(command.env("DYNLOAD_PROVE", "1"))
 }
 
-/// The models of what threads do with handles: loom tries every order. All dependencies are built with its flag, so they are
-/// kept apart.
+/// The models of what threads do with handles, lent instances, grants, interrupts and workers: loom tries every order. Its flag
+/// is a flag of the whole build, so everything is built once more, and kept apart.
 fn models() -> Result<(), Failure> {
-    let mut command = cargo(["test", "--release", "-p", "dynload-ffi", "--lib", "--target-dir"]);
+    let mut command = cargo([
+        "test",
+        "--lib",
+        "-p",
+        "dynload-ffi",
+        "-p",
+        "dynload-sandbox",
+        // No model runs a guest: an interpreter that is quickly built will do.
+        "--config",
+        "profile.dev.package.wasmi.opt-level=0",
+        "--target-dir",
+    ]);
     run(command
         .arg(target_dir()?.join("xtask/loom"))
+        .arg("models")
         .env("RUSTFLAGS", "--cfg loom"))
 }
 

@@ -83,7 +83,7 @@ impl Error {
         Error::new(code, chain(error))
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
     }

@@ -127,7 +127,7 @@ impl<T: Kind> Table<T> {
         if handle >> (SLOT_BITS + GENERATION_BITS) != i64::from(T::TAG) {
             return Err(Error::new(
                 ErrorCode::InvalidHandle,
-                format!("{handle} is not a {} handle", T::NAME),
+                format!("{handle} is not {} handle", with_article(T::NAME)),
             ));
         }
         let index = handle & (MAX_SLOTS as i64 - 1);
@@ -142,10 +142,20 @@ fn stale<T: Kind>(handle: i64) -> Error {
     Error::new(
         ErrorCode::InvalidHandle,
         format!(
-            "{handle} is not the handle of a {} that is there: it was destroyed, or never made",
-            T::NAME
+            "{handle} is not the handle of {} that is there: it was destroyed, or never made",
+            with_article(T::NAME)
         ),
     )
+}
+
+/// The name of a kind as a sentence needs it. By its first letter, which is right for the kinds that there are.
+fn with_article(name: &str) -> String {
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {name}")
 }
 
 #[cfg(all(test, not(loom)))]
@@ -205,6 +215,17 @@ mod tests {
         let again = apples.insert(Arc::new(Apple(2))).unwrap();
         assert_ne!(again, apple);
         assert!(apples.get(apple).is_err());
+    }
+
+    #[test]
+    fn messages_are_english() {
+        let apples = Table::<Apple>::new();
+        let apple = apples.insert(Arc::new(Apple(1))).unwrap();
+        apples.remove(apple).unwrap();
+        let message = apples.get(apple).unwrap_err().into_message();
+        assert!(message.contains("the handle of an apple that"), "{message}");
+        let message = Table::<Pear>::new().get(apple).unwrap_err().into_message();
+        assert!(message.ends_with("is not a pear handle"), "{message}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use dynload_sandbox::{
     Caller, ErrorKind, GuestMemory, Instance, Interrupt, Module, Signature, Usage, ValType, Value,
 };
 
-use crate::error::{Error, ErrorCode, Result, chain, kind_code};
+use crate::error::{Error, ErrorCode, Result, kind_code};
 use crate::guest;
 use crate::handle::{Kind, Table};
 use crate::lent::{Lent, Loan, Unavailable};
@@ -39,10 +39,11 @@ pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     }))
 }
 
-/// Destroys an instance; a call that runs in it is interrupted.
+/// Destroys an instance; a call that runs in it is interrupted, and so is one that looked its handle up before and is about to
+/// begin: nobody else could end that any more.
 pub(crate) fn remove(handle: i64) -> Result<()> {
     let entry = INSTANCES.remove(handle)?;
-    entry.interrupt.interrupt();
+    entry.interrupt.interrupt_all();
     sandbox::forget(entry.sandbox, handle);
     Ok(())
 }
@@ -238,11 +239,8 @@ pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Res
     let mut f = Some(f);
     if guest::is_running() {
         let from_within = guest::with_caller(handle, |caller| {
-            let memory = caller
-                .memory()
-                .map_err(|stop| Error::new(kind_code(stop.kind()), chain(&stop)))?;
             f.take()
-                .map(|f| f(memory))
+                .map(|f| f(caller.memory()))
                 .unwrap_or_else(|| Err(Error::new(ErrorCode::Internal, "the memory was given twice")))
         });
         if let Some(result) = from_within {
@@ -271,4 +269,39 @@ pub(crate) fn reset(handle: i64) -> Result<()> {
     let entry = INSTANCES.get(handle)?;
     let mut instance = entry.take()?;
     Ok(guest::run(handle, || instance.reset())?)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use dynload_sandbox::{Engine, Limits, Sandbox};
+
+    const SPIN: &str = r#"(module (func (export "spin") (loop (br 0))) (func (export "nothing")))"#;
+
+    fn spinning() -> i64 {
+        let wasm = wat::parse_str(SPIN).unwrap();
+        let module = Module::new(&Engine::default(), wasm).unwrap();
+        let sandbox = Sandbox::new(Limits::DEFAULT);
+        insert(sandbox.instantiate(&module).unwrap(), 0).unwrap()
+    }
+
+    #[test]
+    fn a_call_that_was_about_to_begin_ends_with_its_instance() {
+        let handle = spinning();
+        let entry = INSTANCES.get(handle).unwrap();
+        remove(handle).unwrap();
+        let mut instance = entry.take().unwrap();
+        let error = instance.call("spin", &[]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
+        assert!(instance.reset().is_err());
+    }
+
+    #[test]
+    fn a_call_into_a_retired_instance_ends_in_peace() {
+        let handle = spinning();
+        let entry = INSTANCES.get(handle).unwrap();
+        retire(handle).unwrap();
+        entry.take().unwrap().call("nothing", &[]).unwrap();
+        assert!(call(handle, "nothing", &[]).is_err());
+    }
 }

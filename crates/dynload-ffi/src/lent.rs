@@ -11,8 +11,14 @@ use crate::sync::{Condvar, Mutex, lock};
 /// so. Whether to wait for it is the caller's choice; one who has another object out himself must not, or two threads could
 /// wait for each other for ever.
 pub(crate) struct Lent<T> {
-    slot: Mutex<Slot<T>>,
+    place: Mutex<Place<T>>,
     returned: Condvar,
+}
+
+struct Place<T> {
+    slot: Slot<T>,
+    /// How many wait for the object. Where none does, nobody is woken: that would be a system call for each loan.
+    waiting: usize,
 }
 
 enum Slot<T> {
@@ -38,16 +44,19 @@ pub(crate) struct Loan<'a, T> {
 impl<T> Lent<T> {
     pub(crate) fn new(object: T) -> Lent<T> {
         Lent {
-            slot: Mutex::new(Slot::In(object)),
+            place: Mutex::new(Place {
+                slot: Slot::In(object),
+                waiting: 0,
+            }),
             returned: Condvar::new(),
         }
     }
 
     /// Takes the object; where it is out, waits for it if `wait` says so.
     pub(crate) fn take(&self, wait: bool) -> Result<Loan<'_, T>, Unavailable> {
-        let mut slot = lock(&self.slot);
+        let mut place = lock(&self.place);
         loop {
-            match std::mem::replace(&mut *slot, Slot::Out) {
+            match std::mem::replace(&mut place.slot, Slot::Out) {
                 Slot::In(object) => {
                     return Ok(Loan {
                         from: self,
@@ -55,18 +64,22 @@ impl<T> Lent<T> {
                     });
                 }
                 Slot::Lost => {
-                    *slot = Slot::Lost;
+                    place.slot = Slot::Lost;
                     return Err(Unavailable::Lost);
                 }
                 Slot::Out if !wait => return Err(Unavailable::Out),
-                Slot::Out => slot = self.returned.wait(slot).unwrap_or_else(PoisonError::into_inner),
+                Slot::Out => {
+                    place.waiting += 1;
+                    place = self.returned.wait(place).unwrap_or_else(PoisonError::into_inner);
+                    place.waiting -= 1;
+                }
             }
         }
     }
 
     /// Looks at the object where it is in.
     pub(crate) fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R, Unavailable> {
-        match &*lock(&self.slot) {
+        match &lock(&self.place).slot {
             Slot::In(object) => Ok(f(object)),
             Slot::Out => Err(Unavailable::Out),
             Slot::Lost => Err(Unavailable::Lost),
@@ -96,8 +109,13 @@ impl<T> Drop for Loan<'_, T> {
             Some(object) if !std::thread::panicking() => (Slot::In(object), None),
             other => (Slot::Lost, other),
         };
-        *lock(&self.from.slot) = back;
-        self.from.returned.notify_all();
+        let mut place = lock(&self.from.place);
+        place.slot = back;
+        let awaited = place.waiting > 0;
+        drop(place);
+        if awaited {
+            self.from.returned.notify_all();
+        }
         drop(dropped);
     }
 }

@@ -1,9 +1,10 @@
 //! Native modules, by the handle that `dlopen` gave for them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::os::raw::c_void;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dynload_native::{Flags, Library, Module};
 
@@ -31,9 +32,10 @@ impl Entry {
     }
 }
 
-type Modules = HashMap<i64, Arc<Entry>>;
+/// There are few, so a tree finds one faster than a hash is made.
+type Modules = BTreeMap<i64, Arc<Entry>>;
 
-static MODULES: LazyLock<RwLock<Modules>> = LazyLock::new(RwLock::default);
+static MODULES: RwLock<Modules> = RwLock::new(BTreeMap::new());
 
 fn read() -> RwLockReadGuard<'static, Modules> {
     MODULES.read().unwrap_or_else(PoisonError::into_inner)
@@ -61,9 +63,15 @@ fn unknown(handle: i64) -> Error {
 /// The entry of a handle. With a path, it has to be that module's: `dlopen` gives the same numbers again, and a handle that was
 /// unloaded must not become one of another library.
 fn find(handle: i64, path: Option<i64>) -> Result<Arc<Entry>> {
-    let entry = read().get(&handle).cloned();
-    let entry = entry.filter(|entry| path.is_none_or(|path| entry.path() == path));
-    entry.ok_or_else(|| unknown(handle))
+    listed(&read(), handle, path)
+        .cloned()
+        .ok_or_else(|| unknown(handle))
+}
+
+/// See [`find`].
+fn listed(modules: &Modules, handle: i64, path: Option<i64>) -> Option<&Arc<Entry>> {
+    let entry = modules.get(&handle);
+    entry.filter(|entry| path.is_none_or(|path| entry.path() == path))
 }
 
 /// Loads a library.
@@ -164,13 +172,24 @@ pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHand
 }
 
 /// The address of a symbol.
-pub(crate) fn symbol(handle: i64, path: Option<i64>, name: &str) -> Result<i64> {
-    let entry = find(handle, path)?;
-    let address = match &*entry {
-        Entry::Module { module, .. } => module.library()?.address(name)?,
-        Entry::Reloaded { library, .. } => library.address(name)?,
+pub(crate) fn symbol(handle: i64, path: Option<i64>, name: &CStr) -> Result<i64> {
+    let (call, version);
+    let library: &Library = {
+        let modules = read();
+        match listed(&modules, handle, path).map(|entry| &**entry) {
+            Some(Entry::Module { module, .. }) => {
+                call = module.library()?;
+                &call
+            }
+            Some(Entry::Reloaded { library, .. }) => {
+                version = library.clone();
+                &version
+            }
+            None => return Err(unknown(handle)),
+        }
     };
-    Ok(address.as_ptr() as i64)
+    // Outside of the lock: what is looked up may be found by code of the library, an indirect function's resolver.
+    Ok(library.address(name)?.as_ptr() as i64)
 }
 
 /// The path and version of a module.

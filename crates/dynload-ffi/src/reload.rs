@@ -2,6 +2,7 @@
 
 mod loader;
 
+use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -170,7 +171,7 @@ pub(crate) fn current_module(handle: i64) -> Result<ModuleHandle> {
 }
 
 /// A symbol of the native version that runs.
-pub(crate) fn symbol(handle: i64, name: &str) -> Result<i64> {
+pub(crate) fn symbol(handle: i64, name: &CStr) -> Result<i64> {
     current(handle, |loaded, _| match loaded {
         Loaded::Native { plugin, .. } => Ok(plugin.library().address(name)?.as_ptr() as i64),
         Loaded::Wasm { .. } => Err(is_wasm()),

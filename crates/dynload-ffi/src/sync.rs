@@ -1,8 +1,10 @@
 //! The locks of the crate: those of the standard library, or loom's where its models are run.
+//!
+//! Only this crate's own tests model with loom: a program that is built with its flag for models of its own gets the real ones.
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock};
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
 use std::sync::PoisonError;

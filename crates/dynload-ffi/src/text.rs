@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorCode, Result};
 /// # Safety
 ///
 /// The address is 0 or that of a NUL-terminated text, which stays as it is for `'a`.
-unsafe fn c_text<'a>(address: i64, what: &str) -> Result<&'a CStr> {
+pub(crate) unsafe fn c_text<'a>(address: i64, what: &str) -> Result<&'a CStr> {
     if address == 0 {
         return Err(Error::new(
             ErrorCode::InvalidArgument,

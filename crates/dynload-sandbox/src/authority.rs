@@ -1,7 +1,7 @@
 //! Which capabilities are granted right now.
 
+use crate::sync::{AtomicU32, Ordering};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU32, Ordering};
 use dynload_caps::Capabilities;
 
 /// The capabilities of a sandbox, shared with every instance of it.
@@ -44,7 +44,7 @@ fn bits(capabilities: Capabilities) -> u32 {
     capabilities.bits() as u32
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -60,5 +60,95 @@ mod tests {
         authority.grant(Capabilities::TIME);
         authority.revoke(Capabilities::CONSOLE);
         assert_eq!(seen.capabilities(), Capabilities::TIME);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use loom::thread;
+
+    /// The looks of a host function at what is granted while others change it: what went never comes back, and what came never
+    /// goes.
+    #[test]
+    fn a_running_call_sees_each_change_once_and_none_is_lost() {
+        loom::model(|| {
+            let authority = Authority::new(Capabilities::CONSOLE | Capabilities::ENV);
+            let (revoker, granter) = (authority.clone(), authority.clone());
+            let revoking = thread::spawn(move || revoker.revoke(Capabilities::CONSOLE));
+            let granting = thread::spawn(move || granter.grant(Capabilities::TIME | Capabilities::RANDOM));
+            let (first, second) = (authority.capabilities(), authority.capabilities());
+            for seen in [first, second] {
+                assert!(seen.contains(Capabilities::ENV), "{seen:?}");
+                // What is granted at once is seen at once.
+                assert_eq!(
+                    seen.contains(Capabilities::TIME),
+                    seen.contains(Capabilities::RANDOM),
+                    "{seen:?}"
+                );
+            }
+            assert!(first.contains(Capabilities::CONSOLE) || !second.contains(Capabilities::CONSOLE));
+            assert!(!first.contains(Capabilities::TIME) || second.contains(Capabilities::TIME));
+            revoking.join().unwrap();
+            granting.join().unwrap();
+            assert_eq!(
+                authority.capabilities(),
+                Capabilities::ENV | Capabilities::TIME | Capabilities::RANDOM
+            );
+        });
+    }
+
+    /// A revocation that returned holds, whatever is granted besides.
+    #[test]
+    fn what_was_revoked_is_denied_from_then_on() {
+        loom::model(|| {
+            let authority = Authority::new(Capabilities::NETWORK);
+            let (revoker, granter) = (authority.clone(), authority.clone());
+            let revoked = Arc::new(AtomicU32::new(0));
+            let told = revoked.clone();
+            let revoking = thread::spawn(move || {
+                revoker.revoke(Capabilities::NETWORK);
+                told.store(1, Ordering::Release);
+            });
+            let granting = thread::spawn(move || granter.grant(Capabilities::TIME));
+            if revoked.load(Ordering::Acquire) == 1 {
+                assert!(!authority.capabilities().contains(Capabilities::NETWORK));
+            }
+            revoking.join().unwrap();
+            granting.join().unwrap();
+            assert_eq!(authority.capabilities(), Capabilities::TIME);
+        });
+    }
+
+    /// A host function that waits asks again and again, and has to be told in the end.
+    #[test]
+    fn a_call_that_waits_learns_of_a_revocation() {
+        loom::model(|| {
+            let authority = Authority::new(Capabilities::NETWORK);
+            let revoker = authority.clone();
+            let revoking = thread::spawn(move || revoker.revoke(Capabilities::NETWORK));
+            while authority.capabilities().contains(Capabilities::NETWORK) {
+                thread::yield_now();
+            }
+            revoking.join().unwrap();
+        });
+    }
+
+    /// Who gets something ready and then grants it needs no lock around the two.
+    #[test]
+    fn who_sees_a_grant_sees_what_was_done_before() {
+        loom::model(|| {
+            let authority = Authority::default();
+            let ready = Arc::new(AtomicU32::new(0));
+            let (granter, prepared) = (authority.clone(), ready.clone());
+            let granting = thread::spawn(move || {
+                prepared.store(1, Ordering::Relaxed);
+                granter.grant(Capabilities::FS_READ);
+            });
+            if authority.capabilities().contains(Capabilities::FS_READ) {
+                assert_eq!(ready.load(Ordering::Relaxed), 1);
+            }
+            granting.join().unwrap();
+        });
     }
 }

@@ -1,18 +1,18 @@
 //! Fuel that several calls draw on.
 
+use crate::sync::Ordering;
 use alloc::sync::Arc;
-use core::sync::atomic::Ordering;
 
 /// Fuel that threads share. A target without 64-bit atomics has the next smaller ones, and a budget is then at most what
 /// they hold.
 #[cfg(target_has_atomic = "64")]
 mod counter {
-    pub(super) use core::sync::atomic::AtomicU64 as Counter;
+    pub(super) use crate::sync::AtomicU64 as Counter;
     pub(super) type Units = u64;
 }
 #[cfg(not(target_has_atomic = "64"))]
 mod counter {
-    pub(super) use core::sync::atomic::AtomicUsize as Counter;
+    pub(super) use crate::sync::AtomicUsize as Counter;
     pub(super) type Units = usize;
 }
 use counter::{Counter, Units};
@@ -48,8 +48,8 @@ pub struct FuelBudget(Arc<Pot>);
 struct Pot {
     total: u64,
     left: Counter,
-    /// Drawn by running calls and neither burnt nor given back yet.
-    lent: Counter,
+    /// Burnt for good. It only grows, so that who finds too little left can tell from it alone whether the rest is lent.
+    burnt: Counter,
     /// Set in the budget of one call and its workers: what is drawn from it is drawn from this one as well, if any.
     of_call: Option<Option<FuelBudget>>,
 }
@@ -75,7 +75,7 @@ impl FuelBudget {
         FuelBudget(Arc::new(Pot {
             total: left as u64,
             left: Counter::new(left),
-            lent: Counter::new(0),
+            burnt: Counter::new(0),
             of_call,
         }))
     }
@@ -135,8 +135,6 @@ impl FuelBudget {
 
     fn draw_own(&self, required: u64, wanted: u64) -> Result<u64, Dry> {
         let (required, wanted) = (units(required), units(wanted));
-        // Counted as lent before it is taken: nobody may see the fuel in neither place and conclude that it is burnt.
-        self.0.lent.fetch_add(wanted, Ordering::SeqCst);
         let mut drawn = 0;
         let taken = self
             .0
@@ -145,16 +143,12 @@ impl FuelBudget {
                 drawn = wanted.min(left);
                 (drawn >= required).then(|| left - drawn)
             });
-        match taken {
-            Ok(_) => {
-                self.0.lent.fetch_sub(wanted - drawn, Ordering::SeqCst);
-                Ok(drawn as u64)
-            }
-            Err(_) => match self.0.lent.fetch_sub(wanted, Ordering::SeqCst) - wanted {
-                0 => Err(Dry::Burnt),
-                _ => Err(Dry::Lent),
-            },
+        if taken.is_ok() {
+            return Ok(drawn as u64);
         }
+        // At most the total was ever burnt.
+        let unburnt = units(self.0.total) - self.0.burnt.load(Ordering::SeqCst);
+        Err(if unburnt < required { Dry::Burnt } else { Dry::Lent })
     }
 
     /// Ends a loan of `drawn`, of which `unburnt` comes back.
@@ -166,7 +160,54 @@ impl FuelBudget {
     }
 
     fn settle_own(&self, drawn: u64, unburnt: u64) {
+        self.0.burnt.fetch_add(units(drawn - unburnt), Ordering::SeqCst);
         self.0.left.fetch_add(units(unburnt), Ordering::SeqCst);
-        self.0.lent.fetch_sub(units(drawn), Ordering::SeqCst);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use loom::thread;
+
+    /// Fuel that another call holds and gives back is not burnt, at whatever moment one asks.
+    #[test]
+    fn what_is_lent_is_not_burnt() {
+        loom::model(|| {
+            let budget = FuelBudget::new(2);
+            let lender = budget.clone();
+            let other = thread::spawn(move || {
+                if let Ok(drawn) = lender.draw(1, 2) {
+                    lender.settle(drawn, drawn);
+                }
+            });
+            match budget.draw(1, 1) {
+                Ok(drawn) => budget.settle(drawn, drawn),
+                Err(dry) => assert!(matches!(dry, Dry::Lent)),
+            }
+            other.join().unwrap();
+            assert_eq!(budget.left(), 2);
+        });
+    }
+
+    /// However they draw, calls burn the budget and no more, and who is told that it is burnt can believe it.
+    #[test]
+    fn two_calls_burn_what_there_is_and_no_more() {
+        loom::model(|| {
+            let budget = FuelBudget::new(3);
+            let shared = budget.clone();
+            let burn = |budget: &FuelBudget| match budget.draw(2, 2) {
+                Ok(drawn) => {
+                    budget.settle(drawn, drawn - 2);
+                    2
+                }
+                Err(_) => 0,
+            };
+            let other = thread::spawn(move || burn(&shared));
+            let burnt = burn(&budget) + other.join().unwrap();
+            assert_eq!(burnt, 2);
+            assert_eq!(budget.left(), 1);
+            assert!(matches!(budget.draw(2, 2), Err(Dry::Burnt)));
+        });
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     error::{Error, ErrorKind, Limit, MissingImport},
     frames::{self, FrameLimits},
     host::{self, ConsoleState, GuestMemory, Stream},
+    integers::{self, LastCalled},
     interrupt::{CallGate, Interrupt},
     meter::{CallMeter, MemoryMeter},
     module::{self, Module},
@@ -43,6 +44,7 @@ pub struct Instance {
     nth: usize,
     poisoned: Option<Error>,
     frame_start: u64,
+    last_called: LastCalled,
 }
 
 /// Numbers stores over the whole process.
@@ -78,6 +80,7 @@ impl Instance {
             nth,
             poisoned: None,
             frame_start,
+            last_called: LastCalled::default(),
         };
         instance.enter("(instantiation)")?;
         let (stage, result) = match instance.link() {
@@ -173,7 +176,7 @@ impl Instance {
     /// does not fit, and where there is more than one result.
     pub fn call_i64(&mut self, export: &str, args: &[i64]) -> Result<i64, Error> {
         self.enter(export)?;
-        let result = crate::integers::call(self.store.as_context_mut(), export, args);
+        let result = integers::call(self.store.as_context_mut(), &mut self.last_called, export, args);
         self.leave(export, result)
     }
 
@@ -331,7 +334,6 @@ impl Instance {
         crate::services::end_call(self.store.data_mut());
         run::settle(&mut self.store.as_context_mut());
         let state = self.store.data_mut();
-        state.gate.leave();
         state.meter.stop(&*state.config.clock);
     }
 

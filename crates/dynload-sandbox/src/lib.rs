@@ -55,6 +55,7 @@ mod services;
 #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "only threads make workers"))]
 mod share;
 mod state;
+mod sync;
 mod typed;
 mod usage;
 mod value;

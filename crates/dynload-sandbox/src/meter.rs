@@ -133,22 +133,25 @@ impl CallMeter {
         let wanted = self.slice.max(required).min(left);
         self.drawn = match &self.budget {
             None => wanted,
-            Some(budget) => match budget.draw(required.min(left), wanted) {
-                Ok(drawn) => drawn,
-                // Waits until the calls that borrowed have given back; each look at the clock ends a slice of theirs.
-                Err(Dry::Lent) => {
-                    #[cfg(feature = "std")]
-                    std::thread::yield_now();
-                    return Ok(0);
+            Some(budget) => {
+                let drawn = match budget.draw(required.min(left), wanted) {
+                    Err(Dry::Burnt) if lendable > 0 && required > 0 => {
+                        let rest = required - lendable;
+                        budget.draw(rest, rest)
+                    }
+                    drawn => drawn,
+                };
+                match drawn {
+                    Ok(drawn) => drawn,
+                    // Waits until the calls that borrowed have given back; each look at the clock ends a slice of theirs.
+                    Err(Dry::Lent) => {
+                        #[cfg(feature = "std")]
+                        std::thread::yield_now();
+                        return Ok(0);
+                    }
+                    Err(Dry::Burnt) => return Err(self.exceeded(Limit::FuelBudget)),
                 }
-                Err(Dry::Burnt) if lendable > 0 && required > 0 => {
-                    let rest = required - lendable;
-                    budget
-                        .draw(rest, rest)
-                        .map_err(|_| self.exceeded(Limit::FuelBudget))?
-                }
-                Err(Dry::Burnt) => return Err(self.exceeded(Limit::FuelBudget)),
-            },
+            }
         };
         self.lent = required.saturating_sub(self.drawn);
         Ok(self.drawn + self.lent)

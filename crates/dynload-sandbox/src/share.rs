@@ -1,12 +1,11 @@
 //! What a call shares with the workers that it started.
 
-use crate::interrupt::CallGate;
-use alloc::sync::Arc;
-use core::{
-    fmt,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    time::Duration,
+use crate::{
+    interrupt::CallGate,
+    sync::{AtomicBool, AtomicU32, Ordering},
 };
+use alloc::sync::Arc;
+use core::{fmt, time::Duration};
 
 /// What a worker has from the call that started it, beyond limits, scopes and capabilities.
 #[derive(Clone)]
@@ -78,5 +77,44 @@ impl fmt::Debug for Share {
         f.debug_struct("Share")
             .field("has_ended", &self.has_ended())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use super::*;
+    use crate::interrupt::Interrupt;
+    use loom::thread;
+
+    #[test]
+    fn a_worker_ends_with_the_call_that_started_it() {
+        loom::model(|| {
+            let gate = Arc::new(CallGate::default());
+            gate.enter(1);
+            let outer = Share::new(Duration::ZERO, gate.clone(), 1, None);
+            let worker = thread::spawn(move || {
+                // What a worker starts ends with it.
+                let inner = Share::new(Duration::ZERO, Arc::default(), 1, Some(outer.clone()));
+                while !inner.has_ended() {
+                    thread::yield_now();
+                }
+            });
+            Interrupt::new(gate.clone(), None).interrupt();
+            worker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn two_calls_never_have_more_workers_than_one_may() {
+        loom::model(|| {
+            let outer = Share::new(Duration::ZERO, Arc::default(), 1, None);
+            let inner = Share::new(Duration::ZERO, Arc::default(), 1, Some(outer.clone()));
+            assert!(outer.add_worker(2));
+            let worker = thread::spawn(move || inner.add_worker(2));
+            let second = outer.add_worker(2);
+            assert!(second ^ worker.join().unwrap());
+            outer.remove_worker();
+            assert!(outer.add_worker(2) && !outer.add_worker(2));
+        });
     }
 }

@@ -92,7 +92,7 @@ fn type_names<P, R>() -> String {
     )
 }
 
-fn run_typed<P: WasmParams, R: WasmResults>(
+pub(crate) fn run_typed<P: WasmParams, R: WasmResults>(
     mut ctx: StoreContextMut<'_, State>,
     func: &wasmi::TypedFunc<P, R>,
     params: P,

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn reload_module(m: ModuleHandle) -> ModuleHandle {
 pub unsafe extern "C" fn get_function(m: ModuleHandle, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
-        let name = unsafe { text::text(name, "name of the symbol") }?;
+        let name = unsafe { text::c_text(name, "name of the symbol") }?;
         module::symbol(m.handle, Some(m.path), name)
     })
 }

@@ -136,7 +136,7 @@ pub extern "C" fn hot_reloader_module(r: HotReloader) -> ModuleHandle {
 pub unsafe extern "C" fn hot_reloader_get_function(r: HotReloader, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
-        reload::symbol(r.handle, unsafe { text::text(name, "name of the symbol") }?)
+        reload::symbol(r.handle, unsafe { text::c_text(name, "name of the symbol") }?)
     })
 }
 

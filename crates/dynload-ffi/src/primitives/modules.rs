@@ -37,7 +37,7 @@ pub unsafe extern "C" fn vais_module_reload(handle: i64) -> i64 {
 pub unsafe extern "C" fn vais_module_symbol(handle: i64, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
-        module::symbol(handle, None, unsafe { text::text(name, "name of the symbol") }?)
+        module::symbol(handle, None, unsafe { text::c_text(name, "name of the symbol") }?)
     })
 }
 

@@ -30,7 +30,7 @@ const WAIT_SLICE: Duration = Duration::from_millis(1);
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut sandbox = Sandbox::new(Limits::DEFAULT);
 /// sandbox.host_fn("env", "sum", Capabilities::NONE, |caller: &mut Caller<'_>, (ptr, len): (i32, i32)| {
-///     let bytes = caller.memory()?.slice(ptr as u32, len as u32)?.iter().map(|b| i64::from(*b)).sum::<i64>();
+///     let bytes = caller.memory().slice(ptr as u32, len as u32)?.iter().map(|b| i64::from(*b)).sum::<i64>();
 ///     caller.charge_bytes(len as u64)?;
 ///     Ok(bytes)
 /// });
@@ -115,12 +115,8 @@ impl<'a> Caller<'a> {
     }
 
     /// The memory that the guest exports as `memory`; one of no bytes if it exports none.
-    ///
-    /// # Errors
-    ///
-    /// None today; a guest without a memory meets its error at the first access.
-    pub fn memory(&mut self) -> Result<GuestMemory<'_>, Stop> {
-        Ok(self.memory_and_state().0)
+    pub fn memory(&mut self) -> GuestMemory<'_> {
+        self.memory_and_state().0
     }
 
     pub(crate) fn memory_and_state(&mut self) -> (GuestMemory<'_>, &mut State) {

@@ -255,7 +255,7 @@ fn udp_bind(
 fn begin(caller: &mut Caller<'_>, ptr: u32, len: u32, port: u32, out: u32) -> Answer<Host> {
     require(caller, Capabilities::NETWORK)?;
     let host = Host::read(caller, ptr, len, port)?;
-    caller.memory()?.slice(out, 8)?;
+    caller.memory().slice(out, 8)?;
     if !host.is_listed(&caller.state().config.scopes) {
         return Err(Errno::Notcapable.into());
     }

@@ -78,7 +78,7 @@ const RESULTS: u64 = 40;
 
 impl Request {
     fn read(caller: &mut Caller<'_>, at: u32) -> Answer<Request> {
-        let memory = caller.memory()?;
+        let memory = caller.memory();
         memory.slice(at, 52)?;
         let word = |n: u64| -> Answer<u32> { Ok(read_u32(&memory, guest::offset(at, n * 4)?)?) };
         let room = |n: u64| -> Answer<Room> {
@@ -97,7 +97,7 @@ impl Request {
         }
         caller.charge_bytes(u64::from(arguments.len) + u64::from(input.len))?;
         let program = guest::text(caller, program.ptr, program.len, MAX_PROGRAM)?;
-        let memory = caller.memory()?;
+        let memory = caller.memory();
         let bytes = memory.slice(arguments.ptr, arguments.len)?;
         let text = core::str::from_utf8(bytes).map_err(|_| Errno::Ilseq)?;
         let arguments = match text.strip_suffix('\0') {
@@ -282,7 +282,7 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
     let Some(socket) = &mut running.stdin else {
         return Ok(());
     };
-    let memory = caller.memory()?;
+    let memory = caller.memory();
     let rest = memory.slice(input.ptr + input.seen, input.left())?;
     match socket.write(rest) {
         Ok(written) => input.seen += written as u32,
@@ -303,7 +303,7 @@ fn drain(caller: &mut Caller<'_>, pipe: &mut Option<impl Read>, room: &mut Room)
     while let Some(open) = pipe {
         caller.check()?;
         require(caller, Capabilities::PROCESS)?;
-        let mut memory = caller.memory()?;
+        let mut memory = caller.memory();
         let buffer = match room.left() {
             0 => &mut rest[..],
             left => memory.slice_mut(room.ptr + room.seen, left)?,

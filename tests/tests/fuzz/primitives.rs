@@ -1,0 +1,171 @@
+//! The functions with nothing but `i64`.
+
+use dynload_ffi::primitives::*;
+
+use crate::callbacks::{callback, console};
+use crate::world::{Dice, Kind, World, number};
+
+/// How many of the calls below may be made from a callback: those that start nothing heavy.
+const LIGHT: usize = 62;
+const ALL: usize = 76;
+
+/// One call of a primitive with something; what it gave. `inside` is inside of a callback.
+pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
+    let (a, b) = (number(dice), number(dice));
+    let [s, inst, r, list, file] = [
+        Kind::Sandbox,
+        Kind::Instance,
+        Kind::Reloader,
+        Kind::List,
+        Kind::File,
+    ]
+    .map(|kind| world.handle(dice, kind));
+    let (export, file_path) = (world.export(dice), world.file(dice));
+    // Objects have to live for a while, so that something can be done with them; and a reloader takes long to make.
+    let rarely = dice.below(8) == 0;
+    let (text, other, third) = (world.text(dice), world.text(dice), world.text(dice));
+    let module = world.module(dice).handle;
+    let (bytes, len) = world.bytes(dice);
+    let userdata = std::ptr::from_ref(world) as i64;
+    let mut buffer = [0_i64; 8];
+    let room = buffer.as_mut_ptr() as i64;
+    let small = dice.one_of(&[0, 1, 2, 8, -1]);
+    // SAFETY: texts and buffers are alive and as long as is said, or null, or of lengths that are refused; callbacks are of
+    // their types; the native plugin is harmless, and no code of it runs but its constructors.
+    unsafe {
+        match dice.below(if inside { LIGHT } else { ALL }) {
+            0 => vais_module_symbol(module, text),
+            1 => vais_module_path(module),
+            2 => vais_module_version(module),
+            3 => vais_load_error(),
+            4 => vais_load_error_code(),
+            5 => vais_load_error_copy(room, small * 8),
+            6 => vais_get_library_extension(),
+            7 => vais_is_plugin_library(text),
+            8 => vais_wasm_file_size(file),
+            9 if rarely => vais_wasm_file_free(file),
+            10 => vais_get_user_plugin_dir(),
+            11 => vais_get_system_plugin_dir(),
+            12 => vais_plugin_count(list),
+            13 => vais_plugin_id(list, small),
+            14 => vais_plugin_name(list, small),
+            15 => vais_plugin_version(list, small),
+            16 => vais_plugin_path(list, a),
+            17 => vais_plugin_format(list, small),
+            18 => vais_plugin_capabilities(list, small),
+            19 => vais_plugin_problem_count(list),
+            20 => vais_plugin_problem(list, small),
+            21 if rarely => vais_plugin_list_destroy(list),
+            22 => vais_hot_reload_check(r),
+            23 => vais_hot_reload_get_version(r),
+            24 => vais_hot_reload_is_running(r),
+            25 => vais_hot_reload_module(r),
+            26 => vais_hot_reload_get_function(r, text),
+            27 => world.keep(Kind::Instance, vais_hot_reload_wasm(r)),
+            28 => vais_hot_reload_sandbox(r),
+            29 if rarely => vais_wasm_sandbox_destroy(s),
+            30 => vais_wasm_grant_capability(s, a & 1023),
+            31 => vais_wasm_grant_capability(s, a),
+            32 => vais_wasm_revoke_capability(s, a),
+            33 => vais_wasm_capabilities(s),
+            34 | 35 => world.keep(Kind::Instance, vais_wasm_load(s, bytes, len)),
+            36 => vais_wasm_set_fuel(s, a.clamp(-2, 20_000)),
+            37 => vais_wasm_set_fuel(s, 20_000),
+            38 => vais_wasm_set_profile(s, small),
+            39 => vais_wasm_allow_dir(s, text, other, small),
+            40 => vais_wasm_allow_env(s, text, other),
+            41 => vais_wasm_allow_net(s, text),
+            42 => vais_wasm_allow_program(s, text),
+            43 => vais_wasm_allow_workers(s, a),
+            44 => vais_wasm_set_args(s, [text, other].as_ptr() as i64, dice.one_of(&[0, 1, 2, -1])),
+            45 => vais_wasm_set_console(s, console as *const () as i64, userdata),
+            46 => vais_wasm_host_function(
+                s,
+                text,
+                other,
+                third,
+                callback as *const () as i64,
+                userdata,
+                a & 1023,
+            ),
+            47 => vais_wasm_call_i64(inst, export),
+            48 | 49 => vais_wasm_call_i64_i64(inst, export, a),
+            50 | 51 => vais_wasm_call_i64_i64_i64(inst, export, a, b),
+            52 => vais_wasm_call_n(inst, export, room, small, room, dice.one_of(&[0, 1, 2, 8, -1])),
+            53 => vais_wasm_is_valid(inst),
+            54 => vais_wasm_fuel_used(inst),
+            55 => vais_wasm_peak_memory(inst) ^ vais_wasm_peak_stack(inst) ^ vais_wasm_peak_depth(inst),
+            56 => vais_wasm_memory_read(inst, a, room, small * 8),
+            57 => vais_wasm_memory_write(inst, a, room, small * 8),
+            58 => vais_wasm_interrupt(inst),
+            59 => vais_wasm_reset(inst),
+            60 if rarely => vais_wasm_instance_destroy(inst) ^ vais_wasm_instance_sandbox(inst),
+            61 => vais_wasm_required_capabilities(bytes, len),
+            62 | 63 => world.keep(Kind::Sandbox, furnished(world, vais_wasm_sandbox_create())),
+            64 => world.keep(
+                Kind::Sandbox,
+                furnished(world, vais_wasm_sandbox_create_restrictive()),
+            ),
+            65 => world.keep(
+                Kind::Sandbox,
+                furnished(
+                    world,
+                    vais_wasm_sandbox_create_with_limits(a, 20, dice.one_of(&[b, 1 << 20]), b),
+                ),
+            ),
+            66 => world.keep(Kind::File, vais_wasm_file_load(file_path)),
+            67 => world.keep(Kind::List, vais_discover_plugins()),
+            68 => world.keep(Kind::List, vais_discover_plugins_in(text)),
+            69 => {
+                let loaded = vais_module_load(file_path, dice.one_of(&[1, 2, 2, 257, a]));
+                world.keep_module_handle(loaded);
+                loaded
+            }
+            70 if rarely && world.may_reload() => {
+                let loaded = vais_module_reload(module);
+                world.keep_module_handle(loaded);
+                loaded
+            }
+            71 if rarely => vais_module_unload(module),
+            72 if rarely && world.may_reload() => {
+                world.keep(Kind::Reloader, started(world, vais_hot_reload_create(file_path)))
+            }
+            73 if rarely && world.may_reload() => world.keep(
+                Kind::Reloader,
+                started(world, vais_hot_reload_create_with_config(file_path, other, a, 0)),
+            ),
+            74 => vais_hot_reload_start(r) ^ vais_hot_reload_stop(r),
+            75 if rarely => vais_hot_reload_destroy(r),
+            _ => vais_wasm_call_i64_i64(inst, export, a),
+        }
+    }
+}
+
+/// Gives a new sandbox a host function and a console of this program, and so little fuel that no call takes long.
+pub(crate) fn furnished(world: &World, sandbox: i64) -> i64 {
+    let userdata = std::ptr::from_ref(world) as i64;
+    let names = [c"env", c"twice", c"(i64) -> (i64)"].map(|text| text.as_ptr() as i64);
+    // SAFETY: the texts are alive for ever, the world outlives the threads, and the callbacks are of their types.
+    unsafe {
+        vais_wasm_set_console(sandbox, console as *const () as i64, userdata);
+        vais_wasm_set_fuel(sandbox, 20_000);
+        vais_wasm_host_function(
+            sandbox,
+            names[0],
+            names[1],
+            names[2],
+            callback as *const () as i64,
+            userdata,
+            0,
+        );
+    }
+    sandbox
+}
+
+/// Starts a new reloader; what it reloads is used as an instance that was loaded is.
+pub(crate) fn started(world: &World, reloader: i64) -> i64 {
+    furnished(world, vais_hot_reload_sandbox(reloader));
+    vais_hot_reload_start(reloader);
+    world.keep(Kind::Instance, vais_hot_reload_wasm(reloader));
+    reloader
+}
