@@ -18,7 +18,19 @@ pub(crate) fn untyped(
     params: &[Val],
     results: &mut [Val],
 ) -> Result<(), ErrorKind> {
-    let mut call = func.call_resumable(ctx.as_context_mut(), params, results);
+    match func.call_resumable(ctx.as_context_mut(), params, results) {
+        Ok(ResumableCall::Finished) => Ok(()),
+        call => go_on(ctx, call, results),
+    }
+}
+
+/// The rest of a call that did not end within its first slice.
+#[inline(never)]
+fn go_on(
+    mut ctx: StoreContextMut<'_, State>,
+    mut call: Result<ResumableCall, wasmi::Error>,
+    results: &mut [Val],
+) -> Result<(), ErrorKind> {
     loop {
         match call {
             Ok(ResumableCall::Finished) => return Ok(()),

@@ -97,7 +97,19 @@ pub(crate) fn run_typed<P: WasmParams, R: WasmResults>(
     func: &wasmi::TypedFunc<P, R>,
     params: P,
 ) -> Result<R, ErrorKind> {
-    let mut call = func.call_resumable(ctx.as_context_mut(), params);
+    match func.call_resumable(ctx.as_context_mut(), params) {
+        Ok(TypedResumableCall::Finished(results)) => Ok(results),
+        call => go_on(ctx, call),
+    }
+}
+
+/// The rest of a call that did not end within its first slice. Apart, because what a call has to remember then is large, and
+/// most calls should not have to move it.
+#[inline(never)]
+fn go_on<R: WasmResults>(
+    mut ctx: StoreContextMut<'_, State>,
+    mut call: Result<TypedResumableCall<R>, wasmi::Error>,
+) -> Result<R, ErrorKind> {
     loop {
         match call {
             Ok(TypedResumableCall::Finished(results)) => return Ok(results),

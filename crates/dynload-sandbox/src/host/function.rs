@@ -137,20 +137,32 @@ impl HostFunction {
                 import: [&*self.module, ".", &*self.name].concat(),
             }));
         }
-        // `Sandbox::host_fn` takes numbers only, so nothing is dropped here.
-        let args: Vec<Value> = params.iter().filter_map(Value::from_engine).collect();
-        let mut given: Vec<Value> = self
-            .signature
-            .results
-            .iter()
-            .copied()
-            .filter_map(Value::zero)
-            .collect();
-        (self.body)(caller, &args, &mut given)?;
-        for (result, value) in results.iter_mut().zip(given) {
-            *result = value.into_engine();
-        }
-        Ok(())
+        with_values(params.len(), |args| {
+            // `Sandbox::host_fn` takes numbers only, so none stays what it is.
+            for (arg, param) in args.iter_mut().zip(params) {
+                *arg = Value::from_engine(param).unwrap_or(*arg);
+            }
+            with_values(results.len(), |given| {
+                for (value, ty) in given.iter_mut().zip(&self.signature.results) {
+                    *value = Value::zero(*ty).unwrap_or(*value);
+                }
+                (self.body)(caller, args, given)?;
+                for (result, value) in results.iter_mut().zip(given) {
+                    *result = value.into_engine();
+                }
+                Ok(())
+            })
+        })
+    }
+}
+
+/// Gives `f` room for so many values, on the heap only where they are many.
+fn with_values<R>(count: usize, f: impl FnOnce(&mut [Value]) -> R) -> R {
+    const FEW: usize = 8;
+    let mut few = [Value::I32(0); FEW];
+    match few.get_mut(..count) {
+        Some(values) => f(values),
+        None => f(&mut vec![Value::I32(0); count]),
     }
 }
 
