@@ -157,19 +157,27 @@ impl Sites {
 
     /// Moves the amount over one place that helps most. Says whether it moved any.
     fn settle(&mut self, site: Site, join: Join) -> bool {
+        // What can be moved without making a price negative.
+        let (mut least, mut most) = (i64::MIN, self.entries[site.0 as usize].price);
         // Amounts that leave some site with nothing to charge.
-        let mut amounts = [0; 2 * MAX_WAYS + 1];
-        amounts[2 * MAX_WAYS] = self.entries[site.0 as usize].price;
+        let mut amounts = [most; 2 * MAX_WAYS + 1];
         for (i, pred) in self.preds(join).enumerate() {
             if i >= MAX_WAYS {
                 return false;
             }
+            least = least.max(-self.entries[pred.from.0 as usize].price);
             amounts[2 * i] = -self.spare(pred.from);
-            amounts[2 * i + 1] = pred.rest.map_or(0, |rest| self.spare(rest));
+            if let Some(rest) = pred.rest {
+                most = most.min(self.entries[rest.0 as usize].price);
+                amounts[2 * i + 1] = self.spare(rest);
+            }
+        }
+        if least == 0 && most == 0 {
+            return false;
         }
         let mut best = (0, self.cost_around(site, join));
-        for amount in amounts {
-            if amount != 0 && amount != best.0 {
+        for (i, amount) in amounts.into_iter().enumerate() {
+            if amount != 0 && least <= amount && amount <= most && !amounts[..i].contains(&amount) {
                 let cost = self.cost_after(site, join, amount);
                 if cost < best.1 {
                     best = (amount, cost);
