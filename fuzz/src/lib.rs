@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use dynload_oracle::{self as oracle, Oracle, random};
 use dynload_sandbox::{
-    Caller, Capabilities, Engine, EngineConfig, Limits, Module, Sandbox, SeededEntropy, Signature, Value,
+    Caller, Capabilities, Engine, EngineConfig, Limits, Module, ModuleError, Sandbox, SeededEntropy,
+    Signature, Value,
 };
 
 /// How far the bytes of a module came.
@@ -35,8 +36,11 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
     });
     let mut reached = Reached::Nothing;
     for engine in engines {
-        let Ok(module) = Module::new(engine, wasm) else {
-            continue;
+        let module = match Module::new(engine, wasm) {
+            Ok(module) => module,
+            // Every module would be refused, and nothing be found.
+            Err(refused @ ModuleError::UnsafeBuild) => panic!("{refused}"),
+            Err(_) => continue,
         };
         reached = reached.max(Reached::Compiled);
         let limits = Limits::RESTRICTIVE

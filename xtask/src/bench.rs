@@ -1,20 +1,93 @@
 //! `cargo xtask bench`.
+//!
+//! The benchmarks have a workspace of their own in `bench`, so that the peers' dependencies stay out of the project's build.
+//! Of its packages only the one that compares with the peers needs those; counting instructions and writing the report do not.
+
+use std::process::Command;
 
 use crate::arguments::Arguments;
 use crate::cargo::{cargo, root, run};
 use crate::failure::Failure;
 
-/// The comparison with other systems has its own workspace, so that their dependencies stay out of the default build; the
-/// crates' own benchmarks are always there.
-pub(crate) fn command(arguments: Arguments) -> Result<(), Failure> {
-    let rest = arguments.rest();
-    let peers = root().join("bench");
-    if peers.join("Cargo.toml").is_file() {
-        return run(cargo(["run", "--release", "--"]).args(rest).current_dir(peers));
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    /// Measure beside the peers; the words are arguments of the program that does it.
+    Measure(Vec<String>),
+    /// Count instructions, and compare with or write the baseline.
+    Count { command: &'static str },
+    /// Write what the last run has found into `bench/RESULTS.md` and the README.
+    Readme,
+}
+
+/// Reads the command line, and does it.
+pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
+    let flags = ["--check", "--bless", "--readme"].map(|name| arguments.flag(name));
+    match task(flags, arguments.rest())? {
+        Task::Measure(arguments) => run(package("dynload-bench-peers", "release").args(arguments)),
+        Task::Count { command } => run(package("dynload-bench-instructions", "instructions").arg(command)),
+        Task::Readme => run(package("dynload-bench-report", "dev").arg("readme")),
     }
-    let mut command = cargo(["bench", "--workspace", "--bench", "*"]);
-    if !rest.is_empty() {
-        command.arg("--").args(rest);
+}
+
+/// Counts instructions and compares them with the baseline: the part that CI runs, and that needs no peers.
+pub(crate) fn check() -> Result<(), Failure> {
+    run(cargo(["fmt", "--check"]).current_dir(root().join("bench")))?;
+    run(package("dynload-bench-instructions", "instructions").arg("check"))
+}
+
+fn task([check, bless, readme]: [bool; 3], rest: Vec<String>) -> Result<Task, Failure> {
+    let task = match (check, bless, readme) {
+        (false, false, false) => return Ok(Task::Measure(rest)),
+        (true, false, false) => Task::Count { command: "check" },
+        (false, true, false) => Task::Count { command: "bless" },
+        (false, false, true) => Task::Readme,
+        _ => return Err(Failure::new("--check, --bless and --readme are one at a time")),
+    };
+    match rest.first() {
+        None => Ok(task),
+        Some(word) => Err(Failure::new(format!(
+            "`{word}` says nothing here: see `cargo xtask help`"
+        ))),
     }
-    run(&mut command)
+}
+
+/// Runs a package of the benchmarks' workspace.
+fn package(name: &str, profile: &str) -> Command {
+    // A peer may declare a newer Rust than it needs.
+    let mut command = cargo([
+        "run",
+        "--quiet",
+        "--ignore-rust-version",
+        "--profile",
+        profile,
+        "--package",
+        name,
+        "--",
+    ]);
+    command.current_dir(root().join("bench"));
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_says_what_is_done() {
+        let words = ["--only", "calls", "--quick"].map(str::to_owned).to_vec();
+        let measure = task([false; 3], words.clone()).unwrap();
+        assert_eq!(measure, Task::Measure(words.clone()));
+        assert_eq!(
+            task([true, false, false], vec![]).unwrap(),
+            Task::Count { command: "check" }
+        );
+        assert_eq!(
+            task([false, true, false], vec![]).unwrap(),
+            Task::Count { command: "bless" }
+        );
+        assert_eq!(task([false, false, true], vec![]).unwrap(), Task::Readme);
+        assert!(task([true, true, false], vec![]).is_err());
+        assert!(task([true, false, false], words).is_err());
+    }
 }

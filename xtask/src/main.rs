@@ -66,8 +66,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[arguments of the benchmarks]",
-        about: "runs the benchmarks",
+        arguments: "[--quick] [--only NAME] [--list] | --check | --bless | --readme",
+        about: "measures beside the peers; --check compares instruction counts with bench/baseline.json",
         run: bench::command,
     },
     Command {

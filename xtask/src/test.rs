@@ -4,9 +4,9 @@ use crate::arguments::Arguments;
 use crate::cargo::{cargo, is_there, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
-use crate::{demo, header, install, layers, licences, no_std, package};
+use crate::{bench, demo, header, install, layers, licences, no_std, package};
 
-/// The steps, in order: what is fast and often wrong first. All but `no_std` and `package` use the same features and profile, so
+/// The steps, in order: what is fast and often wrong first. All but `no_std`, `counts` and `package` use the same features and profile, so
 /// that dependencies are compiled twice in all: checked once (clippy, docs), built once (tests, header, demo, install).
 const STEPS: &[Step] = &[
     Step {
@@ -74,6 +74,12 @@ const STEPS: &[Step] = &[
         about: "caps and the sandbox's core run where there is no std",
         quick: false,
         run: no_std::check,
+    },
+    Step {
+        name: "counts",
+        about: "no path takes more instructions than it used to",
+        quick: false,
+        run: bench::check,
     },
     Step {
         name: "demo",

@@ -14,7 +14,7 @@ use crate::sandbox;
 
 /// An instance as handles name it.
 pub(crate) struct InstanceEntry {
-    instance: Lent<Box<Instance>>,
+    instance: Lent<Instance>,
     interrupt: Interrupt,
     module: Module,
     sandbox: i64,
@@ -32,7 +32,7 @@ pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     let interrupt = instance.interrupt_running();
     let module = instance.module().clone();
     INSTANCES.insert(Arc::new(InstanceEntry {
-        instance: Lent::new(Box::new(instance)),
+        instance: Lent::new(instance),
         interrupt,
         module,
         sandbox,
@@ -99,7 +99,7 @@ impl InstanceEntry {
     }
 
     /// Takes the instance, after the calls of other threads. From a callback there is no waiting.
-    fn take(&self) -> Result<Loan<'_, Box<Instance>>> {
+    fn take(&self) -> Result<Loan<'_, Instance>> {
         let in_callback = guest::is_running();
         self.instance.take(!in_callback).map_err(|unavailable| match unavailable {
             Unavailable::Out => Error::new(

@@ -17,7 +17,7 @@ use crate::{
     usage::Usage,
     value::{Signature, Value},
 };
-use alloc::{string::ToString, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::{
     fmt,
     sync::atomic::{AtomicUsize, Ordering},
@@ -37,7 +37,8 @@ use wasmi::{AsContext, AsContextMut, Extern, Store, StoreContextMut, Val};
 pub struct Instance {
     module: Module,
     authority: Authority,
-    store: Store<State>,
+    /// On the heap: it is nearly two kilobytes, and an instance is moved about.
+    store: Box<Store<State>>,
     /// Numbers stores, so that a typed handle knows whether it belongs to this one.
     store_id: usize,
     /// Which instance of its sandbox this is.
@@ -96,7 +97,7 @@ impl Instance {
         if !self.module.rewritten().has_start {
             return Ok(());
         }
-        match self.wired().instance.get_func(&self.store, rewrite::START) {
+        match self.wired().instance.get_func(&*self.store, rewrite::START) {
             Some(func) => run::untyped(self.store.as_context_mut(), &func, &[], &mut []),
             None => Ok(()),
         }
@@ -108,18 +109,18 @@ impl Instance {
         #[cfg(all(feature = "std", unix))]
         self.store.data_mut().services.refusal()?;
         let fuel = self.module.rewritten().segments_fuel;
-        if fuel > run::fuel(&self.store) {
+        if fuel > run::fuel(&*self.store) {
             run::next_slice(&mut self.store.as_context_mut(), fuel)?;
         }
-        let left = run::fuel(&self.store);
-        run::set_fuel(&mut self.store, left - fuel);
-        let instance = wasmi::Instance::new(&mut self.store, self.module.compiled(), &externs)
+        let left = run::fuel(&*self.store);
+        run::set_fuel(&mut *self.store, left - fuel);
+        let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
             .map_err(|error| self.refused(error))?;
-        let global = |name: &str| instance.get_global(&self.store, name);
+        let global = |name: &str| instance.get_global(&*self.store, name);
         let hidden = self.module.rewritten().hidden;
         let wired = Wired {
             instance,
-            memory: instance.get_memory(&self.store, "memory"),
+            memory: instance.get_memory(&*self.store, "memory"),
             hidden: Hidden {
                 frames: hidden.frames.and_then(|()| global(rewrite::FRAMES)),
                 refund: hidden.refund.and_then(|()| global(rewrite::REFUND)),
@@ -132,9 +133,9 @@ impl Instance {
         self.rewind_frames();
         if self.module.rewritten().grows {
             let function = host::define_growth(&mut self.store);
-            if let Some(table) = instance.get_table(&self.store, rewrite::GROWTH) {
+            if let Some(table) = instance.get_table(&*self.store, rewrite::GROWTH) {
                 // The rewriter made the table, of functions and with one element.
-                let set = table.set(&mut self.store, 0, wasmi::Nullable::Val(function).into());
+                let set = table.set(&mut *self.store, 0, wasmi::Nullable::Val(function).into());
                 debug_assert!(set.is_ok());
             }
         }
@@ -149,7 +150,7 @@ impl Instance {
                 value: denied.limit,
                 asked: Some(denied.asked),
             },
-            None => run::classify(&self.store, error),
+            None => run::classify(&*self.store, error),
         }
     }
 
@@ -183,8 +184,8 @@ impl Instance {
     /// The type of an exported function.
     #[must_use]
     pub fn signature(&self, export: &str) -> Option<Signature> {
-        let func = self.wired().instance.get_func(&self.store, export)?;
-        (!rewrite::is_hidden(export)).then(|| Signature::from_engine(&func.ty(&self.store)))
+        let func = self.wired().instance.get_func(&*self.store, export)?;
+        (!rewrite::is_hidden(export)).then(|| Signature::from_engine(&func.ty(&*self.store)))
     }
 
     /// What the last call used, or the instantiation if none was made yet.
@@ -243,7 +244,7 @@ impl Instance {
     /// The memory that the guest exports as `memory`; one of no bytes if it exports none.
     pub fn memory(&mut self) -> GuestMemory<'_> {
         match self.wired().memory {
-            Some(memory) => GuestMemory(memory.data_mut(&mut self.store)),
+            Some(memory) => GuestMemory(memory.data_mut(&mut *self.store)),
             None => GuestMemory(&mut []),
         }
     }
@@ -293,7 +294,7 @@ impl Instance {
         };
         match granted {
             Ok(granted) => {
-                run::set_fuel(&mut self.store, granted);
+                run::set_fuel(&mut *self.store, granted);
                 if self.module.rewritten().counts_frames && self.store.data().wired.is_some() {
                     self.rewind_frames();
                 }
@@ -366,7 +367,7 @@ fn new_store(
     nth: usize,
     gate: Arc<CallGate>,
     call: usize,
-) -> Store<State> {
+) -> Box<Store<State>> {
     let state = State {
         meter: CallMeter::new(
             &config.limits,
@@ -388,7 +389,7 @@ fn new_store(
         reentries: 0,
         inner_failure: None,
     };
-    let mut store = Store::new(module.engine().interpreter(), state);
+    let mut store = Box::new(Store::new(module.engine().interpreter(), state));
     store.limiter(|state| &mut state.memory);
     store
 }

@@ -1,0 +1,228 @@
+//! The paths that are counted: each in the sandbox with every limit on, and in bare wasmi.
+
+use std::hint::black_box;
+
+use dynload_bench_modules as modules;
+use dynload_sandbox::{Engine, Limits, Module, Sandbox, Value};
+
+/// Whose instructions are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The sandbox, every limit on.
+    Ours,
+    /// wasmi: eager, unmetered.
+    Bare,
+}
+
+impl Side {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Side::Ours => "ours",
+            Side::Bare => "bare",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Side> {
+        [Side::Ours, Side::Bare]
+            .into_iter()
+            .find(|side| side.name() == name)
+    }
+}
+
+/// Something that is repeated and counted.
+pub(crate) struct Path {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Repetitions that are enough for what differs between two runs of a process not to show.
+    pub(crate) times: u32,
+    work: Work,
+}
+
+enum Work {
+    TypedCall,
+    CallByName,
+    Instantiate,
+    /// This module.
+    Load(fn() -> Vec<u8>),
+    /// `run` of this guest, with this argument.
+    Run(&'static str, i32),
+}
+
+const fn path(name: &'static str, about: &'static str, times: u32, work: Work) -> Path {
+    Path {
+        name,
+        about,
+        times,
+        work,
+    }
+}
+
+/// All paths.
+pub(crate) static PATHS: &[Path] = &[
+    path(
+        "typed-call",
+        "a call of `add` through a typed handle",
+        5_000,
+        Work::TypedCall,
+    ),
+    path(
+        "call-by-name",
+        "the same by name; the other side is wasmi's typed call",
+        5_000,
+        Work::CallByName,
+    ),
+    path(
+        "instantiate",
+        "an instance of a loaded module, made and dropped",
+        1_000,
+        Work::Instantiate,
+    ),
+    path("load-10k", "loading `hashmap`, 11 KB", 2, Work::Load(small)),
+    path(
+        "load-200k",
+        "loading 200 KB: the code of `json` many times",
+        1,
+        Work::Load(large),
+    ),
+    path("run-fib", "calls", 1, Work::Run("fib", 20)),
+    path("run-json", "branches and short calls", 1, Work::Run("json", 60)),
+    path("run-sort", "loops and memory", 1, Work::Run("sort", 1)),
+    path(
+        "run-exits",
+        "blocks left in many ways, the metering's worst case",
+        1,
+        Work::Run("exits", 20_000),
+    ),
+];
+
+/// The path of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Path> {
+    PATHS.iter().find(|path| path.name == name)
+}
+
+fn small() -> Vec<u8> {
+    modules::guest("hashmap").expect("checked in")
+}
+
+fn large() -> Vec<u8> {
+    let json = modules::guest("json").expect("checked in");
+    modules::repeated(&json, 40).expect("a module without imports")
+}
+
+impl Path {
+    /// Does it so many times.
+    pub(crate) fn run(&self, side: Side, times: u32) {
+        match side {
+            Side::Ours => self.work.ours(times),
+            Side::Bare => self.work.bare(times),
+        }
+    }
+}
+
+impl Work {
+    fn ours(&self, times: u32) {
+        let engine = Engine::default();
+        let load = |wasm: &[u8]| Module::new(&engine, wasm).expect("a valid module");
+        // Slices that the clock does not size: what is counted must not depend on how fast it ran.
+        let sandbox = Sandbox::new(
+            Limits::DEFAULT
+                .with_fuel(Some(u64::MAX / 2))
+                .with_time_ms(3_600_000),
+        )
+        .with_fuel_slice(400_000);
+        let instance = |wasm: &[u8]| sandbox.instantiate(&load(wasm)).expect("no imports");
+        match *self {
+            Work::TypedCall => {
+                let mut instance = instance(&modules::assemble(modules::ADD));
+                let add = instance.typed::<(i64, i64), i64>("add").expect("its type");
+                for n in 0..i64::from(times) {
+                    black_box(add.call(&mut instance, (n, 1)).expect("it runs"));
+                }
+            }
+            Work::CallByName => {
+                let mut instance = instance(&modules::assemble(modules::ADD));
+                for n in 0..i64::from(times) {
+                    black_box(instance.call_i64("add", &[n, 1]).expect("it runs"));
+                }
+            }
+            Work::Instantiate => {
+                let module = load(&modules::assemble(modules::ADD));
+                for _ in 0..times {
+                    drop(black_box(sandbox.instantiate(&module).expect("no imports")));
+                }
+            }
+            Work::Load(wasm) => {
+                let wasm = wasm();
+                for _ in 0..times {
+                    drop(black_box(load(&wasm)));
+                }
+            }
+            Work::Run(guest, argument) => {
+                let mut instance = instance(&modules::guest(guest).expect("checked in"));
+                for _ in 0..times {
+                    black_box(instance.call("run", &[Value::I32(argument)]).expect("it runs"));
+                }
+            }
+        }
+    }
+
+    fn bare(&self, times: u32) {
+        let mut config = wasmi::Config::default();
+        config.compilation_mode(wasmi::CompilationMode::Eager);
+        let engine = wasmi::Engine::new(&config);
+        let load = |wasm: &[u8]| wasmi::Module::new(&engine, wasm).expect("a valid module");
+        let instance = |module: &wasmi::Module| {
+            let mut store = wasmi::Store::new(&engine, ());
+            let instance = wasmi::Instance::new(&mut store, module, &[]).expect("no imports");
+            (store, instance)
+        };
+        match *self {
+            Work::TypedCall | Work::CallByName => {
+                let (mut store, instance) = instance(&load(&modules::assemble(modules::ADD)));
+                let add = instance
+                    .get_typed_func::<(i64, i64), i64>(&store, "add")
+                    .expect("its type");
+                for n in 0..i64::from(times) {
+                    black_box(add.call(&mut store, (n, 1)).expect("it runs"));
+                }
+            }
+            Work::Instantiate => {
+                let module = load(&modules::assemble(modules::ADD));
+                for _ in 0..times {
+                    drop(black_box(instance(&module)));
+                }
+            }
+            Work::Load(wasm) => {
+                let wasm = wasm();
+                for _ in 0..times {
+                    drop(black_box(load(&wasm)));
+                }
+            }
+            Work::Run(guest, argument) => {
+                let (mut store, instance) = instance(&load(&modules::guest(guest).expect("checked in")));
+                let run = instance.get_func(&store, "run").expect("exported");
+                let ty = run.ty(&store);
+                let mut result = [wasmi::Val::default_for_ty(ty.results()[0])];
+                for _ in 0..times {
+                    run.call(&mut store, &[wasmi::Val::I32(argument)], &mut result)
+                        .expect("it runs");
+                    black_box(&result);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_runs_on_both_sides() {
+        for path in PATHS {
+            assert!(std::ptr::eq(find(path.name).unwrap(), path));
+            path.run(Side::Ours, 1);
+            path.run(Side::Bare, 1);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The engines, each set up as its users would for plugins that are not trusted, or as its name says.
+
+pub(crate) mod dynload;
+pub(crate) mod wasm3;
+pub(crate) mod wasmi;
+pub(crate) mod wasmtime;
+
+use crate::Outcome;
+
+/// A program that is loaded: its `run(i32)`, the result as i64.
+pub(crate) type Program = Box<dyn FnMut(i32) -> Outcome<i64>>;
+
+/// What is wrong with a program whose `run` gives something else.
+const NO_INTEGER: &str = "`run` gives no integer";
+
+/// An engine that runs programs. They may import `host.next(i64) -> i64`, which adds 1.
+pub(crate) struct Runner {
+    pub(crate) name: &'static str,
+    pub(crate) load: fn(&[u8]) -> Outcome<Program>,
+}
+
+/// All that run programs; the sandbox comes first.
+pub(crate) const RUNNERS: [Runner; 6] = [
+    Runner {
+        name: DYNLOAD,
+        load: dynload::program,
+    },
+    Runner {
+        name: WASMI,
+        load: wasmi::unmetered,
+    },
+    Runner {
+        name: "wasmi, its fuel",
+        load: wasmi::metered,
+    },
+    Runner {
+        name: "wasm3",
+        load: wasm3::program,
+    },
+    Runner {
+        name: "Wasmtime Cranelift, fuel",
+        load: wasmtime::cranelift,
+    },
+    Runner {
+        name: "Wasmtime Pulley, fuel",
+        load: wasmtime::pulley,
+    },
+];
+
+/// The sandbox, with every limit on.
+pub(crate) const DYNLOAD: &str = "dynload-sandbox";
+/// Bare wasmi: eager, unmetered.
+pub(crate) const WASMI: &str = "wasmi";

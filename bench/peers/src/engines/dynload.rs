@@ -1,0 +1,40 @@
+//! The sandbox, with every limit on.
+
+use dynload_sandbox::{Capabilities, Engine, Error, Instance, Limits, Module, Sandbox, Value};
+
+use super::{NO_INTEGER, Program};
+use crate::Outcome;
+
+/// Limits that no benchmark reaches, all of them counted.
+pub(crate) const LIMITS: Limits = Limits::PERMISSIVE
+    .with_memory_bytes(1 << 30)
+    .with_time_ms(600_000)
+    .with_stack_bytes(1 << 28)
+    .with_call_depth(1 << 20)
+    .with_fuel(Some(u64::MAX / 2));
+
+pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
+    let mut sandbox = Sandbox::new(LIMITS);
+    sandbox.host_fn("host", "next", Capabilities::empty(), |_, (value,): (i64,)| {
+        Ok(value + 1)
+    });
+    let mut instance = sandbox.instantiate(&Module::new(&Engine::default(), wasm)?)?;
+    Ok(Box::new(move |argument| {
+        match instance.call("run", &[Value::I32(argument)])?[..] {
+            [Value::I32(value)] => Ok(i64::from(value)),
+            [Value::I64(value)] => Ok(value),
+            _ => Err(NO_INTEGER.into()),
+        }
+    }))
+}
+
+/// An instance of a module, with the default limits and fuel.
+pub(crate) fn instance(wasm: &[u8]) -> Result<Instance, Error> {
+    let module = Module::new(&Engine::default(), wasm).expect("a valid module");
+    sandbox().instantiate(&module)
+}
+
+/// A sandbox with the default limits and fuel.
+pub(crate) fn sandbox() -> Sandbox {
+    Sandbox::new(Limits::DEFAULT.with_fuel(Some(u64::MAX / 2)))
+}

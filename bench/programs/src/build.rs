@@ -1,0 +1,160 @@
+//! Compiling the programs, each once.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::list::Program;
+use crate::sources::Workspace;
+
+/// As the guests of `tests/guests` are built, with room for deep recursion.
+const FLAGS: &[&str] = &[
+    "--target=wasm32-wasi",
+    "-O2",
+    "-mbulk-memory",
+    "-msign-ext",
+    "-mnontrapping-fptoint",
+    "-ftls-model=local-exec",
+    "-nostartfiles",
+    "-Wl,--no-entry",
+    "-Wl,--strip-all",
+    "-Wl,-z,stack-size=1048576",
+    "-DNDEBUG",
+    // The warnings are for the libraries' authors.
+    "-w",
+];
+
+/// Why a program cannot be had.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// This program cannot be started.
+    Start(&'static str, io::Error),
+    /// A file cannot be read or written.
+    File(PathBuf, io::Error),
+    /// The compiler or cargo refuses, and says this.
+    Refused(String),
+    /// What cargo says is not understood.
+    Metadata(serde_json::Error),
+    /// Cargo knows no package of this name.
+    NoPackage(String),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(program, _) => write!(f, "`{program}` cannot be started: is it installed?"),
+            Self::File(path, _) => write!(f, "`{}` cannot be used", path.display()),
+            Self::Refused(said) => write!(f, "the program cannot be built:\n{said}"),
+            Self::Metadata(_) => f.write_str("what `cargo metadata` says is not understood"),
+            Self::NoPackage(name) => write!(f, "cargo knows no package `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Start(_, cause) | Self::File(_, cause) => Some(cause),
+            Self::Metadata(cause) => Some(cause),
+            Self::Refused(_) | Self::NoPackage(_) => None,
+        }
+    }
+}
+
+/// Builds programs into a folder of the target directory, and takes from there what is built already.
+pub struct Builder {
+    workspace: Workspace,
+    folder: PathBuf,
+}
+
+impl Builder {
+    /// One for this workspace. Fetches the sources if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// When cargo fails, or the folder cannot be made.
+    pub fn new() -> Result<Builder, BuildError> {
+        let workspace = Workspace::ask()?;
+        let folder = workspace.target.join("programs");
+        std::fs::create_dir_all(&folder).map_err(|cause| BuildError::File(folder.clone(), cause))?;
+        Ok(Builder { workspace, folder })
+    }
+
+    /// The program's binary.
+    ///
+    /// # Errors
+    ///
+    /// When it has to be built, and cannot be.
+    pub fn wasm(&self, program: &Program) -> Result<Vec<u8>, BuildError> {
+        let output = self.folder.join(program.name).with_extension("wasm");
+        let arguments = self.arguments(program, &output)?;
+        // The names of the folders have the versions in them, so a change of those is seen.
+        let note = format!("{arguments:?}");
+        let note_file = output.with_extension("command");
+        let current = std::fs::read_to_string(&note_file).is_ok_and(|before| before == note)
+            && changed(&output).is_some_and(|built| built > drivers_changed());
+        if !current {
+            compile(&arguments)?;
+            std::fs::write(&note_file, note).map_err(|cause| BuildError::File(note_file, cause))?;
+        }
+        std::fs::read(&output).map_err(|cause| BuildError::File(output, cause))
+    }
+
+    fn arguments(&self, program: &Program, output: &Path) -> Result<Vec<OsString>, BuildError> {
+        let mut arguments: Vec<OsString> = FLAGS.iter().chain(program.flags).map(OsString::from).collect();
+        let mut files = vec![
+            drivers().join(program.name).with_extension("c"),
+            drivers().join("no_system.c"),
+        ];
+        arguments.push("-I.".into());
+        for sources in program.sources {
+            let folder = self.workspace.package(sources.package)?.join(sources.folder);
+            for include in sources.include {
+                arguments.extend(["-I".into(), folder.join(include).into()]);
+            }
+            files.extend(sources.files.iter().map(|file| folder.join(file)));
+        }
+        arguments.extend(files.into_iter().map(OsString::from));
+        arguments.extend(["-o".into(), output.into()]);
+        Ok(arguments)
+    }
+}
+
+fn compile(arguments: &[OsString]) -> Result<(), BuildError> {
+    let clang = std::env::var_os("CLANG").unwrap_or_else(|| "clang".into());
+    let output = Command::new(clang)
+        .args(arguments)
+        .current_dir(drivers())
+        .output()
+        .map_err(|cause| BuildError::Start("clang", cause))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(BuildError::Refused(
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    ))
+}
+
+/// The folder of the drivers.
+fn drivers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("c")
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    file.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+/// When the newest of the drivers and their headers was changed.
+fn drivers_changed() -> SystemTime {
+    let newest = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.filter_map(|entry| changed(&entry.path())).max()
+    };
+    newest(&drivers())
+        .max(newest(&drivers().join("lua")))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
