@@ -2,13 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "../../crates/dynload-sandbox/tests/subject/sandbox.rs"]
+mod subject;
+#[path = "../../crates/dynload-sandbox/tests/subject/values.rs"]
+mod values;
+
 use std::sync::OnceLock;
 
 use dynload_oracle::{self as oracle, Oracle, random};
 use dynload_sandbox::{
-    Caller, Capabilities, Engine, EngineConfig, Limits, Module, ModuleError, Sandbox, SeededEntropy,
-    Signature, Value,
+    Capabilities, Engine, EngineConfig, Limits, Module, ModuleError, Sandbox, SeededEntropy, Signature, Value,
 };
+use subject::{sandbox, wide};
+use values::{bits, to_sandbox};
 
 /// How far the bytes of a module came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,25 +96,10 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
     reached
 }
 
-fn to_sandbox(value: &oracle::Value) -> Value {
-    match value {
-        oracle::Value::I32(value) => Value::I32(*value),
-        oracle::Value::I64(value) => Value::I64(*value),
-        oracle::Value::F32(bits) => Value::F32(f32::from_bits(*bits)),
-        oracle::Value::F64(bits) => Value::F64(f64::from_bits(*bits)),
-        other => panic!("{other:?} does not cross the boundary"),
-    }
-}
-
 /// Whether a result is the oracle's, to the bit.
 fn same(found: &Value, wanted: &oracle::Value) -> bool {
-    match (found, wanted) {
-        (Value::I32(found), oracle::Value::I32(wanted)) => found == wanted,
-        (Value::I64(found), oracle::Value::I64(wanted)) => found == wanted,
-        (Value::F32(found), oracle::Value::F32(wanted)) => found.to_bits() == *wanted,
-        (Value::F64(found), oracle::Value::F64(wanted)) => found.to_bits() == *wanted,
-        _ => false,
-    }
+    let wanted = to_sandbox(wanted);
+    found.ty() == wanted.ty() && bits(found) == bits(&wanted)
 }
 
 /// Makes a program of the bytes and runs it on both. Says how many calls returned.
@@ -194,35 +185,5 @@ fn tight(module: &Module, export: &str, args: &[Value], fuel: u64, slice: Option
             fits,
             "{export} needs {fuel} and has {limit}: {result:?}"
         );
-    }
-}
-
-/// Nothing but fuel bites.
-fn wide() -> Limits {
-    let mut limits = Limits::PERMISSIVE
-        .with_call_depth(1 << 20)
-        .with_stack_bytes(1 << 30)
-        .with_memory_bytes(1 << 30);
-    limits.max_time_ms = 600_000;
-    limits
-}
-
-fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
-    let mut sandbox = Sandbox::new(limits);
-    sandbox.host_fn("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
-        Ok(a.wrapping_mul(31).wrapping_add(b))
-    });
-    sandbox.host_fn(
-        "env",
-        "back",
-        Capabilities::NONE,
-        |caller: &mut Caller<'_>, (a,): (i32,)| match caller.call("back", &[Value::I32(a)])?[..] {
-            [Value::I32(result)] => Ok(result),
-            _ => unreachable!("back gives an i32"),
-        },
-    );
-    match slice {
-        Some(slice) => sandbox.with_fuel_slice(slice),
-        None => sandbox,
     }
 }

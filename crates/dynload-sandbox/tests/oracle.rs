@@ -1,7 +1,14 @@
 //! The meter against an interpreter that counts in another way and shares no code with it.
 
+#[path = "subject/sandbox.rs"]
+mod subject;
+#[path = "subject/values.rs"]
+mod values;
+
 use dynload_oracle::{self as oracle, Oracle, Schedule, random};
 use dynload_sandbox::*;
+use subject::{sandbox, wide};
+use values::{bits, to_sandbox};
 
 /// How many random programs: a short run by default, a long one for `DYNLOAD_PROVE=1`.
 fn programs() -> u64 {
@@ -14,57 +21,6 @@ fn programs() -> u64 {
 
 fn engine() -> Engine {
     Engine::new(EngineConfig::default().with_profile(true))
-}
-
-fn to_sandbox(value: &oracle::Value) -> Value {
-    match value {
-        oracle::Value::I32(value) => Value::I32(*value),
-        oracle::Value::I64(value) => Value::I64(*value),
-        oracle::Value::F32(bits) => Value::F32(f32::from_bits(*bits)),
-        oracle::Value::F64(bits) => Value::F64(f64::from_bits(*bits)),
-        other => panic!("{other:?} does not cross the boundary"),
-    }
-}
-
-fn bits(value: &Value) -> u64 {
-    match value {
-        Value::I32(value) => *value as u32 as u64,
-        Value::I64(value) => *value as u64,
-        Value::F32(value) => value.to_bits().into(),
-        Value::F64(value) => value.to_bits(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Nothing bites: what a program uses is measured.
-fn wide() -> Limits {
-    Limits {
-        max_memory_bytes: 1 << 30,
-        max_time_ms: 600_000,
-        max_stack_bytes: 1 << 30,
-        max_call_depth: 1 << 20,
-        max_fuel: None,
-    }
-}
-
-fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
-    let mut sandbox = Sandbox::new(limits);
-    sandbox.host_fn("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
-        Ok(a.wrapping_mul(31).wrapping_add(b))
-    });
-    sandbox.host_fn(
-        "env",
-        "back",
-        Capabilities::NONE,
-        |caller: &mut Caller<'_>, (a,): (i32,)| match caller.call("back", &[Value::I32(a)])?[..] {
-            [Value::I32(result)] => Ok(result),
-            _ => unreachable!("back gives an i32"),
-        },
-    );
-    match slice {
-        Some(slice) => sandbox.with_fuel_slice(slice),
-        None => sandbox,
-    }
 }
 
 /// Runs a program's calls on both and compares results and readings; then each call on its own at L and L-1.

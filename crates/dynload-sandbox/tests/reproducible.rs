@@ -1,7 +1,11 @@
 //! With a fuel limit, no TIME and seeded entropy, the same module and arguments give the same results and the same usage.
 
-use dynload_oracle::{self as oracle, random};
+#[path = "subject/values.rs"]
+mod values;
+
+use dynload_oracle::random;
 use dynload_sandbox::*;
+use values::{bits, to_sandbox};
 
 /// Everything about a run that must be the same again. Wall time is what a machine makes of it.
 #[derive(Debug, PartialEq)]
@@ -10,16 +14,6 @@ struct Run {
     fuel: Vec<u64>,
     peaks: Vec<(u64, Option<u64>, Option<u64>)>,
     output: Vec<u8>,
-}
-
-fn bits(value: &Value) -> u64 {
-    match value {
-        Value::I32(value) => *value as u32 as u64,
-        Value::I64(value) => *value as u64,
-        Value::F32(value) => value.to_bits().into(),
-        Value::F64(value) => value.to_bits(),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Runs `calls` in an engine of its own.
@@ -67,16 +61,6 @@ fn run(wasm: &[u8], calls: &[(String, Vec<Value>)], fuel: u64, slice: Option<u64
     }
     run.output = instance.take_output(Stream::Out);
     run
-}
-
-fn to_sandbox(value: &oracle::Value) -> Value {
-    match value {
-        oracle::Value::I32(value) => Value::I32(*value),
-        oracle::Value::I64(value) => Value::I64(*value),
-        oracle::Value::F32(bits) => Value::F32(f32::from_bits(*bits)),
-        oracle::Value::F64(bits) => Value::F64(f64::from_bits(*bits)),
-        other => panic!("{other:?} does not cross the boundary"),
-    }
 }
 
 #[test]

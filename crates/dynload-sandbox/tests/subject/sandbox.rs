@@ -1,0 +1,35 @@
+//! The sandbox that random programs run in: with the functions that they import, and with limits that do not bite.
+
+use dynload_sandbox::{Caller, Capabilities, Limits, Sandbox, Value};
+
+/// Nothing bites: what a program uses is measured.
+pub(crate) fn wide() -> Limits {
+    Limits {
+        max_memory_bytes: 1 << 30,
+        max_time_ms: 600_000,
+        max_stack_bytes: 1 << 30,
+        max_call_depth: 1 << 20,
+        max_fuel: None,
+    }
+}
+
+/// `mix` computes, `back` calls back.
+pub(crate) fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
+    let mut sandbox = Sandbox::new(limits);
+    sandbox.host_fn("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
+        Ok(a.wrapping_mul(31).wrapping_add(b))
+    });
+    sandbox.host_fn(
+        "env",
+        "back",
+        Capabilities::NONE,
+        |caller: &mut Caller<'_>, (a,): (i32,)| match caller.call("back", &[Value::I32(a)])?[..] {
+            [Value::I32(result)] => Ok(result),
+            _ => unreachable!("back gives an i32"),
+        },
+    );
+    match slice {
+        Some(slice) => sandbox.with_fuel_slice(slice),
+        None => sandbox,
+    }
+}
