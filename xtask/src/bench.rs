@@ -25,7 +25,7 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     let flags = ["--check", "--bless", "--readme"].map(|name| arguments.flag(name));
     match task(flags, arguments.rest())? {
         Task::Measure(arguments) => run(package("dynload-bench-peers", "release").args(arguments)),
-        Task::Count { command } => run(package("dynload-bench-instructions", "instructions").arg(command)),
+        Task::Count { command } => count(command),
         Task::Readme => run(package("dynload-bench-report", "dev").arg("readme")),
     }
 }
@@ -33,7 +33,11 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
 /// Counts instructions and compares them with the baseline: the part that CI runs, and that needs no peers.
 pub(crate) fn check() -> Result<(), Failure> {
     run(cargo(["fmt", "--check"]).current_dir(root().join("bench")))?;
-    run(package("dynload-bench-instructions", "instructions").arg("check"))
+    count("check")
+}
+
+fn count(command: &str) -> Result<(), Failure> {
+    run(package("dynload-bench-instructions", "instructions").arg(command))
 }
 
 fn task([check, bless, readme]: [bool; 3], rest: Vec<String>) -> Result<Task, Failure> {

@@ -5,7 +5,7 @@ use dynload_ffi::flat::*;
 
 use crate::callbacks::{callback, console};
 use crate::primitives::{furnished, started};
-use crate::world::{Dice, Kind, World, number};
+use crate::world::{Dice, Drawn, Kind, World};
 
 /// How many of the calls below may be made from a callback: those that start nothing heavy.
 const LIGHT: usize = 54;
@@ -13,19 +13,18 @@ const ALL: usize = 69;
 
 /// One call of a flat function with something; what it gave. `inside` is inside of a callback.
 pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
-    let (a, b) = (number(dice), number(dice));
-    let [sandbox, instance, reloader, plugins, file] = [
-        Kind::Sandbox,
-        Kind::Instance,
-        Kind::Reloader,
-        Kind::List,
-        Kind::File,
-    ]
-    .map(|kind| world.handle(dice, kind));
-    let (export, file_path) = (world.export(dice), world.file(dice));
-    // Objects have to live for a while, so that something can be done with them; and a reloader takes long to make.
-    let rarely = dice.below(8) == 0;
-    let (text, other) = (world.text(dice), world.text(dice));
+    let Drawn {
+        numbers: (a, b),
+        sandbox,
+        instance,
+        reloader,
+        plugins,
+        file,
+        export,
+        path: file_path,
+        texts: (text, other),
+        rarely,
+    } = Drawn::new(world, dice);
     let s = WasmSandbox {
         handle: sandbox,
         capabilities: a,

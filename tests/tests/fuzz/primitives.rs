@@ -3,7 +3,7 @@
 use dynload_ffi::primitives::*;
 
 use crate::callbacks::{callback, console};
-use crate::world::{Dice, Kind, World, number};
+use crate::world::{Dice, Drawn, Kind, World};
 
 /// How many of the calls below may be made from a callback: those that start nothing heavy.
 const LIGHT: usize = 62;
@@ -11,19 +11,19 @@ const ALL: usize = 76;
 
 /// One call of a primitive with something; what it gave. `inside` is inside of a callback.
 pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
-    let (a, b) = (number(dice), number(dice));
-    let [s, inst, r, list, file] = [
-        Kind::Sandbox,
-        Kind::Instance,
-        Kind::Reloader,
-        Kind::List,
-        Kind::File,
-    ]
-    .map(|kind| world.handle(dice, kind));
-    let (export, file_path) = (world.export(dice), world.file(dice));
-    // Objects have to live for a while, so that something can be done with them; and a reloader takes long to make.
-    let rarely = dice.below(8) == 0;
-    let (text, other, third) = (world.text(dice), world.text(dice), world.text(dice));
+    let Drawn {
+        numbers: (a, b),
+        sandbox: s,
+        instance: inst,
+        reloader: r,
+        plugins: list,
+        file,
+        export,
+        path: file_path,
+        texts: (text, other),
+        rarely,
+    } = Drawn::new(world, dice);
+    let third = world.text(dice);
     let module = world.module(dice).handle;
     let (bytes, len) = world.bytes(dice);
     let userdata = std::ptr::from_ref(world) as i64;

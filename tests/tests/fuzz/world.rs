@@ -247,6 +247,40 @@ impl World {
     }
 }
 
+/// What a call of either face of the API may be made with.
+pub(crate) struct Drawn {
+    pub(crate) numbers: (i64, i64),
+    pub(crate) sandbox: i64,
+    pub(crate) instance: i64,
+    pub(crate) reloader: i64,
+    pub(crate) plugins: i64,
+    pub(crate) file: i64,
+    /// The name of an export, mostly.
+    pub(crate) export: i64,
+    /// The path of a file, mostly.
+    pub(crate) path: i64,
+    pub(crate) texts: (i64, i64),
+    /// Objects have to live for a while, so that something can be done with them; and a reloader takes long to make.
+    pub(crate) rarely: bool,
+}
+
+impl Drawn {
+    pub(crate) fn new(world: &World, dice: &mut Dice) -> Drawn {
+        Drawn {
+            numbers: (number(dice), number(dice)),
+            sandbox: world.handle(dice, Kind::Sandbox),
+            instance: world.handle(dice, Kind::Instance),
+            reloader: world.handle(dice, Kind::Reloader),
+            plugins: world.handle(dice, Kind::List),
+            file: world.handle(dice, Kind::File),
+            export: world.export(dice),
+            path: world.file(dice),
+            rarely: dice.below(8) == 0,
+            texts: (world.text(dice), world.text(dice)),
+        }
+    }
+}
+
 /// A number that is often at an edge.
 pub(crate) fn number(dice: &mut Dice) -> i64 {
     let random = dice.roll() as i64;
