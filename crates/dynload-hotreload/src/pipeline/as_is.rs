@@ -77,7 +77,10 @@ impl<L: Loader> Pipeline<L> {
             }) = &self.tried
             {
                 // What failed is tried again when it was saved again, and not because of one more event.
-                if *tried == hash && *before == signature && !initial {
+                let saved_again = !before
+                    .zip(signature)
+                    .is_some_and(|(before, now)| before.is_same_save(&now));
+                if *tried == hash && !saved_again && !initial {
                     self.looked_at = signature;
                     self.unsettled = None;
                     return Err(Halt::Quiet);

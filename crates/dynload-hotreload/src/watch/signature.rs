@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct Signature {
     size: u64,
     modified: Option<SystemTime>,
-    /// Inode and time of the last change to it, where there are such things.
-    identity: (u64, i64, i64),
+    /// Device and inode, and the time of the last change to it, where there are such things.
+    identity: (u64, u64),
+    changed: (i64, i64),
     /// When this was looked at.
     seen: IgnoredInComparison,
 }
@@ -30,6 +31,13 @@ impl Signature {
     /// Looks at a file; none when there is none.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
+    }
+
+    /// Whether both are of one save. A change of the mode alone is none: a linker makes what it has written executable
+    /// when it is done.
+    pub(crate) fn is_same_save(&self, other: &Self) -> bool {
+        let save = |signature: &Self| (signature.size, signature.modified, signature.identity);
+        save(self) == save(other)
     }
 
     /// Whether the file was written so shortly before it was looked at that another write may bear the same time.
@@ -59,20 +67,20 @@ impl Signature {
 impl From<&Metadata> for Signature {
     fn from(metadata: &Metadata) -> Self {
         #[cfg(unix)]
-        let identity = {
+        let (identity, changed) = {
             use std::os::unix::fs::MetadataExt;
             (
-                metadata.ino() ^ metadata.dev().rotate_left(32),
-                metadata.ctime(),
-                metadata.ctime_nsec(),
+                (metadata.dev(), metadata.ino()),
+                (metadata.ctime(), metadata.ctime_nsec()),
             )
         };
         #[cfg(not(unix))]
-        let identity = (0, 0, 0);
+        let (identity, changed) = ((0, 0), (0, 0));
         Self {
             size: metadata.len(),
             modified: metadata.modified().ok(),
             identity,
+            changed,
             seen: IgnoredInComparison(SystemTime::now()),
         }
     }
@@ -117,6 +125,26 @@ mod tests {
         let second = Signature::of(&a);
         fs::write(&a, "longer").unwrap();
         assert_ne!(Signature::of(&a), second);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_change_of_the_mode_is_no_save() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a");
+        fs::write(&path, "one").unwrap();
+        let written = Signature::of(&path).unwrap();
+        let changed = std::iter::repeat_with(|| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            Signature::of(&path).unwrap()
+        })
+        .find(|now| *now != written)
+        .unwrap();
+        assert!(changed.is_same_save(&written));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "other").unwrap();
+        assert!(!Signature::of(&path).unwrap().is_same_save(&written));
     }
 
     #[test]

@@ -36,12 +36,15 @@ pub(crate) fn call(plugin: &NativePlugin, name: &str) -> i64 {
 pub(crate) fn compile(dir: &Dir, name: &str, code: &str) -> PathBuf {
     let source = dir.write(&format!("{name}.c"), code);
     let library = dir.at(&format!("{name}.so"));
+    // Aside and then into place: GNU ld writes the build ID last, and without a debounce the library would be taken before.
+    let linked = dir.at(&format!("{name}.linked"));
     let status = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
+        .args([&linked, &source])
         .status()
         .unwrap();
     assert!(status.success());
+    fs::rename(linked, &library).unwrap();
     library
 }
 

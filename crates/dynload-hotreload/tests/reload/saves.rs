@@ -201,6 +201,33 @@ fn a_file_that_stays_half_is_a_failure_and_the_old_version_stays() {
     assert_eq!(reloader.version(), 1);
 }
 
+/// A linker makes what it has written executable when it is done, which may be after the file was looked at.
+#[test]
+#[cfg(unix)]
+fn a_change_of_the_mode_is_no_second_failure() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = text_reloader(text_config(&source));
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    by_rename(&source, "text two end");
+    trace.await_failure();
+    for mode in [0o755, 0o644, 0o755, 0o644] {
+        fs::set_permissions(&source, fs::Permissions::from_mode(mode)).unwrap();
+        // Room to be looked at once for each.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    by_rename(&source, &text(1));
+    trace.await_name("unchanged");
+    assert_eq!(trace.failures().len(), 1, "{:?}", trace.failures());
+    // What is saved again is tried again: what it lacked may be there now.
+    by_rename(&source, "text two end");
+    trace.await_failure();
+    by_rename(&source, "text two end");
+    trace.await_failure();
+}
+
 #[test]
 fn a_writer_that_never_closes_is_not_waited_for_for_ever() {
     let dir = Dir::new();
