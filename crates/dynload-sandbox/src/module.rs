@@ -67,8 +67,12 @@ impl Module {
         if !dispatch::gives_stack_back() {
             return Err(ModuleError::UnsafeBuild);
         }
-        let (bytes, rewritten) = rewrite::module(wasm.as_ref(), engine.config())?;
-        let module = wasmi::Module::new(engine.interpreter(), &bytes[..]).map_err(ModuleError::Engine)?;
+        let wasm = wasm.as_ref();
+        let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
+        let module = wasmi::Module::new(engine.interpreter(), &bytes[..]).or_else(|refused| {
+            rewrite::validate(wasm, engine.config())?;
+            Err(ModuleError::Engine(refused))
+        })?;
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),
             module,

@@ -1,10 +1,13 @@
 //! Rewrites a module, once, so that running it counts fuel, frames and stack bytes exactly.
 //!
-//! The original is validated as it is read; what the rewriter adds never refers to anything a guest can name:
+//! What the rewriter adds never refers to anything a guest can name:
 //!
 //! - hidden globals and locals come after the guest's own, so no index of the guest changes, and an index of the guest
-//!   that reaches that far is invalid and was refused;
+//!   that reaches that far is invalid and is refused;
 //! - hidden exports have names that are refused in a guest.
+//!
+//! Functions are validated once, by the interpreter, which gets them as they were but for what was added. Those in which
+//! that could hide an error are validated here as well.
 //!
 //! What it adds: the price of each stretch of code as `nop`s, for which the interpreter is told to charge ([`flow`]
 //! decides where, [`body`] puts them there); the frame counters at function entries and before calls
@@ -16,11 +19,12 @@ mod body;
 mod code;
 mod flow;
 mod guard;
+mod index_spaces;
 mod literals;
 mod operators;
 mod sections;
 
-pub(crate) use sections::module;
+pub(crate) use sections::{module, validate};
 
 /// What every hidden export's name starts with.
 const PREFIX: &str = "\0dynload.";

@@ -123,6 +123,7 @@ impl Sites {
         }
     }
 
+    /// The ways into a place, from the last one on.
     fn preds(&self, join: Join) -> impl Iterator<Item = Pred> + '_ {
         let mut next = join.last;
         core::iter::from_fn(move || {
@@ -142,12 +143,18 @@ impl Sites {
 
     /// Moves prices.
     pub(crate) fn balance(&mut self) {
+        let mut preds = Vec::with_capacity(MAX_WAYS);
+        let mut amounts = Vec::with_capacity(2 * MAX_WAYS + 1);
         for _ in 0..ROUNDS {
             let mut moved = false;
             // Inner and later places first: what gathers there can move on from the places before.
             for i in (0..self.joins.len()).rev() {
                 let (site, join) = self.joins[i];
-                moved |= self.settle(site, join);
+                preds.clear();
+                preds.extend(self.preds(join).take(MAX_WAYS + 1));
+                if preds.len() <= MAX_WAYS {
+                    moved |= self.settle(site, &preds, &mut amounts);
+                }
             }
             if !moved {
                 return;
@@ -156,29 +163,32 @@ impl Sites {
     }
 
     /// Moves the amount over one place that helps most. Says whether it moved any.
-    fn settle(&mut self, site: Site, join: Join) -> bool {
+    fn settle(&mut self, site: Site, preds: &[Pred], amounts: &mut Vec<i64>) -> bool {
+        let cost = self.cost_around(site, preds);
+        if cost == 0.0 {
+            return false;
+        }
         // What can be moved without making a price negative.
-        let (mut least, mut most) = (i64::MIN, self.entries[site.0 as usize].price);
+        let price = self.entries[site.0 as usize].price;
+        let (mut least, mut most) = (i64::MIN, price);
         // Amounts that leave some site with nothing to charge.
-        let mut amounts = [most; 2 * MAX_WAYS + 1];
-        for (i, pred) in self.preds(join).enumerate() {
-            if i >= MAX_WAYS {
-                return false;
-            }
+        amounts.clear();
+        for pred in preds {
             least = least.max(-self.entries[pred.from.0 as usize].price);
-            amounts[2 * i] = -self.spare(pred.from);
+            amounts.push(-self.spare(pred.from));
             if let Some(rest) = pred.rest {
                 most = most.min(self.entries[rest.0 as usize].price);
-                amounts[2 * i + 1] = self.spare(rest);
             }
+            amounts.push(pred.rest.map_or(price, |rest| self.spare(rest)));
         }
+        amounts.push(price);
         if least == 0 && most == 0 {
             return false;
         }
-        let mut best = (0, self.cost_around(site, join));
-        for (i, amount) in amounts.into_iter().enumerate() {
+        let mut best = (0, cost);
+        for (i, &amount) in amounts.iter().enumerate() {
             if amount != 0 && least <= amount && amount <= most && !amounts[..i].contains(&amount) {
-                let cost = self.cost_after(site, join, amount);
+                let cost = self.cost_after(site, preds, amount);
                 if cost < best.1 {
                     best = (amount, cost);
                 }
@@ -186,17 +196,17 @@ impl Sites {
         }
         let (amount, _) = best;
         if amount != 0 {
-            self.shift(site, join, amount);
+            self.shift(site, preds, amount);
         }
         amount != 0
     }
 
     /// What charging around a place would cost after moving `amount` from it to the ways into it: infinite if it cannot
     /// be moved.
-    fn cost_after(&mut self, site: Site, join: Join, amount: i64) -> f32 {
-        self.shift(site, join, amount);
-        let cost = self.cost_around(site, join);
-        self.shift(site, join, -amount);
+    fn cost_after(&mut self, site: Site, preds: &[Pred], amount: i64) -> f32 {
+        self.shift(site, preds, amount);
+        let cost = self.cost_around(site, preds);
+        self.shift(site, preds, -amount);
         cost
     }
 
@@ -209,20 +219,18 @@ impl Sites {
         }
     }
 
-    fn shift(&mut self, site: Site, join: Join, amount: i64) {
+    fn shift(&mut self, site: Site, preds: &[Pred], amount: i64) {
         self.entries[site.0 as usize].price -= amount;
-        let mut next = join.last;
-        while let Some((pred, before)) = next.checked_sub(1).map(|at| self.ways[at as usize]) {
+        for pred in preds {
             self.entries[pred.from.0 as usize].price += amount;
             if let Some(rest) = pred.rest {
                 self.entries[rest.0 as usize].price -= amount;
             }
-            next = before;
         }
     }
 
     /// What charging at the sites around a place costs: counts some of them twice, which does not matter for a comparison.
-    fn cost_around(&self, site: Site, join: Join) -> f32 {
+    fn cost_around(&self, site: Site, preds: &[Pred]) -> f32 {
         let cost = |site: Site| {
             let Entry { price, kind, weight } = self.entries[site.0 as usize];
             match (kind, price) {
@@ -234,8 +242,8 @@ impl Sites {
                 (SiteKind::Always, _) => 0.0,
             }
         };
-        let around = self
-            .preds(join)
+        let around = preds
+            .iter()
             .map(|pred| cost(pred.from) + pred.rest.map_or(0.0, cost));
         cost(site) + around.sum::<f32>()
     }

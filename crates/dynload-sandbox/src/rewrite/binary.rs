@@ -39,6 +39,12 @@ pub(crate) mod op {
     pub(crate) const I32: u8 = 0x7f;
     /// The type `i64`.
     pub(crate) const I64: u8 = 0x7e;
+    /// The type `f32`.
+    pub(crate) const F32: u8 = 0x7d;
+    /// The type `f64`.
+    pub(crate) const F64: u8 = 0x7c;
+    /// The type `v128`.
+    pub(crate) const V128: u8 = 0x7b;
 }
 
 /// Unsigned LEB128.
@@ -78,11 +84,11 @@ pub(crate) fn i64_const(out: &mut Vec<u8>, value: i64) {
 /// The byte for a value type; `None` for types that are not offered.
 pub(crate) fn val_type(ty: ValType) -> Option<u8> {
     Some(match ty {
-        ValType::I32 => 0x7f,
-        ValType::I64 => 0x7e,
-        ValType::F32 => 0x7d,
-        ValType::F64 => 0x7c,
-        ValType::V128 => 0x7b,
+        ValType::I32 => op::I32,
+        ValType::I64 => op::I64,
+        ValType::F32 => op::F32,
+        ValType::F64 => op::F64,
+        ValType::V128 => op::V128,
         ValType::Ref(ty) if ty == RefType::FUNCREF => 0x70,
         ValType::Ref(ty) if ty == RefType::EXTERNREF => 0x6f,
         ValType::Ref(_) => return None,

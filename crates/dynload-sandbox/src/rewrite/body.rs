@@ -1,30 +1,37 @@
 //! Rewrites one function's body: copies it, and puts prices, frame counters and the like in between.
 
+mod arity;
 mod constants;
 mod engine_gaps;
 mod operator;
 mod plain;
+mod stacks;
+mod validity;
+#[cfg(feature = "simd")]
+mod vectors;
 
-use self::plain::{Plain, Visited};
+use self::{plain::Plain, stacks::Stacks};
 use super::{
     balance::{Site, SiteKind},
     binary::{op, unsigned},
     flow::Flow,
     guard::{self, Globals},
+    index_spaces::IndexSpaces,
     literals::{Literal, Literals},
     sections::check,
 };
 use crate::{error::ModuleError, schedule};
 use alloc::vec::Vec;
-use wasmparser::{FuncValidator, FunctionBody, ValType, ValidatorResources};
+#[cfg(not(feature = "simd"))]
+use wasmparser::FuncValidatorAllocations;
+use wasmparser::{FuncToValidate, FunctionBody, ValType, ValidatorResources};
 
 /// What the rewriter has to know of the module around a function.
 pub(crate) struct Context<'a> {
     pub(crate) globals: Globals,
-    /// For each global whether the interpreter knows its value when it translates.
-    pub(crate) constant_globals: &'a [bool],
-    /// For each table its maximum, in elements.
-    pub(crate) table_maximums: &'a [u64],
+    pub(crate) spaces: &'a IndexSpaces,
+    /// The start function.
+    pub(crate) start: Option<u32>,
     /// Type and table of the host function that is called before a growth.
     pub(crate) growth: (u32, u32),
     pub(crate) max_nesting: u64,
@@ -91,7 +98,10 @@ struct Nest {
 #[derive(Default)]
 pub(crate) struct BodyRewriter {
     flow: Flow,
+    stacks: Stacks,
     literals: Literals,
+    /// The guest's own locals, parameters included.
+    locals: u32,
     edits: Vec<(usize, Edit)>,
     scratch: Vec<u8>,
     nests: Vec<Nest>,
@@ -103,10 +113,12 @@ pub(crate) struct BodyRewriter {
     compared: bool,
     calls: bool,
     needs: Needs,
+    /// Whether the rewritten body may be valid where the original is not, so that the interpreter would not see it.
+    needs_validation: bool,
+    #[cfg(not(feature = "simd"))]
+    allocations: FuncValidatorAllocations,
     #[cfg(feature = "simd")]
-    vectors: Literals,
-    /// How many control frames were open where code began that validation knows to be unreachable.
-    unreachable_since: Option<u32>,
+    vectors: Option<vectors::Vectors>,
     max_operand_bytes: u64,
     /// What blocks, branches and calls of all functions so far carry, beyond [`CARRIED_FREE`] each.
     carried: u64,
@@ -116,14 +128,17 @@ pub(crate) struct BodyRewriter {
 pub(super) const CARRIED_FREE: u64 = 16;
 
 impl BodyRewriter {
-    /// Validates `body` and appends its rewritten form, without the size in front.
+    /// Appends the rewritten form of `body`, without the size in front.
+    ///
+    /// Whether the body is valid is for the interpreter to say, and said here only where rewriting hides it.
     pub(crate) fn rewrite(
         &mut self,
         context: &Context<'_>,
+        function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
-        validator: &mut FuncValidator<ValidatorResources>,
         out: &mut Vec<u8>,
     ) -> Result<Needs, ModuleError> {
+        self.stacks.start(function.ty);
         self.literals.clear();
         self.edits.clear();
         self.scratch.clear();
@@ -133,59 +148,64 @@ impl BodyRewriter {
         self.compared = false;
         self.calls = false;
         self.needs = Needs::default();
-        self.unreachable_since = None;
+        self.needs_validation = false;
         self.max_operand_bytes = 0;
-        #[cfg(feature = "simd")]
-        self.vectors.clear();
+
+        // One in eight bytes is an operator that needs something, more or less.
+        self.edits.reserve(body.range().len() / 8);
 
         let base = body.range().start;
-        let params = validator.len_locals();
-        let mut frame_bytes: u64 = (0..params)
-            .filter_map(|i| validator.get_local_type(i))
-            .map(bytes_of)
-            .sum();
+        let ty = context.spaces.types.get(function.ty as usize);
+        let params = ty.map_or(&[][..], |ty| ty.params());
+        let mut frame_bytes: u64 = params.iter().copied().map(bytes_of).sum();
+        self.locals = params.len() as u32;
         let mut locals = body.get_locals_reader()?;
         let groups = locals.get_count();
         let groups_start = locals.original_position();
         let mut declared_bytes = 0;
         for _ in 0..groups {
-            let offset = locals.original_position();
             let (count, ty) = locals.read()?;
-            validator.define_locals(offset, count, ty)?;
+            self.locals = self.locals.saturating_add(count);
             declared_bytes += u64::from(count) * bytes_of(ty);
         }
         frame_bytes += declared_bytes;
         let groups_end = locals.original_position();
+        #[cfg(feature = "simd")]
+        {
+            self.vectors = Some(vectors::Vectors::new(function, body)?);
+        }
 
         let entry = self.flow.start();
         self.flow.charge(1 + schedule::locals(declared_bytes));
         self.nests.push(Nest::default());
         let mut operators = body.get_operators_reader()?;
         let code_start = operators.original_position();
+        let mut plain = Plain {
+            body: self,
+            close: None,
+        };
         while !operators.eof() {
-            let offset = operators.original_position();
-            let visited = operators.visit_operator(&mut Plain {
-                body: self,
-                validator,
-                offset,
-            })?;
-            match visited {
-                Visited::Done => {}
-                Visited::Close(operator) => {
-                    let end = operators.original_position();
-                    self.operator(context, &operator, offset..end, validator)?;
-                }
-                Visited::Invalid(error) => return Err(error.into()),
+            let start = operators.original_position();
+            operators.visit_operator(&mut plain)?;
+            if let Some(operator) = plain.close.take() {
+                let end = operators.original_position();
+                plain.body.operator(context, &operator, start..end)?;
             }
         }
         let code_end = operators.original_position();
-        validator.finish(code_end)?;
+        // To tell vectors from other operands, every operator has been validated.
+        #[cfg(not(feature = "simd"))]
+        if self.needs_validation {
+            let mut validator = function.into_validator(core::mem::take(&mut self.allocations));
+            validator.validate(body)?;
+            self.allocations = validator.into_allocations();
+        }
 
         self.flow.balance();
         frame_bytes += self.max_operand_bytes;
         let frame = guard::constant(frame_bytes);
         let counters = (self.calls || context.globals.peaks.is_some())
-            .then(|| validator.len_locals() + self.hidden_locals.len() as u32);
+            .then(|| self.locals + self.hidden_locals.len() as u32);
         if counters.is_some() {
             self.hidden_locals.push(op::I64);
         }

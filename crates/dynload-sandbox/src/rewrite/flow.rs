@@ -53,6 +53,8 @@ pub(crate) struct Flow {
     frames: Vec<Frame>,
     /// The stretch of the current point; `None` where nothing gets to.
     here: Option<Site>,
+    /// What it costs and is not yet charged to it.
+    uncharged: u64,
 }
 
 impl Flow {
@@ -61,9 +63,19 @@ impl Flow {
         self.sites.clear();
         self.frames.clear();
         let entry = self.sites.open(SiteKind::Always, 1.0);
+        self.uncharged = 0;
         self.here = Some(entry);
         self.push(Kind::Function, entry);
         entry
+    }
+
+    /// Goes on in another stretch.
+    fn go_on(&mut self, there: Option<Site>) {
+        if let Some(here) = self.here {
+            self.sites.charge(here, self.uncharged);
+        }
+        self.uncharged = 0;
+        self.here = there;
     }
 
     fn push(&mut self, kind: Kind, outer: Site) {
@@ -90,6 +102,7 @@ impl Flow {
 
     /// Moves prices so that few sites are left; the function has been read.
     pub(crate) fn balance(&mut self) {
+        self.go_on(None);
         self.sites.balance();
     }
 
@@ -104,10 +117,9 @@ impl Flow {
     }
 
     /// Something that costs `fuel` is executed here.
+    #[inline(always)]
     pub(crate) fn charge(&mut self, fuel: u64) {
-        if let Some(here) = self.here {
-            self.sites.charge(here, fuel);
-        }
+        self.uncharged += fuel;
     }
 
     /// Enters a `block`.
@@ -124,7 +136,7 @@ impl Flow {
         let header = self
             .sites
             .open(SiteKind::Always, self.sites.weight(here) * LOOP_WEIGHT);
-        self.here = Some(header);
+        self.go_on(Some(header));
         if let Some(frame) = self.frames.last_mut() {
             frame.then_site = Some(header);
             self.sites.add(&mut frame.join_point, Pred::all(here));
@@ -140,7 +152,7 @@ impl Flow {
         if let Some(frame) = self.frames.last_mut() {
             frame.then_site = Some(arm);
         }
-        self.here = Some(arm);
+        self.go_on(Some(arm));
         Some(arm)
     }
 
@@ -164,7 +176,7 @@ impl Flow {
                 self.sites.add(&mut frame.join_point, Pred::all(from));
             }
         }
-        self.here = Some(arm);
+        self.go_on(Some(arm));
         arm
     }
 
@@ -196,7 +208,7 @@ impl Flow {
                 if end.is_some()
                     && let Some(join) = frame.join
                 {
-                    self.here = Some(join);
+                    self.go_on(Some(join));
                 }
                 None
             }
@@ -209,13 +221,13 @@ impl Flow {
     /// Goes on in the stretch of a frame's end.
     fn join(&mut self, frame: Frame) -> Option<Site> {
         if frame.join.is_some() {
-            self.here = frame.join;
+            self.go_on(frame.join);
             return None;
         }
         let weight = self.sites.weight_of_join(&frame.join_point);
         let fresh = self.sites.open(SiteKind::OnDemand, weight);
         self.sites.join(fresh, frame.join_point);
-        self.here = Some(fresh);
+        self.go_on(Some(fresh));
         Some(fresh)
     }
 
@@ -231,13 +243,14 @@ impl Flow {
                 rest: Some(behind),
             },
         );
-        self.here = Some(behind);
+        self.go_on(Some(behind));
         Some(behind)
     }
 
     /// A `br`, or a `return` (a branch out of the function).
     pub(crate) fn branch(&mut self, label: u32) {
-        if let Some(here) = self.here.take() {
+        if let Some(here) = self.here {
+            self.go_on(None);
             self.escape(label, here, None);
             self.mark(label, Pred::all(here));
         }
@@ -245,7 +258,8 @@ impl Flow {
 
     /// A `br_table`.
     pub(crate) fn branch_table(&mut self, labels: impl Iterator<Item = u32>) {
-        let Some(here) = self.here.take() else { return };
+        let Some(here) = self.here else { return };
+        self.go_on(None);
         let mut outermost = 0;
         for label in labels {
             if let Some(index) = self.index(label) {
@@ -264,7 +278,7 @@ impl Flow {
 
     /// Nothing gets further than here.
     pub(crate) fn stop(&mut self) {
-        self.here = None;
+        self.go_on(None);
     }
 
     fn mark(&mut self, label: u32, pred: Pred) {

@@ -5,6 +5,7 @@
 //! computed at translation. Constants that compilers write (an address, an increment) are left alone: they cost nothing
 //! and the interpreter makes good use of them.
 
+use super::binary::op;
 use alloc::vec::Vec;
 
 /// What is known of an operand.
@@ -12,8 +13,8 @@ use alloc::vec::Vec;
 pub(crate) enum Literal {
     I32(i32),
     I64(i64),
-    /// A constant of another type.
-    Other,
+    /// A constant of another type, which is given by its byte.
+    Other(u8),
 }
 
 impl Literal {
@@ -21,12 +22,21 @@ impl Literal {
         matches!(self, Literal::I32(0) | Literal::I64(0))
     }
 
+    /// The byte of its type.
+    pub(crate) fn val_type(self) -> u8 {
+        match self {
+            Literal::I32(_) => op::I32,
+            Literal::I64(_) => op::I64,
+            Literal::Other(ty) => ty,
+        }
+    }
+
     /// As an address.
     pub(crate) fn address(self) -> Option<u64> {
         match self {
             Literal::I32(address) => Some(u64::from(address as u32)),
             Literal::I64(address) => Some(address as u64),
-            Literal::Other => None,
+            Literal::Other(_) => None,
         }
     }
 }
@@ -38,10 +48,6 @@ pub(crate) struct Literals(Vec<(u32, Literal)>);
 impl Literals {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     #[cfg(feature = "simd")]

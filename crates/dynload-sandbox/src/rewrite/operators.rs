@@ -1,7 +1,10 @@
 //! What the rewriter has to know of single operators.
 
-use super::literals::Literal;
-use wasmparser::Operator;
+use super::{
+    binary::{op, val_type},
+    literals::Literal,
+};
+use wasmparser::{Operator, RefType};
 
 /// How an operator uses its operands, as far as constants matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,9 +127,11 @@ pub(crate) fn literal(operator: &Operator<'_>) -> Option<Literal> {
     Some(match operator {
         Operator::I32Const { value } => Literal::I32(*value),
         Operator::I64Const { value } => Literal::I64(*value),
-        Operator::F32Const { .. } | Operator::F64Const { .. } | Operator::RefNull { .. } => Literal::Other,
+        Operator::F32Const { .. } => Literal::Other(op::F32),
+        Operator::F64Const { .. } => Literal::Other(op::F64),
+        Operator::RefNull { hty } => Literal::Other(val_type(RefType::new(true, *hty)?.into())?),
         #[cfg(feature = "simd")]
-        Operator::V128Const { .. } => Literal::Other,
+        Operator::V128Const { .. } => Literal::Other(op::V128),
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@ use super::{
     body::{CARRIED_FREE, Context},
     code::{self, Code, Function},
     guard::Globals,
+    index_spaces::{Global, IndexSpaces},
 };
 use crate::{
     engine::{EngineConfig, ModuleLimits},
@@ -16,7 +17,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{
     BinaryReader, DataKind, ElementItems, ElementKind, MemoryType, Parser, Payload, TypeRef, ValidPayload,
-    Validator, WasmFeatures, WasmModuleResources,
+    Validator, WasmFeatures,
 };
 
 /// Section ids, in the order in which a module has them.
@@ -56,8 +57,16 @@ fn features(config: &EngineConfig) -> WasmFeatures {
     features
 }
 
-/// Validates and rewrites a module.
+/// Rewrites a module, and validates all of it but the functions, which the interpreter does.
 pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
+    match read(wasm, config) {
+        // What is read first need not be the first mistake.
+        Err(invalid @ ModuleError::Invalid { .. }) => validate(wasm, config).and(Err(invalid)),
+        other => other,
+    }
+}
+
+fn read(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
     let limits = &config.module_limits;
     check("bytes", wasm.len() as u64, limits.max_bytes)?;
     let mut reader = ModuleReader::new(wasm, config);
@@ -66,6 +75,12 @@ pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rew
     }
     reader.rewrite_code(limits)?;
     Ok(reader.write())
+}
+
+/// Says what is wrong with a module, in terms of the original.
+pub(crate) fn validate(wasm: &[u8], config: &EngineConfig) -> Result<(), ModuleError> {
+    Validator::new_with_features(features(config)).validate_all(wasm)?;
+    Ok(())
 }
 
 pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
@@ -90,15 +105,11 @@ struct ModuleReader<'a> {
     validator: Validator,
     features: WasmFeatures,
     sections: [Section; 13],
-    types: u32,
-    globals: Vec<bool>,
-    table_maximums: Vec<u64>,
+    spaces: IndexSpaces,
     start: Option<u32>,
     functions: Vec<Function<'a>>,
     code: Code,
     segments_fuel: u64,
-    /// The most parameters or results of a type.
-    widest: u64,
     /// Locals of the functions so far.
     locals: u64,
 }
@@ -111,14 +122,11 @@ impl<'a> ModuleReader<'a> {
             validator: Validator::new_with_features(features(config)),
             features: features(config),
             sections: Default::default(),
-            types: 0,
-            globals: Vec::new(),
-            table_maximums: Vec::new(),
+            spaces: IndexSpaces::default(),
             start: None,
             functions: Vec::new(),
             code: Code::default(),
             segments_fuel: 0,
-            widest: 0,
             locals: 0,
         }
     }
@@ -140,8 +148,8 @@ impl<'a> ModuleReader<'a> {
                     body.range().len() as u64,
                     limits.max_body_bytes,
                 )?;
-                let ty = function.resources.sub_type_at(function.ty);
-                let mut locals = ty.map_or(0, |ty| ty.unwrap_func().params().len() as u64);
+                let ty = self.spaces.types.get(function.ty as usize);
+                let mut locals = ty.map_or(0, |ty| ty.params().len() as u64);
                 for group in body.get_locals_reader()? {
                     locals += u64::from(group?.0);
                     check("locals in one function", locals, limits.max_locals)?;
@@ -160,11 +168,11 @@ impl<'a> ModuleReader<'a> {
         let functions = core::mem::take(&mut self.functions);
         let context = Context {
             globals: self.hidden_globals(),
-            constant_globals: &self.globals,
-            table_maximums: &self.table_maximums,
-            growth: (self.types, self.table_maximums.len() as u32),
+            spaces: &self.spaces,
+            start: self.start,
+            growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
             max_nesting: limits.max_nesting,
-            max_carried: (self.widest > CARRIED_FREE).then_some(limits.max_carried_values),
+            max_carried: (self.spaces.widest() > CARRIED_FREE).then_some(limits.max_carried_values),
         };
         self.code = code::rewrite(&context, functions)?;
         Ok(())
@@ -269,10 +277,9 @@ impl<'a> ModuleReader<'a> {
             Payload::TypeSection(section) => {
                 self.keep(id::TYPE, section.range())?;
                 for group in section {
-                    for ty in group?.types() {
-                        self.types += 1;
-                        if let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner {
-                            self.widest = self.widest.max(ty.params().len().max(ty.results().len()) as u64);
+                    for ty in group?.into_types() {
+                        if let wasmparser::CompositeInnerType::Func(ty) = ty.composite_type.inner {
+                            self.spaces.types.push(ty);
                         }
                     }
                 }
@@ -280,25 +287,26 @@ impl<'a> ModuleReader<'a> {
             Payload::ImportSection(section) => {
                 self.keep(id::IMPORT, section.range())?;
                 for import in section {
-                    match import?.ty {
-                        TypeRef::Global(_) => self.globals.push(false),
-                        TypeRef::Table(ty) => self.table_maximums.push(ty.maximum.unwrap_or(u64::MAX)),
-                        _ => {}
-                    }
+                    self.spaces.import(import?.ty);
                 }
             }
-            Payload::FunctionSection(section) => self.keep(id::FUNCTION, section.range())?,
+            Payload::FunctionSection(section) => {
+                self.keep(id::FUNCTION, section.range())?;
+                for ty in section {
+                    self.spaces.functions.push(ty?);
+                }
+            }
             Payload::TableSection(section) => {
                 self.keep(id::TABLE, section.range())?;
                 for table in section {
-                    self.table_maximums.push(table?.ty.maximum.unwrap_or(u64::MAX));
+                    self.spaces.tables.push(table?.ty);
                 }
             }
             Payload::MemorySection(section) => self.keep(id::MEMORY, section.range())?,
             Payload::GlobalSection(section) => {
                 self.keep(id::GLOBAL, section.range())?;
                 for global in section {
-                    self.globals.push(!global?.ty.mutable);
+                    self.spaces.globals.push(Global::defined(global?.ty));
                 }
             }
             Payload::ExportSection(section) => self.keep(id::EXPORT, section.range())?,
@@ -352,7 +360,7 @@ impl<'a> ModuleReader<'a> {
 
     /// Where the hidden globals are: behind the guest's own.
     fn hidden_globals(&self) -> Globals {
-        let first = self.globals.len() as u32;
+        let first = self.spaces.globals.len() as u32;
         Globals {
             frames: first,
             refund: first + 1,
@@ -442,7 +450,7 @@ impl<'a> ModuleReader<'a> {
                     export(PEAK_DEPTH, GLOBAL, depth);
                 }
                 if self.code.needs.growth {
-                    export(GROWTH, TABLE, self.table_maximums.len() as u32);
+                    export(GROWTH, TABLE, self.spaces.tables.len() as u32);
                 }
                 if let Some(start) = self.start {
                     export(START, FUNCTION, start);

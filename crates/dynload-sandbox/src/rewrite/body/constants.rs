@@ -3,38 +3,32 @@
 
 use super::BodyRewriter;
 use crate::rewrite::{
-    binary::{indexed, op, val_type},
+    binary::{indexed, op},
     literals::Literal,
     operators::{self, Effect},
 };
-use wasmparser::{FuncValidator, Operator, ValidatorResources};
+use wasmparser::Operator;
 
 impl BodyRewriter {
-    /// Sends constants through a local where the interpreter would compute with them or branch on them.
-    pub(super) fn keep_constants_out(
-        &mut self,
-        effect: Effect,
-        low: u32,
-        height: u32,
-        offset: usize,
-        validator: &FuncValidator<ValidatorResources>,
-    ) {
+    /// Sends constants through a local where the interpreter would compute with them or branch on them: the operator
+    /// takes so many operands, and the `top` one is a constant.
+    pub(super) fn keep_constants_out(&mut self, effect: Effect, taken: u32, top: Literal, offset: usize) {
+        let height = self.stacks.height;
+        let low = height.saturating_sub(taken);
         let hide = match effect {
             Effect::Condition => true,
             Effect::Compute => self.literals.all_in(low, height),
             Effect::Memory { .. } | Effect::Other => false,
         };
         if hide {
-            self.hide_top(offset, validator);
+            self.hide_top(top.val_type(), offset);
             self.literals.truncate(height - 1);
         }
     }
 
     /// Sends the top of the operand stack through a hidden local.
-    pub(super) fn hide_top(&mut self, offset: usize, validator: &FuncValidator<ValidatorResources>) {
-        let ty = validator.get_operand_type(0).flatten();
-        let Some(byte) = ty.and_then(val_type) else { return };
-        let local = self.hidden_local(byte, validator);
+    pub(super) fn hide_top(&mut self, ty: u8, offset: usize) {
+        let local = self.hidden_local(ty);
         self.insert(offset, |out| {
             indexed(out, op::LOCAL_SET, local);
             indexed(out, op::LOCAL_GET, local);
@@ -42,17 +36,12 @@ impl BodyRewriter {
     }
 
     /// A hidden local of that type. All who hide a value share it: it is read right after it is written.
-    pub(super) fn hidden_local(&mut self, ty: u8, validator: &FuncValidator<ValidatorResources>) -> u32 {
-        self.nth_hidden_local(ty, 0, validator)
+    pub(super) fn hidden_local(&mut self, ty: u8) -> u32 {
+        self.nth_hidden_local(ty, 0)
     }
 
     /// The `n`th hidden local of that type, from 0.
-    pub(super) fn nth_hidden_local(
-        &mut self,
-        ty: u8,
-        n: usize,
-        validator: &FuncValidator<ValidatorResources>,
-    ) -> u32 {
+    pub(super) fn nth_hidden_local(&mut self, ty: u8, n: usize) -> u32 {
         let mut of_type = self
             .hidden_locals
             .iter()
@@ -65,13 +54,14 @@ impl BodyRewriter {
                 self.hidden_locals.len() - 1
             }
         };
-        validator.len_locals() + position as u32
+        self.locals.saturating_add(position as u32)
     }
 
     /// Whether the constants on the stack make the operator trap whenever it is executed.
-    pub(super) fn always_traps(&self, operator: &Operator<'_>, effect: Effect, height: u32) -> bool {
+    pub(super) fn always_traps(&self, operator: &Operator<'_>, effect: Effect) -> bool {
         let operand = |from_top: u32| {
-            height
+            self.stacks
+                .height
                 .checked_sub(from_top)
                 .and_then(|height| self.literals.at(height))
         };

@@ -1,40 +1,42 @@
 //! Goes round what wasmi 2.0.0 does wrong.
 
-use super::{BodyRewriter, Context, Edit};
+use super::{BodyRewriter, Context, Edit, arity::carried};
 use crate::rewrite::binary::{i64_const, indexed, op, unsigned, val_type};
 use alloc::vec::Vec;
-use wasmparser::{BrTable, FuncValidator, ValType, ValidatorResources};
+use core::ops::Range;
+use wasmparser::BrTable;
 
 impl BodyRewriter {
+    /// Whether a branch to the label takes values along.
+    pub(super) fn carries_values(&self, context: &Context<'_>, label: u32) -> bool {
+        let frame = self.stacks.label(label);
+        frame.is_some_and(|frame| !carried(context, frame).is_empty())
+    }
+
     /// Lets a `br_table` that takes values along branch without them, to places from where they are taken along by a
     /// plain `br`: wasmi 2.0.0 loses some of them otherwise.
-    pub(super) fn carry(
-        &mut self,
-        targets: &BrTable<'_>,
-        values: u32,
-        at: core::ops::Range<usize>,
-        validator: &FuncValidator<ValidatorResources>,
-    ) {
+    pub(super) fn carry(&mut self, context: &Context<'_>, targets: &BrTable<'_>, at: Range<usize>) {
         /// What is written for the largest table, in `local.get`s. A larger one is left as it is: compilers write none
         /// that takes values along, and a hostile one must not grow.
         const MAX: usize = 1024;
+        let Some(frame) = self.stacks.label(targets.default()) else {
+            return;
+        };
+        let values = carried(context, frame);
         let labels: Vec<u32> = targets.targets().flatten().chain([targets.default()]).collect();
         let mut places: Vec<u32> = labels.clone();
         places.sort_unstable();
         places.dedup();
-        if places.len() * values as usize > MAX {
+        if places.len() * values.len() > MAX {
             return;
         }
-        let mut types = Vec::new();
-        for depth in (1..=values as usize).rev() {
-            let ty = validator.get_operand_type(depth).flatten().and_then(val_type);
-            let Some(ty) = ty else { return };
-            types.push(ty);
-        }
+        let Some(types) = values.iter().map(|ty| val_type(*ty)).collect::<Option<Vec<u8>>>() else {
+            return;
+        };
         let mut locals = Vec::new();
         for (i, ty) in types.iter().chain([&op::I32]).enumerate() {
             let before = types.iter().take(i).filter(|other| *other == ty).count();
-            locals.push(self.nth_hidden_local(*ty, before, validator));
+            locals.push(self.nth_hidden_local(*ty, before));
         }
         self.insert(at.start, |out| {
             for local in locals.iter().rev() {
@@ -63,41 +65,27 @@ impl BodyRewriter {
     }
 
     /// Lets the host see to what a growth needs before it happens ([`host::define_growth`](crate::host::define_growth)).
-    pub(super) fn before_growth(
-        &mut self,
-        context: &Context<'_>,
-        table: Option<u32>,
-        offset: usize,
-        validator: &FuncValidator<ValidatorResources>,
-    ) {
-        let Some(ty @ (ValType::I32 | ValType::I64)) = validator.get_operand_type(0).flatten() else {
-            return;
-        };
-        let Some(byte) = val_type(ty) else { return };
+    pub(super) fn before_memory_growth(&mut self, context: &Context<'_>, offset: usize) {
         self.needs.growth = true;
-        let (growth_type, growth_table) = context.growth;
-        let call = |out: &mut Vec<u8>| {
-            out.extend([op::I32_CONST, 0]);
-            indexed(out, op::CALL_INDIRECT, growth_type);
-            unsigned(out, growth_table.into());
-        };
-        let Some(table) = table else {
-            self.insert(offset, |out| {
-                i64_const(out, 0);
-                i64_const(out, 0);
-                call(out);
-            });
+        self.insert(offset, |out| {
+            i64_const(out, 0);
+            i64_const(out, 0);
+            call_growth(out, context);
+        });
+    }
+
+    /// As [`before_memory_growth`](BodyRewriter::before_memory_growth), with the number of elements, which is on top of
+    /// the operand stack, and how many there may be.
+    pub(super) fn before_table_growth(&mut self, context: &Context<'_>, index: u32, offset: usize) {
+        let Some(table) = context.spaces.tables.get(index as usize) else {
             return;
         };
-        let local = self.hidden_local(byte, validator);
-        let maximum = context
-            .table_maximums
-            .get(table as usize)
-            .copied()
-            .unwrap_or_default();
+        self.needs.growth = true;
+        let local = self.hidden_local(if table.table64 { op::I64 } else { op::I32 });
+        let maximum = table.maximum.unwrap_or(u64::MAX);
         self.insert(offset, |out| {
             let extend = |out: &mut Vec<u8>| {
-                if ty == ValType::I32 {
+                if !table.table64 {
                     out.push(op::I64_EXTEND_I32_U);
                 }
             };
@@ -105,11 +93,19 @@ impl BodyRewriter {
             extend(out);
             i64_const(out, maximum.min(i64::MAX as u64) as i64);
             out.extend(op::TABLE_SIZE);
-            unsigned(out, table.into());
+            unsigned(out, index.into());
             extend(out);
             out.push(op::I64_SUB);
-            call(out);
+            call_growth(out, context);
             indexed(out, op::LOCAL_GET, local);
         });
     }
+}
+
+/// Calls the host function that is called before a growth.
+fn call_growth(out: &mut Vec<u8>, context: &Context<'_>) {
+    let (growth_type, growth_table) = context.growth;
+    out.extend([op::I32_CONST, 0]);
+    indexed(out, op::CALL_INDIRECT, growth_type);
+    unsigned(out, growth_table.into());
 }

@@ -1,21 +1,13 @@
 //! Reads a body operator by operator and notes what has to stand between them.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, Nest};
-#[cfg(feature = "simd")]
-use crate::rewrite::literals::Literal;
 use crate::{
     error::ModuleError,
-    rewrite::{
-        balance::SiteKind,
-        binary::op,
-        flow::Kind,
-        operators::{self, Effect},
-    },
+    rewrite::{balance::SiteKind, binary::op, flow::Kind, literals::Literal, operators},
 };
 use alloc::vec::Vec;
-#[cfg(feature = "simd")]
-use wasmparser::ValType;
-use wasmparser::{FuncValidator, Operator, ValidatorResources};
+use core::ops::Range;
+use wasmparser::{BlockType, Operator};
 
 impl BodyRewriter {
     /// Reads one operator.
@@ -23,11 +15,11 @@ impl BodyRewriter {
         &mut self,
         context: &Context<'_>,
         operator: &Operator<'_>,
-        at: core::ops::Range<usize>,
-        validator: &mut FuncValidator<ValidatorResources>,
+        at: Range<usize>,
     ) -> Result<(), ModuleError> {
+        let arity @ (taken, given) = self.arity(context, operator);
         if context.max_carried.is_some() && operators::carries(operator) {
-            self.bound_carried(context, operator, at.start, validator)?;
+            self.bound_carried(context, operator, taken.max(given))?;
         }
         if let Some((since, nesting)) = self.dead {
             match operator {
@@ -37,56 +29,29 @@ impl BodyRewriter {
                 Operator::End if nesting > 0 => self.dead = Some((since, nesting - 1)),
                 Operator::Else if nesting > 0 => {}
                 Operator::End | Operator::Else => {
+                    self.needs_validation |= self.may_lack_results(taken);
                     self.dead = None;
                     self.edits.push((since, Edit::Skip { to: at.start }));
                 }
                 _ => {}
             }
             if self.dead.is_some() {
-                return self.validate(operator, at.start, validator);
+                // It is left out, so the interpreter does not see whether it is valid.
+                self.needs_validation |= !matches!(operator, Operator::Unreachable);
+                return self.step(operator, arity, at.start);
             }
         }
 
-        let height = validator.operand_stack_height();
-        let effect = operators::effect(operator);
-        let literal_on_top = height > 0 && self.literals.at(height - 1).is_some();
-        let asks_arity = match effect {
-            Effect::Compute => literal_on_top,
-            Effect::Other => !self.literals.is_empty() || matches!(operator, Operator::End),
-            Effect::Condition => matches!(operator, Operator::BrTable { .. }),
-            Effect::Memory { .. } => false,
-        };
-        // Not cheap, and rarely needed.
-        let arity = if asks_arity {
-            operator
-                .operator_arity(&validator.visitor(at.start))
-                .unwrap_or_default()
-        } else {
-            (0, 0)
-        };
-        let low = height.saturating_sub(arity.0);
-        if literal_on_top {
-            self.keep_constants_out(effect, low, height, at.start, validator);
-        }
-        self.before(context, operator, arity, at.clone(), validator);
+        let low = self.stacks.height.saturating_sub(taken);
+        let always_traps = !self.only_guides(operator) && self.look_at(context, operator, arity, at.clone());
         self.compared = operators::compares(operator);
-        let always_traps = self.always_traps(operator, effect, height);
-        self.validate(operator, at.start, validator)?;
-        let now = validator.operand_stack_height();
-        let low = match effect {
-            // A store takes two operands and gives none; whatever else is here gives one result.
-            Effect::Memory { .. } if now + 2 == height => now,
-            Effect::Compute | Effect::Condition | Effect::Memory { .. } => now.saturating_sub(1),
-            Effect::Other => low,
-        };
-        self.after(context, operator, low, at.clone(), validator)?;
+        self.step(operator, arity, at.start)?;
+        self.after(context, operator, low, at.clone())?;
         if always_traps {
             self.flow.stop();
         }
         if !self.flow.is_reachable() && self.dead.is_none() && self.flow.depth() > 0 {
-            let polymorphic = validator
-                .get_control_frame(0)
-                .is_none_or(|frame| frame.unreachable);
+            let polymorphic = self.stacks.innermost().is_none_or(|frame| frame.unreachable);
             if !polymorphic {
                 // The interpreter's validator does not know what nobody gets to: it has to be told.
                 self.insert(at.end, |out| out.push(op::UNREACHABLE));
@@ -96,68 +61,91 @@ impl BodyRewriter {
         Ok(())
     }
 
+    /// Whether all there is to the operator is where it leads: half of those that come here.
+    fn only_guides(&self, operator: &Operator<'_>) -> bool {
+        match operator {
+            Operator::Block { blockty } | Operator::Loop { blockty } => {
+                !matches!(blockty, BlockType::FuncType(_))
+            }
+            Operator::Br { .. } | Operator::Else => true,
+            Operator::End => self
+                .flow
+                .innermost()
+                .is_some_and(|frame| frame.kind != Kind::Then),
+            Operator::BrIf { .. } => self.constant_on_top().is_none(),
+            _ => false,
+        }
+    }
+
+    fn constant_on_top(&self) -> Option<Literal> {
+        let top = self.stacks.height.checked_sub(1)?;
+        self.literals.at(top)
+    }
+
+    /// What has to be done before the operator, by its operands and by what it names. Says whether it always traps.
+    fn look_at(
+        &mut self,
+        context: &Context<'_>,
+        operator: &Operator<'_>,
+        arity: (u32, u32),
+        at: Range<usize>,
+    ) -> bool {
+        self.needs_validation |= self.may_hide_an_error(context, operator);
+        let effect = operators::effect(operator);
+        if let Some(top) = self.constant_on_top() {
+            self.keep_constants_out(effect, arity.0, top, at.start);
+        }
+        self.before(context, operator, arity, at);
+        self.always_traps(operator, effect)
+    }
+
     /// Bounds how many values blocks, branches and calls carry: a few bytes carry a thousand, and the interpreter needs
     /// an instruction, or a place, for each.
     fn bound_carried(
         &mut self,
         context: &Context<'_>,
         operator: &Operator<'_>,
-        offset: usize,
-        validator: &mut FuncValidator<ValidatorResources>,
+        values: u32,
     ) -> Result<(), ModuleError> {
-        let (taken, given) = operator
-            .operator_arity(&validator.visitor(offset))
-            .unwrap_or_default();
         let ways = match operator {
             Operator::BrTable { targets } => 1 + u64::from(targets.len()),
             _ => 1,
         };
-        self.carried += u64::from(taken.max(given)).saturating_sub(CARRIED_FREE) * ways;
+        self.carried += u64::from(values).saturating_sub(CARRIED_FREE) * ways;
         context.check_carried(self.carried)
     }
 
-    /// Validates an operator and measures the operand stack behind it.
-    pub(super) fn validate(
+    /// What the operator does to the stacks, and how high the operand stack is behind it.
+    fn step(
         &mut self,
         operator: &Operator<'_>,
+        (taken, given): (u32, u32),
         offset: usize,
-        validator: &mut FuncValidator<ValidatorResources>,
     ) -> Result<(), ModuleError> {
         #[cfg(feature = "simd")]
-        let low = {
-            let arity = operator
-                .operator_arity(&validator.visitor(offset))
-                .unwrap_or_default();
-            validator.operand_stack_height().saturating_sub(arity.0)
+        let vectors = {
+            let low = self.stacks.height.saturating_sub(taken);
+            self.step_vectors(operator, low, offset)?
         };
-        validator.op(offset, operator)?;
-        let height = validator.operand_stack_height();
-        #[allow(unused_mut)]
-        let mut bytes = u64::from(height) * 8;
-        #[cfg(feature = "simd")]
-        {
-            let low = low.min(height);
-            self.vectors.truncate(low);
-            for at in low..height {
-                let ty = validator.get_operand_type((height - 1 - at) as usize);
-                if ty == Some(Some(ValType::V128)) {
-                    self.vectors.push(at, Literal::Other);
-                }
-            }
-            bytes += self.vectors.len() as u64 * 8;
+        #[cfg(not(feature = "simd"))]
+        let (vectors, _) = (0, offset);
+        self.stacks.pop(taken);
+        match operator {
+            Operator::Block { blockty } | Operator::If { blockty } => self.stacks.open(*blockty, false),
+            Operator::Loop { blockty } => self.stacks.open(*blockty, true),
+            Operator::Else => self.stacks.reopen(),
+            Operator::End => self.stacks.close(),
+            Operator::Unreachable
+            | Operator::Br { .. }
+            | Operator::BrTable { .. }
+            | Operator::Return
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. } => self.stacks.diverge(),
+            _ => {}
         }
-        let nesting = validator.control_stack_height();
-        let left = |since: u32| nesting < since || (nesting == since && matches!(operator, Operator::Else));
-        if self.unreachable_since.is_some_and(left) {
-            self.unreachable_since = None;
-        }
-        if validator
-            .get_control_frame(0)
-            .is_some_and(|frame| frame.unreachable)
-        {
-            self.unreachable_since = self.unreachable_since.or(Some(nesting));
-        }
-        if self.unreachable_since.is_none() {
+        self.stacks.push(given);
+        let bytes = u64::from(self.stacks.height) * 8 + vectors;
+        if self.stacks.is_reachable() {
             self.max_operand_bytes = self.max_operand_bytes.max(bytes);
         }
         Ok(())
@@ -169,8 +157,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         operator: &Operator<'_>,
         arity: (u32, u32),
-        at: core::ops::Range<usize>,
-        validator: &FuncValidator<ValidatorResources>,
+        at: Range<usize>,
     ) {
         match operator {
             Operator::Call { .. } | Operator::CallIndirect { .. } => {
@@ -180,9 +167,9 @@ impl BodyRewriter {
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
                 self.edits.push((at.start, Edit::TailCall));
             }
-            Operator::BrTable { targets } if arity.0 > 1 => self.carry(targets, arity.0 - 1, at, validator),
-            Operator::TableGrow { table } => self.before_growth(context, Some(*table), at.start, validator),
-            Operator::MemoryGrow { .. } => self.before_growth(context, None, at.start, validator),
+            Operator::BrTable { targets } if arity.0 > 1 => self.carry(context, targets, at),
+            Operator::TableGrow { table } => self.before_table_growth(context, *table, at.start),
+            Operator::MemoryGrow { .. } => self.before_memory_growth(context, at.start),
             Operator::Nop => self.edits.push((at.start, Edit::Skip { to: at.end })),
             // wasmi 2.0.0 joins the two and then looks for the condition where it is not. A dropped constant between
             // them costs nothing and keeps them apart.
@@ -217,19 +204,19 @@ impl BodyRewriter {
         context: &Context<'_>,
         operator: &Operator<'_>,
         low: u32,
-        at: core::ops::Range<usize>,
-        validator: &FuncValidator<ValidatorResources>,
+        at: Range<usize>,
     ) -> Result<(), ModuleError> {
-        let now = validator.operand_stack_height();
+        let now = self.stacks.height;
+        let below = self.stacks.innermost().map_or(0, |frame| frame.height);
         match operator {
             Operator::Block { .. } => {
                 self.flow.block();
-                self.nest(context, frame_height(validator), None)?;
+                self.nest(context, below, None)?;
             }
             Operator::Loop { .. } => {
                 let edit = self.edits.len();
-                self.nest(context, frame_height(validator), Some(edit))?;
-                self.literals.truncate(frame_height(validator));
+                self.nest(context, below, Some(edit))?;
+                self.literals.truncate(below);
                 if let Some(header) = self.flow.enter_loop() {
                     let edit = Edit::Loop {
                         header,
@@ -240,7 +227,6 @@ impl BodyRewriter {
                 }
             }
             Operator::If { .. } => {
-                let below = frame_height(validator);
                 self.literals.truncate(now);
                 self.nest(context, below, None)?;
                 let literals = self.literals.from(below);
@@ -306,21 +292,21 @@ impl BodyRewriter {
             _ => {
                 self.flow.charge(1);
                 // A `select` between equal constants is one.
-                let selects_constant = operators::selects(operator) && self.literals.all_in(low, low + 2);
+                let selected = operators::selects(operator) && self.literals.all_in(low, low + 2);
+                let constant = match operator {
+                    _ if selected => self.literals.at(low).map(Literal::val_type),
+                    Operator::GlobalGet { global_index } => {
+                        let global = context.spaces.globals.get(*global_index as usize);
+                        global.and_then(|global| global.constant)
+                    }
+                    _ => None,
+                };
                 self.literals.truncate(low);
                 if let Some(literal) = operators::literal(operator) {
-                    self.literals.push(now - 1, literal);
+                    self.literals.push(low, literal);
                 }
-                let constant = match operator {
-                    Operator::GlobalGet { global_index } => context
-                        .constant_globals
-                        .get(*global_index as usize)
-                        .copied()
-                        .unwrap_or_default(),
-                    _ => false,
-                };
-                if constant || selects_constant {
-                    self.hide_top(at.end, validator);
+                if let Some(ty) = constant {
+                    self.hide_top(ty, at.end);
                 }
             }
         }
@@ -383,11 +369,4 @@ impl BodyRewriter {
             self.literals.truncate(nest.height);
         }
     }
-}
-
-/// The height of the operand stack below the innermost frame's parameters.
-fn frame_height(validator: &FuncValidator<ValidatorResources>) -> u32 {
-    validator
-        .get_control_frame(0)
-        .map_or(0, |frame| frame.height as u32)
 }

@@ -5,61 +5,43 @@
 
 use super::BodyRewriter;
 use crate::rewrite::operators;
-use wasmparser::{BinaryReaderError, FuncValidator, Operator, ValidatorResources, VisitOperator};
+use wasmparser::{Operator, VisitOperator};
 
-/// Validates and prices the operator that it visits.
-pub(super) struct Plain<'r> {
+/// Prices the operator that it visits.
+pub(super) struct Plain<'r, 'a> {
     pub(super) body: &'r mut BodyRewriter,
-    pub(super) validator: &'r mut FuncValidator<ValidatorResources>,
-    /// Where the operator starts.
-    pub(super) offset: usize,
+    /// An operator of which nothing was done: it has to be looked at closely.
+    pub(super) close: Option<Operator<'a>>,
 }
 
-/// What became of an operator.
-pub(super) enum Visited<'a> {
-    /// All is done.
-    Done,
-    /// Nothing is done: it has to be looked at closely.
-    Close(Operator<'a>),
-    Invalid(BinaryReaderError),
-}
-
-type Validated = Result<(), BinaryReaderError>;
-
-impl Plain<'_> {
-    /// Validates an operator that takes operands from `low` up and gives as many as it then finds there.
+impl Plain<'_, '_> {
+    /// An operator that takes and gives so many operands.
     #[inline(always)]
-    fn step<'a>(
-        &mut self,
-        taken: u32,
-        fuel: u64,
-        validate: impl FnOnce(&mut FuncValidator<ValidatorResources>, usize) -> Validated,
-    ) -> Visited<'a> {
-        let low = self.validator.operand_stack_height().saturating_sub(taken);
-        if let Err(error) = validate(self.validator, self.offset) {
-            return Visited::Invalid(error);
+    fn step(&mut self, taken: u32, given: u32, fuel: u64) {
+        let body = &mut *self.body;
+        body.compared = false;
+        body.flow.charge(fuel);
+        body.stacks.pop(taken);
+        body.literals.truncate(body.stacks.height);
+        body.stacks.push(given);
+        if given > taken {
+            let bytes = u64::from(body.stacks.height) * 8;
+            body.max_operand_bytes = body.max_operand_bytes.max(bytes);
         }
-        self.body.compared = false;
-        self.body.flow.charge(fuel);
-        self.body.literals.truncate(low);
-        Visited::Done
     }
 
-    /// Notes how high the operand stack has become.
+    /// An operator that names a local. The hidden ones come behind the guest's own: one that is not there is for
+    /// validation to see.
     #[inline(always)]
-    fn pushed(&mut self) -> u32 {
-        let height = self.validator.operand_stack_height();
-        if self.body.unreachable_since.is_none() {
-            let bytes = u64::from(height) * 8;
-            self.body.max_operand_bytes = self.body.max_operand_bytes.max(bytes);
-        }
-        height
+    fn step_local(&mut self, index: u32, taken: u32, given: u32) {
+        self.body.needs_validation |= index >= self.body.locals;
+        self.step(taken, given, 1);
     }
 
     /// Whether the operand that is `nth` from the top (the top is 1) is a constant.
     #[inline(always)]
     fn is_constant(&self, nth: u32) -> bool {
-        let height = self.validator.operand_stack_height();
+        let height = self.body.stacks.height;
         height >= nth && self.body.literals.at(height - nth).is_some()
     }
 
@@ -78,108 +60,98 @@ macro_rules! visit_plain {
     (one $op:ident => $visit:ident (binary $type:ident)) => { visit_plain!(two $op $visit); };
     (one $op:ident => $visit:ident (cmp $type:ident)) => { visit_plain!(two $op $visit); };
     (two $op:ident $visit:ident) => {
-        fn $visit(&mut self) -> Visited<'a> {
+        fn $visit(&mut self) {
             let operator = Operator::$op;
             if self.is_special() || self.is_constant(1) && (self.is_constant(2) || operators::divides(&operator)) {
-                return Visited::Close(operator);
+                self.close = Some(operator);
+            } else {
+                self.step(2, 1, 1);
+                self.body.compared = operators::compares(&operator);
             }
-            let visited = self.step(2, 1, |validator, offset| validator.visitor(offset).$visit());
-            self.body.compared = operators::compares(&operator);
-            visited
         }
     };
     (one $op:ident => $visit:ident (unary $type:ident)) => { visit_plain!(one_operand $op $visit); };
     (one $op:ident => $visit:ident (test $type:ident)) => { visit_plain!(one_operand $op $visit); };
     (one $op:ident => $visit:ident (conversion $to:ident $from:ident)) => { visit_plain!(one_operand $op $visit); };
     (one_operand $op:ident $visit:ident) => {
-        fn $visit(&mut self) -> Visited<'a> {
+        fn $visit(&mut self) {
             let operator = Operator::$op;
             if self.is_special() || self.is_constant(1) {
-                return Visited::Close(operator);
+                self.close = Some(operator);
+            } else {
+                self.step(1, 1, 1);
+                self.body.compared = operators::compares(&operator);
             }
-            let visited = self.step(1, 1, |validator, offset| validator.visitor(offset).$visit());
-            self.body.compared = operators::compares(&operator);
-            visited
         }
     };
     (one $op:ident { $memarg:ident: $type:ty } => $visit:ident (load $of:ident)) => {
-        fn $visit(&mut self, $memarg: $type) -> Visited<'a> {
-            if self.is_special() || self.is_constant(1) {
-                return Visited::Close(Operator::$op { $memarg });
-            }
-            self.step(1, 1, |validator, offset| validator.visitor(offset).$visit($memarg))
-        }
+        visit_plain!(access $op $memarg $type, $visit, 1, 1);
     };
     (one $op:ident { $memarg:ident: $type:ty } => $visit:ident (store $of:ident)) => {
-        fn $visit(&mut self, $memarg: $type) -> Visited<'a> {
-            if self.is_special() || self.is_constant(2) {
-                return Visited::Close(Operator::$op { $memarg });
+        visit_plain!(access $op $memarg $type, $visit, 2, 0);
+    };
+    (access $op:ident $memarg:ident $type:ty, $visit:ident, $taken:literal, $given:literal) => {
+        fn $visit(&mut self, $memarg: $type) {
+            // The address is the lowest of its operands.
+            if self.is_special() || self.is_constant($taken) {
+                self.close = Some(Operator::$op { $memarg });
+            } else {
+                self.step($taken, $given, 1);
             }
-            self.step(2, 1, |validator, offset| validator.visitor(offset).$visit($memarg))
         }
     };
     (one $op:ident { $value:ident: $type:ty } => $visit:ident (push $of:ident)) => {
-        fn $visit(&mut self, $value: $type) -> Visited<'a> {
+        fn $visit(&mut self, $value: $type) {
             let operator = Operator::$op { $value };
-            if self.is_special() {
-                return Visited::Close(operator);
+            let literal = operators::literal(&operator);
+            match literal {
+                Some(literal) if !self.is_special() => {
+                    self.step(0, 1, 1);
+                    self.body.literals.push(self.body.stacks.height - 1, literal);
+                }
+                _ => self.close = Some(operator),
             }
-            let visited = self.step(0, 1, |validator, offset| validator.visitor(offset).$visit($value));
-            if let (Visited::Done, Some(literal)) = (&visited, operators::literal(&operator)) {
-                let height = self.pushed();
-                self.body.literals.push(height - 1, literal);
-            }
-            visited
         }
     };
     (one LocalGet { $index:ident: $type:ty } => $visit:ident $what:tt) => {
-        fn $visit(&mut self, $index: $type) -> Visited<'a> {
-            if self.is_special() {
-                return Visited::Close(Operator::LocalGet { local_index: $index });
-            }
-            let visited = self.step(0, 1, |validator, offset| validator.visitor(offset).$visit($index));
-            if let Visited::Done = visited {
-                self.pushed();
-            }
-            visited
-        }
+        visit_plain!(local LocalGet $index $type, $visit, 0, 1);
     };
     (one LocalSet { $index:ident: $type:ty } => $visit:ident $what:tt) => {
-        fn $visit(&mut self, $index: $type) -> Visited<'a> {
-            if self.is_special() {
-                return Visited::Close(Operator::LocalSet { local_index: $index });
-            }
-            self.step(1, 1, |validator, offset| validator.visitor(offset).$visit($index))
-        }
+        visit_plain!(local LocalSet $index $type, $visit, 1, 0);
     };
     (one LocalTee { $index:ident: $type:ty } => $visit:ident $what:tt) => {
-        fn $visit(&mut self, $index: $type) -> Visited<'a> {
+        visit_plain!(local LocalTee $index $type, $visit, 0, 0);
+    };
+    (local $op:ident $index:ident $type:ty, $visit:ident, $taken:literal, $given:literal) => {
+        fn $visit(&mut self, $index: $type) {
             if self.is_special() {
-                return Visited::Close(Operator::LocalTee { local_index: $index });
+                self.close = Some(Operator::$op { local_index: $index });
+            } else {
+                self.step_local($index, $taken, $given);
             }
-            self.step(0, 1, |validator, offset| validator.visitor(offset).$visit($index))
         }
     };
     (one Drop => $visit:ident $what:tt) => {
-        fn $visit(&mut self) -> Visited<'a> {
+        fn $visit(&mut self) {
             if self.is_special() {
-                return Visited::Close(Operator::Drop);
+                self.close = Some(Operator::Drop);
+            } else {
+                self.step(1, 0, 0);
             }
-            self.step(1, 0, |validator, offset| validator.visitor(offset).$visit())
         }
     };
     (one $op:ident $({ $($arg:ident: $type:ty),* })? => $visit:ident $what:tt) => {
-        fn $visit(&mut self $($(, $arg: $type)*)?) -> Visited<'a> {
-            Visited::Close(Operator::$op $({ $($arg),* })?)
+        fn $visit(&mut self $($(, $arg: $type)*)?) {
+            self.close = Some(Operator::$op $({ $($arg),* })?);
         }
     };
 }
 
-impl<'a> VisitOperator<'a> for Plain<'_> {
-    type Output = Visited<'a>;
+impl<'a> VisitOperator<'a> for Plain<'_, 'a> {
+    type Output = ();
 
     #[cfg(feature = "simd")]
-    fn simd_visitor(&mut self) -> Option<&mut dyn wasmparser::VisitSimdOperator<'a, Output = Visited<'a>>> {
+    fn simd_visitor(&mut self) -> Option<&mut dyn wasmparser::VisitSimdOperator<'a, Output = ()>> {
         Some(self)
     }
 
@@ -189,13 +161,13 @@ impl<'a> VisitOperator<'a> for Plain<'_> {
 #[cfg(feature = "simd")]
 macro_rules! visit_vector {
     ($( @$proposal:ident $op:ident $({ $($arg:ident: $type:ty),* })? => $visit:ident $what:tt)*) => {
-        $( fn $visit(&mut self $($(, $arg: $type)*)?) -> Visited<'a> {
-            Visited::Close(Operator::$op $({ $($arg),* })?)
+        $( fn $visit(&mut self $($(, $arg: $type)*)?) {
+            self.close = Some(Operator::$op $({ $($arg),* })?);
         } )*
     };
 }
 
 #[cfg(feature = "simd")]
-impl<'a> wasmparser::VisitSimdOperator<'a> for Plain<'_> {
+impl<'a> wasmparser::VisitSimdOperator<'a> for Plain<'_, 'a> {
     wasmparser::for_each_visit_simd_operator!(visit_vector);
 }

@@ -1,0 +1,62 @@
+//! Which operands are vectors: they count twice in a frame. Only validation knows the types of operands.
+
+use super::BodyRewriter;
+use crate::{
+    error::ModuleError,
+    rewrite::{
+        binary::op,
+        literals::{Literal, Literals},
+    },
+};
+use wasmparser::{FuncToValidate, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
+
+/// The vectors on the operand stack of a function, and the validation that runs along to tell them.
+pub(super) struct Vectors {
+    validator: FuncValidator<ValidatorResources>,
+    at: Literals,
+}
+
+impl Vectors {
+    /// Begins with a function.
+    pub(super) fn new(
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+    ) -> Result<Vectors, ModuleError> {
+        let mut validator = function.into_validator(Default::default());
+        validator.read_locals(&mut body.get_binary_reader())?;
+        Ok(Vectors {
+            validator,
+            at: Literals::default(),
+        })
+    }
+
+    /// Validates an operator that takes operands from `low` up. Gives what vectors count beyond other operands, in
+    /// bytes.
+    fn step(&mut self, operator: &Operator<'_>, low: u32, offset: usize) -> Result<u64, ModuleError> {
+        self.validator.op(offset, operator)?;
+        let height = self.validator.operand_stack_height();
+        let low = low.min(height);
+        self.at.truncate(low);
+        for at in low..height {
+            let ty = self.validator.get_operand_type((height - 1 - at) as usize);
+            if ty == Some(Some(ValType::V128)) {
+                self.at.push(at, Literal::Other(op::V128));
+            }
+        }
+        Ok(self.at.len() as u64 * 8)
+    }
+}
+
+impl BodyRewriter {
+    /// What vectors on the operand stack count beyond other operands, in bytes, behind an operator that takes operands
+    /// from `low` up.
+    pub(super) fn step_vectors(
+        &mut self,
+        operator: &Operator<'_>,
+        low: u32,
+        offset: usize,
+    ) -> Result<u64, ModuleError> {
+        let vectors = self.vectors.as_mut();
+        vectors.map_or(Ok(0), |vectors| vectors.step(operator, low, offset))
+    }
+}

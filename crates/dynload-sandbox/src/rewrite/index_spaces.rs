@@ -1,0 +1,68 @@
+//! What the module's indices stand for: types, functions, tables, globals.
+//! ([Wasm spec, index spaces](https://webassembly.github.io/spec/core/syntax/modules.html#indices))
+
+use super::binary::val_type;
+use alloc::vec::Vec;
+use wasmparser::{BlockType, FuncType, GlobalType, TableType, TypeRef, ValType};
+
+/// The index spaces of a module, the imports first in each.
+#[derive(Default)]
+pub(crate) struct IndexSpaces {
+    pub(super) types: Vec<FuncType>,
+    /// The type index of each function.
+    pub(super) functions: Vec<u32>,
+    pub(super) tables: Vec<TableType>,
+    pub(super) globals: Vec<Global>,
+}
+
+/// A global.
+pub(crate) struct Global {
+    /// For one whose value the interpreter knows when it translates: the byte of its type.
+    pub(super) constant: Option<u8>,
+}
+
+impl Global {
+    /// One that the module defines.
+    pub(super) fn defined(ty: GlobalType) -> Global {
+        let constant = val_type(ty.content_type).filter(|_| !ty.mutable);
+        Global { constant }
+    }
+}
+
+impl IndexSpaces {
+    /// Adds what is imported.
+    pub(super) fn import(&mut self, ty: TypeRef) {
+        match ty {
+            TypeRef::Func(ty) => self.functions.push(ty),
+            TypeRef::Table(ty) => self.tables.push(ty),
+            TypeRef::Global(_) => self.globals.push(Global { constant: None }),
+            TypeRef::Memory(_) | TypeRef::Tag(_) => {}
+        }
+    }
+
+    /// The most parameters or results of a type.
+    pub(super) fn widest(&self) -> u64 {
+        let widths = self
+            .types
+            .iter()
+            .map(|ty| ty.params().len().max(ty.results().len()));
+        widths.max().unwrap_or_default() as u64
+    }
+
+    /// The type of a function.
+    pub(super) fn function(&self, index: u32) -> Option<&FuncType> {
+        self.types.get(*self.functions.get(index as usize)? as usize)
+    }
+
+    /// Parameters and results of a block.
+    pub(super) fn block<'a>(&'a self, ty: &'a BlockType) -> (&'a [ValType], &'a [ValType]) {
+        match ty {
+            BlockType::Empty => (&[], &[]),
+            BlockType::Type(result) => (&[], core::slice::from_ref(result)),
+            BlockType::FuncType(index) => self
+                .types
+                .get(*index as usize)
+                .map_or((&[], &[]), |ty| (ty.params(), ty.results())),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What is not valid is refused, with the first mistake that the official validation finds in it; and what is valid is not.
+//!
+//! The interpreter sees functions only when they are rewritten. So these modules try to have an error hidden by what
+//! rewriting adds, leaves out or writes in another way. The oracle is `wasmparser`, which sees the original.
+
+use dynload_oracle::guests;
+use dynload_sandbox::{Engine, EngineConfig, Module, ModuleError};
+use proptest::{prelude::*, test_runner::RngSeed};
+use wasmparser::{Validator, WasmFeatures};
+
+/// What a module may use by default.
+fn features() -> WasmFeatures {
+    let mut features = WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::MULTI_MEMORY;
+    features |= WasmFeatures::EXTENDED_CONST;
+    features.set(WasmFeatures::SIMD, cfg!(feature = "simd"));
+    features.set(WasmFeatures::RELAXED_SIMD, cfg!(feature = "simd"));
+    features
+}
+
+/// Checks that the module is taken for what it is. Says whether it is valid.
+#[track_caller]
+fn compare(engines: &[Engine], wasm: &[u8]) -> bool {
+    let truth = Validator::new_with_features(features()).validate_all(wasm);
+    for engine in engines {
+        match (&truth, Module::new(engine, wasm)) {
+            (Ok(_), Ok(_) | Err(ModuleError::TooLarge { .. } | ModuleError::Unsupported { .. })) => {}
+            (Err(_), Err(ModuleError::TooLarge { .. } | ModuleError::Unsupported { .. })) => {}
+            (Err(wanted), Err(ModuleError::Invalid { offset, message })) => {
+                assert_eq!((offset, &*message), (wanted.offset(), wanted.message()));
+            }
+            (wanted, found) => panic!("{found:?}, wanted {:?}", wanted.as_ref().err()),
+        }
+    }
+    truth.is_ok()
+}
+
+fn engines() -> Vec<Engine> {
+    [false, true]
+        .map(|profile| Engine::new(EngineConfig::default().with_profile(profile)))
+        .into()
+}
+
+#[test]
+fn nothing_hides_an_error() {
+    let engines = engines();
+    let mut bodies: Vec<String> = [
+        // Indices that reach what the rewriter adds: locals, globals, a type, a table.
+        "(drop (i32.eqz (i32.const 1))) (drop (local.get 1))",
+        "(local.set 2 (i64.const 0)) (call $f (i32.const 0))",
+        "(drop (local.tee 2 (i64.const 0)))",
+        "(drop (global.get 1))",
+        "(global.set 1 (i64.const 0))",
+        "(global.set 2 (i64.const 0))",
+        "(drop (memory.grow (i32.const 0))) (call_indirect (type 3) (i64.const 0) (i64.const 0) (i32.const 0))",
+        "(drop (memory.grow (i32.const 0))) (call_indirect 1 (type $none) (i32.const 0))",
+        "(drop (memory.grow (i32.const 0))) (return_call_indirect 1 (type $none) (i32.const 0))",
+        "(drop (memory.grow (i32.const 0))) (drop (table.size 1))",
+        "(drop (memory.grow (i32.const 0))) (drop (table.get 1 (i32.const 0)))",
+        "(drop (memory.grow (i32.const 0))) (table.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0))",
+        "(drop (memory.grow (i32.const 0))) (i64.const 0) (i64.const 0) (block (type 3) (drop) (drop))",
+        // The start function is exported, which would declare it.
+        "(drop (ref.func $start))",
+        // Code that nobody gets to is left out.
+        "(unreachable) (i32.add (f32.const 0) (i32.const 0)) (drop)",
+        "(br 0) (drop (local.get 7))",
+        "(return) (drop (f32.add (i32.const 1)))",
+        "(block (br 1)) (drop (i32.eqz (f32.const 0)))",
+        "(loop (br 0)) (i32.const 1)",
+        "(drop (i32.div_u (i32.const 1) (i32.const 0))) (f32.add) (drop)",
+        "(drop (i32.div_u (i32.const 1) (i32.const 0))) (i32.const 1)",
+        "(i32.const 1) (loop (br 0))",
+        // A branch that takes values along is written in another way.
+        "(drop (block (result i32) (block (br_table 1 0 (i32.const 5) (i32.const 0))) (i32.const 1)))",
+        "(drop (block (result f32) (drop (block (result i32) (br_table 1 0 (i32.const 5) (i32.const 0)))) (f32.const 1)))",
+        // The second arm of an `if` is added.
+        "(drop (if (result i32) (i32.const 1) (then (i32.const 1))))",
+        // Constants go through locals.
+        "(br_if 0 (f64.const 1))",
+        "(drop (select (i32.const 1) (i64.const 1) (i32.const 0)))",
+        "(if (ref.null func) (then))",
+    ]
+    .map(String::from)
+    .into();
+    // A function that has to have a result.
+    bodies.push(") (func (result i32) (loop (br 0))".into());
+    bodies.push(") (func (result i32) (block (br 1 (i32.const 1)))".into());
+    bodies.push(") (func (result i32) (drop (i32.div_u (i32.const 1) (i32.const 0)))".into());
+    for body in bodies {
+        let text = format!(
+            "(module (type $none (func)) (type $one (func (param i32))) (type $two (func (param i64)))
+               (memory 1) (table 1 funcref) (global i32 (i32.const 1)) (start $start)
+               (func $start) (func $f (type $one) {body}))"
+        );
+        let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert!(!compare(&engines, &wasm), "this is valid: {body}");
+    }
+}
+
+#[test]
+fn the_end_of_a_body_is_where_it_should_be() {
+    let engines = engines();
+    let wasm = |body: &[u8]| {
+        let mut wasm = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a".to_vec();
+        wasm.extend([body.len() as u8 + 2, 1, body.len() as u8]);
+        wasm.extend_from_slice(body);
+        wasm
+    };
+    const NO_LOCALS: u8 = 0;
+    for (body, is_valid) in [
+        (&[NO_LOCALS, 0x0b][..], true),
+        (&[NO_LOCALS], false),
+        (&[NO_LOCALS, 0x0b, 0x0b], false),
+        (&[NO_LOCALS, 0x0b, 0x01], false),
+        (&[NO_LOCALS, 0x02, 0x40, 0x0b], false),
+        (&[NO_LOCALS, 0x05, 0x0b], false),
+        (&[NO_LOCALS, 0x0c, 0x01, 0x0b], false),
+        (&[NO_LOCALS, 0x0b, 0x0c, 0x00, 0x0b], false),
+    ] {
+        assert_eq!(compare(&engines, &wasm(body)), is_valid, "{body:?}");
+    }
+}
+
+/// Changes in the code of a module: where, in parts of 2^16, and to what.
+type Changes = Vec<(u16, u8)>;
+
+fn changed(guest: &str, changes: &Changes) -> Vec<u8> {
+    let mut wasm = guests::wasm(guest).expect("a guest of this workspace");
+    let code = wasmparser::Parser::new(0).parse_all(&wasm).find_map(|payload| {
+        let payload = payload.expect("a valid guest");
+        if let wasmparser::Payload::CodeSectionStart { range, .. } = payload {
+            Some(range)
+        } else {
+            None
+        }
+    });
+    let code = code.expect("a guest with code");
+    for (at, to) in changes {
+        wasm[code.start + ((usize::from(*at) * code.len()) >> 16)] = *to;
+    }
+    wasm
+}
+
+#[test]
+fn changed_programs_are_taken_for_what_they_are() {
+    const GUESTS: [&str; 4] = ["json", "dispatch", "coroutine", "hashmap"];
+    // Opcodes of control, variable and constant operators are more of a change than any byte.
+    const OPCODES: [u8; 24] = [
+        0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x1a, 0x1b, 0x20, 0x21, 0x23,
+        0x40, 0x41, 0x6a, 0x6d, 0xd0, 0xd2, 0x7e,
+    ];
+    let to = prop_oneof![any::<u8>(), 0_u8..8, proptest::sample::select(&OPCODES[..])];
+    let cases = if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        200_000
+    } else {
+        2_000
+    };
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let engines = engines();
+    let valid = std::cell::Cell::new(0);
+    let changes = proptest::collection::vec((any::<u16>(), to), 1..4);
+    let strategy = (proptest::sample::select(&GUESTS[..]), changes);
+    let outcome = runner.run(&strategy, |(guest, changes)| {
+        valid.set(valid.get() + u32::from(compare(&engines, &changed(guest, &changes))));
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+    let valid = valid.get();
+    assert!(
+        valid > cases / 20 && valid < cases * 19 / 20,
+        "{valid} of {cases} are valid"
+    );
+}
