@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::list::Program;
+use crate::coremark;
+use crate::list::{Made, Program, Sources};
 use crate::sources::Workspace;
 
 /// As the guests of `tests/guests` are built, with room for deep recursion.
@@ -90,8 +91,14 @@ impl Builder {
     ///
     /// When it has to be built, and cannot be.
     pub fn wasm(&self, program: &Program) -> Result<Vec<u8>, BuildError> {
+        let (sources, flags) = match program.made {
+            Made::Compiled { sources, flags } => (sources, flags),
+            Made::CoreMark { package, header } => {
+                return coremark::wasm(&self.workspace.package(package)?.join(header));
+            }
+        };
         let output = self.folder.join(program.name).with_extension("wasm");
-        let arguments = self.arguments(program, &output)?;
+        let arguments = self.arguments(program.name, sources, flags, &output)?;
         // The names of the folders have the versions in them, so a change of those is seen.
         let note = format!("{arguments:?}");
         let note_file = output.with_extension("command");
@@ -104,14 +111,20 @@ impl Builder {
         std::fs::read(&output).map_err(|cause| BuildError::File(output, cause))
     }
 
-    fn arguments(&self, program: &Program, output: &Path) -> Result<Vec<OsString>, BuildError> {
-        let mut arguments: Vec<OsString> = FLAGS.iter().chain(program.flags).map(OsString::from).collect();
+    fn arguments(
+        &self,
+        driver: &str,
+        sources: &[Sources],
+        flags: &[&str],
+        output: &Path,
+    ) -> Result<Vec<OsString>, BuildError> {
+        let mut arguments: Vec<OsString> = FLAGS.iter().chain(flags).map(OsString::from).collect();
         let mut files = vec![
-            drivers().join(program.name).with_extension("c"),
+            drivers().join(driver).with_extension("c"),
             drivers().join("no_system.c"),
         ];
         arguments.push("-I.".into());
-        for sources in program.sources {
+        for sources in sources {
             let folder = self.workspace.package(sources.package)?.join(sources.folder);
             for include in sources.include {
                 arguments.extend(["-I".into(), folder.join(include).into()]);

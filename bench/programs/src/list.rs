@@ -1,6 +1,6 @@
 //! The programs.
 
-/// A program: a library's sources and a driver.
+/// A program.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// Its name, and its driver's file without extension.
@@ -9,10 +9,26 @@ pub struct Program {
     pub about: &'static str,
     /// An argument of `run` for benchmarks.
     pub argument: i32,
-    /// Crates, each with what of it is used.
-    pub(crate) sources: &'static [Sources],
-    /// Definitions and the like.
-    pub(crate) flags: &'static [&'static str],
+    pub(crate) made: Made,
+}
+
+/// Where a program comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Made {
+    /// A library and a driver, compiled.
+    Compiled {
+        /// Crates, each with what of it is used.
+        sources: &'static [Sources],
+        /// Definitions and the like.
+        flags: &'static [&'static str],
+    },
+    /// CoreMark, from a header file in a crate.
+    CoreMark {
+        /// The crate's name.
+        package: &'static str,
+        /// The header's path in it.
+        header: &'static str,
+    },
 }
 
 /// What is used of a crate.
@@ -39,14 +55,22 @@ const fn program(
         name,
         about,
         argument,
-        sources,
-        flags,
+        made: Made::Compiled { sources, flags },
     }
 }
 
 /// All programs.
 pub const PROGRAMS: &[Program] = &[
     program("blake3", "hashes", 1_000, BLAKE3, &[]),
+    Program {
+        name: "coremark",
+        about: "sorts lists, multiplies matrices, runs a state machine",
+        argument: 6,
+        made: Made::CoreMark {
+            package: "wasm3x-sys",
+            header: "wasm3/source/extra/coremark_minimal.wasm.h",
+        },
+    },
     program("bzip2", "compresses and unpacks", 60, BZIP2, &["-DBZ_NO_STDIO"]),
     program(
         "lua",
@@ -56,6 +80,7 @@ pub const PROGRAMS: &[Program] = &[
         &["-D_WASI_EMULATED_SIGNAL", "-Ilua"],
     ),
     program("lz4", "compresses and unpacks", 60, LZ4, &[]),
+    program("markdown", "turns Markdown into HTML", 1_000, HOEDOWN, &[]),
     program(
         "quickjs",
         "interprets a JavaScript program",
@@ -100,6 +125,22 @@ const BZIP2: &[Sources] = &[Sources {
         "decompress.c",
         "huffman.c",
         "randtable.c",
+    ],
+}];
+
+const HOEDOWN: &[Sources] = &[Sources {
+    package: "hoedown",
+    folder: "libhoedown/src",
+    include: &["."],
+    files: &[
+        "autolink.c",
+        "buffer.c",
+        "document.c",
+        "escape.c",
+        "html.c",
+        "html_blocks.c",
+        "html_smartypants.c",
+        "stack.c",
     ],
 }];
 
