@@ -13,27 +13,27 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::text;
 
 /// Something that a handle of `dlopen` stands for.
-enum Entry {
-    /// Of `load_module`.
-    Module { module: Module, path: i64 },
-    /// The version that a hot reloader runs.
-    Reloaded {
-        library: Library,
-        path: i64,
-        version: u64,
-    },
+struct Listed {
+    /// Beside its owner, whose own lock a look-up need not take then.
+    library: Library,
+    entry: Arc<Entry>,
 }
 
-impl Entry {
-    fn path(&self) -> i64 {
-        match self {
-            Entry::Module { path, .. } | Entry::Reloaded { path, .. } => *path,
-        }
-    }
+struct Entry {
+    /// As it was given.
+    path: i64,
+    owner: Owner,
+}
+
+enum Owner {
+    /// Of `load_module`.
+    Module(Module),
+    /// The version that a hot reloader runs.
+    Reloader { version: u64 },
 }
 
 /// There are few, so a tree finds one faster than a hash is made.
-type Modules = BTreeMap<i64, Arc<Entry>>;
+type Modules = BTreeMap<i64, Listed>;
 
 static MODULES: RwLock<Modules> = RwLock::new(BTreeMap::new());
 
@@ -64,14 +64,31 @@ fn unknown(handle: i64) -> Error {
 /// unloaded must not become one of another library.
 fn find(handle: i64, path: Option<i64>) -> Result<Arc<Entry>> {
     listed(&read(), handle, path)
-        .cloned()
+        .map(|listed| Arc::clone(&listed.entry))
         .ok_or_else(|| unknown(handle))
 }
 
 /// See [`find`].
-fn listed(modules: &Modules, handle: i64, path: Option<i64>) -> Option<&Arc<Entry>> {
-    let entry = modules.get(&handle);
-    entry.filter(|entry| path.is_none_or(|path| entry.path() == path))
+fn listed(modules: &Modules, handle: i64, path: Option<i64>) -> Option<&Listed> {
+    let listed = modules.get(&handle);
+    listed.filter(|listed| path.is_none_or(|path| listed.entry.path == path))
+}
+
+/// Lists a library, and nothing else of its owner; its handle.
+fn list(library: Library, entry: Arc<Entry>) -> i64 {
+    let handle = raw(library.raw_handle());
+    let mut modules = write();
+    let before: Vec<i64> = modules
+        .iter()
+        .filter(|(_, listed)| Arc::ptr_eq(&listed.entry, &entry))
+        .map(|(handle, _)| *handle)
+        .collect();
+    let mut gone: Vec<_> = before.iter().map(|handle| modules.remove(handle)).collect();
+    gone.push(modules.insert(handle, Listed { library, entry }));
+    drop(modules);
+    // Not under the lock: whoever lets go of a library last may have more to do.
+    drop(gone);
+    handle
 }
 
 /// Loads a library.
@@ -82,10 +99,11 @@ fn listed(modules: &Modules, handle: i64, path: Option<i64>) -> Option<&Arc<Entr
 pub(crate) unsafe fn load(path: &Path, flags: Flags) -> Result<ModuleHandle> {
     // SAFETY: the caller's promise.
     let module = unsafe { Module::load(path, flags) }?;
-    let handle = raw(module.library()?.raw_handle());
     let version = module.version() as i64;
     let path = text::intern(path.as_os_str().as_encoded_bytes());
-    write().insert(handle, Arc::new(Entry::Module { module, path }));
+    let library = Library::clone(&*module.library()?);
+    let owner = Owner::Module(module);
+    let handle = list(library, Arc::new(Entry { path, owner }));
     Ok(ModuleHandle {
         handle,
         path,
@@ -112,7 +130,7 @@ pub(crate) fn flags(bits: i64) -> Result<Flags> {
 /// As for [`Module::unload`].
 pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
     let entry = find(handle, path)?;
-    let Entry::Module { module, .. } = &*entry else {
+    let Owner::Module(module) = &entry.owner else {
         return Err(Error::new(
             ErrorCode::InvalidHandle,
             "the module belongs to a hot reloader: destroy that instead",
@@ -123,17 +141,16 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
         let mut modules = write();
         let ours = modules
             .get(&handle)
-            .is_some_and(|listed| Arc::ptr_eq(listed, &entry));
+            .is_some_and(|listed| Arc::ptr_eq(&listed.entry, &entry));
         if ours { modules.remove(&handle) } else { None }
     };
-    if listed.is_none() {
-        return Err(unknown(handle));
-    }
+    // It goes with the module, once nobody else has it.
+    drop(listed.ok_or_else(|| unknown(handle))?);
     // SAFETY: the caller's promise.
     let unloaded = unsafe { module.unload() };
     if let Err(dynload_native::Error::Reentered { .. }) = &unloaded {
         // It is still loaded; its own constructor or destructor asked.
-        write().insert(handle, Arc::clone(&entry));
+        list(Library::clone(&*module.library()?), Arc::clone(&entry));
     }
     unloaded?;
     Ok(())
@@ -146,7 +163,7 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
 /// As for [`Module::reload`].
 pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHandle> {
     let entry = find(handle, path)?;
-    let Entry::Module { module, path } = &*entry else {
+    let Owner::Module(module) = &entry.owner else {
         return Err(Error::new(
             ErrorCode::InvalidHandle,
             "the module belongs to a hot reloader, which reloads it itself when its source changes",
@@ -155,17 +172,12 @@ pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHand
     // SAFETY: the caller's promise.
     let version = unsafe { module.reload() }?;
     let current = module.library()?;
-    let new = raw(current.raw_handle());
     let version = current.generation().version().max(version);
-    {
-        let mut modules = write();
-        // The image of the old version stays in memory, so its number is not used again.
-        modules.retain(|_, listed| !Arc::ptr_eq(listed, &entry));
-        modules.insert(new, Arc::clone(&entry));
-    }
+    // The image of the old version stays in memory, so its number is not used again.
+    let handle = list(Library::clone(&*current), Arc::clone(&entry));
     Ok(ModuleHandle {
-        handle: new,
-        path: *path,
+        handle,
+        path: entry.path,
         version: version as i64,
         loaded: 1,
     })
@@ -173,35 +185,22 @@ pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHand
 
 /// The address of a symbol.
 pub(crate) fn symbol(handle: i64, path: Option<i64>, name: &CStr) -> Result<i64> {
-    let (call, version);
-    let library: &Library = {
-        let modules = read();
-        match listed(&modules, handle, path).map(|entry| &**entry) {
-            Some(Entry::Module { module, .. }) => {
-                call = module.library()?;
-                &call
-            }
-            Some(Entry::Reloaded { library, .. }) => {
-                version = library.clone();
-                &version
-            }
-            None => return Err(unknown(handle)),
-        }
-    };
+    let library = listed(&read(), handle, path).map(|listed| listed.library.clone());
     // Outside of the lock: what is looked up may be found by code of the library, an indirect function's resolver.
-    Ok(library.address(name)?.as_ptr() as i64)
+    let address = library.ok_or_else(|| unknown(handle))?.address(name)?;
+    Ok(address.as_ptr() as i64)
 }
 
 /// The path and version of a module.
 pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
     let entry = find(handle, None)?;
-    let version = match &*entry {
-        Entry::Module { module, .. } => module.version(),
-        Entry::Reloaded { version, .. } => *version,
+    let version = match &entry.owner {
+        Owner::Module(module) => module.version(),
+        Owner::Reloader { version } => *version,
     };
     Ok(ModuleHandle {
         handle,
-        path: entry.path(),
+        path: entry.path,
         version: version as i64,
         loaded: 1,
     })
@@ -209,17 +208,9 @@ pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
 
 /// Lists the version that a hot reloader runs; its handle.
 pub(crate) fn insert_reloaded(library: Library, source: &Path, version: u64) -> i64 {
-    let handle = raw(library.raw_handle());
     let path = text::intern(source.as_os_str().as_encoded_bytes());
-    write().insert(
-        handle,
-        Arc::new(Entry::Reloaded {
-            library,
-            path,
-            version,
-        }),
-    );
-    handle
+    let owner = Owner::Reloader { version };
+    list(library, Arc::new(Entry { path, owner }))
 }
 
 /// Takes a version off the list that a hot reloader does not run any more.
