@@ -172,6 +172,13 @@ fn tests() -> Result<(), Failure> {
 /// The features that are not part of the workspace's build.
 fn features() -> Result<(), Failure> {
     run(&mut cargo(["test", "-p", "dynload-caps", "--all-features"]))?;
+    run(&mut cargo([
+        "test",
+        "-p",
+        "dynload-sandbox",
+        "--features",
+        "simd,deterministic",
+    ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-native", "--no-default-features"],
         &["dynload-sandbox", "--no-default-features"],

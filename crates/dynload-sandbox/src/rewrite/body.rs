@@ -194,6 +194,8 @@ impl BodyRewriter {
         }
         let code_end = operators.original_position();
         // To tell vectors from other operands, every operator has been validated.
+        #[cfg(feature = "simd")]
+        self.finish_vectors(code_end)?;
         #[cfg(not(feature = "simd"))]
         if self.needs_validation {
             let mut validator = function.into_validator(core::mem::take(&mut self.allocations));

@@ -48,6 +48,15 @@ impl Vectors {
 }
 
 impl BodyRewriter {
+    /// Ends the validation of a body whose code ends at `offset`.
+    pub(super) fn finish_vectors(&mut self, offset: usize) -> Result<(), ModuleError> {
+        let validated = self
+            .vectors
+            .take()
+            .map(|mut vectors| vectors.validator.finish(offset));
+        Ok(validated.unwrap_or(Ok(()))?)
+    }
+
     /// What vectors on the operand stack count beyond other operands, in bytes, behind an operator that takes operands
     /// from `low` up.
     pub(super) fn step_vectors(
