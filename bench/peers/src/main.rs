@@ -105,6 +105,9 @@ fn measure(effort: Effort, wanted: &[&Section]) -> Outcome<()> {
     if let Ok(before) = Run::read(&results_file()) {
         run.fill_from(before);
     }
+    // In the order of a whole run, whichever part of it this was.
+    run.groups
+        .sort_by_key(|group| SECTIONS.iter().position(|one| one.name == group.name));
     run.write(&results_file())?;
     chart::write_all(&run, &folder().join("charts"))?;
     println!("written: bench/results.json, bench/charts");
