@@ -22,9 +22,7 @@ use super::{
 };
 use crate::{error::ModuleError, schedule};
 use alloc::vec::Vec;
-#[cfg(not(feature = "simd"))]
-use wasmparser::FuncValidatorAllocations;
-use wasmparser::{FuncToValidate, FunctionBody, ValType, ValidatorResources};
+use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, ValType, ValidatorResources};
 
 /// What the rewriter has to know of the module around a function.
 pub(crate) struct Context<'a> {
@@ -115,7 +113,6 @@ pub(crate) struct BodyRewriter {
     needs: Needs,
     /// Whether the rewritten body may be valid where the original is not, so that the interpreter would not see it.
     needs_validation: bool,
-    #[cfg(not(feature = "simd"))]
     allocations: FuncValidatorAllocations,
     #[cfg(feature = "simd")]
     vectors: Option<vectors::Vectors>,
@@ -172,7 +169,8 @@ impl BodyRewriter {
         let groups_end = locals.original_position();
         #[cfg(feature = "simd")]
         {
-            self.vectors = Some(vectors::Vectors::new(function, body)?);
+            let validator = function.into_validator(core::mem::take(&mut self.allocations));
+            self.vectors = Some(vectors::Vectors::new(validator, body)?);
         }
 
         let entry = self.flow.start();
@@ -195,7 +193,9 @@ impl BodyRewriter {
         let code_end = operators.original_position();
         // To tell vectors from other operands, every operator has been validated.
         #[cfg(feature = "simd")]
-        self.finish_vectors(code_end)?;
+        if let Some(vectors) = self.vectors.take() {
+            self.allocations = vectors.finish(code_end)?;
+        }
         #[cfg(not(feature = "simd"))]
         if self.needs_validation {
             let mut validator = function.into_validator(core::mem::take(&mut self.allocations));
@@ -222,7 +222,8 @@ impl BodyRewriter {
         guard::enter(out, &context.globals, frame, counters);
         self.price(context, entry, SiteKind::Always, out);
         let mut copied = code_start;
-        for (at, edit) in core::mem::take(&mut self.edits) {
+        let mut edits = core::mem::take(&mut self.edits);
+        for (at, edit) in edits.drain(..) {
             if at > copied {
                 out.extend_from_slice(&bytes[copied - base..at - base]);
                 copied = at;
@@ -254,6 +255,7 @@ impl BodyRewriter {
                 Edit::Skip { to } => copied = copied.max(to),
             }
         }
+        self.edits = edits;
         out.extend_from_slice(&bytes[copied - base..code_end - base]);
         Ok(self.needs)
     }

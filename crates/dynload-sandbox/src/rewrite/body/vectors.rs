@@ -8,7 +8,9 @@ use crate::{
         literals::{Literal, Literals},
     },
 };
-use wasmparser::{FuncToValidate, FuncValidator, FunctionBody, Operator, ValType, ValidatorResources};
+use wasmparser::{
+    FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType, ValidatorResources,
+};
 
 /// The vectors on the operand stack of a function, and the validation that runs along to tell them.
 pub(super) struct Vectors {
@@ -19,10 +21,9 @@ pub(super) struct Vectors {
 impl Vectors {
     /// Begins with a function.
     pub(super) fn new(
-        function: FuncToValidate<ValidatorResources>,
+        mut validator: FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
     ) -> Result<Vectors, ModuleError> {
-        let mut validator = function.into_validator(Default::default());
         validator.read_locals(&mut body.get_binary_reader())?;
         Ok(Vectors {
             validator,
@@ -45,18 +46,15 @@ impl Vectors {
         }
         Ok(self.at.len() as u64 * 8)
     }
+
+    /// Ends the validation of a body whose code ends at `offset`.
+    pub(super) fn finish(mut self, offset: usize) -> Result<FuncValidatorAllocations, ModuleError> {
+        self.validator.finish(offset)?;
+        Ok(self.validator.into_allocations())
+    }
 }
 
 impl BodyRewriter {
-    /// Ends the validation of a body whose code ends at `offset`.
-    pub(super) fn finish_vectors(&mut self, offset: usize) -> Result<(), ModuleError> {
-        let validated = self
-            .vectors
-            .take()
-            .map(|mut vectors| vectors.validator.finish(offset));
-        Ok(validated.unwrap_or(Ok(()))?)
-    }
-
     /// What vectors on the operand stack count beyond other operands, in bytes, behind an operator that takes operands
     /// from `low` up.
     pub(super) fn step_vectors(
