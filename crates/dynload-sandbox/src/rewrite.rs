@@ -23,6 +23,7 @@ mod index_spaces;
 mod literals;
 mod operators;
 mod sections;
+mod ways;
 
 pub(crate) use sections::{module, validate};
 

@@ -1,6 +1,6 @@
 //! Random modules, rewritten and as they are, on the same interpreter: same results, traps, memories, tables and globals.
 //!
-//! The interpreter computes some modules wrong (`regressions.rs` has how), and the rewriter keeps it from doing so. Where the
+//! The interpreter computes some modules wrong (`engine_gaps.rs` has how), and the rewriter keeps it from doing so. Where the
 //! two differ, the independent oracle says who is right.
 
 use arbitrary::Unstructured;

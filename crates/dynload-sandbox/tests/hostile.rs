@@ -584,6 +584,14 @@ fn families() -> Vec<Family> {
                 &[body(&BLOCK.repeat(999), &branch, n, &[END].repeat(999))],
             )
         }),
+        ("many branches to two places with much behind them", 10_000, |n| {
+            let branches = [0x41, 1, 0x0d, 0, 0x41, 1, 0x0d, 1];
+            let behind = [vec![END], [0x41, 1, 0x1a].repeat(n)].concat();
+            functions(
+                EMPTY_TYPE,
+                &[body(&BLOCK.repeat(2), &branches, n, &behind.repeat(2))],
+            )
+        }),
         ("a large br_table out of many blocks", 20_000, |n| {
             let targets: Vec<u8> = (0..n).flat_map(|i| leb((i % 999) as u64)).collect();
             let table = [vec![0x41, 1, 0x0e], leb(n as u64), targets, vec![0]].concat();

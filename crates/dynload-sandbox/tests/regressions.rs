@@ -10,7 +10,6 @@ use std::{
     thread,
 };
 
-use dynload_oracle::{self as oracle, Oracle};
 use dynload_sandbox::*;
 
 fn module(wat: &str) -> Module {
@@ -510,90 +509,6 @@ fn a_typed_handle_outlives_a_reset() {
     let fuel = instance.usage().fuel;
     instance.call("next", &[]).unwrap();
     assert_eq!(instance.usage().fuel, fuel, "typed or not, it burns the same");
-}
-
-// Not in the list, found on the way: wasmi 2.0.0 joins a `select` with the comparison before it and then looks for the
-// condition in a place that something else has overwritten.
-
-/// Programs in which a comparison of a local with zero is the condition of a `select`.
-fn selects() -> Vec<String> {
-    let mut programs = Vec::new();
-    for condition in [
-        "(i32.eqz (local.get 0))",
-        "(i32.eq (local.get 0) (i32.const 0))",
-        "(i32.ne (local.get 0) (i32.const 0))",
-        "(i32.eq (i32.const 0) (local.get 0))",
-    ] {
-        for select in ["select", "select (result i32)"] {
-            for (first, second) in [
-                ("(local.get 1)", "(local.get 2)"),
-                ("(local.tee 0 (local.get 1))", "(local.get 2)"),
-                ("(local.get 1)", "(local.tee 0 (local.get 2))"),
-                ("(i32.add (local.get 1) (local.get 2))", "(local.get 0)"),
-            ] {
-                programs.push(format!(
-                    r#"(module (func (export "run") (param i32 i32 i32) (result i32) {first} {second} {condition} {select}))"#
-                ));
-            }
-        }
-        programs.push(format!(
-            r#"(module (func (export "run") (param i32 i32 i32) (result i32) (local i32)
-                (local.set 0 (select (local.get 1) (local.get 2) {condition}))
-                (i32.add (local.get 0) (select (local.get 0) (local.get 1) {condition}))))"#
-        ));
-    }
-    programs
-}
-
-#[test]
-fn select_behind_a_comparison_with_zero() {
-    for wat in selects() {
-        let wasm = wat::parse_str(&wat).unwrap();
-        let module = module(&wat);
-        let mut oracle = Oracle::new(&wasm, oracle::Imports::new(), oracle::Schedule::default()).unwrap();
-        oracle.instantiate(oracle::Limits::default()).unwrap();
-        for args in [[0, 10, 20], [1, 10, 20], [-1, 0, 5], [0, 0, 1], [5, 7, 0]] {
-            let wanted = oracle.call("run", &args.map(oracle::Value::I32), oracle::Limits::default());
-            let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
-            let found = instance.call("run", &i32s(args)).unwrap();
-            let found: Vec<_> = found.iter().map(|value| format!("{value:?}")).collect();
-            let results: Vec<_> = wanted
-                .result
-                .unwrap()
-                .iter()
-                .map(|value| format!("{value:?}"))
-                .collect();
-            assert_eq!(found, results, "{args:?}: {wat}");
-            assert_eq!(instance.usage().fuel, wanted.usage.fuel, "{args:?}: {wat}");
-        }
-    }
-}
-
-/// If this fails, the interpreter has been repaired, and what keeps the two apart in rewritten code may go.
-#[test]
-fn the_interpreter_still_needs_select_kept_apart() {
-    let engine = wasmi::Engine::default();
-    let mut wrong = 0;
-    for wat in selects() {
-        let wasm = wat::parse_str(&wat).unwrap();
-        let mut oracle = Oracle::new(&wasm, oracle::Imports::new(), oracle::Schedule::default()).unwrap();
-        oracle.instantiate(oracle::Limits::default()).unwrap();
-        let mut store = wasmi::Store::new(&engine, ());
-        let module = wasmi::Module::new(&engine, &wasm).unwrap();
-        let instance = wasmi::Instance::new(&mut store, &module, &[]).unwrap();
-        let run = instance
-            .get_typed_func::<(i32, i32, i32), i32>(&store, "run")
-            .unwrap();
-        for args in [[0, 10, 20], [1, 10, 20], [-1, 0, 5], [0, 0, 1], [5, 7, 0]] {
-            let wanted = oracle
-                .call("run", &args.map(oracle::Value::I32), oracle::Limits::default())
-                .result
-                .unwrap();
-            let found = run.call(&mut store, args.into()).unwrap();
-            wrong += usize::from(wanted != [oracle::Value::I32(found)]);
-        }
-    }
-    assert!(wrong > 0, "the interpreter computes all of them right");
 }
 
 // What everything above relies on.

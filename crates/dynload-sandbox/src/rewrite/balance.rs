@@ -1,250 +1,423 @@
-//! Moves prices between sites so that few of them have to be opened.
+//! Moves prices between ways so that few of them have to charge.
 //!
-//! Take the place where several ways come together. Whatever its site charges can be charged on each of the ways instead:
-//! where a way is all that goes on from a stretch, by the stretch's own site; where it is one side of a `br_if`, by the
-//! site of the stretch before it, if the site on the other side charges as much less. Every way through the function
-//! still pays the same. So of the two arms of a condition only the dearer one has to charge, the difference; and a loop
-//! that is left in the middle charges once a turn.
+//! Whatever every way into a place charges more, every way out of it may charge less: all who go through the function still
+//! pay the same. So of the two arms of a condition only the dearer one has to charge, the difference; and a loop that is left
+//! in the middle charges once a turn, and on the way out what is missing.
 //!
 //! A price moved so may be paid a little before or after what it is for; when the function returns it is paid.
+//!
+//! The ways that are passed most often are made free first, as far as those before them allow, and no price may become
+//! negative. To find out takes a walk from place to place as far as prices have to give way, which is seldom far and is
+//! given up after [`MAX_STEPS`]. So the work stays in proportion to the function's size, and with [`ROOM`] the prices do.
 
+use super::ways::{Charge, Entry, Place, Ways};
 use alloc::vec::Vec;
 
-/// A site, by its number in the function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Site(u32);
-
-/// How the interpreter charges at a site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SiteKind {
-    /// It charges at least 1 here, wanted or not: the entry of a function, a loop, an arm.
-    Always,
-    /// It charges only what it is told.
-    OnDemand,
-}
-
-/// A way into a place.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pred {
-    /// The stretch it comes from.
-    pub(crate) from: Site,
-    /// The stretch of those who do not go this way: `None` if all do.
-    pub(crate) rest: Option<Site>,
-}
-
-impl Pred {
-    /// All of a stretch go this way.
-    pub(crate) fn all(from: Site) -> Pred {
-        Pred { from, rest: None }
-    }
-}
-
-/// The ways into a place, as a list in [`Sites`].
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Join {
-    /// One more than the index of the last way in the list, 0 for none.
-    last: u32,
-    /// Nothing may be moved: one of the ways is out of a `br_table`.
-    fixed: bool,
-}
-
-impl Join {
-    /// Forbids moving prices over this place.
-    pub(crate) fn fix(&mut self) {
-        self.fixed = true;
-    }
-}
-
+/// A way, as far as prices are moved over it.
 #[derive(Debug)]
-struct Entry {
-    price: i64,
-    kind: SiteKind,
-    /// How often it is passed: a guess.
-    weight: f32,
+struct Edge {
+    from: Place,
+    to: Place,
+    /// What it charges beyond the least that it has to.
+    spare: i64,
+    /// Nothing may be added either.
+    settled: bool,
+    /// The next way out of the same place, and the next into the same place.
+    next: [u32; 2],
 }
 
-/// The sites of one function, and the ways that lead to them.
+/// Moves prices, function by function, and keeps its buffers.
 #[derive(Debug, Default)]
-pub(crate) struct Sites {
-    entries: Vec<Entry>,
-    /// Ways, each with the one before it in its list.
-    ways: Vec<(Pred, u32)>,
-    joins: Vec<(Site, Join)>,
+pub(crate) struct Balance {
+    edges: Vec<Edge>,
+    /// For each place the last way out of it and into it, and how many more there are into it than out of it.
+    last: Vec<[u32; 2]>,
+    surplus: Vec<i64>,
+    /// How much all prices together may still grow.
+    room: i64,
+    /// Ways, those that are passed most often first.
+    order: Vec<u64>,
+    /// For each place another one from which it is apart by a price that stays as it is, or itself.
+    apart: Vec<Place>,
+    /// How much is moved over each place, and which places those are that something is moved over.
+    amounts: Vec<i64>,
+    moved: Vec<Place>,
 }
 
-/// How often all places are looked at. What the first round moves lets the second move more; later ones find little.
-const ROUNDS: usize = 2;
-/// Places with more ways than this are left alone, so that the work stays in proportion to the function's size.
-const MAX_WAYS: usize = 16;
+/// How many ways are looked at, in each direction, to make one free.
+const MAX_STEPS: usize = 24;
 
-impl Sites {
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        self.ways.clear();
-        self.joins.clear();
-    }
+/// The part by which all prices together may grow: a half, and a little for small functions. Each unit of a price is a byte
+/// to write and to read again.
+const ROOM: i64 = 2;
+const MIN_ROOM: i64 = 16;
 
-    /// A new site without a price.
-    pub(crate) fn open(&mut self, kind: SiteKind, weight: f32) -> Site {
-        let site = Site(self.entries.len() as u32);
-        self.entries.push(Entry {
-            price: 0,
-            kind,
-            weight: weight.min(1e9),
-        });
-        site
-    }
+/// No way.
+const NONE: u32 = u32::MAX;
 
-    /// What a site charges.
-    pub(crate) fn price(&self, site: Site) -> u64 {
-        self.entries[site.0 as usize].price.max(0) as u64
-    }
+/// Which way a price is moved over a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    /// From the ways out of it to those into it: it is paid earlier.
+    Earlier,
+    /// From the ways into it to those out of it.
+    Later,
+}
 
-    /// How often a site is passed: a guess.
-    pub(crate) fn weight(&self, site: Site) -> f32 {
-        self.entries[site.0 as usize].weight
-    }
+/// What comes of moving a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Possible,
+    /// Some price would become negative, however far it is moved.
+    Impossible,
+    /// More would have to be looked at, or written, than it is worth.
+    TooFar,
+}
 
-    /// Adds to what a site charges.
-    pub(crate) fn charge(&mut self, site: Site, fuel: u64) {
-        self.entries[site.0 as usize].price += fuel as i64;
-    }
+/// The ways out of a place, and those into it.
+const OUT: usize = 0;
+const INTO: usize = 1;
 
-    /// Adds a way to a place.
-    pub(crate) fn add(&mut self, join: &mut Join, pred: Pred) {
-        self.ways.push((pred, join.last));
-        join.last = self.ways.len() as u32;
-    }
-
-    /// The place is where `site` is.
-    pub(crate) fn join(&mut self, site: Site, join: Join) {
-        if !join.fixed {
-            self.joins.push((site, join));
+impl Balance {
+    /// Moves the prices of a function.
+    pub(crate) fn balance(&mut self, ways: &mut Ways) {
+        let may_be_free = |entry: &Entry| matches!(entry.charge, Charge::OnDemand | Charge::Branch);
+        if !ways
+            .entries
+            .iter()
+            .any(|entry| may_be_free(entry) && entry.price > 0)
+        {
+            return;
+        }
+        self.link(ways);
+        self.sort(ways);
+        let order = core::mem::take(&mut self.order);
+        for &way in &order {
+            let way = way as u32 as usize;
+            let Edge { from, to, spare, .. } = self.edges[way];
+            if spare == 0 || self.make_free(from, to, spare) {
+                self.settle(way);
+            }
+        }
+        self.order = order;
+        for (entry, edge) in ways.entries.iter_mut().zip(&self.edges) {
+            entry.price += edge.spare - spare(entry);
         }
     }
 
-    /// The ways into a place, from the last one on.
-    fn preds(&self, join: Join) -> impl Iterator<Item = Pred> + '_ {
-        let mut next = join.last;
-        core::iter::from_fn(move || {
-            let (pred, before) = *self.ways.get(next.checked_sub(1)? as usize)?;
-            next = before;
-            Some(pred)
+    /// Lists the ways out of each place and into it.
+    fn link(&mut self, ways: &Ways) {
+        let places = ways.places as usize;
+        self.last.clear();
+        self.last.resize(places, [NONE; 2]);
+        self.surplus.clear();
+        self.surplus.resize(places, 0);
+        self.amounts.clear();
+        self.amounts.resize(places, 0);
+        self.apart.clear();
+        self.apart.extend((0..ways.places).map(Place));
+        self.edges.clear();
+        let mut total = 0;
+        for (i, entry) in ways.entries.iter().enumerate() {
+            let Entry { from, to, fixed, .. } = *entry;
+            total += entry.price;
+            self.surplus[from.0 as usize] -= 1;
+            self.surplus[to.0 as usize] += 1;
+            let mut next = [NONE; 2];
+            for (side, place) in [(OUT, from), (INTO, to)] {
+                let last = &mut self.last[place.0 as usize][side];
+                next[side] = core::mem::replace(last, i as u32);
+            }
+            self.edges.push(Edge {
+                from,
+                to,
+                spare: spare(entry),
+                settled: fixed,
+                next,
+            });
+            if fixed {
+                self.settle(i);
+            }
+        }
+        self.room = MIN_ROOM + total / ROOM;
+    }
+
+    /// Puts the ways that can be made free in order.
+    fn sort(&mut self, ways: &Ways) {
+        self.order.clear();
+        for (i, entry) in ways.entries.iter().enumerate() {
+            let weight = match entry.charge {
+                Charge::OnDemand => entry.weight,
+                // The branch costs as much again.
+                Charge::Branch => 2.0 * entry.weight,
+                Charge::Always | Charge::Never => continue,
+            };
+            // The bits of positive numbers are in the same order as the numbers.
+            self.order.push(u64::from(!weight.to_bits()) << 32 | i as u64);
+        }
+        self.order.sort_unstable();
+    }
+
+    /// The price of the way stays as it is from now on.
+    fn settle(&mut self, way: usize) {
+        let Edge { from, to, .. } = self.edges[way];
+        self.edges[way].settled = true;
+        let (from, to) = (self.group(from), self.group(to));
+        self.apart[from.0 as usize] = to;
+    }
+
+    /// Stands for all places over which only the same amount can be moved as over this one.
+    fn group(&mut self, mut place: Place) -> Place {
+        loop {
+            let next = self.apart[place.0 as usize];
+            if next == place {
+                return place;
+            }
+            let after = self.apart[next.0 as usize];
+            self.apart[place.0 as usize] = after;
+            place = after;
+        }
+    }
+
+    /// Moves the price of a way between these places elsewhere, if that can be.
+    fn make_free(&mut self, from: Place, to: Place, price: i64) -> bool {
+        if self.group(from) == self.group(to) {
+            return false;
+        }
+        let mut outcome = self.shift(to, price, Move::Later, from);
+        // What is impossible one way is impossible the other way too, but it may be less far to go.
+        if outcome == Outcome::TooFar {
+            outcome = self.shift(from, price, Move::Earlier, to);
+        }
+        outcome == Outcome::Possible
+    }
+
+    /// Moves the amount over a place, and as much as that takes over others, but not over `fixed`. Moves nothing if that
+    /// is not possible.
+    fn shift(&mut self, place: Place, amount: i64, direction: Move, fixed: Place) -> Outcome {
+        self.moved.clear();
+        self.moved.push(place);
+        self.amounts[place.0 as usize] = amount;
+        let outcome = self.spread(direction, fixed);
+        for i in 0..self.moved.len() {
+            let place = self.moved[i].0 as usize;
+            // What stands here twice is moved once.
+            let amount = core::mem::take(&mut self.amounts[place]);
+            if outcome == Outcome::Possible && amount != 0 {
+                let more_out = if direction == Move::Later { amount } else { -amount };
+                for (side, more) in [(OUT, more_out), (INTO, -more_out)] {
+                    let mut next = self.last[place][side];
+                    while next != NONE {
+                        let edge = &mut self.edges[next as usize];
+                        edge.spare += more;
+                        next = edge.next[side];
+                    }
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Finds over which other places how much has to be moved.
+    fn spread(&mut self, direction: Move, fixed: Place) -> Outcome {
+        let (cheaper, sign) = match direction {
+            Move::Earlier => (OUT, 1),
+            Move::Later => (INTO, -1),
+        };
+        let mut growth = 0;
+        let mut steps = 0;
+        let mut i = 0;
+        while let Some(&place) = self.moved.get(i) {
+            i += 1;
+            let amount = self.amounts[place.0 as usize];
+            if i == 1 {
+                growth = sign * amount * self.surplus[place.0 as usize];
+            }
+            for side in [OUT, INTO] {
+                let mut next = self.last[place.0 as usize][side];
+                while next != NONE {
+                    steps += 1;
+                    if steps > MAX_STEPS {
+                        return Outcome::TooFar;
+                    }
+                    let edge = &self.edges[next as usize];
+                    next = edge.next[side];
+                    if side != cheaper && !edge.settled {
+                        continue;
+                    }
+                    let needed = amount - edge.spare;
+                    let other = if side == OUT { edge.to } else { edge.from };
+                    if other != place && needed > self.amounts[other.0 as usize] {
+                        if other == fixed {
+                            return Outcome::Impossible;
+                        }
+                        let before = core::mem::replace(&mut self.amounts[other.0 as usize], needed);
+                        growth += sign * (needed - before) * self.surplus[other.0 as usize];
+                        self.moved.push(other);
+                    }
+                }
+            }
+        }
+        if growth > self.room {
+            return Outcome::TooFar;
+        }
+        self.room -= growth;
+        Outcome::Possible
+    }
+}
+
+/// What the way may charge less.
+fn spare(entry: &Entry) -> i64 {
+    match entry.charge {
+        _ if entry.fixed => 0,
+        // What is charged for nothing has to be given back.
+        Charge::Always => (entry.price - 1).max(0),
+        _ => entry.price,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::ways::Way, *};
+    use proptest::{collection::vec, prelude::*};
+    use std::vec;
+
+    const CHARGES: [Charge; 4] = [Charge::Always, Charge::OnDemand, Charge::Branch, Charge::Never];
+
+    /// Ways between so many places, with prices.
+    fn ways(places: u32) -> impl Strategy<Value = Ways> {
+        let way = (0..places, 0..places, 0..4_usize, 0..30_u64, 0..6_i32);
+        vec(way, 1..40).prop_map(move |list| {
+            let mut ways = Ways::default();
+            ways.clear();
+            for _ in 1..places {
+                ways.place();
+            }
+            for (from, to, charge, price, weight) in list {
+                let way = ways.open(Place(from), CHARGES[charge], 2.0_f32.powi(weight));
+                ways.lead(way, Place(to));
+                ways.charge(way, price);
+            }
+            ways
         })
     }
 
-    /// How often a place is passed, by the ways into it.
-    pub(crate) fn weight_of_join(&self, join: &Join) -> f32 {
-        self.preds(*join)
-            .map(|pred| self.weight(pred.from) * if pred.rest.is_some() { 0.5 } else { 1.0 })
-            .sum::<f32>()
-            .max(0.01)
+    /// What each way charges.
+    fn prices(ways: &Ways) -> Vec<u64> {
+        (0..ways.entries.len())
+            .map(|i| ways.price(Way(i as u32)))
+            .collect()
     }
 
-    /// Moves prices.
-    pub(crate) fn balance(&mut self) {
-        let mut preds = Vec::with_capacity(MAX_WAYS);
-        let mut amounts = Vec::with_capacity(2 * MAX_WAYS + 1);
-        for _ in 0..ROUNDS {
-            let mut moved = false;
-            // Inner and later places first: what gathers there can move on from the places before.
-            for i in (0..self.joins.len()).rev() {
-                let (site, join) = self.joins[i];
-                preds.clear();
-                preds.extend(self.preds(join).take(MAX_WAYS + 1));
-                if preds.len() <= MAX_WAYS {
-                    moved |= self.settle(site, &preds, &mut amounts);
-                }
-            }
-            if !moved {
-                return;
-            }
-        }
-    }
-
-    /// Moves the amount over one place that helps most. Says whether it moved any.
-    fn settle(&mut self, site: Site, preds: &[Pred], amounts: &mut Vec<i64>) -> bool {
-        let cost = self.cost_around(site, preds);
-        if cost == 0.0 {
-            return false;
-        }
-        // What can be moved without making a price negative.
-        let price = self.entries[site.0 as usize].price;
-        let (mut least, mut most) = (i64::MIN, price);
-        // Amounts that leave some site with nothing to charge.
-        amounts.clear();
-        for pred in preds {
-            least = least.max(-self.entries[pred.from.0 as usize].price);
-            amounts.push(-self.spare(pred.from));
-            if let Some(rest) = pred.rest {
-                most = most.min(self.entries[rest.0 as usize].price);
-            }
-            amounts.push(pred.rest.map_or(price, |rest| self.spare(rest)));
-        }
-        amounts.push(price);
-        if least == 0 && most == 0 {
-            return false;
-        }
-        let mut best = (0, cost);
-        for (i, &amount) in amounts.iter().enumerate() {
-            if amount != 0 && least <= amount && amount <= most && !amounts[..i].contains(&amount) {
-                let cost = self.cost_after(site, preds, amount);
-                if cost < best.1 {
-                    best = (amount, cost);
+    /// What was moved over each place, from what ways charge less than before: `None` if two ways to a place say
+    /// different things about it, which is to say that not all who go there have paid the same.
+    fn moved(ways: &Ways, before: &[u64], after: &[u64]) -> Option<Vec<i64>> {
+        let mut moved: Vec<Option<i64>> = vec![None; ways.places as usize];
+        for start in 0..moved.len() {
+            moved[start].get_or_insert(0);
+            for _ in 0..ways.entries.len() {
+                for (i, entry) in ways.entries.iter().enumerate() {
+                    let (from, to) = (entry.from.0 as usize, entry.to.0 as usize);
+                    let less = before[i] as i64 - after[i] as i64;
+                    match (moved[from], moved[to]) {
+                        (Some(there), None) => moved[to] = Some(there + less),
+                        (None, Some(there)) => moved[from] = Some(there - less),
+                        (Some(from), Some(to)) if to - from != less => return None,
+                        _ => {}
+                    }
                 }
             }
         }
-        let (amount, _) = best;
-        if amount != 0 {
-            self.shift(site, preds, amount);
+        moved.into_iter().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn all_who_go_through_pay_the_same(mut ways in ways(8)) {
+            let before = prices(&ways);
+            Balance::default().balance(&mut ways);
+            let after = prices(&ways);
+            prop_assert!(moved(&ways, &before, &after).is_some(), "{before:?} {after:?}");
         }
-        amount != 0
-    }
 
-    /// What charging around a place would cost after moving `amount` from it to the ways into it: infinite if it cannot
-    /// be moved.
-    fn cost_after(&mut self, site: Site, preds: &[Pred], amount: i64) -> f32 {
-        self.shift(site, preds, amount);
-        let cost = self.cost_around(site, preds);
-        self.shift(site, preds, -amount);
-        cost
-    }
-
-    /// What a site charges beyond the least it can.
-    fn spare(&self, site: Site) -> i64 {
-        let Entry { price, kind, .. } = self.entries[site.0 as usize];
-        match kind {
-            SiteKind::OnDemand => price,
-            SiteKind::Always => price - 1,
-        }
-    }
-
-    fn shift(&mut self, site: Site, preds: &[Pred], amount: i64) {
-        self.entries[site.0 as usize].price -= amount;
-        for pred in preds {
-            self.entries[pred.from.0 as usize].price += amount;
-            if let Some(rest) = pred.rest {
-                self.entries[rest.0 as usize].price -= amount;
+        #[test]
+        fn prices_stay_within_what_they_may_be(mut ways in ways(8)) {
+            let before = prices(&ways);
+            Balance::default().balance(&mut ways);
+            let after = prices(&ways);
+            for (i, entry) in ways.entries.iter().enumerate() {
+                prop_assert!(entry.price >= 0, "{entry:?}");
+                match entry.charge {
+                    Charge::Never => prop_assert_eq!(after[i], before[i]),
+                    Charge::Always => prop_assert!(after[i] >= before[i].min(1)),
+                    Charge::OnDemand | Charge::Branch => {}
+                }
             }
+            let total = before.iter().sum::<u64>() as i64;
+            prop_assert!(after.iter().sum::<u64>() as i64 <= total + total / ROOM + MIN_ROOM);
         }
     }
 
-    /// What charging at the sites around a place costs: counts some of them twice, which does not matter for a comparison.
-    fn cost_around(&self, site: Site, preds: &[Pred]) -> f32 {
-        let cost = |site: Site| {
-            let Entry { price, kind, weight } = self.entries[site.0 as usize];
-            match (kind, price) {
-                (_, i64::MIN..0) => f32::INFINITY,
-                (SiteKind::OnDemand, 0) => 0.0,
-                (SiteKind::OnDemand, _) => weight,
-                // What is charged for nothing has to be given back.
-                (SiteKind::Always, 0) => 4.0 * weight,
-                (SiteKind::Always, _) => 0.0,
-            }
-        };
-        let around = preds
-            .iter()
-            .map(|pred| cost(pred.from) + pred.rest.map_or(0.0, cost));
-        cost(site) + around.sum::<f32>()
+    /// A way, and what it charges, between two places.
+    fn way(ways: &mut Ways, (from, to): (Place, Place), charge: Charge, price: u64) -> Way {
+        let way = ways.open(from, charge, 1.0);
+        ways.lead(way, to);
+        ways.charge(way, price);
+        way
+    }
+
+    #[test]
+    fn of_two_arms_the_dearer_one_charges_the_difference() {
+        let mut ways = Ways::default();
+        ways.clear();
+        let (parting, end) = (ways.place(), ways.place());
+        let entry = way(&mut ways, (Place::OUTSIDE, parting), Charge::Always, 1);
+        let taken = way(&mut ways, (parting, end), Charge::Branch, 10);
+        let behind = way(&mut ways, (parting, end), Charge::OnDemand, 13);
+        let out = way(&mut ways, (end, Place::OUTSIDE), Charge::OnDemand, 5);
+        Balance::default().balance(&mut ways);
+        let prices = [entry, taken, behind, out].map(|way| ways.price(way));
+        assert_eq!(prices, [16, 0, 3, 0]);
+    }
+
+    #[test]
+    fn a_loop_that_is_left_in_the_middle_charges_once_a_turn_and_on_the_way_out() {
+        let mut ways = Ways::default();
+        ways.clear();
+        let (header, middle) = (ways.place(), ways.place());
+        way(&mut ways, (Place::OUTSIDE, header), Charge::Always, 9);
+        let turn = ways.open(header, Charge::Always, 8.0);
+        ways.lead(turn, middle);
+        ways.charge(turn, 4);
+        let leaves = way(&mut ways, (middle, Place::OUTSIDE), Charge::Branch, 7);
+        let rest = ways.open(middle, Charge::OnDemand, 7.0);
+        ways.lead(rest, header);
+        ways.charge(rest, 3);
+        Balance::default().balance(&mut ways);
+        assert_eq!([turn, rest].map(|way| ways.price(way)), [7, 0]);
+        // What was paid for a turn too many comes off the entry, or off here.
+        assert!(ways.price(leaves) <= 7);
+    }
+
+    #[test]
+    fn a_price_is_not_moved_onto_a_thousand_ways() {
+        // All branches of a chain go to one place, behind which much is to be paid: moved onto each of them that would be
+        // a thousand times as much.
+        let mut ways = Ways::default();
+        ways.clear();
+        let end = ways.place();
+        let mut from = Place::OUTSIDE;
+        for _ in 0..1000 {
+            let parting = ways.place();
+            way(&mut ways, (from, parting), Charge::OnDemand, 2);
+            way(&mut ways, (parting, end), Charge::Branch, 0);
+            from = parting;
+        }
+        way(&mut ways, (from, Place::OUTSIDE), Charge::OnDemand, 1);
+        way(&mut ways, (end, Place::OUTSIDE), Charge::OnDemand, 1_000_000);
+        let before: u64 = prices(&ways).iter().sum();
+        Balance::default().balance(&mut ways);
+        let after: u64 = prices(&ways).iter().sum();
+        assert!(after <= before + before / 2 + MIN_ROOM as u64, "{after}");
     }
 }

@@ -12,13 +12,13 @@ mod vectors;
 
 use self::{plain::Plain, stacks::Stacks};
 use super::{
-    balance::{Site, SiteKind},
-    binary::{op, unsigned},
+    binary::{indexed, op, unsigned},
     flow::Flow,
     guard::{self, Globals},
     index_spaces::IndexSpaces,
     literals::{Literal, Literals},
     sections::check,
+    ways::{Charge, Way},
 };
 use crate::{error::ModuleError, schedule};
 use alloc::vec::Vec;
@@ -61,24 +61,26 @@ impl core::ops::BitOrAssign for Needs {
     }
 }
 
-/// Something that stands between bytes of the original.
+/// Something that stands between bytes of the original; offsets are from the body's start.
 enum Edit {
     /// Bytes `start..end` of the scratch buffer.
-    Insert { start: usize, end: usize },
-    /// The price of a site.
-    Price { site: Site, kind: SiteKind },
-    /// The opcode of a `loop`, with the price of its header behind its type.
+    Insert { start: u32, end: u32 },
+    /// The price of a way.
+    Price(Way),
+    /// A `loop` whose type ends there, with the price of a turn behind it.
     Loop {
-        header: Site,
+        turn: Way,
         branched_to: bool,
-        type_end: usize,
+        type_end: u32,
     },
+    /// A `br_if` that ends there, with the price of the way along it.
+    BranchIf { along: Way, label: u32, end: u32 },
     /// Shows the frame counters to a function that is about to be called.
     Call,
     /// Takes the own frame away before a tail call.
     TailCall,
     /// Leaves bytes of the original out.
-    Skip { to: usize },
+    Skip { to: u32 },
 }
 
 /// What has to be remembered of a control frame until its end.
@@ -100,7 +102,9 @@ pub(crate) struct BodyRewriter {
     literals: Literals,
     /// The guest's own locals, parameters included.
     locals: u32,
-    edits: Vec<(usize, Edit)>,
+    /// Where the body begins.
+    base: usize,
+    edits: Vec<(u32, Edit)>,
     scratch: Vec<u8>,
     nests: Vec<Nest>,
     /// Types of the hidden locals, in order.
@@ -152,6 +156,7 @@ impl BodyRewriter {
         self.edits.reserve(body.range().len() / 8);
 
         let base = body.range().start;
+        self.base = base;
         let ty = context.spaces.types.get(function.ty as usize);
         let params = ty.map_or(&[][..], |ty| ty.params());
         let mut frame_bytes: u64 = params.iter().copied().map(bytes_of).sum();
@@ -185,9 +190,10 @@ impl BodyRewriter {
         while !operators.eof() {
             let start = operators.original_position();
             operators.visit_operator(&mut plain)?;
-            if let Some(operator) = plain.close.take() {
+            if let Some(operator) = &plain.close {
                 let end = operators.original_position();
-                plain.body.operator(context, &operator, start..end)?;
+                plain.body.operator(context, operator, start..end)?;
+                plain.close = None;
             }
         }
         let code_end = operators.original_position();
@@ -220,29 +226,41 @@ impl BodyRewriter {
             out.extend([1, *ty]);
         }
         guard::enter(out, &context.globals, frame, counters);
-        self.price(context, entry, SiteKind::Always, out);
-        let mut copied = code_start;
-        let mut edits = core::mem::take(&mut self.edits);
-        for (at, edit) in edits.drain(..) {
+        self.price(context, entry, out);
+        let mut copied = code_start - base;
+        let edits = core::mem::take(&mut self.edits);
+        for (at, edit) in &edits {
+            let at = *at as usize;
             if at > copied {
-                out.extend_from_slice(&bytes[copied - base..at - base]);
+                out.extend_from_slice(&bytes[copied..at]);
                 copied = at;
             }
-            match edit {
-                Edit::Insert { start, end } => out.extend_from_slice(&self.scratch[start..end]),
-                Edit::Price { site, kind } => self.price(context, site, kind, out),
+            match *edit {
+                Edit::Insert { start, end } => {
+                    out.extend_from_slice(&self.scratch[start as usize..end as usize]);
+                }
+                Edit::Price(way) => self.price(context, way, out),
                 Edit::Loop {
-                    header,
+                    turn,
                     branched_to,
                     type_end,
                 } => {
                     // Nobody branches to it and nothing is to be paid: it is a block.
-                    let is_block = !branched_to && self.flow.price(header) == 0;
+                    let is_block = !branched_to && self.flow.price(turn) == 0;
                     out.push(if is_block { op::BLOCK } else { op::LOOP });
-                    out.extend_from_slice(&bytes[copied + 1 - base..type_end - base]);
-                    copied = type_end;
+                    out.extend_from_slice(&bytes[copied + 1..type_end as usize]);
+                    copied = type_end as usize;
                     if !is_block {
-                        self.price(context, header, SiteKind::Always, out);
+                        self.price(context, turn, out);
+                    }
+                }
+                Edit::BranchIf { along, label, end } => {
+                    if self.flow.price(along) > 0 {
+                        out.extend([op::IF, op::EMPTY]);
+                        self.price(context, along, out);
+                        indexed(out, op::BR, label + 1);
+                        out.push(op::END);
+                        copied = end as usize;
                     }
                 }
                 Edit::Call => guard::before_call(out, &context.globals, counters.unwrap_or_default()),
@@ -252,34 +270,34 @@ impl BodyRewriter {
                         guard::before_tail_call(out, &context.globals, frame, local);
                     }
                 }
-                Edit::Skip { to } => copied = copied.max(to),
+                Edit::Skip { to } => copied = copied.max(to as usize),
             }
         }
         self.edits = edits;
-        out.extend_from_slice(&bytes[copied - base..code_end - base]);
+        out.extend_from_slice(&bytes[copied..code_end - base]);
         Ok(self.needs)
     }
 
-    /// Writes what makes the interpreter charge the price of a site.
-    fn price(&mut self, context: &Context<'_>, site: Site, kind: SiteKind, out: &mut Vec<u8>) {
-        let price = self.flow.price(site);
+    /// Writes what makes the interpreter charge the price of a way.
+    fn price(&mut self, context: &Context<'_>, way: Way, out: &mut Vec<u8>) {
+        let price = self.flow.price(way);
         let nops = |out: &mut Vec<u8>| {
-            // Every site charges 1 by itself.
+            // The interpreter charges 1 by itself.
             let count = usize::try_from(price - 1).unwrap_or(usize::MAX);
             out.resize(out.len() + count, op::NOP);
         };
-        match (kind, price) {
-            (SiteKind::OnDemand, 0) => {}
-            (SiteKind::OnDemand, _) => {
+        match (self.flow.charge_of(way), price) {
+            (Charge::OnDemand, 1..) => {
                 out.extend([op::LOOP, op::EMPTY]);
                 nops(out);
                 out.push(op::END);
             }
-            (SiteKind::Always, 0) => {
+            (Charge::Always, 0) => {
                 self.needs.refund = true;
                 guard::refund(out, &context.globals);
             }
-            (SiteKind::Always, _) => nops(out),
+            (Charge::Always | Charge::Branch, 1..) => nops(out),
+            (Charge::OnDemand | Charge::Branch | Charge::Never, _) => {}
         }
     }
 
@@ -288,16 +306,23 @@ impl BodyRewriter {
         self.carried
     }
 
+    /// Notes an edit at an offset of the module.
+    fn edit(&mut self, at: usize, edit: Edit) {
+        let at = self.offset(at);
+        self.edits.push((at, edit));
+    }
+
+    /// The offset from the body's start of an offset of the module.
+    fn offset(&self, at: usize) -> u32 {
+        // The format itself bounds a body's size so.
+        (at - self.base) as u32
+    }
+
     fn insert(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.scratch.len();
+        let start = self.scratch.len() as u32;
         write(&mut self.scratch);
-        self.edits.push((
-            at,
-            Edit::Insert {
-                start,
-                end: self.scratch.len(),
-            },
-        ));
+        let end = self.scratch.len() as u32;
+        self.edit(at, Edit::Insert { start, end });
     }
 }
 

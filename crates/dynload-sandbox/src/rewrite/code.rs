@@ -22,7 +22,7 @@ pub(super) struct Code {
 
 /// Bytes of code that are worth a thread: these take it about half a millisecond, and starting it a tenth of that.
 #[cfg(feature = "std")]
-const WORTH_A_THREAD: usize = 64 << 10;
+const WORTH_A_THREAD: usize = 32 << 10;
 
 /// Rewrites all functions.
 pub(super) fn rewrite(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {

@@ -1,18 +1,20 @@
 //! Decides where fuel is charged.
 //!
-//! Code is divided into *stretches*: points that a call passes equally often, in the same order, however it branches. Each
-//! stretch has one *site* at its start where all of it is paid for. A site that the interpreter has anyway (the entry of
-//! a function, of a loop, of an arm of an `if`) is used; a new one is opened only behind a `br_if`, and behind the end of
-//! a block out of which some branch escapes, and only if what follows costs something.
+//! The function is divided into *ways* between the places where control parts or comes together. What stands on a way is
+//! paid for at its start. Where the interpreter charges anyway (the entry of a function, of a loop, of an arm of an `if`)
+//! that is used. Elsewhere a place to charge is made, if something is to be charged there: behind a `br_if`, on its taken
+//! side, and behind the end of a block to which some branch goes.
 //!
-//! The end of a block belongs to the stretch in which the block began, if nothing inside escapes beyond it: whoever
-//! entered then comes out again, on whatever way. An escape from the very stretch in which the block began splits that
-//! stretch in two, and the end belongs to the second; any other escape gives the end a stretch of its own.
+//! The end of a block is paid for where the block began, if nothing inside escapes beyond it: whoever entered then comes
+//! out again, on whatever way. An escape from the very stretch of code in which the block began splits that in two, and the
+//! end is paid for with the second; behind any other escape the end pays for itself.
 //!
-//! What a stretch costs may also be paid a stretch earlier or later, as long as every way through the function pays the
-//! same in the end: [`balance`](super::balance) moves prices until few of the new sites have anything left to charge.
+//! That is where [`balance`](super::balance) begins: it moves prices until few ways have anything left to charge.
 
-use super::balance::{Join, Pred, Site, SiteKind, Sites};
+use super::{
+    balance::Balance,
+    ways::{Charge, Place, Way, Ways},
+};
 use alloc::vec::Vec;
 
 /// What a control frame is.
@@ -29,64 +31,88 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: Kind,
-    /// The stretch in which the frame began: for an arm, that of the `if`.
-    outer: Site,
-    /// The stretch at its end, `None` if that has to be a new one.
-    join: Option<Site>,
+    /// What pays where the frame began: for an arm, before the `if`.
+    outer: Way,
+    /// What pays at its end, `None` if that is the end itself.
+    join: Option<Way>,
     /// Whether a branch goes to its label.
     pub(crate) branched_to: bool,
-    /// For the second arm: whether the end of the first is reachable.
-    then_falls_through: bool,
-    /// The site of the first arm.
-    then_site: Option<Site>,
-    /// The ways into the frame's label: the header of a loop, otherwise the end.
-    join_point: Join,
+    /// The place of its label.
+    label: Place,
+    /// Whether a way leads to its end, and how often these are gone.
+    reached: bool,
+    arrivals: f32,
+    /// The `if`: where its arms part, the first of them, and how often each is gone.
+    arms: Option<(Place, Way, f32)>,
 }
 
 /// How much more often the inside of a loop runs than what is around it: a guess.
 const LOOP_WEIGHT: f32 = 8.0;
 
+/// How often a branch out of a loop is taken: a guess that goes with [`LOOP_WEIGHT`].
+const LEAVES_LOOP: f32 = 1.0 / LOOP_WEIGHT;
+
+/// The current point of a function.
+#[derive(Debug, Clone, Copy)]
+struct Here {
+    way: Way,
+    /// What pays for what stands here.
+    pays: Way,
+}
+
 /// The control flow of one function, while it is read.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
-    sites: Sites,
+    ways: Ways,
+    balance: Balance,
     frames: Vec<Frame>,
-    /// The stretch of the current point; `None` where nothing gets to.
-    here: Option<Site>,
-    /// What it costs and is not yet charged to it.
+    /// `None` where nothing gets to.
+    here: Option<Here>,
+    /// What the current point costs and is not yet charged.
     uncharged: u64,
+    /// Labels of a `br_table`.
+    labels: Vec<u32>,
 }
 
 impl Flow {
-    /// Starts over with a function; its entry is the first site.
-    pub(crate) fn start(&mut self) -> Site {
-        self.sites.clear();
+    /// Starts over with a function; its entry is the first way.
+    pub(crate) fn start(&mut self) -> Way {
+        self.ways.clear();
         self.frames.clear();
-        let entry = self.sites.open(SiteKind::Always, 1.0);
         self.uncharged = 0;
-        self.here = Some(entry);
-        self.push(Kind::Function, entry);
+        let entry = self.ways.open(Place::OUTSIDE, Charge::Always, 1.0);
+        self.here = Some(Here {
+            way: entry,
+            pays: entry,
+        });
+        self.push(Kind::Function, entry, Place::OUTSIDE);
         entry
     }
 
-    /// Goes on in another stretch.
-    fn go_on(&mut self, there: Option<Site>) {
+    /// Goes on at another point.
+    fn go_on(&mut self, there: Option<Here>) {
         if let Some(here) = self.here {
-            self.sites.charge(here, self.uncharged);
+            self.ways.charge(here.pays, self.uncharged);
         }
         self.uncharged = 0;
         self.here = there;
     }
 
-    fn push(&mut self, kind: Kind, outer: Site) {
+    /// Goes on along a new way that pays for itself.
+    fn set_out(&mut self, way: Way) {
+        self.go_on(Some(Here { way, pays: way }));
+    }
+
+    fn push(&mut self, kind: Kind, outer: Way, label: Place) {
         self.frames.push(Frame {
             kind,
             outer,
             join: Some(outer),
             branched_to: false,
-            then_falls_through: false,
-            then_site: None,
-            join_point: Join::default(),
+            label,
+            reached: false,
+            arrivals: 0.0,
+            arms: None,
         });
     }
 
@@ -95,15 +121,20 @@ impl Flow {
         self.here.is_some()
     }
 
-    /// What a site charges.
-    pub(crate) fn price(&self, site: Site) -> u64 {
-        self.sites.price(site)
+    /// What a way charges.
+    pub(crate) fn price(&self, way: Way) -> u64 {
+        self.ways.price(way)
     }
 
-    /// Moves prices so that few sites are left; the function has been read.
+    /// How a way is charged for.
+    pub(crate) fn charge_of(&self, way: Way) -> Charge {
+        self.ways.charge_of(way)
+    }
+
+    /// Moves prices so that few ways have to charge; the function has been read.
     pub(crate) fn balance(&mut self) {
         self.go_on(None);
-        self.sites.balance();
+        self.balance.balance(&mut self.ways);
     }
 
     /// Control frames that are open.
@@ -125,134 +156,141 @@ impl Flow {
     /// Enters a `block`.
     pub(crate) fn block(&mut self) {
         if let Some(here) = self.here {
-            self.push(Kind::Block, here);
+            let end = self.ways.place();
+            self.push(Kind::Block, here.pays, end);
         }
     }
 
-    /// Enters a `loop`; its header is a site.
-    pub(crate) fn enter_loop(&mut self) -> Option<Site> {
+    /// Enters a `loop`. Gives the way from its header on.
+    pub(crate) fn enter_loop(&mut self) -> Option<Way> {
         let here = self.here?;
-        self.push(Kind::Loop, here);
-        let header = self
-            .sites
-            .open(SiteKind::Always, self.sites.weight(here) * LOOP_WEIGHT);
-        self.go_on(Some(header));
-        if let Some(frame) = self.frames.last_mut() {
-            frame.then_site = Some(header);
-            self.sites.add(&mut frame.join_point, Pred::all(here));
-        }
-        Some(header)
+        let header = self.ways.place();
+        self.ways.lead(here.way, header);
+        self.push(Kind::Loop, here.pays, header);
+        let weight = self.ways.weight(here.way) * LOOP_WEIGHT;
+        let turn = self.ways.open(header, Charge::Always, weight);
+        self.set_out(turn);
+        Some(turn)
     }
 
-    /// Enters the first arm of an `if`; it is a site.
-    pub(crate) fn enter_if(&mut self) -> Option<Site> {
+    /// Enters the first arm of an `if`.
+    pub(crate) fn enter_if(&mut self) -> Option<Way> {
         let here = self.here?;
-        self.push(Kind::Then, here);
-        let arm = self.sites.open(SiteKind::Always, self.sites.weight(here) / 2.0);
+        let (parting, end) = (self.ways.place(), self.ways.place());
+        self.ways.lead(here.way, parting);
+        self.push(Kind::Then, here.pays, end);
+        let weight = self.ways.weight(here.way) / 2.0;
+        let arm = self.ways.open(parting, Charge::Always, weight);
         if let Some(frame) = self.frames.last_mut() {
-            frame.then_site = Some(arm);
+            frame.arms = Some((parting, arm, weight));
         }
-        self.go_on(Some(arm));
+        self.set_out(arm);
         Some(arm)
     }
 
-    /// Enters the second arm of an `if`; it is a site. The price of the `if` itself moves into both arms: the
-    /// interpreter charges at least 1 in each, and this is it.
-    pub(crate) fn enter_else(&mut self) -> Site {
-        let end_of_then = self.here;
-        let weight = self
-            .frames
-            .last()
-            .map_or(1.0, |frame| self.sites.weight(frame.outer) / 2.0);
-        let arm = self.sites.open(SiteKind::Always, weight);
-        self.sites.charge(arm, 1);
-        if let Some(frame) = self.frames.last_mut() {
-            frame.kind = Kind::Else;
-            frame.then_falls_through = end_of_then.is_some();
-            if let Some(then) = frame.then_site {
-                self.sites.charge(then, 1);
-            }
-            if let Some(from) = end_of_then {
-                self.sites.add(&mut frame.join_point, Pred::all(from));
-            }
+    /// Enters the second arm of an `if`. The price of the `if` itself moves into both arms: the interpreter charges at
+    /// least 1 in each, and this is it.
+    pub(crate) fn enter_else(&mut self) -> Option<Way> {
+        self.arrive();
+        let frame = self.frames.last_mut()?;
+        let (parting, then, weight) = frame.arms?;
+        frame.kind = Kind::Else;
+        let arm = self.ways.open(parting, Charge::Always, weight);
+        for arm in [then, arm] {
+            self.ways.charge(arm, 1);
         }
-        self.go_on(Some(arm));
-        arm
+        self.set_out(arm);
+        Some(arm)
     }
 
-    /// Leaves the innermost frame. Gives the new site behind its end, if one is needed there.
-    pub(crate) fn end(&mut self) -> Option<Site> {
-        let mut frame = self.frames.pop()?;
-        let end = self.here;
-        if let (Some(from), false) = (end, frame.kind == Kind::Loop) {
-            self.sites.add(&mut frame.join_point, Pred::all(from));
+    /// The current point is the end of the innermost frame.
+    fn arrive(&mut self) {
+        if let (Some(here), Some(frame)) = (self.here, self.frames.last_mut()) {
+            self.ways.lead(here.way, frame.label);
+            frame.reached = true;
+            frame.arrivals += self.ways.weight(here.way);
         }
+        self.go_on(None);
+    }
+
+    /// Leaves the innermost frame. Gives the new way behind its end, if one begins there.
+    pub(crate) fn end(&mut self) -> Option<Way> {
+        let frame = self.frames.last()?;
         match frame.kind {
-            Kind::Then => {
-                // There is no second arm: whoever does not enter the first pays for the `if` before it.
-                self.sites.charge(frame.outer, 1);
-                let skips = Pred {
-                    from: frame.outer,
-                    rest: frame.then_site,
-                };
-                self.sites.add(&mut frame.join_point, skips);
-                self.join(frame)
-            }
-            Kind::Else if frame.then_falls_through || frame.branched_to || end.is_some() => self.join(frame),
             Kind::Loop => {
-                if frame.branched_to
-                    && let Some(header) = frame.then_site
-                {
-                    self.sites.join(header, frame.join_point);
+                if let (Some(here), Some(join)) = (self.here, frame.join) {
+                    self.go_on(Some(Here { pays: join, ..here }));
                 }
-                if end.is_some()
-                    && let Some(join) = frame.join
-                {
-                    self.go_on(Some(join));
-                }
-                None
+                self.frames.pop();
+                return None;
             }
             // Without a branch to it, the end of a block is no place at all.
-            Kind::Block | Kind::Function if frame.branched_to => self.join(frame),
-            Kind::Block | Kind::Function | Kind::Else => None,
+            Kind::Block if !frame.branched_to => {
+                self.frames.pop();
+                return None;
+            }
+            _ => {}
         }
-    }
-
-    /// Goes on in the stretch of a frame's end.
-    fn join(&mut self, frame: Frame) -> Option<Site> {
-        if frame.join.is_some() {
-            self.go_on(frame.join);
+        self.arrive();
+        let mut frame = self.frames.pop()?;
+        if let (Kind::Then, Some((parting, _, weight))) = (frame.kind, frame.arms) {
+            // There is no second arm: whoever does not enter the first pays for the `if` before it.
+            self.ways.charge(frame.outer, 1);
+            let past = self.ways.open(parting, Charge::Never, weight);
+            self.ways.lead(past, frame.label);
+            frame.reached = true;
+            frame.arrivals += weight;
+        }
+        if !(frame.reached || frame.branched_to) || frame.kind == Kind::Function {
             return None;
         }
-        let weight = self.sites.weight_of_join(&frame.join_point);
-        let fresh = self.sites.open(SiteKind::OnDemand, weight);
-        self.sites.join(fresh, frame.join_point);
-        self.go_on(Some(fresh));
-        Some(fresh)
+        let way = self.ways.open(frame.label, Charge::OnDemand, frame.arrivals);
+        let pays = frame.join.unwrap_or(way);
+        self.go_on(Some(Here { way, pays }));
+        Some(way)
     }
 
-    /// A `br_if` to the `label`th frame from the innermost. Gives the site behind it.
-    pub(crate) fn branch_if(&mut self, label: u32) -> Option<Site> {
+    /// A `br_if` to the `label`th frame from the innermost. Gives the way along the branch and the way behind it.
+    ///
+    /// With `alone` the branch can be written in another way: it takes no values along.
+    pub(crate) fn branch_if(&mut self, label: u32, alone: bool) -> Option<(Way, Way)> {
         let here = self.here?;
-        let behind = self.sites.open(SiteKind::OnDemand, self.sites.weight(here) / 2.0);
-        self.escape(label, here, Some(behind));
-        self.mark(
-            label,
-            Pred {
-                from: here,
-                rest: Some(behind),
-            },
-        );
-        self.go_on(Some(behind));
-        Some(behind)
+        let weight = self.ways.weight(here.way);
+        let taken = weight * self.taken(label);
+        let parting = self.ways.place();
+        self.ways.lead(here.way, parting);
+        let charge = if alone { Charge::Branch } else { Charge::Never };
+        let along = self.ways.open(parting, charge, taken);
+        let behind = self.ways.open(parting, Charge::OnDemand, weight - taken);
+        self.escape(label, here.pays, Some(behind));
+        self.mark(label, along);
+        self.set_out(behind);
+        Some((along, behind))
+    }
+
+    /// How often a `br_if` branches: a guess.
+    fn taken(&self, label: u32) -> f32 {
+        let Some((target, inside)) = self
+            .index(label)
+            .and_then(|index| self.frames[index..].split_first())
+        else {
+            return 0.5;
+        };
+        if target.kind == Kind::Loop {
+            1.0 - LEAVES_LOOP
+        } else if inside.iter().any(|frame| frame.kind == Kind::Loop) {
+            LEAVES_LOOP
+        } else {
+            0.5
+        }
     }
 
     /// A `br`, or a `return` (a branch out of the function).
     pub(crate) fn branch(&mut self, label: u32) {
         if let Some(here) = self.here {
             self.go_on(None);
-            self.escape(label, here, None);
-            self.mark(label, Pred::all(here));
+            self.escape(label, here.pays, None);
+            self.mark(label, here.way);
         }
     }
 
@@ -260,15 +298,20 @@ impl Flow {
     pub(crate) fn branch_table(&mut self, labels: impl Iterator<Item = u32>) {
         let Some(here) = self.here else { return };
         self.go_on(None);
-        let mut outermost = 0;
-        for label in labels {
-            if let Some(index) = self.index(label) {
-                self.frames[index].branched_to = true;
-                self.frames[index].join_point.fix();
-            }
-            outermost = outermost.max(label);
+        let parting = self.ways.place();
+        self.ways.lead(here.way, parting);
+        let mut targets = core::mem::take(&mut self.labels);
+        targets.clear();
+        targets.extend(labels);
+        targets.sort_unstable();
+        targets.dedup();
+        let weight = self.ways.weight(here.way) / targets.len() as f32;
+        for &label in &targets {
+            let way = self.ways.open(parting, Charge::Never, weight);
+            self.mark(label, way);
         }
-        self.escape(outermost, here, None);
+        self.escape(targets.last().copied().unwrap_or_default(), here.pays, None);
+        self.labels = targets;
     }
 
     /// A `return`.
@@ -278,14 +321,19 @@ impl Flow {
 
     /// Nothing gets further than here.
     pub(crate) fn stop(&mut self) {
+        if let Some(here) = self.here {
+            self.ways.end(here.way);
+        }
         self.go_on(None);
     }
 
-    fn mark(&mut self, label: u32, pred: Pred) {
+    /// The way leads to the label.
+    fn mark(&mut self, label: u32, way: Way) {
         if let Some(index) = self.index(label) {
             let frame = &mut self.frames[index];
             frame.branched_to = true;
-            self.sites.add(&mut frame.join_point, pred);
+            frame.arrivals += self.ways.weight(way);
+            self.ways.lead(way, frame.label);
         }
     }
 
@@ -293,12 +341,12 @@ impl Flow {
         self.frames.len().checked_sub(1 + label as usize)
     }
 
-    /// Some of those who are `here` leave for the frame `label`, the others go on in `behind`: so not everybody who
-    /// entered the frames between gets to their ends.
-    fn escape(&mut self, label: u32, here: Site, behind: Option<Site>) {
+    /// Some of those who are here leave for the frame `label`, the others go on `behind`: so not everybody who entered
+    /// the frames between gets to their ends.
+    fn escape(&mut self, label: u32, here: Way, behind: Option<Way>) {
         let first = self.index(label).map_or(0, |index| index + 1);
         for frame in &mut self.frames[first..] {
-            // Before any branch to the frame's own label, being in the stretch of its end means that everybody is here.
+            // Before any branch to the frame's own label, being where its end is paid for means that everybody is here.
             frame.join = if frame.join == Some(here) { behind } else { None };
         }
     }

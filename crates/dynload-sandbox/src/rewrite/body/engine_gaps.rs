@@ -61,7 +61,18 @@ impl BodyRewriter {
                 indexed(out, op::BR, label + (places.len() - 1 - i) as u32);
             }
         });
-        self.edits.push((at.start, Edit::Skip { to: at.end }));
+        let to = self.offset(at.end);
+        self.edit(at.start, Edit::Skip { to });
+    }
+
+    /// Puts the operands where a frame that takes parameters finds them.
+    ///
+    /// At the entry of a frame the interpreter copies what it has only noted as "the local of that index", on the operand
+    /// stack below the parameters, to where it stays. wasmi 2.0.0 leaves one of these out for each parameter that is no local
+    /// itself, and copies it later, where perhaps not every way leads. At the entry of a frame without parameters it copies
+    /// all.
+    pub(super) fn before_params(&mut self, offset: usize) {
+        self.insert(offset, |out| out.extend([op::BLOCK, op::EMPTY, op::END]));
     }
 
     /// Lets the host see to what a growth needs before it happens ([`host::define_growth`](crate::host::define_growth)).

@@ -3,7 +3,7 @@
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, Nest};
 use crate::{
     error::ModuleError,
-    rewrite::{balance::SiteKind, binary::op, flow::Kind, literals::Literal, operators},
+    rewrite::{binary::op, flow::Kind, literals::Literal, operators, ways::Way},
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -31,7 +31,8 @@ impl BodyRewriter {
                 Operator::End | Operator::Else => {
                     self.needs_validation |= self.may_lack_results(taken);
                     self.dead = None;
-                    self.edits.push((since, Edit::Skip { to: at.start }));
+                    let to = self.offset(at.start);
+                    self.edit(since, Edit::Skip { to });
                 }
                 _ => {}
             }
@@ -162,15 +163,21 @@ impl BodyRewriter {
         match operator {
             Operator::Call { .. } | Operator::CallIndirect { .. } => {
                 self.calls = true;
-                self.edits.push((at.start, Edit::Call));
+                self.edit(at.start, Edit::Call);
             }
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => {
-                self.edits.push((at.start, Edit::TailCall));
+                self.edit(at.start, Edit::TailCall);
+            }
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } if arity.1 > 0 => {
+                self.before_params(at.start);
             }
             Operator::BrTable { targets } if arity.0 > 1 => self.carry(context, targets, at),
             Operator::TableGrow { table } => self.before_table_growth(context, *table, at.start),
             Operator::MemoryGrow { .. } => self.before_memory_growth(context, at.start),
-            Operator::Nop => self.edits.push((at.start, Edit::Skip { to: at.end })),
+            Operator::Nop => {
+                let to = self.offset(at.end);
+                self.edit(at.start, Edit::Skip { to });
+            }
             // wasmi 2.0.0 joins the two and then looks for the condition where it is not. A dropped constant between
             // them costs nothing and keeps them apart.
             Operator::Select | Operator::TypedSelect { .. } if self.compared => {
@@ -184,15 +191,9 @@ impl BodyRewriter {
                         .is_some_and(|frame| frame.kind == Kind::Then) =>
             {
                 // The interpreter charges for the second arm that is not written, where the `if` has results.
-                let site = self.flow.enter_else();
+                let arm = self.flow.enter_else();
                 self.insert(at.start, |out| out.push(op::ELSE));
-                self.edits.push((
-                    at.start,
-                    Edit::Price {
-                        site,
-                        kind: SiteKind::Always,
-                    },
-                ));
+                self.price_at(at.start, arm);
             }
             _ => {}
         }
@@ -217,13 +218,14 @@ impl BodyRewriter {
                 let edit = self.edits.len();
                 self.nest(context, below, Some(edit))?;
                 self.literals.truncate(below);
-                if let Some(header) = self.flow.enter_loop() {
+                if let Some(turn) = self.flow.enter_loop() {
+                    let type_end = self.offset(at.end);
                     let edit = Edit::Loop {
-                        header,
+                        turn,
                         branched_to: false,
-                        type_end: at.end,
+                        type_end,
                     };
-                    self.edits.push((at.start, edit));
+                    self.edit(at.start, edit);
                 }
             }
             Operator::If { .. } => {
@@ -233,25 +235,12 @@ impl BodyRewriter {
                 if let Some(nest) = self.nests.last_mut() {
                     nest.params = literals;
                 }
-                if let Some(site) = self.flow.enter_if() {
-                    self.edits.push((
-                        at.end,
-                        Edit::Price {
-                            site,
-                            kind: SiteKind::Always,
-                        },
-                    ));
-                }
+                let arm = self.flow.enter_if();
+                self.price_at(at.end, arm);
             }
             Operator::Else => {
-                let site = self.flow.enter_else();
-                self.edits.push((
-                    at.end,
-                    Edit::Price {
-                        site,
-                        kind: SiteKind::Always,
-                    },
-                ));
+                let arm = self.flow.enter_else();
+                self.price_at(at.end, arm);
                 if let Some(nest) = self.nests.last() {
                     self.literals.restore(nest.height, &nest.params);
                 }
@@ -264,14 +253,14 @@ impl BodyRewriter {
             Operator::BrIf { relative_depth } => {
                 self.flow.charge(1);
                 self.literals.truncate(now);
-                if let Some(site) = self.flow.branch_if(*relative_depth) {
-                    self.edits.push((
-                        at.end,
-                        Edit::Price {
-                            site,
-                            kind: SiteKind::OnDemand,
-                        },
-                    ));
+                if let Some((along, behind)) = self.flow.branch_if(*relative_depth, low == now) {
+                    let branch = Edit::BranchIf {
+                        along,
+                        label: *relative_depth,
+                        end: self.offset(at.end),
+                    };
+                    self.edit(at.start, branch);
+                    self.price_at(at.end, Some(behind));
                 }
             }
             Operator::BrTable { targets } => {
@@ -354,19 +343,19 @@ impl BodyRewriter {
             *seen = branched_to;
         }
         let falls_through = self.flow.is_reachable();
-        if let Some(site) = self.flow.end() {
-            self.edits.push((
-                end,
-                Edit::Price {
-                    site,
-                    kind: SiteKind::OnDemand,
-                },
-            ));
-        }
+        let behind = self.flow.end();
+        self.price_at(end, behind);
         // What several ways bring together is no constant any more.
         let merges = matches!(kind, Kind::Then | Kind::Else) || (kind != Kind::Loop && branched_to);
         if merges || !falls_through {
             self.literals.truncate(nest.height);
+        }
+    }
+
+    /// Puts the price of a way there, if one begins.
+    fn price_at(&mut self, offset: usize, way: Option<Way>) {
+        if let Some(way) = way {
+            self.edit(offset, Edit::Price(way));
         }
     }
 }
