@@ -8,8 +8,9 @@ use core::time::Duration;
 pub struct Usage {
     /// Fuel burnt by the call, start functions and host functions included. See [`schedule`](crate::schedule).
     ///
-    /// Code is paid for a stretch at a time, before it runs. A call that returned has paid for exactly the operators it
-    /// executed; one that trapped has paid for the rest of the stretch in which it trapped as well.
+    /// Code is paid for a stretch at a time, most of it before it runs. A call that returned has paid for exactly the
+    /// operators it executed. One that was stopped half-way has, in each function that it was in, also paid for code that it
+    /// has not come to, or not yet paid for up to 128 of what it executed there.
     pub fuel: u64,
     /// Bytes in memories and tables (8 bytes an element) when the call ended.
     pub memory_bytes: u64,

@@ -223,6 +223,43 @@ fn loops_pay_for_each_turn() {
     burns(up, &[10], 1 + 10 * 9 + 4);
 }
 
+/// Prices are moved to where they are charged together. What a call that is stopped has not paid for may not be much, or
+/// a guest would run for nothing, and out of sight of the clock.
+#[test]
+fn a_call_that_is_stopped_has_paid_for_most_of_what_it_did() {
+    const FRAMES: u64 = 500;
+    const WORK: u64 = 5_000;
+    // Two long arms of the same length, and each calls itself before its end.
+    let work = "(drop (i32.const 1))".repeat(WORK as usize);
+    let arms = format!(
+        r#"(module (func $run (export "run") (param i32)
+            (block $end
+                (block $other
+                    (br_if $other (local.get 0))
+                    {work} (call $run (i32.const 1)) (br $end))
+                {work} (call $run (i32.const 0)))
+            (drop (i32.const 1))))"#
+    );
+    // A turn is paid for at the start of the next one.
+    let turns = format!(
+        r#"(module (func $run (export "run") (param i32)
+            (block $end
+                (loop $again
+                    (br_if $end (i32.eq (local.get 0) (i32.const 7)))
+                    {work} (call $run (i32.const 1))
+                    (br_if $end (i32.eq (local.get 0) (i32.const 8)))
+                    {work} (br $again)))))"#
+    );
+    for wat in [arms, turns] {
+        let limits = Limits::PERMISSIVE.with_call_depth(FRAMES);
+        let mut instance = sandbox(limits, None).instantiate(&module(false, &wat)).unwrap();
+        let error = instance.call("run", &arguments(&[0])).unwrap_err();
+        assert_eq!(error.limit(), Some(Limit::CallDepth));
+        let (fuel, did) = (instance.usage().fuel, FRAMES * WORK);
+        assert!(fuel >= did - FRAMES * 128, "{fuel} for {did}");
+    }
+}
+
 #[test]
 fn constant_conditions_are_paid_as_written() {
     for (condition, then) in [(1, true), (0, false)] {

@@ -4,7 +4,8 @@
 //! pay the same. So of the two arms of a condition only the dearer one has to charge, the difference; and a loop that is left
 //! in the middle charges once a turn, and on the way out what is missing.
 //!
-//! A price moved so may be paid a little before or after what it is for; when the function returns it is paid.
+//! A price moved so may be paid before what it is for, or after it, but then not much of it: see [`MAX_OWED`]. When the function
+//! returns it is paid.
 //!
 //! The ways that are passed most often are made free first, as far as those before them allow, and no price may become
 //! negative. To find out takes a walk from place to place as far as prices have to give way, which is seldom far and is
@@ -39,6 +40,8 @@ pub(crate) struct Balance {
     order: Vec<u64>,
     /// For each place another one from which it is apart by a price that stays as it is, or itself.
     apart: Vec<Place>,
+    /// How much was moved over each place so far, to later.
+    owed: Vec<i64>,
     /// How much is moved over each place, and which places those are that something is moved over.
     amounts: Vec<i64>,
     moved: Vec<Place>,
@@ -46,6 +49,11 @@ pub(crate) struct Balance {
 
 /// How many ways are looked at, in each direction, to make one free.
 const MAX_STEPS: usize = 24;
+
+/// How much fuel may be owed at a place compared to where prices were before, and how much of it because the function as a
+/// whole pays later. It is what a call that is stopped half-way has not paid for in each of its frames, and how much later
+/// the clock is read while it runs.
+const MAX_OWED: i64 = 64;
 
 /// The part by which all prices together may grow: a half, and a little for small functions. Each unit of a price is a byte
 /// to write and to read again.
@@ -112,6 +120,8 @@ impl Balance {
         self.last.resize(places, [NONE; 2]);
         self.surplus.clear();
         self.surplus.resize(places, 0);
+        self.owed.clear();
+        self.owed.resize(places, 0);
         self.amounts.clear();
         self.amounts.resize(places, 0);
         self.apart.clear();
@@ -205,6 +215,7 @@ impl Balance {
             let amount = core::mem::take(&mut self.amounts[place]);
             if outcome == Outcome::Possible && amount != 0 {
                 let more_out = if direction == Move::Later { amount } else { -amount };
+                self.owed[place] += more_out;
                 for (side, more) in [(OUT, more_out), (INTO, -more_out)] {
                     let mut next = self.last[place][side];
                     while next != NONE {
@@ -258,11 +269,21 @@ impl Balance {
                 }
             }
         }
-        if growth > self.room {
+        if growth > self.room || self.moved.iter().any(|place| self.owes_much(*place, direction)) {
             return Outcome::TooFar;
         }
         self.room -= growth;
         Outcome::Possible
+    }
+
+    /// Whether the amount would leave more to be paid later than may be owed.
+    fn owes_much(&self, place: Place, direction: Move) -> bool {
+        let (amount, owed) = (self.amounts[place.0 as usize], self.owed[place.0 as usize]);
+        match direction {
+            // What is paid earlier outside is what is paid later everywhere else.
+            Move::Earlier => place == Place::OUTSIDE && amount - owed > MAX_OWED,
+            Move::Later => place != Place::OUTSIDE && amount + owed > MAX_OWED,
+        }
     }
 }
 
