@@ -50,9 +50,8 @@ pub(crate) struct Balance {
 /// How many ways are looked at, in each direction, to make one free.
 const MAX_STEPS: usize = 24;
 
-/// How much fuel may be owed at a place compared to where prices were before, and how much of it because the function as a
-/// whole pays later. It is what a call that is stopped half-way has not paid for in each of its frames, and how much later
-/// the clock is read while it runs.
+/// How far payment may fall behind: by moves over a place, and by moves over the outside, which put off all of the function; so
+/// twice this at most. A call that is stopped half-way may owe it in each of its frames, and the clock is read that much later.
 const MAX_OWED: i64 = 64;
 
 /// The part by which all prices together may grow: a half, and a little for small functions. Each unit of a price is a byte
