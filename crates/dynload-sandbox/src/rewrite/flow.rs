@@ -39,10 +39,10 @@ pub(crate) struct Frame {
     pub(crate) branched_to: bool,
     /// The place of its label.
     label: Place,
-    /// Whether a way leads to its end, and how often these are gone.
+    /// Whether a way leads to its label, and how often those that do are passed.
     reached: bool,
     arrivals: f32,
-    /// The `if`: where its arms part, the first of them, and how often each is gone.
+    /// Of an `if`: where its arms part, the first of them, and how often each is passed.
     arms: Option<(Place, Way, f32)>,
 }
 
@@ -241,7 +241,7 @@ impl Flow {
             frame.reached = true;
             frame.arrivals += weight;
         }
-        if !(frame.reached || frame.branched_to) || frame.kind == Kind::Function {
+        if !frame.reached || frame.kind == Kind::Function {
             return None;
         }
         let way = self.ways.open(frame.label, Charge::OnDemand, frame.arrivals);
@@ -332,6 +332,7 @@ impl Flow {
         if let Some(index) = self.index(label) {
             let frame = &mut self.frames[index];
             frame.branched_to = true;
+            frame.reached = true;
             frame.arrivals += self.ways.weight(way);
             self.ways.lead(way, frame.label);
         }
