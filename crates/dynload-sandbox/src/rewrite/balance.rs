@@ -234,15 +234,13 @@ impl Balance {
             Move::Earlier => (OUT, 1),
             Move::Later => (INTO, -1),
         };
-        let mut growth = 0;
+        let first = self.moved[0].0 as usize;
+        let mut growth = sign * self.amounts[first] * self.surplus[first];
         let mut steps = 0;
         let mut i = 0;
         while let Some(&place) = self.moved.get(i) {
             i += 1;
             let amount = self.amounts[place.0 as usize];
-            if i == 1 {
-                growth = sign * amount * self.surplus[place.0 as usize];
-            }
             for side in [OUT, INTO] {
                 let mut next = self.last[place.0 as usize][side];
                 while next != NONE {
