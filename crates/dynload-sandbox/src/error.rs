@@ -402,9 +402,9 @@ pub enum ModuleError {
     /// Nothing is wrong with the module: the interpreter was compiled so that any guest could overflow the native stack.
     ///
     /// It is when the package `wasmi` is optimised and has debug assertions, as with
-    /// `[profile.dev.package."*"] opt-level = 3`, or is built with a sanitizer. The cargo feature `portable-dispatch` makes
-    /// it safe in every build, at a third of the speed; `debug-assertions = false` for the package `wasmi` in the profile
-    /// keeps the speed.
+    /// `[profile.dev.package."*"] opt-level = 3`, or is built with a sanitizer; and in a documentation test of a profile
+    /// with fat LTO, which optimises nothing at all in the end. The cargo feature `portable-dispatch` makes it safe in every
+    /// build, at a third of the speed; `debug-assertions = false` for the package `wasmi` in the profile keeps the speed.
     UnsafeBuild,
 }
 

@@ -50,6 +50,9 @@ fn fuzz(seed: u64, calls: u64) -> u64 {
     let wat = dir.path().join("imports.wat");
     std::fs::copy(root().join("tests/plugins/imports.wat"), &wat).unwrap();
     let world = World::new(&files, &[wat, dir.path().to_owned()]);
+    // Some calls make directories, by whatever text they are given.
+    let before = std::env::current_dir().unwrap();
+    std::env::set_current_dir(dir.path()).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let world = &world;
@@ -70,6 +73,7 @@ fn fuzz(seed: u64, calls: u64) -> u64 {
         // SAFETY: nobody runs code of the plugin any more.
         unsafe { unload_module(module) };
     }
+    std::env::set_current_dir(before).unwrap();
     let called_back = world.called_back.load(Ordering::Relaxed);
     println!(
         "guests called back {called_back} times; calls by error code: {:?}",

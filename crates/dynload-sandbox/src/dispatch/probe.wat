@@ -1,5 +1,5 @@
-;; Goes once through the operators of WebAssembly, again and again, and tells the host each time.
-;; `$i`, `$l`, `$f` and `$d` are 1 of each type. Rebuild: wat2wasm probe.wat
+;; `all` goes once through the operators of WebAssembly, `few` through a few, again and again, and both tell the host each time.
+;; `$i`, `$l`, `$f` and `$d` are 1 of each type. Rebuild: wat2wasm --enable-tail-call probe.wat
 (module
   (import "" "mark" (func $mark))
   (type $unit (func))
@@ -17,7 +17,11 @@
     (local.get 0) (local.get 1) (local.get 2) (local.get 3))
   (func $tail (param i32) (return_call $nothing))
   (func $indirect_tail (param i32) (return_call_indirect $t (type $unit) (i32.const 0)))
-  (func (export "probe") (param $rounds i32)
+  (func (export "few") (param $rounds i32)
+    (loop $again
+      (call $mark)
+      (br_if $again (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))))))
+  (func (export "all") (param $rounds i32)
     (local $i i32) (local $l i64) (local $f f32) (local $d f64)
     (local.set $i (i32.const 1))
     (local.set $l (i64.const 1))

@@ -48,7 +48,7 @@ pub(crate) struct Balance {
 }
 
 /// How many ways are looked at, in each direction, to make one free.
-const MAX_STEPS: usize = 24;
+const MAX_STEPS: usize = 16;
 
 /// How far payment may fall behind: by moves over a place, and by moves over the outside, which put off all of the function; so
 /// twice this at most. A call that is stopped half-way may owe it in each of its frames, and the clock is read that much later.
@@ -234,34 +234,37 @@ impl Balance {
             Move::Earlier => (OUT, 1),
             Move::Later => (INTO, -1),
         };
-        let first = self.moved[0].0 as usize;
-        let mut growth = sign * self.amounts[first] * self.surplus[first];
+        let (edges, last, surplus) = (&self.edges[..], &self.last[..], &self.surplus[..]);
+        let (amounts, moved) = (&mut self.amounts[..], &mut self.moved);
+        let first = moved[0].0 as usize;
+        let mut growth = sign * amounts[first] * surplus[first];
         let mut steps = 0;
         let mut i = 0;
-        while let Some(&place) = self.moved.get(i) {
+        while let Some(&place) = moved.get(i) {
             i += 1;
-            let amount = self.amounts[place.0 as usize];
+            let amount = amounts[place.0 as usize];
             for side in [OUT, INTO] {
-                let mut next = self.last[place.0 as usize][side];
+                let mut next = last[place.0 as usize][side];
                 while next != NONE {
                     steps += 1;
                     if steps > MAX_STEPS {
                         return Outcome::TooFar;
                     }
-                    let edge = &self.edges[next as usize];
+                    let edge = &edges[next as usize];
                     next = edge.next[side];
                     if side != cheaper && !edge.settled {
                         continue;
                     }
                     let needed = amount - edge.spare;
                     let other = if side == OUT { edge.to } else { edge.from };
-                    if other != place && needed > self.amounts[other.0 as usize] {
+                    let before = &mut amounts[other.0 as usize];
+                    if needed > *before && other != place {
                         if other == fixed {
                             return Outcome::Impossible;
                         }
-                        let before = core::mem::replace(&mut self.amounts[other.0 as usize], needed);
-                        growth += sign * (needed - before) * self.surplus[other.0 as usize];
-                        self.moved.push(other);
+                        growth += sign * (needed - *before) * surplus[other.0 as usize];
+                        *before = needed;
+                        moved.push(other);
                     }
                 }
             }

@@ -121,7 +121,7 @@ pub(crate) struct BodyRewriter {
     #[cfg(feature = "simd")]
     vectors: Option<vectors::Vectors>,
     max_operand_bytes: u64,
-    /// What blocks, branches and calls of all functions so far carry, beyond [`CARRIED_FREE`] each.
+    /// What the function's blocks, branches and calls carry, beyond [`CARRIED_FREE`] each.
     carried: u64,
 }
 
@@ -151,6 +151,7 @@ impl BodyRewriter {
         self.needs = Needs::default();
         self.needs_validation = false;
         self.max_operand_bytes = 0;
+        self.carried = 0;
 
         // One in eight bytes is an operator that needs something, more or less.
         self.edits.reserve(body.range().len() / 8);
@@ -301,7 +302,7 @@ impl BodyRewriter {
         }
     }
 
-    /// What blocks, branches and calls of all functions so far carry.
+    /// What blocks, branches and calls of the last function carry.
     pub(crate) fn carried(&self) -> u64 {
         self.carried
     }

@@ -24,76 +24,117 @@ pub(super) struct Code {
 #[cfg(feature = "std")]
 const WORTH_A_THREAD: usize = 32 << 10;
 
+/// Bytes of code that a thread takes at a time: so few that all of them end at about the same time.
+#[cfg(feature = "std")]
+const PORTION: usize = 8 << 10;
+
 /// Rewrites all functions.
 pub(super) fn rewrite(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
-    #[cfg(feature = "std")]
-    {
-        let bytes: usize = functions.iter().map(|(_, body)| body.range().len()).sum();
-        if bytes >= 2 * WORTH_A_THREAD {
-            let processors = std::thread::available_parallelism().map_or(1, usize::from);
-            return in_parallel(context, functions, bytes, processors.min(bytes / WORTH_A_THREAD));
-        }
-    }
-    one_by_one(context, functions)
-}
-
-fn one_by_one(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
-    let mut bodies = BodyRewriter::default();
-    let mut code = Code::default();
-    let bytes: usize = functions.iter().map(|(_, body)| body.range().len()).sum();
-    code.bytes.reserve(bytes * 2);
-    for (function, body) in functions {
-        let start = code.bytes.len();
-        code.needs |= bodies.rewrite(context, function, &body, &mut code.bytes)?;
-        prefix_size(&mut code.bytes, start);
-    }
-    code.carried = bodies.carried();
+    let code = on_all_processors(context, functions)?;
+    context.check_carried(code.carried)?;
     Ok(code)
 }
 
-/// Divides the functions among so many threads, this one among them.
+#[cfg(not(feature = "std"))]
+fn on_all_processors(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+    one_by_one(context, &mut BodyRewriter::default(), functions)
+}
+
+/// Rewrites all functions, on several threads if there is enough to do.
 #[cfg(feature = "std")]
-fn in_parallel(
+fn on_all_processors(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+    let threads = match size(&functions) / WORTH_A_THREAD {
+        0 | 1 => 1,
+        worth => std::thread::available_parallelism().map_or(1, |processors| worth.min(processors.get())),
+    };
+    if threads == 1 {
+        one_by_one(context, &mut BodyRewriter::default(), functions)
+    } else {
+        in_portions(context, functions, threads)
+    }
+}
+
+/// Bytes of code.
+fn size(functions: &[Function<'_>]) -> usize {
+    functions.iter().map(|(_, body)| body.range().len()).sum()
+}
+
+fn one_by_one(
+    context: &Context<'_>,
+    bodies: &mut BodyRewriter,
+    functions: Vec<Function<'_>>,
+) -> Result<Code, ModuleError> {
+    let mut code = Code::default();
+    code.bytes.reserve(size(&functions) * 2);
+    for (function, body) in functions {
+        let start = code.bytes.len();
+        code.needs |= bodies.rewrite(context, function, &body, &mut code.bytes)?;
+        code.carried += bodies.carried();
+        prefix_size(&mut code.bytes, start);
+    }
+    Ok(code)
+}
+
+/// Has so many threads take one portion of the functions after the other.
+///
+/// This thread only waits: a new one that starts on its processor would wait for it otherwise.
+#[cfg(feature = "std")]
+fn in_portions(
     context: &Context<'_>,
     mut functions: Vec<Function<'_>>,
-    bytes: usize,
     threads: usize,
 ) -> Result<Code, ModuleError> {
-    let share = bytes.div_ceil(threads.max(1));
-    let mut shares = Vec::new();
+    use std::sync::{Mutex, PoisonError};
+
+    // Those at the end come first, so that the first one can be taken from the end.
+    let mut portions = Vec::new();
     while !functions.is_empty() {
         let mut taken = 0;
         let first = functions.iter().rposition(|(_, body)| {
             taken += body.range().len();
-            taken >= share
+            taken >= PORTION
         });
-        shares.push(functions.split_off(first.unwrap_or(0)));
+        portions.push(functions.split_off(first.unwrap_or(0)));
     }
-    let mine = shares.pop().unwrap_or_default();
-    let parts = std::thread::scope(|scope| {
-        let others: Vec<_> = shares
-            .into_iter()
-            .rev()
-            .map(|share| scope.spawn(|| one_by_one(context, share)))
+    let portions = Mutex::new(portions);
+    let work = || {
+        let mut bodies = BodyRewriter::default();
+        let mut done = Vec::new();
+        loop {
+            let (portion, behind) = {
+                let mut portions = portions.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(portion) = portions.pop() else {
+                    return done;
+                };
+                (portion, portions.len())
+            };
+            done.push((behind, one_by_one(context, &mut bodies, portion)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let others: Vec<_> = (0..threads)
+            .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
             .collect();
-        let mut parts = std::vec![one_by_one(context, mine)];
+        let mut done = Vec::new();
         for other in others {
-            parts.push(
+            done.extend(
                 other
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             );
         }
-        parts
+        // What is left if no thread could be started.
+        done.extend(work());
+        done
     });
+    done.sort_unstable_by_key(|(behind, _)| core::cmp::Reverse(*behind));
     let mut code = Code::default();
-    for part in parts {
+    for (_, part) in done {
         let part = part?;
         code.bytes.extend_from_slice(&part.bytes);
         code.needs |= part.needs;
         code.carried += part.carried;
     }
-    context.check_carried(code.carried)?;
     Ok(code)
 }
 
