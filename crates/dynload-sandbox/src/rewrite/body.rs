@@ -2,6 +2,7 @@
 
 mod arity;
 mod constants;
+mod control;
 mod engine_gaps;
 mod operator;
 mod plain;
@@ -120,6 +121,9 @@ pub(crate) struct BodyRewriter {
     allocations: FuncValidatorAllocations,
     #[cfg(feature = "simd")]
     vectors: Option<vectors::Vectors>,
+    /// What the vectors on the operand stack count beyond other operands.
+    #[cfg(feature = "simd")]
+    vector_bytes: u64,
     max_operand_bytes: u64,
     /// What the function's blocks, branches and calls carry, beyond [`CARRIED_FREE`] each.
     carried: u64,

@@ -36,7 +36,10 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
     i64_const(out, 0);
     out.extend([op::I64_NE, op::IF, op::EMPTY]);
     // Left for the host, which reads from the guard bits which limit it was.
-    add(out);
+    match local {
+        Some(local) => indexed(out, op::LOCAL_GET, local),
+        None => add(out),
+    }
     indexed(out, op::GLOBAL_SET, globals.frames);
     out.extend([op::UNREACHABLE, op::END]);
     if let (Some((stack, depth)), Some(local)) = (globals.peaks, local) {

@@ -11,18 +11,26 @@ use wasmparser::Operator;
 
 impl BodyRewriter {
     /// Sends constants through a local where the interpreter would compute with them or branch on them: the operator
-    /// takes so many operands, and the `top` one is a constant.
-    pub(super) fn keep_constants_out(&mut self, effect: Effect, taken: u32, top: Literal, offset: usize) {
+    /// takes so many operands.
+    pub(super) fn keep_constants_out(&mut self, effect: Effect, taken: u32, offset: usize) {
         let height = self.stacks.height;
-        let low = height.saturating_sub(taken);
-        let hide = match effect {
-            Effect::Condition => true,
-            Effect::Compute => self.literals.all_in(low, height),
-            Effect::Memory { .. } | Effect::Other => false,
+        match effect {
+            Effect::Condition => self.keep_condition_out(offset),
+            Effect::Compute if self.literals.all_in(height.saturating_sub(taken), height) => {
+                self.keep_condition_out(offset);
+            }
+            Effect::Compute | Effect::Memory { .. } | Effect::Other => {}
+        }
+    }
+
+    /// Sends the top of the operand stack through a local if it is a constant.
+    pub(super) fn keep_condition_out(&mut self, offset: usize) {
+        let Some(at) = self.stacks.height.checked_sub(1) else {
+            return;
         };
-        if hide {
+        if let Some(top) = self.literals.at(at) {
             self.hide_top(top.val_type(), offset);
-            self.literals.truncate(height - 1);
+            self.literals.truncate(at);
         }
     }
 

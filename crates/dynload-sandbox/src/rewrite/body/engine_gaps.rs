@@ -7,12 +7,6 @@ use core::ops::Range;
 use wasmparser::BrTable;
 
 impl BodyRewriter {
-    /// Whether a branch to the label takes values along.
-    pub(super) fn carries_values(&self, context: &Context<'_>, label: u32) -> bool {
-        let frame = self.stacks.label(label);
-        frame.is_some_and(|frame| !carried(context, frame).is_empty())
-    }
-
     /// Lets a `br_table` that takes values along branch without them, to places from where they are taken along by a
     /// plain `br`: wasmi 2.0.0 loses some of them otherwise.
     pub(super) fn carry(&mut self, context: &Context<'_>, targets: &BrTable<'_>, at: Range<usize>) {

@@ -1,6 +1,6 @@
 //! Which operands are vectors: they count twice in a frame. Only validation knows the types of operands.
 
-use super::BodyRewriter;
+use super::{BodyRewriter, Context};
 use crate::{
     error::ModuleError,
     rewrite::{
@@ -55,15 +55,18 @@ impl Vectors {
 }
 
 impl BodyRewriter {
-    /// What vectors on the operand stack count beyond other operands, in bytes, behind an operator that takes operands
-    /// from `low` up.
+    /// Validates the operator, and notes what the vectors on the operand stack behind it count beyond other operands.
     pub(super) fn step_vectors(
         &mut self,
+        context: &Context<'_>,
         operator: &Operator<'_>,
-        low: u32,
         offset: usize,
-    ) -> Result<u64, ModuleError> {
-        let vectors = self.vectors.as_mut();
-        vectors.map_or(Ok(0), |vectors| vectors.step(operator, low, offset))
+    ) -> Result<(), ModuleError> {
+        let (taken, _) = self.arity(context, operator);
+        let low = self.stacks.height.saturating_sub(taken);
+        if let Some(vectors) = &mut self.vectors {
+            self.vector_bytes = vectors.step(operator, low, offset)?;
+        }
+        Ok(())
     }
 }
