@@ -22,6 +22,9 @@ pub enum WatchMode {
     Poll(Duration),
 }
 
+/// No time is taken for longer: a moment that far ahead has to exist on every clock.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Who makes the artifact from the source.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -172,7 +175,7 @@ impl Config {
     /// at most, whichever is longer. It runs on the monotonic clock.
     #[must_use]
     pub fn debounce(mut self, quiet: Duration) -> Self {
-        self.debounce = quiet;
+        self.debounce = quiet.min(LONGEST);
         self
     }
 
@@ -180,7 +183,7 @@ impl Config {
     /// By default 3 s.
     #[must_use]
     pub fn settle_timeout(mut self, limit: Duration) -> Self {
-        self.settle_timeout = limit;
+        self.settle_timeout = limit.min(LONGEST);
         self
     }
 
@@ -197,7 +200,10 @@ impl Config {
     /// How changes are noticed. By default [`WatchMode::Auto`].
     #[must_use]
     pub fn watch_mode(mut self, mode: WatchMode) -> Self {
-        self.mode = mode;
+        self.mode = match mode {
+            WatchMode::Poll(interval) => WatchMode::Poll(interval.min(LONGEST)),
+            other => other,
+        };
         self
     }
 
@@ -233,7 +239,7 @@ impl Config {
     /// How long a build may run before it is killed with its children; `None` for as long as it likes. By default 5 min.
     #[must_use]
     pub fn build_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.build_timeout = limit.into();
+        self.build_timeout = limit.into().map(|limit| limit.min(LONGEST));
         self
     }
 

@@ -1,7 +1,7 @@
 //! The content of everything that a build reads, as far as it is watched.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use dynload_native::ContentHash;
@@ -59,14 +59,54 @@ impl Snapshot {
 /// The hash of a file, or none when it changed meanwhile.
 fn read(path: &Path) -> io::Result<Option<ContentHash>> {
     let before = Signature::of(path);
-    let content = fs::read(path)?;
+    let mut content = Vec::new();
+    open(path)?.read_to_end(&mut content)?;
     Ok((before == Signature::of(path)).then(|| ContentHash::of(&content)))
+}
+
+/// Opens a regular file. Opening a pipe would wait for its writer, and reading a device might never end.
+fn open(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        ));
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::watch::Glob;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let (source, pipe) = (temp.path().join("p.c"), temp.path().join("pipe"));
+        fs::write(&source, "1").unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let mut targets = Targets {
+            source: source.clone(),
+            extra: vec![Glob::new(&pipe)],
+            skip: None,
+        };
+        let all = Snapshot::take(&targets).unwrap();
+        assert_eq!(all.changed_since(None), [source]);
+        targets.source = pipe;
+        assert!(matches!(Snapshot::take(&targets), Err(Unreadable::Source(_))));
+    }
 
     #[test]
     fn names_what_is_new_and_what_is_gone() {

@@ -109,11 +109,7 @@ impl Instance {
         #[cfg(all(feature = "std", unix))]
         self.store.data_mut().services.refusal()?;
         let fuel = self.module.rewritten().segments_fuel;
-        if fuel > run::fuel(&*self.store) {
-            run::next_slice(&mut self.store.as_context_mut(), fuel)?;
-        }
-        let left = run::fuel(&*self.store);
-        run::set_fuel(&mut *self.store, left - fuel);
+        run::charge(&mut self.store.as_context_mut(), fuel)?;
         let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
             .map_err(|error| self.refused(error))?;
         let global = |name: &str| instance.get_global(&*self.store, name);
@@ -308,26 +304,39 @@ impl Instance {
     pub(crate) fn leave<R>(&mut self, export: &str, result: Result<R, ErrorKind>) -> Result<R, Error> {
         self.end_call();
         let kept = || self.store.data().meter.check_overdrawn();
-        match result.and_then(|results| kept().map(|()| results)) {
+        let result = result.and_then(|results| kept().map(|()| results));
+        let inner = self.store.data_mut().inner_failure.take();
+        let result = match result {
             Ok(results) => {
-                if let Some(inner) = self.store.data_mut().inner_failure.take() {
-                    self.poisoned = Some(inner);
+                if inner.is_some() {
+                    self.poisoned = inner;
                 }
                 Ok(results)
             }
             Err(kind) => {
                 let usage = self.usage();
-                let nothing_ran = matches!(
-                    kind,
-                    ErrorKind::NoSuchExport { .. } | ErrorKind::SignatureMismatch { .. }
-                );
+                // What a host function looked for in vain is of the same kind, and stops the call half-way.
+                let nothing_ran = inner.is_none()
+                    && matches!(
+                        kind,
+                        ErrorKind::NoSuchExport { .. } | ErrorKind::SignatureMismatch { .. }
+                    );
                 let error = Error::new(export, kind, usage, self.store.data().memory.denied);
                 if !nothing_ran {
                     self.poisoned = Some(error.clone());
                 }
                 Err(error)
             }
+        };
+        #[cfg(feature = "std")]
+        {
+            let state = self.store.data_mut();
+            if let Some(panic) = state.panic.take().or_else(|| state.console.panic.take()) {
+                let panic = panic.into_inner();
+                std::panic::resume_unwind(panic.unwrap_or_else(std::sync::PoisonError::into_inner));
+            }
         }
+        result
     }
 
     fn end_call(&mut self) {
@@ -388,6 +397,8 @@ fn new_store(
         wired: None,
         reentries: 0,
         inner_failure: None,
+        #[cfg(feature = "std")]
+        panic: None,
     };
     let mut store = Box::new(Store::new(module.engine().interpreter(), state));
     store.limiter(|state| &mut state.memory);

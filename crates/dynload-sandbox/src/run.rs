@@ -61,6 +61,17 @@ pub(crate) fn next_slice(ctx: &mut StoreContextMut<'_, State>, required: u64) ->
     Ok(())
 }
 
+/// Burns `fuel` for what the host does, however many slices it takes to get it.
+pub(crate) fn charge(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<(), ErrorKind> {
+    // A slice may be empty: others hold what there is, for now.
+    while self::fuel(&*ctx) < fuel {
+        next_slice(ctx, fuel)?;
+    }
+    let left = self::fuel(&*ctx);
+    set_fuel(ctx, left - fuel);
+    Ok(())
+}
+
 /// Takes back what the running slice did not burn.
 pub(crate) fn settle(ctx: &mut StoreContextMut<'_, State>) {
     let left = fuel(&*ctx);

@@ -245,7 +245,8 @@ impl Sandbox {
     ///
     /// A guest that calls it without every bit of `capability` ends its call as
     /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes precedence
-    /// over one of this crate with the same name.
+    /// over one of this crate with the same name. Should it panic, the call of the guest panics with that, and the instance
+    /// is poisoned.
     ///
     /// # Grants
     ///

@@ -19,15 +19,22 @@ mod thread;
 mod wasi;
 
 pub use error::ServiceError;
+pub(crate) use readiness::PIPE_ROOM;
 
-use crate::{error::ErrorKind, host::Caller, module::Module, sandbox::Config, state::State};
+use crate::{
+    error::ErrorKind,
+    host::{Caller, Stream},
+    module::Module,
+    sandbox::Config,
+    state::State,
+};
 use answer::Answer;
 use descriptor::{Descriptor, Kind, OpenDir, OpenFile, Table, Use};
 use dynload_caps::{
     Capabilities,
     imports::{DYNLOAD, WASI_PREVIEW1},
 };
-use std::{boxed::Box, sync::Arc, vec::Vec};
+use std::{boxed::Box, sync::Arc, time::Duration, vec::Vec};
 use wasi::Errno;
 use wasmi::{Func, Store};
 
@@ -145,6 +152,11 @@ impl Open {
             workers: thread::Workers::default(),
         })
     }
+}
+
+/// Whether a write of [`PIPE_ROOM`] bytes to the host's own stream would not have to wait. One that fails need not either.
+pub(crate) fn is_console_ready(stream: Stream) -> bool {
+    readiness::is_console_ready(stream, Duration::ZERO).unwrap_or(true)
 }
 
 /// Ends what the running call started and did not wait for. Fuel of workers is the call's own.

@@ -12,6 +12,10 @@ use crate::{
 };
 use alloc::sync::Arc;
 
+/// What a function of the embedder panicked with. In a lock, so that instances can still be shared.
+#[cfg(feature = "std")]
+pub(crate) type Panic = std::sync::Mutex<std::boxed::Box<dyn core::any::Any + Send>>;
+
 /// The data of an instance's store.
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
@@ -28,6 +32,9 @@ pub(crate) struct State {
     pub(crate) reentries: u32,
     /// Why a call that a host function made failed, even if the host function went on.
     pub(crate) inner_failure: Option<crate::error::Error>,
+    /// What a host function panicked with, on its way round the interpreter.
+    #[cfg(feature = "std")]
+    pub(crate) panic: Option<Panic>,
     #[cfg(all(feature = "std", unix))]
     pub(crate) services: crate::services::Services,
 }

@@ -163,7 +163,7 @@ const fn v6(a: u16, b: u16, c: u16, last: u16, prefix: u8) -> Cidr {
 
 const LOOPBACK: [Cidr; 2] = [v4(127, 0, 0, 8), v6(0, 0, 0, 1, 128)];
 
-const SPECIAL: [Cidr; 22] = [
+const SPECIAL: [Cidr; 24] = [
     v4(0, 0, 0, 8),
     v4(10, 0, 0, 8),
     v4(100, 64, 0, 10),
@@ -183,6 +183,9 @@ const SPECIAL: [Cidr; 22] = [
     // Teredo and 6to4 carry IPv4 inside; nobody needs them any more.
     v6(0x2001, 0, 0, 0, 32),
     v6(0x2002, 0, 0, 0, 16),
+    // Benchmarks, and the identifiers of ORCHID, which no router knows.
+    v6(0x2001, 2, 0, 0, 48),
+    v6(0x2001, 0x10, 0, 0, 28),
     v6(0x5f00, 0, 0, 0, 16),
     v6(0xfc00, 0, 0, 0, 7),
     v6(0xfe80, 0, 0, 0, 10),

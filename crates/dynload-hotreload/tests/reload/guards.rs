@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dynload_hotreload::{
     Artifact, ArtifactKind, Config, EventKind, LoadError, Loader, NativeLoader, NativePlugin, ReloadError,
-    Reloader, Stage, State, WatchState,
+    Reloader, Stage, State, WatchMode, WatchState,
 };
 
 use crate::harness::*;
@@ -43,6 +43,32 @@ fn a_guard_keeps_its_version_and_the_last_one_retires_it() {
     // The worker may have held it a moment longer than we did.
     trace.await_name("retired");
     assert!(!staged.exists(), "its copy goes with it");
+}
+
+#[test]
+fn times_without_an_end_are_waited_for_like_very_long_ones() {
+    let dir = Dir::new();
+    let endless = |config: Config| {
+        config
+            .build_timeout(Duration::MAX)
+            .settle_timeout(Duration::MAX)
+            .watch_mode(WatchMode::Poll(Duration::MAX))
+    };
+    let reloader = text_reloader(endless(text_config(&dir.write("plugin.txt", text(1)))));
+    reloader.start().unwrap();
+    assert_eq!(reloader.current().unwrap().version(), 1);
+    // Those who watch share a thread: it goes on for others.
+    let source = dir.write("other.txt", text(1));
+    let other = text_reloader(text_config(&source).debounce(Duration::MAX));
+    other.start().unwrap();
+    dir.write("other.txt", text(2));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(other.current().unwrap().version(), 1);
+    let third = text_reloader(text_config(&source));
+    third.start().unwrap();
+    dir.write("other.txt", text(3));
+    await_version(&third, 2);
+    assert!(reloader.is_running() && other.is_running());
 }
 
 #[test]

@@ -347,3 +347,60 @@ fn a_library_of_every_length_is_refused_or_loads() {
     // A linker puts the section headers at the end, so none but the whole is whole.
     assert_eq!(refused, whole.len());
 }
+
+/// Some linkers, LLD 14 among them, have what becomes read-only end with the page, and the segment that it is in before.
+#[test]
+fn what_becomes_read_only_may_end_with_the_page() {
+    let workshop = Workshop::new();
+    let path = workshop.answering("rounded.so", 41);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let table = word(&bytes, 32) as usize;
+    let count = u16::from_le_bytes([bytes[56], bytes[57]]) as usize;
+    let header = |bytes: &[u8], kind: u32| {
+        let mut headers = (0..count).map(|n| table + n * 56);
+        headers
+            .find(|at| bytes[*at..*at + 4] == kind.to_le_bytes())
+            .unwrap()
+    };
+    const RELRO: u32 = 0x6474_e552;
+    let at = header(&bytes, RELRO);
+    let (address, size) = (word(&bytes, at + 16), word(&bytes, at + 40));
+    // As far as the last segment fills its page, and a page too many.
+    let end = (0..count)
+        .map(|n| table + n * 56)
+        .filter(|at| bytes[*at..*at + 4] == 1_u32.to_le_bytes())
+        .map(|at| word(&bytes, at + 16) + word(&bytes, at + 40))
+        .max()
+        .unwrap();
+    let page_end = end.next_multiple_of(4096);
+    assert!(address + size < page_end);
+    bytes[at + 40..at + 48].copy_from_slice(&(page_end - address).to_le_bytes());
+    assert!(inspect_bytes(&bytes).is_ok());
+    bytes[at + 40..at + 48].copy_from_slice(&(page_end + 1 - address).to_le_bytes());
+    assert!(matches!(
+        inspect_bytes(&bytes),
+        Err(HeaderError::Malformed { .. })
+    ));
+}
+
+/// glibc calls constructors that it was told of by relocations, and does not see that there are none.
+#[test]
+fn relocations_without_their_table_are_refused() {
+    let workshop = Workshop::new();
+    // With constructors: what the compiler puts around every library.
+    let path = workshop.answering("plain.so", 41);
+    let mut bytes = std::fs::read(&path).unwrap();
+    const RELA: u64 = 7;
+    const RELA_SIZE: u64 = 8;
+    let words = |pair: &[u8]| u64::from_le_bytes(pair.try_into().unwrap());
+    let mut entries = (0..bytes.len() - 32).step_by(8);
+    let tag = entries
+        .find(|at| words(&bytes[*at..*at + 8]) == RELA && words(&bytes[*at + 16..*at + 24]) == RELA_SIZE)
+        .expect("the table and its size are neighbours");
+    bytes[tag] ^= 0x80;
+    assert!(matches!(
+        inspect_bytes(&bytes),
+        Err(HeaderError::Malformed { .. })
+    ));
+}

@@ -96,13 +96,7 @@ impl<'a> Caller<'a> {
     ///
     /// [`ErrorKind::LimitExceeded`] if there is not so much fuel left; the guest is then charged nothing.
     pub fn charge(&mut self, fuel: u64) -> Result<(), Stop> {
-        let mut left = run::fuel(self.0.as_context());
-        while left < fuel {
-            run::next_slice(&mut self.0.as_context_mut(), fuel).map_err(Stop)?;
-            left = run::fuel(self.0.as_context());
-        }
-        run::set_fuel(self.0.as_context_mut(), left - fuel);
-        Ok(())
+        run::charge(&mut self.0.as_context_mut(), fuel).map_err(Stop)
     }
 
     /// Charges for `bytes` that the host reads or writes for the guest, by the [`schedule`].
@@ -196,8 +190,33 @@ impl<'a> Caller<'a> {
     }
 
     /// Writes to the instance's console and says how many bytes its cap allowed. Asks for no capability.
+    ///
+    /// Where the console is the host's own and nobody reads what was written before, it waits until the call has to end,
+    /// and writes no more then.
     pub fn print(&mut self, stream: Stream, bytes: &[u8]) -> usize {
-        self.state().console.write(stream, bytes)
+        let mut done = 0;
+        // What stops the call is found again by whoever looks next.
+        let _ = self.write_console(stream, bytes, &mut done);
+        done
+    }
+
+    /// Writes to the instance's console and adds to `done` what was written. Waits no longer than the call may take.
+    pub(crate) fn write_console(
+        &mut self,
+        stream: Stream,
+        bytes: &[u8],
+        done: &mut usize,
+    ) -> Result<(), Stop> {
+        #[cfg(all(feature = "std", unix))]
+        if self.state().console.inherits_output() {
+            for chunk in bytes.chunks(crate::services::PIPE_ROOM) {
+                self.wait(Duration::MAX, |_| crate::services::is_console_ready(stream))?;
+                *done += self.state().console.write(stream, chunk);
+            }
+            return Ok(());
+        }
+        *done += self.state().console.write(stream, bytes);
+        Ok(())
     }
 
     /// Calls an export of the guest, within the same limits as the call that this host function serves.
@@ -221,13 +240,11 @@ impl<'a> Caller<'a> {
         self.state().reentries += 1;
         let result = crate::instance::call_export(self.0.as_context_mut(), export, args);
         self.state().reentries -= 1;
+        if let Some((global, counters)) = alive {
+            frames::write(self.0.as_context_mut(), global, counters);
+        }
         match result {
-            Ok(results) => {
-                if let Some((global, counters)) = alive {
-                    frames::write(self.0.as_context_mut(), global, counters);
-                }
-                Ok(results)
-            }
+            Ok(results) => Ok(results),
             Err(kind) => {
                 let usage = run::usage(&mut self.0.as_context_mut());
                 let state = self.0.data_mut();

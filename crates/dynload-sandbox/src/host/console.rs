@@ -114,6 +114,9 @@ pub(crate) struct ConsoleState {
     console: Console,
     written: u64,
     buffers: [Vec<u8>; 2],
+    /// What the callback panicked with.
+    #[cfg(feature = "std")]
+    pub(crate) panic: Option<crate::state::Panic>,
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only WASI reads"))]
     read: usize,
 }
@@ -124,6 +127,8 @@ impl ConsoleState {
             console,
             written: 0,
             buffers: [Vec::new(), Vec::new()],
+            #[cfg(feature = "std")]
+            panic: None,
             read: 0,
         }
     }
@@ -138,6 +143,15 @@ impl ConsoleState {
         }
         match &self.console.output {
             ConsoleOutput::Buffer => self.buffers[stream as usize].extend_from_slice(bytes),
+            #[cfg(feature = "std")]
+            ConsoleOutput::Callback(callback) => {
+                let called = std::panic::AssertUnwindSafe(|| callback(stream, bytes));
+                // It must not unwind through the interpreter, which would end the process.
+                if let Err(panic) = std::panic::catch_unwind(called) {
+                    self.panic = Some(panic.into());
+                }
+            }
+            #[cfg(not(feature = "std"))]
             ConsoleOutput::Callback(callback) => callback(stream, bytes),
             ConsoleOutput::Discard => {}
             #[cfg(feature = "std")]
@@ -172,6 +186,14 @@ impl ConsoleState {
     #[cfg(feature = "std")]
     pub(crate) fn inherits_output(&self) -> bool {
         matches!(self.console.output, ConsoleOutput::Inherit)
+    }
+
+    /// Whether a write may have to be waited for.
+    pub(crate) fn may_block(&self) -> bool {
+        !matches!(
+            self.console.output,
+            ConsoleOutput::Buffer | ConsoleOutput::Callback(_) | ConsoleOutput::Discard
+        )
     }
 
     /// Whether input comes from a terminal.

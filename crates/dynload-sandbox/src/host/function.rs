@@ -6,7 +6,7 @@ use crate::{
     state::State,
     value::{Signature, ValType, Value},
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{format, sync::Arc, vec, vec::Vec};
 use dynload_caps::Capabilities;
 use wasmi::Val;
 
@@ -146,13 +146,37 @@ impl HostFunction {
                 for (value, ty) in given.iter_mut().zip(&self.signature.results) {
                     *value = Value::zero(*ty).unwrap_or(*value);
                 }
-                (self.body)(caller, args, given)?;
-                for (result, value) in results.iter_mut().zip(given) {
+                self.call(caller, args, given)?;
+                for ((result, value), ty) in results.iter_mut().zip(given).zip(&self.signature.results) {
+                    if value.ty() != *ty {
+                        let (name, given) = (&self.name, value.ty());
+                        return Err(Stop::host(format!(
+                            "`{name}` gave a result of type {given}, where its type says {ty}"
+                        )));
+                    }
                     *result = value.into_engine();
                 }
                 Ok(())
             })
         })
+    }
+}
+
+impl HostFunction {
+    /// Calls the body. A panic must not unwind through the interpreter, which would end the process: it goes on where the
+    /// guest was called.
+    #[cfg(feature = "std")]
+    fn call(&self, caller: &mut Caller<'_>, args: &[Value], given: &mut [Value]) -> Result<(), Stop> {
+        let called = std::panic::AssertUnwindSafe(|| (self.body)(caller, args, given));
+        std::panic::catch_unwind(called).unwrap_or_else(|panic| {
+            caller.state().panic = Some(panic.into());
+            Err(Stop::host(format!("`{}` panicked", self.name)))
+        })
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn call(&self, caller: &mut Caller<'_>, args: &[Value], given: &mut [Value]) -> Result<(), Stop> {
+        (self.body)(caller, args, given)
     }
 }
 

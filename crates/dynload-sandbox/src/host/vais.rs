@@ -76,14 +76,16 @@ fn print(
     caller.charge_bytes(u64::from(len as u32))?;
     let (memory, state) = caller.memory_and_state();
     let text = memory.slice(ptr as u32, len as u32)?;
-    if before.is_empty() && after.is_empty() {
-        state.console.write(stream, text);
-    } else if !state.console.is_full() {
-        // As long as the guest's own text, which lies in its memory and so under its limit.
-        let line: Vec<u8> = [before.as_bytes(), text, after.as_bytes()].concat();
-        state.console.write(stream, &line);
+    if state.console.is_full() {
+        return Ok(());
     }
-    Ok(())
+    if before.is_empty() && after.is_empty() && !state.console.may_block() {
+        state.console.write(stream, text);
+        return Ok(());
+    }
+    // As long as the guest's own text, which lies in its memory and so under its limit.
+    let line: Vec<u8> = [before.as_bytes(), text, after.as_bytes()].concat();
+    caller.write_console(stream, &line, &mut 0)
 }
 
 /// Milliseconds since 1970 where the host knows the date, since some fixed moment where it does not.

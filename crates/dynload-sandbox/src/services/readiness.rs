@@ -1,7 +1,7 @@
 //! Waiting until a descriptor of the host is ready, without missing the deadline, an interrupt or a revocation.
 
 use super::{answer::Answer, wasi::Errno};
-use crate::host::Caller;
+use crate::host::{Caller, Stream};
 use dynload_caps::Capabilities;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -28,6 +28,17 @@ pub(super) fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> Result<usize, E
 /// Whether the descriptor is ready by the end of `timeout`. Errors and hang-ups make it ready as well.
 pub(super) fn is_ready(fd: impl AsFd, flags: PollFlags, timeout: Duration) -> Result<bool, Errno> {
     Ok(wait(&mut [PollFd::new(&fd, flags)], timeout)? > 0)
+}
+
+/// Bytes that a pipe takes without waiting once it says that it takes any (`PIPE_BUF` in POSIX).
+pub(crate) const PIPE_ROOM: usize = 512;
+
+/// Whether the host's own stream takes [`PIPE_ROOM`] bytes by the end of `timeout`.
+pub(super) fn is_console_ready(stream: Stream, timeout: Duration) -> Result<bool, Errno> {
+    match stream {
+        Stream::Out => is_ready(io::stdout(), PollFlags::OUT, timeout),
+        Stream::Err => is_ready(io::stderr(), PollFlags::OUT, timeout),
+    }
 }
 
 /// Whether nobody is left to read what is written.

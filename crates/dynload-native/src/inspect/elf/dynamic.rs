@@ -170,6 +170,10 @@ impl Dynamic {
                     format!("the size of an entry is {expected}"),
                 ));
             }
+            // Without the table nothing would be relocated, and the constructors are called all the same.
+            if self.get(table).is_none() && self.get(tag).is_some() {
+                return Err(HeaderError::malformed(name, "there is no table of such entries"));
+            }
         }
         Ok(())
     }

@@ -135,8 +135,17 @@ impl Segments {
             _ => return Ok(()),
         };
         if segment.kind == elf::PT_GNU_RELRO {
-            // The loader takes the right to write away from these pages: they must be the library's own.
-            return self.check_memory(part, segment.address, segment.memory_size);
+            // The loader takes the right to write away from these pages: they must be the library's own. Some linkers
+            // have it end with the page.
+            let whole_pages = |load: &Segment| {
+                let end = load.address.saturating_add(load.memory_size);
+                let end = end.checked_next_multiple_of(SMALLEST_PAGE).unwrap_or(end);
+                load.holds(segment.address, segment.memory_size, end - load.address)
+            };
+            return match self.loads.iter().any(whole_pages) {
+                true => Ok(()),
+                false => Err(outside(part, segment.address, segment.memory_size)),
+            };
         }
         bytes.check(segment.offset, segment.file_size)?;
         if segment.kind == elf::PT_TLS {

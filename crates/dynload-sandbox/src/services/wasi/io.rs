@@ -24,9 +24,6 @@ const CHUNK: u32 = 1 << 20;
 /// What a guest writes in one call to the console arrives as one write, up to so many bytes.
 const WHOLE_WRITE: u64 = 1 << 16;
 
-/// Bytes that a pipe takes without waiting once it says that it takes any (`PIPE_BUF` in POSIX).
-const PIPE_ROOM: usize = 512;
-
 /// What kind of thing a descriptor is, for the functions that serve several.
 enum Target {
     Input,
@@ -357,11 +354,8 @@ fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer
         return Ok(caller.state().console.write(stream, bytes) as u32);
     }
     let mut done = 0;
-    for chunk in bytes.chunks(PIPE_ROOM) {
-        let ready = |slice| match stream {
-            Stream::Out => readiness::is_ready(io::stdout(), PollFlags::OUT, slice),
-            Stream::Err => readiness::is_ready(io::stderr(), PollFlags::OUT, slice),
-        };
+    for chunk in bytes.chunks(readiness::PIPE_ROOM) {
+        let ready = |slice| readiness::is_console_ready(stream, slice);
         let step = |_: &mut Caller<'_>| Ok(ready(core::time::Duration::ZERO)?.then_some(()));
         readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
             Ok(ready(slice).map(drop)?)

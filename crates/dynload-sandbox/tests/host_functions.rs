@@ -1,0 +1,173 @@
+//! Host functions that fail, panic, answer wrongly or call back in vain.
+
+use dynload_sandbox::*;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+fn module(wat: &str) -> Module {
+    let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
+    Module::new(&Engine::default(), wasm).unwrap_or_else(|error| panic!("{error}: {wat}"))
+}
+
+#[test]
+fn a_call_back_to_what_is_not_there_stops_the_outer_call_half_way() {
+    let guest = module(
+        r#"(module (import "env" "back" (func $back)) (global $g (mut i32) (i32.const 0))
+            (func (export "takes") (param i64))
+            (func (export "process") (global.set $g (i32.const 1)) (call $back) (global.set $g (i32.const 2)))
+            (func (export "ok") (result i32) (global.get $g)))"#,
+    );
+    for export in ["missing", "takes"] {
+        let mut sandbox = Sandbox::new(Limits::DEFAULT);
+        let back = move |caller: &mut Caller<'_>, ()| caller.call(export, &[]).map(drop);
+        sandbox.host_fn("env", "back", Capabilities::NONE, back);
+        let mut instance = sandbox.instantiate(&guest).unwrap();
+        // Of the outer call itself nothing ran: the instance is as good as before.
+        assert!(instance.call("missing", &[]).is_err());
+        assert!(instance.call("process", &[Value::I32(1)]).is_err());
+        assert_eq!(instance.call("ok", &[]).unwrap(), [Value::I32(0)]);
+
+        instance.call("process", &[]).unwrap_err();
+        assert!(instance.poison().is_some(), "{export}");
+        let error = instance.call("ok", &[]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Poisoned(_)), "{error}");
+    }
+}
+
+#[test]
+fn frames_are_counted_right_behind_a_call_back_that_failed() {
+    let guest = module(
+        r#"(module (import "env" "try" (func $try (result i32)))
+            (func $deep (export "deep") (call $deep))
+            (func (export "process") (if (i32.eqz (call $try)) (then unreachable))))"#,
+    );
+    let mut sandbox = Sandbox::new(Limits::DEFAULT.with_call_depth(50));
+    let attempt = |caller: &mut Caller<'_>, ()| {
+        let error = caller.call("deep", &[]).unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::LimitExceeded {
+                limit: Limit::CallDepth,
+                ..
+            }
+        ));
+        // There is room for as many as the first time, and not for none.
+        let again = caller.call("deep", &[]).unwrap_err();
+        assert!(matches!(
+            again.kind(),
+            ErrorKind::LimitExceeded {
+                limit: Limit::CallDepth,
+                ..
+            }
+        ));
+        Ok(0)
+    };
+    sandbox.host_fn("env", "try", Capabilities::NONE, attempt);
+    let mut instance = sandbox.instantiate(&guest).unwrap();
+    let error = instance.call("process", &[]).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Trap(Trap::Unreachable)),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_panic_goes_on_to_who_called_the_guest() {
+    let guest = module(
+        r#"(module (import "env" "divide" (func $divide (param i32 i32) (result i32)))
+            (func (export "run") (param i32) (result i32) (call $divide (i32.const 10) (local.get 0))))"#,
+    );
+    let mut sandbox = Sandbox::new(Limits::DEFAULT);
+    let divide = |_: &mut Caller<'_>, (a, b): (i32, i32)| Ok(a / b);
+    sandbox.host_fn("env", "divide", Capabilities::NONE, divide);
+    let mut instance = sandbox.instantiate(&guest).unwrap();
+    assert_eq!(instance.call("run", &[Value::I32(5)]).unwrap(), [Value::I32(2)]);
+    let panic = catch_unwind(AssertUnwindSafe(|| instance.call("run", &[Value::I32(0)]))).unwrap_err();
+    let message = panic.downcast_ref::<&str>().expect("that of the division");
+    assert!(message.contains("divide by zero"), "{message}");
+    assert!(instance.poison().is_some());
+    instance.reset().unwrap();
+    assert_eq!(instance.call("run", &[Value::I32(2)]).unwrap(), [Value::I32(5)]);
+}
+
+#[test]
+fn a_panic_of_the_console_goes_on_to_who_called_the_guest() {
+    let guest = module(
+        r#"(module (import "vais" "print" (func $print (param i32 i32))) (memory (export "memory") 1)
+            (func (export "run") (call $print (i32.const 0) (i32.const 1))))"#,
+    );
+    let output = ConsoleOutput::Callback(Arc::new(|_: Stream, _: &[u8]| panic!("the disk is full")));
+    let sandbox = Sandbox::new(Limits::DEFAULT)
+        .with_capabilities(Capabilities::CONSOLE)
+        .with_console(Console::new(output));
+    let mut instance = sandbox.instantiate(&guest).unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| instance.call("run", &[]))).unwrap_err();
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"the disk is full"));
+}
+
+#[test]
+fn a_result_of_another_type_than_the_function_has_is_an_error() {
+    let guest = module(
+        r#"(module (import "env" "f" (func $f (result i32)))
+            (func (export "run") (result i64) (i64.extend_i32_u (call $f))))"#,
+    );
+    for wrong in [Value::I64(1 << 32 | 4), Value::F32(1.0), Value::F64(1.0)] {
+        let mut sandbox = Sandbox::new(Limits::DEFAULT);
+        let signature = Signature {
+            params: Vec::new(),
+            results: vec![ValType::I32],
+        };
+        assert!(
+            sandbox.host_fn_untyped("env", "f", Capabilities::NONE, signature, move |_, _, results| {
+                results[0] = wrong;
+                Ok(())
+            })
+        );
+        let mut instance = sandbox.instantiate(&guest).unwrap();
+        let error = instance.call("run", &[]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Host(_)), "{error}");
+    }
+}
+
+#[test]
+fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
+    let budget = FuelBudget::new(5_000);
+    let (asleep, is_asleep) = mpsc::channel();
+    let holder = {
+        let budget = budget.clone();
+        thread::spawn(move || {
+            let mut sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget);
+            // Holds all of the budget while it waits.
+            sandbox.host_fn(
+                "env",
+                "hold",
+                Capabilities::NONE,
+                move |caller: &mut Caller<'_>, ()| {
+                    asleep.send(()).unwrap();
+                    caller.wait(Duration::from_millis(1_000), |_| false).map(drop)
+                },
+            );
+            let guest =
+                module(r#"(module (import "env" "hold" (func $hold)) (func (export "run") (call $hold)))"#);
+            sandbox.instantiate(&guest).unwrap().call("run", &[]).map(drop)
+        })
+    };
+    is_asleep.recv().unwrap();
+    let data = "x".repeat(6_400);
+    let guest = module(&format!(
+        r#"(module (memory 1) (data (i32.const 0) "{data}") (func $spin (loop (br 0))) (start $spin))"#
+    ));
+    let limits = Limits::DEFAULT.with_time_ms(200).with_fuel(Some(1_000));
+    let sandbox = Sandbox::new(limits).with_fuel_budget(budget.clone());
+    let error = sandbox.instantiate(&guest).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Time), "{error}");
+    holder.join().unwrap().unwrap();
+    // With the fuel there, it runs until its own limit.
+    let error = sandbox.instantiate(&guest).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
+    assert_eq!(error.usage().fuel, 1_000);
+}
