@@ -26,7 +26,9 @@ fn units(fuel: u64) -> Units {
 ///
 /// A call draws a slice at a time and gives back what it did not burn, so that when no call runs, what is left is exact.
 /// While calls run side by side, one of them may find the budget lent out to the others; it then waits for what they
-/// give back and fails only when the fuel is truly burnt.
+/// give back and fails only when the fuel is truly burnt, or its own time is up. A call that [waits](crate::Caller::wait)
+/// lends nothing out meanwhile; one whose host function calls into another instance of the same budget does, so give that
+/// instance a budget of its own.
 ///
 /// ```
 /// # use dynload_sandbox::{Engine, FuelBudget, Limits, Module, Sandbox};

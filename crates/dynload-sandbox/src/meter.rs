@@ -92,6 +92,11 @@ impl CallMeter {
         self.used = self.used.saturating_add(fuel).min(self.limit);
     }
 
+    /// Whether others draw on what this call draws on.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.budget.is_some()
+    }
+
     /// Starts a call: nothing is used, the clock is not read.
     pub(crate) fn start(&mut self) {
         self.used = 0;
@@ -306,8 +311,9 @@ impl MemoryMeter {
             });
             return false;
         }
+        // Which is less where the sum does not fit.
+        self.last = asked - self.now;
         self.now = asked;
-        self.last = more;
         true
     }
 

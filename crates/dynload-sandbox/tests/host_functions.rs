@@ -141,14 +141,15 @@ fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
         let budget = budget.clone();
         thread::spawn(move || {
             let mut sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget);
-            // Holds all of the budget while it waits.
+            // Holds all of the budget while it sleeps.
             sandbox.host_fn(
                 "env",
                 "hold",
                 Capabilities::NONE,
-                move |caller: &mut Caller<'_>, ()| {
+                move |_: &mut Caller<'_>, ()| {
                     asleep.send(()).unwrap();
-                    caller.wait(Duration::from_millis(1_000), |_| false).map(drop)
+                    thread::sleep(Duration::from_secs(1));
+                    Ok(())
                 },
             );
             let guest =
@@ -170,4 +171,42 @@ fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
     let error = sandbox.instantiate(&guest).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
     assert_eq!(error.usage().fuel, 1_000);
+}
+
+#[test]
+fn a_call_that_waits_lends_its_fuel() {
+    let budget = FuelBudget::new(5_000);
+    let guest = module(
+        r#"(module (import "env" "wait" (func $wait)) (func (export "waits") (call $wait))
+            (func (export "works") (result i32) (i32.const 7)))"#,
+    );
+    let (waiting, is_waiting) = mpsc::channel();
+    let (worked, has_worked) = mpsc::channel();
+    let has_worked = std::sync::Mutex::new(has_worked);
+    let mut sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone());
+    sandbox.host_fn(
+        "env",
+        "wait",
+        Capabilities::NONE,
+        move |caller: &mut Caller<'_>, ()| {
+            waiting.send(()).unwrap();
+            let done = caller.wait(Duration::from_secs(4), |_| {
+                has_worked.lock().unwrap().try_recv().is_ok()
+            })?;
+            assert!(done, "the other one needs the fuel that this one holds");
+            Ok(())
+        },
+    );
+    let mut waits = sandbox.instantiate(&guest).unwrap();
+    let mut works = sandbox.instantiate(&guest).unwrap();
+    let first = thread::spawn(move || waits.call("waits", &[]).map(drop));
+    is_waiting.recv().unwrap();
+    assert_eq!(works.call("works", &[]).unwrap(), [Value::I32(7)]);
+    worked.send(()).unwrap();
+    first.join().unwrap().unwrap();
+    // Two calls, each of a function and what it does.
+    assert_eq!(
+        budget.left(),
+        5_000 - works.usage().fuel - 2 - schedule::HOST_CALL
+    );
 }

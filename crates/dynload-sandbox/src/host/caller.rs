@@ -53,8 +53,7 @@ impl<'a> Caller<'a> {
         Ok(caller)
     }
 
-    /// Gives back the fuel of the running slice, while the call waits and its workers may need it.
-    #[cfg(feature = "std")]
+    /// Gives back the fuel of the running slice, while the call waits and others may need it.
     pub(crate) fn lend_fuel(&mut self) {
         run::settle(&mut self.0.as_context_mut());
     }
@@ -166,6 +165,9 @@ impl<'a> Caller<'a> {
             let left = end.map_or(Duration::MAX, |end| end.saturating_sub(now));
             if left.is_zero() {
                 return Ok(false);
+            }
+            if self.state().meter.is_shared() {
+                self.lend_fuel();
             }
             let pause = left.min(remaining).min(WAIT_SLICE);
             self.state().config.clock.clone().sleep(pause);
