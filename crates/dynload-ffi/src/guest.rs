@@ -69,9 +69,56 @@ pub(crate) fn with_caller<R>(instance: i64, f: impl FnOnce(&mut Caller<'_>) -> R
         Some((at, frames[at].caller.take()?))
     })?;
     let _put_back = PutBack(at, caller);
+    // Host functions that it calls from here on are called by it, whoever was called in between.
+    let _frame = push(instance, None);
     // SAFETY: the pointer was made from the `&mut Caller` of a `run_host_function` that is still running further up on this
     // thread's stack, because its frame is there. It holds that reference and does not use it until its callback returns.
     // Taking the pointer out of the frame keeps a second use of it from happening inside of this one.
     let caller = unsafe { caller.cast::<Caller<'_>>().as_mut() };
     Some(f(caller))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
+    use std::sync::{Arc, Mutex};
+
+    /// `(module (import "env" "h" (func (param i32))) (func (export "run") (param i32) (call 0 (local.get 0))))`
+    const CALLS_ITS_HOST: &[u8] =
+        b"\0asm\x01\0\0\0\x01\x05\x01\x60\x01\x7f\0\x02\x09\x01\x03env\x01h\0\0\x03\x02\x01\0\
+        \x07\x07\x01\x03run\0\x01\x0a\x08\x01\x06\0\x20\0\x10\0\x0b";
+
+    #[test]
+    fn a_host_function_is_told_who_calls_it_whoever_was_called_in_between() {
+        let module = Module::new(&Engine::default(), CALLS_ITS_HOST).unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let instantiate = |host: Box<dyn Fn(i32) + Send + Sync>| {
+            let told = Arc::clone(&told);
+            let mut sandbox = Sandbox::new(Limits::DEFAULT);
+            let body = move |caller: &mut Caller<'_>, (n,): (i32,)| {
+                run_host_function(caller, |instance| {
+                    told.lock().unwrap().push((n, instance));
+                    host(n);
+                });
+                Ok(())
+            };
+            sandbox.host_fn("env", "h", Capabilities::NONE, body);
+            sandbox.instantiate(&module).unwrap()
+        };
+        const A: i64 = 1;
+        const B: i64 = 2;
+        // B's host calls back into A, whose host called B.
+        let b = Mutex::new(instantiate(Box::new(|_| {
+            with_caller(A, |a| a.call("run", &[Value::I32(2)]).unwrap()).expect("it is a callback of A's");
+        })));
+        let mut a = instantiate(Box::new(move |n| {
+            if n == 0 {
+                run(B, || b.lock().unwrap().call("run", &[Value::I32(1)])).unwrap();
+            }
+        }));
+        run(A, || a.call("run", &[Value::I32(0)])).unwrap();
+        assert_eq!(*told.lock().unwrap(), [(0, A), (1, B), (2, A)]);
+        assert!(!is_running());
+    }
 }
