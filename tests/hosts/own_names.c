@@ -26,6 +26,11 @@ double wasm_call2(double a, double b) {
 
 int load_module = 7; /* not even a function */
 
+/* Its own layout, too. */
+typedef struct WasmSandbox {
+    double share;
+} WasmSandbox;
+
 /* One that is the library's: some of the names are one's own, others are not. */
 int64_t has_dangerous_capabilities(int64_t caps);
 
@@ -37,7 +42,8 @@ int main(int argc, char **argv) {
     printf("primitive %d\n", (int)vais_wasm_call_i64_i64_i64(plugin, (int64_t)(intptr_t) "add", 40, 2));
     vais_wasm_call_i64(plugin, (int64_t)(intptr_t) "no such function");
     printf("error %d, none of mine used: %d\n", (int)vais_load_error_code(), used == 0);
-    printf("mine %d %s %.1f %d\n", (int)sandbox_new(3), get_load_error(), wasm_call2(3, 2), load_module);
+    WasmSandbox half = {0.5};
+    printf("mine %d %s %.1f %d %.1f\n", (int)sandbox_new(3), get_load_error(), wasm_call2(3, 2), load_module, half.share);
     printf("theirs %d\n", (int)has_dangerous_capabilities(CAP_ENV));
     vais_wasm_sandbox_destroy(sandbox);
     vais_wasm_file_free(bytes);

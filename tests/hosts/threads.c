@@ -2,6 +2,7 @@
    is destroyed under them. Arguments: a native plugin, a Wasm plugin, one that imports env.twice. */
 #include "check.h"
 #include <pthread.h>
+#include <time.h>
 
 enum { THREADS = 4, ROUNDS = 200 };
 
@@ -68,6 +69,54 @@ static void *work(void *argument) {
     return NULL;
 }
 
+static ModuleHandle before, after[THREADS];
+
+static void *reload(void *argument) {
+    int number = (int)(intptr_t)argument;
+    pthread_barrier_wait(&together);
+    after[number] = reload_module(before);
+    /* One that came too late found the handle gone. */
+    CHECK(after[number].loaded == 1 || get_load_error_code() == DYNLOAD_ERROR_INVALID_HANDLE);
+    return NULL;
+}
+
+/* All reload the same module at once: what the newest handle names is there, whoever was told it. */
+static void reload_together(void) {
+    before = load_module_str(plugin);
+    pthread_t threads[THREADS];
+    for (int n = 0; n < THREADS; n++) CHECK(pthread_create(&threads[n], NULL, reload, (void *)(intptr_t)n) == 0);
+    ModuleHandle newest = {0};
+    for (int n = 0; n < THREADS; n++) {
+        CHECK(pthread_join(threads[n], NULL) == 0);
+        if (after[n].version > newest.version) newest = after[n];
+    }
+    CHECK(newest.loaded == 1 && get_function_str(newest, "add") != 0);
+    CHECK(unload_module(newest) == 1);
+}
+
+/* Loads a plugin whose start function never ends by itself. */
+static void *load_endless(void *argument) {
+    /* (module (start 0) (func (loop (br 0)))) */
+    static const unsigned char endless[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 8, 1, 0,
+                                            10, 9, 1, 7, 0, 3, 0x40, 12, 0, 11, 11};
+    WasmSandbox *s = argument;
+    CHECK(sandbox_load(*s, ADDRESS(endless), sizeof endless).handle == 0);
+    FAILS(DYNLOAD_ERROR_INTERRUPTED);
+    return NULL;
+}
+
+static void destroy_while_it_starts(void) {
+    ResourceLimits limits = default_limits();
+    limits.max_time_ms = 3600000;
+    WasmSandbox s = sandbox_with_limits(limits);
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, load_endless, &s) == 0);
+    const struct timespec soon = {0, 100000000};
+    nanosleep(&soon, NULL);
+    CHECK(sandbox_destroy(s) == 1);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 int main(int argc, char **argv) {
     if (argc != 4) return 2;
     setvbuf(stdout, NULL, _IONBF, 0);
@@ -87,6 +136,8 @@ int main(int argc, char **argv) {
     pthread_t threads[THREADS];
     for (int n = 0; n < THREADS; n++) CHECK(pthread_create(&threads[n], NULL, work, (void *)(intptr_t)n) == 0);
     for (int n = 0; n < THREADS; n++) CHECK(pthread_join(threads[n], NULL) == 0);
+    for (int round = 0; round < 100; round++) reload_together();
+    destroy_while_it_starts();
     CHECK(wasm_call_str(counter, "count") == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(free_wasm_file(wasm) == 1 && free_wasm_file(imports) == 1);

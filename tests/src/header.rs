@@ -56,14 +56,14 @@ pub fn generate(root: &Path) -> io::Result<String> {
     let abi = items(&fs::read_to_string(src.join("abi.rs"))?);
     constants(&mut out, &abi);
     error_codes(&mut out, &items(&fs::read_to_string(src.join("error.rs"))?));
-    out.push_str(include_str!("header/types.h"));
+    out.push_str(include_str!("header/capabilities.h"));
+    out.push_str(include_str!("header/callbacks.h"));
+    out.push_str("\n#ifndef DYNLOAD_ONLY_PRIMITIVES\n\n/* ---- Structs ---- */\n");
     for item in &abi {
         if let Some(name) = item.declaration.strip_prefix("pub struct ") {
             structure(&mut out, name, item);
         }
     }
-    out.push_str(include_str!("header/callbacks.h"));
-    out.push_str("\n#ifndef DYNLOAD_ONLY_PRIMITIVES\n");
     for (file, title) in FLAT {
         let _ = write!(out, "\n/* ---- {title} ---- */\n");
         functions(&mut out, &flat_functions(root, file)?);

@@ -51,7 +51,7 @@ fn wait_for_version(r: dynload_ffi::abi::HotReloader) {
 static RELOADER: AtomicI64 = AtomicI64::new(0);
 static STARTED_FROM_CALLBACK: AtomicI64 = AtomicI64::new(-1);
 
-/// Called by the guest: starts the reloader that is loading it, which cannot be, and stops nothing.
+/// Called by the guest: starts the reloader that is loading it, which is started already.
 unsafe extern "C" fn meanwhile(path: i64, _: i64, _: *const i64, _: i64, results: *mut i64, _: i64) -> i64 {
     let r = dynload_ffi::abi::HotReloader {
         handle: RELOADER.load(Ordering::SeqCst),
@@ -128,7 +128,7 @@ fn a_call_ends_on_the_version_that_it_started_on() {
         );
         assert_eq!(wasm_call(hot_reloader_wasm(r), address(&version)), 2);
 
-        // A version whose start function starts the reloader that loads it: refused, and no deadlock.
+        // A version whose start function starts the reloader that loads it: no deadlock.
         assert_eq!(
             sandbox_host_function(
                 s,
@@ -154,10 +154,42 @@ fn a_call_ends_on_the_version_that_it_started_on() {
             std::thread::yield_now();
         }
         assert_eq!(hot_reloader_version(r), 3);
+        // It is started already; the change before this one is the latest that came to an end, and failed.
         assert_eq!(
             STARTED_FROM_CALLBACK.load(Ordering::SeqCst),
-            ErrorCode::Busy as i64
+            ErrorCode::Load as i64
         );
         assert_eq!(hot_reloader_destroy(r), 1);
     }
+}
+
+#[test]
+fn a_start_that_is_stopped_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.wat");
+    // Not whole: it is waited for.
+    fs::write(&path, "").unwrap();
+    let source = text(path.to_str().unwrap());
+    // SAFETY: the text lives to the end of the test.
+    let r = unsafe { hot_reloader_new(address(&source)) };
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            let started = hot_reloader_start(r);
+            (
+                started.handle,
+                started.running,
+                get_load_error_code(),
+                last_error(),
+            )
+        });
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while dynload_ffi::primitives::vais_hot_reload_is_running(r.handle) == 0 {
+            assert!(Instant::now() < deadline);
+        }
+        assert_eq!(hot_reloader_stop(r).running, 0);
+        let (handle, running, code, error) = starting.join().unwrap();
+        assert_eq!((running, code), (0, ErrorCode::Interrupted as i64), "{error}");
+        assert!(handle == 0 || handle == r.handle, "{handle}");
+    });
+    assert_eq!(hot_reloader_destroy(r), 1);
 }

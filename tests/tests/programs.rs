@@ -41,6 +41,22 @@ fn four_threads() {
 }
 
 #[test]
+fn last_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugin = wasm_plugin("plugin", dir.path());
+    let source = dir.path().join("starts_itself.c");
+    std::fs::copy(root().join("tests/native/starts_itself.c"), &source).unwrap();
+    let program = compile(
+        Compiler::C,
+        &root().join("tests/hosts/last_calls.c"),
+        Link::Shared,
+        dir.path(),
+    );
+    let output = expect_success(Command::new(program).args([&plugin, &source]));
+    assert_eq!(output, "0 failures\n");
+}
+
+#[test]
 fn a_program_that_defines_the_flat_names() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = wasm_plugin("plugin", dir.path());
@@ -51,7 +67,7 @@ fn a_program_that_defines_the_flat_names() {
             link,
             dir.path(),
         );
-        let expected = "primitive 42\nerror 5, none of mine used: 1\nmine 3 mine 1.5 7\ntheirs 1\n";
+        let expected = "primitive 42\nerror 5, none of mine used: 1\nmine 3 mine 1.5 7 0.5\ntheirs 1\n";
         assert_eq!(expect_success(Command::new(program).arg(&plugin)), expected);
     }
 }

@@ -3,8 +3,8 @@
  * Generated from the source of dynload-ffi by `cargo xtask header`; do not edit.
  *
  * Numbers. Every argument, field and result is an int64_t. A text is the address of its characters, which end with a NUL and
- * are UTF-8 (paths may have any bytes where the system allows that); the functions that end in _str take `const char *`.
- * Lengths and counts must not be negative.
+ * are UTF-8 (paths may have any bytes where the system allows that, but those of sandbox_allow_dir and sandbox_allow_program);
+ * the functions that end in _str take `const char *`. Lengths and counts must not be negative.
  *
  * Errors. A function that fails gives 0, an empty struct, or what its documentation says, and sets the error of this thread;
  * one that succeeds clears it. So after a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose
@@ -21,7 +21,8 @@
  * Memory. Texts that are returned belong to the library and live as long as their documentation says.
  *
  * A program that defines some of these functions itself, as a compiled Vais program does, links against the library all the
- * same; it defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then declares the vais_ functions only. */
+ * same; it defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then has the vais_ functions, the constants and
+ * the types of callbacks only. */
 
 #ifndef DYNLOAD_H
 #define DYNLOAD_H
@@ -121,6 +122,20 @@ extern "C" {
 #define CAP_THREADING INT64_C(256) /* workers; see sandbox_allow_workers */
 #define CAP_GPU INT64_C(512)       /* graphics and compute processors */
 
+/* ---- Callbacks ---- */
+
+/// A function that the host offers to Wasm plugins with sandbox_host_function: userdata as it was given, the handle of the
+/// instance that calls (0 while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other
+/// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits.
+typedef int64_t (*dynload_host_function)(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs,
+                                         int64_t *results, int64_t nresults);
+
+/// Where the output of Wasm plugins goes with sandbox_set_console: userdata as it was given, 1 for standard output and 2 for
+/// standard error, and the bytes, which do not end with a NUL.
+typedef void (*dynload_console_function)(int64_t userdata, int64_t stream, const uint8_t *bytes, int64_t len);
+
+#ifndef DYNLOAD_ONLY_PRIMITIVES
+
 /* ---- Structs ---- */
 
 /// A loaded native module.
@@ -192,18 +207,6 @@ typedef struct PluginList {
     /// How many plugins are in it.
     int64_t count;
 } PluginList;
-
-/// A function that the host offers to Wasm plugins with sandbox_host_function: userdata as it was given, the handle of the
-/// instance that calls (0 while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other
-/// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits.
-typedef int64_t (*dynload_host_function)(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs,
-                                         int64_t *results, int64_t nresults);
-
-/// Where the output of Wasm plugins goes with sandbox_set_console: userdata as it was given, 1 for standard output and 2 for
-/// standard error, and the bytes, which do not end with a NUL.
-typedef void (*dynload_console_function)(int64_t userdata, int64_t stream, const uint8_t *bytes, int64_t len);
-
-#ifndef DYNLOAD_ONLY_PRIMITIVES
 
 /* ---- Errors ---- */
 
@@ -332,8 +335,8 @@ DYNLOAD_API WasmSandbox sandbox_restrictive(void);
 ///     sandbox_destroy(s);
 DYNLOAD_API WasmSandbox sandbox_with_limits(ResourceLimits limits);
 
-/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them are interrupted; this does not
-/// wait for them.
+/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them, start functions included, are
+/// interrupted; this does not wait for them.
 DYNLOAD_API int64_t sandbox_destroy(WasmSandbox s);
 
 /// Grants a capability, or several at once; it holds at once, also for plugins that are running. A bit that is no capability is
@@ -374,7 +377,7 @@ DYNLOAD_API int64_t sandbox_set_fuel(WasmSandbox s, int64_t fuel);
 /// about a tenth of a call. 1 on success, 0 on failure. For plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 
-/// Lets plugins see the directory host_path as guest_path, and with writable (1 or 0) change what is in it. Needs
+/// Lets plugins see the directory host_path as guest_path, both UTF-8, and with writable (1 or 0) change what is in it. Needs
 /// CAP_FS_READ and CAP_FS_WRITE as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
 ///
 ///     WasmSandbox s = sandbox_grant(sandbox_restrictive(), CAP_FS_READ);
@@ -390,7 +393,7 @@ DYNLOAD_API int64_t sandbox_allow_env(WasmSandbox s, int64_t name, int64_t value
 /// CAP_NETWORK as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_net(WasmSandbox s, int64_t pattern);
 
-/// Lets plugins run the program at an absolute path. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
+/// Lets plugins run the program at an absolute path, in UTF-8. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
 /// are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_program(WasmSandbox s, int64_t path);
 
@@ -569,7 +572,8 @@ DYNLOAD_API HotReloader hot_reloader_with_config(HotReloadConfig config);
 /// Starts a hot reloader: watches the source, and builds and loads it as it is now. Waits for that first build.
 ///
 /// If it worked the version is 1. If it failed the version is 0 and the error says why, with what the compiler wrote; the
-/// reloader runs, and tries again at the next change.
+/// reloader runs, and tries again at the next change. If it was stopped meanwhile, that is the error
+/// (DYNLOAD_ERROR_INTERRUPTED). One that is started already goes on as it is.
 DYNLOAD_API HotReloader hot_reloader_start(HotReloader r);
 
 /// Stops a hot reloader. What it loaded stays loaded. Waits for its thread to end; a build that runs is killed.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::ffi::{CStr, CString};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dynload_hotreload::{ReloadError, StartError};
@@ -162,6 +163,7 @@ impl From<StartError> for Error {
     fn from(error: StartError) -> Error {
         let code = match error {
             StartError::Path { .. } => ErrorCode::InvalidArgument,
+            StartError::Stopped => ErrorCode::Interrupted,
             _ => ErrorCode::Build,
         };
         Error::from_chain(code, &error)
@@ -206,12 +208,22 @@ struct Last {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    /// Not dropped with the other things of a thread: its last handlers, and those of the process, call functions too.
+    static LAST: ManuallyDrop<RefCell<Option<Last>>> = const { ManuallyDrop::new(RefCell::new(None)) };
+    static FREES_LAST: FreesLast = const { FreesLast };
+}
+
+/// Frees the error of a thread that ends.
+struct FreesLast;
+
+impl Drop for FreesLast {
+    fn drop(&mut self) {
+        set_last(None);
+    }
 }
 
 fn set_last(last: Option<Last>) {
-    // Where the thread is ending and its locals are gone, there is nobody left to ask.
-    let _ = LAST.try_with(|slot| {
+    LAST.with(|slot| {
         let Ok(mut slot) = slot.try_borrow_mut() else {
             return;
         };
@@ -228,12 +240,14 @@ fn fail(error: Error) {
         .filter(|byte| **byte == 0)
         .for_each(|byte| *byte = b'?');
     let text = CString::new(bytes).unwrap_or_default();
+    // One that is set by the very last handlers is not freed: the thread is as good as gone.
+    let _ = FREES_LAST.try_with(|_| ());
     set_last(Some(Last { code, text }));
 }
 
 /// Gives `f` the last error of this thread: its code and its text.
 pub(crate) fn with_last<R>(f: impl FnOnce(ErrorCode, Option<&CStr>) -> R) -> R {
-    LAST.with_borrow(|last| match last {
+    LAST.with(|last| match &*last.borrow() {
         Some(Last { code, text }) => f(*code, Some(text)),
         None => f(ErrorCode::Ok, None),
     })

@@ -32,6 +32,19 @@ enum Owner {
     Reloader { version: u64 },
 }
 
+impl Entry {
+    /// What can be reloaded and unloaded.
+    fn module(&self) -> Result<&Module> {
+        match &self.owner {
+            Owner::Module(module) => Ok(module),
+            Owner::Reloader { .. } => Err(Error::new(
+                ErrorCode::InvalidHandle,
+                "the module belongs to a hot reloader, which reloads it itself when its source changes, and unloads it when it is destroyed",
+            )),
+        }
+    }
+}
+
 /// There are few, so a tree finds one faster than a hash is made.
 type Modules = BTreeMap<i64, Listed>;
 
@@ -74,21 +87,40 @@ fn listed(modules: &Modules, handle: i64, path: Option<i64>) -> Option<&Listed> 
     listed.filter(|listed| path.is_none_or(|path| listed.entry.path == path))
 }
 
+/// Lists what a module has loaded.
+fn list_module(entry: &Arc<Entry>) -> Result<ModuleHandle> {
+    let module = entry.module()?;
+    let modules = write();
+    // Under the lock: of two who reload at once, the slower must not list what the other has replaced.
+    let current = module.library()?;
+    let handle = list(modules, Library::clone(&*current), Arc::clone(entry));
+    Ok(ModuleHandle {
+        handle,
+        path: entry.path,
+        version: current.generation().version() as i64,
+        loaded: 1,
+    })
+}
+
 /// Lists a library, and nothing else of its owner; its handle.
-fn list(library: Library, entry: Arc<Entry>) -> i64 {
+fn list(mut modules: RwLockWriteGuard<'_, Modules>, library: Library, entry: Arc<Entry>) -> i64 {
     let handle = raw(library.raw_handle());
-    let mut modules = write();
-    let before: Vec<i64> = modules
-        .iter()
-        .filter(|(_, listed)| Arc::ptr_eq(&listed.entry, &entry))
-        .map(|(handle, _)| *handle)
-        .collect();
-    let mut gone: Vec<_> = before.iter().map(|handle| modules.remove(handle)).collect();
-    gone.push(modules.insert(handle, Listed { library, entry }));
+    let mut gone = unlist(&mut modules, &entry);
+    gone.extend(modules.insert(handle, Listed { library, entry }));
     drop(modules);
     // Not under the lock: whoever lets go of a library last may have more to do.
     drop(gone);
     handle
+}
+
+/// Takes everything off the list that is of one owner. To be dropped without the lock.
+fn unlist(modules: &mut Modules, entry: &Arc<Entry>) -> Vec<Listed> {
+    let ours = |(handle, listed): (&i64, &Listed)| Arc::ptr_eq(&listed.entry, entry).then_some(*handle);
+    let handles: Vec<i64> = modules.iter().filter_map(ours).collect();
+    handles
+        .iter()
+        .filter_map(|handle| modules.remove(handle))
+        .collect()
 }
 
 /// Loads a library.
@@ -99,17 +131,9 @@ fn list(library: Library, entry: Arc<Entry>) -> i64 {
 pub(crate) unsafe fn load(path: &Path, flags: Flags) -> Result<ModuleHandle> {
     // SAFETY: the caller's promise.
     let module = unsafe { Module::load(path, flags) }?;
-    let version = module.version() as i64;
     let path = text::intern(path.as_os_str().as_encoded_bytes());
-    let library = Library::clone(&*module.library()?);
     let owner = Owner::Module(module);
-    let handle = list(library, Arc::new(Entry { path, owner }));
-    Ok(ModuleHandle {
-        handle,
-        path,
-        version,
-        loaded: 1,
-    })
+    list_module(&Arc::new(Entry { path, owner }))
 }
 
 /// The flags of the specification.
@@ -130,27 +154,20 @@ pub(crate) fn flags(bits: i64) -> Result<Flags> {
 /// As for [`Module::unload`].
 pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
     let entry = find(handle, path)?;
-    let Owner::Module(module) = &entry.owner else {
-        return Err(Error::new(
-            ErrorCode::InvalidHandle,
-            "the module belongs to a hot reloader: destroy that instead",
-        ));
-    };
+    let module = entry.module()?;
     // Off the list before it goes: the number may be another library's at once.
-    let listed = {
-        let mut modules = write();
-        let ours = modules
-            .get(&handle)
-            .is_some_and(|listed| Arc::ptr_eq(&listed.entry, &entry));
-        if ours { modules.remove(&handle) } else { None }
-    };
+    let listed = unlist(&mut write(), &entry);
     // It goes with the module, once nobody else has it.
-    drop(listed.ok_or_else(|| unknown(handle))?);
+    drop(listed);
     // SAFETY: the caller's promise.
     let unloaded = unsafe { module.unload() };
     if let Err(dynload_native::Error::Reentered { .. }) = &unloaded {
         // It is still loaded; its own constructor or destructor asked.
-        list(Library::clone(&*module.library()?), Arc::clone(&entry));
+        list_module(&entry)?;
+    } else {
+        // What another thread loaded anew and listed in between went with it.
+        let listed = unlist(&mut write(), &entry);
+        drop(listed);
     }
     unloaded?;
     Ok(())
@@ -163,24 +180,11 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
 /// As for [`Module::reload`].
 pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHandle> {
     let entry = find(handle, path)?;
-    let Owner::Module(module) = &entry.owner else {
-        return Err(Error::new(
-            ErrorCode::InvalidHandle,
-            "the module belongs to a hot reloader, which reloads it itself when its source changes",
-        ));
-    };
+    let module = entry.module()?;
     // SAFETY: the caller's promise.
-    let version = unsafe { module.reload() }?;
-    let current = module.library()?;
-    let version = current.generation().version().max(version);
+    unsafe { module.reload() }?;
     // The image of the old version stays in memory, so its number is not used again.
-    let handle = list(Library::clone(&*current), Arc::clone(&entry));
-    Ok(ModuleHandle {
-        handle,
-        path: entry.path,
-        version: version as i64,
-        loaded: 1,
-    })
+    list_module(&entry)
 }
 
 /// The address of a symbol.
@@ -210,7 +214,7 @@ pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
 pub(crate) fn insert_reloaded(library: Library, source: &Path, version: u64) -> i64 {
     let path = text::intern(source.as_os_str().as_encoded_bytes());
     let owner = Owner::Reloader { version };
-    list(library, Arc::new(Entry { path, owner }))
+    list(write(), library, Arc::new(Entry { path, owner }))
 }
 
 /// Takes a version off the list that a hot reloader does not run any more.

@@ -82,23 +82,11 @@ impl ReloaderEntry {
             running: self.reloader.is_running().into(),
         }
     }
-
-    /// Refuses what would make a reloader wait for itself.
-    fn not_from_its_own_load(&self) -> Result<()> {
-        if loader::is_loading(&self.sandbox) {
-            return Err(Error::new(
-                ErrorCode::Busy,
-                "the hot reloader is loading a version: it cannot be started from a callback of that",
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// Starts a reloader. What the first build came to is told by the version: 0 means that it failed, and why is the error.
 pub(crate) fn start(handle: i64) -> Result<(HotReloader, Option<Error>)> {
     let entry = RELOADERS.get(handle)?;
-    entry.not_from_its_own_load()?;
     entry.reloader.start()?;
     let failed = entry.reloader.last_error().map(|error| Error::from(&*error));
     Ok((entry.value(handle), failed))

@@ -1,10 +1,11 @@
 //! Sandboxes: limits, capabilities, scopes and host functions, and the instances that live in them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock, PoisonError};
 
 use dynload_sandbox::{
-    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Limits, Module, Sandbox, Scopes,
+    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Interrupt, Limits, Module,
+    Sandbox, Scopes,
 };
 
 use crate::abi::ResourceLimits;
@@ -28,6 +29,9 @@ struct Inner {
     sandbox: Arc<Sandbox>,
     profile: bool,
     instances: HashSet<i64>,
+    /// Start functions that run, by the number of the load.
+    starting: BTreeMap<u64, Interrupt>,
+    loads: u64,
     destroyed: bool,
 }
 
@@ -104,18 +108,23 @@ pub(crate) fn create(limits: Limits, capabilities: Capabilities) -> Result<i64> 
             sandbox: Arc::new(sandbox),
             profile: false,
             instances: HashSet::new(),
+            starting: BTreeMap::new(),
+            loads: 0,
             destroyed: false,
         }),
         loaded: Condvar::new(),
     }))
 }
 
-/// Destroys a sandbox with all its instances; calls that run in them are interrupted.
+/// Destroys a sandbox with all its instances; calls and start functions that run in them are interrupted.
 pub(crate) fn destroy(handle: i64) -> Result<()> {
     let entry = SANDBOXES.remove(handle)?;
     let instances = {
         let mut inner = lock(&entry.inner);
         inner.destroyed = true;
+        for interrupt in inner.starting.values() {
+            interrupt.interrupt();
+        }
         std::mem::take(&mut inner.instances)
     };
     for instance in instances {
@@ -200,26 +209,44 @@ pub(crate) fn load(handle: i64, module: &Module) -> Result<i64> {
 
 impl SandboxEntry {
     fn instantiate(&self, handle: i64, module: &Module) -> Result<i64> {
-        /// Lets go of the sandbox and tells those who want to change it.
-        struct Loading<'a>(&'a SandboxEntry, Option<Arc<Sandbox>>);
+        /// A load that is under way. In the end it lets go of the sandbox and tells those who want to change that.
+        struct Loading<'a> {
+            entry: &'a SandboxEntry,
+            sandbox: Option<Arc<Sandbox>>,
+            number: u64,
+        }
         impl Drop for Loading<'_> {
             fn drop(&mut self) {
                 // Under the lock, so that who waits sees it gone.
-                let inner = lock(&self.0.inner);
-                self.1 = None;
+                let mut inner = lock(&self.entry.inner);
+                self.sandbox = None;
+                inner.starting.remove(&self.number);
                 drop(inner);
-                self.0.loaded.notify_all();
+                self.entry.loaded.notify_all();
             }
         }
 
-        let sandbox = lock(&self.inner).sandbox.clone();
-        let loading = Loading(self, Some(sandbox));
-        let made = loading
-            .1
-            .as_ref()
-            .map(|sandbox| guest::run(0, || sandbox.instantiate(module)));
+        let loading = {
+            let mut inner = lock(&self.inner);
+            inner.loads += 1;
+            Loading {
+                entry: self,
+                sandbox: Some(inner.sandbox.clone()),
+                number: inner.loads,
+            }
+        };
+        let Some(sandbox) = &loading.sandbox else {
+            return Err(gone());
+        };
+        let tell = |interrupt: Interrupt| {
+            let mut inner = lock(&self.inner);
+            if inner.destroyed {
+                interrupt.interrupt();
+            }
+            inner.starting.insert(loading.number, interrupt);
+        };
+        let made = guest::run(0, || sandbox.instantiate_interruptible(module, tell));
         drop(loading);
-        let Some(made) = made else { return Err(gone()) };
         let instance = instance::insert(made?, handle)?;
         let mut inner = lock(&self.inner);
         if inner.destroyed {

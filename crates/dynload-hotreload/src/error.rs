@@ -27,6 +27,8 @@ pub enum StartError {
     Watch(WatchError),
     /// The system gave no thread.
     Thread(io::Error),
+    /// It was stopped before the first attempt was over, or is being stopped by the callback that starts it.
+    Stopped,
 }
 
 impl fmt::Display for StartError {
@@ -41,6 +43,7 @@ impl fmt::Display for StartError {
             }
             Self::Watch(_) => f.write_str("the source cannot be watched"),
             Self::Thread(_) => f.write_str("no thread could be started to watch and load"),
+            Self::Stopped => f.write_str("it was stopped before it had begun: start it again"),
         }
     }
 }
@@ -50,6 +53,7 @@ impl Error for StartError {
         match self {
             Self::Path { source, .. } | Self::Thread(source) => Some(source),
             Self::Watch(source) => Some(source),
+            Self::Stopped => None,
         }
     }
 }

@@ -147,6 +147,25 @@ impl Inbox {
         self.changed.notify_one();
     }
 
+    /// Waits for a while, or for the end: whether that came.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut state = self.lock();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if state.stop || left.is_zero() {
+                return state.stop;
+            }
+            let wait = self.changed.wait_timeout(state, left);
+            state = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Whether the worker was told to end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.lock().stop
+    }
+
     /// Makes ready for a new run.
     pub(crate) fn reset(&self) {
         let mut state = self.lock();

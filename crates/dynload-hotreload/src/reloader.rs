@@ -130,13 +130,23 @@ impl<L: Loader> Reloader<L> {
     /// Watches the source, and builds and loads it as it is now. Does nothing when it is started already.
     ///
     /// It returns when that first attempt is over, with version 1 if it succeeded. If it failed, or there is no source
-    /// yet, the version is 0, [`last_error`](Reloader::last_error) says why, and the next change is tried. After a
-    /// [`stop`](Reloader::stop) it goes on from the version that runs.
+    /// yet, the version is 0, [`last_error`](Reloader::last_error) says why, and the next change is tried. A change while
+    /// it builds begins it anew. After a [`stop`](Reloader::stop) it goes on from the version that runs.
     ///
     /// # Errors
+    /// - [`StartError::Stopped`] when `stop` came before that first attempt was over, also from this very callback.
     /// - [`StartError::Watch`] when the source cannot be watched in the way the configuration asks for.
     /// - [`StartError::Thread`] when the system gives no thread.
     pub fn start(&self) -> Result<(), StartError> {
+        if self.is_worker() {
+            // It cannot wait for itself; and it is started, unless it is about to end.
+            let stopping = self.shared.inbox.is_stopping();
+            return if stopping {
+                Err(StartError::Stopped)
+            } else {
+                Ok(())
+            };
+        }
         let mut run = lock(&self.run);
         if self.shared.running.load(Ordering::Acquire) {
             return Ok(());
@@ -173,9 +183,8 @@ impl<L: Loader> Reloader<L> {
                     worker,
                     _registration: registration,
                 });
-                // An error means that the worker was stopped before it came to it.
-                let _ = first.recv();
-                Ok(())
+                // Who was stopped before it came to it lets go of the channel.
+                first.recv().map_err(|_| StartError::Stopped)
             }
             Err(error) => {
                 self.shared.running.store(false, Ordering::Release);
@@ -199,7 +208,7 @@ impl<L: Loader> Reloader<L> {
     /// thread ends after the callback.
     pub fn stop(&self) {
         self.shared.inbox.stop();
-        if *lock(&self.shared.worker) == Some(thread::current().id()) {
+        if self.is_worker() {
             return;
         }
         let mut run = lock(&self.run);
@@ -209,6 +218,11 @@ impl<L: Loader> Reloader<L> {
             let _ = run.worker.join();
         }
         *lock(&self.shared.watch) = WatchState::Stopped;
+    }
+
+    /// Whether this is called from one of the reloader's callbacks, or from the loader.
+    fn is_worker(&self) -> bool {
+        *lock(&self.shared.worker) == Some(thread::current().id())
     }
 
     /// Whether it is started.

@@ -76,7 +76,7 @@ impl<L: Loader> Shared<L> {
     }
 }
 
-/// The life of the worker.
+/// The life of the worker. `done` is told when the first attempt is over, and dropped where that was stopped.
 pub(crate) fn work<L: Loader>(shared: Arc<Shared<L>>, done: SyncSender<()>) {
     /// Says that the worker has ended, even if it panics.
     struct End<'a, L: Loader>(&'a Shared<L>);
@@ -95,17 +95,24 @@ pub(crate) fn work<L: Loader>(shared: Arc<Shared<L>>, done: SyncSender<()>) {
     let first = shared.version() == 0;
     let mut pipeline = Pipeline::new(Arc::clone(&shared));
     shared.bus.deliver();
-    pipeline.attempt(Instant::now(), true);
-    if first {
-        // What `start` loaded is no news.
-        shared.announced.fetch_max(shared.version(), Ordering::AcqRel);
-    }
-    let _ = done.send(());
+    let mut started = false;
+    let mut attempt = |changed| {
+        let over = pipeline.attempt(changed, !started);
+        if over && !started {
+            started = true;
+            if first {
+                // What `start` loaded is no news.
+                shared.announced.fetch_max(shared.version(), Ordering::AcqRel);
+            }
+            let _ = done.send(());
+        }
+    };
+    attempt(Instant::now());
     loop {
         match shared.inbox.next(shared.config.debounce) {
             Wake::Stop => break,
             Wake::Callbacks => shared.bus.deliver(),
-            Wake::Due(pending) => pipeline.attempt(pending.first, false),
+            Wake::Due(pending) => attempt(pending.first),
         }
     }
     shared.bus.deliver();

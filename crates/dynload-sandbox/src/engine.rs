@@ -86,13 +86,14 @@ impl EngineConfig {
     }
 }
 
-/// Compiles modules and runs them. Cheap to clone; one engine serves any number of modules, sandboxes and threads.
+/// Compiles modules and runs them. Cheap to clone; one engine serves any number of modules, sandboxes and threads, and keeps
+/// nothing of a module that is gone.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    engine: wasmi::Engine,
+    interpreter: Config,
     config: EngineConfig,
 }
 
@@ -101,7 +102,7 @@ impl Engine {
     #[must_use]
     pub fn new(config: EngineConfig) -> Engine {
         Engine(Arc::new(Inner {
-            engine: wasmi::Engine::new(&interpreter(&config)),
+            interpreter: interpreter(&config),
             config,
         }))
     }
@@ -112,8 +113,9 @@ impl Engine {
         &self.0.config
     }
 
-    pub(crate) fn interpreter(&self) -> &wasmi::Engine {
-        &self.0.engine
+    /// An interpreter for one module. It frees compiled code only when it is dropped itself, so modules do not share one.
+    pub(crate) fn interpreter(&self) -> wasmi::Engine {
+        wasmi::Engine::new(&self.0.interpreter)
     }
 }
 

@@ -52,17 +52,8 @@ pub struct Instance {
 static STORES: AtomicUsize = AtomicUsize::new(1);
 
 impl Instance {
+    /// Makes the store and the instance in it, and runs the start function, as the call after `call`.
     pub(crate) fn new(
-        module: Module,
-        config: Arc<Config>,
-        authority: Authority,
-        nth: usize,
-    ) -> Result<Instance, Error> {
-        Instance::start(module, config, authority, nth, Arc::default(), 0)
-    }
-
-    /// Makes the store and the instance in it, and runs the start function.
-    fn start(
         module: Module,
         config: Arc<Config>,
         authority: Authority,
@@ -196,7 +187,7 @@ impl Instance {
     /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). The instance is then poisoned.
     pub fn reset(&mut self) -> Result<(), Error> {
         let state = self.store.data();
-        let fresh = Instance::start(
+        let fresh = Instance::new(
             self.module.clone(),
             state.config.clone(),
             self.authority.clone(),
@@ -400,7 +391,7 @@ fn new_store(
         #[cfg(feature = "std")]
         panic: None,
     };
-    let mut store = Box::new(Store::new(module.engine().interpreter(), state));
+    let mut store = Box::new(Store::new(module.compiled().engine(), state));
     store.limiter(|state| &mut state.memory);
     store
 }

@@ -60,6 +60,11 @@ impl Interrupt {
         Interrupt { gate, call }
     }
 
+    /// For the call in which an instance is made.
+    pub(crate) fn of_first(gate: &Arc<CallGate>) -> Interrupt {
+        Interrupt::new(gate.clone(), Some(1))
+    }
+
     /// Ends the call, now or as soon as it starts; does nothing when it has ended.
     ///
     /// A guest in a loop stops within a slice of fuel (less than a millisecond), a host function that waits at its next

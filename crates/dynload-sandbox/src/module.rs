@@ -69,7 +69,7 @@ impl Module {
         }
         let wasm = wasm.as_ref();
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
-        let module = wasmi::Module::new(engine.interpreter(), &bytes[..]).or_else(|refused| {
+        let module = wasmi::Module::new(&engine.interpreter(), &bytes[..]).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;
             Err(ModuleError::Engine(refused))
         })?;

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Stop},
     host::{Caller, Clock, ClockScope, Console, Entropy, HostArgs, HostFunction, HostResults, Registry},
     instance::Instance,
+    interrupt::Interrupt,
     module::Module,
     share::Share,
     value::{Signature, Value},
@@ -329,8 +330,43 @@ impl Sandbox {
     ///   start function need more than the limits allow.
     /// - Whatever stops the start function.
     pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
+        self.instantiate_interruptible(module, drop)
+    }
+
+    /// As [`instantiate`](Sandbox::instantiate), for other threads to interrupt: `tell` gets the handle that ends the start
+    /// function, before anything of the module runs.
+    ///
+    /// ```
+    /// # use dynload_sandbox::{Engine, Module, Sandbox, Limits, ErrorKind};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str("(module (func $spin (loop (br 0))) (start $spin))")?)?;
+    /// let stopped = Sandbox::new(Limits::DEFAULT).instantiate_interruptible(&module, |interrupt| {
+    ///     std::thread::spawn(move || interrupt.interrupt());
+    /// });
+    /// assert!(matches!(stopped.unwrap_err().kind(), ErrorKind::Interrupted));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`instantiate`](Sandbox::instantiate).
+    pub fn instantiate_interruptible(
+        &self,
+        module: &Module,
+        tell: impl FnOnce(Interrupt),
+    ) -> Result<Instance, Error> {
         let n = self.made.fetch_add(1, Ordering::Relaxed);
-        Instance::new(module.clone(), self.config.clone(), self.authority.clone(), n)
+        let gate = Arc::default();
+        tell(Interrupt::of_first(&gate));
+        Instance::new(
+            module.clone(),
+            self.config.clone(),
+            self.authority.clone(),
+            n,
+            gate,
+            0,
+        )
     }
 }
 

@@ -1,4 +1,6 @@
 
+/* ---- Callbacks ---- */
+
 /// A function that the host offers to Wasm plugins with sandbox_host_function: userdata as it was given, the handle of the
 /// instance that calls (0 while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other
 /// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits.

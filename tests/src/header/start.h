@@ -3,8 +3,8 @@
  * Generated from the source of dynload-ffi by `cargo xtask header`; do not edit.
  *
  * Numbers. Every argument, field and result is an int64_t. A text is the address of its characters, which end with a NUL and
- * are UTF-8 (paths may have any bytes where the system allows that); the functions that end in _str take `const char *`.
- * Lengths and counts must not be negative.
+ * are UTF-8 (paths may have any bytes where the system allows that, but those of sandbox_allow_dir and sandbox_allow_program);
+ * the functions that end in _str take `const char *`. Lengths and counts must not be negative.
  *
  * Errors. A function that fails gives 0, an empty struct, or what its documentation says, and sets the error of this thread;
  * one that succeeds clears it. So after a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose
@@ -21,7 +21,8 @@
  * Memory. Texts that are returned belong to the library and live as long as their documentation says.
  *
  * A program that defines some of these functions itself, as a compiled Vais program does, links against the library all the
- * same; it defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then declares the vais_ functions only. */
+ * same; it defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then has the vais_ functions, the constants and
+ * the types of callbacks only. */
 
 #ifndef DYNLOAD_H
 #define DYNLOAD_H

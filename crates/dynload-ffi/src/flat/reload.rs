@@ -102,7 +102,8 @@ fn unchanged(r: HotReloader) -> impl FnOnce(ErrorCode) -> HotReloader {
 /// Starts a hot reloader: watches the source, and builds and loads it as it is now. Waits for that first build.
 ///
 /// If it worked the version is 1. If it failed the version is 0 and the error says why, with what the compiler wrote; the
-/// reloader runs, and tries again at the next change.
+/// reloader runs, and tries again at the next change. If it was stopped meanwhile, that is the error
+/// (DYNLOAD_ERROR_INTERRUPTED). One that is started already goes on as it is.
 pub extern "C" fn hot_reloader_start(r: HotReloader) -> HotReloader {
     guard_partial(unchanged(r), || reload::start(r.handle))
 }

@@ -52,8 +52,8 @@ pub extern "C" fn sandbox_with_limits(limits: ResourceLimits) -> WasmSandbox {
     guard(NONE, || created(sandbox::limits(limits)?, Capabilities::CONSOLE))
 }
 
-/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them are interrupted; this does not
-/// wait for them.
+/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them, start functions included, are
+/// interrupted; this does not wait for them.
 pub extern "C" fn sandbox_destroy(s: WasmSandbox) -> i64 {
     guard(0, || {
         sandbox::destroy(s.handle)?;
@@ -175,7 +175,7 @@ fn flag(value: i64, what: &str) -> Result<bool> {
     }
 }
 
-/// Lets plugins see the directory `host_path` as `guest_path`, and with `writable` (1 or 0) change what is in it. Needs
+/// Lets plugins see the directory `host_path` as `guest_path`, both UTF-8, and with `writable` (1 or 0) change what is in it. Needs
 /// CAP_FS_READ and CAP_FS_WRITE as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
 ///
 /// ```c
@@ -245,7 +245,7 @@ pub unsafe extern "C" fn sandbox_allow_net(s: WasmSandbox, pattern: i64) -> i64 
     })
 }
 
-/// Lets plugins run the program at an absolute path. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
+/// Lets plugins run the program at an absolute path, in UTF-8. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
 /// are loaded afterwards.
 pub unsafe extern "C" fn sandbox_allow_program(s: WasmSandbox, path: i64) -> i64 {
     guard(0, || {

@@ -1,6 +1,5 @@
 //! What a hot reloader loads: a shared library, or a Wasm module.
 
-use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,16 +54,6 @@ impl Drop for Loaded {
             }
         }
     }
-}
-
-thread_local! {
-    /// The reloader whose version this thread is loading.
-    static LOADING: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Whether this thread is loading a version for the reloader with this sandbox.
-pub(super) fn is_loading(sandbox: &Arc<OwnSandbox>) -> bool {
-    LOADING.get() == Arc::as_ptr(sandbox) as usize
 }
 
 impl FlatLoader {
@@ -156,14 +145,6 @@ impl Loader for FlatLoader {
     }
 
     fn load(&self, artifact: &Artifact) -> std::result::Result<Loaded, LoadError> {
-        /// Remembers whose version is being loaded, while it is.
-        struct Unmark;
-        impl Drop for Unmark {
-            fn drop(&mut self) {
-                LOADING.set(0);
-            }
-        }
-
         let Some(wasm) = wasm(artifact) else {
             let plugin = self.native.load(artifact)?;
             let handle =
@@ -173,8 +154,6 @@ impl Loader for FlatLoader {
         let bytes = self.bytes(artifact, wasm)?;
         let refused = |error: Error| LoadError::new(error.into_message());
         let sandbox = self.sandbox.handle().map_err(refused)?;
-        LOADING.set(Arc::as_ptr(&self.sandbox) as usize);
-        let _unmark = Unmark;
         let module = sandbox::compile_for(sandbox, &bytes).map_err(refused)?;
         let instance = sandbox::load(sandbox, &module).map_err(refused)?;
         Ok(Loaded::Wasm { instance, sandbox })

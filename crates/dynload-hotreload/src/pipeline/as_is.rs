@@ -28,11 +28,8 @@ impl<L: Loader> Pipeline<L> {
                     source: StageError::Changing,
                     path,
                 }) => {
-                    if self.settle(changed, initial, None) {
-                        if initial {
-                            continue;
-                        }
-                        return Err(Halt::Quiet);
+                    if self.settle(changed, initial, None)? {
+                        continue;
                     }
                     self.shared.bus.next_attempt();
                     let waited = self.shared.config.settle_timeout;
@@ -89,12 +86,9 @@ impl<L: Loader> Pipeline<L> {
             let artifact = self.artifact(file, self.source().to_owned());
             let checked = guarded(Stage::Load, || self.shared.loader.check(&artifact));
             if matches!(&checked, Err((_, ReloadError::Load(error))) if error.is_incomplete())
-                && self.settle(changed, initial, signature)
+                && self.settle(changed, initial, signature)?
             {
-                if initial {
-                    continue;
-                }
-                return Err(Halt::Quiet);
+                continue;
             }
             self.looked_at = signature;
             self.unsettled = None;

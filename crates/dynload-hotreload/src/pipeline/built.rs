@@ -17,14 +17,12 @@ impl<L: Loader> Pipeline<L> {
             match Snapshot::take(&self.shared.targets) {
                 Ok(snapshot) => break snapshot,
                 Err(Unreadable::Changing(path)) => {
-                    if !self.settle(changed, initial, None) {
-                        self.shared.bus.next_attempt();
-                        let waited = self.shared.config.settle_timeout;
-                        return Err((Stage::Read, ReloadError::Unstable { path, waited }).into());
+                    if self.settle(changed, initial, None)? {
+                        continue;
                     }
-                    if !initial {
-                        return Err(Halt::Quiet);
-                    }
+                    self.shared.bus.next_attempt();
+                    let waited = self.shared.config.settle_timeout;
+                    return Err((Stage::Read, ReloadError::Unstable { path, waited }).into());
                 }
                 Err(Unreadable::Source(error)) => {
                     self.unsettled = None;
@@ -72,11 +70,11 @@ impl<L: Loader> Pipeline<L> {
             Outcome::Overtaken => {
                 self.tried = None;
                 self.emit(Some(changed), EventKind::Cancelled);
-                return Err(Halt::Quiet);
+                return Err(Halt::Unfinished);
             }
             Outcome::Stopped => {
                 self.tried = None;
-                return Err(Halt::Quiet);
+                return Err(Halt::Unfinished);
             }
         };
         self.emit(

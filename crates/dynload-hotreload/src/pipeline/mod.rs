@@ -56,8 +56,10 @@ type Failure = (Stage, ReloadError);
 enum Halt {
     /// It failed.
     Failed(Failure),
-    /// Nothing is new, or it will be tried again; nobody is told.
+    /// Nothing is new; nobody is told.
     Quiet,
+    /// There is no outcome: it will be tried again, or the reloader stops.
+    Unfinished,
 }
 
 impl From<Failure> for Halt {
@@ -78,20 +80,25 @@ impl<L: Loader> Pipeline<L> {
     }
 
     /// Looks at the source and does what has to be done. `initial` is the look at the start: nobody saved anything, but
-    /// whatever is wrong is said.
-    pub(crate) fn attempt(&mut self, changed: Instant, initial: bool) {
+    /// whatever is wrong is said. Whether it came to an end, and need not be tried again.
+    pub(crate) fn attempt(&mut self, changed: Instant, initial: bool) -> bool {
         let outcome = match self.shared.recipe.clone() {
             Some(Recipe::AsIs) => self.take_as_is(changed, initial),
             Some(recipe) => self.build(&recipe, changed, initial),
             None => self.no_builder(changed, initial),
         };
-        if let Err(Halt::Failed((stage, why))) = outcome {
-            if let Some(tried) = &mut self.tried {
-                tried.failed = true;
+        match outcome {
+            Ok(()) | Err(Halt::Quiet) => true,
+            Err(Halt::Unfinished) => false,
+            Err(Halt::Failed((stage, why))) => {
+                if let Some(tried) = &mut self.tried {
+                    tried.failed = true;
+                }
+                let why = Arc::new(why);
+                self.shared.set_error(Some(Arc::clone(&why)));
+                self.emit(Some(changed), EventKind::Failed { stage, why });
+                true
             }
-            let why = Arc::new(why);
-            self.shared.set_error(Some(Arc::clone(&why)));
-            self.emit(Some(changed), EventKind::Failed { stage, why });
         }
     }
 
@@ -120,25 +127,29 @@ impl<L: Loader> Pipeline<L> {
         Err(Halt::Quiet)
     }
 
-    /// Puts the change back until the file is whole, unless it has been as it is for too long: one that still changes is
-    /// being written. Without a `seen`, however it changes.
-    fn settle(&mut self, changed: Instant, initial: bool, seen: Option<Signature>) -> bool {
+    /// What to do about a file that is not whole, or changed while it was read. Waits a little and says yes when it is to be
+    /// read again at once, no when it was waited for long enough; otherwise the change is put back.
+    ///
+    /// One that still changes is being written, and waited for as long as that takes. But not at the start, where somebody
+    /// waits for an answer. Without a `seen` it does not count how the file changes.
+    fn settle(&mut self, changed: Instant, initial: bool, seen: Option<Signature>) -> Result<bool, Halt> {
         let (since, before) = *self.unsettled.get_or_insert_with(|| (Instant::now(), seen));
-        if before != seen {
+        let is_written = before != seen && !initial;
+        if is_written {
             self.unsettled = Some((Instant::now(), seen));
         }
-        let again = before != seen || since.elapsed() < self.shared.config.settle_timeout;
-        if again {
-            if initial {
-                // The one who starts waits for an answer, so wait here.
-                std::thread::sleep(SETTLE_STEP);
-            } else {
-                self.shared.inbox.retry(changed, SETTLE_STEP);
-            }
-        } else {
+        if !is_written && since.elapsed() >= self.shared.config.settle_timeout {
             self.unsettled = None;
+            return Ok(false);
         }
-        again
+        if !initial {
+            self.shared.inbox.retry(changed, SETTLE_STEP);
+            return Err(Halt::Unfinished);
+        }
+        if self.shared.inbox.pause(SETTLE_STEP) {
+            return Err(Halt::Unfinished);
+        }
+        Ok(true)
     }
 
     /// Loads what was staged, hands the state over, and swaps.
@@ -153,10 +164,14 @@ impl<L: Loader> Pipeline<L> {
             },
         );
         if let Some(old) = shared.slot.guard() {
-            guarded(Stage::Restore, || {
+            let restored = guarded(Stage::Restore, || {
                 let state = shared.loader.save(&old)?;
                 state.map_or(Ok(()), |state| shared.loader.restore(&loaded, &state))
-            })?;
+            });
+            if let Err(failure) = restored {
+                drop_guarded(loaded, "a version that was refused", artifact);
+                return Err(failure);
+            }
         }
         let old = shared
             .slot
@@ -169,9 +184,7 @@ impl<L: Loader> Pipeline<L> {
         // Before the callbacks, which take their time.
         shared.arrived(artifact.version);
         // After the event of the swap, so that it is retired after it.
-        if catch_unwind(AssertUnwindSafe(|| drop(old))).is_err() {
-            log::error!(target: crate::bus::LOG_TARGET, "{}: dropping the old version panicked", artifact.origin.display());
-        }
+        drop_guarded(old, "the old version", artifact);
         shared.bus.deliver();
         Ok(())
     }
@@ -232,6 +245,13 @@ impl<L: Loader> Pipeline<L> {
                 path: path.to_owned(),
                 source,
             })
+    }
+}
+
+/// Drops a version, which may run code of the user's.
+fn drop_guarded<T>(version: T, which: &str, artifact: &Artifact) {
+    if catch_unwind(AssertUnwindSafe(|| drop(version))).is_err() {
+        log::error!(target: crate::bus::LOG_TARGET, "{}: dropping {which} panicked", artifact.origin.display());
     }
 }
 

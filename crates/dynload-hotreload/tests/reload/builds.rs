@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dynload_hotreload::{BuildCommand, Builder, Config, EventKind, ReloadError, Reloader, Stage};
+use dynload_hotreload::{BuildCommand, Builder, Config, EventKind, ReloadError, Reloader, Stage, StartError};
 
 use crate::harness::*;
 use crate::native::{call, loader};
@@ -403,14 +403,34 @@ fn a_newer_change_kills_the_build_with_its_children() {
 }
 
 #[test]
+fn start_waits_for_the_build_of_a_change_that_came_while_it_built() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "hang");
+    let reloader = text_reloader(scripted(&dir, &source, HANGING));
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            reloader.start().unwrap();
+            reloader.version()
+        });
+        await_until("the build hangs", || dir.at("plugin.txt.pid").exists());
+        dir.write("plugin.txt", text(7));
+        assert_eq!(starting.join().unwrap(), 1);
+    });
+    assert_eq!(reloader.current().unwrap().call(), 7);
+    assert!(!reloader.check(), "what start loaded is no news");
+}
+
+#[test]
 fn stop_kills_the_build_with_its_children() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "hang");
     let reloader = text_reloader(scripted(&dir, &source, HANGING));
     std::thread::scope(|scope| {
-        scope.spawn(|| reloader.start().unwrap());
+        let starting = scope.spawn(|| reloader.start());
         await_until("the build hangs", || dir.at("plugin.txt.pid").exists());
         reloader.stop();
+        let started = starting.join().unwrap();
+        assert!(matches!(started, Err(StartError::Stopped)), "{started:?}");
     });
     assert!(!reloader.is_running());
     let child = fs::read_to_string(dir.at("plugin.txt.pid"))

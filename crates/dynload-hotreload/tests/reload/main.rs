@@ -10,5 +10,6 @@ mod harness;
 mod native;
 mod saves;
 mod schedule;
+mod starts;
 mod state;
 mod watching;

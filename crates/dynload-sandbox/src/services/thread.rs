@@ -158,7 +158,8 @@ fn work(
     name: &str,
     arg: i64,
 ) -> Outcome {
-    let mut instance = match Instance::new(module, config, authority, FIRST_WORKER + number as usize) {
+    let nth = FIRST_WORKER + number as usize;
+    let mut instance = match Instance::new(module, config, authority, nth, Arc::default(), 0) {
         Ok(instance) => instance,
         Err(error) => {
             let fuel = error.usage().fuel;

@@ -11,5 +11,3 @@
 #define CAP_PROCESS INT64_C(128)   /* running programs; see sandbox_allow_program */
 #define CAP_THREADING INT64_C(256) /* workers; see sandbox_allow_workers */
 #define CAP_GPU INT64_C(512)       /* graphics and compute processors */
-
-/* ---- Structs ---- */

@@ -1,0 +1,134 @@
+//! Starts that are held up: by a file that is never whole, by a stop, by a callback.
+
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, StartError, State};
+
+use crate::harness::*;
+
+#[test]
+fn a_file_that_keeps_changing_does_not_hold_start_up_for_ever() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "text ");
+    let reloader = text_reloader(text_config(&source));
+    let started = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = fs::File::options().append(true).open(&source).unwrap();
+            while !started.load(Ordering::SeqCst) {
+                file.write_all(b"0").unwrap();
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            file.write_all(b"7 end").unwrap();
+        });
+        reloader.start().unwrap();
+        assert!(reloader.version() == 0 && reloader.last_error().is_some());
+        started.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(reloader.wait(ROOM), Some(1), "and then it is whole");
+    assert_eq!(reloader.current().unwrap().call(), 7);
+}
+
+#[test]
+fn stop_ends_a_start_that_waits_for_a_file_to_be_whole() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "text 7");
+    let reloader = text_reloader(text_config(&source).settle_timeout(Duration::MAX));
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| reloader.start());
+        await_until("it starts", || reloader.is_running());
+        reloader.stop();
+        let started = starting.join().unwrap();
+        assert!(matches!(started, Err(StartError::Stopped)), "{started:?}");
+    });
+    assert!(!reloader.is_running() && reloader.last_error().is_none());
+    dir.write("plugin.txt", text(7));
+    reloader.start().unwrap();
+    assert_eq!(reloader.version(), 1);
+}
+
+#[test]
+fn start_from_a_callback_does_nothing_unless_it_stops() {
+    let dir = Dir::new();
+    let reloader = Arc::new(text_reloader(text_config(&dir.write("plugin.txt", text(1)))));
+    let itself: Arc<OnceLock<Weak<Reloader<TextLoader>>>> = Arc::default();
+    let (inner, told) = (Arc::clone(&itself), Arc::new(Mutex::new(Vec::new())));
+    let tell = Arc::clone(&told);
+    reloader.on_event(move |event| {
+        if name(&event.kind) == "swapped" {
+            let reloader = inner.get().unwrap().upgrade().unwrap();
+            let before = reloader.start();
+            reloader.stop();
+            *tell.lock().unwrap() = vec![before, reloader.start()];
+        }
+    });
+    itself.set(Arc::downgrade(&reloader)).unwrap();
+    reloader.start().unwrap();
+    assert_eq!(reloader.version(), 1, "the attempt was over before the stop");
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    assert!(matches!(told[..], [Ok(()), Err(StartError::Stopped)]), "{told:?}");
+    await_until("it has stopped", || !reloader.is_running());
+}
+
+/// Takes over no state, and panics when such a version is dropped.
+struct Stubborn;
+
+struct Version {
+    number: u64,
+    refused: AtomicBool,
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        assert!(
+            !self.refused.load(Ordering::SeqCst),
+            "a version that was refused goes"
+        );
+    }
+}
+
+impl Loader for Stubborn {
+    type Loaded = Version;
+
+    fn load(&self, artifact: &Artifact) -> Result<Version, LoadError> {
+        let text = fs::read_to_string(&artifact.path).unwrap();
+        Ok(Version {
+            number: text.parse().map_err(|_| LoadError::new("no number"))?,
+            refused: AtomicBool::new(false),
+        })
+    }
+
+    fn save(&self, _: &Version) -> Result<Option<State>, LoadError> {
+        Ok(Some(State {
+            schema: 1,
+            bytes: Vec::new(),
+        }))
+    }
+
+    fn restore(&self, new: &Version, _: &State) -> Result<(), LoadError> {
+        if new.number == 2 {
+            new.refused.store(true, Ordering::SeqCst);
+            return Err(LoadError::new("not two"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_refused_version_that_panics_when_it_goes_does_not_end_the_reloader() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "1");
+    let reloader = Reloader::new(text_config(&source), Stubborn).unwrap();
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    dir.write("plugin.txt", "2");
+    let (_, why) = trace.await_failure();
+    assert!(why.report().contains("not two"), "{}", why.report());
+    dir.write("plugin.txt", "3");
+    await_version(&reloader, 2);
+    assert_eq!(reloader.current().unwrap().number, 3);
+}

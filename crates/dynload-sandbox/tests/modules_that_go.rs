@@ -1,0 +1,62 @@
+//! A module that is dropped is freed, whoever made it and whatever the engine goes on doing. Alone in its process, because what
+//! it looks at is the whole process.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the test reads about its own process; no guest work is done there"
+)]
+
+use dynload_sandbox::{Engine, Instance, Limits, Module, Sandbox, Value};
+
+/// Bytes of memory that this process holds now. ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html))
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1024
+}
+
+/// A module of so many functions, each of which adds to its argument.
+fn wasm(functions: usize) -> Vec<u8> {
+    let body = "(i32.add (local.get 0) (i32.mul (local.get 0) (i32.const 77)))".repeat(8)
+        + "(i32.add)".repeat(7).as_str();
+    let function = format!("(func (param i32) (result i32) {body})");
+    wat::parse_str(format!(
+        r#"(module {} (export "f" (func 0)))"#,
+        function.repeat(functions)
+    ))
+    .unwrap()
+}
+
+#[test]
+fn a_module_that_is_dropped_is_freed_while_its_engine_lives() {
+    let engine = Engine::default();
+    let wasm = wasm(3_000);
+    let sandbox = Sandbox::new(Limits::DEFAULT);
+    let load_and_drop = || {
+        let mut instance: Instance = sandbox
+            .instantiate(&Module::new(&engine, &wasm).unwrap())
+            .unwrap();
+        assert_eq!(
+            instance.call("f", &[Value::I32(1)]).unwrap(),
+            [Value::I32(8 * 78)]
+        );
+    };
+    // Whatever the allocator keeps for itself it has after these.
+    for _ in 0..5 {
+        load_and_drop();
+    }
+    let before = resident();
+    for _ in 0..40 {
+        load_and_drop();
+    }
+    let grown = resident().saturating_sub(before);
+    // Compiled they are several times as large.
+    let half = 40 * wasm.len() as u64 / 2;
+    assert!(
+        grown < half,
+        "of 40 modules of {} bytes that came and went {grown} bytes stayed",
+        wasm.len()
+    );
+}

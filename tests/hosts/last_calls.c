@@ -1,0 +1,60 @@
+/* Calls from where a program is nearly over: a handler of exit, a destructor of a thread's own data, a constructor of what is just
+   being loaded. Arguments: a Wasm plugin, the source of a native one that starts the reloader that loads it. */
+#include "check.h"
+#include <pthread.h>
+
+static WasmSandbox sandbox;
+static WasmInstance plugin;
+
+static void use(void) {
+    CHECK(wasm_call2_str(plugin, "add", 40, 2) == 42);
+    FINE;
+    CHECK(wasm_call_str(plugin, "no such function") == 0);
+    FAILS(DYNLOAD_ERROR_NOT_FOUND);
+    CHECK(load_module_str("/no/such/library").handle == 0);
+    FAILS(DYNLOAD_ERROR_IO);
+}
+
+static void at_exit(void) {
+    use();
+    CHECK(sandbox_destroy(sandbox) == 1);
+    printf("%d failures\n", failures);
+}
+
+static void at_end_of_thread(void *unused) {
+    (void)unused;
+    use();
+}
+
+static void *work(void *key) {
+    use();
+    CHECK(pthread_setspecific(*(pthread_key_t *)key, key) == 0);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3) return 2;
+    setvbuf(stdout, NULL, _IONBF, 0);
+    CHECK(atexit(at_exit) == 0);
+    int64_t wasm = load_wasm_file_str(argv[1]);
+    sandbox = sandbox_new();
+    plugin = sandbox_load(sandbox, wasm, get_wasm_size(wasm));
+    FINE;
+
+    pthread_key_t key;
+    pthread_t thread;
+    CHECK(pthread_key_create(&key, at_end_of_thread) == 0);
+    CHECK(pthread_create(&thread, NULL, work, &key) == 0 && pthread_join(thread, NULL) == 0);
+
+    HotReloader r = hot_reloader_new_str(argv[2]);
+    char number[32];
+    snprintf(number, sizeof number, "%lld", (long long)r.handle);
+    CHECK(setenv("RELOADER", number, 1) == 0);
+    r = hot_reloader_start(r);
+    FINE;
+    CHECK(r.version == 1 && r.running == 1);
+    int64_t (*code)(void) = (int64_t(*)(void))hot_reloader_get_function_str(r, "code_of_start");
+    CHECK(code != NULL && code() == DYNLOAD_OK);
+    CHECK(hot_reloader_destroy(r) == 1);
+    return 0;
+}
