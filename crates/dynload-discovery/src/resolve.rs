@@ -67,7 +67,7 @@ pub enum DependencyProblem {
         /// What cannot be loaded.
         dependency: PluginId,
     },
-    /// An optional dependency is not waited for, because the other plugin depends on this one.
+    /// An optional dependency is not waited for, because the other plugin waits for this one, itself or through others.
     #[non_exhaustive]
     OptionalCycle {
         /// The plugin.
@@ -123,7 +123,7 @@ impl fmt::Display for DependencyProblem {
             P::OptionalCycle { plugin, dependency } => {
                 write!(
                     f,
-                    "plugin {plugin} is loaded before {dependency}, which it can use, because that needs it"
+                    "plugin {plugin} is loaded before {dependency}, which it can use, because that waits for it"
                 )
             }
         }
@@ -186,24 +186,19 @@ fn resolve(plugins: BTreeMap<&PluginId, &Plugin>, mut problems: Vec<DependencyPr
         }
         edges.insert(id, own);
     }
-    drop_optional_cycles(&mut edges, &mut problems);
-    for circle in components::circles(&graph(&edges, false)) {
+    let required = edges
+        .iter()
+        .map(|(id, own)| (*id, own.required.iter().copied().collect()));
+    for circle in components::circles(&required.collect()) {
         failed.extend(circle.iter().copied());
         problems.push(DependencyProblem::Cycle {
             plugins: circle.into_iter().cloned().collect(),
         });
     }
     block(&edges, &mut failed, &mut problems);
+    drop_optional_cycles(&mut edges, &failed, &mut problems);
     let order = order(&edges, &failed);
     Resolution { order, problems }
-}
-
-fn graph<'a>(edges: &BTreeMap<&'a PluginId, Edges<'a>>, optional: bool) -> components::Graph<'a> {
-    let both = edges.iter().map(|(id, own)| {
-        let optional = own.optional.iter().filter(|_| optional);
-        (*id, own.required.iter().chain(optional).copied().collect())
-    });
-    both.collect()
 }
 
 /// What `plugin` waits for, and whether something that it needs is not there.
@@ -263,21 +258,33 @@ fn meets(wanted: &VersionReq, found: Option<&Version>) -> bool {
     }
 }
 
-/// Takes optional dependencies out of circles: the plugin that could do without is loaded first.
+/// Takes optional dependencies out of circles: a plugin that could do without is loaded first. Each that would close a circle with
+/// those that are waited for already is given up, and no other.
 fn drop_optional_cycles<'a>(
     edges: &mut BTreeMap<&'a PluginId, Edges<'a>>,
+    failed: &BTreeSet<&'a PluginId>,
     problems: &mut Vec<DependencyProblem>,
 ) {
-    let circles = components::components(&graph(edges, true));
-    for circle in circles {
-        let members: BTreeSet<&PluginId> = circle.iter().copied().collect();
-        for id in circle {
+    let loaded = edges.iter().filter(|(id, _)| !failed.contains(*id));
+    let both = loaded.map(|(id, own)| (*id, own.required.union(&own.optional).copied().collect()));
+    for members in components::components(&both.collect()) {
+        // No circle is in it yet: those of required dependencies alone have failed.
+        let required = members
+            .iter()
+            .map(|id| (*id, edges[id].required.iter().copied().collect()));
+        let mut waited_for: components::Graph<'_> = required.collect();
+        for id in members {
             let Some(own) = edges.get_mut(id) else { continue };
-            for dependency in own.optional.intersection(&members) {
-                let (plugin, dependency) = (id.clone(), (*dependency).clone());
-                problems.push(DependencyProblem::OptionalCycle { plugin, dependency });
-            }
-            own.optional.retain(|dependency| !members.contains(dependency));
+            own.optional.retain(|dependency| {
+                let closes = components::reaches(&waited_for, dependency, id);
+                if closes {
+                    let (plugin, dependency) = (id.clone(), (*dependency).clone());
+                    problems.push(DependencyProblem::OptionalCycle { plugin, dependency });
+                } else {
+                    waited_for.entry(id).or_default().push(dependency);
+                }
+                !closes
+            });
         }
     }
 }

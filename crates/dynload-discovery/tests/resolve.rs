@@ -102,7 +102,35 @@ fn an_optional_dependency_makes_no_circle() {
     assert_eq!(order(&all), ["a", "b", "c"]);
     assert_eq!(
         texts(&all),
-        ["plugin a is loaded before b, which it can use, because that needs it"]
+        ["plugin a is loaded before b, which it can use, because that waits for it"]
+    );
+}
+
+#[test]
+fn of_a_circle_of_optional_dependencies_one_is_given_up() {
+    let optional = |id: &str| format!("{id} = {{ version = \"1\", optional = true }}\n");
+    let found = found(&[
+        ("a", "1.0.0", &(optional("b") + &optional("d"))),
+        ("b", "1.0.0", &optional("c")),
+        ("c", "1.0.0", &optional("a")),
+        ("d", "1.0.0", &optional("a")),
+        // Waits for a circle, and is in none.
+        ("0", "1.0.0", &optional("a")),
+        // Cannot be loaded, whoever waits for whom.
+        ("x", "1.0.0", &(optional("z") + "y = \"1\"")),
+        ("y", "1.0.0", "x = \"1\""),
+        ("z", "1.0.0", "x = \"1\""),
+    ]);
+    let all = found.resolve_all();
+    assert_eq!(order(&all), ["c", "b", "d", "a", "0"]);
+    assert_eq!(
+        texts(&all),
+        [
+            "plugins depend on each other in a circle: x -> y -> x",
+            "plugin z needs x, which cannot be loaded",
+            "plugin c is loaded before a, which it can use, because that waits for it",
+            "plugin d is loaded before a, which it can use, because that waits for it",
+        ]
     );
 }
 
@@ -168,13 +196,27 @@ proptest! {
             }
         }
         // An optional dependency is waited for too, unless the report says that it is not.
+        let told = |at: usize, to: usize| all.problems.iter().any(|problem| matches!(problem, P::OptionalCycle { plugin, dependency, .. }
+            if plugin.as_str() == format!("p{at:02}") && dependency.as_str() == format!("p{to:02}")));
+        let mut waits = [[false; 12]; 12];
         for (at, lines) in lines.iter().enumerate() {
-            for (to, _) in lines.iter().filter(|(_, optional)| **optional) {
-                let told = all.problems.iter().any(|problem| matches!(problem, P::OptionalCycle { plugin, dependency, .. }
-                    if plugin.as_str() == format!("p{at:02}") && dependency.as_str() == format!("p{to:02}")));
-                if let (Some(own), Some(used), false) = (place(at), place(*to), told) {
+            for to in lines.keys().copied().filter(|to| !told(at, *to)) {
+                if let (Some(own), Some(used)) = (place(at), place(to)) {
                     prop_assert!(used < own, "p{at:02} before p{to:02}: {all:?}");
+                    waits[at][to] = true;
                 }
+            }
+        }
+        // And the report says so only where the other one waits for this, itself or through others (Warshall 1962).
+        for through in 0..12 {
+            let next = waits[through];
+            for row in waits.iter_mut().filter(|row| row[through]) {
+                row.iter_mut().zip(next).for_each(|(waits, next)| *waits |= next);
+            }
+        }
+        for (at, lines) in lines.iter().enumerate() {
+            for to in lines.keys().copied().filter(|to| told(at, *to)) {
+                prop_assert!(waits[to][at], "p{at:02} could wait for p{to:02}: {all:?}");
             }
         }
     }

@@ -14,7 +14,8 @@ pub struct ModuleLimits {
     pub max_bytes: u64,
     /// Entries of each section: types, imports, functions, globals, exports, segments. By default 100 000.
     pub max_items: u64,
-    /// Memories and tables, each. By default 100.
+    /// Memories and tables, each. By default 100, and never more: the interpreter takes no more. In a module that grows a memory
+    /// one of the tables is the rewriter's.
     pub max_memories: u64,
     /// Parameters, and results, of one function. By default 1 000, which the Wasm JavaScript API allows too.
     pub max_params: u64,

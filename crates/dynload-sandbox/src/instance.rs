@@ -171,8 +171,7 @@ impl Instance {
     /// The type of an exported function.
     #[must_use]
     pub fn signature(&self, export: &str) -> Option<Signature> {
-        let func = self.wired().instance.get_func(&*self.store, export)?;
-        (!rewrite::is_hidden(export)).then(|| Signature::from_engine(&func.ty(&*self.store)))
+        signature(self.store.as_context(), export)
     }
 
     /// What the last call used, or the instantiation if none was made yet.
@@ -489,6 +488,12 @@ pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result
             nearest: nearest.map(ToString::to_string),
         }
     })
+}
+
+/// The type of an exported function.
+pub(crate) fn signature(ctx: wasmi::StoreContext<'_, State>, export: &str) -> Option<Signature> {
+    let func = find(ctx, ctx.data().wired?, export)?;
+    Some(Signature::from_engine(&func.ty(ctx)))
 }
 
 fn find(ctx: wasmi::StoreContext<'_, State>, wired: Wired, export: &str) -> Option<wasmi::Func> {

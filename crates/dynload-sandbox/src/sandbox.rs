@@ -283,7 +283,8 @@ impl Sandbox {
 
     /// Offers a function whose type is known only at run time. Otherwise as [`host_fn`](Sandbox::host_fn).
     ///
-    /// Returns `false` and offers nothing if `signature` has something else than numbers.
+    /// Returns `false` and offers nothing if `signature` has something else than numbers, or more than 1 000 either way
+    /// ([`Signature::is_callable`]).
     ///
     /// # Grants
     ///

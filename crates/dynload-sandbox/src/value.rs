@@ -163,10 +163,14 @@ impl Signature {
         }
     }
 
-    /// Whether numbers alone go in and come out, so that the host can call it.
+    /// Whether numbers alone go in and come out, at most 1 000 either way, so that the host can call it.
     #[must_use]
     pub fn is_callable(&self) -> bool {
-        self.params
+        // More the interpreter has no types for.
+        const MOST: usize = 1_000;
+        let few = self.params.len() <= MOST && self.results.len() <= MOST;
+        few && self
+            .params
             .iter()
             .chain(&self.results)
             .all(|ty| Value::zero(*ty).is_some())

@@ -134,6 +134,48 @@ fn a_result_of_another_type_than_the_function_has_is_an_error() {
 }
 
 #[test]
+fn a_host_function_of_more_parameters_than_there_are_types_for_is_not_offered() {
+    let mut sandbox = Sandbox::new(Limits::DEFAULT);
+    let mut offer = |params: usize, results: usize| {
+        let signature = Signature {
+            params: vec![ValType::I32; params],
+            results: vec![ValType::I64; results],
+        };
+        sandbox.host_fn_untyped("env", "f", Capabilities::NONE, signature, |_, _, _| Ok(()))
+    };
+    assert_eq!(
+        [offer(1_001, 0), offer(0, 1_001), offer(1_000, 1_000)],
+        [false, false, true]
+    );
+    let guest = module(r#"(module (import "env" "f" (func)))"#);
+    let refused = sandbox.instantiate(&guest).unwrap_err();
+    assert!(
+        matches!(refused.kind(), ErrorKind::MissingImports(_)),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_host_function_can_ask_what_there_is_to_call() {
+    let mut sandbox = Sandbox::new(Limits::DEFAULT);
+    let body = |caller: &mut Caller<'_>, ()| {
+        assert!(caller.signature("no such").is_none());
+        let signature = caller.signature("twice").map(|signature| signature.to_string());
+        assert_eq!(signature.as_deref(), Some("(i32) -> (i32)"));
+        caller.call("twice", &[Value::I32(21)]).map(drop)
+    };
+    sandbox.host_fn("env", "f", Capabilities::NONE, body);
+    let guest = module(
+        r#"(module (import "env" "f" (func $f))
+            (func (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
+            (func (export "run") (call $f)))"#,
+    );
+    let mut instance = sandbox.instantiate(&guest).unwrap();
+    instance.call("run", &[]).unwrap();
+    instance.call("run", &[]).unwrap();
+}
+
+#[test]
 fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
     let budget = FuelBudget::new(5_000);
     let (asleep, is_asleep) = mpsc::channel();

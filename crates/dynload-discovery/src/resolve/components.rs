@@ -105,3 +105,17 @@ pub(super) fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a PluginId>> {
     }
     circles
 }
+
+/// Whether `from` waits for `to`, itself or through others.
+pub(super) fn reaches(graph: &Graph<'_>, from: &PluginId, to: &PluginId) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        let next = graph.get(at).into_iter().flatten();
+        open.extend(next.copied().filter(|next| seen.insert(next)));
+    }
+    false
+}

@@ -6,7 +6,7 @@ use crate::{
     host::{EntropyError, GuestMemory, Stream},
     run, schedule,
     state::State,
-    value::Value,
+    value::{Signature, Value},
 };
 use alloc::{string::ToString, vec::Vec};
 use core::time::Duration;
@@ -219,6 +219,13 @@ impl<'a> Caller<'a> {
         }
         *done += self.state().console.write(stream, bytes);
         Ok(())
+    }
+
+    /// The type of a function that the guest exports; `None` where it does not. So a host function can ask before it
+    /// [calls](Caller::call), for calling what is not there ends the outer call too.
+    #[must_use]
+    pub fn signature(&self, export: &str) -> Option<Signature> {
+        crate::instance::signature(self.0.as_context(), export)
     }
 
     /// Calls an export of the guest, within the same limits as the call that this host function serves.

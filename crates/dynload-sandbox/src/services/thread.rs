@@ -220,7 +220,13 @@ fn join(caller: &mut Caller<'_>, thread: u32, result_out: u32) -> Answer {
         }
     };
     let (worker, outcome) = readiness::retry(caller, Capabilities::THREADING, step, |_, _| Ok(()))?;
-    match absorb(caller.state(), worker, outcome) {
+    let Some(outcome) = absorb(caller.state(), worker, outcome) else {
+        return Err(Errno::Canceled.into());
+    };
+    for (stream, bytes) in [(Stream::Out, &outcome.output), (Stream::Err, &outcome.errors)] {
+        caller.write_console(stream, bytes, &mut 0)?;
+    }
+    match outcome.result {
         Ok(result) => guest::write_u64(caller, result_out, result as u64),
         Err(Some(error)) if is_shared(error.kind()) => Err(Stop(error.kind().clone()).into()),
         Err(_) => Err(Errno::Canceled.into()),
@@ -235,20 +241,16 @@ fn is_shared(kind: &ErrorKind) -> bool {
     matches!(limit, Limit::Fuel | Limit::FuelBudget | Limit::Time)
 }
 
-/// Takes over what a worker that ended burnt and wrote.
-fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Result<i64, Option<Error>> {
-    // A thread that panicked has no outcome; it gave back its fuel or not, but holds nothing of this instance.
+/// Takes over what a worker that ended burnt. A thread that panicked has no outcome; it gave back its fuel or not, but holds
+/// nothing of this instance.
+fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Option<Outcome> {
     let panicked = worker.thread.join().is_err();
     if let Some((share, _)) = &state.services.open().workers.shared {
         share.remove_worker();
     }
-    let Some(outcome) = outcome.filter(|_| !panicked) else {
-        return Err(None);
-    };
+    let outcome = outcome.filter(|_| !panicked)?;
     state.meter.add_burnt(outcome.fuel);
-    state.console.write(Stream::Out, &outcome.output);
-    state.console.write(Stream::Err, &outcome.errors);
-    outcome.result
+    Some(outcome)
 }
 
 /// Stops and waits for the workers that nobody joined.
@@ -262,8 +264,25 @@ pub(super) fn end_call(state: &mut State) {
     share.end();
     for mut worker in core::mem::take(&mut open.workers.list) {
         let outcome = worker.receiver().recv().ok();
-        // How it ended is nobody's business any more; what it burnt is.
-        let _ = absorb(state, worker, outcome);
+        // How it ended is nobody's business any more; what it burnt and wrote is.
+        if let Some(outcome) = absorb(state, worker, outcome) {
+            write_at_end(state, Stream::Out, &outcome.output);
+            write_at_end(state, Stream::Err, &outcome.errors);
+        }
     }
     state.services.open_mut().workers.shared = None;
+}
+
+/// Writes to the console, and waits for nobody: the call is over.
+fn write_at_end(state: &mut State, stream: Stream, bytes: &[u8]) {
+    if !state.console.inherits_output() {
+        state.console.write(stream, bytes);
+        return;
+    }
+    for chunk in bytes.chunks(readiness::PIPE_ROOM) {
+        if !super::is_console_ready(stream) {
+            return;
+        }
+        state.console.write(stream, chunk);
+    }
 }
