@@ -105,7 +105,7 @@ impl CallMeter {
         self.overdrawn = None;
         self.slice = self.fixed_slice.unwrap_or(schedule::UNTIMED_FUEL);
         self.started = self.began;
-        if self.began.is_none() {
+        if self.began.is_none() && self.budget.is_some() {
             self.budget = self.budget.take().and_then(FuelBudget::without_call);
         }
         self.ended = None;
@@ -128,6 +128,8 @@ impl CallMeter {
     ///
     /// Where the module has places that charge 1 for nothing, one more than the limit is lent: the limit must not stop
     /// a call at such a place. Who keeps it has exceeded the limit and is told by the next slice, or at the end.
+    // A first slice asks for nothing in particular, and most of this is for those that do.
+    #[inline(always)]
     pub(crate) fn grant(&mut self, required: u64) -> Result<u64, ErrorKind> {
         self.check_overdrawn()?;
         let left = self.limit - self.used;

@@ -58,6 +58,18 @@ impl State {
         self.gate.is_interrupted(self.call) || self.config.share.as_ref().is_some_and(Share::has_ended)
     }
 
+    /// Goes on with the panic of a host function or of the console's callback, if there was one.
+    #[cfg(feature = "std")]
+    pub(crate) fn go_on_panicking(&mut self) {
+        if self.panic.is_none() && self.console.panic.is_none() {
+            return;
+        }
+        if let Some(panic) = self.panic.take().or_else(|| self.console.panic.take()) {
+            let panic = panic.into_inner();
+            std::panic::resume_unwind(panic.unwrap_or_else(std::sync::PoisonError::into_inner));
+        }
+    }
+
     /// The meter's reading, with `fuel_left` of the running slice.
     pub(crate) fn usage(&mut self, fuel_left: u64, peaks: Option<(u64, u64)>) -> Usage {
         self.memory.settle();
