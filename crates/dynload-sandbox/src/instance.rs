@@ -1,29 +1,26 @@
 //! A running module: one store each, gone with it.
 
+mod exports;
+mod link;
+
+pub(crate) use exports::{call_export, exported, signature};
+
 use crate::{
     authority::Authority,
-    error::{Error, ErrorKind, Limit, MissingImport},
-    frames::{self, FrameLimits},
-    host::{self, ConsoleState, GuestMemory, Stream},
+    error::{Error, ErrorKind},
+    frames,
+    host::{GuestMemory, Stream},
     integers::{self, LastCalled},
-    interrupt::{CallGate, Interrupt},
-    meter::{CallMeter, MemoryMeter},
-    module::{self, Module},
-    rewrite::{self, Hidden},
+    interrupt::Interrupt,
+    module::Module,
     run,
-    sandbox::Config,
-    share::Share,
     state::{State, Wired},
     usage::Usage,
     value::{Signature, Value},
 };
-use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
-use core::{
-    fmt,
-    sync::atomic::{AtomicUsize, Ordering},
-};
-use dynload_caps::imports::required_capability;
-use wasmi::{AsContext, AsContextMut, Extern, Store, StoreContextMut, Val};
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+use wasmi::{AsContext, AsContextMut, Store, StoreContextMut};
 
 /// An instance of a module in a sandbox.
 ///
@@ -48,99 +45,7 @@ pub struct Instance {
     last_called: LastCalled,
 }
 
-/// Numbers stores over the whole process.
-static STORES: AtomicUsize = AtomicUsize::new(1);
-
 impl Instance {
-    /// Makes the store and the instance in it, and runs the start function, as the call after `call`.
-    pub(crate) fn new(
-        module: Module,
-        config: Arc<Config>,
-        authority: Authority,
-        nth: usize,
-        gate: Arc<CallGate>,
-        call: usize,
-    ) -> Result<Instance, Error> {
-        let frame_start = FrameLimits::new(&config.limits).start();
-        let store = new_store(&module, config, authority.clone(), nth, gate, call);
-        let store_id = STORES.fetch_add(1, Ordering::Relaxed);
-        let mut instance = Instance {
-            module,
-            authority,
-            store,
-            store_id,
-            nth,
-            poisoned: None,
-            frame_start,
-            last_called: LastCalled::default(),
-        };
-        instance.enter("(instantiation)")?;
-        let (stage, result) = match instance.link() {
-            Ok(()) => ("(start)", instance.run_start()),
-            refused => ("(instantiation)", refused),
-        };
-        instance.leave(stage, result)?;
-        Ok(instance)
-    }
-
-    /// Runs the start function, as part of the call in which the instance is made.
-    fn run_start(&mut self) -> Result<(), ErrorKind> {
-        if !self.module.rewritten().has_start {
-            return Ok(());
-        }
-        match self.wired().instance.get_func(&*self.store, rewrite::START) {
-            Some(func) => run::untyped(self.store.as_context_mut(), &func, &[], &mut []),
-            None => Ok(()),
-        }
-    }
-
-    /// Resolves the imports and makes the interpreter's instance.
-    fn link(&mut self) -> Result<(), ErrorKind> {
-        let externs = resolve(&self.module, &mut self.store)?;
-        #[cfg(all(feature = "std", unix))]
-        self.store.data_mut().services.refusal()?;
-        let fuel = self.module.rewritten().segments_fuel;
-        run::charge(&mut self.store.as_context_mut(), fuel)?;
-        let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
-            .map_err(|error| self.refused(error))?;
-        let global = |name: &str| instance.get_global(&*self.store, name);
-        let hidden = self.module.rewritten().hidden;
-        let wired = Wired {
-            instance,
-            memory: instance.get_memory(&*self.store, "memory"),
-            hidden: Hidden {
-                frames: hidden.frames.and_then(|()| global(rewrite::FRAMES)),
-                refund: hidden.refund.and_then(|()| global(rewrite::REFUND)),
-                peaks: hidden
-                    .peaks
-                    .and_then(|_| Some((global(rewrite::PEAK_STACK)?, global(rewrite::PEAK_DEPTH)?))),
-            },
-        };
-        self.store.data_mut().wired = Some(wired);
-        self.rewind_frames();
-        if self.module.rewritten().grows {
-            let function = host::define_growth(&mut self.store);
-            if let Some(table) = instance.get_table(&*self.store, rewrite::GROWTH) {
-                // The rewriter made the table, of functions and with one element.
-                let set = table.set(&mut *self.store, 0, wasmi::Nullable::Val(function).into());
-                debug_assert!(set.is_ok());
-            }
-        }
-        Ok(())
-    }
-
-    /// Why the interpreter would not instantiate.
-    fn refused(&self, error: wasmi::Error) -> ErrorKind {
-        match self.store.data().memory.denied {
-            Some(denied) => ErrorKind::LimitExceeded {
-                limit: Limit::Memory,
-                value: denied.limit,
-                asked: Some(denied.asked),
-            },
-            None => run::classify(&*self.store, error),
-        }
-    }
-
     /// Calls an exported function by name.
     ///
     /// # Errors
@@ -353,148 +258,4 @@ impl fmt::Debug for Instance {
             .field("poisoned", &self.poisoned)
             .finish()
     }
-}
-
-fn new_store(
-    module: &Module,
-    config: Arc<Config>,
-    authority: Authority,
-    nth: usize,
-    gate: Arc<CallGate>,
-    call: usize,
-) -> Box<Store<State>> {
-    let state = State {
-        meter: CallMeter::new(
-            &config.limits,
-            config.budget.clone(),
-            config.fixed_slice,
-            module.rewritten().hidden.refund.is_some(),
-        )
-        .began(config.share.as_ref().map(Share::started)),
-        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into()),
-        console: ConsoleState::new(config.console.clone()),
-        entropy_state: config.entropy.start(nth),
-        #[cfg(all(feature = "std", unix))]
-        services: crate::services::Services::new(module),
-        config,
-        authority,
-        gate,
-        call,
-        wired: None,
-        reentries: 0,
-        inner_failure: None,
-        #[cfg(feature = "std")]
-        panic: None,
-    };
-    let mut store = Box::new(Store::new(module.compiled().engine(), state));
-    store.limiter(|state| &mut state.memory);
-    store
-}
-
-/// Finds a provider for every import, or lists all that have none.
-fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, ErrorKind> {
-    let mut externs = Vec::new();
-    let mut missing = Vec::new();
-    for import in module.compiled().imports() {
-        let (module_name, name) = (import.module(), import.name());
-        let offered = import.ty().func().and_then(|_| provide(store, module_name, name));
-        let fits = offered.is_some_and(|func| Some(&func.ty(&*store)) == import.ty().func());
-        match offered {
-            Some(func) if fits => externs.push(Extern::Func(func)),
-            _ => missing.push(MissingImport {
-                module: module_name.to_string(),
-                name: name.to_string(),
-                wanted: module::describe(import.ty()),
-                offered: offered.map(|func| Signature::from_engine(&func.ty(&*store)).to_string()),
-                needs: required_capability(module_name, name),
-            }),
-        }
-    }
-    if missing.is_empty() {
-        Ok(externs)
-    } else {
-        Err(ErrorKind::MissingImports(missing))
-    }
-}
-
-/// Makes the host function of that name, if anybody has one.
-fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::Func> {
-    let config = store.data().config.clone();
-    if let Some(function) = config.functions.find(module, name) {
-        return Some(function.define(store));
-    }
-    if module == dynload_caps::imports::VAIS {
-        return host::define_vais(store, name);
-    }
-    #[cfg(all(feature = "std", unix))]
-    return crate::services::define(store, module, name);
-    #[cfg(not(all(feature = "std", unix)))]
-    None
-}
-
-/// Calls an export, from outside or from a host function. Fuel and clock of the call are running already.
-pub(crate) fn call_export(
-    mut ctx: StoreContextMut<'_, State>,
-    export: &str,
-    args: &[Value],
-) -> Result<Vec<Value>, ErrorKind> {
-    let func = exported(&ctx, export)?;
-    let ty = func.ty(&ctx);
-    let signature = Signature::from_engine(&ty);
-    let fits = signature
-        .params
-        .iter()
-        .copied()
-        .eq(args.iter().map(|value| value.ty()));
-    if !fits || !signature.is_callable() {
-        let wanted = Signature {
-            params: args.iter().map(|value| value.ty()).collect(),
-            results: Vec::new(),
-        };
-        let wanted = wanted.to_string().replace(" -> ()", "");
-        return Err(ErrorKind::SignatureMismatch {
-            found: signature,
-            wanted,
-        });
-    }
-    let params: Vec<Val> = args.iter().map(|value| value.into_engine()).collect();
-    let mut results: Vec<Val> = ty.results().iter().map(|ty| Val::default_for_ty(*ty)).collect();
-    run::untyped(ctx.as_context_mut(), &func, &params, &mut results)?;
-    Ok(results.iter().filter_map(Value::from_engine).collect())
-}
-
-/// The exported function of that name.
-pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result<wasmi::Func, ErrorKind> {
-    let found = ctx
-        .data()
-        .wired
-        .and_then(|wired| find(ctx.as_context(), wired, export));
-    found.ok_or_else(|| {
-        let wired = ctx.data().wired;
-        let exports = wired
-            .iter()
-            .flat_map(|wired| wired.instance.exports(ctx.as_context()));
-        let functions: Vec<&str> = exports
-            .filter(|export| !rewrite::is_hidden(export.name()))
-            .filter(|export| matches!(export.ty(ctx.as_context()), wasmi::ExternType::Func(_)))
-            .map(|export| export.name())
-            .collect();
-        let nearest = dynload_caps::nearest_name(export, functions.iter().copied());
-        ErrorKind::NoSuchExport {
-            nearest: nearest.map(ToString::to_string),
-        }
-    })
-}
-
-/// The type of an exported function.
-pub(crate) fn signature(ctx: wasmi::StoreContext<'_, State>, export: &str) -> Option<Signature> {
-    let func = find(ctx, ctx.data().wired?, export)?;
-    Some(Signature::from_engine(&func.ty(ctx)))
-}
-
-fn find(ctx: wasmi::StoreContext<'_, State>, wired: Wired, export: &str) -> Option<wasmi::Func> {
-    if rewrite::is_hidden(export) {
-        return None;
-    }
-    wired.instance.get_func(ctx, export)
 }

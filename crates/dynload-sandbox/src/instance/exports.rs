@@ -1,0 +1,77 @@
+//! Exported functions: finding them, and calling them with a list of values.
+
+use crate::{
+    error::ErrorKind,
+    rewrite, run,
+    state::{State, Wired},
+    value::{Signature, Value},
+};
+use alloc::{string::ToString, vec::Vec};
+use wasmi::{AsContext, AsContextMut, StoreContextMut, Val};
+
+/// Calls an export, from outside or from a host function. Fuel and clock of the call are running already.
+pub(crate) fn call_export(
+    mut ctx: StoreContextMut<'_, State>,
+    export: &str,
+    args: &[Value],
+) -> Result<Vec<Value>, ErrorKind> {
+    let func = exported(&ctx, export)?;
+    let ty = func.ty(&ctx);
+    let signature = Signature::from_engine(&ty);
+    let fits = signature
+        .params
+        .iter()
+        .copied()
+        .eq(args.iter().map(|value| value.ty()));
+    if !fits || !signature.is_callable() {
+        let wanted = Signature {
+            params: args.iter().map(|value| value.ty()).collect(),
+            results: Vec::new(),
+        };
+        let wanted = wanted.to_string().replace(" -> ()", "");
+        return Err(ErrorKind::SignatureMismatch {
+            found: signature,
+            wanted,
+        });
+    }
+    let params: Vec<Val> = args.iter().map(|value| value.into_engine()).collect();
+    let mut results: Vec<Val> = ty.results().iter().map(|ty| Val::default_for_ty(*ty)).collect();
+    run::untyped(ctx.as_context_mut(), &func, &params, &mut results)?;
+    Ok(results.iter().filter_map(Value::from_engine).collect())
+}
+
+/// The exported function of that name.
+pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result<wasmi::Func, ErrorKind> {
+    let found = ctx
+        .data()
+        .wired
+        .and_then(|wired| find(ctx.as_context(), wired, export));
+    found.ok_or_else(|| {
+        let wired = ctx.data().wired;
+        let exports = wired
+            .iter()
+            .flat_map(|wired| wired.instance.exports(ctx.as_context()));
+        let functions: Vec<&str> = exports
+            .filter(|export| !rewrite::is_hidden(export.name()))
+            .filter(|export| matches!(export.ty(ctx.as_context()), wasmi::ExternType::Func(_)))
+            .map(|export| export.name())
+            .collect();
+        let nearest = dynload_caps::nearest_name(export, functions.iter().copied());
+        ErrorKind::NoSuchExport {
+            nearest: nearest.map(ToString::to_string),
+        }
+    })
+}
+
+/// The type of an exported function.
+pub(crate) fn signature(ctx: wasmi::StoreContext<'_, State>, export: &str) -> Option<Signature> {
+    let func = find(ctx, ctx.data().wired?, export)?;
+    Some(Signature::from_engine(&func.ty(ctx)))
+}
+
+fn find(ctx: wasmi::StoreContext<'_, State>, wired: Wired, export: &str) -> Option<wasmi::Func> {
+    if rewrite::is_hidden(export) {
+        return None;
+    }
+    wired.instance.get_func(ctx, export)
+}

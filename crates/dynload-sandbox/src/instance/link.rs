@@ -1,0 +1,194 @@
+//! Making an instance: its store, a provider for every import, the start function.
+
+use super::Instance;
+use crate::{
+    authority::Authority,
+    error::{Error, ErrorKind, Limit, MissingImport},
+    frames::FrameLimits,
+    host::{self, ConsoleState},
+    integers::LastCalled,
+    interrupt::CallGate,
+    meter::{CallMeter, MemoryMeter},
+    module::{self, Module},
+    rewrite::{self, Hidden},
+    run,
+    sandbox::Config,
+    share::Share,
+    state::{State, Wired},
+    value::Signature,
+};
+use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use dynload_caps::imports::required_capability;
+use wasmi::{AsContextMut, Extern, Store};
+
+/// Numbers stores over the whole process.
+static STORES: AtomicUsize = AtomicUsize::new(1);
+
+impl Instance {
+    /// Makes the store and the instance in it, and runs the start function, as the call after `call`.
+    pub(crate) fn new(
+        module: Module,
+        config: Arc<Config>,
+        authority: Authority,
+        nth: usize,
+        gate: Arc<CallGate>,
+        call: usize,
+    ) -> Result<Instance, Error> {
+        let frame_start = FrameLimits::new(&config.limits).start();
+        let store = new_store(&module, config, authority.clone(), nth, gate, call);
+        let store_id = STORES.fetch_add(1, Ordering::Relaxed);
+        let mut instance = Instance {
+            module,
+            authority,
+            store,
+            store_id,
+            nth,
+            poisoned: None,
+            frame_start,
+            last_called: LastCalled::default(),
+        };
+        instance.enter("(instantiation)")?;
+        let (stage, result) = match instance.link() {
+            Ok(()) => ("(start)", instance.run_start()),
+            refused => ("(instantiation)", refused),
+        };
+        instance.leave(stage, result)?;
+        Ok(instance)
+    }
+
+    /// Runs the start function, as part of the call in which the instance is made.
+    fn run_start(&mut self) -> Result<(), ErrorKind> {
+        if !self.module.rewritten().has_start {
+            return Ok(());
+        }
+        match self.wired().instance.get_func(&*self.store, rewrite::START) {
+            Some(func) => run::untyped(self.store.as_context_mut(), &func, &[], &mut []),
+            None => Ok(()),
+        }
+    }
+
+    /// Resolves the imports and makes the interpreter's instance.
+    fn link(&mut self) -> Result<(), ErrorKind> {
+        let externs = resolve(&self.module, &mut self.store)?;
+        #[cfg(all(feature = "std", unix))]
+        self.store.data_mut().services.refusal()?;
+        let fuel = self.module.rewritten().segments_fuel;
+        run::charge(&mut self.store.as_context_mut(), fuel)?;
+        let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
+            .map_err(|error| self.refused(error))?;
+        let global = |name: &str| instance.get_global(&*self.store, name);
+        let hidden = self.module.rewritten().hidden;
+        let wired = Wired {
+            instance,
+            memory: instance.get_memory(&*self.store, "memory"),
+            hidden: Hidden {
+                frames: hidden.frames.and_then(|()| global(rewrite::FRAMES)),
+                refund: hidden.refund.and_then(|()| global(rewrite::REFUND)),
+                peaks: hidden
+                    .peaks
+                    .and_then(|_| Some((global(rewrite::PEAK_STACK)?, global(rewrite::PEAK_DEPTH)?))),
+            },
+        };
+        self.store.data_mut().wired = Some(wired);
+        self.rewind_frames();
+        if self.module.rewritten().grows {
+            let function = host::define_growth(&mut self.store);
+            if let Some(table) = instance.get_table(&*self.store, rewrite::GROWTH) {
+                // The rewriter made the table, of functions and with one element.
+                let set = table.set(&mut *self.store, 0, wasmi::Nullable::Val(function).into());
+                debug_assert!(set.is_ok());
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the interpreter would not instantiate.
+    fn refused(&self, error: wasmi::Error) -> ErrorKind {
+        match self.store.data().memory.denied {
+            Some(denied) => ErrorKind::LimitExceeded {
+                limit: Limit::Memory,
+                value: denied.limit,
+                asked: Some(denied.asked),
+            },
+            None => run::classify(&*self.store, error),
+        }
+    }
+}
+
+fn new_store(
+    module: &Module,
+    config: Arc<Config>,
+    authority: Authority,
+    nth: usize,
+    gate: Arc<CallGate>,
+    call: usize,
+) -> Box<Store<State>> {
+    let state = State {
+        meter: CallMeter::new(
+            &config.limits,
+            config.budget.clone(),
+            config.fixed_slice,
+            module.rewritten().hidden.refund.is_some(),
+        )
+        .began(config.share.as_ref().map(Share::started)),
+        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into()),
+        console: ConsoleState::new(config.console.clone()),
+        entropy_state: config.entropy.start(nth),
+        #[cfg(all(feature = "std", unix))]
+        services: crate::services::Services::new(module),
+        config,
+        authority,
+        gate,
+        call,
+        wired: None,
+        reentries: 0,
+        inner_failure: None,
+        #[cfg(feature = "std")]
+        panic: None,
+    };
+    let mut store = Box::new(Store::new(module.compiled().engine(), state));
+    store.limiter(|state| &mut state.memory);
+    store
+}
+
+/// Finds a provider for every import, or lists all that have none.
+fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, ErrorKind> {
+    let mut externs = Vec::new();
+    let mut missing = Vec::new();
+    for import in module.compiled().imports() {
+        let (module_name, name) = (import.module(), import.name());
+        let offered = import.ty().func().and_then(|_| provide(store, module_name, name));
+        let fits = offered.is_some_and(|func| Some(&func.ty(&*store)) == import.ty().func());
+        match offered {
+            Some(func) if fits => externs.push(Extern::Func(func)),
+            _ => missing.push(MissingImport {
+                module: module_name.to_string(),
+                name: name.to_string(),
+                wanted: module::describe(import.ty()),
+                offered: offered.map(|func| Signature::from_engine(&func.ty(&*store)).to_string()),
+                needs: required_capability(module_name, name),
+            }),
+        }
+    }
+    if missing.is_empty() {
+        Ok(externs)
+    } else {
+        Err(ErrorKind::MissingImports(missing))
+    }
+}
+
+/// Makes the host function of that name, if anybody has one.
+fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::Func> {
+    let config = store.data().config.clone();
+    if let Some(function) = config.functions.find(module, name) {
+        return Some(function.define(store));
+    }
+    if module == dynload_caps::imports::VAIS {
+        return host::define_vais(store, name);
+    }
+    #[cfg(all(feature = "std", unix))]
+    return crate::services::define(store, module, name);
+    #[cfg(not(all(feature = "std", unix)))]
+    None
+}

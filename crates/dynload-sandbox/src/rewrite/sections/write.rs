@@ -1,0 +1,104 @@
+//! The rewritten module: the guest's sections with what the rewriter adds to them, which is always at their ends.
+
+use super::{ModuleReader, id};
+use crate::rewrite::{
+    FRAMES, GROWTH, Hidden, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
+    binary::{i64_const, op, prefix_size, unsigned},
+};
+use alloc::vec::Vec;
+
+impl ModuleReader<'_> {
+    /// Writes the module.
+    pub(super) fn write(mut self) -> (Vec<u8>, Rewritten) {
+        let mut out = Vec::with_capacity(self.wasm.len() + self.code.bytes.len());
+        out.extend_from_slice(b"\0asm\x01\0\0\0");
+        for id in id::ORDER {
+            self.write_section(id, &mut out);
+        }
+        let hidden = Hidden {
+            frames: Some(()),
+            refund: self.code.needs.refund.then_some(()),
+            peaks: self.profile.then_some(((), ())),
+        };
+        let rewritten = Rewritten {
+            hidden,
+            counts_frames: self.code.needs.frame_counters || self.profile,
+            has_start: self.start.is_some(),
+            grows: self.code.needs.growth,
+            segments_fuel: self.segments_fuel,
+        };
+        (out, rewritten)
+    }
+
+    fn write_section(&mut self, id: u8, out: &mut Vec<u8>) {
+        let section = self.sections[id as usize].clone();
+        let (added, additions) = self.additions(id);
+        if !section.present && added == 0 {
+            return;
+        }
+        out.push(id);
+        let start = out.len();
+        unsigned(out, u64::from(section.count + added));
+        match id {
+            id::CODE => out.append(&mut self.code.bytes),
+            _ => out.extend_from_slice(&self.wasm[section.entries]),
+        }
+        out.extend_from_slice(&additions);
+        prefix_size(out, start);
+    }
+
+    /// What the rewriter adds to a section, and how many entries that is.
+    fn additions(&self, id: u8) -> (u32, Vec<u8>) {
+        let mut out = Vec::new();
+        let globals = self.hidden_globals();
+        let count = match id {
+            id::TYPE if self.code.needs.growth => {
+                out.extend([0x60, 2, op::I64, op::I64, 0]);
+                1
+            }
+            id::TABLE if self.code.needs.growth => {
+                out.extend([0x70, 1, 1, 1]);
+                1
+            }
+            id::GLOBAL => {
+                let count = 2 + if globals.peaks.is_some() { 2 } else { 0 };
+                for _ in 0..count {
+                    out.extend([op::I64, 1]);
+                    i64_const(&mut out, 0);
+                    out.push(op::END);
+                }
+                count
+            }
+            id::EXPORT => {
+                const FUNCTION: u8 = 0;
+                const TABLE: u8 = 1;
+                const GLOBAL: u8 = 3;
+                let mut count = 0;
+                let mut export = |name: &str, kind: u8, index: u32| {
+                    unsigned(&mut out, name.len() as u64);
+                    out.extend_from_slice(name.as_bytes());
+                    out.push(kind);
+                    unsigned(&mut out, index.into());
+                    count += 1;
+                };
+                export(FRAMES, GLOBAL, globals.frames);
+                if self.code.needs.refund {
+                    export(REFUND, GLOBAL, globals.refund);
+                }
+                if let Some((stack, depth)) = globals.peaks {
+                    export(PEAK_STACK, GLOBAL, stack);
+                    export(PEAK_DEPTH, GLOBAL, depth);
+                }
+                if self.code.needs.growth {
+                    export(GROWTH, TABLE, self.spaces.tables.len() as u32);
+                }
+                if let Some(start) = self.start {
+                    export(START, FUNCTION, start);
+                }
+                count
+            }
+            _ => 0,
+        };
+        (count, out)
+    }
+}
