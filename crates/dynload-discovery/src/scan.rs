@@ -73,7 +73,11 @@ pub(crate) fn open_file(dir: &Dir, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
-    cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
     dir.open_with(path, &options).map(cap_std::fs::File::into_std)
 }
 

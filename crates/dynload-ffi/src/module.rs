@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::raw::c_void;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::{ArcSwapOption, Guard};
 use dynload_native::{Flags, Library, Module};
 
 use crate::abi::ModuleHandle;
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::text;
 
 /// Something that a handle of `dlopen` stands for.
+#[derive(Clone)]
 struct Listed {
     /// Beside its owner, whose own lock a look-up need not take then.
     library: Library,
@@ -48,14 +50,26 @@ impl Entry {
 /// There are few, so a tree finds one faster than a hash is made.
 type Modules = BTreeMap<i64, Listed>;
 
-static MODULES: RwLock<Modules> = RwLock::new(BTreeMap::new());
+/// A list is not changed but replaced, so that a look-up takes no lock. It may have to wait for a library's constructors, which
+/// may load and unload others.
+static MODULES: ArcSwapOption<Modules> = ArcSwapOption::const_empty();
 
-fn read() -> RwLockReadGuard<'static, Modules> {
-    MODULES.read().unwrap_or_else(PoisonError::into_inner)
+/// What is listed now. It stays loaded as long as this is held.
+fn read() -> Guard<Option<Arc<Modules>>> {
+    MODULES.load()
 }
 
-fn write() -> RwLockWriteGuard<'static, Modules> {
-    MODULES.write().unwrap_or_else(PoisonError::into_inner)
+/// Replaces the list.
+fn change<R>(f: impl FnOnce(&mut Modules) -> R) -> R {
+    static CHANGE: Mutex<()> = Mutex::new(());
+    let one_at_a_time = CHANGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut modules = read().as_deref().cloned().unwrap_or_default();
+    let result = f(&mut modules);
+    let before = MODULES.swap(Some(Arc::new(modules)));
+    drop(one_at_a_time);
+    // Not under the lock: whoever lets go of a library last may have more to do.
+    drop(before);
+    result
 }
 
 fn raw(handle: *mut c_void) -> i64 {
@@ -76,24 +90,25 @@ fn unknown(handle: i64) -> Error {
 /// The entry of a handle. With a path, it has to be that module's: `dlopen` gives the same numbers again, and a handle that was
 /// unloaded must not become one of another library.
 fn find(handle: i64, path: Option<i64>) -> Result<Arc<Entry>> {
-    listed(&read(), handle, path)
-        .map(|listed| Arc::clone(&listed.entry))
-        .ok_or_else(|| unknown(handle))
+    listed(read().as_deref(), handle, path).map(|listed| Arc::clone(&listed.entry))
 }
 
 /// See [`find`].
-fn listed(modules: &Modules, handle: i64, path: Option<i64>) -> Option<&Listed> {
-    let listed = modules.get(&handle);
-    listed.filter(|listed| path.is_none_or(|path| listed.entry.path == path))
+fn listed(modules: Option<&Modules>, handle: i64, path: Option<i64>) -> Result<&Listed> {
+    let listed = modules.and_then(|modules| modules.get(&handle));
+    listed
+        .filter(|listed| path.is_none_or(|path| listed.entry.path == path))
+        .ok_or_else(|| unknown(handle))
 }
 
 /// Lists what a module has loaded.
 fn list_module(entry: &Arc<Entry>) -> Result<ModuleHandle> {
     let module = entry.module()?;
-    let modules = write();
-    // Under the lock: of two who reload at once, the slower must not list what the other has replaced.
-    let current = module.library()?;
-    let handle = list(modules, Library::clone(&*current), Arc::clone(entry));
+    let (handle, current) = change(|modules| -> Result<_> {
+        // In here: of two who reload at once, the slower must not list what the other has replaced.
+        let current = module.library()?;
+        Ok((list(modules, &current, entry), current))
+    })?;
     Ok(ModuleHandle {
         handle,
         path: entry.path,
@@ -103,24 +118,17 @@ fn list_module(entry: &Arc<Entry>) -> Result<ModuleHandle> {
 }
 
 /// Lists a library, and nothing else of its owner; its handle.
-fn list(mut modules: RwLockWriteGuard<'_, Modules>, library: Library, entry: Arc<Entry>) -> i64 {
+fn list(modules: &mut Modules, library: &Library, entry: &Arc<Entry>) -> i64 {
+    unlist(modules, entry);
     let handle = raw(library.raw_handle());
-    let mut gone = unlist(&mut modules, &entry);
-    gone.extend(modules.insert(handle, Listed { library, entry }));
-    drop(modules);
-    // Not under the lock: whoever lets go of a library last may have more to do.
-    drop(gone);
+    let (library, entry) = (library.clone(), Arc::clone(entry));
+    modules.insert(handle, Listed { library, entry });
     handle
 }
 
-/// Takes everything off the list that is of one owner. To be dropped without the lock.
-fn unlist(modules: &mut Modules, entry: &Arc<Entry>) -> Vec<Listed> {
-    let ours = |(handle, listed): (&i64, &Listed)| Arc::ptr_eq(&listed.entry, entry).then_some(*handle);
-    let handles: Vec<i64> = modules.iter().filter_map(ours).collect();
-    handles
-        .iter()
-        .filter_map(|handle| modules.remove(handle))
-        .collect()
+/// Takes everything off the list that is of one owner.
+fn unlist(modules: &mut Modules, entry: &Arc<Entry>) {
+    modules.retain(|_, listed| !Arc::ptr_eq(&listed.entry, entry));
 }
 
 /// Loads a library.
@@ -155,10 +163,9 @@ pub(crate) fn flags(bits: i64) -> Result<Flags> {
 pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
     let entry = find(handle, path)?;
     let module = entry.module()?;
-    // Off the list before it goes: the number may be another library's at once.
-    let listed = unlist(&mut write(), &entry);
-    // It goes with the module, once nobody else has it.
-    drop(listed);
+    let off_the_list = || change(|modules| unlist(modules, &entry));
+    // Before it goes: the number may be another library's at once.
+    off_the_list();
     // SAFETY: the caller's promise.
     let unloaded = unsafe { module.unload() };
     if let Err(dynload_native::Error::Reentered { .. }) = &unloaded {
@@ -166,8 +173,7 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
         list_module(&entry)?;
     } else {
         // What another thread loaded anew and listed in between went with it.
-        let listed = unlist(&mut write(), &entry);
-        drop(listed);
+        off_the_list();
     }
     unloaded?;
     Ok(())
@@ -189,9 +195,8 @@ pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHand
 
 /// The address of a symbol.
 pub(crate) fn symbol(handle: i64, path: Option<i64>, name: &CStr) -> Result<i64> {
-    let library = listed(&read(), handle, path).map(|listed| listed.library.clone());
-    // Outside of the lock: what is looked up may be found by code of the library, an indirect function's resolver.
-    let address = library.ok_or_else(|| unknown(handle))?.address(name)?;
+    let modules = read();
+    let address = listed(modules.as_deref(), handle, path)?.library.address(name)?;
     Ok(address.as_ptr() as i64)
 }
 
@@ -214,11 +219,11 @@ pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
 pub(crate) fn insert_reloaded(library: Library, source: &Path, version: u64) -> i64 {
     let path = text::intern(source.as_os_str().as_encoded_bytes());
     let owner = Owner::Reloader { version };
-    list(write(), library, Arc::new(Entry { path, owner }))
+    let entry = Arc::new(Entry { path, owner });
+    change(|modules| list(modules, &library, &entry))
 }
 
 /// Takes a version off the list that a hot reloader does not run any more.
 pub(crate) fn remove_reloaded(handle: i64) {
-    let removed = write().remove(&handle);
-    drop(removed);
+    change(|modules| modules.remove(&handle));
 }

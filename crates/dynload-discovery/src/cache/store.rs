@@ -48,14 +48,20 @@ impl Store {
     /// # Errors
     /// What is odd about the file, for the report.
     pub(crate) fn load(path: &Path, stamp: &str) -> Result<Option<Store>, &'static str> {
-        // Not through a link: somebody else could have put it there.
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) => metadata,
+        // Somebody else could have put a link there, or a pipe, and put it there only now.
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.is_file() => return Err("it is no regular file"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(_) => return Err("it cannot be read"),
-        };
+            _ => {}
+        }
+        let unreadable = |_| "it cannot be read";
+        let file = open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err("it is no regular file");
+        }
+        if is_foreign(&metadata) {
+            return Err("it belongs to another user");
         }
         if writable_by_others(&metadata) {
             return Err("others than its owner can write to it");
@@ -64,9 +70,7 @@ impl Store {
             return Err("it is too large");
         }
         let mut bytes = Vec::with_capacity(metadata.len() as usize);
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
-            .map_err(|_| "it cannot be read")?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
         let index = read_index(&bytes, stamp)?;
         Ok(Some(Store {
             bytes: Arc::new(bytes),
@@ -289,6 +293,33 @@ fn sweep(dir: &Path, name: &str) {
             // Another process may have swept it first.
             let _ = fs::remove_file(entry.path());
         }
+    }
+}
+
+/// Opens a file, and neither follows a link nor waits for whoever writes to a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    options.open(path)
+}
+
+/// Whether a file is neither this user's nor the administrator's, so that its owner can change it at any time.
+fn is_foreign(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        let owner = std::os::unix::fs::MetadataExt::uid(metadata);
+        owner != 0 && owner != rustix::process::geteuid().as_raw()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        false
     }
 }
 
