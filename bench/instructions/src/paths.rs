@@ -169,10 +169,11 @@ impl Work {
     fn bare(&self, times: u32) {
         let mut config = wasmi::Config::default();
         config.compilation_mode(wasmi::CompilationMode::Eager);
-        let engine = wasmi::Engine::new(&config);
-        let load = |wasm: &[u8]| wasmi::Module::new(&engine, wasm).expect("a valid module");
+        // An engine keeps the code of its modules for ever, so each module has its own here, too.
+        let load =
+            |wasm: &[u8]| wasmi::Module::new(&wasmi::Engine::new(&config), wasm).expect("a valid module");
         let instance = |module: &wasmi::Module| {
-            let mut store = wasmi::Store::new(&engine, ());
+            let mut store = wasmi::Store::new(module.engine(), ());
             let instance = wasmi::Instance::new(&mut store, module, &[]).expect("no imports");
             (store, instance)
         };

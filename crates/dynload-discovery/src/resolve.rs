@@ -258,8 +258,12 @@ fn meets(wanted: &VersionReq, found: Option<&Version>) -> bool {
     }
 }
 
+/// Optional dependencies of plugins in circles with each other that are looked at one by one.
+const MOST_LOOKED_AT: usize = 4_000;
+
 /// Takes optional dependencies out of circles: a plugin that could do without is loaded first. Each that would close a circle with
-/// those that are waited for already is given up, and no other.
+/// those that are waited for already is given up, and no other; where there are thousands, all of them, for each has to be looked
+/// at on its own.
 fn drop_optional_cycles<'a>(
     edges: &mut BTreeMap<&'a PluginId, Edges<'a>>,
     failed: &BTreeSet<&'a PluginId>,
@@ -268,6 +272,7 @@ fn drop_optional_cycles<'a>(
     let loaded = edges.iter().filter(|(id, _)| !failed.contains(*id));
     let both = loaded.map(|(id, own)| (*id, own.required.union(&own.optional).copied().collect()));
     for members in components::components(&both.collect()) {
+        let optional: usize = members.iter().map(|id| edges[id].optional.len()).sum();
         // No circle is in it yet: those of required dependencies alone have failed.
         let required = members
             .iter()
@@ -276,7 +281,11 @@ fn drop_optional_cycles<'a>(
         for id in members {
             let Some(own) = edges.get_mut(id) else { continue };
             own.optional.retain(|dependency| {
-                let closes = components::reaches(&waited_for, dependency, id);
+                let closes = if optional > MOST_LOOKED_AT {
+                    waited_for.contains_key(dependency)
+                } else {
+                    components::reaches(&waited_for, dependency, id)
+                };
                 if closes {
                     let (plugin, dependency) = (id.clone(), (*dependency).clone());
                     problems.push(DependencyProblem::OptionalCycle { plugin, dependency });

@@ -135,6 +135,24 @@ fn of_a_circle_of_optional_dependencies_one_is_given_up() {
 }
 
 #[test]
+fn many_that_can_all_use_each_other_are_loaded_all_the_same() {
+    let ids: Vec<String> = (0..80).map(|n| format!("p{n:02}")).collect();
+    let lines = |own: &String| -> String {
+        let others = ids.iter().filter(|id| *id != own);
+        others
+            .map(|id| format!("{id} = {{ version = \"1\", optional = true }}\n"))
+            .collect()
+    };
+    let plugins: Vec<(&str, String)> = ids.iter().map(|id| (id.as_str(), lines(id))).collect();
+    let list: Vec<_> = plugins
+        .iter()
+        .map(|(id, lines)| (*id, "1.0.0", lines.as_str()))
+        .collect();
+    let all = found(&list).resolve_all();
+    assert_eq!(order(&all), ids);
+}
+
+#[test]
 fn a_plugin_that_does_not_work_here_blocks_its_users() {
     let plugins = Plugins::new();
     plugins.plugin("a", "a", "1.0.0", "host_version = \"9\"");

@@ -44,21 +44,25 @@ fn program(name: &str) -> Outcome<Vec<u8>> {
     Ok(Builder::new()?.wasm(program)?)
 }
 
+/// Loads a module with wasmi and lets go of it. An engine keeps the code of its modules for ever, so each has its own, as it
+/// has in the sandbox.
+fn load_bare(mode: CompilationMode, fuel: bool, wasm: &[u8]) {
+    let engine = bare::engine(mode, fuel);
+    drop(black_box(
+        wasmi::Module::new(&engine, wasm).expect("a valid module"),
+    ));
+}
+
 /// The engines on one module; Wasmtime, which takes seconds for large ones, only a few times.
 fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
     let ours = Engine::default();
-    let eager = bare::engine(CompilationMode::Eager, false);
-    let metered = bare::engine(CompilationMode::Eager, true);
-    let lazy = bare::engine(CompilationMode::Lazy, false);
     let engine3 = wasm3::engine();
     let cranelift = compiled::engine(Backend::Cranelift)?;
     let pulley = compiled::engine(Backend::Pulley)?;
     let rounds = if wasm.len() > 1 << 20 { 1 } else { 3 };
-    let wasmi_load = move |engine: &wasmi::Engine| {
+    let wasmi_load = move |mode: CompilationMode, fuel: bool| {
         for _ in 0..per {
-            drop(black_box(
-                wasmi::Module::new(engine, wasm).expect("a valid module"),
-            ));
+            load_bare(mode, fuel, wasm);
         }
     };
     Ok(Race::new(what)
@@ -68,9 +72,13 @@ fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
             }
         })
         .budget(BUDGET)
-        .side(WASMI, per, move || wasmi_load(&eager))
-        .side("wasmi, its fuel", per, move || wasmi_load(&metered))
-        .side("wasmi, lazy", per, move || wasmi_load(&lazy))
+        .side(WASMI, per, move || wasmi_load(CompilationMode::Eager, false))
+        .side("wasmi, its fuel", per, move || {
+            wasmi_load(CompilationMode::Eager, true)
+        })
+        .side("wasmi, lazy", per, move || {
+            wasmi_load(CompilationMode::Lazy, false)
+        })
         .side("wasm3, parsing only", per, move || {
             for _ in 0..per {
                 drop(black_box(
@@ -99,18 +107,14 @@ fn growth(effort: Effort) -> Outcome<Curve> {
     for copies in [1, 2, 4, 8, 16] {
         sizes.push(modules::repeated(&lua, copies)?);
     }
-    let (engine, eager) = (Engine::default(), bare::engine(CompilationMode::Eager, false));
+    let engine = Engine::default();
     let mut points = Vec::new();
     for wasm in &sizes {
         let rows: Vec<Row> = Race::new("")
             .side(DYNLOAD, 1, || {
                 drop(black_box(Module::new(&engine, wasm).expect("a valid module")))
             })
-            .side(WASMI, 1, || {
-                drop(black_box(
-                    wasmi::Module::new(&eager, wasm).expect("a valid module"),
-                ))
-            })
+            .side(WASMI, 1, || load_bare(CompilationMode::Eager, false, wasm))
             .run(effort.of(5, 3), WASMI);
         points.push(Point {
             at: (wasm.len() / 1024) as f64,

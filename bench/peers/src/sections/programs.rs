@@ -77,7 +77,7 @@ pub(super) fn run(effort: Effort, workload: &Workload) -> Vec<Row> {
             black_box(program(argument).expect("it has run before"));
         });
     }
-    race.run(effort.of(7, 3), WASMI)
+    race.run(effort.of(15, 3), WASMI)
 }
 
 /// The sandbox's ratios together.
