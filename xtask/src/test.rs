@@ -166,7 +166,8 @@ fn clippy() -> Result<(), Failure> {
 }
 
 fn tests() -> Result<(), Failure> {
-    run(&mut cargo(["test", "--workspace"]))
+    // All that fails is said in one run, and once more at its end.
+    run(&mut cargo(["test", "--workspace", "--no-fail-fast"]))
 }
 
 /// The features that are not part of the workspace's build.

@@ -35,7 +35,8 @@
 //!
 //! - **No save is missed.** Events are only a reason to look; what counts is the content. Directories are watched and
 //!   not files, so saving by rename, by truncating, by deleting and creating, through symbolic links, and into
-//!   directories that vanish and come back are all the same. Every file is also looked at once a second.
+//!   directories that vanish and come back are all the same. Every file is also looked at once a second, or, where there
+//!   are so many that looking takes long, at least every eleven.
 //! - **None is doubled.** The same content is never loaded twice in a row, however many events tell of it.
 //! - **What runs stays** until the new version is loaded and has taken the state over, and a call stays on the version
 //!   that it started on: see [`Guard`].

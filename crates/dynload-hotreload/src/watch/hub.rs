@@ -20,9 +20,6 @@ use crate::inbox::{Hint, Inbox};
 
 /// How often files are looked at when the system does not tell of changes and nothing else was asked for.
 const FALLBACK_INTERVAL: Duration = Duration::from_millis(500);
-/// The share of time that may go into looking, at most: one part in this many, for a sweep and for polling.
-const SWEEP_SHARE: u32 = 2000;
-const POLL_SHARE: u32 = 20;
 /// How long an event may take to tell of a probe.
 const PROBE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -94,6 +91,7 @@ pub(crate) fn register(
         signatures: HashMap::new(),
         state: WatchState::Stopped,
         next_sweep: now,
+        took: Duration::MAX,
     });
     let (reply, answer) = sync_channel(1);
     let gone = || no_thread(std::io::ErrorKind::BrokenPipe.into());
@@ -201,10 +199,11 @@ impl Thread {
             Ok(layout) => layout,
         };
         let client = self.clients.get_mut(&id).expect("it was put in above");
+        let started = Instant::now();
         let layout = layout.unwrap_or_else(|| client.targets.layout());
         client.note(&layout);
         client.state = client.state_for(&layout);
-        client.next_sweep = Instant::now() + client.interval();
+        client.next_sweep = Instant::now() + client.pause(started.elapsed());
         Ok(client.state.clone())
     }
 
@@ -363,12 +362,6 @@ impl Thread {
             client.state = state.clone();
             (client.tell)(state);
         }
-        let took = started.elapsed();
-        let share = if client.poll.is_some() {
-            POLL_SHARE
-        } else {
-            SWEEP_SHARE
-        };
-        client.next_sweep = Instant::now() + client.interval().max(took * share);
+        client.next_sweep = Instant::now() + client.pause(started.elapsed());
     }
 }
