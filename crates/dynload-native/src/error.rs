@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// The file's headers say that it cannot be loaded here. The platform's loader never saw it.
     Header {
-        /// The library.
+        /// The library, or one beside it that it needs.
         path: PathBuf,
         /// What was found.
         source: HeaderError,
@@ -108,7 +108,7 @@ pub enum Step {
     Request,
     /// Copying the file.
     Stage,
-    /// Reading the headers of the copy.
+    /// Reading the headers of the copy, and of the libraries beside the original that it needs.
     Header,
     /// Opening it with the platform's loader.
     Open,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::calls::Calls;
-use crate::dependencies::Dependencies;
+use crate::dependencies;
 use crate::descriptor::{
     self, DESCRIPTOR_SYMBOL, Descriptor, DescriptorError, Host, Init, PanicMode, PluginDescriptor, Shutdown,
     TAKE_PANIC_SYMBOL, TakePanic,
@@ -128,8 +128,8 @@ pub struct Generation {
 impl Generation {
     /// Checks, opens and starts a staged copy of the library `source`, as version `version` of its module.
     ///
-    /// In this order: the headers of the copy, the descriptor in it, the platform's loader with the library's
-    /// constructors, the plugin's `init`.
+    /// In this order: the headers of the copy, the descriptor in it, the headers of the libraries beside `source` that
+    /// it needs, the platform's loader with the library's constructors, the plugin's `init`.
     ///
     /// # Safety
     ///
@@ -142,26 +142,23 @@ impl Generation {
     ///
     /// - [`Error::Header`], [`Error::Descriptor`], [`Error::Open`] and [`Error::Init`], for the step that failed.
     pub unsafe fn open(
-        staged: StagedFile,
+        mut staged: StagedFile,
         source: impl AsRef<Path>,
         version: u64,
         options: &Options,
     ) -> Result<Generation, Error> {
         let source = source.as_ref();
         let path = || source.to_owned();
-        let mapped = staged.path().to_owned();
         let hash = staged.hash();
-        let info = inspect::inspect(&mapped).map_err(|source| Error::Header { path: path(), source })?;
+        let info =
+            inspect::inspect(staged.path()).map_err(|source| Error::Header { path: path(), source })?;
         let descriptor = options
             .check(&info)
             .map_err(|source| Error::Descriptor { path: path(), source })?;
-        // SAFETY: the caller answers for the constructors of the library, and of what it needs.
-        let dependencies = unsafe { Dependencies::open(source, &mapped, &info) };
-        // SAFETY: the caller answers for the constructors and destructors.
+        dependencies::link(source, &mut staged, &info)?;
+        let mapped = staged.path().to_owned();
+        // SAFETY: the caller answers for the constructors and destructors, of the library and of what it needs.
         let library = unsafe { Library::open_checked(path(), mapped, Some(staged), options.flags) }?;
-        // After a failure they stay open: what ran their constructors is not unmapped unasked.
-        // SAFETY: the library is open, and each of these was opened for it alone.
-        unsafe { dependencies.close() };
         // What has no descriptor may find one in a library that it needs, and that is another's.
         let take_panic = descriptor.as_ref().and_then(|_| {
             // SAFETY: the caller says that such a symbol is what this crate says it is.

@@ -13,6 +13,8 @@
     reason = "every library that is opened was built by its test"
 )]
 
+#[path = "native/beside.rs"]
+mod beside;
 #[path = "native/build.rs"]
 mod build;
 #[path = "native/child.rs"]

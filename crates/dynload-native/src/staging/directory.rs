@@ -11,7 +11,7 @@ const READY: &str = "dynload-";
 const UNREADY: &str = ".dynload-new-";
 const LOCK: &str = "lock";
 
-/// An unready directory without a lock is this old before it is taken for abandoned.
+/// An unready directory is this old before it is taken for abandoned: its lock is not held from the beginning.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A directory for this process, removed when it is dropped.
@@ -123,7 +123,7 @@ fn sweep_one(path: &Path, ready: bool) {
     let Ok(metadata) = path.symlink_metadata() else {
         return;
     };
-    if !metadata.is_dir() || !is_ours(&metadata) {
+    if !metadata.is_dir() || !is_ours(&metadata) || !(ready || is_old(&metadata)) {
         return;
     }
     match Lock::take(&path.join(LOCK), false) {
@@ -132,19 +132,20 @@ fn sweep_one(path: &Path, ready: bool) {
         }
         // Its process lives.
         Ok(None) => {}
-        // A ready directory lost its lock only to a removal that was interrupted; an unready one may be a
-        // moment old.
+        // It lost its lock only to a removal that was interrupted, or was never given one.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let age = metadata
-                .modified()
-                .ok()
-                .and_then(|modified| SystemTime::now().duration_since(modified).ok());
-            if ready || age.is_some_and(|age| age > ABANDONED) {
-                let _ = fs::remove_dir_all(path);
-            }
+            let _ = fs::remove_dir_all(path);
         }
         Err(_) => {}
     }
+}
+
+fn is_old(metadata: &fs::Metadata) -> bool {
+    metadata
+        .modified()
+        .ok()
+        .and_then(|modified| SystemTime::now().duration_since(modified).ok())
+        .is_some_and(|age| age > ABANDONED)
 }
 
 #[cfg(unix)]

@@ -171,6 +171,26 @@ impl StagedFile {
     pub fn size(&self) -> u64 {
         self.size
     }
+
+    /// Moves the copy and what lies beside it so many directories further down, so that there is room above it.
+    pub(crate) fn lower(&mut self, levels: usize) -> io::Result<()> {
+        if levels == 0 {
+            return Ok(());
+        }
+        let mut below = self.directory.clone();
+        let entries: Vec<_> = std::fs::read_dir(&below)?.collect::<Result<_, _>>()?;
+        for _ in 0..levels {
+            below.push(".below");
+            directory::create_private(&below)?;
+        }
+        for entry in entries {
+            std::fs::rename(entry.path(), below.join(entry.file_name()))?;
+        }
+        if let Some(name) = self.path.file_name() {
+            self.path = below.join(name);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for StagedFile {

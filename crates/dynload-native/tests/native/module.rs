@@ -225,62 +225,6 @@ fn a_library_that_cannot_be_unloaded_is_reported() {
 }
 
 #[test]
-fn what_lies_beside_the_library_is_found_from_the_copy() {
-    let workshop = Workshop::new();
-    workshop.c(
-        "deps/libbeside.so",
-        "int beside(void) { return 11; }",
-        &["-Wl,-soname,libbeside.so"],
-    );
-    let source = "int beside(void); int answer(void) { return beside(); }";
-    let arguments = ["-Ldeps", "-lbeside", "-Wl,-rpath,$ORIGIN/deps"];
-    let path = workshop.c("libm9.so", source, &arguments);
-    let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
-    assert_eq!(answer(&module.enter().unwrap()), 11);
-    assert_eq!(unsafe { module.reload() }.unwrap(), 2);
-    assert_eq!(answer(&module.enter().unwrap()), 11);
-    // A library that has no name of its own, and needs one of the same kind.
-    workshop.c("deps/libdeeper.so", "int deeper(void) { return 5; }", &[]);
-    let source = "int deeper(void); int nameless(void) { return deeper() + 8; }";
-    workshop.c(
-        "deps/libnameless.so",
-        source,
-        &["-Ldeps", "-ldeeper", "-Wl,-rpath,$ORIGIN"],
-    );
-    let source = "int nameless(void); int answer(void) { return nameless(); }";
-    let arguments = [
-        "-Ldeps",
-        "-lnameless",
-        "-Wl,-rpath,$ORIGIN/deps",
-        "-Wl,-rpath-link,deps",
-    ];
-    let path = workshop.c("libm14.so", source, &arguments);
-    let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
-    assert_eq!(answer(&module.enter().unwrap()), 13);
-    assert_eq!(unsafe { module.reload() }.unwrap(), 2);
-    assert_eq!(answer(&module.enter().unwrap()), 13);
-    // One that is broken does not reach the loader.
-    let beside = workshop.c(
-        "deps/libbroken.so",
-        "int broken(void) { return 1; }",
-        &["-Wl,-soname,libbroken.so"],
-    );
-    let source = "int broken(void); int answer(void) { return broken(); }";
-    let path = workshop.c(
-        "libm10.so",
-        source,
-        &["-Ldeps", "-lbroken", "-Wl,-rpath,$ORIGIN/deps"],
-    );
-    let whole = std::fs::read(&beside).unwrap();
-    std::fs::write(&beside, &whole[..5000]).unwrap();
-    let error = unsafe { Module::load(&path, Flags::NOW) }.unwrap_err();
-    assert!(
-        matches!(&error, Error::Open { missing: Some(name), .. } if name == "libbroken.so"),
-        "{error:?}"
-    );
-}
-
-#[test]
 fn a_plugin_that_asks_for_its_own_reload_while_it_starts_gets_an_error() {
     static MODULE: std::sync::OnceLock<Module> = std::sync::OnceLock::new();
     static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use dynload_native::staging::{StageError, Staging};
 use dynload_native::{Flags, Module};
@@ -157,6 +158,34 @@ fn directories_of_dead_processes_are_swept_and_others_are_not() {
     ] {
         assert!(parent.join(name).exists(), "{name}");
     }
+}
+
+/// Many who begin at the same time sweep while the others are not ready.
+#[test]
+fn a_directory_that_is_being_made_is_not_swept() {
+    let workshop = Workshop::new();
+    let parent = workshop.path("");
+    let begun = |name: &str, age: Duration| {
+        let directory = workshop.path(&format!(".dynload-new-{name}"));
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("lock"), "").unwrap();
+        let file = std::fs::File::open(&directory).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        directory
+    };
+    let new = begun("1-0123456789abcdef", Duration::ZERO);
+    let abandoned = begun("2-0123456789abcdef", Duration::from_secs(2 * 3600));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let staging = Staging::in_directory(&parent).unwrap();
+                    assert!(staging.path().join("lock").exists());
+                }
+            });
+        }
+    });
+    assert!(new.exists() && !abandoned.exists());
 }
 
 #[test]

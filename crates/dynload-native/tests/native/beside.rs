@@ -1,0 +1,252 @@
+//! Libraries that lie beside a plugin. What the platform's loader finds from where the plugin lies is the oracle.
+
+use std::path::{Path, PathBuf};
+
+use dynload_native::inspect::HeaderError;
+use dynload_native::{Error, Flags, Library, Module};
+
+use crate::build::Workshop;
+use crate::child;
+use crate::module::answer;
+
+/// Set in a child: `place` or `copy`, and the flags.
+const HOW: &str = "DYNLOAD_NATIVE_HOW";
+
+/// What `answer` of a library gives in a process of its own: of the library in its place, and of a copy, twice.
+#[track_caller]
+fn answers(plugin: &Path, flags: &str, library_path: Option<PathBuf>) -> [Result<i32, String>; 2] {
+    ["place", "copy"].map(|how| {
+        let test = "beside::a_copy_finds_what_the_loader_finds_for_the_original";
+        let mut child = child::command(test, plugin);
+        child.env(HOW, format!("{how} {flags}"));
+        child.env_remove("LD_LIBRARY_PATH");
+        child.envs(library_path.iter().map(|path| ("LD_LIBRARY_PATH", path)));
+        let output = child::succeeds(&mut child);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find_map(|line| line.split_once("the answer: "));
+        let line = line.unwrap_or_else(|| panic!("{text}")).1;
+        line.parse().map_err(|_| line.to_owned())
+    })
+}
+
+fn child(plugin: &Path, how: &str) {
+    let flags = if how.ends_with("lazy") {
+        Flags::LAZY
+    } else {
+        Flags::NOW
+    };
+    let found = if how.starts_with("place") {
+        unsafe { Library::open(plugin, flags) }.map(|library| answer(&library))
+    } else {
+        unsafe { Module::load(plugin, flags) }.map(|module| {
+            let first = answer(&module.enter().unwrap());
+            assert_eq!(unsafe { module.reload() }.unwrap(), 2);
+            assert_eq!(answer(&module.enter().unwrap()), first);
+            first
+        })
+    };
+    match found {
+        Ok(answer) => println!("the answer: {answer}"),
+        Err(error) => println!("the answer: {error:?}"),
+    }
+}
+
+#[test]
+fn a_copy_finds_what_the_loader_finds_for_the_original() {
+    if let (Some(plugin), Ok(how)) = (child::argument(), std::env::var(HOW)) {
+        return child(&plugin, &how);
+    }
+    let workshop = Workshop::new();
+    let named = |name: &str| format!("-Wl,-soname,{}", name.rsplit('/').next().unwrap());
+    // A library that gives a number, with a name of its own or without.
+    let plain = |name: &str, function: &str, number: i32| {
+        let source = format!("int {function}(void) {{ return {number}; }}");
+        workshop.c(name, &source, &[])
+    };
+    let number = |name: &str, function: &str, number: i32| {
+        let source = format!("int {function}(void) {{ return {number}; }}");
+        workshop.c(name, &source, &[&named(name)])
+    };
+    let adding = |name: &str, function: &str, other: &str, arguments: &[&str]| {
+        let source = format!("int {other}(void); int {function}(void) {{ return {other}() + 1; }}");
+        let soname = named(name);
+        let mut all = vec![
+            "-L.",
+            "-Ldeps",
+            "-Llib",
+            "-Wl,--disable-new-dtags,--enable-new-dtags",
+            &soname,
+        ];
+        all.extend_from_slice(arguments);
+        workshop.c(name, &source, &all)
+    };
+    let check = |plugin: &Path, flags: &str, library_path: Option<PathBuf>, expected: i32| {
+        let found = answers(plugin, flags, library_path);
+        assert_eq!(found, [Ok(expected), Ok(expected)], "{}", plugin.display());
+    };
+
+    number("deps/libnamed.so", "named", 11);
+    let path = adding(
+        "a1.so",
+        "answer",
+        "named",
+        &["-lnamed", "-Wl,-rpath,$ORIGIN/deps"],
+    );
+    check(&path, "now", None, 12);
+
+    plain("deps/libdeeper.so", "deeper", 5);
+    workshop.c(
+        "deps/libnameless.so",
+        "int deeper(void); int nameless(void) { return deeper() + 8; }",
+        &["-Ldeps", "-ldeeper", "-Wl,-rpath,$ORIGIN"],
+    );
+    let arguments = ["-lnameless", "-Wl,-rpath,$ORIGIN/deps", "-Wl,-rpath-link,deps"];
+    check(
+        &adding("a2.so", "answer", "nameless", &arguments),
+        "now",
+        None,
+        14,
+    );
+
+    // One beside it that needs another one there, and says nothing of where that is: the plugin needs both.
+    number("libbase.so", "base", 20);
+    adding("libmiddle.so", "middle", "base", &["-lbase"]);
+    let arguments = ["-Wl,--no-as-needed", "-lbase", "-lmiddle", "-Wl,-rpath,$ORIGIN"];
+    check(&adding("a3.so", "answer", "middle", &arguments), "now", None, 22);
+
+    // By DT_RPATH, which counts for what is needed by what is needed, too; also from a directory further down.
+    let old = "-Wl,--disable-new-dtags";
+    let arguments = [old, "-lmiddle", "-Wl,-rpath,$ORIGIN", "-Wl,-rpath-link,."];
+    check(&adding("a4.so", "answer", "middle", &arguments), "now", None, 22);
+    adding("deps/liblower.so", "lower", "base", &["-lbase"]);
+    let arguments = [
+        old,
+        "-llower",
+        "-Wl,-rpath,${ORIGIN}/deps:$ORIGIN",
+        "-Wl,-rpath-link,.",
+    ];
+    check(&adding("a5.so", "answer", "lower", &arguments), "now", None, 22);
+
+    // One that uses a function of the plugin.
+    workshop.c(
+        "libback.so",
+        "int home(void); int back(void) { return home(); }",
+        &["-Wl,-soname,libback.so"],
+    );
+    let path = workshop.c(
+        "a6.so",
+        "int back(void); int home(void) { return 31; } int answer(void) { return back(); }",
+        &["-L.", "-lback", "-Wl,-rpath,$ORIGIN"],
+    );
+    check(&path, "now", None, 31);
+
+    // One with a function that nobody has, and nobody calls.
+    workshop.c(
+        "liblazy.so",
+        "int nobody(void); int lazy(int go) { return go ? nobody() : 41; }",
+        &["-Wl,-soname,liblazy.so", "-Wl,-z,lazy"],
+    );
+    let path = workshop.c(
+        "a7.so",
+        "int lazy(int); int answer(void) { return lazy(0); }",
+        &["-L.", "-llazy", "-Wl,-rpath,$ORIGIN", "-Wl,-z,lazy"],
+    );
+    check(&path, "lazy", None, 41);
+    let [place, copy] = answers(&path, "now", None);
+    assert!(
+        place.unwrap_err().contains("nobody") && copy.unwrap_err().contains("nobody"),
+        "the loader's own words"
+    );
+
+    // From a directory above.
+    number("lib/libabove.so", "above", 50);
+    let arguments = ["-labove", "-Wl,-rpath,$ORIGIN/../../lib"];
+    let path = adding("plugins/p/a8.so", "answer", "above", &arguments);
+    check(&path, "now", None, 51);
+
+    // What comes first is taken: another run path, or what the user says.
+    number("deps/libtwice.so", "twice", 60);
+    number("elsewhere/libtwice.so", "twice", 70);
+    let elsewhere = workshop.path("elsewhere");
+    let run_path = format!("-Wl,-rpath,{}:$ORIGIN/deps", elsewhere.display());
+    check(
+        &adding("a9.so", "answer", "twice", &["-ltwice", &run_path]),
+        "now",
+        None,
+        71,
+    );
+    let path = adding(
+        "a10.so",
+        "answer",
+        "twice",
+        &["-ltwice", "-Wl,-rpath,$ORIGIN/deps"],
+    );
+    check(&path, "now", None, 61);
+    check(&path, "now", Some(elsewhere.clone()), 71);
+    // But what DT_RPATH says comes before that.
+    let path = adding(
+        "a11.so",
+        "answer",
+        "twice",
+        &[old, "-ltwice", "-Wl,-rpath,$ORIGIN/deps"],
+    );
+    check(&path, "now", Some(elsewhere), 61);
+}
+
+#[test]
+fn one_that_is_damaged_does_not_reach_the_loader() {
+    let workshop = Workshop::new();
+    let beside = workshop.c("deps/libbroken.so", "int broken(void) { return 1; }", &[]);
+    let source = "int broken(void); int answer(void) { return broken(); }";
+    let path = workshop.c(
+        "libm10.so",
+        source,
+        &["-Ldeps", "-lbroken", "-Wl,-rpath,$ORIGIN/deps"],
+    );
+    let whole = std::fs::read(&beside).unwrap();
+    std::fs::write(&beside, &whole[..5000]).unwrap();
+    let error = unsafe { Module::load(&path, Flags::NOW) }.unwrap_err();
+    assert!(
+        matches!(&error, Error::Header { path, source: HeaderError::Truncated { .. } } if path.ends_with("libbroken.so")),
+        "{error:?}"
+    );
+    std::fs::write(&beside, whole).unwrap();
+    let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+    assert_eq!(answer(&module.enter().unwrap()), 1);
+}
+
+#[test]
+fn what_only_leads_there_is_no_harm() {
+    let workshop = Workshop::new();
+    // Libraries that need each other, a directory that is missing, one too far up, the plugin's own name.
+    workshop.c("libone.so", "int one(void) { return 1; }", &[]);
+    workshop.c(
+        "libtwo.so",
+        "int one(void); int two(void) { return one() + 1; }",
+        &["-L.", "-lone", "-Wl,-rpath,$ORIGIN"],
+    );
+    workshop.c(
+        "libone.so",
+        "int two(void); int one(void) { return 1; } int three(void) { return two() + 1; }",
+        &["-L.", "-ltwo", "-Wl,-rpath,$ORIGIN"],
+    );
+    let far = format!(
+        "-Wl,-rpath,$ORIGIN/gone:$ORIGIN/{}:$ORIGIN/./:$ORIGIN/..",
+        "../".repeat(40)
+    );
+    let path = workshop.c(
+        "libfour.so",
+        "int three(void); int answer(void) { return three() + 1; }",
+        &["-L.", "-lone", &far, "-Wl,-rpath-link,."],
+    );
+    let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+    assert_eq!(answer(&module.enter().unwrap()), 4);
+    let copy = module
+        .enter()
+        .unwrap()
+        .generation()
+        .library()
+        .mapped_path()
+        .to_owned();
+    assert!(copy.ends_with("libfour.so"), "{}", copy.display());
+}
