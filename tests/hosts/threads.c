@@ -2,6 +2,7 @@
    is destroyed under them. Arguments: a native plugin, a Wasm plugin, one that imports env.twice. */
 #include "check.h"
 #include <pthread.h>
+#include <semaphore.h>
 #include <time.h>
 
 enum { THREADS = 4, ROUNDS = 200 };
@@ -94,14 +95,31 @@ static void reload_together(void) {
     CHECK(unload_module(newest) == 1);
 }
 
+static sem_t starting;
+
+static int64_t started(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs, int64_t *results,
+                       int64_t nresults) {
+    (void)userdata, (void)instance, (void)args, (void)nargs, (void)results, (void)nresults;
+    return sem_post(&starting);
+}
+
 /* Loads a plugin whose start function never ends by itself. */
 static void *load_endless(void *argument) {
-    /* (module (start 0) (func (loop (br 0)))) */
-    static const unsigned char endless[] = {0, 'a', 's', 'm', 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 8, 1, 0,
-                                            10, 9, 1, 7, 0, 3, 0x40, 12, 0, 11, 11};
+    /* (module (import "env" "started" (func)) (start 1) (func (call 0) (loop (br 0)))) */
+    static const unsigned char endless[] = {0,   'a', 's', 'm', 1,   0,   0,    0,    1, 4, 1, 0x60, 0, 0, 2,  15, 1, 3,
+                                            'e', 'n', 'v', 7,   's', 't', 'a',  'r',  't', 'e', 'd', 0, 0, 3,  2,  1, 0,
+                                            8,   1,   1,   10,  11,  1,   9,    0,    0x10, 0, 3, 0x40, 12, 0, 11, 11};
     WasmSandbox *s = argument;
     CHECK(sandbox_load(*s, ADDRESS(endless), sizeof endless).handle == 0);
     FAILS(DYNLOAD_ERROR_INTERRUPTED);
+    return NULL;
+}
+
+/* Changes a sandbox that is loading, which waits, or is destroyed already: nothing was changed. */
+static void *change(void *argument) {
+    WasmSandbox *s = argument;
+    CHECK(sandbox_allow_env_str(*s, "HOME", "/") == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     return NULL;
 }
 
@@ -109,12 +127,16 @@ static void destroy_while_it_starts(void) {
     ResourceLimits limits = default_limits();
     limits.max_time_ms = 3600000;
     WasmSandbox s = sandbox_with_limits(limits);
-    pthread_t thread;
-    CHECK(pthread_create(&thread, NULL, load_endless, &s) == 0);
+    CHECK(sandbox_host_function_str(s, "env", "started", "->", started, 0, CAP_NONE) == 1);
+    CHECK(sem_init(&starting, 0, 0) == 0);
+    pthread_t loads, changes;
+    CHECK(pthread_create(&loads, NULL, load_endless, &s) == 0);
+    while (sem_wait(&starting) != 0) {}
+    CHECK(pthread_create(&changes, NULL, change, &s) == 0);
     const struct timespec soon = {0, 100000000};
     nanosleep(&soon, NULL);
     CHECK(sandbox_destroy(s) == 1);
-    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(pthread_join(loads, NULL) == 0 && pthread_join(changes, NULL) == 0);
 }
 
 int main(int argc, char **argv) {

@@ -97,8 +97,10 @@ impl Scopes {
     ///
     /// - **Directories** are compared as text, component by component. A directory asked for inside an allowed one
     ///   is given under the guest name that was asked for; of a directory asked for that *contains* allowed ones,
-    ///   those are given, under the name where the guest expects them. Access is the lesser of both. Symbolic links
-    ///   are not resolved: pass paths that are canonical already when somebody else can write to them.
+    ///   those are given, under the name where the guest expects them. Access is the lesser of both, and that of the
+    ///   innermost directory allowed that contains the one asked for; who is given a directory around that has it with
+    ///   everything in it ([`DirScope`]). Symbolic links are not resolved: pass paths that are canonical already when
+    ///   somebody else can write to them.
     /// - **Variables** need the same name on both sides. A value that the host fixed wins over one the plugin fixed,
     ///   and either wins over the host's own.
     /// - **Hosts** are intersected pattern by pattern, exactly.

@@ -127,6 +127,7 @@ pub(crate) fn destroy(handle: i64) -> Result<()> {
         }
         std::mem::take(&mut inner.instances)
     };
+    entry.loaded.notify_all();
     for instance in instances {
         // One that was destroyed meanwhile is what is wanted.
         let _ = instance::remove(instance);
@@ -159,6 +160,9 @@ pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) 
     let entry = SANDBOXES.get(handle)?;
     let mut inner = lock(&entry.inner);
     loop {
+        if inner.destroyed {
+            return Err(gone());
+        }
         if let Some(sandbox) = Arc::get_mut(&mut inner.sandbox) {
             return f(sandbox);
         }
@@ -271,8 +275,5 @@ pub(crate) fn forget(handle: i64, instance: i64) {
 }
 
 fn gone() -> Error {
-    Error::new(
-        ErrorCode::InvalidHandle,
-        "the sandbox was destroyed while the module was loaded",
-    )
+    Error::new(ErrorCode::InvalidHandle, "the sandbox was destroyed meanwhile")
 }

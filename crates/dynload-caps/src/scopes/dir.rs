@@ -43,7 +43,10 @@ impl FromStr for Access {
     }
 }
 
-/// A directory of the host that a guest sees under a name of its own.
+/// A directory of the host that a guest sees under a name of its own, with everything in it.
+///
+/// Another scope for a directory inside of it takes nothing of that back: with `/data` read-write, `/data/keys` is
+/// writable through `/data`, whatever a read-only scope for `/data/keys` says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
