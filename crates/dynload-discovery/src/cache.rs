@@ -17,7 +17,8 @@ pub(crate) use fingerprint::{Fingerprint, now};
 pub(crate) use record::{AuditRecord, DirRecord, EntryRecord, KeptManifest, Summary};
 pub(crate) use store::{Kind, Store, writable_by_others};
 
-/// Where a [`Scanner`](crate::Scanner) keeps its cache.
+/// Where a [`Scanner`](crate::Scanner) keeps its cache: one file for any number of programs with one version of this
+/// crate, and for one platform; a scan for another one writes it anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CacheLocation {
     /// `vais/plugins.cache` in the user's cache directory: `$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS;

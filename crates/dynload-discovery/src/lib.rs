@@ -84,6 +84,7 @@ mod problem;
 mod resolve;
 mod scan;
 mod search;
+mod terminal;
 
 #[doc = include_str!("../MANIFEST.md")]
 pub mod schema {}

@@ -86,6 +86,8 @@ pub(crate) fn rank(mut plugins: Vec<Plugin>) -> (Vec<Plugin>, Vec<Duplicate>) {
     for plugin in plugins {
         match winners.last().filter(|winner| winner.id() == plugin.id()) {
             None => winners.push(plugin),
+            // The same one by another way.
+            Some(winner) if winner.dir() == plugin.dir() && winner.entry_path() == plugin.entry_path() => {}
             Some(winner) => duplicates.push(Duplicate {
                 id: plugin.id().clone(),
                 winner: winner.found_at().to_owned(),

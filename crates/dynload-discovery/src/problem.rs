@@ -1,13 +1,14 @@
 //! What went wrong, where, and what to do about it.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dynload_caps::Capabilities;
 
+use crate::terminal::Printable;
 use crate::{InvalidId, ManifestErrorKind, Platform, PluginId};
 
 /// How bad a [`Problem`] is.
@@ -65,8 +66,10 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// `warning: path:line: what is wrong and what to do`, with the causes.
+    /// `warning: path:line: what is wrong and what to do`, with the causes, on one line. What could change how a terminal
+    /// shows it is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Printable(f);
         write!(f, "{}: {}", self.severity, self.path.display())?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
@@ -188,7 +191,8 @@ impl fmt::Display for ProblemKind {
             ),
             K::EntryEscapes { entry } => write!(
                 f,
-                "entry {entry:?} leads out of the plugin's directory: put the file itself into the directory"
+                "entry {entry:?} leads out of the plugin's directory, or to an absolute path: put the file itself into the \
+                 directory, or make the link a relative one"
             ),
             K::WritableByOthers { mode } => {
                 write!(

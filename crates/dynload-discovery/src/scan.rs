@@ -1,9 +1,12 @@
 //! Looking through the search path.
 
+mod below;
 mod directory;
 mod list;
 mod lone;
+mod manifest_file;
 mod scanner;
+mod writable;
 
 use std::fs::File;
 use std::io;
@@ -64,6 +67,8 @@ struct Found {
     fresh: Option<Vec<u8>>,
     /// Whether the record of the cache was still true.
     cached: bool,
+    /// Whether the cache has a true record of it, or gets one.
+    recorded: bool,
     parsed: bool,
 }
 

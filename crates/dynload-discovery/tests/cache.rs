@@ -95,6 +95,34 @@ fn programs_with_other_search_paths_keep_their_records() {
 }
 
 #[test]
+fn what_other_programs_found_stays() {
+    let (one, two) = (three(), three());
+    let scanner = |plugins: &Plugins| Scanner::new(plugins.path()).cache(CacheLocation::File(one.cache()));
+    let (first, second) = (scanner(&one), scanner(&two));
+    let (of_first, of_second) = (first.scan(), second.scan());
+    let audit = |scanner: &Scanner, found: &Discovery| scanner.audit(found.get("a").unwrap()).unwrap();
+    audit(&first, &of_first);
+    audit(&second, &of_second);
+    second.save_cache().unwrap();
+    let with_one = fs::metadata(one.cache()).unwrap().len();
+    first.save_cache().unwrap();
+    let with_both = fs::metadata(one.cache()).unwrap().len();
+    assert!(with_both > with_one, "{with_both} bytes after {with_one}");
+    // Scanning by force forgets what is one's own, and that only.
+    assert_eq!(counts(&scanner(&two).rescan(true)), (3, 0));
+    assert_eq!(fs::metadata(one.cache()).unwrap().len(), with_one);
+    assert_eq!(counts(&scanner(&one).scan()), (0, 3));
+    // What is known of a plugin that is gone goes with it.
+    fs::remove_dir_all(one.root().join("a")).unwrap();
+    let _ = scanner(&one).scan();
+    assert_eq!(counts(&scanner(&one).scan()), (0, 2));
+    one.plugin("a", "a", "1.0.0", "");
+    let _ = scanner(&one).scan();
+    let without = fs::metadata(one.cache()).unwrap().len();
+    assert!(without < with_one, "{without} bytes after {with_one}");
+}
+
+#[test]
 fn an_odd_file_is_no_cache() {
     let plugins = three();
     let expected = plugins.cached().scan();

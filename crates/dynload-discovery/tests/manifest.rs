@@ -1,6 +1,6 @@
 //! Manifests: every field, every error with its line, hostile ones, and the way there and back.
 
-use dynload_caps::{Access, Capabilities};
+use dynload_caps::{Access, Capabilities, ScopeError};
 use dynload_discovery::{
     CapabilityRequest, ConfigField, ConfigType, ConfigValue, Dependency, DirRequest, Entries, EnvRequest,
     Format, FunctionType, HostDir, Manifest, ManifestErrorKind, ValueType,
@@ -527,4 +527,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_named_twice_is_an_error() {
+    let top =
+        "[plugin]\nid = \"p\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"p.wasm\"\n[capabilities]\n";
+    let directories = |guest: &str| {
+        format!(
+            "{top}needs = [\"fs_read\"]\ndirectories = [{{ host = \"/a\", guest = \"/data\" }}, {{ host = \"/b\", guest = {guest:?} }}]"
+        )
+    };
+    Manifest::parse(&directories("/other")).unwrap();
+    let errors = Manifest::parse(&directories("/data/")).unwrap_err();
+    assert!(errors.to_string().starts_with("line 8: "), "{errors}");
+    assert!(matches!(
+        errors.errors()[0].kind(),
+        ManifestErrorKind::Scope(ScopeError::DuplicateGuest { .. })
+    ));
+    let text =
+        format!("{top}needs = [\"env\"]\nenvironment = [\"HOME\", {{ name = \"HOME\", value = \"x\" }}]");
+    let errors = Manifest::parse(&text).unwrap_err();
+    assert!(matches!(
+        errors.errors()[0].kind(),
+        ManifestErrorKind::Scope(ScopeError::DuplicateEnv { .. })
+    ));
 }

@@ -37,35 +37,9 @@ impl Fingerprint {
         }
     }
 
-    #[cfg(unix)]
-    pub(crate) fn of_cap(metadata: &cap_std::fs::Metadata) -> Fingerprint {
-        use cap_std::fs::MetadataExt;
-        Fingerprint {
-            dev: metadata.dev(),
-            ino: metadata.ino(),
-            size: metadata.len(),
-            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
     #[cfg(not(unix))]
     pub(crate) fn of(metadata: &Metadata) -> Fingerprint {
         let time = |time: std::io::Result<SystemTime>| time.map_or(0, since_1970);
-        Fingerprint {
-            dev: 0,
-            ino: 0,
-            size: metadata.len(),
-            modified: time(metadata.modified()),
-            changed: time(metadata.created()),
-        }
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn of_cap(metadata: &cap_std::fs::Metadata) -> Fingerprint {
-        let time = |time: std::io::Result<cap_std::time::SystemTime>| {
-            time.map_or(0, |time| since_1970(time.into_std()))
-        };
         Fingerprint {
             dev: 0,
             ino: 0,

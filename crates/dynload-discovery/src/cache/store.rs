@@ -159,7 +159,9 @@ impl Store {
         out.extend_from_slice(&checksum(&body).to_le_bytes());
         out.extend_from_slice(&body);
         if out.len() as u64 > MAX_BYTES {
-            return Ok(());
+            let message =
+                "the cache would be larger than 256 MiB: plugins that are gone may fill it, delete it";
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         replace(path, &out)
     }

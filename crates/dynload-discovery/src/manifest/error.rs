@@ -1,11 +1,12 @@
 //! What can be wrong with a manifest.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use dynload_caps::{ParseCapabilitiesError, ParseNetError, ScopeError};
 
 use super::EntryPathError;
+use crate::terminal::Printable;
 use crate::{InvalidId, UnknownPlatform};
 
 /// Everything that is wrong with one manifest; never empty.
@@ -39,7 +40,7 @@ impl fmt::Display for ManifestErrors {
             write!(f, "{end}line {}: {error}", error.line)?;
             // The text of a list has to be complete: nobody walks the sources of each.
             if let Some(source) = error.source() {
-                write!(f, ": {source}")?;
+                write!(Printable(f), ": {source}")?;
             }
         }
         Ok(())
@@ -215,6 +216,7 @@ pub enum ManifestErrorKind {
 impl fmt::Display for ManifestErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use ManifestErrorKind as K;
+        let f = &mut Printable(f);
         match self {
             K::Syntax { message } => write!(f, "not TOML: {message}"),
             K::UnknownField {
@@ -259,17 +261,17 @@ impl fmt::Display for ManifestErrorKind {
                     u32::from(*found)
                 )
             }
-            K::Id(error) => error.fmt(f),
+            K::Id(error) => write!(f, "{error}"),
             K::Version { field, found, .. } => {
                 write!(
                     f,
                     "`{field}` is {found:?}, which is no semantic version (`1.2.3`, or for a range `>=1.2, <2`)"
                 )
             }
-            K::Entry(error) => error.fmt(f),
-            K::Platform(error) => error.fmt(f),
-            K::Capability(error) => error.fmt(f),
-            K::Scope(error) => error.fmt(f),
+            K::Entry(error) => write!(f, "{error}"),
+            K::Platform(error) => write!(f, "{error}"),
+            K::Capability(error) => write!(f, "{error}"),
+            K::Scope(error) => write!(f, "{error}"),
             K::Host { pattern, .. } => {
                 write!(f, "`capabilities.hosts` has {pattern:?}, which cannot be read")
             }

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::{ManifestError, ManifestErrorKind};
+use crate::terminal::is_unprintable;
 
 pub(in crate::manifest) type Node<'t, 'i> = &'t Spanned<DeValue<'i>>;
 
@@ -193,13 +194,6 @@ fn written(number: &DeInteger<'_>) -> String {
 
 fn elements<'t, 'i>(array: &'t DeArray<'i>) -> &'t [Spanned<DeValue<'i>>] {
     array
-}
-
-/// Control characters, and those that reorder or hide text (Unicode's bidirectional controls and zero-width ones): a
-/// name that shows as something else than it is has no place in a list of plugins.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// As much of a text as an error message needs.

@@ -1,13 +1,15 @@
 //! Plugins that are a directory with a `plugin.toml`.
 
-use std::fs::{self, Metadata};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::list::{Candidate, writable};
+use super::list::Candidate;
+use super::writable::{self, replaceable, writable, writable_cap};
 use super::{Found, is_escape, open_file};
 use crate::audit::hash;
 use crate::cache::{Code, DirRecord, EntryRecord, Fingerprint, KeptManifest, Summary, now};
@@ -34,18 +36,12 @@ pub(super) fn look(
     look.found
 }
 
-struct Look<'a> {
-    candidate: &'a Candidate,
+pub(super) struct Look<'a> {
+    pub(super) candidate: &'a Candidate,
     settings: &'a Settings,
-    found: Found,
+    pub(super) found: Found,
     /// Whether something about it is not accepted, so that it will not be listed.
     refused: bool,
-}
-
-/// A manifest as it was read from its file.
-struct ReadManifest {
-    text: Vec<u8>,
-    file: Fingerprint,
 }
 
 impl Look<'_> {
@@ -56,15 +52,19 @@ impl Look<'_> {
         } else {
             real.clone()
         };
-        if let Some((record, manifest)) = record
-            && self.still_holds(&real, &record, &manifest)?
-        {
-            self.found.cached = true;
-            self.finish(real, record.summary, manifest, record.entry);
-            return Ok(());
+        if let (true, Some(parent)) = (self.candidate.link, real.parent()) {
+            self.check(parent, replaceable(parent));
         }
+        let record = match record {
+            Some((record, manifest)) if self.still_holds(&real, &record, &manifest)? => {
+                (self.found.cached, self.found.recorded) = (true, true);
+                self.finish(real, record.summary, manifest, record.entry);
+                return Ok(());
+            }
+            record => record.map(|(record, _)| record),
+        };
         let dir = Dir::open_ambient_dir(&real, ambient_authority())?;
-        self.check_writable_cap("", &dir.dir_metadata()?);
+        self.check(Path::new(""), writable_cap(&dir.dir_metadata()?));
         let started = now();
         let Some(read) = self.read_manifest(&dir)? else {
             return Ok(());
@@ -82,24 +82,35 @@ impl Look<'_> {
         let summary = Summary::of(&manifest);
         self.found.parsed = true;
         if self.settings.keep {
-            let record = DirRecord {
+            self.found.recorded = true;
+            let mut fresh = DirRecord {
                 manifest_file: read.file,
                 manifest_hash: hash(&read.text),
                 read_at: started,
                 summary: summary.clone(),
                 entry: entry.clone(),
             };
-            let mut form = Vec::with_capacity(512);
-            record.put(&mut form);
-            manifest.put(&mut form);
-            self.found.fresh = Some(form);
+            // What was read only because links lead to it may be what the cache has.
+            let known = record.is_some_and(|record| {
+                fresh.read_at = record.read_at;
+                let known = fresh == record && fresh.manifest_file.settled_at(record.read_at);
+                fresh.read_at = started;
+                known
+            });
+            if !known {
+                let mut form = Vec::with_capacity(512);
+                fresh.put(&mut form);
+                manifest.put(&mut form);
+                self.found.fresh = Some(form);
+            }
         }
         self.finish(real, summary, KeptManifest::read(manifest), entry);
         Ok(())
     }
 
     /// Whether what the record was made from is still there and the same. These are looked at by their paths: the same
-    /// device, inode, size and times say that the file is the one that was opened inside of the directory before.
+    /// device, inode, size and times say that the file is the one that was opened inside of the directory before, where
+    /// no link leads to it. Where one does, it is opened anew.
     fn still_holds(&mut self, real: &Path, record: &DirRecord, kept: &KeptManifest) -> io::Result<bool> {
         let mut path = PathBuf::with_capacity(real.as_os_str().len() + 64);
         path.push(real);
@@ -114,24 +125,32 @@ impl Look<'_> {
         if !record.manifest_file.settled_at(record.read_at) && !self.same_content(real, record, kept) {
             return Ok(false);
         }
-        let entry = match &record.entry {
-            None => None,
-            Some(entry) => {
-                path.pop();
-                path.push(entry.path.as_path());
-                // Through links, as it was found: the file behind them must be the same.
-                match fs::metadata(&path) {
-                    Ok(found) if found.is_file() && Fingerprint::of(&found) == entry.file => {
-                        Some((entry.path.as_str(), found))
-                    }
-                    _ => return Ok(false),
+        path.pop();
+        // Others can write to these, with their paths in the directory.
+        let mut open = Vec::new();
+        if let Some(entry) = &record.entry {
+            let mut parts = entry.path.as_path().components().peekable();
+            while let Some(part) = parts.next() {
+                path.push(part);
+                let Ok(found) = fs::symlink_metadata(&path) else {
+                    return Ok(false);
+                };
+                let holds = match parts.peek() {
+                    Some(_) => found.is_dir(),
+                    None => found.is_file() && Fingerprint::of(&found) == entry.file,
+                };
+                if !holds {
+                    return Ok(false);
+                }
+                if let (Some(kind), Ok(below)) = (writable(&found), path.strip_prefix(real)) {
+                    open.push((below.to_owned(), kind));
                 }
             }
-        };
-        self.check_writable("", &dir);
-        self.check_writable(Manifest::FILE_NAME, &manifest);
-        if let Some((path, found)) = entry {
-            self.check_writable(path, &found);
+        }
+        self.check(Path::new(""), writable(&dir));
+        self.check(Path::new(Manifest::FILE_NAME), writable(&manifest));
+        for (below, kind) in open {
+            self.check(&below, Some(kind));
         }
         Ok(true)
     }
@@ -164,148 +183,34 @@ impl Look<'_> {
         true
     }
 
-    /// `below` is a path in the plugin's directory; empty for the directory itself.
-    fn check_writable(&mut self, below: &str, metadata: &Metadata) {
-        if let Some(kind) = writable(metadata) {
-            self.writable(below, kind);
+    /// Reports what others can write to. `below` is a path in the plugin's directory; empty for the directory itself.
+    pub(super) fn check(&mut self, below: &Path, kind: Option<ProblemKind>) {
+        if kind.is_none() {
+            return;
         }
-    }
-
-    /// The same, for what was opened inside of a directory.
-    fn check_writable_cap(&mut self, below: &str, metadata: &cap_std::fs::Metadata) {
-        #[cfg(unix)]
-        {
-            let mode = cap_std::fs::MetadataExt::mode(metadata);
-            if mode & 0o022 != 0 {
-                self.writable(below, ProblemKind::WritableByOthers { mode });
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = (below, metadata);
-    }
-
-    fn writable(&mut self, below: &str, kind: ProblemKind) {
-        let path = match below {
-            "" => self.candidate.path().to_owned(),
-            below => self.candidate.path().join(below),
+        let path = match below.as_os_str().is_empty() {
+            true => self.candidate.path().to_owned(),
+            false => self.candidate.path().join(below),
         };
-        let severity = if self.settings.refuse_writable {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
-        self.refused |= self.settings.refuse_writable;
-        self.found.problems.push(Problem::new(&path, severity, kind));
+        let refuse = self.settings.refuse_writable;
+        self.refused |= writable::report(&path, kind, refuse, &mut self.found.problems);
     }
 
-    fn problem(&mut self, path: &Path, kind: ProblemKind) {
+    pub(super) fn problem(&mut self, path: &Path, kind: ProblemKind) {
         self.found.problems.push(Problem::error(path, kind));
     }
 
-    /// The text of the manifest, from one state of the file.
-    fn read_manifest(&mut self, dir: &Dir) -> io::Result<Option<ReadManifest>> {
-        let path = self.candidate.path().join(Manifest::FILE_NAME);
-        // A file that is still being written settles, or the next scan finds it.
-        for _ in 0..3 {
-            let mut file = match open_file(dir, Path::new(Manifest::FILE_NAME)) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let note = Problem::new(self.candidate.path(), Severity::Note, ProblemKind::NoManifest);
-                    self.found.problems.push(note);
-                    return Ok(None);
-                }
-                Err(error) if is_escape(&error) => {
-                    self.problem(
-                        &path,
-                        ProblemKind::EntryEscapes {
-                            entry: Manifest::FILE_NAME.to_owned(),
-                        },
-                    );
-                    return Ok(None);
-                }
-                Err(error) => {
-                    self.found.problems.push(Problem::io(&path, error));
-                    return Ok(None);
-                }
-            };
-            let before = file.metadata()?;
-            if !before.is_file() {
-                self.problem(&path, ProblemKind::NotAFile);
-                return Ok(None);
-            }
-            if before.len() > Manifest::MAX_BYTES {
-                self.problem(
-                    &path,
-                    ProblemKind::TooLarge {
-                        bytes: before.len(),
-                        limit: Manifest::MAX_BYTES,
-                    },
-                );
-                return Ok(None);
-            }
-            let print = Fingerprint::of(&before);
-            let mut text = vec![0; before.len() as usize];
-            match file.read_exact(&mut text) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
-                Err(error) => {
-                    self.found.problems.push(Problem::io(&path, error));
-                    return Ok(None);
-                }
-            }
-            // The same size and times before and after: this is one state of the file.
-            if print == Fingerprint::of(&file.metadata()?) {
-                self.check_writable(Manifest::FILE_NAME, &before);
-                return Ok(Some(ReadManifest { text, file: print }));
-            }
-        }
-        self.problem(&path, ProblemKind::Changing);
-        Ok(None)
-    }
-
-    fn parse(&mut self, read: &ReadManifest) -> Option<Manifest> {
-        let path = self.candidate.path().join(Manifest::FILE_NAME);
-        let text = match std::str::from_utf8(&read.text) {
-            Ok(text) => text,
-            Err(error) => {
-                let before = &read.text[..error.valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
-                let kind = ProblemKind::NotUtf8 {
-                    at: error.valid_up_to(),
-                };
-                self.found.problems.push(Problem {
-                    line: Some(line),
-                    ..Problem::error(&path, kind)
-                });
-                return None;
-            }
-        };
-        match Manifest::parse(text) {
-            Ok(manifest) => Some(manifest),
-            Err(errors) => {
-                for error in errors.into_errors() {
-                    let line = Some(error.line());
-                    let kind = ProblemKind::Manifest(error.into_kind());
-                    self.found.problems.push(Problem {
-                        line,
-                        ..Problem::error(&path, kind)
-                    });
-                }
-                None
-            }
-        }
-    }
-
-    /// The entry, when it is a file inside of the directory, whatever links lead to it.
+    /// The entry, when it is a file inside of the directory that can be read, whatever links lead to it.
     fn look_at_entry(&mut self, dir: &Dir, entry: &EntryPath) -> Option<EntryRecord> {
         let path = self.candidate.path().join(entry.as_path());
-        let kind = match dir.metadata(entry.as_path()) {
+        let opened = open_file(dir, entry.as_path()).and_then(|file| file.metadata());
+        let kind = match opened {
             Ok(metadata) if metadata.is_file() => {
-                let file = Fingerprint::of_cap(&metadata);
-                self.check_writable_cap(entry.as_str(), &metadata);
+                self.check_way(dir, entry.as_path());
+                self.check(entry.as_path(), writable(&metadata));
                 return Some(EntryRecord {
                     path: entry.clone(),
-                    file,
+                    file: Fingerprint::of(&metadata),
                 });
             }
             Ok(_) => ProblemKind::NotAFile,
@@ -319,6 +224,23 @@ impl Look<'_> {
         };
         self.problem(&path, kind);
         None
+    }
+
+    /// Checks the directories between the plugin's and its entry, by their names and by where links lead.
+    fn check_way(&mut self, dir: &Dir, entry: &Path) {
+        let real = dir.canonicalize(entry).ok();
+        let ways = [Some(entry), real.as_deref()];
+        let between: BTreeSet<&Path> = ways
+            .into_iter()
+            .flatten()
+            .flat_map(|way| way.ancestors().skip(1))
+            .filter(|between| !between.as_os_str().is_empty())
+            .collect();
+        for below in between {
+            if let Ok(metadata) = dir.metadata(below) {
+                self.check(below, writable_cap(&metadata));
+            }
+        }
     }
 
     fn finish(&mut self, dir: PathBuf, summary: Summary, manifest: KeptManifest, entry: Option<EntryRecord>) {

@@ -5,7 +5,7 @@ use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cache::writable_by_others;
+use super::writable;
 use crate::manifest::{Format, Manifest};
 use crate::{Problem, ProblemKind, SearchDir, Severity, Source};
 
@@ -73,16 +73,13 @@ fn list(
         problems.push(Problem::error(&root.path, ProblemKind::NotADirectory));
         return Ok(Vec::new());
     }
-    if let Some(kind) = writable(&metadata) {
-        let severity = if refuse_writable {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
-        problems.push(Problem::new(&root.path, severity, kind));
-        if refuse_writable {
-            return Ok(Vec::new());
-        }
+    if writable::report(
+        &root.path,
+        writable::writable(&metadata),
+        refuse_writable,
+        problems,
+    ) {
+        return Ok(Vec::new());
     }
     let renamed = real != root.path;
     let candidate = |name: Option<&OsStr>, kind, link| {
@@ -115,7 +112,15 @@ fn list(
             continue;
         }
         let path = root.path.join(&name);
-        let own = entry.file_type()?;
+        let own = match entry.file_type() {
+            Ok(own) => own,
+            // It went a moment ago; not every file system tells the type with the name.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                problems.push(Problem::io(&path, error));
+                continue;
+            }
+        };
         let file_type = if own.is_symlink() {
             target_type(&path, problems)
         } else {
@@ -131,12 +136,21 @@ fn list(
     Ok(candidates)
 }
 
-/// What a link leads to. One that leads nowhere is reported when its name looks like a plugin's.
+/// What a link leads to. One that leads nowhere is an error when its name is one of a lone plugin, and else worth a note: it
+/// may have led to a plugin's directory.
 fn target_type(path: &Path, problems: &mut Vec<Problem>) -> Option<FileType> {
     match fs::metadata(path) {
         Ok(metadata) => Some(metadata.file_type()),
         Err(error) => {
-            problems.push(Problem::io(path, error));
+            let mut problem = Problem::io(path, error);
+            if path
+                .file_name()
+                .and_then(|name| format_of(Path::new(name)))
+                .is_none()
+            {
+                problem.severity = Severity::Note;
+            }
+            problems.push(problem);
             None
         }
     }
@@ -145,34 +159,26 @@ fn target_type(path: &Path, problems: &mut Vec<Problem>) -> Option<FileType> {
 /// The format that the name of a lone file tells: `.wasm`, `.vais`, or this or another platform's extension of shared
 /// libraries, also with a version (`.so.1.2`).
 pub(super) fn format_of(name: &Path) -> Option<Format> {
-    let text = name.to_str()?;
-    let lower = text.to_ascii_lowercase();
-    let (stem, extension) = lower.rsplit_once('.')?;
-    if stem.is_empty() {
-        return None;
+    // A name that is not UTF-8 has a format too; that it gives no id is said later.
+    let lower = name.to_string_lossy().to_ascii_lowercase();
+    if unversioned(&lower).is_some() {
+        return Some(Format::Native);
     }
+    let (stem, extension) = lower.rsplit_once('.')?;
     match extension {
+        _ if stem.is_empty() => None,
         "wasm" => Some(Format::Wasm),
         "vais" => Some(Format::Vais),
         "so" | "dylib" | "dll" => Some(Format::Native),
-        _ => {
-            let (_, version) = lower.rsplit_once(".so.")?;
-            let numbers = version
-                .split('.')
-                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
-            numbers.then_some(Format::Native)
-        }
+        _ => None,
     }
 }
 
-/// The problem, when others than its owner can write to a file or directory.
-pub(super) fn writable(metadata: &fs::Metadata) -> Option<ProblemKind> {
-    if !writable_by_others(metadata) {
-        return None;
-    }
-    #[cfg(unix)]
-    let mode = std::os::unix::fs::MetadataExt::mode(metadata);
-    #[cfg(not(unix))]
-    let mode = 0;
-    Some(ProblemKind::WritableByOthers { mode })
+/// What stands before `.so` and a version, in lower case.
+pub(super) fn unversioned(lower: &str) -> Option<&str> {
+    let (stem, version) = lower.rsplit_once(".so.")?;
+    let numbers = version
+        .split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    (numbers && !stem.is_empty()).then_some(stem)
 }

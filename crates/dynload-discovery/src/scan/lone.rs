@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Found;
-use super::list::{Candidate, writable};
+use super::list::{Candidate, unversioned};
+use super::writable::{self, replaceable};
 use crate::cache::Fingerprint;
 use crate::manifest::Format;
 use crate::plugin::Entry;
@@ -46,20 +47,20 @@ pub(super) fn look(
         found.problems.push(Problem::error(path, ProblemKind::Changing));
         return found;
     }
-    if let Some(kind) = writable(&metadata) {
-        let severity = if refuse_writable {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
-        found.problems.push(Problem::new(path, severity, kind));
-        if refuse_writable {
-            return found;
-        }
-    }
     let (Some(dir), Some(name)) = (real.parent(), real.file_name()) else {
         return found;
     };
+    let mut refused = false;
+    let mut check = |path: &Path, kind| {
+        refused |= writable::report(path, kind, refuse_writable, &mut found.problems);
+    };
+    check(path, writable::writable(&metadata));
+    if candidate.link {
+        check(dir, replaceable(dir));
+    }
+    if refused {
+        return found;
+    }
     let here = native_here(path, platform);
     let incompatible = if format == Format::Native && !here {
         let offered = vec![system_of(path).to_owned()];
@@ -105,11 +106,10 @@ fn id_text(path: &Path, format: Format) -> String {
     let lower = name.to_ascii_lowercase();
     // Lower case has the same length, since only ASCII letters change.
     let end = match format {
-        Format::Native => lower
-            .find(".so.")
-            .unwrap_or_else(|| lower.rfind('.').unwrap_or(name.len())),
-        _ => lower.rfind('.').unwrap_or(name.len()),
+        Format::Native => unversioned(&lower).map(str::len),
+        _ => None,
     };
+    let end = end.or_else(|| lower.rfind('.')).unwrap_or(name.len());
     let stem = &name[..end];
     match stem.strip_prefix("lib") {
         Some(rest) if format == Format::Native && !rest.is_empty() && !lower.ends_with(".dll") => {

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use semver::Version;
 
+use super::below::Below;
 use super::list::{Candidate, CandidateKind, candidates};
 use super::{Discovery, Found, directory, lone};
 use crate::audit::{Audit, Facts, hash};
@@ -99,7 +100,8 @@ impl Scanner {
     }
 
     /// Whether to refuse, and not only report, plugins and directories of the search path that others than their owner
-    /// and root can write to. By default they are only reported.
+    /// and root can write to: a plugin's directory, its manifest, its entry and the directories on the way there, and the
+    /// directory that a link leads into. By default they are only reported.
     #[must_use]
     pub fn refuse_writable(mut self, refuse: bool) -> Scanner {
         self.settings.refuse_writable = refuse;
@@ -128,13 +130,13 @@ impl Scanner {
         self.rescan(false)
     }
 
-    /// Looks through the search path; with `force` without believing anything that the cache says.
+    /// Looks through the search path; with `force` without believing anything that the cache says of it.
     #[must_use]
     pub fn rescan(&self, force: bool) -> Discovery {
         let mut problems = self.path.problems().to_vec();
         let file = self.cache.path();
         let loaded = match &file {
-            Some(file) if !force => Store::load(file, &self.stamp()).unwrap_or_else(|reason| {
+            Some(file) => Store::load(file, &self.stamp()).unwrap_or_else(|reason| {
                 problems.push(Problem::new(
                     file,
                     Severity::Note,
@@ -159,20 +161,25 @@ impl Scanner {
             ));
         }
         let threads = self.thread_count(all.len());
-        let results = self.look_at_all(&all, &store, threads);
+        let believed = if force { &Store::default() } else { &store };
+        let results = self.look_at_all(&all, believed, threads);
 
         let mut discovery = Discovery {
             problems,
             ..Discovery::default()
         };
         let mut plugins = Vec::with_capacity(results.len());
-        let mut changed = !was_there;
+        let mut changed = !was_there || force;
+        let mut recorded = HashSet::new();
         for (candidate, found) in all.iter().zip(results) {
             discovery.stats.cached += usize::from(found.cached);
             discovery.stats.parsed += usize::from(found.parsed);
             if let Some(record) = found.fresh {
                 store.put(Kind::Dir, key(&candidate.real), record);
                 changed = true;
+            }
+            if found.recorded {
+                recorded.insert(key(&candidate.real));
             }
             plugins.extend(found.plugin);
             discovery.problems.extend(found.problems);
@@ -181,8 +188,8 @@ impl Scanner {
         discovery.stats.threads = threads;
         (discovery.plugins, discovery.duplicates) = order::rank(plugins);
         if let Some(file) = &file {
-            let cached = discovery.stats.cached;
-            if let Err(error) = self.keep(file, store, changed, cached, &all, &seen) {
+            let below = Below::new(&seen, &all, recorded);
+            if let Err(error) = self.keep(file, store, changed, &below, force) {
                 let kind = ProblemKind::CacheNotWritten(error.into());
                 discovery.problems.push(Problem::new(file, Severity::Note, kind));
             }
@@ -262,26 +269,20 @@ impl Scanner {
     /// directories that are not in this search path belong to another program and stay.
     fn keep(
         &self,
-        file: &std::path::Path,
+        file: &Path,
         mut store: Store,
         changed: bool,
-        true_records: usize,
-        all: &[Candidate],
-        roots: &[PathBuf],
+        below: &Below<'_>,
+        force: bool,
     ) -> std::io::Result<()> {
-        let separator = std::path::MAIN_SEPARATOR as u8;
-        let ours = |path: &[u8]| {
-            let mut inside = roots.iter().filter_map(|root| path.strip_prefix(key(root)));
-            inside.any(|rest| match rest {
-                [first, name @ ..] => *first == separator && !name.contains(&separator),
-                [] => true,
-            })
-        };
         let mut audits = self.audits();
-        if changed || audits.changed || store.count_dirs(ours) != true_records {
-            let there: HashSet<&[u8]> = all.iter().map(|candidate| key(&candidate.real)).collect();
-            store.retain(|kind, path| kind == Kind::Audit || !ours(path) || there.contains(path));
-            if let Some(old) = audits.store.take() {
+        let gone = |store: &Store| store.count_dirs(|path| below.is_candidate(path)) != below.recorded.len();
+        if changed || audits.changed || gone(&store) {
+            store.retain(|kind, path| match kind {
+                Kind::Dir => !below.is_candidate(path) || below.recorded.contains(path),
+                Kind::Audit => below.is_foreign(path) || !force && below.is_there(path),
+            });
+            if let Some(old) = audits.store.take().filter(|_| !force) {
                 store.take_audits(old);
             }
             audits.changed = false;
@@ -356,7 +357,7 @@ impl Scanner {
         Ok(Audit::new(hash, facts, plugin, self.settings.platform))
     }
 
-    /// Writes the audits since the last scan to the cache.
+    /// Writes the audits since the last scan to the cache, beside those that other programs wrote meanwhile.
     ///
     /// # Errors
     /// What the file system says when the file cannot be written.
@@ -366,10 +367,14 @@ impl Scanner {
             return Ok(());
         };
         audits.changed = false;
-        match &audits.store {
-            Some(store) => store.save(&file, &self.stamp()),
-            None => Ok(()),
-        }
+        let mut now = Store::load(&file, &self.stamp())
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        now.take_audits(audits.store.take().unwrap_or_default());
+        let saved = now.save(&file, &self.stamp());
+        audits.store = Some(now);
+        saved
     }
 
     fn audits(&self) -> MutexGuard<'_, Audits> {

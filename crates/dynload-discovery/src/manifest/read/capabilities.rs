@@ -1,6 +1,6 @@
 //! The table `capabilities`.
 
-use dynload_caps::{Access, Capabilities, DirScope, EnvScope, NetScope, ScopeError};
+use dynload_caps::{Access, Capabilities, DirScope, EnvScope, NetScope, ScopeError, Scopes};
 use toml::de::DeValue;
 
 use crate::manifest::capabilities::is_absolute_anywhere;
@@ -44,9 +44,31 @@ pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
     for node in list("directories", "an array of tables") {
         request.directories.extend(directory(reading, node));
     }
+    let dirs = request.directories.iter();
+    unique(
+        &table,
+        "directories",
+        Scopes {
+            dirs: dirs
+                .filter_map(|dir| DirScope::new("/", &*dir.guest, Access::ReadOnly).ok())
+                .collect(),
+            ..Scopes::default()
+        },
+    );
     for node in list("environment", "an array of names or tables") {
         request.environment.extend(variable(reading, node));
     }
+    let names = request.environment.iter();
+    unique(
+        &table,
+        "environment",
+        Scopes {
+            env: names
+                .filter_map(|variable| EnvScope::host(&*variable.name).ok())
+                .collect(),
+            ..Scopes::default()
+        },
+    );
     for node in list("hosts", "an array of `host:port` strings") {
         let pattern = node.get_ref().as_str().map(short).unwrap_or_default();
         let scope = reading.parse(node, "capabilities.hosts", str::parse::<NetScope>, |error| {
@@ -82,6 +104,13 @@ pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
             .unwrap_or_default();
     }
     request
+}
+
+/// Two directories under one name of the guest, or one variable twice: only one of the two could be meant.
+fn unique(table: &Fields<'_, '_, '_>, field: &str, scopes: Scopes) {
+    if let (Some(node), Err(error)) = (table.get(field), scopes.validate()) {
+        table.reading.error(node.span(), ManifestErrorKind::Scope(error));
+    }
 }
 
 fn flags(reading: &Reading<'_>, node: Node<'_, '_>, field: &str) -> Capabilities {

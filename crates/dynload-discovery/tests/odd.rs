@@ -1,0 +1,197 @@
+//! What others may have put into a search path: links, names, permissions, things that come and go.
+#![cfg(unix)]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::time::Duration;
+
+use dynload_discovery::{CacheLocation, Manifest, ProblemKind, Scanner, SearchPath, Severity};
+use support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
+    let plugins = Plugins::new();
+    for id in ["safe", "open", "linked"] {
+        plugins.write(
+            &format!("{id}/plugin.toml"),
+            manifest(id, "1.0.0", "bin/deep/p.wasm", ""),
+        );
+    }
+    plugins.write("safe/bin/deep/p.wasm", EMPTY_MODULE);
+    plugins.write("open/bin/deep/p.wasm", EMPTY_MODULE);
+    plugins.write("linked/real/more/deep/p.wasm", EMPTY_MODULE);
+    symlink("real/more", plugins.root().join("linked/bin")).unwrap();
+    mode(&plugins.root().join("open/bin"), 0o777);
+    mode(&plugins.root().join("linked/real"), 0o777);
+    let said = |severity: &str| {
+        ["linked/real", "open/bin"]
+            .map(|path| {
+                format!("{severity}: {path}: others than its owner can write to it (mode 777): run `chmod go-w` on it")
+            })
+            .to_vec()
+    };
+    for _ in 0..2 {
+        // The second time from the cache.
+        let found = plugins.cached().scan();
+        assert_eq!(ids(&found), ["linked", "open", "safe"]);
+        assert_eq!(problems(&found, &plugins.root()), said("warning"));
+        let found = plugins.cached().refuse_writable(true).scan();
+        assert_eq!(ids(&found), ["safe"]);
+        assert_eq!(problems(&found, &plugins.root()), said("error"));
+    }
+}
+
+#[test]
+fn where_a_link_leads_nobody_else_may_replace_it() {
+    let (plugins, elsewhere) = (Plugins::new(), Plugins::new());
+    elsewhere.plugin("dir", "dir", "1.0.0", "");
+    let lone = elsewhere.write("lone.wasm", EMPTY_MODULE);
+    fs::create_dir_all(plugins.root()).unwrap();
+    symlink(elsewhere.root().join("dir"), plugins.root().join("dir")).unwrap();
+    symlink(&lone, plugins.root().join("lone.wasm")).unwrap();
+    let scanner = plugins.scanner().refuse_writable(true);
+    assert_eq!(ids(&scanner.scan()), ["dir", "lone"]);
+    mode(&elsewhere.root(), 0o777);
+    let found = scanner.scan();
+    assert!(found.plugins.is_empty());
+    assert_eq!(found.problems.len(), 2);
+    for problem in &found.problems {
+        assert_eq!(problem.path, elsewhere.root());
+        assert!(matches!(problem.kind, ProblemKind::WritableByOthers { mode, .. } if mode & 0o777 == 0o777));
+    }
+    // As in /tmp: others can add, and not replace.
+    mode(&elsewhere.root(), 0o1777);
+    assert_eq!(ids(&scanner.scan()), ["dir", "lone"]);
+}
+
+#[test]
+fn an_entry_whose_directory_went_outside_is_not_believed() {
+    let plugins = Plugins::new();
+    plugins.write("one/bin/p.wasm", EMPTY_MODULE);
+    plugins.write("one/plugin.toml", manifest("one", "1.0.0", "bin/p.wasm", ""));
+    assert_eq!(ids(&plugins.cached().scan()), ["one"]);
+    // The same file, with the same times.
+    let outside = plugins.root().parent().unwrap().join("outside");
+    fs::rename(plugins.root().join("one/bin"), &outside).unwrap();
+    symlink(&outside, plugins.root().join("one/bin")).unwrap();
+    let found = plugins.cached().scan();
+    assert!(found.plugins.is_empty(), "{found:?}");
+    assert!(
+        matches!(found.problems[0].kind, ProblemKind::EntryEscapes { .. }),
+        "{found:?}"
+    );
+    // A relative link that stays inside is no escape.
+    fs::remove_file(plugins.root().join("one/bin")).unwrap();
+    fs::rename(&outside, plugins.root().join("one/real")).unwrap();
+    symlink("real", plugins.root().join("one/bin")).unwrap();
+    assert_eq!(ids(&plugins.cached().scan()), ["one"]);
+}
+
+#[test]
+fn names_do_not_speak_to_the_terminal() {
+    let plugins = Plugins::new();
+    plugins.write(
+        "one/plugin.toml",
+        "\"\\u001b[2J\" = 1\n[plugin]\nid = \"one\"\nversion = \"1.0.0\"\nformat = \"wasm\"\n[config.\"a\\r\"]\ntype = 1",
+    );
+    plugins.write("two\u{1b}]0;x\u{7}.wasm", EMPTY_MODULE);
+    let found = plugins.scanner().scan();
+    let text: Vec<String> = problems(&found, &plugins.root());
+    assert!(text.len() >= 3, "{text:?}");
+    assert!(!text.concat().contains(char::is_control), "{text:?}");
+    assert!(text.iter().any(|text| text.contains(r"`\u{1b}[2J`")), "{text:?}");
+    let errors = Manifest::parse("\"a\\u001b\" = 1").unwrap_err();
+    assert!(!errors.to_string().replace('\n', "").contains(char::is_control));
+    assert!(!errors.errors()[0].to_string().contains('\u{1b}'));
+}
+
+#[test]
+fn names_of_lone_plugins() {
+    let plugins = Plugins::new();
+    plugins.write("libfoo.so.bar.so", "");
+    plugins.write("libbaz.so.1.2", "");
+    plugins.write("libqux.so.1.so.2", "");
+    fs::write(
+        plugins.root().join(OsStr::from_bytes(b"b\xffd.wasm")),
+        EMPTY_MODULE,
+    )
+    .unwrap();
+    let found = plugins.scanner().scan();
+    assert_eq!(ids(&found), ["baz", "foo.so.bar", "qux.so.1"]);
+    assert_eq!(found.problems.len(), 1, "{:?}", found.problems);
+    assert!(matches!(found.problems[0].kind, ProblemKind::FileName(_)));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_an_error_only_by_the_name_of_a_plugin() {
+    let plugins = Plugins::new();
+    fs::create_dir_all(plugins.root()).unwrap();
+    for name in ["gone.wasm", "greeter"] {
+        symlink("no/such/file", plugins.root().join(name)).unwrap();
+    }
+    let found = plugins.scanner().scan();
+    let severities: Vec<Severity> = found.problems.iter().map(|problem| problem.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Note]);
+}
+
+#[test]
+fn an_entry_is_opened() {
+    let plugins = Plugins::new();
+    plugins.write("one/plugin.toml", manifest("one", "1.0.0", "p.wasm", ""));
+    let address = std::os::unix::net::UnixListener::bind(plugins.root().join("one/p.wasm"));
+    let found = plugins.scanner().scan();
+    assert!(address.is_ok() && found.plugins.is_empty());
+    assert!(
+        matches!(found.problems[0].kind, ProblemKind::Unreadable(_)),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn one_plugin_by_two_ways_is_one() {
+    let plugins = Plugins::new();
+    plugins.plugin("a", "a", "1.0.0", "");
+    plugins.plugin("b", "b", "1.0.0", "");
+    plugins.write("lone.wasm", EMPTY_MODULE);
+    symlink("b", plugins.root().join("c")).unwrap();
+    symlink("lone.wasm", plugins.root().join("other.wasm")).unwrap();
+    let path = SearchPath::empty()
+        .first(plugins.root())
+        .first(plugins.root().join("a"));
+    let found = Scanner::new(path).cache(CacheLocation::None).scan();
+    assert_eq!(ids(&found), ["a", "b", "lone", "other"]);
+    assert!(found.duplicates.is_empty(), "{:?}", found.duplicates);
+}
+
+#[test]
+fn a_cache_that_says_all_is_left_alone() {
+    let plugins = Plugins::new();
+    for id in ["good", "linked", "breaks"] {
+        plugins.plugin(id, id, "1.0.0", "");
+    }
+    let file = plugins.root().join("linked/plugin.toml");
+    fs::rename(&file, plugins.root().join("linked/real.toml")).unwrap();
+    symlink("real.toml", &file).unwrap();
+    let scanner = plugins.cached();
+    assert_eq!(ids(&scanner.scan()), ["breaks", "good", "linked"]);
+    plugins.write("breaks/plugin.toml", "[");
+    // Until times tell a later write from the one that was read.
+    std::thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(ids(&scanner.scan()), ["good", "linked"]);
+    let written = || fs::metadata(plugins.cache()).unwrap().ino();
+    let before = written();
+    for _ in 0..3 {
+        let found = plugins.cached().scan();
+        assert_eq!((ids(&found), found.stats.cached), (vec!["good", "linked"], 1));
+    }
+    assert_eq!(written(), before, "it was written anew");
+}
