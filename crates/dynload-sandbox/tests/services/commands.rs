@@ -106,8 +106,8 @@ fn time() {
         authority.revoke(Capabilities::TIME);
     });
     let before = std::time::Instant::now();
-    assert_eq!(run(&mut sandbox, &module, &["4000"]).0, 58);
-    assert!(before.elapsed() < Duration::from_secs(2));
+    assert_eq!(run(&mut sandbox, &module, &["100000"]).0, 58);
+    assert!(before.elapsed() < Duration::from_secs(60));
     revoking.join().unwrap();
 }
 

@@ -80,7 +80,7 @@ fn nothing_is_free() {
         let error = guest.try_call("again", &[fd, 0]).unwrap_err();
         assert_eq!(error.limit(), Some(Limit::Fuel), "{call}: {error}");
         assert!(
-            started.elapsed() < Duration::from_secs(10),
+            started.elapsed() < Duration::from_secs(60),
             "{call} took {:?}",
             started.elapsed()
         );
@@ -185,7 +185,7 @@ fn reading_without_an_end() {
         Ok(errno) => assert_eq!(errno, SUCCESS),
         Err(error) => assert_eq!(error.limit(), Some(Limit::Time), "{error}"),
     }
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 /// Room on the disk is paid for, as if it was written.
