@@ -324,7 +324,7 @@ fn an_output_directory_that_is_cleaned_up_is_made_again() {
     let source = dir.write("plugin.txt", text(1));
     for (output, copies) in [(Some(dir.at("out")), 1), (None, 0)] {
         dir.write("plugin.txt", text(1));
-        let mut config = text_config(&source);
+        let mut config = text_config(&source).settle_timeout(ROOM);
         if let Some(output) = &output {
             config = config.output_dir(output);
         }

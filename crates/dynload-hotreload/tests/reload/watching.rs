@@ -12,7 +12,7 @@ use crate::harness::*;
 fn a_directory_that_vanishes_and_comes_back() {
     let dir = Dir::new();
     let source = dir.write("a/b/plugin.txt", text(0));
-    let reloader = text_reloader(text_config(&source));
+    let reloader = text_reloader(text_config(&source).settle_timeout(ROOM));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     for edit in 1..=20 {
