@@ -4,54 +4,44 @@ use std::collections::HashSet;
 use std::path::{MAIN_SEPARATOR, PathBuf};
 
 use super::list::Candidate;
-use crate::cache::key;
+use crate::cache::{Kind, key};
 
-/// What there is in the directories of the search path, to tell which records of the cache are about it.
-pub(super) struct Below<'a> {
-    roots: &'a [PathBuf],
-    /// The candidates, and those of them that have a true record.
-    there: HashSet<&'a [u8]>,
-    pub(super) recorded: HashSet<&'a [u8]>,
-}
+const SEPARATOR: u8 = MAIN_SEPARATOR as u8;
 
-impl<'a> Below<'a> {
-    pub(super) fn new(roots: &'a [PathBuf], all: &'a [Candidate], recorded: HashSet<&'a [u8]>) -> Below<'a> {
-        Below {
-            roots,
-            there: all.iter().map(|candidate| key(&candidate.real)).collect(),
-            recorded,
-        }
+/// The real paths of the directories of the search path.
+pub(super) struct Below<'a>(pub(super) &'a [PathBuf]);
+
+impl Below<'_> {
+    /// Whether a record is about what lies here: a directory directly below one of these, or a file anywhere below.
+    pub(super) fn concerns(&self, kind: Kind, path: &[u8]) -> bool {
+        self.names(path)
+            .any(|(_, name)| kind == Kind::Audit || !name.contains(&SEPARATOR))
     }
 
-    /// For each directory of the search path that `path` is in: the candidate that it is or is in.
-    fn candidates<'p>(&self, path: &'p [u8]) -> impl Iterator<Item = &'p [u8]> {
-        let separator = MAIN_SEPARATOR as u8;
-        self.roots.iter().filter_map(move |root| {
-            let rest = path.strip_prefix(key(root))?;
-            let name = match rest {
-                [] => return Some(path),
-                [first, name @ ..] if *first == separator => name,
-                _ => return None,
-            };
-            let end = name.iter().position(|byte| *byte == separator);
+    /// Whether a file is one of these candidates, or in one.
+    pub(super) fn is_of(&self, candidates: &HashSet<&[u8]>, file: &[u8]) -> bool {
+        self.names(file).any(|(root, name)| {
+            let end = name.iter().position(|byte| *byte == SEPARATOR);
+            let candidate = &file[..file.len() - name.len() + end.unwrap_or(name.len())];
             // A directory of the search path may be a plugin itself.
-            if self.there.contains(key(root)) {
-                return Some(&path[..path.len() - rest.len()]);
-            }
-            Some(&path[..end.map_or(path.len(), |end| path.len() - name.len() + end)])
+            candidates.contains(candidate) || candidates.contains(root)
         })
     }
 
-    pub(super) fn is_candidate(&self, path: &[u8]) -> bool {
-        self.candidates(path).any(|candidate| candidate == path)
+    /// For each of these directories that a path is in: the directory, and what stands behind it in the path.
+    fn names<'p>(&self, path: &'p [u8]) -> impl Iterator<Item = (&[u8], &'p [u8])> {
+        self.0.iter().filter_map(move |root| {
+            let rest = path.strip_prefix(key(root))?;
+            match rest {
+                [] => Some((key(root), rest)),
+                [first, name @ ..] if *first == SEPARATOR => Some((key(root), name)),
+                _ => None,
+            }
+        })
     }
+}
 
-    pub(super) fn is_foreign(&self, path: &[u8]) -> bool {
-        self.candidates(path).next().is_none()
-    }
-
-    pub(super) fn is_there(&self, path: &[u8]) -> bool {
-        self.candidates(path)
-            .any(|candidate| self.there.contains(candidate))
-    }
+/// The keys of candidates in the cache.
+pub(super) fn keys<'a>(all: impl IntoIterator<Item = &'a Candidate>) -> HashSet<&'a [u8]> {
+    all.into_iter().map(|candidate| key(&candidate.real)).collect()
 }

@@ -1,6 +1,5 @@
 //! The scanner: settings, threads, cache.
 
-use std::collections::HashSet;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +8,7 @@ use std::thread;
 
 use semver::Version;
 
-use super::below::Below;
+use super::below::{Below, keys};
 use super::list::{Candidate, CandidateKind, candidates};
 use super::{Discovery, Found, directory, lone};
 use crate::audit::{Audit, Facts, hash};
@@ -135,17 +134,13 @@ impl Scanner {
     pub fn rescan(&self, force: bool) -> Discovery {
         let mut problems = self.path.problems().to_vec();
         let file = self.cache.path();
-        let loaded = match &file {
-            Some(file) => Store::load(file, &self.stamp()).unwrap_or_else(|reason| {
-                problems.push(Problem::new(
-                    file,
-                    Severity::Note,
-                    ProblemKind::CacheDiscarded { reason },
-                ));
+        let loaded = file.as_ref().and_then(|file| {
+            Store::load(file, &self.stamp()).unwrap_or_else(|reason| {
+                let kind = ProblemKind::CacheDiscarded { reason };
+                problems.push(Problem::new(file, Severity::Note, kind));
                 None
-            }),
-            _ => None,
-        };
+            })
+        });
         let was_there = loaded.is_some();
         let mut store = loaded.unwrap_or_default();
 
@@ -160,9 +155,13 @@ impl Scanner {
                 &mut problems,
             ));
         }
+        let below = Below(&seen);
+        if force {
+            store.retain(|kind, path| !below.concerns(kind, path));
+            self.audits().store = None;
+        }
         let threads = self.thread_count(all.len());
-        let believed = if force { &Store::default() } else { &store };
-        let results = self.look_at_all(&all, believed, threads);
+        let results = self.look_at_all(&all, &store, threads);
 
         let mut discovery = Discovery {
             problems,
@@ -170,7 +169,7 @@ impl Scanner {
         };
         let mut plugins = Vec::with_capacity(results.len());
         let mut changed = !was_there || force;
-        let mut recorded = HashSet::new();
+        let mut recorded = Vec::with_capacity(results.len());
         for (candidate, found) in all.iter().zip(results) {
             discovery.stats.cached += usize::from(found.cached);
             discovery.stats.parsed += usize::from(found.parsed);
@@ -178,21 +177,18 @@ impl Scanner {
                 store.put(Kind::Dir, key(&candidate.real), record);
                 changed = true;
             }
-            if found.recorded {
-                recorded.insert(key(&candidate.real));
-            }
+            recorded.extend(found.recorded.then_some(candidate));
             plugins.extend(found.plugin);
             discovery.problems.extend(found.problems);
         }
         discovery.stats.candidates = all.len();
         discovery.stats.threads = threads;
         (discovery.plugins, discovery.duplicates) = order::rank(plugins);
-        if let Some(file) = &file {
-            let below = Below::new(&seen, &all, recorded);
-            if let Err(error) = self.keep(file, store, changed, &below, force) {
-                let kind = ProblemKind::CacheNotWritten(error.into());
-                discovery.problems.push(Problem::new(file, Severity::Note, kind));
-            }
+        if let Some(file) = &file
+            && let Err(error) = self.keep(file, store, changed, &below, &all, &recorded)
+        {
+            let kind = ProblemKind::CacheNotWritten(error.into());
+            discovery.problems.push(Problem::new(file, Severity::Note, kind));
         }
         discovery
             .problems
@@ -265,24 +261,32 @@ impl Scanner {
         }
     }
 
-    /// Writes the cache when it has to change: new records in, those of directories that are gone out. Records of
-    /// directories that are not in this search path belong to another program and stay.
+    /// Writes the cache when it has to change: new records in, those of what is gone or not in order any more out. Records
+    /// of what is not in this search path belong to another program and stay.
     fn keep(
         &self,
         file: &Path,
         mut store: Store,
         changed: bool,
         below: &Below<'_>,
-        force: bool,
+        all: &[Candidate],
+        recorded: &[&Candidate],
     ) -> std::io::Result<()> {
         let mut audits = self.audits();
-        let gone = |store: &Store| store.count_dirs(|path| below.is_candidate(path)) != below.recorded.len();
-        if changed || audits.changed || gone(&store) {
-            store.retain(|kind, path| match kind {
-                Kind::Dir => !below.is_candidate(path) || below.recorded.contains(path),
-                Kind::Audit => below.is_foreign(path) || !force && below.is_there(path),
+        let count = store.count_dirs(|path| below.concerns(Kind::Dir, path));
+        let recorded_once = || keys(recorded.iter().copied());
+        // One may be found by two ways: only when the numbers differ is it worth to count more closely.
+        let gone = || count != recorded.len() && count != recorded_once().len();
+        if changed || audits.changed || gone() {
+            let (there, recorded) = (keys(all), recorded_once());
+            store.retain(|kind, path| {
+                let holds = match kind {
+                    Kind::Dir => recorded.contains(path),
+                    Kind::Audit => below.is_of(&there, path),
+                };
+                holds || !below.concerns(kind, path)
             });
-            if let Some(old) = audits.store.take().filter(|_| !force) {
+            if let Some(old) = audits.store.take() {
                 store.take_audits(old);
             }
             audits.changed = false;
