@@ -228,6 +228,10 @@ impl Look<'_> {
 
     /// Checks the directories between the plugin's and its entry, by their names and by where links lead.
     fn check_way(&mut self, dir: &Dir, entry: &Path) {
+        let is_file = || dir.symlink_metadata(entry).is_ok_and(|found| found.is_file());
+        if entry.components().count() == 1 && is_file() {
+            return;
+        }
         let real = dir.canonicalize(entry).ok();
         let ways = [Some(entry), real.as_deref()];
         let between: BTreeSet<&Path> = ways
