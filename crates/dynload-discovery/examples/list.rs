@@ -108,26 +108,24 @@ fn print_table(found: &Discovery, audits: &[Result<Audit, String>]) {
         count(found.problems.len(), "problem")
     );
     for problem in &found.problems {
-        println!("{}", printable(&problem.to_string()));
+        println!("{problem}");
     }
     for (plugin, audit) in found.plugins.iter().zip(audits) {
         remarks(audit)
             .iter()
-            .for_each(|remark| println!("audit: {}: {}", plugin.id(), printable(remark)));
+            .for_each(|remark| println!("audit: {}: {remark}", plugin.id()));
     }
     for one in &found.duplicates {
         let (loser, winner) = (one.loser.found_at().display(), one.winner.display());
-        println!(
-            "duplicate: {}: {winner} goes before {loser}, by {}",
-            one.id, one.decided_by
-        );
+        let text = format!("{winner} goes before {loser}, by {}", one.decided_by);
+        println!("duplicate: {}: {}", one.id, printable(&text));
     }
     for problem in found.resolve_all().problems {
         println!("dependency: {problem}");
     }
 }
 
-/// Names of files and imports are anybody's choice; a terminal is not theirs to steer.
+/// Names of files are anybody's choice; a terminal is not theirs to steer.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

@@ -5,7 +5,7 @@ mod compare;
 mod native;
 mod wasm;
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use dynload_caps::imports::WhenDenied;
 use dynload_caps::{Capabilities, ImportNeeds};
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cache::{Code, Input};
 use crate::manifest::{Format, FunctionType};
+use crate::terminal::Printable;
 use crate::{Platform, Plugin};
 pub use native::{BinaryFormat, NativeFacts};
 pub use wasm::{ExportFact, ExternKind, ImportFact, WasmFacts};
@@ -73,6 +74,7 @@ pub struct Undeclared {
 
 impl fmt::Display for Undeclared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Printable(f);
         let Undeclared {
             module, name, needs, ..
         } = self;
@@ -200,6 +202,7 @@ pub enum Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Printable(f);
         match self {
             Finding::Invalid { format, reason } => write!(f, "not a {format} plugin: {reason}"),
             Finding::UnknownImport { module, name, kind } => {

@@ -1,7 +1,7 @@
 //! One plugin that was found.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::audit::{self, Audit, Facts};
 use crate::cache::{Fingerprint, KeptManifest};
 use crate::manifest::{Format, Manifest};
 use crate::scan::open_file;
+use crate::terminal::Printable;
 use crate::{Incompatibility, Platform, PluginId, Source};
 
 /// A plugin that was found: who it is, where it is, and what it says about itself.
@@ -226,6 +227,7 @@ pub enum EntryError {
 
 impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Printable(f);
         match self {
             EntryError::None { id } => write!(f, "plugin {id} has no file for this platform"),
             EntryError::Changed { path } => {

@@ -291,3 +291,12 @@ max_memory_bytes = 999999999999"#);
         Grant::none()
     );
 }
+
+#[test]
+fn names_of_imports_do_not_speak_to_the_terminal() {
+    let found = audit(r#"(module (import "\1b[2J" "\0a\07" (func)))"#, "");
+    assert_eq!(
+        findings(&found),
+        [r"import \u{1b}[2J.\u{a}\u{7} (function) is provided by nobody"]
+    );
+}

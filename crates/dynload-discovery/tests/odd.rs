@@ -29,20 +29,45 @@ fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
     plugins.write("safe/bin/deep/p.wasm", EMPTY_MODULE);
     plugins.write("open/bin/deep/p.wasm", EMPTY_MODULE);
     plugins.write("linked/real/more/deep/p.wasm", EMPTY_MODULE);
+    // The manifest itself may lie elsewhere.
+    let toml = plugins.root().join("safe/plugin.toml");
+    plugins.write(
+        "described/there/plugin.toml",
+        fs::read_to_string(toml).unwrap().replace("safe", "described"),
+    );
+    plugins.write("described/bin/deep/p.wasm", EMPTY_MODULE);
+    symlink("there/plugin.toml", plugins.root().join("described/plugin.toml")).unwrap();
+    mode(&plugins.root().join("described/there"), 0o777);
+    // Through a directory that only a link leads through.
+    plugins.write("through/plugin.toml", manifest("through", "1.0.0", "p.wasm", ""));
+    plugins.write("through/bin/p.wasm", EMPTY_MODULE);
+    fs::create_dir(plugins.root().join("through/next")).unwrap();
+    symlink("../bin/p.wasm", plugins.root().join("through/next/p.wasm")).unwrap();
+    symlink("next/p.wasm", plugins.root().join("through/p.wasm")).unwrap();
+    mode(&plugins.root().join("through/next"), 0o777);
     symlink("real/more", plugins.root().join("linked/bin")).unwrap();
     mode(&plugins.root().join("open/bin"), 0o777);
+    mode(&plugins.root().join("open"), 0o777);
     mode(&plugins.root().join("linked/real"), 0o777);
     let said = |severity: &str| {
-        ["linked/real", "open/bin"]
-            .map(|path| {
-                format!("{severity}: {path}: others than its owner can write to it (mode 777): run `chmod go-w` on it")
-            })
-            .to_vec()
+        [
+            "described/there",
+            "linked/real",
+            "open",
+            "open/bin",
+            "through/next",
+        ]
+        .map(|path| {
+            format!(
+                "{severity}: {path}: others than its owner can write to it (mode 777): run `chmod go-w` on it"
+            )
+        })
+        .to_vec()
     };
     for _ in 0..2 {
         // The second time from the cache.
         let found = plugins.cached().scan();
-        assert_eq!(ids(&found), ["linked", "open", "safe"]);
+        assert_eq!(ids(&found), ["described", "linked", "open", "safe", "through"]);
         assert_eq!(problems(&found, &plugins.root()), said("warning"));
         let found = plugins.cached().refuse_writable(true).scan();
         assert_eq!(ids(&found), ["safe"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -226,23 +226,33 @@ impl Look<'_> {
         None
     }
 
-    /// Checks the directories between the plugin's and its entry, by their names and by where links lead.
-    fn check_way(&mut self, dir: &Dir, entry: &Path) {
-        let is_file = || dir.symlink_metadata(entry).is_ok_and(|found| found.is_file());
-        if entry.components().count() == 1 && is_file() {
+    /// Checks the directories between the plugin's and a file below it, by their names and by where links lead.
+    pub(super) fn check_way(&mut self, dir: &Dir, file: &Path) {
+        /// As many as Linux follows (path_resolution(7)).
+        const LINKS: usize = 40;
+        let is_file = || dir.symlink_metadata(file).is_ok_and(|found| found.is_file());
+        if file.components().count() == 1 && is_file() {
             return;
         }
-        let real = dir.canonicalize(entry).ok();
-        let ways = [Some(entry), real.as_deref()];
-        let between: BTreeSet<&Path> = ways
-            .into_iter()
-            .flatten()
-            .flat_map(|way| way.ancestors().skip(1))
-            .filter(|between| !between.as_os_str().is_empty())
-            .collect();
+        let mut between: BTreeSet<PathBuf> = file.ancestors().skip(1).map(Path::to_owned).collect();
+        let mut at = file.to_owned();
+        for _ in 0..LINKS {
+            let parent = at.parent().unwrap_or(Path::new("")).join(".");
+            let real = dir.canonicalize(&parent).unwrap_or_default();
+            between.extend(real.ancestors().map(Path::to_owned));
+            match dir.read_link_contents(&at) {
+                Ok(target) => at = real.join(target),
+                Err(_) => break,
+            }
+        }
         for below in between {
-            if let Ok(metadata) = dir.metadata(below) {
-                self.check(below, writable_cap(&metadata));
+            // The plugin's own directory was looked at.
+            if below
+                .components()
+                .any(|part| matches!(part, Component::Normal(_)))
+                && let Ok(metadata) = dir.metadata(&below)
+            {
+                self.check(&below, writable_cap(&metadata));
             }
         }
     }

@@ -72,6 +72,7 @@ impl Look<'_> {
             }
             // The same size and times before and after: this is one state of the file.
             if print == Fingerprint::of(&file.metadata()?) {
+                self.check_way(dir, Path::new(Manifest::FILE_NAME));
                 self.check(Path::new(Manifest::FILE_NAME), writable(&before));
                 return Ok(Some(ReadManifest { text, file: print }));
             }
