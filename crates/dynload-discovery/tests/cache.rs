@@ -217,6 +217,21 @@ fn a_cache_that_cannot_be_written_is_said_and_nothing_else() {
     );
 }
 
+#[test]
+fn an_audit_that_could_not_be_written_is_written_later() {
+    let plugins = three();
+    let scanner = plugins.cached();
+    let found = scanner.scan();
+    scanner.audit(found.get("a").unwrap()).unwrap();
+    let directory = plugins.cache().parent().unwrap().to_owned();
+    fs::rename(&directory, directory.with_extension("away")).unwrap();
+    fs::write(&directory, "in the way").unwrap();
+    scanner.save_cache().unwrap_err();
+    fs::remove_file(&directory).unwrap();
+    scanner.save_cache().unwrap();
+    assert!(plugins.cache().exists());
+}
+
 const CHILD: &str = "DYNLOAD_TEST_CHILD";
 
 /// What the processes of the next test do: change a plugin, scan, and so on until they are killed.

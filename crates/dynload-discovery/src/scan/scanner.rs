@@ -289,8 +289,11 @@ impl Scanner {
             if let Some(old) = audits.store.take() {
                 store.take_audits(old);
             }
-            audits.changed = false;
-            store.save(file, &self.stamp())?;
+            // What could not be saved is to be saved next time.
+            let saved = store.save(file, &self.stamp());
+            audits.changed &= saved.is_err();
+            audits.store = Some(store);
+            return saved;
         }
         audits.store = Some(store);
         Ok(())
@@ -370,13 +373,13 @@ impl Scanner {
         let Some(file) = self.cache.path().filter(|_| audits.changed) else {
             return Ok(());
         };
-        audits.changed = false;
         let mut now = Store::load(&file, &self.stamp())
             .ok()
             .flatten()
             .unwrap_or_default();
         now.take_audits(audits.store.take().unwrap_or_default());
         let saved = now.save(&file, &self.stamp());
+        audits.changed = saved.is_err();
         audits.store = Some(now);
         saved
     }
