@@ -14,6 +14,8 @@ pub struct ModuleLimits {
     pub max_bytes: u64,
     /// Entries of each section: types, imports, functions, globals, exports, segments. By default 100 000.
     pub max_items: u64,
+    /// Elements of all segments together. By default 1 000 000.
+    pub max_elements: u64,
     /// Memories and tables, each. By default 100, and never more: the interpreter takes no more. In a module that grows a memory
     /// one of the tables is the rewriter's.
     pub max_memories: u64,
@@ -40,6 +42,7 @@ impl Default for ModuleLimits {
         ModuleLimits {
             max_bytes: 64 << 20,
             max_items: 100_000,
+            max_elements: 1_000_000,
             max_memories: 100,
             max_params: 1_000,
             max_locals: 10_000,

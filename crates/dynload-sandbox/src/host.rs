@@ -9,6 +9,8 @@ mod entropy;
 mod function;
 mod growth;
 mod guest_memory;
+#[cfg(feature = "std")]
+mod ticker;
 mod vais;
 
 pub use caller::{Caller, MAX_REENTRY};

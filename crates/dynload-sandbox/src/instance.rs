@@ -181,7 +181,7 @@ impl Instance {
         let granted = if state.is_interrupted() {
             Err(ErrorKind::Interrupted)
         } else {
-            state.meter.grant(0)
+            state.meter.grant(0, false)
         };
         match granted {
             Ok(granted) => {
@@ -236,6 +236,7 @@ impl Instance {
         run::settle(&mut self.store.as_context_mut());
         let state = self.store.data_mut();
         state.meter.stop(&*state.config.clock);
+        state.end_watch();
     }
 
     /// Puts the frame counters where they stand with no frame alive.

@@ -45,6 +45,8 @@ mod integers;
 mod interrupt;
 mod meter;
 mod module;
+#[cfg(feature = "std")]
+mod outside;
 mod price_list;
 mod rewrite;
 mod run;
@@ -59,6 +61,7 @@ mod sync;
 mod typed;
 mod usage;
 mod value;
+mod watch;
 
 pub use authority::Authority;
 pub use budget::FuelBudget;

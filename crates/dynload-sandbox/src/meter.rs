@@ -10,62 +10,45 @@ use core::time::Duration;
 use dynload_caps::Limits;
 use wasmi_core::LimiterError;
 
-/// The smallest and the largest slice of fuel that is handed out between two looks at the clock.
-const SLICE: core::ops::RangeInclusive<u64> = 1_000..=2_000_000;
-/// How long a slice should take.
-const SLICE_TIME: Duration = Duration::from_micros(400);
-
 /// Fuel and time of the call that runs.
 #[derive(Debug)]
 pub(crate) struct CallMeter {
     limit: u64,
     budget: Option<FuelBudget>,
     time_limit: Duration,
-    /// Always hands out this much, for tests that prove that the slice size does not matter.
-    fixed_slice: Option<u64>,
-    /// Whether the module has places where the interpreter charges 1 for nothing, which is given back at once.
-    refunds: bool,
+    /// Where the call that this one was made from ends first: when this one has to end, and the limit of that one.
+    outside: Option<(Duration, Duration)>,
+    /// What is handed out between two looks at the clock.
+    slice: u64,
     /// Burnt by this call in slices that ended.
     used: u64,
     /// Handed out for the slice that runs, out of the limit and the budget.
     drawn: u64,
-    /// Handed out on top, because it may be for nothing: 0 or 1.
+    /// Handed out on top, because the limit may not be what stops the call: 0 or 1.
     lent: u64,
     /// The limit that was exceeded by burning what was lent.
     overdrawn: Option<Limit>,
-    slice: u64,
-    /// Burnt in the slice that ended last.
-    burnt: u64,
     started: Option<Duration>,
     /// When the call began that this one is part of, where it is a worker's.
     began: Option<Duration>,
     ended: Option<Duration>,
-    slice_started: Duration,
 }
 
 impl CallMeter {
-    pub(crate) fn new(
-        limits: &Limits,
-        budget: Option<FuelBudget>,
-        fixed_slice: Option<u64>,
-        refunds: bool,
-    ) -> CallMeter {
+    pub(crate) fn new(limits: &Limits, budget: Option<FuelBudget>, slice: Option<u64>) -> CallMeter {
         CallMeter {
             limit: limits.max_fuel.unwrap_or(u64::MAX),
             budget,
             time_limit: Duration::from_millis(limits.max_time_ms),
-            fixed_slice,
-            refunds,
+            outside: None,
+            slice: slice.unwrap_or(schedule::UNTIMED_FUEL),
             used: 0,
             drawn: 0,
             lent: 0,
             overdrawn: None,
-            slice: 0,
-            burnt: 0,
             started: None,
             began: None,
             ended: None,
-            slice_started: Duration::ZERO,
         }
     }
 
@@ -103,7 +86,7 @@ impl CallMeter {
         self.drawn = 0;
         self.lent = 0;
         self.overdrawn = None;
-        self.slice = self.fixed_slice.unwrap_or(schedule::UNTIMED_FUEL);
+        self.outside = None;
         self.started = self.began;
         if self.began.is_none() && self.budget.is_some() {
             self.budget = self.budget.take().and_then(FuelBudget::without_call);
@@ -126,14 +109,15 @@ impl CallMeter {
 
     /// Hands out a slice of at least `required`.
     ///
-    /// Where the module has places that charge 1 for nothing, one more than the limit is lent: the limit must not stop
-    /// a call at such a place. Who keeps it has exceeded the limit and is told by the next slice, or at the end.
+    /// With `lend`, one more than the limit is lent: the code that is about to be charged for may get to another limit
+    /// before it has burnt all of that, or be charged 1 for nothing. Who keeps what was lent has exceeded the limit and is
+    /// told by the next slice, or at the end.
     // A first slice asks for nothing in particular, and most of this is for those that do.
     #[inline(always)]
-    pub(crate) fn grant(&mut self, required: u64) -> Result<u64, ErrorKind> {
+    pub(crate) fn grant(&mut self, required: u64, lend: bool) -> Result<u64, ErrorKind> {
         self.check_overdrawn()?;
         let left = self.limit - self.used;
-        let lendable = u64::from(self.refunds);
+        let lendable = u64::from(lend);
         if left.saturating_add(lendable) < required {
             return Err(self.exceeded(Limit::Fuel));
         }
@@ -184,7 +168,6 @@ impl CallMeter {
             budget.settle(self.drawn, self.drawn - burnt);
         }
         self.used += burnt;
-        self.burnt = burnt;
         self.drawn = 0;
         self.lent = 0;
     }
@@ -199,34 +182,30 @@ impl CallMeter {
         self.overdrawn.map_or(Ok(()), |limit| Err(self.exceeded(limit)))
     }
 
-    /// Looks at the clock between two slices, and sizes the next one.
-    pub(crate) fn tick(&mut self, now: Duration) -> Result<(), ErrorKind> {
-        let Some(started) = self.started else {
-            self.slice_started = now;
-            return self.check(now);
-        };
-        // Where nothing was burnt, the call waited for others to give back what they borrowed.
-        if self.fixed_slice.is_none() && self.burnt > 0 {
-            let took = now.saturating_sub(self.slice_started).as_nanos().max(1);
-            let next = u128::from(self.burnt) * SLICE_TIME.as_nanos() / took;
-            // At most eightfold: one odd reading must not make a slice that outlives the deadline.
-            let next = u64::try_from(next)
-                .unwrap_or(u64::MAX)
-                .min(self.slice.saturating_mul(8));
-            self.slice = next.clamp(*SLICE.start(), *SLICE.end());
+    /// Ends with the call that this one was made from, whose time is up in `left` from `now` on.
+    #[cfg(feature = "std")]
+    pub(crate) fn end_with(&mut self, outside: crate::outside::TimeLeft, now: Duration) {
+        let since = now.saturating_sub(*self.started.get_or_insert(now));
+        let limit = since.saturating_add(outside.left);
+        if limit < self.time_limit {
+            self.outside = Some((limit, outside.limit));
         }
-        self.slice_started = now;
-        self.check_since(started, now)
     }
 
-    /// Starts the clock of the call if nobody did yet.
+    /// How long the call may take.
+    fn time_limit(&self) -> Duration {
+        self.outside.map_or(self.time_limit, |(limit, _)| limit)
+    }
+
+    /// The limit that its deadline comes from.
+    pub(crate) fn named_time_limit(&self) -> Duration {
+        self.outside.map_or(self.time_limit, |(_, limit)| limit)
+    }
+
+    /// Starts the clock of the call if nobody did yet, and says whether its time is up.
     pub(crate) fn check(&mut self, now: Duration) -> Result<(), ErrorKind> {
         let started = *self.started.get_or_insert(now);
-        self.check_since(started, now)
-    }
-
-    fn check_since(&self, started: Duration, now: Duration) -> Result<(), ErrorKind> {
-        if now.saturating_sub(started) >= self.time_limit {
+        if now.saturating_sub(started) >= self.time_limit() {
             return Err(self.exceeded(Limit::Time));
         }
         Ok(())
@@ -241,7 +220,7 @@ impl CallMeter {
     /// Time until the deadline.
     pub(crate) fn remaining(&mut self, now: Duration) -> Duration {
         let started = *self.started.get_or_insert(now);
-        self.time_limit.saturating_sub(now.saturating_sub(started))
+        self.time_limit().saturating_sub(now.saturating_sub(started))
     }
 
     fn exceeded(&self, limit: Limit) -> ErrorKind {
@@ -252,7 +231,7 @@ impl CallMeter {
         };
         let value = match limit {
             Limit::Fuel => self.limit,
-            Limit::Time => self.time_limit.as_millis() as u64,
+            Limit::Time => self.named_time_limit().as_millis() as u64,
             _ => self
                 .budget
                 .clone()
@@ -289,13 +268,25 @@ impl MemoryMeter {
     pub(crate) fn new(limit: u64, hidden_elements: u64) -> MemoryMeter {
         let hidden = hidden_elements * ELEMENT_BYTES;
         MemoryMeter {
-            limit,
+            // No allocation is larger.
+            limit: limit.min(isize::MAX as u64),
             now: 0,
             peak: 0,
             hidden,
             last: 0,
             denied: None,
         }
+    }
+
+    /// Counts bytes that the instance keeps, if there is room for them and for the `initial` ones of its memories and tables.
+    pub(crate) fn keep(&mut self, kept: u64, initial: u64) -> Result<(), DeniedGrowth> {
+        let asked = self.now.saturating_add(kept).saturating_add(initial);
+        if asked > self.limit {
+            let limit = self.limit;
+            return Err(DeniedGrowth { asked, limit });
+        }
+        self.now += kept;
+        Ok(())
     }
 
     /// Whether `more` bytes may be added to what there is.

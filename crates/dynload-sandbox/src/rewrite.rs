@@ -25,7 +25,7 @@ mod operators;
 mod sections;
 mod ways;
 
-pub(crate) use sections::{module, validate};
+pub(crate) use sections::{InstanceCost, module, validate};
 
 /// What every hidden export's name starts with.
 const PREFIX: &str = "\0dynload.";
@@ -65,6 +65,6 @@ pub(crate) struct Rewritten {
     pub(crate) has_start: bool,
     /// Whether the host has to put a function into the table [`GROWTH`].
     pub(crate) grows: bool,
-    /// What active data and element segments cost at instantiation.
-    pub(crate) segments_fuel: u64,
+    /// What making an instance takes.
+    pub(crate) instance: InstanceCost,
 }

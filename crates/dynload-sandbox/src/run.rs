@@ -39,7 +39,7 @@ fn go_on(
             }
             Ok(ResumableCall::HostTrap(trap)) => return Err(stopped(trap.host_error())),
             Ok(ResumableCall::OutOfFuel(pending)) => {
-                next_slice(&mut ctx, pending.required_fuel())?;
+                next_slice(&mut ctx, pending.required_fuel(), true)?;
                 call = pending.resume(ctx.as_context_mut(), results);
             }
             Err(error) => return Err(classify(&ctx, error)),
@@ -47,16 +47,17 @@ fn go_on(
     }
 }
 
-/// Ends a slice and hands out the next, unless the call has to stop.
-pub(crate) fn next_slice(ctx: &mut StoreContextMut<'_, State>, required: u64) -> Result<(), ErrorKind> {
+/// Ends a slice and hands out the next, unless the call has to stop. Code that runs out of fuel is
+/// [lent](crate::meter::CallMeter::grant) some, a host function is not.
+pub(crate) fn next_slice(
+    ctx: &mut StoreContextMut<'_, State>,
+    required: u64,
+    lend: bool,
+) -> Result<(), ErrorKind> {
     settle(ctx);
     let state = ctx.data_mut();
-    if state.is_interrupted() {
-        return Err(ErrorKind::Interrupted);
-    }
-    let now = state.config.clock.monotonic();
-    state.meter.tick(now)?;
-    let granted = state.meter.grant(required)?;
+    state.look()?;
+    let granted = state.meter.grant(required, lend)?;
     set_fuel(ctx, granted);
     Ok(())
 }
@@ -65,7 +66,7 @@ pub(crate) fn next_slice(ctx: &mut StoreContextMut<'_, State>, required: u64) ->
 pub(crate) fn charge(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<(), ErrorKind> {
     // A slice may be empty: others hold what there is, for now.
     while self::fuel(&*ctx) < fuel {
-        next_slice(ctx, fuel)?;
+        next_slice(ctx, fuel, false)?;
     }
     let left = self::fuel(&*ctx);
     set_fuel(ctx, left - fuel);

@@ -23,6 +23,9 @@ struct Shared {
     workers: Arc<AtomicU32>,
     /// What that call shares itself, if it is a worker's.
     parent: Option<Share>,
+    /// That call, for those that a worker's host functions make.
+    #[cfg(feature = "std")]
+    outside: Option<Arc<crate::outside::Running>>,
 }
 
 impl Share {
@@ -38,7 +41,24 @@ impl Share {
             ended: AtomicBool::new(false),
             workers,
             parent,
+            #[cfg(feature = "std")]
+            outside: None,
         }))
+    }
+
+    /// The same, with the call that it is of: what is made from a worker is made from that.
+    #[cfg(feature = "std")]
+    pub(crate) fn of(mut self, outside: Option<Arc<crate::outside::Running>>) -> Share {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.outside = outside;
+        }
+        self
+    }
+
+    /// The call that it is of.
+    #[cfg(feature = "std")]
+    pub(crate) fn outside(&self) -> Option<Arc<crate::outside::Running>> {
+        self.0.outside.clone()
     }
 
     pub(crate) fn started(&self) -> Duration {

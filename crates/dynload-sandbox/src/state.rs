@@ -7,8 +7,8 @@ use crate::{
     meter::{CallMeter, MemoryMeter},
     rewrite::Hidden,
     sandbox::Config,
-    share::Share,
     usage::Usage,
+    watch::Watch,
 };
 use alloc::sync::Arc;
 
@@ -24,6 +24,7 @@ pub(crate) struct State {
     /// The number of the running call, or of the last one.
     pub(crate) call: usize,
     pub(crate) meter: CallMeter,
+    pub(crate) watch: Watch,
     pub(crate) memory: MemoryMeter,
     pub(crate) console: ConsoleState,
     pub(crate) entropy_state: u64,
@@ -51,11 +52,6 @@ pub(crate) struct Wired {
 impl State {
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.config.clock
-    }
-
-    /// Whether the running call was told to stop.
-    pub(crate) fn is_interrupted(&self) -> bool {
-        self.gate.is_interrupted(self.call) || self.config.share.as_ref().is_some_and(Share::has_ended)
     }
 
     /// Goes on with the panic of a host function or of the console's callback, if there was one.

@@ -118,7 +118,7 @@ fn go_on<R: WasmResults>(
             }
             Ok(TypedResumableCall::HostTrap(trap)) => return Err(run::stopped(trap.host_error())),
             Ok(TypedResumableCall::OutOfFuel(pending)) => {
-                run::next_slice(&mut ctx, pending.required_fuel())?;
+                run::next_slice(&mut ctx, pending.required_fuel(), true)?;
                 call = pending.resume(ctx.as_context_mut());
             }
             Err(error) => return Err(run::classify(&ctx, error)),

@@ -157,3 +157,196 @@ fn a_br_table_takes_a_reference_along() {
             (i32.add (local.get 1) (call_indirect (result i32) (i32.const 0)))))"#;
     right_in_the_sandbox(&[program.into()]);
 }
+
+/// What of a `br_table`'s values lies above other operands was read from where nobody wrote: freed memory of the host.
+fn tables() -> Vec<String> {
+    let mut programs = Vec::new();
+    for (places, targets) in [(2, 2), (2, 1), (40, 40), (513, 513), (900, 3_000), (7, 70_000)] {
+        let labels: String = (0..targets).map(|n| format!("{} ", n % places)).collect();
+        let two = "(block (result i32 i32) ".repeat(places);
+        let ends = ")".repeat(places);
+        programs.push(run(&format!(
+            "{two} (local.get 1) (local.get 0) (i32.const 30) (i32.and (local.get 2) (i32.const 1)) br_table {labels} 0 {ends} drop"
+        )));
+        // The one below is not a local, and the values are.
+        programs.push(run(&format!(
+            "(i32.add (local.get 0) (local.get 1)) {two} (local.get 0) (local.get 2) (local.get 1) (local.get 0) br_table {labels} 0 {ends}
+             drop i32.add"
+        )));
+    }
+    programs
+}
+
+#[test]
+fn a_br_table_with_values_above_other_operands() {
+    right_in_the_sandbox(&tables());
+}
+
+#[test]
+fn the_interpreter_still_needs_br_tables_written_anew() {
+    wrong_in_the_interpreter(&tables());
+}
+
+/// What may stand between a comparison and its `select` without keeping them apart.
+fn selects_with_something_between() -> Vec<String> {
+    let x = "(i32.add (local.get 0) (i32.const 5)) (i32.const 20)";
+    let conditions = [
+        "(i64.eqz (i64.extend_i32_u (i32.ne (local.get 0) (i32.const 0))))",
+        "(i64.eq (i64.extend_i32_u (i32.ne (local.get 0) (i32.const 0))) (i64.const 0))",
+        "(i64.ne (i64.extend_i32_u (i32.eqz (local.get 0))) (i64.const 0))",
+        "(i32.eqz (local.get 0)) nop",
+        "(i32.eqz (local.get 0)) nop nop local.get 0 local.set 0",
+        "(i32.eqz (local.get 0)) (local.tee 0 (local.get 0)) local.set 0",
+        "(i32.eqz (local.get 0)) local.get 1 local.get 1 local.get 2 select local.set 1",
+        "(i32.eqz (local.get 0)) i32.const 1 drop",
+    ];
+    conditions
+        .iter()
+        .map(|condition| run(&format!("{x} {condition} select")))
+        .collect()
+}
+
+#[test]
+fn a_select_behind_a_comparison_and_something_that_is_nothing() {
+    right_in_the_sandbox(&selects_with_something_between());
+}
+
+#[test]
+fn the_interpreter_still_joins_a_select_with_what_is_not_right_before_it() {
+    wrong_in_the_interpreter(&selects_with_something_between());
+}
+
+/// Address and value are one local, which is in a register.
+fn far_stores() -> Vec<String> {
+    let mut programs = Vec::new();
+    for store in ["i32.store", "i32.store8", "i32.store16"] {
+        for far in ["offset=70000", "1", "1 offset=70000"] {
+            programs.push(format!("({store} {far} (local.get 1) (local.get 1))"));
+            programs.push(format!("(local.get 1) (local.tee 1 (local.get 1)) {store} {far}"));
+            programs.push(format!("(local.get 1) nop (local.get 1) nop {store} {far}"));
+        }
+    }
+    for store in ["i64.store", "i64.store8", "i64.store16", "i64.store32"] {
+        for far in ["offset=65536", "1"] {
+            programs.push(format!(
+                "({store} {far} (local.get 1) (i64.extend_i32_u (local.get 1)))"
+            ));
+        }
+    }
+    let load = "(i32.add (i32.load offset=70000 (local.get 1)) (i32.load 1 (local.get 1)))";
+    let module = |store: String| {
+        format!(
+            r#"(module (memory 2) (memory 2) (func (export "run") (param i32 i32 i32) (result i32)
+                (local.set 1 (i32.and (i32.add (local.get 0) (i32.const 1)) (i32.const 0xff))) {store} {load}))"#
+        )
+    };
+    programs.into_iter().map(module).collect()
+}
+
+#[test]
+fn a_store_of_its_own_address() {
+    right_in_the_sandbox(&far_stores());
+}
+
+#[test]
+fn the_interpreter_still_has_no_store_of_one_register() {
+    // Not at the first call, but now.
+    let engine = wasmi::Engine::new(wasmi::Config::default().compilation_mode(wasmi::CompilationMode::Eager));
+    let panics = far_stores().iter().any(|wat| {
+        let wasm = wat::parse_str(wat).unwrap();
+        let load = std::panic::AssertUnwindSafe(|| wasmi::Module::new(&engine, wasm).is_ok());
+        std::panic::catch_unwind(load).is_err()
+    });
+    assert!(panics, "the interpreter takes all of them");
+}
+
+/// Code that the interpreter knows nobody gets to: its price must not fall on what stands before.
+#[test]
+fn what_stands_behind_an_operator_that_always_traps() {
+    let behind = "if return end unreachable";
+    let many = format!("if {} return end unreachable", "(drop (i32.const 1))".repeat(100));
+    let mut programs = Vec::new();
+    for behind in [behind, &many] {
+        for traps in [
+            "(i32.load (i32.const 70000))",
+            "(i32.load (i32.const 65536))",
+            "(i32.load (i32.const 65533))",
+            "(i32.load offset=70000 (i32.const 0))",
+            "(i32.load offset=0xffffffff (i32.const -1))",
+            "(i32.load 1 (i32.const 131073))",
+            "(i32.store (i32.const 70000) (local.get 1)) (local.get 1)",
+            "(i32.store8 offset=65530 (i32.const 7) (i32.const 1)) (local.get 1)",
+            "(i64.store 1 (i32.const 200000) (i64.const 1)) (local.get 1)",
+            "(f64.store (i32.const -1) (f64.const 1)) (local.get 1)",
+            "(i32.div_u (local.get 1) (i32.const 0))",
+            "(i32.rem_s (i32.const 0) (i32.const 0))",
+            "(i32.div_s (i32.const 0x80000000) (i32.const -1))",
+            "(i32.trunc_f32_s (f32.const nan))",
+            "(i32.wrap_i64 (i64.rem_u (i64.extend_i32_u (local.get 1)) (i64.const 0)))",
+            "(i32.const 0) (loop (param i32) (result i32) (i32.div_u (local.get 1)))",
+            "(i32.const 70000) (loop (param i32) (result i32) i32.load)",
+        ] {
+            programs.push(format!(
+                r#"(module (memory 1 1) (memory 2 2) (func (export "run") (param i32 i32 i32) (result i32)
+                    (block (br_if 0 (i32.ne (local.get 0) (i32.const 5))) {traps} {behind_}) (local.get 1)))"#,
+                behind_ = behind.replace("return", "(return (local.get 2))")
+            ));
+        }
+    }
+    // Who is called with 5 traps in one of these two ways; who is not gets past.
+    for wat in &programs {
+        let wasm = wat::parse_str(wat).unwrap();
+        let module = Module::new(&Engine::default(), &wasm).unwrap();
+        for args in ARGS.into_iter().filter(|args| args[0] != 5) {
+            let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
+            instance.call("run", &args.map(Value::I32)).unwrap();
+            assert_eq!(instance.usage().fuel, wanted(&wasm, args).1, "{wat}");
+        }
+    }
+}
+
+/// The parameter is a constant when the loop is entered, and nobody branches to it.
+#[test]
+fn a_loop_that_is_none_keeps_constants_out() {
+    let arms = "(then (i32.add (local.get 0) (i32.add (local.get 1) (local.get 2)))) (else (i32.const 7))";
+    right_in_the_sandbox(&[
+        run(&format!(
+            "(i32.const 0) (loop (param i32) (result i32) (if (result i32) {arms}))"
+        )),
+        run(&format!(
+            "(i32.const 1) (loop (param i32) (result i32) (if (result i32) {arms}))"
+        )),
+        run("(i32.const 3) (i32.const 4) (loop (param i32 i32) (result i32) i32.add)"),
+        run("(local.get 1) (i32.const 0) (loop (param i32 i32) (result i32) (local.get 2) select)"),
+    ]);
+}
+
+/// A constant address beyond 2^32 is one like any other in a memory that is large enough, and no trap in itself.
+#[test]
+fn a_constant_address_of_a_64_bit_memory() {
+    // The interpreter writes every byte of a memory that it makes.
+    let is_large = std::env::var_os("DYNLOAD_PROVE").is_some();
+    let pages = if is_large { 65_537 } else { 1 };
+    let engine = Engine::new(EngineConfig::default().with_memory64(true));
+    let wasm = wat::parse_str(format!(
+        r#"(module (memory i64 {pages}) (func (export "run") (param i32) (result i32)
+            (block (br_if 0 (local.get 0))
+                (i32.store8 (i64.const 0x100000000) (i32.const 7)) (return (i32.load8_u (i64.const 0x100000000))))
+            (i32.const 9)))"#
+    ));
+    let module = Module::new(&engine, wasm.unwrap()).unwrap();
+    let limits = Limits::DEFAULT.with_memory_bytes(u64::MAX);
+    let mut instance = Sandbox::new(limits).instantiate(&module).unwrap();
+    assert_eq!(instance.call("run", &[Value::I32(1)]).unwrap(), [Value::I32(9)]);
+    assert_eq!(instance.usage().fuel, 4);
+    let beyond = instance.call("run", &[Value::I32(0)]);
+    if is_large {
+        assert_eq!(beyond.unwrap(), [Value::I32(7)]);
+        assert_eq!(instance.usage().fuel, 8);
+    } else {
+        assert!(matches!(
+            beyond.unwrap_err().kind(),
+            ErrorKind::Trap(Trap::MemoryOutOfBounds)
+        ));
+    }
+}

@@ -417,27 +417,40 @@ fn segments_cost_at_instantiation() {
         let data = "x".repeat(bytes);
         starts_with(
             &format!(r#"(module (memory 1) (data (i32.const 0) "{data}"))"#),
-            fuel,
+            1 + fuel,
         );
-        starts_with(&format!(r#"(module (memory 1) (data "{data}"))"#), 0);
+        starts_with(&format!(r#"(module (memory 1) (data "{data}"))"#), 1);
     }
     // Each segment is rounded for itself.
     let data = format!(r#"(data (i32.const 0) "{}")"#, "x".repeat(63));
-    starts_with(&format!("(module (memory 1) {data} {data})"), 0);
+    starts_with(&format!("(module (memory 1) {data} {data})"), 2);
     for (elements, fuel) in [(0, 0), (15, 0), (16, 1), (33, 2)] {
         let functions = "$f ".repeat(elements);
-        starts_with(
-            &format!("(module (table 100 funcref) (func $f) (elem (i32.const 0) {functions}))"),
-            fuel,
-        );
-        starts_with(
-            &format!("(module (table 100 funcref) (func $f) (elem func {functions}))"),
-            0,
-        );
-        starts_with(
-            &format!("(module (table 100 funcref) (func $f) (elem declare func {functions}))"),
-            0,
-        );
+        for (segment, fuel) in [
+            (format!("(elem (i32.const 0) {functions})"), fuel),
+            (format!("(elem func {functions})"), fuel),
+            (format!("(elem declare func {functions})"), 0),
+        ] {
+            starts_with(
+                &format!("(module (table 100 funcref) (func $f) {segment})"),
+                1 + fuel,
+            );
+        }
+    }
+}
+
+#[test]
+fn records_cost_at_instantiation() {
+    // 1 024 records are free; names of exports count by the byte.
+    for (functions, name, fuel) in [
+        (1_022, 64, 0),
+        (1_022, 128, 1),
+        (1_023, 127, 1),
+        (3_000, 0, 1_977),
+    ] {
+        let name = "x".repeat(name);
+        let functions = "(func) ".repeat(functions - 1);
+        starts_with(&format!(r#"(module (func (export "{name}")) {functions})"#), fuel);
     }
 }
 
@@ -446,7 +459,7 @@ fn the_start_function_is_a_call() {
     starts_with("(module (func $start nop) (start $start))", 1);
     let wat = r#"(module (memory 1) (data (i32.const 0) "0123456789012345678901234567890123456789012345678901234567890123")
         (func $f) (func $start (drop (i32.const 1)) call $f) (start $start) (func (export "run")))"#;
-    starts_with(wat, 1 + 1 + 1 + 2);
+    starts_with(wat, 2 + 1 + 1 + 2);
     burns(wat, &[], 1);
 }
 

@@ -392,8 +392,8 @@ fn data_segments_are_paid() {
         "x".repeat(1 << 20)
     ));
     let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
-    assert_eq!(instance.usage().fuel, (1 << 20) / 64);
-    let error = Sandbox::new(Limits::DEFAULT.with_fuel(Some((1 << 14) - 1)))
+    assert_eq!(instance.usage().fuel, 1 + (1 << 20) / 64);
+    let error = Sandbox::new(Limits::DEFAULT.with_fuel(Some(1 << 14)))
         .instantiate(&module)
         .unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
@@ -581,5 +581,141 @@ fn no_operator_in_a_loop_uses_up_the_native_stack() {
             instance.call("run", &[]).map(drop)
         });
         assert!(ran.unwrap().join().unwrap().is_ok(), "{what}");
+    }
+}
+
+// All 100 000 references of a passive segment were made for nothing, at each instantiation.
+
+#[test]
+fn references_of_passive_segments_are_memory_and_work() {
+    let segments = |kind: &str, count: usize| {
+        let one = format!("(elem {kind} func {})", "$f ".repeat(1_000));
+        module(&format!("(module (func $f) {})", one.repeat(count)))
+    };
+    let passive = segments("", 100);
+    let needed = 100 * 1_000 * 8;
+    let within = |bytes, fuel| {
+        let limits = Limits::DEFAULT.with_memory_bytes(bytes).with_fuel(Some(fuel));
+        Sandbox::new(limits).instantiate(&passive)
+    };
+    let fuel = 100 * (1 + 1_000 / 16);
+    let mut instance = within(needed, fuel).unwrap();
+    assert_eq!(instance.usage().peak_memory_bytes, needed);
+    assert_eq!(within(needed - 1, fuel).unwrap_err().limit(), Some(Limit::Memory));
+    assert_eq!(within(needed, fuel - 1).unwrap_err().limit(), Some(Limit::Fuel));
+    instance.reset().unwrap();
+    assert_eq!(instance.usage().fuel, fuel);
+    // Nobody can get at those that are only declared, and nothing is made of them.
+    let declared = segments("declare", 100);
+    let limits = Limits::DEFAULT.with_memory_bytes(0).with_fuel(Some(100));
+    assert!(Sandbox::new(limits).instantiate(&declared).is_ok());
+}
+
+#[test]
+fn an_instance_of_many_parts_takes_memory() {
+    let parts = 20_000;
+    for part in [
+        "(func)",
+        "(global i32 (i32.const 0))",
+        r#"(data "")"#,
+        "(elem func)",
+        r#"(import "vais" "now_ms" (func (result i64)))"#,
+    ] {
+        let module = module(&format!("(module {})", part.repeat(parts)));
+        let needed = parts as u64 * schedule::RECORD_BYTES - schedule::FREE_RECORD_BYTES;
+        let within = |bytes| Sandbox::new(Limits::DEFAULT.with_memory_bytes(bytes)).instantiate(&module);
+        assert!(within(needed).is_ok(), "{part}");
+        assert_eq!(
+            within(needed - 1).unwrap_err().limit(),
+            Some(Limit::Memory),
+            "{part}"
+        );
+    }
+}
+
+// Each operator of a constant expression goes one level deeper into the native stack.
+
+#[test]
+fn a_long_constant_expression_is_refused() {
+    let sum = |n: usize| format!("i32.const 1 {}", "i32.const 1 i32.add ".repeat(n));
+    let places = [
+        |sum: &str| format!("(module (global i32 {sum}))"),
+        |sum: &str| format!("(module (memory 1) (data (offset {sum}) \"\"))"),
+        |sum: &str| format!("(module (table 99 funcref) (elem (offset {sum}) func))"),
+    ];
+    for place in places {
+        let load = |n| Module::new(&Engine::default(), wat::parse_str(place(&sum(n))).unwrap());
+        // A constant, two operators for each addition, and the end.
+        assert!(
+            Sandbox::new(Limits::DEFAULT)
+                .instantiate(&load(31).unwrap())
+                .is_ok()
+        );
+        match load(32) {
+            Err(ModuleError::TooLarge { what, limit, .. }) => {
+                assert_eq!((what, limit), ("operators in a constant expression", 64));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(load(200_000).is_err());
+    }
+}
+
+// A panic in the interpreter ends the process: it counts the bytes of a memory in 64 bits.
+
+#[test]
+fn a_memory_of_all_addresses_grows_like_any_other() {
+    let engine = Engine::new(EngineConfig::default().with_memory64(true));
+    for maximum in ["0x1000000000000", "0xffffffffffff", "0x800000000000", ""] {
+        let module = module_on(
+            &engine,
+            &format!(
+                r#"(module (memory i64 1 {maximum}) (func (export "grow") (param i64) (result i64) (memory.grow (local.get 0)))
+                    (func (export "size") (result i64) memory.size))"#
+            ),
+        );
+        let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
+        for (delta, old) in [
+            (1, 1),
+            (0, 2),
+            (0xffff_ffff_fffe, -1),
+            (0xffff_ffff_ffff, -1),
+            (0x1_0000_0000_0000, -1),
+            (i64::MAX, -1),
+            (-1, -1),
+            (1, 2),
+        ] {
+            let found = instance.call("grow", &[Value::I64(delta)]).unwrap();
+            assert_eq!(found, [Value::I64(old)], "{maximum}: {delta:x}");
+        }
+        assert_eq!(instance.call("size", &[]).unwrap(), [Value::I64(3)]);
+    }
+}
+
+#[test]
+fn memories_and_tables_that_no_host_has_are_refused_and_not_made() {
+    let engine = Engine::new(EngineConfig::default().with_memory64(true));
+    for what in [
+        "(memory 65536)",
+        "(memory i64 0x1000000)",
+        "(memory i64 0x800000000000)",
+        "(memory i64 0x1000000000000)",
+        "(table 0xffffffff funcref)",
+        "(table i64 0xffffffffffffffff funcref)",
+        "(table i64 0x2000000000000000 funcref)",
+        "(memory 65535) (memory 65535) (memory i64 0xffffffffffff) (table 0xffffffff funcref)",
+    ] {
+        let module = module_on(&engine, &format!("(module {what})"));
+        let refused = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap_err();
+        assert_eq!(refused.limit(), Some(Limit::Memory), "{what}: {refused}");
+    }
+    // Nor are they where the limit is no limit.
+    let unlimited = Sandbox::new(Limits::DEFAULT.with_memory_bytes(u64::MAX));
+    for what in [
+        "(memory i64 0x1000000000000)",
+        "(table i64 0xffffffffffffffff funcref)",
+    ] {
+        let module = module_on(&engine, &format!("(module {what})"));
+        assert!(unlimited.instantiate(&module).is_err(), "{what}");
     }
 }

@@ -49,6 +49,14 @@ impl<'a> Store<'a> {
                 Extern::Global(addr) => instance.globals.push(addr),
             }
         }
+        let records = self.records(module);
+        self.meter.grow(records)?;
+        for element in &module.elements {
+            if let ElementMode::Passive = element.mode {
+                self.meter
+                    .grow(element.items.len() as u64 * self.meter.schedule.element_bytes)?;
+            }
+        }
         // Functions first: constant expressions can refer to them.
         let id = self.instances.len();
         for code in &module.code {
@@ -90,6 +98,7 @@ impl<'a> Store<'a> {
             };
             instance.exports.insert(name.clone(), what);
         }
+        self.meter.surcharge(self.meter.schedule.records(records))?;
         // Kept even if a segment is out of bounds: what came before it has been written, and may be seen by others.
         self.instances.push(instance);
         self.write_segments(id, module)?;
@@ -100,10 +109,33 @@ impl<'a> Store<'a> {
         Ok(InstanceId(id))
     }
 
+    /// Bytes of records that are not free.
+    fn records(&self, module: &Module<'a>) -> u64 {
+        let schedule = &self.meter.schedule;
+        let own = [
+            module.imports.len(),
+            module.code.len(),
+            module.globals.len(),
+            module.memories.len(),
+            module.tables.len(),
+            module.exports.len(),
+            module.elements.len(),
+            module.data.len(),
+        ];
+        let records = own.iter().sum::<usize>() as u64 * schedule.record_bytes;
+        let names: usize = module.exports.iter().map(|(name, _)| name.len()).sum();
+        (records + names as u64).saturating_sub(schedule.free_record_bytes)
+    }
+
     fn write_segments(&mut self, id: usize, module: &Module<'a>) -> Result<(), Error> {
         for (segment, element) in module.elements.iter().enumerate() {
             match &element.mode {
-                ElementMode::Passive => continue,
+                ElementMode::Passive => {
+                    let items = element.items.len() as u64;
+                    self.meter
+                        .surcharge(self.meter.schedule.element_segment(items))?;
+                    continue;
+                }
                 ElementMode::Active { table, offset } => {
                     let offset = self.eval(&self.instances[id], offset)?;
                     let items = self.instances[id].elements[segment].clone();
@@ -114,12 +146,13 @@ impl<'a> Store<'a> {
                         range(offset, items.len(), table.elements.len()).ok_or(Trap::TableOutOfBounds)?;
                     table.elements[room].copy_from_slice(&items);
                 }
-                ElementMode::Declared => {}
+                ElementMode::Declared => self.meter.surcharge(self.meter.schedule.segment)?,
             }
             self.instances[id].elements[segment].clear();
         }
         for (segment, data) in module.data.iter().enumerate() {
             let Some((memory, offset)) = &data.active else {
+                self.meter.surcharge(self.meter.schedule.segment)?;
                 continue;
             };
             let offset = self.eval(&self.instances[id], offset)?;

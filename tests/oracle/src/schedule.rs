@@ -20,6 +20,13 @@ pub struct Schedule {
     pub grow_bytes_per_fuel: u64,
     /// Active data segments at instantiation: this many bytes of one segment cost 1, rounded down. 0: free.
     pub segment_bytes_per_fuel: u64,
+    /// Each data and element segment costs this, at instantiation.
+    pub segment: u64,
+    /// Bytes that each import, function, global, memory, table, export and segment counts as.
+    pub record_bytes: u64,
+    /// Bytes of records, names of exports included, that are free. What is beyond costs fuel like a segment's bytes, and
+    /// counts against the memory limit.
+    pub free_record_bytes: u64,
     /// Bytes that one table element counts against the memory limit.
     pub element_bytes: u64,
     /// So many 8-byte slots of declared locals (parameters are not declared locals) are free.
@@ -37,6 +44,9 @@ impl Default for Schedule {
             elements_per_fuel: 16,
             grow_bytes_per_fuel: 64,
             segment_bytes_per_fuel: 64,
+            segment: 1,
+            record_bytes: 64,
+            free_record_bytes: 65_536,
             element_bytes: 8,
             free_local_slots: 64,
             local_slots_per_fuel: 8,
@@ -53,6 +63,9 @@ impl Schedule {
         elements_per_fuel: 0,
         grow_bytes_per_fuel: 0,
         segment_bytes_per_fuel: 0,
+        segment: 0,
+        record_bytes: 0,
+        free_record_bytes: u64::MAX,
         element_bytes: 8,
         free_local_slots: 0,
         local_slots_per_fuel: 0,
@@ -91,14 +104,19 @@ impl Schedule {
         per(bytes, self.grow_bytes_per_fuel)
     }
 
-    /// Price of an active data segment of `len` bytes.
+    /// Price of a data segment of which `len` bytes are copied.
     pub fn data_segment(&self, len: u64) -> u64 {
-        per(len, self.segment_bytes_per_fuel)
+        self.segment + per(len, self.segment_bytes_per_fuel)
     }
 
-    /// Price of an active element segment of `len` elements: as copying them.
+    /// Price of an element segment of which `len` elements are made: as copying them.
     pub fn element_segment(&self, len: u64) -> u64 {
-        per(len, self.elements_per_fuel)
+        self.segment + per(len, self.elements_per_fuel)
+    }
+
+    /// Price of so many bytes of records.
+    pub fn records(&self, bytes: u64) -> u64 {
+        per(bytes, self.segment_bytes_per_fuel)
     }
 
     /// Surcharge for entering a function with `slots` 8-byte slots of declared locals.

@@ -49,6 +49,7 @@ impl<'a> Caller<'a> {
     /// Enters a host function: charges what every host function costs.
     pub(crate) fn enter(inner: wasmi::Caller<'a, State>) -> Result<Caller<'a>, Stop> {
         let mut caller = Caller(inner);
+        caller.glance()?;
         caller.charge(schedule::HOST_CALL)?;
         Ok(caller)
     }
@@ -136,12 +137,14 @@ impl<'a> Caller<'a> {
     ///
     /// [`ErrorKind::LimitExceeded`] with [`Limit::Time`], or [`ErrorKind::Interrupted`].
     pub fn check(&mut self) -> Result<(), Stop> {
-        let state = self.0.data_mut();
-        if state.is_interrupted() {
-            return Err(Stop(ErrorKind::Interrupted));
-        }
-        let now = state.config.clock.monotonic();
-        state.meter.check(now).map_err(Stop)
+        self.0.data_mut().look().map_err(Stop)?;
+        Ok(())
+    }
+
+    /// As [`check`](Caller::check), if time may have passed since the last glance.
+    #[inline]
+    pub(crate) fn glance(&mut self) -> Result<(), Stop> {
+        self.0.data_mut().glance().map_err(Stop)
     }
 
     /// Waits for `duration`, or until `done` says so, looking at it about every millisecond. Says whether `done` did.

@@ -1,6 +1,6 @@
 //! Time, as the host lends it.
 
-use core::time::Duration;
+use core::{sync::atomic::AtomicUsize, time::Duration};
 
 /// A clock of the host.
 ///
@@ -11,6 +11,14 @@ pub trait Clock: Send + Sync {
 
     /// Time since 1970-01-01 00:00:00 UTC, without leap seconds; `None` where the host does not know the date.
     fn wall(&self) -> Option<Duration> {
+        None
+    }
+
+    /// A counter that changes every millisecond or oftener, for half a second at least from now on.
+    ///
+    /// The clock is looked at around each host function; where there is such a counter, only if it has changed. An
+    /// interrupt of a timer can keep one. By default there is none, and the clock is read each time.
+    fn ticks(&self) -> Option<&'static AtomicUsize> {
         None
     }
 
@@ -122,6 +130,10 @@ impl Clock for SystemClock {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .ok()
+    }
+
+    fn ticks(&self) -> Option<&'static AtomicUsize> {
+        super::ticker::ticks()
     }
 
     fn sleep(&self, duration: Duration) {

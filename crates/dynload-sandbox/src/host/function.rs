@@ -147,6 +147,8 @@ impl HostFunction {
                     *value = Value::zero(*ty).unwrap_or(*value);
                 }
                 self.call(caller, args, given)?;
+                // It may have taken longer than its fuel says.
+                caller.glance()?;
                 for ((result, value), ty) in results.iter_mut().zip(given).zip(&self.signature.results) {
                     if value.ty() != *ty {
                         let (name, given) = (&self.name, value.ty());

@@ -14,6 +14,7 @@ use wasmi::{AsContextMut, Func, Store};
 ///   is made sure of here.
 /// - Where the interpreter dispatches by tail calls, its handlers of these two do not make one, and each time leave a
 ///   frame on the native stack. The pause takes all of them away.
+/// - How long the system takes to grow a memory no fuel can tell.
 pub(crate) fn define(store: &mut Store<State>) -> Func {
     Func::wrap(
         store,
@@ -22,8 +23,9 @@ pub(crate) fn define(store: &mut Store<State>) -> Func {
             let fails = asked as u64 > room as u64 || !host.data().memory.has_room(bytes);
             let fuel = asked as u64 / schedule::ELEMENTS_PER_FUEL;
             while !fails && run::fuel(&host) < fuel {
-                run::next_slice(&mut host.as_context_mut(), fuel).map_err(Stop)?;
+                run::next_slice(&mut host.as_context_mut(), fuel, false).map_err(Stop)?;
             }
+            host.data_mut().glance().map_err(Stop)?;
             Err(wasmi::Error::host(Pause))
         },
     )

@@ -3,7 +3,7 @@
 use super::Instance;
 use crate::{
     authority::Authority,
-    error::{Error, ErrorKind, Limit, MissingImport},
+    error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport},
     frames::FrameLimits,
     host::{self, ConsoleState},
     integers::LastCalled,
@@ -16,6 +16,7 @@ use crate::{
     share::Share,
     state::{State, Wired},
     value::Signature,
+    watch::Watch,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -73,10 +74,11 @@ impl Instance {
         let externs = resolve(&self.module, &mut self.store)?;
         #[cfg(all(feature = "std", unix))]
         self.store.data_mut().services.refusal()?;
-        let fuel = self.module.rewritten().segments_fuel;
-        run::charge(&mut self.store.as_context_mut(), fuel)?;
+        self.pay()?;
         let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
             .map_err(|error| self.refused(error))?;
+        // Whoever paid much has taken time as well.
+        self.store.data_mut().look_again()?;
         let global = |name: &str| instance.get_global(&*self.store, name);
         let hidden = self.module.rewritten().hidden;
         let wired = Wired {
@@ -103,16 +105,30 @@ impl Instance {
         Ok(())
     }
 
+    /// Pays for all that the interpreter does to instantiate, before it does any of it.
+    fn pay(&mut self) -> Result<(), ErrorKind> {
+        let cost = self.module.rewritten().instance;
+        let memory = &mut self.store.data_mut().memory;
+        memory
+            .keep(cost.kept_bytes, cost.initial_bytes)
+            .map_err(out_of_memory)?;
+        run::charge(&mut self.store.as_context_mut(), cost.fuel)
+    }
+
     /// Why the interpreter would not instantiate.
     fn refused(&self, error: wasmi::Error) -> ErrorKind {
         match self.store.data().memory.denied {
-            Some(denied) => ErrorKind::LimitExceeded {
-                limit: Limit::Memory,
-                value: denied.limit,
-                asked: Some(denied.asked),
-            },
+            Some(denied) => out_of_memory(denied),
             None => run::classify(&*self.store, error),
         }
+    }
+}
+
+fn out_of_memory(denied: DeniedGrowth) -> ErrorKind {
+    ErrorKind::LimitExceeded {
+        limit: Limit::Memory,
+        value: denied.limit,
+        asked: Some(denied.asked),
     }
 }
 
@@ -125,13 +141,8 @@ fn new_store(
     call: usize,
 ) -> Box<Store<State>> {
     let state = State {
-        meter: CallMeter::new(
-            &config.limits,
-            config.budget.clone(),
-            config.fixed_slice,
-            module.rewritten().hidden.refund.is_some(),
-        )
-        .began(config.share.as_ref().map(Share::started)),
+        meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
+            .began(config.share.as_ref().map(Share::started)),
         memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into()),
         console: ConsoleState::new(config.console.clone()),
         entropy_state: config.entropy.start(nth),
@@ -141,6 +152,7 @@ fn new_store(
         authority,
         gate,
         call,
+        watch: Watch::default(),
         wired: None,
         reentries: 0,
         inner_failure: None,

@@ -21,12 +21,13 @@ pub(crate) mod op {
     pub(crate) const GLOBAL_GET: u8 = 0x23;
     pub(crate) const GLOBAL_SET: u8 = 0x24;
     pub(crate) const BR: u8 = 0x0c;
+    pub(crate) const BR_IF: u8 = 0x0d;
     pub(crate) const BR_TABLE: u8 = 0x0e;
     pub(crate) const CALL_INDIRECT: u8 = 0x11;
     pub(crate) const TABLE_SIZE: [u8; 2] = [0xfc, 0x10];
     pub(crate) const I32_CONST: u8 = 0x41;
     pub(crate) const I64_CONST: u8 = 0x42;
-    pub(crate) const I64_NE: u8 = 0x52;
+    pub(crate) const I64_EQZ: u8 = 0x50;
     pub(crate) const I64_GT_U: u8 = 0x56;
     pub(crate) const I64_ADD: u8 = 0x7c;
     pub(crate) const I64_SUB: u8 = 0x7d;

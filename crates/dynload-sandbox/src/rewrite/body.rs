@@ -34,15 +34,18 @@ pub(crate) struct Context<'a> {
     /// Type and table of the host function that is called before a growth.
     pub(crate) growth: (u32, u32),
     pub(crate) max_nesting: u64,
-    /// How many values blocks, branches and calls may carry, `None` where no type is wide enough to be counted.
-    pub(crate) max_carried: Option<u64>,
+    /// How many values blocks, branches and calls may carry.
+    pub(crate) max_carried: u64,
 }
 
 impl Context<'_> {
     /// Whether blocks, branches and calls may carry so many values.
     pub(crate) fn check_carried(&self, carried: u64) -> Result<(), ModuleError> {
-        let limit = self.max_carried.unwrap_or(u64::MAX);
-        check("values carried by blocks, branches and calls", carried, limit)
+        check(
+            "values carried by blocks, branches and calls",
+            carried,
+            self.max_carried,
+        )
     }
 }
 
@@ -72,6 +75,8 @@ enum Edit {
     Loop {
         turn: Way,
         branched_to: bool,
+        /// Whether a constant is among its parameters: in a block it would stay one.
+        takes_constant: bool,
         type_end: u32,
     },
     /// A `br_if` that ends there, with the price of the way along it.
@@ -112,8 +117,10 @@ pub(crate) struct BodyRewriter {
     hidden_locals: Vec<u8>,
     /// Frames opened in code that nobody gets to, since it began at the offset.
     dead: Option<(usize, u32)>,
-    /// Whether the operator before gave a comparison with zero, or may have.
+    /// Whether a comparison with zero, or what may be one, is the last thing that the interpreter wrote.
     compared: bool,
+    /// Whether the top of the operand stack may be a local that has not been copied.
+    top_is_local: bool,
     calls: bool,
     needs: Needs,
     /// Whether the rewritten body may be valid where the original is not, so that the interpreter would not see it.
@@ -151,6 +158,7 @@ impl BodyRewriter {
         self.hidden_locals.clear();
         self.dead = None;
         self.compared = false;
+        self.top_is_local = false;
         self.calls = false;
         self.needs = Needs::default();
         self.needs_validation = false;
@@ -248,10 +256,11 @@ impl BodyRewriter {
                 Edit::Loop {
                     turn,
                     branched_to,
+                    takes_constant,
                     type_end,
                 } => {
                     // Nobody branches to it and nothing is to be paid: it is a block.
-                    let is_block = !branched_to && self.flow.price(turn) == 0;
+                    let is_block = !branched_to && !takes_constant && self.flow.price(turn) == 0;
                     out.push(if is_block { op::BLOCK } else { op::LOOP });
                     out.extend_from_slice(&bytes[copied + 1..type_end as usize]);
                     copied = type_end as usize;

@@ -2,8 +2,12 @@
 //! ([Wasm spec, index spaces](https://webassembly.github.io/spec/core/syntax/modules.html#indices))
 
 use super::binary::val_type;
+use crate::meter::ELEMENT_BYTES;
 use alloc::vec::Vec;
-use wasmparser::{BlockType, FuncType, GlobalType, TableType, TypeRef, ValType};
+use wasmparser::{BlockType, FuncType, GlobalType, MemoryType, TableType, TypeRef, ValType};
+
+/// Bytes of a page. Pages of other sizes are refused.
+const PAGE: u64 = 1 << 16;
 
 /// The index spaces of a module, the imports first in each.
 #[derive(Default)]
@@ -12,6 +16,7 @@ pub(crate) struct IndexSpaces {
     /// The type index of each function.
     pub(super) functions: Vec<u32>,
     pub(super) tables: Vec<TableType>,
+    pub(super) memories: Vec<MemoryType>,
     pub(super) globals: Vec<Global>,
 }
 
@@ -36,17 +41,25 @@ impl IndexSpaces {
             TypeRef::Func(ty) => self.functions.push(ty),
             TypeRef::Table(ty) => self.tables.push(ty),
             TypeRef::Global(_) => self.globals.push(Global { constant: None }),
-            TypeRef::Memory(_) | TypeRef::Tag(_) => {}
+            TypeRef::Memory(ty) => self.memories.push(ty),
+            TypeRef::Tag(_) => {}
         }
     }
 
-    /// The most parameters or results of a type.
-    pub(super) fn widest(&self) -> u64 {
-        let widths = self
-            .types
+    /// The size that a memory has from the start, in bytes. It never has less.
+    pub(super) fn initial_bytes(&self, memory: u32) -> u64 {
+        let pages = self.memories.get(memory as usize).map_or(0, |ty| ty.initial);
+        pages.saturating_mul(PAGE)
+    }
+
+    /// Bytes of all memories and tables at first.
+    pub(super) fn all_initial_bytes(&self) -> u64 {
+        let memories = self.memories.iter().map(|ty| ty.initial.saturating_mul(PAGE));
+        let tables = self
+            .tables
             .iter()
-            .map(|ty| ty.params().len().max(ty.results().len()));
-        widths.max().unwrap_or_default() as u64
+            .map(|ty| ty.initial.saturating_mul(ELEMENT_BYTES));
+        memories.chain(tables).fold(0, u64::saturating_add)
     }
 
     /// The type of a function.

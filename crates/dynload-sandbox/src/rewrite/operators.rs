@@ -4,15 +4,19 @@ use super::{
     binary::{op, val_type},
     literals::Literal,
 };
-use wasmparser::{Operator, RefType};
+use wasmparser::{MemArg, Operator, RefType};
 
 /// How an operator uses its operands, as far as constants matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// It decides something by the top of the stack.
     Condition,
-    /// It accesses memory at `offset` from the operand that is the `address`th from the top.
-    Memory { offset: u64, address: u32 },
+    /// It accesses memory at `offset` from an address. Above that it may take a value, of the type with that byte.
+    Access {
+        memory: u32,
+        offset: u64,
+        value: Option<u8>,
+    },
     /// It computes with its operands, if it has any.
     Compute,
     /// None of these.
@@ -22,6 +26,11 @@ pub(crate) enum Effect {
 /// How `operator` uses its operands.
 pub(crate) fn effect(operator: &Operator<'_>) -> Effect {
     use Operator as O;
+    let access = |memarg: &MemArg, value| Effect::Access {
+        memory: memarg.memory,
+        offset: memarg.offset,
+        value,
+    };
     match operator {
         O::BrIf { .. } | O::If { .. } | O::BrTable { .. } | O::Select | O::TypedSelect { .. } => {
             Effect::Condition
@@ -39,22 +48,16 @@ pub(crate) fn effect(operator: &Operator<'_>) -> Effect {
         | O::I64Load16S { memarg }
         | O::I64Load16U { memarg }
         | O::I64Load32S { memarg }
-        | O::I64Load32U { memarg } => Effect::Memory {
-            offset: memarg.offset,
-            address: 1,
-        },
-        O::I32Store { memarg }
-        | O::I64Store { memarg }
-        | O::F32Store { memarg }
-        | O::F64Store { memarg }
-        | O::I32Store8 { memarg }
-        | O::I32Store16 { memarg }
+        | O::I64Load32U { memarg } => access(memarg, None),
+        O::I32Store { memarg } | O::I32Store8 { memarg } | O::I32Store16 { memarg } => {
+            access(memarg, Some(op::I32))
+        }
+        O::I64Store { memarg }
         | O::I64Store8 { memarg }
         | O::I64Store16 { memarg }
-        | O::I64Store32 { memarg } => Effect::Memory {
-            offset: memarg.offset,
-            address: 2,
-        },
+        | O::I64Store32 { memarg } => access(memarg, Some(op::I64)),
+        O::F32Store { memarg } => access(memarg, Some(op::F32)),
+        O::F64Store { memarg } => access(memarg, Some(op::F64)),
         #[cfg(feature = "simd")]
         O::V128Load { memarg }
         | O::V128Load8x8S { memarg }
@@ -68,10 +71,7 @@ pub(crate) fn effect(operator: &Operator<'_>) -> Effect {
         | O::V128Load32Splat { memarg }
         | O::V128Load64Splat { memarg }
         | O::V128Load32Zero { memarg }
-        | O::V128Load64Zero { memarg } => Effect::Memory {
-            offset: memarg.offset,
-            address: 1,
-        },
+        | O::V128Load64Zero { memarg } => access(memarg, None),
         #[cfg(feature = "simd")]
         O::V128Store { memarg }
         | O::V128Load8Lane { memarg, .. }
@@ -81,10 +81,7 @@ pub(crate) fn effect(operator: &Operator<'_>) -> Effect {
         | O::V128Store8Lane { memarg, .. }
         | O::V128Store16Lane { memarg, .. }
         | O::V128Store32Lane { memarg, .. }
-        | O::V128Store64Lane { memarg, .. } => Effect::Memory {
-            offset: memarg.offset,
-            address: 2,
-        },
+        | O::V128Store64Lane { memarg, .. } => access(memarg, Some(op::V128)),
         O::Unreachable
         | O::Nop
         | O::Block { .. }
@@ -150,12 +147,43 @@ pub(crate) fn selects(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::Select | Operator::TypedSelect { .. })
 }
 
-/// Whether it may compare an i32 or a reference with zero.
+/// Whether it may compare something with zero, so that the interpreter joins it with a `select` behind it.
 pub(crate) fn compares(operator: &Operator<'_>) -> bool {
+    use Operator as O;
     matches!(
         operator,
-        Operator::I32Eqz | Operator::I32Eq | Operator::I32Ne | Operator::RefIsNull
+        O::I32Eqz | O::I32Eq | O::I32Ne | O::I64Eqz | O::I64Eq | O::I64Ne | O::RefIsNull
     )
+}
+
+/// Whether the interpreter may write nothing for it, so that what stands before is still joined with what comes behind.
+pub(crate) fn may_write_nothing(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::Nop | O::LocalGet { .. } | O::LocalSet { .. } | O::LocalTee { .. } | O::I64ExtendI32U
+    ) || selects(operator)
+        || literal(operator).is_some()
+}
+
+/// Whether it stores an integer where the interpreter has no form of it with both operands in registers.
+pub(crate) fn stores_far(operator: &Operator<'_>, effect: Effect) -> bool {
+    use Operator as O;
+    let is_far = match effect {
+        Effect::Access { memory, offset, .. } => memory != 0 || offset > u64::from(u16::MAX),
+        _ => false,
+    };
+    is_far
+        && matches!(
+            operator,
+            O::I32Store { .. }
+                | O::I32Store8 { .. }
+                | O::I32Store16 { .. }
+                | O::I64Store { .. }
+                | O::I64Store8 { .. }
+                | O::I64Store16 { .. }
+                | O::I64Store32 { .. }
+        )
 }
 
 /// Whether it may carry any number of values from one place to another.

@@ -1,10 +1,13 @@
 //! Rewrites a module section by section.
 
+mod instance;
 mod write;
+
+pub(crate) use instance::InstanceCost;
 
 use super::{
     PREFIX, Rewritten,
-    body::{CARRIED_FREE, Context},
+    body::Context,
     code::{self, Code, Function},
     guard::Globals,
     index_spaces::{Global, IndexSpaces},
@@ -12,13 +15,12 @@ use super::{
 use crate::{
     engine::{EngineConfig, ModuleLimits},
     error::ModuleError,
-    schedule,
 };
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{
-    BinaryReader, DataKind, ElementItems, ElementKind, MemoryType, Parser, Payload, TypeRef, ValidPayload,
-    Validator, WasmFeatures,
+    BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, MemoryType, Parser, Payload, TypeRef,
+    ValidPayload, Validator, WasmFeatures,
 };
 
 /// Section ids, in the order in which a module has them.
@@ -92,6 +94,19 @@ pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), Mo
     }
 }
 
+/// Bounds a constant expression: the interpreter goes one level deeper into the native stack for each operator.
+fn bound_expression(expression: &ConstExpr<'_>) -> Result<(), ModuleError> {
+    const MAX: u64 = 64;
+    let mut operators = expression.get_operators_reader();
+    let mut count = 0;
+    while !operators.eof() {
+        operators.read()?;
+        count += 1;
+        check("operators in a constant expression", count, MAX)?;
+    }
+    Ok(())
+}
+
 /// The contents of a section: how many entries, and their bytes.
 #[derive(Clone, Default)]
 struct Section {
@@ -110,7 +125,7 @@ struct ModuleReader<'a> {
     start: Option<u32>,
     functions: Vec<Function<'a>>,
     code: Code,
-    segments_fuel: u64,
+    instance: instance::Counter,
     /// Locals of the functions so far.
     locals: u64,
 }
@@ -127,7 +142,7 @@ impl<'a> ModuleReader<'a> {
             start: None,
             functions: Vec::new(),
             code: Code::default(),
-            segments_fuel: 0,
+            instance: instance::Counter::default(),
             locals: 0,
         }
     }
@@ -173,7 +188,7 @@ impl<'a> ModuleReader<'a> {
             start: self.start,
             growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
             max_nesting: limits.max_nesting,
-            max_carried: (self.spaces.widest() > CARRIED_FREE).then_some(limits.max_carried_values),
+            max_carried: limits.max_carried_values,
         };
         self.code = code::rewrite(&context, functions)?;
         Ok(())
@@ -242,7 +257,13 @@ impl<'a> ModuleReader<'a> {
             Payload::FunctionSection(section) => items("functions", section.count()),
             Payload::TableSection(section) => check("tables", section.count().into(), limits.max_memories),
             Payload::MemorySection(section) => check("memories", section.count().into(), limits.max_memories),
-            Payload::GlobalSection(section) => items("globals", section.count()),
+            Payload::GlobalSection(section) => {
+                items("globals", section.count())?;
+                for global in section.clone() {
+                    bound_expression(&global?.init_expr)?;
+                }
+                Ok(())
+            }
             Payload::ExportSection(section) => {
                 items("exports", section.count())?;
                 for export in section.clone() {
@@ -257,16 +278,31 @@ impl<'a> ModuleReader<'a> {
             }
             Payload::ElementSection(section) => {
                 items("element segments", section.count())?;
+                let mut elements = 0;
                 for segment in section.clone() {
-                    let count = match segment?.items {
-                        ElementItems::Functions(items) => items.count(),
-                        ElementItems::Expressions(_, items) => items.count(),
-                    };
-                    items("elements in one segment", count)?;
+                    let segment = segment?;
+                    elements += u64::from(instance::elements(&segment));
+                    check("elements in all segments", elements, limits.max_elements)?;
+                    if let ElementKind::Active { offset_expr, .. } = &segment.kind {
+                        bound_expression(offset_expr)?;
+                    }
+                    if let ElementItems::Expressions(_, items) = segment.items {
+                        for item in items {
+                            bound_expression(&item?)?;
+                        }
+                    }
                 }
                 Ok(())
             }
-            Payload::DataSection(section) => items("data segments", section.count()),
+            Payload::DataSection(section) => {
+                items("data segments", section.count())?;
+                for segment in section.clone() {
+                    if let DataKind::Active { offset_expr, .. } = segment?.kind {
+                        bound_expression(&offset_expr)?;
+                    }
+                }
+                Ok(())
+            }
             Payload::CodeSectionStart { count, .. } => items("functions", *count),
             _ => Ok(()),
         }
@@ -287,52 +323,57 @@ impl<'a> ModuleReader<'a> {
             }
             Payload::ImportSection(section) => {
                 self.keep(id::IMPORT, section.range())?;
+                self.instance.records(section.count());
                 for import in section {
                     self.spaces.import(import?.ty);
                 }
             }
             Payload::FunctionSection(section) => {
                 self.keep(id::FUNCTION, section.range())?;
+                self.instance.records(section.count());
                 for ty in section {
                     self.spaces.functions.push(ty?);
                 }
             }
             Payload::TableSection(section) => {
                 self.keep(id::TABLE, section.range())?;
+                self.instance.records(section.count());
                 for table in section {
                     self.spaces.tables.push(table?.ty);
                 }
             }
-            Payload::MemorySection(section) => self.keep(id::MEMORY, section.range())?,
+            Payload::MemorySection(section) => {
+                self.keep(id::MEMORY, section.range())?;
+                self.instance.records(section.count());
+                for memory in section {
+                    self.spaces.memories.push(memory?);
+                }
+            }
             Payload::GlobalSection(section) => {
                 self.keep(id::GLOBAL, section.range())?;
+                self.instance.records(section.count());
                 for global in section {
                     self.spaces.globals.push(Global::defined(global?.ty));
                 }
             }
-            Payload::ExportSection(section) => self.keep(id::EXPORT, section.range())?,
+            Payload::ExportSection(section) => {
+                self.keep(id::EXPORT, section.range())?;
+                for export in section {
+                    self.instance.export(&export?);
+                }
+            }
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(section) => {
                 self.keep(id::ELEMENT, section.range())?;
                 for segment in section {
-                    let segment = segment?;
-                    let count = match segment.items {
-                        ElementItems::Functions(items) => items.count(),
-                        ElementItems::Expressions(_, items) => items.count(),
-                    };
-                    if let ElementKind::Active { .. } = segment.kind {
-                        self.segments_fuel += u64::from(count) / schedule::ELEMENTS_PER_FUEL;
-                    }
+                    self.instance.element_segment(&segment?);
                 }
             }
             Payload::DataCountSection { range, .. } => self.keep(id::DATA_COUNT, range)?,
             Payload::DataSection(section) => {
                 self.keep(id::DATA, section.range())?;
                 for segment in section {
-                    let segment = segment?;
-                    if let DataKind::Active { .. } = segment.kind {
-                        self.segments_fuel += segment.data.len() as u64 / schedule::BYTES_PER_FUEL;
-                    }
+                    self.instance.data_segment(&segment?);
                 }
             }
             Payload::CodeSectionStart { count, range, .. } => {

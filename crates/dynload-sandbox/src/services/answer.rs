@@ -52,11 +52,12 @@ pub(super) fn answer(
     service: impl FnOnce(&mut Caller<'_>) -> Answer,
 ) -> Result<i32, wasmi::Error> {
     let mut caller = Caller::enter(host)?;
-    // What a service does may take longer than its fuel says, and many calls in a row add up.
-    caller.check()?;
-    match service(&mut caller) {
-        Ok(()) => Ok(Errno::Success as i32),
-        Err(Fail::Errno(errno)) => Ok(errno as i32),
-        Err(Fail::Stop(stop)) => Err(stop.into()),
-    }
+    let errno = match service(&mut caller) {
+        Ok(()) => Errno::Success,
+        Err(Fail::Errno(errno)) => errno,
+        Err(Fail::Stop(stop)) => return Err(stop.into()),
+    };
+    // It may have taken longer than its fuel says.
+    caller.glance()?;
+    Ok(errno as i32)
 }

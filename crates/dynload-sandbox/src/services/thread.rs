@@ -137,7 +137,7 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let state = caller.state();
     let started = now.saturating_sub(state.meter.elapsed(now));
     let parent = state.config.share.clone();
-    let share = Share::new(started, state.gate.clone(), state.call, parent);
+    let share = Share::new(started, state.gate.clone(), state.call, parent).of(state.running());
     let config = Arc::new(Config {
         budget: state.meter.share_fuel(),
         console: state.config.console.of_worker(),

@@ -13,6 +13,7 @@ mod body;
 mod control;
 mod dice;
 mod expression;
+pub mod moves;
 
 use crate::host::Imports;
 use crate::value::{FuncType, ValType, Value};

@@ -1,7 +1,7 @@
 //! Keeps constants from where the interpreter would compute with them or branch on them. See
 //! [`literals`](crate::rewrite::literals).
 
-use super::BodyRewriter;
+use super::{BodyRewriter, Context};
 use crate::rewrite::{
     binary::{indexed, op},
     literals::Literal,
@@ -9,18 +9,73 @@ use crate::rewrite::{
 };
 use wasmparser::Operator;
 
+/// Bytes of the widest access.
+const WIDEST: u64 = 16;
+
 impl BodyRewriter {
-    /// Sends constants through a local where the interpreter would compute with them or branch on them: the operator
-    /// takes so many operands.
-    pub(super) fn keep_constants_out(&mut self, effect: Effect, taken: u32, offset: usize) {
+    /// Sends constants through a local where the interpreter would compute with them, branch on them, or know that the
+    /// operator traps: the operator takes so many operands.
+    pub(super) fn keep_constants_out(
+        &mut self,
+        context: &Context<'_>,
+        operator: &Operator<'_>,
+        effect: Effect,
+        taken: u32,
+        offset: usize,
+    ) {
         let height = self.stacks.height;
         match effect {
             Effect::Condition => self.keep_condition_out(offset),
             Effect::Compute if self.literals.all_in(height.saturating_sub(taken), height) => {
                 self.keep_condition_out(offset);
             }
-            Effect::Compute | Effect::Memory { .. } | Effect::Other => {}
+            Effect::Compute
+                if operators::divides(operator) && self.operand(1).is_some_and(Literal::is_zero) =>
+            {
+                self.keep_condition_out(offset);
+            }
+            Effect::Access {
+                memory,
+                offset: from,
+                value,
+            } => {
+                let address = self.operand(taken).filter(|address| {
+                    // An access to what is there from the start never traps.
+                    let end = address
+                        .address()
+                        .and_then(|at| at.checked_add(from)?.checked_add(WIDEST));
+                    end.is_none_or(|end| end > context.spaces.initial_bytes(memory))
+                });
+                if let Some(address) = address {
+                    self.hide_address(address.val_type(), value, offset);
+                    self.literals.truncate(height.saturating_sub(taken));
+                }
+            }
+            Effect::Compute | Effect::Other => {}
         }
+    }
+
+    /// What is known of the operand that is so many from the top; the top is 1.
+    fn operand(&self, from_top: u32) -> Option<Literal> {
+        let height = self.stacks.height.checked_sub(from_top)?;
+        self.literals.at(height)
+    }
+
+    /// Sends an address through a hidden local, and the value above it, if there is one.
+    fn hide_address(&mut self, ty: u8, value: Option<u8>, offset: usize) {
+        let address = self.nth_hidden_local(ty, 0);
+        // Another one, even if it has the same type.
+        let value = value.map(|value| self.nth_hidden_local(value, usize::from(value == ty)));
+        self.insert(offset, |out| {
+            if let Some(value) = value {
+                indexed(out, op::LOCAL_SET, value);
+            }
+            indexed(out, op::LOCAL_SET, address);
+            indexed(out, op::LOCAL_GET, address);
+            if let Some(value) = value {
+                indexed(out, op::LOCAL_GET, value);
+            }
+        });
     }
 
     /// Sends the top of the operand stack through a local if it is a constant.
@@ -63,27 +118,5 @@ impl BodyRewriter {
             }
         };
         self.locals.saturating_add(position as u32)
-    }
-
-    /// Whether the constants on the stack make the operator trap whenever it is executed.
-    pub(super) fn always_traps(&self, operator: &Operator<'_>, effect: Effect) -> bool {
-        let operand = |from_top: u32| {
-            self.stacks
-                .height
-                .checked_sub(from_top)
-                .and_then(|height| self.literals.at(height))
-        };
-        match effect {
-            Effect::Memory { offset, address } => {
-                let address = operand(address).and_then(Literal::address);
-                address.is_some_and(|address| match address.checked_add(offset) {
-                    // A 32-bit memory ends there; a 64-bit one may go on, but not in any host's address space.
-                    Some(end) => end > u64::from(u32::MAX),
-                    None => true,
-                })
-            }
-            Effect::Compute if operators::divides(operator) => operand(1).is_some_and(Literal::is_zero),
-            _ => false,
-        }
     }
 }

@@ -67,7 +67,10 @@ impl BodyRewriter {
             }
             _ => return Ok(false),
         }
-        self.compared = false;
+        if !matches!(operator, Operator::Nop) {
+            self.compared = false;
+            self.top_is_local = true;
+        }
         Ok(true)
     }
 
@@ -91,12 +94,14 @@ impl BodyRewriter {
         let below = self.open(context, ty, true, at)?;
         let edit = self.edits.len();
         self.nest(context, below, Some(edit))?;
+        let takes_constant = !self.literals.from(below).is_empty();
         self.literals.truncate(below);
         if let Some(turn) = self.flow.enter_loop() {
             let type_end = self.offset(at.end);
             let edit = Edit::Loop {
                 turn,
                 branched_to: false,
+                takes_constant,
                 type_end,
             };
             self.edit(at.start, edit);
@@ -199,7 +204,7 @@ impl BodyRewriter {
         if values > 0 {
             // It is written in another way.
             self.needs_validation = true;
-            self.carry(context, targets, at.clone());
+            self.carry(context, targets, at.clone())?;
         }
         self.stacks.diverge();
         self.flow.charge(1);

@@ -1,32 +1,45 @@
 //! Goes round what wasmi 2.0.0 does wrong.
 
-use super::{BodyRewriter, Context, Edit, arity::carried};
-use crate::rewrite::binary::{i64_const, indexed, op, unsigned, val_type};
+use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
+use crate::{
+    error::ModuleError,
+    rewrite::binary::{i64_const, indexed, op, unsigned, val_type},
+};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::BrTable;
 
 impl BodyRewriter {
     /// Lets a `br_table` that takes values along branch without them, to places from where they are taken along by a
-    /// plain `br`: wasmi 2.0.0 loses some of them otherwise.
-    pub(super) fn carry(&mut self, context: &Context<'_>, targets: &BrTable<'_>, at: Range<usize>) {
-        /// What is written for the largest table, in `local.get`s. A larger one is left as it is: compilers write none
-        /// that takes values along, and a hostile one must not grow.
-        const MAX: usize = 1024;
+    /// plain `br`: wasmi 2.0.0 reads them from where nobody wrote them otherwise.
+    ///
+    /// Each value is written once for each place, and all of that is [counted](BodyRewriter::count_carried).
+    pub(super) fn carry(
+        &mut self,
+        context: &Context<'_>,
+        targets: &BrTable<'_>,
+        at: Range<usize>,
+    ) -> Result<(), ModuleError> {
         let Some(frame) = self.stacks.label(targets.default()) else {
-            return;
+            return Ok(());
         };
         let values = carried(context, frame);
-        let labels: Vec<u32> = targets.targets().flatten().chain([targets.default()]).collect();
+        if values.len() as u64 > CARRIED_FREE {
+            let feature =
+                "a `br_table` that takes more than 16 values along; branch by `br_if`, or take fewer";
+            return Err(ModuleError::Unsupported { feature });
+        }
+        let labels: Result<Vec<u32>, _> = targets.targets().chain([Ok(targets.default())]).collect();
+        let labels = labels?;
         let mut places: Vec<u32> = labels.clone();
         places.sort_unstable();
         places.dedup();
-        if places.len() * values.len() > MAX {
-            return;
-        }
-        let Some(types) = values.iter().map(|ty| val_type(*ty)).collect::<Option<Vec<u8>>>() else {
-            return;
+        let types: Option<Vec<u8>> = values.iter().map(|ty| val_type(*ty)).collect();
+        let Some(types) = types else {
+            let feature = "a `br_table` that takes a value of a type along that is not numbers, vectors or plain references";
+            return Err(ModuleError::Unsupported { feature });
         };
+        self.count_carried(context, places.len() as u64 * types.len() as u64)?;
         let mut locals = Vec::new();
         for (i, ty) in types.iter().chain([&op::I32]).enumerate() {
             let before = types.iter().take(i).filter(|other| *other == ty).count();
@@ -57,6 +70,7 @@ impl BodyRewriter {
         });
         let to = self.offset(at.end);
         self.edit(at.start, Edit::Skip { to });
+        Ok(())
     }
 
     /// Puts the operands where a frame that takes parameters finds them.

@@ -3,7 +3,11 @@
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit};
 use crate::{
     error::ModuleError,
-    rewrite::{binary::op, literals::Literal, operators},
+    rewrite::{
+        binary::op,
+        literals::Literal,
+        operators::{self, Effect},
+    },
 };
 use core::ops::Range;
 use wasmparser::Operator;
@@ -97,10 +101,16 @@ impl BodyRewriter {
             _ => self.arity(context, operator),
         };
         let effect = operators::effect(operator);
-        self.keep_constants_out(effect, taken, at.start);
+        self.keep_constants_out(context, operator, effect, taken, at.start);
         match operator {
             Operator::TableGrow { table } => self.before_table_growth(context, *table, at.start),
             Operator::MemoryGrow { .. } => self.before_memory_growth(context, at.start),
+            // wasmi 2.0.0 has no instruction for it and panics where address and value are one register.
+            _ if self.top_is_local && operators::stores_far(operator, effect) => {
+                if let Effect::Access { value: Some(ty), .. } = effect {
+                    self.hide_top(ty, at.start);
+                }
+            }
             // wasmi 2.0.0 joins the two and then looks for the condition where it is not. A dropped constant between
             // them costs nothing and keeps them apart.
             Operator::Select | Operator::TypedSelect { .. } if self.compared => {
@@ -108,8 +118,14 @@ impl BodyRewriter {
             }
             _ => {}
         }
-        let always_traps = self.always_traps(operator, effect);
-        self.compared = operators::compares(operator);
+        self.compared =
+            operators::compares(operator) || self.compared && operators::may_write_nothing(operator);
+        self.top_is_local = match operator {
+            Operator::LocalGet { .. } | Operator::LocalTee { .. } => true,
+            Operator::I64ExtendI32U => self.top_is_local,
+            // What was below is on top now.
+            _ => given == 0,
+        };
         let low = self.stacks.height.saturating_sub(taken);
         // A `select` between equal constants is one.
         let selected = operators::selects(operator) && self.literals.all_in(low, low + 2);
@@ -131,9 +147,6 @@ impl BodyRewriter {
         }
         if let Some(ty) = constant {
             self.hide_top(ty, at.end);
-        }
-        if always_traps {
-            self.flow.stop();
         }
     }
 
@@ -166,7 +179,12 @@ impl BodyRewriter {
         if beyond == 0 {
             return Ok(());
         }
-        self.carried += beyond * ways;
+        self.count_carried(context, beyond * ways)
+    }
+
+    /// Counts values that are carried.
+    pub(super) fn count_carried(&mut self, context: &Context<'_>, values: u64) -> Result<(), ModuleError> {
+        self.carried += values;
         context.check_carried(self.carried)
     }
 }

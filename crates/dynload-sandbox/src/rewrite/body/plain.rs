@@ -20,6 +20,7 @@ impl Plain<'_, '_> {
     fn step(&mut self, taken: u32, given: u32, fuel: u64) {
         let body = &mut *self.body;
         body.compared = false;
+        body.top_is_local = given == 0;
         body.flow.charge(fuel);
         body.stacks.pop(taken);
         body.literals.truncate(body.stacks.height);
@@ -35,7 +36,10 @@ impl Plain<'_, '_> {
     #[inline(always)]
     fn step_local(&mut self, index: u32, taken: u32, given: u32) {
         self.body.needs_validation |= index >= self.body.locals;
+        let compared = self.body.compared;
         self.step(taken, given, 1);
+        self.body.compared = compared;
+        self.body.top_is_local = true;
     }
 
     /// Whether the operand that is `nth` from the top (the top is 1) is a constant.
@@ -79,8 +83,11 @@ macro_rules! visit_plain {
             if self.is_special() || self.is_constant(1) {
                 self.close = Some(operator);
             } else {
+                let (compared, top_is_local) = (self.body.compared, self.body.top_is_local);
                 self.step(1, 1, 1);
-                self.body.compared = operators::compares(&operator);
+                let nothing = operators::may_write_nothing(&operator);
+                self.body.compared = operators::compares(&operator) || nothing && compared;
+                self.body.top_is_local = nothing && top_is_local;
             }
         }
     };
@@ -93,7 +100,8 @@ macro_rules! visit_plain {
     (access $op:ident $memarg:ident $type:ty, $visit:ident, $taken:literal, $given:literal) => {
         fn $visit(&mut self, $memarg: $type) {
             // The address is the lowest of its operands.
-            if self.is_special() || self.is_constant($taken) {
+            let is_far = $given == 0 && self.body.top_is_local && ($memarg.memory != 0 || $memarg.offset > 0xffff);
+            if self.is_special() || self.is_constant($taken) || is_far {
                 self.close = Some(Operator::$op { $memarg });
             } else {
                 self.step($taken, $given, 1);
@@ -106,7 +114,9 @@ macro_rules! visit_plain {
             let literal = operators::literal(&operator);
             match literal {
                 Some(literal) if !self.is_special() => {
+                    let compared = self.body.compared;
                     self.step(0, 1, 1);
+                    self.body.compared = compared;
                     self.body.literals.push(self.body.stacks.height - 1, literal);
                 }
                 _ => self.close = Some(operator),

@@ -25,7 +25,7 @@ impl ModuleReader<'_> {
             counts_frames: self.code.needs.frame_counters || self.profile,
             has_start: self.start.is_some(),
             grows: self.code.needs.growth,
-            segments_fuel: self.segments_fuel,
+            instance: self.instance.sum(&self.spaces),
         };
         (out, rewritten)
     }
@@ -41,10 +41,33 @@ impl ModuleReader<'_> {
         unsigned(out, u64::from(section.count + added));
         match id {
             id::CODE => out.append(&mut self.code.bytes),
+            id::MEMORY => self.write_memories(section.count, out),
             _ => out.extend_from_slice(&self.wasm[section.entries]),
         }
         out.extend_from_slice(&additions);
         prefix_size(out, start);
+    }
+
+    /// Writes the memories that the module defines.
+    ///
+    /// One of 2^64 bytes makes wasmi 2.0.0 panic when it grows, for it counts in 64 bits. No host has so much: a page less is
+    /// the same to the guest.
+    fn write_memories(&self, defined: u32, out: &mut Vec<u8>) {
+        const LARGEST: u64 = (1 << 48) - 1;
+        let imported = self.spaces.memories.len().saturating_sub(defined as usize);
+        for memory in self.spaces.memories.iter().skip(imported) {
+            const HAS_MAXIMUM: u8 = 1;
+            const IS_64: u8 = 4;
+            let mut flags = if memory.memory64 { IS_64 } else { 0 };
+            if memory.maximum.is_some() {
+                flags |= HAS_MAXIMUM;
+            }
+            out.push(flags);
+            unsigned(out, memory.initial.min(LARGEST));
+            if let Some(maximum) = memory.maximum {
+                unsigned(out, maximum.min(LARGEST));
+            }
+        }
     }
 
     /// What the rewriter adds to a section, and how many entries that is.

@@ -1,0 +1,78 @@
+//! What making an instance takes, before anything of it runs: counted here, paid for by `instance/link.rs`.
+
+use crate::{meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
+use wasmparser::{Data, DataKind, Element, ElementItems, ElementKind, Export};
+
+/// What making an instance takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InstanceCost {
+    /// Fuel for what is copied and made.
+    pub(crate) fuel: u64,
+    /// Bytes of references and records that the instance keeps as long as it lives.
+    pub(crate) kept_bytes: u64,
+    /// Bytes of memories and tables at first.
+    pub(crate) initial_bytes: u64,
+}
+
+/// Counts it, while the module is read.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    fuel: u64,
+    passive_elements: u64,
+    records: u64,
+    name_bytes: u64,
+}
+
+/// How many references an element segment has.
+pub(super) fn elements(segment: &Element<'_>) -> u32 {
+    match &segment.items {
+        ElementItems::Functions(items) => items.count(),
+        ElementItems::Expressions(_, items) => items.count(),
+    }
+}
+
+impl Counter {
+    /// Imports, functions, globals, memories and tables: what has an entry in the instance's index spaces.
+    pub(super) fn records(&mut self, count: u32) {
+        self.records += u64::from(count);
+    }
+
+    pub(super) fn export(&mut self, export: &Export<'_>) {
+        self.records += 1;
+        self.name_bytes += export.name.len() as u64;
+    }
+
+    pub(super) fn element_segment(&mut self, segment: &Element<'_>) {
+        self.records += 1;
+        self.fuel += 1;
+        let count = u64::from(elements(segment));
+        match segment.kind {
+            ElementKind::Active { .. } => self.fuel += count / schedule::ELEMENTS_PER_FUEL,
+            ElementKind::Passive => {
+                self.fuel += count / schedule::ELEMENTS_PER_FUEL;
+                self.passive_elements += count;
+            }
+            // Nobody can get at these.
+            ElementKind::Declared => {}
+        }
+    }
+
+    pub(super) fn data_segment(&mut self, segment: &Data<'_>) {
+        self.records += 1;
+        self.fuel += 1;
+        if let DataKind::Active { .. } = segment.kind {
+            self.fuel += segment.data.len() as u64 / schedule::BYTES_PER_FUEL;
+        }
+    }
+
+    /// The sum, once the whole module has been read.
+    pub(super) fn sum(&self, spaces: &IndexSpaces) -> InstanceCost {
+        let records = self.records * schedule::RECORD_BYTES + self.name_bytes;
+        let records = records.saturating_sub(schedule::FREE_RECORD_BYTES);
+        InstanceCost {
+            fuel: self.fuel + records / schedule::BYTES_PER_FUEL,
+            kept_bytes: self.passive_elements * ELEMENT_BYTES + records,
+            initial_bytes: spaces.all_initial_bytes(),
+        }
+    }
+}

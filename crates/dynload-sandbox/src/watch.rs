@@ -1,0 +1,153 @@
+//! When deadline and interrupts are looked at: between two slices of fuel, and around each host function.
+//!
+//! A slice is so small that the dearest operators that it can buy take about a millisecond. What a host function takes no
+//! fuel can tell, so each of them is followed by a glance: at a counter that somebody else advances, where the clock has
+//! one, and at the clock itself where it has none or where the counter has changed.
+
+use crate::{error::ErrorKind, share::Share, state::State};
+use core::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+/// What one call has looked at.
+#[derive(Default)]
+pub(crate) struct Watch {
+    has_begun: bool,
+    /// The counter of the clock and what it was at the last glance.
+    ticks: Option<(&'static AtomicUsize, usize)>,
+    #[cfg(feature = "std")]
+    outside: outside::Watch,
+}
+
+impl State {
+    /// Looks at interrupts and clock if time may have passed since the last glance.
+    #[inline]
+    pub(crate) fn glance(&mut self) -> Result<(), ErrorKind> {
+        match self.watch.ticks {
+            Some((ticks, seen)) if ticks.load(Ordering::Relaxed) == seen => Ok(()),
+            _ => self.glance_anew(),
+        }
+    }
+
+    #[inline(never)]
+    fn glance_anew(&mut self) -> Result<(), ErrorKind> {
+        // Before the clock is read: a tick that comes between is seen next time.
+        let ticks = self.clock().ticks();
+        self.watch.ticks = ticks.map(|ticks| (ticks, ticks.load(Ordering::Relaxed)));
+        let _now = self.look()?;
+        #[cfg(feature = "std")]
+        self.announce(_now);
+        Ok(())
+    }
+
+    /// Ends the call if somebody told it to stop, or its time is up. The clock of the call starts with the first look.
+    /// Gives the time by that clock.
+    pub(crate) fn look(&mut self) -> Result<Duration, ErrorKind> {
+        let now = self.clock().monotonic();
+        if !self.watch.has_begun {
+            self.watch.has_begun = true;
+            #[cfg(feature = "std")]
+            self.look_outside(now);
+        }
+        if self.is_interrupted() {
+            return Err(ErrorKind::Interrupted);
+        }
+        self.meter.check(now)?;
+        Ok(now)
+    }
+
+    /// Looks if the call has looked before.
+    pub(crate) fn look_again(&mut self) -> Result<(), ErrorKind> {
+        if self.watch.has_begun {
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the running call was told to stop.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        #[cfg(feature = "std")]
+        if self.watch.outside.is_interrupted() {
+            return true;
+        }
+        self.gate.is_interrupted(self.call) || self.config.share.as_ref().is_some_and(Share::has_ended)
+    }
+
+    /// Forgets what a call that has ended looked at.
+    #[inline]
+    pub(crate) fn end_watch(&mut self) {
+        if self.watch.has_begun {
+            #[cfg(feature = "std")]
+            self.watch.outside.end();
+            self.watch = Watch::default();
+        }
+    }
+}
+
+/// The call that this one was made from, and this one as those see it that are made from it.
+#[cfg(feature = "std")]
+mod outside {
+    use crate::{
+        outside::{self, Running},
+        share::Share,
+        state::State,
+    };
+    use alloc::sync::Arc;
+    use core::time::Duration;
+
+    #[derive(Default)]
+    pub(super) struct Watch {
+        outside: Option<Arc<Running>>,
+        announced: Option<Arc<Running>>,
+    }
+
+    impl Watch {
+        pub(super) fn is_interrupted(&self) -> bool {
+            self.outside
+                .as_ref()
+                .is_some_and(|outside| outside.is_interrupted())
+        }
+
+        pub(super) fn end(&mut self) {
+            if self.announced.take().is_some() {
+                outside::announce(self.outside.take());
+            }
+        }
+    }
+
+    impl State {
+        /// Finds out which call this one was made from: its time is this one's as well.
+        pub(super) fn look_outside(&mut self, now: Duration) {
+            let share = self.config.share.as_ref();
+            let outside = share.and_then(Share::outside).or_else(outside::innermost);
+            if let Some(outside) = &outside {
+                self.meter.end_with(outside.time_left(), now);
+            }
+            self.watch.outside.outside = outside;
+        }
+
+        /// Makes the running call known to those that its host functions make.
+        pub(super) fn announce(&mut self, now: Duration) {
+            if self.watch.outside.announced.is_some() {
+                return;
+            }
+            let deadline = now.saturating_add(self.meter.remaining(now));
+            let running = Arc::new(Running::new(
+                (self.gate.clone(), self.call),
+                self.config.share.clone(),
+                self.config.clock.clone(),
+                (deadline, self.meter.named_time_limit()),
+                self.watch.outside.outside.clone(),
+            ));
+            outside::announce(Some(running.clone()));
+            self.watch.outside.announced = Some(running);
+        }
+
+        /// The running call, as workers see it that it starts.
+        #[cfg(unix)]
+        pub(crate) fn running(&self) -> Option<Arc<Running>> {
+            self.watch.outside.announced.clone()
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Programs that move operands about, against the oracle: what they give and what they burn, cold, warm, and where another
+//! export has left a pattern in all places.
+
+use dynload_oracle::{self as oracle, Oracle, Schedule, random::moves};
+use dynload_sandbox::*;
+
+fn programs() -> u64 {
+    if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        20_000
+    } else {
+        1_000
+    }
+}
+
+/// Results as they are written: the oracle's and the sandbox's alike.
+fn text(values: impl IntoIterator<Item = (u32, u64)>) -> Vec<(u32, u64)> {
+    values.into_iter().collect()
+}
+
+fn compare(seed: u64, options: moves::Options) {
+    let wat = moves::program(seed, options);
+    let what = |detail: &str| format!("seed {seed}, {options:?}: {detail}");
+    let wasm = wat::parse_str(&wat).unwrap_or_else(|error| panic!("{}", what(&error.to_string())));
+    println!("seed {seed}, {options:?}");
+    let engine = Engine::new(EngineConfig::default().with_memory64(options.memory64));
+    let module = Module::new(&engine, &wasm).unwrap_or_else(|error| panic!("{}", what(&error.to_string())));
+    let sandbox = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000));
+    for args in moves::ARGUMENTS {
+        let mut reference = Oracle::new(&wasm, oracle::Imports::new(), Schedule::default()).unwrap();
+        reference.instantiate(oracle::Limits::default()).unwrap();
+        let wanted = reference.call(moves::RUN, &moves::arguments(args), oracle::Limits::default());
+        let wanted_results = wanted.result.as_ref().ok().map(|values| {
+            text(values.iter().map(|value| match value {
+                oracle::Value::I32(value) => (32, *value as u32 as u64),
+                oracle::Value::I64(value) => (64, *value as u64),
+                other => panic!("{other:?}"),
+            }))
+        });
+        let args = args.map(Value::I32);
+        for before in [None, Some(moves::RUN), Some(moves::FILL)] {
+            // What a run left in the memories changes the next.
+            if before == Some(moves::RUN) && wat.contains(".store") {
+                continue;
+            }
+            let mut instance = sandbox.instantiate(&module).unwrap();
+            if before.is_some_and(|export| instance.call(export, &args).is_err()) {
+                continue;
+            }
+            let temperature = format!("after {before:?}");
+            let found = instance.call(moves::RUN, &args);
+            let fuel = instance.usage().fuel;
+            let found_results = found.as_ref().ok().map(|values| {
+                text(values.iter().map(|value| match value {
+                    Value::I32(value) => (32, *value as u32 as u64),
+                    Value::I64(value) => (64, *value as u64),
+                    other => panic!("{other:?}"),
+                }))
+            });
+            assert_eq!(found_results, wanted_results, "{}", what(&temperature));
+            if found.is_ok() {
+                assert_eq!(fuel, wanted.usage.fuel, "{}", what(&temperature));
+            }
+        }
+    }
+}
+
+#[test]
+fn operands_get_where_they_should() {
+    for seed in 0..programs() {
+        compare(seed, moves::Options::default());
+    }
+}
+
+#[test]
+fn operands_get_where_they_should_with_64_bit_memories() {
+    let options = moves::Options {
+        memory64: true,
+        ..moves::Options::default()
+    };
+    for seed in 0..programs() / 4 {
+        compare(1_000_000 + seed, options);
+    }
+}
+
+#[cfg(feature = "simd")]
+#[test]
+fn operands_get_where_they_should_with_vectors() {
+    for seed in 0..programs() / 2 {
+        let memory64 = seed % 4 == 0;
+        compare(
+            2_000_000 + seed,
+            moves::Options {
+                memory64,
+                vectors: true,
+            },
+        );
+    }
+}
