@@ -198,8 +198,11 @@ impl Instance {
     /// Ends a call: reads the meter, and poisons the instance if the guest was stopped half-way.
     pub(crate) fn leave<R>(&mut self, export: &str, result: Result<R, ErrorKind>) -> Result<R, Error> {
         self.end_call();
-        let kept = || self.store.data().meter.check_overdrawn();
-        let result = result.and_then(|results| kept().map(|()| results));
+        // Code that ran on what it was lent was out of fuel before, unless it got to another limit.
+        let result = match result {
+            Ok(_) | Err(ErrorKind::Trap(_)) => self.store.data().meter.check_overdrawn().and(result),
+            stopped => stopped,
+        };
         let inner = self.store.data_mut().inner_failure.take();
         let result = match result {
             Ok(results) => {

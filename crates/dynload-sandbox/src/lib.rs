@@ -43,6 +43,7 @@ mod host;
 mod instance;
 mod integers;
 mod interrupt;
+mod memory_meter;
 mod meter;
 mod module;
 #[cfg(feature = "std")]

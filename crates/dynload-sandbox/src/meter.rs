@@ -1,14 +1,13 @@
-//! Fuel, time and memory of one instance, as they are counted while it runs.
+//! Fuel and time of one call, as they are counted while it runs.
 
 use crate::{
     budget::{Dry, FuelBudget},
-    error::{DeniedGrowth, ErrorKind, Limit},
+    error::{ErrorKind, Limit},
     host::Clock,
     schedule,
 };
 use core::time::Duration;
 use dynload_caps::Limits;
-use wasmi_core::LimiterError;
 
 /// Fuel and time of the call that runs.
 #[derive(Debug)]
@@ -243,129 +242,5 @@ impl CallMeter {
             value,
             asked: None,
         }
-    }
-}
-
-/// Bytes in memories and tables of one instance.
-#[derive(Debug)]
-pub(crate) struct MemoryMeter {
-    pub(crate) limit: u64,
-    pub(crate) now: u64,
-    pub(crate) peak: u64,
-    /// Bytes of the rewriter's own that the guest does not pay for.
-    hidden: u64,
-    /// The last growth that was allowed, in case it fails for another reason.
-    last: u64,
-    /// The largest growth that was refused in the running call.
-    pub(crate) denied: Option<DeniedGrowth>,
-}
-
-/// What a table element counts as.
-pub(crate) const ELEMENT_BYTES: u64 = 8;
-
-impl MemoryMeter {
-    /// A meter for an instance with so many table elements of the rewriter's own.
-    pub(crate) fn new(limit: u64, hidden_elements: u64) -> MemoryMeter {
-        let hidden = hidden_elements * ELEMENT_BYTES;
-        MemoryMeter {
-            // No allocation is larger.
-            limit: limit.min(isize::MAX as u64),
-            now: 0,
-            peak: 0,
-            hidden,
-            last: 0,
-            denied: None,
-        }
-    }
-
-    /// Counts bytes that the instance keeps, if there is room for them and for the `initial` ones of its memories and tables.
-    pub(crate) fn keep(&mut self, kept: u64, initial: u64) -> Result<(), DeniedGrowth> {
-        let asked = self.now.saturating_add(kept).saturating_add(initial);
-        if asked > self.limit {
-            let limit = self.limit;
-            return Err(DeniedGrowth { asked, limit });
-        }
-        self.now += kept;
-        Ok(())
-    }
-
-    /// Whether `more` bytes may be added to what there is.
-    fn grow(&mut self, more: u64) -> bool {
-        // Whichever comes first goes free: at the end of instantiation it is the sum that counts.
-        let free = self.hidden.min(more);
-        self.hidden -= free;
-        let more = more - free;
-        let asked = self.now.saturating_add(more);
-        if !self.has_room(more) {
-            let worst = self.denied.map_or(0, |denied| denied.asked);
-            self.denied = Some(DeniedGrowth {
-                asked: asked.max(worst),
-                limit: self.limit,
-            });
-            return false;
-        }
-        // Which is less where the sum does not fit.
-        self.last = asked - self.now;
-        self.now = asked;
-        true
-    }
-
-    /// Whether `more` bytes could be added.
-    pub(crate) fn has_room(&self, more: u64) -> bool {
-        self.now.saturating_add(more) <= self.limit
-    }
-
-    fn undo(&mut self) {
-        self.now -= self.last;
-        self.last = 0;
-    }
-
-    /// Called once a growth is known to have happened: peaks do not count what failed.
-    pub(crate) fn settle(&mut self) {
-        self.peak = self.peak.max(self.now);
-    }
-}
-
-impl wasmi::ResourceLimiter for MemoryMeter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> Result<bool, LimiterError> {
-        self.settle();
-        Ok(self.grow((desired - current) as u64))
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> Result<bool, LimiterError> {
-        self.settle();
-        Ok(self.grow(((desired - current) as u64).saturating_mul(ELEMENT_BYTES)))
-    }
-
-    fn memory_grow_failed(&mut self, _error: &wasmi::errors::MemoryError) -> Result<(), LimiterError> {
-        self.undo();
-        Ok(())
-    }
-
-    fn table_grow_failed(&mut self, _error: &wasmi::errors::TableError) -> Result<(), LimiterError> {
-        self.undo();
-        Ok(())
-    }
-
-    fn instances(&self) -> usize {
-        1
-    }
-
-    fn tables(&self) -> usize {
-        usize::MAX
-    }
-
-    fn memories(&self) -> usize {
-        usize::MAX
     }
 }

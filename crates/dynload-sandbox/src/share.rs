@@ -2,6 +2,7 @@
 
 use crate::{
     interrupt::CallGate,
+    memory_meter::MemoryShare,
     sync::{AtomicBool, AtomicU32, Ordering},
 };
 use alloc::sync::Arc;
@@ -21,6 +22,8 @@ struct Shared {
     ended: AtomicBool,
     /// Workers of the outermost call and of its workers, together.
     workers: Arc<AtomicU32>,
+    /// The memory that they all have.
+    memory: MemoryShare,
     /// What that call shares itself, if it is a worker's.
     parent: Option<Share>,
     /// That call, for those that a worker's host functions make.
@@ -29,7 +32,13 @@ struct Shared {
 }
 
 impl Share {
-    pub(crate) fn new(started: Duration, gate: Arc<CallGate>, call: usize, parent: Option<Share>) -> Share {
+    pub(crate) fn new(
+        started: Duration,
+        gate: Arc<CallGate>,
+        call: usize,
+        memory: MemoryShare,
+        parent: Option<Share>,
+    ) -> Share {
         let workers = parent
             .as_ref()
             .map(|parent| parent.0.workers.clone())
@@ -40,6 +49,7 @@ impl Share {
             call,
             ended: AtomicBool::new(false),
             workers,
+            memory,
             parent,
             #[cfg(feature = "std")]
             outside: None,
@@ -59,6 +69,10 @@ impl Share {
     #[cfg(feature = "std")]
     pub(crate) fn outside(&self) -> Option<Arc<crate::outside::Running>> {
         self.0.outside.clone()
+    }
+
+    pub(crate) fn memory(&self) -> MemoryShare {
+        self.0.memory.clone()
     }
 
     pub(crate) fn started(&self) -> Duration {
@@ -111,10 +125,16 @@ mod models {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             gate.enter(1);
-            let outer = Share::new(Duration::ZERO, gate.clone(), 1, None);
+            let outer = Share::new(Duration::ZERO, gate.clone(), 1, MemoryShare::default(), None);
             let worker = thread::spawn(move || {
                 // What a worker starts ends with it.
-                let inner = Share::new(Duration::ZERO, Arc::default(), 1, Some(outer.clone()));
+                let inner = Share::new(
+                    Duration::ZERO,
+                    Arc::default(),
+                    1,
+                    MemoryShare::default(),
+                    Some(outer.clone()),
+                );
                 while !inner.has_ended() {
                     thread::yield_now();
                 }
@@ -127,8 +147,14 @@ mod models {
     #[test]
     fn two_calls_never_have_more_workers_than_one_may() {
         loom::model(|| {
-            let outer = Share::new(Duration::ZERO, Arc::default(), 1, None);
-            let inner = Share::new(Duration::ZERO, Arc::default(), 1, Some(outer.clone()));
+            let outer = Share::new(Duration::ZERO, Arc::default(), 1, MemoryShare::default(), None);
+            let inner = Share::new(
+                Duration::ZERO,
+                Arc::default(),
+                1,
+                MemoryShare::default(),
+                Some(outer.clone()),
+            );
             assert!(outer.add_worker(2));
             let worker = thread::spawn(move || inner.add_worker(2));
             let second = outer.add_worker(2);

@@ -133,6 +133,56 @@ fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
         }
     }
     memory_is_tight(name, wasm, module, call, used.peak_memory_bytes);
+    if start.fuel == 0 {
+        two_limits(name, wasm, module, call, &used);
+    }
+}
+
+/// Of two limits that are one short each, the error names the one that is exceeded first.
+fn two_limits(name: &str, wasm: &[u8], module: &Module, call: &random::Call, used: &oracle::Usage) {
+    let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
+    let (fuel, depth, stack) = (used.fuel, used.peak_call_depth, used.peak_stack_bytes);
+    for (fuel, depth, stack) in [
+        (fuel - 1, depth - 1, stack),
+        (fuel, depth - 1, stack),
+        (fuel - 1, depth, stack.saturating_sub(1)),
+        (fuel, depth, stack.saturating_sub(1)),
+        (fuel, depth - 1, stack.saturating_sub(1)),
+        (fuel - 1, depth - 1, stack.saturating_sub(1)),
+        (fuel + 1, depth - 1, stack),
+    ] {
+        let bounded = oracle::Limits {
+            fuel: Some(fuel),
+            call_depth: Some(depth),
+            stack_bytes: Some(stack),
+            ..oracle::Limits::default()
+        };
+        let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
+        if reference.instantiate(bounded).is_err() {
+            continue;
+        }
+        let wanted = match reference.call(&call.name, &call.args, bounded).result {
+            Err(oracle::Trap::OutOfFuel) => Some(Limit::Fuel),
+            Err(oracle::Trap::CallDepth) => Some(Limit::CallDepth),
+            Err(oracle::Trap::StackBytes) => Some(Limit::Stack),
+            Err(other) => panic!("{name}: {other:?}"),
+            Ok(_) => None,
+        };
+        let limits = wide()
+            .with_fuel(Some(fuel))
+            .with_call_depth(depth)
+            .with_stack_bytes(stack);
+        for slice in [None, Some(7)] {
+            let mut instance = sandbox(limits, slice).instantiate(module).unwrap();
+            let found = instance.call(&call.name, &args);
+            let found = found.as_ref().err().and_then(|error| error.limit());
+            let what = format!(
+                "{name}: {} with {fuel} fuel, {depth} frames, {stack} bytes",
+                call.name
+            );
+            assert_eq!(found, wanted, "{what}");
+        }
+    }
 }
 
 /// With the memory that a call needs it does what it did; with a byte less it does what the oracle does with a byte less:
@@ -269,6 +319,48 @@ fn random_programs_with_vectors() {
         );
     }
     assert!(called as u64 > programs() / 4, "only {called} calls");
+}
+
+/// A call of two frames and four fuel: what the meter's own code cost was named as the fuel limit.
+#[test]
+fn the_limit_that_is_exceeded_first_is_named() {
+    let wasm = wat::parse_str(
+        r#"(module (func $g (result i32) (i32.const 7)) (func (export "f") (result i32) (call $g)))"#,
+    )
+    .unwrap();
+    let module = Module::new(&engine(), wasm).unwrap();
+    for (fuel, depth, limit) in [
+        (4, 2, None),
+        (4, 1, Some(Limit::CallDepth)),
+        (5, 1, Some(Limit::CallDepth)),
+        (3, 1, Some(Limit::CallDepth)),
+        (3, 2, Some(Limit::Fuel)),
+        (1, 1, Some(Limit::Fuel)),
+    ] {
+        let limits = wide().with_fuel(Some(fuel)).with_call_depth(depth);
+        let mut instance = sandbox(limits, None).instantiate(&module).unwrap();
+        let found = instance.call("f", &[]);
+        let found = found.as_ref().err().and_then(|error| error.limit());
+        assert_eq!(found, limit, "{fuel} fuel, {depth} frames");
+    }
+}
+
+/// Making an instance: memories come before segments.
+#[test]
+fn of_memory_and_fuel_the_memory_is_named() {
+    let wasm = wat::parse_str(r#"(module (memory 1) (data (i32.const 0) "x"))"#).unwrap();
+    let module = Module::new(&engine(), wasm).unwrap();
+    for (memory, fuel, limit) in [
+        (65_536, 1, None),
+        (65_535, 1, Some(Limit::Memory)),
+        (65_535, 0, Some(Limit::Memory)),
+        (65_536, 0, Some(Limit::Fuel)),
+    ] {
+        let limits = wide().with_fuel(Some(fuel)).with_memory_bytes(memory);
+        let found = sandbox(limits, None).instantiate(&module);
+        let found = found.as_ref().err().and_then(|error| error.limit());
+        assert_eq!(found, limit, "{memory} bytes, {fuel} fuel");
+    }
 }
 
 // wasmi 2.0.0 loses values that a `br_table` takes along: two programs that showed it.

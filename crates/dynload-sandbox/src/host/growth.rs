@@ -19,7 +19,7 @@ pub(crate) fn define(store: &mut Store<State>) -> Func {
     Func::wrap(
         store,
         |mut host: wasmi::Caller<'_, State>, asked: i64, room: i64| -> Result<(), wasmi::Error> {
-            let bytes = (asked as u64).saturating_mul(crate::meter::ELEMENT_BYTES);
+            let bytes = (asked as u64).saturating_mul(crate::memory_meter::ELEMENT_BYTES);
             let fails = asked as u64 > room as u64 || !host.data().memory.has_room(bytes);
             let fuel = asked as u64 / schedule::ELEMENTS_PER_FUEL;
             while !fails && run::fuel(&host) < fuel {

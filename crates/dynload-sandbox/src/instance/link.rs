@@ -8,7 +8,8 @@ use crate::{
     host::{self, ConsoleState},
     integers::LastCalled,
     interrupt::CallGate,
-    meter::{CallMeter, MemoryMeter},
+    memory_meter::MemoryMeter,
+    meter::CallMeter,
     module::{self, Module},
     rewrite::{self, Hidden},
     run,
@@ -143,7 +144,8 @@ fn new_store(
     let state = State {
         meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
             .began(config.share.as_ref().map(Share::started)),
-        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into()),
+        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
+            .of_worker(config.share.as_ref().map(Share::memory)),
         console: ConsoleState::new(config.console.clone()),
         entropy_state: config.entropy.start(nth),
         #[cfg(all(feature = "std", unix))]

@@ -137,7 +137,8 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let state = caller.state();
     let started = now.saturating_sub(state.meter.elapsed(now));
     let parent = state.config.share.clone();
-    let share = Share::new(started, state.gate.clone(), state.call, parent).of(state.running());
+    let memory = state.memory.share();
+    let share = Share::new(started, state.gate.clone(), state.call, memory, parent).of(state.running());
     let config = Arc::new(Config {
         budget: state.meter.share_fuel(),
         console: state.config.console.of_worker(),
@@ -271,6 +272,9 @@ pub(super) fn end_call(state: &mut State) {
         }
     }
     state.services.open_mut().workers.shared = None;
+    if state.config.share.is_none() {
+        state.memory.end_share();
+    }
 }
 
 /// Writes to the console, and waits for nobody: the call is over.

@@ -1,6 +1,6 @@
 //! What making an instance takes, before anything of it runs: counted here, paid for by `instance/link.rs`.
 
-use crate::{meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
+use crate::{memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
 use wasmparser::{Data, DataKind, Element, ElementItems, ElementKind, Export};
 
 /// What making an instance takes.

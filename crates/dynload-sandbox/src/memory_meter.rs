@@ -1,0 +1,232 @@
+//! Memory of one instance, as it is counted while it runs.
+
+use crate::{
+    error::DeniedGrowth,
+    sync::{AtomicUsize, Ordering},
+};
+use alloc::sync::Arc;
+use wasmi_core::LimiterError;
+
+/// Bytes that several instances have together.
+#[derive(Debug, Default)]
+struct Sum {
+    // No host has more bytes than addresses.
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// The memory that a call and its workers have together, under one limit.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemoryShare(Arc<Sum>);
+
+impl MemoryShare {
+    /// Adds bytes if the sum stays within the limit. Gives what the sum would be, either way.
+    fn add(&self, bytes: u64, limit: u64) -> Result<u64, u64> {
+        let sum = |now: usize| (now as u64).saturating_add(bytes);
+        let fits = |now: usize| {
+            usize::try_from(sum(now).min(limit))
+                .ok()
+                .filter(|_| sum(now) <= limit)
+        };
+        let order = Ordering::SeqCst;
+        match self.0.now.fetch_update(order, order, fits) {
+            Ok(before) => {
+                self.0.peak.fetch_max(before + bytes as usize, order);
+                Ok(sum(before))
+            }
+            Err(before) => Err(sum(before)),
+        }
+    }
+
+    fn take_away(&self, bytes: u64) {
+        self.0.now.fetch_sub(bytes as usize, Ordering::SeqCst);
+    }
+}
+
+/// Bytes in memories and tables of one instance.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    pub(crate) limit: u64,
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+    /// While there are workers: what they and the call that started them have together.
+    share: Option<MemoryShare>,
+    /// Bytes of the rewriter's own that the guest does not pay for.
+    hidden: u64,
+    /// The last growth that was allowed, in case it fails for another reason.
+    last: u64,
+    /// The largest growth that was refused in the running call.
+    pub(crate) denied: Option<DeniedGrowth>,
+}
+
+/// What a table element counts as.
+pub(crate) const ELEMENT_BYTES: u64 = 8;
+
+impl MemoryMeter {
+    /// A meter for an instance with so many table elements of the rewriter's own.
+    pub(crate) fn new(limit: u64, hidden_elements: u64) -> MemoryMeter {
+        let hidden = hidden_elements * ELEMENT_BYTES;
+        MemoryMeter {
+            // No allocation is larger.
+            limit: limit.min(isize::MAX as u64),
+            now: 0,
+            peak: 0,
+            share: None,
+            hidden,
+            last: 0,
+            denied: None,
+        }
+    }
+
+    /// The meter of a worker, under the limit of the call that started it.
+    pub(crate) fn of_worker(mut self, share: Option<MemoryShare>) -> MemoryMeter {
+        self.share = share;
+        self
+    }
+
+    /// What the instance has, from now on together with its workers.
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) fn share(&mut self) -> MemoryShare {
+        let share = self.share.get_or_insert_with(|| {
+            let share = MemoryShare::default();
+            share.0.now.store(self.now as usize, Ordering::SeqCst);
+            share
+        });
+        share.clone()
+    }
+
+    /// The workers are gone.
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) fn end_share(&mut self) {
+        if let Some(share) = self.share.take() {
+            self.peak = self.peak.max(share.0.peak.load(Ordering::SeqCst) as u64);
+        }
+    }
+
+    /// Counts `bytes` more, if there may be so many. Gives what there would be, either way.
+    fn add(&mut self, bytes: u64) -> Result<u64, u64> {
+        let asked = match &self.share {
+            Some(share) => share.add(bytes, self.limit)?,
+            None => {
+                let asked = self.now.saturating_add(bytes);
+                if asked > self.limit {
+                    return Err(asked);
+                }
+                asked
+            }
+        };
+        self.now += bytes;
+        Ok(asked)
+    }
+
+    /// Counts bytes that the instance keeps, if there is room for them and for the `initial` ones of its memories and tables.
+    pub(crate) fn keep(&mut self, kept: u64, initial: u64) -> Result<(), DeniedGrowth> {
+        let limit = self.limit;
+        // Those of the memories are counted again when they are made.
+        let all = kept.saturating_add(initial);
+        self.add(all).map_err(|asked| DeniedGrowth { asked, limit })?;
+        self.take_away(initial);
+        Ok(())
+    }
+
+    fn take_away(&mut self, bytes: u64) {
+        self.now -= bytes;
+        if let Some(share) = &self.share {
+            share.take_away(bytes);
+        }
+    }
+
+    /// Whether `more` bytes may be added to what there is.
+    fn grow(&mut self, more: u64) -> bool {
+        // Whichever comes first goes free: at the end of instantiation it is the sum that counts.
+        let free = self.hidden.min(more);
+        self.hidden -= free;
+        let more = more - free;
+        self.last = 0;
+        match self.add(more) {
+            Ok(_) => {
+                self.last = more;
+                true
+            }
+            Err(asked) => {
+                let worst = self.denied.map_or(0, |denied| denied.asked);
+                self.denied = Some(DeniedGrowth {
+                    asked: asked.max(worst),
+                    limit: self.limit,
+                });
+                false
+            }
+        }
+    }
+
+    /// Whether `more` bytes could be added.
+    pub(crate) fn has_room(&self, more: u64) -> bool {
+        let now = match &self.share {
+            Some(share) => share.0.now.load(Ordering::SeqCst) as u64,
+            None => self.now,
+        };
+        now.saturating_add(more) <= self.limit
+    }
+
+    fn undo(&mut self) {
+        let last = core::mem::take(&mut self.last);
+        self.take_away(last);
+    }
+
+    /// Called once a growth is known to have happened: peaks do not count what failed.
+    pub(crate) fn settle(&mut self) {
+        self.peak = self.peak.max(self.now);
+    }
+}
+
+impl Drop for MemoryMeter {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.take_away(self.now);
+        }
+    }
+}
+
+impl wasmi::ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        self.settle();
+        Ok(self.grow((desired - current) as u64))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        self.settle();
+        Ok(self.grow(((desired - current) as u64).saturating_mul(ELEMENT_BYTES)))
+    }
+
+    fn memory_grow_failed(&mut self, _error: &wasmi::errors::MemoryError) -> Result<(), LimiterError> {
+        self.undo();
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _error: &wasmi::errors::TableError) -> Result<(), LimiterError> {
+        self.undo();
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+}
