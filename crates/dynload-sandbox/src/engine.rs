@@ -33,6 +33,10 @@ pub struct ModuleLimits {
     /// Values that blocks, branches and calls carry, in all functions together; the first 16 of each are not counted. Two
     /// bytes of code carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
     pub max_carried_values: u64,
+    /// Bytes of memory that loading may take at its peak, beyond the module itself. It is estimated from above, from what the
+    /// module has of everything: what compilers make takes a third to a tenth of the estimate, which is 10 to 30 times the
+    /// module's size. By default 1 GiB.
+    pub max_load_bytes: u64,
     /// Bytes of one name. By default 10 000.
     pub max_name_bytes: u64,
 }
@@ -50,6 +54,7 @@ impl Default for ModuleLimits {
             max_body_bytes: 4 << 20,
             max_nesting: 1_000,
             max_carried_values: 500_000,
+            max_load_bytes: 1 << 30,
             max_name_bytes: 10_000,
         }
     }

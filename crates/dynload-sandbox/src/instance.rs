@@ -178,7 +178,7 @@ impl Instance {
         state.gate.enter(state.call);
         state.memory.denied = None;
         state.meter.start();
-        let granted = if state.is_interrupted() {
+        let granted = if state.is_told_to_stop() {
             Err(ErrorKind::Interrupted)
         } else {
             state.meter.grant(0, false)
@@ -199,9 +199,9 @@ impl Instance {
     pub(crate) fn leave<R>(&mut self, export: &str, result: Result<R, ErrorKind>) -> Result<R, Error> {
         self.end_call();
         // Code that ran on what it was lent was out of fuel before, unless it got to another limit.
-        let result = match result {
-            Ok(_) | Err(ErrorKind::Trap(_)) => self.store.data().meter.check_overdrawn().and(result),
-            stopped => stopped,
+        let result = match self.store.data().meter.check_overdrawn() {
+            Err(overdrawn) if matches!(result, Ok(_) | Err(ErrorKind::Trap(_))) => Err(overdrawn),
+            _ => result,
         };
         let inner = self.store.data_mut().inner_failure.take();
         let result = match result {
@@ -237,9 +237,7 @@ impl Instance {
         #[cfg(all(feature = "std", unix))]
         crate::services::end_call(self.store.data_mut());
         run::settle(&mut self.store.as_context_mut());
-        let state = self.store.data_mut();
-        state.meter.stop(&*state.config.clock);
-        state.end_watch();
+        self.store.data_mut().end_watch();
     }
 
     /// Puts the frame counters where they stand with no frame alive.

@@ -98,3 +98,13 @@ struct Readme;
 pub fn rewritten(wasm: &[u8], config: &EngineConfig) -> Result<alloc::vec::Vec<u8>, ModuleError> {
     rewrite::module(wasm, config).map(|(bytes, _)| bytes)
 }
+
+/// What loading the module takes in memory, as it is estimated: for holding the estimate against the truth.
+///
+/// # Errors
+///
+/// As [`Module::new`].
+#[doc(hidden)]
+pub fn load_estimate(wasm: &[u8], config: &EngineConfig) -> Result<u64, ModuleError> {
+    rewrite::module(wasm, config).map(|(_, rewritten)| rewritten.load_bytes)
+}

@@ -177,6 +177,7 @@ impl CallMeter {
     }
 
     /// Whether the call kept what it was lent.
+    #[inline]
     pub(crate) fn check_overdrawn(&self) -> Result<(), ErrorKind> {
         self.overdrawn.map_or(Ok(()), |limit| Err(self.exceeded(limit)))
     }

@@ -21,6 +21,7 @@ mod flow;
 mod guard;
 mod index_spaces;
 mod literals;
+mod load;
 mod operators;
 mod sections;
 mod ways;
@@ -65,6 +66,8 @@ pub(crate) struct Rewritten {
     pub(crate) has_start: bool,
     /// Whether the host has to put a function into the table [`GROWTH`].
     pub(crate) grows: bool,
+    /// What loading takes in memory, as it was estimated.
+    pub(crate) load_bytes: u64,
     /// What making an instance takes.
     pub(crate) instance: InstanceCost,
 }

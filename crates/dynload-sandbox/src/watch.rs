@@ -65,19 +65,26 @@ impl State {
         Ok(())
     }
 
-    /// Whether the running call was told to stop.
+    /// Whether the running call was told to stop, or one that it was made from.
     pub(crate) fn is_interrupted(&self) -> bool {
         #[cfg(feature = "std")]
         if self.watch.outside.is_interrupted() {
             return true;
         }
+        self.is_told_to_stop()
+    }
+
+    /// Whether the running call was told to stop itself.
+    #[inline]
+    pub(crate) fn is_told_to_stop(&self) -> bool {
         self.gate.is_interrupted(self.call) || self.config.share.as_ref().is_some_and(Share::has_ended)
     }
 
-    /// Forgets what a call that has ended looked at.
+    /// The call has ended: its time is taken, if it was looked at, and what it looked at is forgotten.
     #[inline]
     pub(crate) fn end_watch(&mut self) {
         if self.watch.has_begun {
+            self.meter.stop(&*self.config.clock);
             #[cfg(feature = "std")]
             self.watch.outside.end();
             self.watch = Watch::default();

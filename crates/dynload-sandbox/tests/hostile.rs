@@ -6,57 +6,14 @@
     reason = "the tests read about their own process; no guest work is done there"
 )]
 
+#[path = "subject/shapes.rs"]
+mod shapes;
+
 use std::time::{Duration, Instant};
 
 use dynload_oracle::guests;
 use dynload_sandbox::*;
-
-/// Unsigned LEB128. ([Wasm spec, integers](https://webassembly.github.io/spec/core/binary/values.html#integers))
-fn leb(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    loop {
-        let byte = (value & 0x7f) as u8;
-        value >>= 7;
-        if value == 0 {
-            out.push(byte);
-            return out;
-        }
-        out.push(byte | 0x80);
-    }
-}
-
-/// A section with so many entries.
-fn section(id: u8, count: u64, entries: &[u8]) -> Vec<u8> {
-    let mut contents = leb(count);
-    contents.extend_from_slice(entries);
-    let mut out = vec![id];
-    out.extend(leb(contents.len() as u64));
-    out.extend(contents);
-    out
-}
-
-fn binary(sections: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = b"\0asm\x01\0\0\0".to_vec();
-    out.extend(sections.concat());
-    out
-}
-
-/// A module of functions of type 0 with these bodies, locals included.
-fn functions(ty: &[u8], bodies: &[Vec<u8>]) -> Vec<u8> {
-    let mut code = Vec::new();
-    for body in bodies {
-        code.extend(leb(body.len() as u64));
-        code.extend_from_slice(body);
-    }
-    let count = bodies.len() as u64;
-    binary(&[
-        section(1, 1, ty),
-        section(3, count, &vec![0; bodies.len()]),
-        section(10, count, &code),
-    ])
-}
-
-const EMPTY_TYPE: &[u8] = &[0x60, 0, 0];
+use shapes::*;
 
 fn wat(text: &str) -> Vec<u8> {
     wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
@@ -543,153 +500,6 @@ fn hidden_names_are_nobodys_import() {
         ErrorKind::MissingImports(missing) => assert_eq!(missing.len(), 2),
         other => panic!("{other:?}"),
     }
-}
-
-/// A module of the size `n`, in some unit.
-type Family = (&'static str, usize, fn(usize) -> Vec<u8>);
-
-/// Bodies with parts that are there `n` times.
-fn body(before: &[u8], part: &[u8], n: usize, after: &[u8]) -> Vec<u8> {
-    let mut body = vec![0];
-    body.extend_from_slice(before);
-    body.extend(part.repeat(n));
-    body.extend_from_slice(after);
-    body.push(0x0b);
-    body
-}
-
-const BLOCK: [u8; 2] = [0x02, 0x40];
-const END: u8 = 0x0b;
-
-fn families() -> Vec<Family> {
-    vec![
-        ("straight code", 40_000, |n| {
-            functions(EMPTY_TYPE, &[body(&[], &[0x41, 1, 0x1a], n, &[])])
-        }),
-        ("nops", 100_000, |n| {
-            functions(EMPTY_TYPE, &[body(&[], &[0x01], n, &[])])
-        }),
-        ("dead code", 100_000, |n| {
-            functions(EMPTY_TYPE, &[body(&[0x00], &[0x41, 1, 0x1a], n, &[])])
-        }),
-        ("empty loops", 20_000, |n| {
-            functions(EMPTY_TYPE, &[body(&[], &[0x03, 0x40, END], n, &[])])
-        }),
-        ("empty ifs", 20_000, |n| {
-            functions(EMPTY_TYPE, &[body(&[], &[0x41, 1, 0x04, 0x40, END], n, &[])])
-        }),
-        ("branches out of many blocks", 5_000, |n| {
-            let branch = [0x41, 1, 0x0d, 0xe3, 0x07];
-            functions(
-                EMPTY_TYPE,
-                &[body(&BLOCK.repeat(999), &branch, n, &[END].repeat(999))],
-            )
-        }),
-        ("many branches to two places with much behind them", 10_000, |n| {
-            let branches = [0x41, 1, 0x0d, 0, 0x41, 1, 0x0d, 1];
-            let behind = [vec![END], [0x41, 1, 0x1a].repeat(n)].concat();
-            functions(
-                EMPTY_TYPE,
-                &[body(&BLOCK.repeat(2), &branches, n, &behind.repeat(2))],
-            )
-        }),
-        ("a large br_table out of many blocks", 20_000, |n| {
-            let targets: Vec<u8> = (0..n).flat_map(|i| leb((i % 999) as u64)).collect();
-            let table = [vec![0x41, 1, 0x0e], leb(n as u64), targets, vec![0]].concat();
-            functions(
-                EMPTY_TYPE,
-                &[body(&BLOCK.repeat(999), &table, 1, &[END].repeat(999))],
-            )
-        }),
-        ("many small br_tables", 10_000, |n| {
-            functions(
-                EMPTY_TYPE,
-                &[body(&[], &[0x02, 0x40, 0x41, 1, 0x0e, 1, 0, 0, END], n, &[])],
-            )
-        }),
-        ("table growth", 5_000, |n| {
-            let code = functions(
-                EMPTY_TYPE,
-                &[body(&[], &[0xd0, 0x70, 0x41, 1, 0xfc, 15, 0, 0x1a], n, &[])],
-            );
-            // The table section stands between functions and code: 8 bytes of header, types and functions.
-            let at = 8 + 6 + 4;
-            [&code[..at], &section(4, 1, &[0x70, 0, 0])[..], &code[at..]].concat()
-        }),
-        ("functions", 20_000, |n| {
-            functions(EMPTY_TYPE, &vec![vec![0, END]; n])
-        }),
-        ("functions with many locals", 400, |n| {
-            functions(
-                EMPTY_TYPE,
-                &vec![[leb(1), leb(10_000), vec![0x7f, END]].concat(); n],
-            )
-        }),
-        ("groups of locals", 1_000, |n| {
-            functions(
-                EMPTY_TYPE,
-                &[[leb(n as u64), [1, 0x7f].repeat(n), vec![END]].concat()],
-            )
-        }),
-        ("types", 20_000, |n| {
-            let types: Vec<u8> = (0..n)
-                .flat_map(|i| {
-                    let params: Vec<u8> = (0..16)
-                        .map(|bit| if i >> bit & 1 == 1 { 0x7f } else { 0x7e })
-                        .collect();
-                    [vec![0x60, 16], params, vec![0]].concat()
-                })
-                .collect();
-            binary(&[section(1, n as u64, &types)])
-        }),
-        ("exports", 20_000, |n| {
-            let exports: Vec<u8> = (0..n)
-                .flat_map(|i| {
-                    let name = format!("{i:08}");
-                    [leb(8), name.into_bytes(), vec![0, 0]].concat()
-                })
-                .collect();
-            binary(&[
-                section(1, 1, EMPTY_TYPE),
-                section(3, 1, &[0]),
-                section(7, n as u64, &exports),
-                section(10, 1, &[2, 0, END]),
-            ])
-        }),
-        ("globals", 20_000, |n| {
-            binary(&[section(6, n as u64, &[0x7f, 0, 0x41, 1, END].repeat(n))])
-        }),
-        ("data segments", 20_000, |n| {
-            binary(&[section(11, n as u64, &[1, 1, 0].repeat(n))])
-        }),
-        // 16 values are not counted.
-        ("values through blocks", 5_000, |n| {
-            functions(
-                &values(16),
-                &[body(&CONSTANTS.repeat(16), &[0x02, 0, END], n, &[])],
-            )
-        }),
-        ("branches that carry values", 5_000, |n| {
-            functions(
-                &values(16),
-                &[body(&CONSTANTS.repeat(16), &[0x41, 1, 0x0d, 0], n, &[])],
-            )
-        }),
-    ]
-}
-
-const CONSTANTS: [u8; 2] = [0x41, 1];
-
-/// The type of functions and blocks that take as many i32 as they give.
-fn values(n: usize) -> Vec<u8> {
-    [
-        vec![0x60],
-        leb(n as u64),
-        vec![0x7f; n],
-        leb(n as u64),
-        vec![0x7f; n],
-    ]
-    .concat()
 }
 
 /// 125 kB of blocks through which a thousand values go made the interpreter take 6 GB.

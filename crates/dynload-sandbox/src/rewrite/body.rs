@@ -18,11 +18,13 @@ use super::{
     guard::{self, Globals},
     index_spaces::IndexSpaces,
     literals::{Literal, Literals},
+    load::{self, Estimate},
     sections::check,
     ways::{Charge, Way},
 };
 use crate::{error::ModuleError, schedule};
 use alloc::vec::Vec;
+use core::ops::Range;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, ValType, ValidatorResources};
 
 /// What the rewriter has to know of the module around a function.
@@ -36,6 +38,8 @@ pub(crate) struct Context<'a> {
     pub(crate) max_nesting: u64,
     /// How many values blocks, branches and calls may carry.
     pub(crate) max_carried: u64,
+    /// What loading takes in memory.
+    pub(crate) load: Estimate,
 }
 
 impl Context<'_> {
@@ -134,6 +138,8 @@ pub(crate) struct BodyRewriter {
     max_operand_bytes: u64,
     /// What the function's blocks, branches and calls carry, beyond [`CARRIED_FREE`] each.
     carried: u64,
+    /// What loading the function takes in memory.
+    load: u64,
 }
 
 /// How many values a block, a branch or a call may carry without being counted.
@@ -164,6 +170,7 @@ impl BodyRewriter {
         self.needs_validation = false;
         self.max_operand_bytes = 0;
         self.carried = 0;
+        self.load = load::FUNCTION + load::BYTE * body.range().len() as u64;
 
         // One in eight bytes is an operator that needs something, more or less.
         self.edits.reserve(body.range().len() / 8);
@@ -184,6 +191,7 @@ impl BodyRewriter {
             declared_bytes += u64::from(count) * bytes_of(ty);
         }
         frame_bytes += declared_bytes;
+        self.load += load::LOCAL * u64::from(self.locals) + load::LOCALS * u64::from(groups);
         let groups_end = locals.original_position();
         #[cfg(feature = "simd")]
         {
@@ -222,6 +230,7 @@ impl BodyRewriter {
             self.allocations = validator.into_allocations();
         }
 
+        context.load.add(self.load)?;
         self.flow.balance();
         frame_bytes += self.max_operand_bytes;
         let frame = guard::constant(frame_bytes);
@@ -324,6 +333,15 @@ impl BodyRewriter {
     fn edit(&mut self, at: usize, edit: Edit) {
         let at = self.offset(at);
         self.edits.push((at, edit));
+    }
+
+    /// Leaves an operator out.
+    fn skip(&mut self, at: Range<usize>) {
+        let (start, end) = (self.offset(at.start), self.offset(at.end));
+        match self.edits.last_mut() {
+            Some((_, Edit::Skip { to })) if *to == start => *to = end,
+            _ => self.edits.push((start, Edit::Skip { to: end })),
+        }
     }
 
     /// The offset from the body's start of an offset of the module.

@@ -11,6 +11,7 @@ use super::{
     code::{self, Code, Function},
     guard::Globals,
     index_spaces::{Global, IndexSpaces},
+    load::{self, Estimate},
 };
 use crate::{
     engine::{EngineConfig, ModuleLimits},
@@ -128,6 +129,8 @@ struct ModuleReader<'a> {
     instance: instance::Counter,
     /// Locals of the functions so far.
     locals: u64,
+    /// What loading all but the functions takes in memory.
+    load: u64,
 }
 
 impl<'a> ModuleReader<'a> {
@@ -144,6 +147,7 @@ impl<'a> ModuleReader<'a> {
             code: Code::default(),
             instance: instance::Counter::default(),
             locals: 0,
+            load: load::BYTE * wasm.len() as u64,
         }
     }
 
@@ -189,8 +193,11 @@ impl<'a> ModuleReader<'a> {
             growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
             max_nesting: limits.max_nesting,
             max_carried: limits.max_carried_values,
+            load: Estimate::new(limits.max_load_bytes),
         };
+        context.load.add(self.load)?;
         self.code = code::rewrite(&context, functions)?;
+        self.load = context.load.sum();
         Ok(())
     }
 
@@ -316,6 +323,8 @@ impl<'a> ModuleReader<'a> {
                 for group in section {
                     for ty in group?.into_types() {
                         if let wasmparser::CompositeInnerType::Func(ty) = ty.composite_type.inner {
+                            let carried = ty.params().len() + ty.results().len();
+                            self.load += load::TYPE + load::PARAMETER * carried as u64;
                             self.spaces.types.push(ty);
                         }
                     }
@@ -324,6 +333,7 @@ impl<'a> ModuleReader<'a> {
             Payload::ImportSection(section) => {
                 self.keep(id::IMPORT, section.range())?;
                 self.instance.records(section.count());
+                self.load += load::ITEM * u64::from(section.count());
                 for import in section {
                     self.spaces.import(import?.ty);
                 }
@@ -352,12 +362,14 @@ impl<'a> ModuleReader<'a> {
             Payload::GlobalSection(section) => {
                 self.keep(id::GLOBAL, section.range())?;
                 self.instance.records(section.count());
+                self.load += load::ITEM * u64::from(section.count());
                 for global in section {
                     self.spaces.globals.push(Global::defined(global?.ty));
                 }
             }
             Payload::ExportSection(section) => {
                 self.keep(id::EXPORT, section.range())?;
+                self.load += load::ITEM * u64::from(section.count());
                 for export in section {
                     self.instance.export(&export?);
                 }
@@ -365,13 +377,17 @@ impl<'a> ModuleReader<'a> {
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(section) => {
                 self.keep(id::ELEMENT, section.range())?;
+                self.load += load::ITEM * u64::from(section.count());
                 for segment in section {
-                    self.instance.element_segment(&segment?);
+                    let segment = segment?;
+                    self.load += load::ELEMENT * u64::from(instance::elements(&segment));
+                    self.instance.element_segment(&segment);
                 }
             }
             Payload::DataCountSection { range, .. } => self.keep(id::DATA_COUNT, range)?,
             Payload::DataSection(section) => {
                 self.keep(id::DATA, section.range())?;
+                self.load += load::ITEM * u64::from(section.count());
                 for segment in section {
                     self.instance.data_segment(&segment?);
                 }

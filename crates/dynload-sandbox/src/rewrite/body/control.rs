@@ -3,7 +3,7 @@
 use super::{BodyRewriter, Context, Edit, Nest, arity::carried};
 use crate::{
     error::ModuleError,
-    rewrite::{binary::op, flow::Kind, ways::Way},
+    rewrite::{binary::op, flow::Kind, load, ways::Way},
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -29,7 +29,7 @@ impl BodyRewriter {
             Operator::Return => {
                 let frame = self.stacks.outermost();
                 let results = frame.map_or(0, |frame| carried(context, frame).len() as u32);
-                self.bound_carried(context, results, 1)?;
+                self.carry_along(context, results, 1)?;
                 self.stacks.diverge();
                 self.flow.leave_function();
             }
@@ -62,11 +62,12 @@ impl BodyRewriter {
             Operator::Nop => {
                 // Behind the end of the function that would be an error less.
                 self.needs_validation |= self.stacks.innermost().is_none();
-                let to = self.offset(at.end);
-                self.edit(at.start, Edit::Skip { to });
+                self.skip(at.clone());
             }
             _ => return Ok(false),
         }
+        self.load += load::control(operator);
+        context.load.check(self.load)?;
         if !matches!(operator, Operator::Nop) {
             self.compared = false;
             self.top_is_local = true;
@@ -166,7 +167,7 @@ impl BodyRewriter {
 
     fn branch(&mut self, context: &Context<'_>, label: u32) -> Result<(), ModuleError> {
         let values = self.values_for(context, label);
-        self.bound_carried(context, values, 1)?;
+        self.carry_along(context, values, 1)?;
         self.stacks.diverge();
         self.flow.charge(1);
         self.flow.branch(label);
@@ -175,7 +176,7 @@ impl BodyRewriter {
 
     fn branch_if(&mut self, context: &Context<'_>, label: u32, at: &Range<usize>) -> Result<(), ModuleError> {
         let values = self.values_for(context, label);
-        self.bound_carried(context, values, 1)?;
+        self.carry_along(context, values, 1)?;
         self.take_condition(at);
         self.stacks.pop(values);
         self.stacks.push(values);
@@ -199,7 +200,7 @@ impl BodyRewriter {
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
         let values = self.values_for(context, targets.default());
-        self.bound_carried(context, values, 1 + u64::from(targets.len()))?;
+        self.carry_along(context, values, 1 + u64::from(targets.len()))?;
         self.keep_condition_out(at.start);
         if values > 0 {
             // It is written in another way.
@@ -223,7 +224,7 @@ impl BodyRewriter {
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
         let (params, results) = ty.map_or((0, 0), |ty| (ty.params().len() as u32, ty.results().len() as u32));
-        self.bound_carried(context, params.max(results), 1)?;
+        self.carry_along(context, params.max(results), 1)?;
         self.calls = true;
         self.edit(at.start, Edit::Call);
         self.take(params.saturating_add(more));
@@ -238,7 +239,7 @@ impl BodyRewriter {
         ty: Option<&FuncType>,
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
-        self.bound_carried(context, ty.map_or(0, |ty| ty.params().len() as u32), 1)?;
+        self.carry_along(context, ty.map_or(0, |ty| ty.params().len() as u32), 1)?;
         self.edit(at.start, Edit::TailCall);
         self.stacks.diverge();
         self.flow.charge(1);
@@ -275,6 +276,12 @@ impl BodyRewriter {
         self.stacks.open(ty, is_loop);
         self.stacks.push(params);
         Ok(self.stacks.innermost().map_or(0, |frame| frame.height))
+    }
+
+    /// Bounds how many values a branch or a call carries, so many times.
+    fn carry_along(&mut self, context: &Context<'_>, values: u32, ways: u64) -> Result<(), ModuleError> {
+        self.load += load::CARRIED * u64::from(values) * ways;
+        self.bound_carried(context, values, ways)
     }
 
     /// Takes the operand that decides where to go on.

@@ -6,6 +6,7 @@ use crate::{
     rewrite::{
         binary::op,
         literals::Literal,
+        load,
         operators::{self, Effect},
     },
 };
@@ -101,10 +102,20 @@ impl BodyRewriter {
             _ => self.arity(context, operator),
         };
         let effect = operators::effect(operator);
+        self.load += match effect {
+            Effect::Access { .. } => load::ACCESS,
+            _ => load::OPERATOR,
+        };
         self.keep_constants_out(context, operator, effect, taken, at.start);
         match operator {
-            Operator::TableGrow { table } => self.before_table_growth(context, *table, at.start),
-            Operator::MemoryGrow { .. } => self.before_memory_growth(context, at.start),
+            Operator::TableGrow { table } => {
+                self.load += load::control(operator);
+                self.before_table_growth(context, *table, at.start);
+            }
+            Operator::MemoryGrow { .. } => {
+                self.load += load::control(operator);
+                self.before_memory_growth(context, at.start);
+            }
             // wasmi 2.0.0 has no instruction for it and panics where address and value are one register.
             _ if self.top_is_local && operators::stores_far(operator, effect) => {
                 if let Effect::Access { value: Some(ty), .. } = effect {

@@ -4,7 +4,7 @@
 //! make a difference, the operator is given back to be looked at closely.
 
 use super::BodyRewriter;
-use crate::rewrite::operators;
+use crate::rewrite::{load, operators};
 use wasmparser::{Operator, VisitOperator};
 
 /// Prices the operator that it visits.
@@ -22,6 +22,8 @@ impl Plain<'_, '_> {
         body.compared = false;
         body.top_is_local = given == 0;
         body.flow.charge(fuel);
+        // What pushes a local or a constant makes no code by itself.
+        body.load += if taken == 0 { 0 } else { load::OPERATOR };
         body.stacks.pop(taken);
         body.literals.truncate(body.stacks.height);
         body.stacks.push(given);
@@ -105,6 +107,7 @@ macro_rules! visit_plain {
                 self.close = Some(Operator::$op { $memarg });
             } else {
                 self.step($taken, $given, 1);
+                self.body.load += load::ACCESS - load::OPERATOR;
             }
         }
     };

@@ -25,6 +25,7 @@ impl ModuleReader<'_> {
             counts_frames: self.code.needs.frame_counters || self.profile,
             has_start: self.start.is_some(),
             grows: self.code.needs.growth,
+            load_bytes: self.load,
             instance: self.instance.sum(&self.spaces),
         };
         (out, rewritten)

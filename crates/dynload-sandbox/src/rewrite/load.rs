@@ -1,0 +1,88 @@
+//! What loading a module takes in memory, estimated from above while the module is read.
+//!
+//! A few bytes make the interpreter and the rewriter keep a hundred times as much. Each number is what was measured of both
+//! together, for the dearest form of a thing, with something on top; `tests/load_memory.rs` holds them against an allocator
+//! that counts.
+
+use crate::error::ModuleError;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use wasmparser::Operator;
+
+/// A byte of the module: the rewritten one, and what is copied of it.
+pub(crate) const BYTE: u64 = 6;
+/// An operator that computes.
+pub(crate) const OPERATOR: u64 = 28;
+/// One that loads or stores.
+pub(crate) const ACCESS: u64 = 56;
+/// A function.
+pub(crate) const FUNCTION: u64 = 400;
+/// A group of locals, and each local.
+pub(crate) const LOCALS: u64 = 32;
+pub(crate) const LOCAL: u64 = 2;
+/// A type, and each parameter and result of it.
+pub(crate) const TYPE: u64 = 400;
+pub(crate) const PARAMETER: u64 = 16;
+/// An import, an export, a global, a segment.
+pub(crate) const ITEM: u64 = 300;
+/// An element of a segment.
+pub(crate) const ELEMENT: u64 = 96;
+/// A value that a branch or a call carries from one place to another.
+pub(crate) const CARRIED: u64 = 64;
+/// A target of a `br_table`.
+const TARGET: u64 = 96;
+
+/// An operator that leads somewhere, or grows something.
+pub(crate) fn control(operator: &Operator<'_>) -> u64 {
+    use Operator as O;
+    match operator {
+        O::Nop => 0,
+        O::If { .. } => 280,
+        O::Else => 200,
+        O::BrIf { .. } => 380,
+        O::BrTable { targets } => 120 + TARGET * u64::from(targets.len()),
+        O::Call { .. } | O::CallIndirect { .. } | O::ReturnCall { .. } | O::ReturnCallIndirect { .. } => 160,
+        O::MemoryGrow { .. } | O::TableGrow { .. } => 440,
+        _ => 72,
+    }
+}
+
+/// The sum over a module, which several threads add to, and the most that it may be.
+#[derive(Debug)]
+pub(crate) struct Estimate {
+    limit: u64,
+    sum: AtomicUsize,
+}
+
+impl Estimate {
+    pub(crate) fn new(limit: u64) -> Estimate {
+        Estimate {
+            limit,
+            sum: AtomicUsize::new(0),
+        }
+    }
+
+    /// Adds to the sum.
+    pub(crate) fn add(&self, bytes: u64) -> Result<(), ModuleError> {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        // A sum that does not fit is larger than any memory, and so are those of all who come later.
+        let before = self.sum.fetch_add(bytes, Ordering::Relaxed);
+        self.check(before.saturating_add(bytes) as u64)
+    }
+
+    /// The sum.
+    pub(crate) fn sum(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed) as u64
+    }
+
+    /// Whether a part of the sum is too much already.
+    pub(crate) fn check(&self, bytes: u64) -> Result<(), ModuleError> {
+        if bytes <= self.limit {
+            return Ok(());
+        }
+        Err(ModuleError::TooLarge {
+            what: "bytes of memory that loading may take",
+            found: bytes,
+            limit: self.limit,
+        })
+    }
+}
