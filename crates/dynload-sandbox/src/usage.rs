@@ -12,9 +12,10 @@ pub struct Usage {
     /// operators it executed. One that was stopped half-way has, in each function that it was in, also paid for code that it
     /// has not come to, or not yet paid for up to 128 of what it executed there.
     pub fuel: u64,
-    /// Bytes in memories and tables (8 bytes an element) when the call ended.
+    /// Bytes in memories and tables (8 bytes an element) when the call ended, with what the instance keeps besides
+    /// ([`schedule`](crate::schedule)).
     pub memory_bytes: u64,
-    /// The most bytes that memories and tables of the instance have had since it was made or reset.
+    /// The most of these that the instance has had since it was made or reset, together with the workers of its calls.
     pub peak_memory_bytes: u64,
     /// The most bytes of Wasm frames alive at once; read only where the [`Engine`](crate::Engine) profiles.
     pub peak_stack_bytes: Option<u64>,

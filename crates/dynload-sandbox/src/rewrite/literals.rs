@@ -1,9 +1,11 @@
 //! Which operands on the stack are constants that the interpreter may know.
 //!
 //! The interpreter computes with constants when it translates, and drops code that they make unreachable; it would then
-//! charge the `nop`s of such code to the stretch around it. So no constant may reach a condition, and no operator may be
-//! computed at translation. Constants that compilers write (an address, an increment) are left alone: they cost nothing
-//! and the interpreter makes good use of them.
+//! charge the `nop`s of such code to the stretch around it. So no constant may reach a condition, no operator may be
+//! computed at translation, and none may be known to trap: not a division by a constant zero, and no access to a constant
+//! address beyond what its memory has from the start (the interpreter asks for the declared maximum, for 2^32 and for 2^64).
+//! Constants that compilers write (an address of static data, an increment) are left alone: they cost nothing and the
+//! interpreter makes good use of them. `tests/constant_operands.rs` tries every operator with every kind of constant.
 
 use super::binary::op;
 use alloc::vec::Vec;

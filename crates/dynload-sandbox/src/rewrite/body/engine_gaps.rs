@@ -1,4 +1,28 @@
-//! Goes round what wasmi 2.0.0 does wrong.
+//! Goes round what wasmi 2.0.0 does wrong, whatever its size; where that would cost too much, the module is refused.
+//!
+//! Its translator keeps operands in places of their own (a register, a slot of the frame, a local that has not been copied, a
+//! constant) and moves them where control parts or comes together. A cell that is read before anybody wrote it holds what
+//! another call, or the host, left there: that is a leak even where the result is right. So all operators that move several
+//! values were walked through, in the translator (`engine/translator/func`) and in the executor (`engine/executor/handler`):
+//!
+//! | what moves values | finding |
+//! | --- | --- |
+//! | `br_table` with values | copied only where the targets' heights differ; else taken to be in place, which they are not above other operands: [`carry`](BodyRewriter::carry) |
+//! | `block`, `loop`, `if` with parameters | a local below the parameters is left uncopied for each parameter that is no local; a loop copies parameters into registers before locals that live in them are saved; an `else` does not restore what was in registers: [`before_params`](BodyRewriter::before_params), for every frame with parameters |
+//! | `loop` that nobody branches to | written as a block here; its parameters stay constants then: kept a loop where one is ([`control`](super::control)) |
+//! | `select` behind a comparison with zero | joined with it, also over what writes nothing, and then looks for the condition where it is not: kept apart ([`operator`](super::operator)) |
+//! | stores of integers far away | no instruction with address and value in one register: the value is sent through a local ([`operator`](super::operator)) |
+//! | `br`, `br_if` with values, both ways | right: copied in ascending order, never onto what is still to be read |
+//! | `return`, a branch out of the function | right: as `br` |
+//! | `else`, `end` with results | right |
+//! | `call`, `call_indirect` with many parameters and results | right: parameters lie at the top already, the index above them |
+//! | `return_call`, `return_call_indirect` | right: moved as one piece, then the locals that are not parameters are zeroed |
+//! | `select` without a comparison | right |
+//! | `local.set`, `local.tee` of a local that is still on the stack | right: it is copied before |
+//! | operands of two cells (vectors) | right: both cells move |
+//!
+//! `tests/moves.rs` holds random programs that do all of this against the oracle, also behind another function that left a
+//! pattern in every place; `tests/engine_gaps.rs` has a test for each finding that fails when the interpreter has been repaired.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
 use crate::{
