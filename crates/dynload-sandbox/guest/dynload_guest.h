@@ -69,7 +69,8 @@ int32_t dynload_udp_bind(const char *host, size_t host_len, uint32_t port, const
 /* ---- PROCESS -------------------------------------------------------------------------------------------------------
  *
  * Runs one program of the list, by its absolute path, with the arguments as given (no shell), no environment, `/` as its
- * directory, and waits for its end. When the time of the call is up, the program is killed, with its children.
+ * directory, and waits for its end. It inherits no descriptor of the host's, no terminal and no ignored signal. When it has
+ * ended, or the time of the call is up, everything that it started is killed.
  */
 typedef struct dynload_process {
     const char *program;      /*  0 */
@@ -83,7 +84,8 @@ typedef struct dynload_process {
     void *errors;             /* 32: room for what it writes to standard error */
     uint32_t errors_room;     /* 36 */
     /* Written when it has ended: */
-    int32_t status;           /* 40: its exit code, or 128 + the number of the signal that ended it */
+    int32_t status;           /* 40: its exit code, or 128 + the number of the signal that ended it; -1 if only the
+                                     end is known (the host ignores SIGCHLD) */
     uint32_t output_len;      /* 44: bytes that it wrote; what did not fit into the room is lost */
     uint32_t errors_len;      /* 48 */
 } dynload_process;            /* 52 bytes */
