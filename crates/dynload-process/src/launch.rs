@@ -5,8 +5,8 @@
 
 use crate::{Environment, Stream};
 use rustix::{
-    fd::{AsFd, AsRawFd, OwnedFd, RawFd},
-    io::{Errno, fcntl_dupfd_cloexec, read, retry_on_intr, write},
+    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, read, retry_on_intr, write},
     process::Pid,
 };
 use std::{
@@ -24,7 +24,7 @@ use std::{
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Numbers beyond the highest descriptor in use that are closed as well, where they are closed one by one.
-const SLACK: i32 = 1024;
+const SLACK: RawFd = 1024;
 
 /// The number of the last signal on any of the systems.
 const LAST_SIGNAL: i32 = 64;
@@ -60,18 +60,21 @@ impl Child {
     }
 }
 
+/// Where the child has its end of the report, and of the gate; everything from there on is closed.
+const REPORT: RawFd = 3;
+const GATE: RawFd = 4;
+const REST: RawFd = 5;
+
 /// Everything that the child needs, made before there is one: it must not allocate.
 struct Plan {
     candidates: Vec<CString>,
     dir: Option<CString>,
     streams: [OwnedFd; 3],
     gate: OwnedFd,
-    /// The host's end of the gate, of which the child has a copy too.
-    gate_of_host: RawFd,
     report: OwnedFd,
     /// Where descriptors end, for systems that cannot close all of them at once.
-    end: i32,
-    host: libc::pid_t,
+    end: RawFd,
+    host: Pid,
 }
 
 /// Strings with the list of pointers that `execve` wants.
@@ -106,10 +109,9 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
             .transpose()?,
         streams: [above(input)?, above(output)?, above(errors)?],
         gate: above(theirs)?,
-        gate_of_host: gate.as_raw_fd(),
         report: above(ours)?,
         end: end_of_descriptors(),
-        host: rustix::process::getpid().as_raw_nonzero().get(),
+        host: rustix::process::getpid(),
     };
     let entry = |(name, value): (OsString, OsString)| {
         let mut entry = name.into_vec();
@@ -164,7 +166,7 @@ unsafe fn become_program(
         libc::pthread_sigmask(libc::SIG_SETMASK, &none, ptr::null_mut());
         let mut errno = match result {
             Ok(()) => Errno::NOENT,
-            Err(errno) => fail(plan, errno),
+            Err(errno) => fail(errno),
         };
         for program in &plan.candidates {
             libc::execve(program.as_ptr(), arguments.as_ptr(), variables.as_ptr());
@@ -172,10 +174,10 @@ unsafe fn become_program(
                 Errno::NOENT | Errno::NOTDIR => {}
                 // As `execvp`: there may be one further on that can be run.
                 Errno::ACCESS => errno = Errno::ACCESS,
-                other => fail(plan, other),
+                other => fail(other),
             }
         }
-        fail(plan, errno)
+        fail(errno)
     }
 }
 
@@ -209,83 +211,103 @@ unsafe fn default_signals() {
     }
 }
 
-fn prepare(plan: &Plan) -> Result<(), Errno> {
-    // SAFETY: the child's own copy, which nothing else in it uses. With it the gate would never end.
-    unsafe { libc::close(plan.gate_of_host) };
-    // The host opens what it holds the child by, and sets its mark.
-    if retry_on_intr(|| read(&plan.gate, &mut [0; 1]))? == 0 {
-        return Err(Errno::CANCELED);
+/// Everything but the program itself.
+///
+/// # Safety
+/// As [`become_program`]: every descriptor but those of the plan is closed, whoever it belongs to.
+unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
+    // The host's descriptors go first: a copy of one keeps a lock, a pipe or a program file busy.
+    let [input, output, errors] = &plan.streams;
+    for (from, to) in [
+        (&plan.report, REPORT),
+        (&plan.gate, GATE),
+        (input, 0),
+        (output, 1),
+        (errors, 2),
+    ] {
+        // SAFETY: numbers that `above` made sure are no descriptor of the plan's own.
+        if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
+            return Err(last_errno());
+        }
     }
+    // SAFETY: the promise of the caller.
+    unsafe { close_from(REST, plan.end) };
+    // SAFETY: it was opened above, and stays.
+    let [report, gate] = [REPORT, GATE].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
+    fcntl_setfd(report, FdFlags::CLOEXEC)?;
+    fcntl_setfd(gate, FdFlags::CLOEXEC)?;
     rustix::process::setsid()?;
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-        // It may have ended before.
-        let parent = rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get());
-        if parent != plan.host {
+        // It may have ended before. Out of another namespace of processes, it cannot be seen.
+        let parent = rustix::process::getppid();
+        if parent.is_some_and(|parent| parent != plan.host) {
             return Err(Errno::CANCELED);
         }
     }
-    let [input, output, errors] = &plan.streams;
-    rustix::stdio::dup2_stdin(input)?;
-    rustix::stdio::dup2_stdout(output)?;
-    rustix::stdio::dup2_stderr(errors)?;
-    close_on_exec(plan.end);
-    match &plan.dir {
-        Some(dir) => rustix::process::chdir(dir.as_c_str()),
-        None => Ok(()),
+    if let Some(dir) = &plan.dir {
+        rustix::process::chdir(dir.as_c_str())?;
+    }
+    // The host opens what it holds the child by, and sets its mark.
+    match retry_on_intr(|| read(gate, &mut [0; 1]))? {
+        0 => Err(Errno::CANCELED),
+        _ => Ok(()),
     }
 }
 
-/// Marks all descriptors but the first three, so that `execve` closes them. The report has to live until then.
-fn close_on_exec(end: i32) {
+/// Closes all descriptors from `first` on.
+///
+/// # Safety
+/// Nothing in the process uses them any more.
+unsafe fn close_from(first: RawFd, end: RawFd) {
     #[cfg(target_os = "linux")]
     {
-        // SAFETY: a system call that takes numbers; it sets a flag in this process and closes nothing.
-        let done = unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                3 as libc::c_uint,
-                libc::c_uint::MAX,
-                libc::CLOSE_RANGE_CLOEXEC as libc::c_uint,
-            )
-        };
+        // SAFETY: a system call that takes numbers; the rest is the promise of the caller.
+        let done = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
         if done == 0 {
             return;
         }
     }
-    for fd in 3..end {
-        // SAFETY: sets a flag, and says so if there is no such descriptor.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    for fd in first..end {
+        // SAFETY: the promise of the caller.
+        unsafe { libc::close(fd) };
     }
 }
 
 /// Tells the host why there is no program.
-fn fail(plan: &Plan, errno: Errno) -> ! {
-    let _ = write(&plan.report, &errno.raw_os_error().to_ne_bytes());
-    // SAFETY: ends the child without running anything of the host's.
-    unsafe { libc::_exit(127) }
+///
+/// # Safety
+/// As [`become_program`].
+unsafe fn fail(errno: Errno) -> ! {
+    // SAFETY: where `prepare` puts the report before anything else can fail: moving a descriptor that is open to a number
+    // that the system has given out does not.
+    unsafe {
+        let errno = errno.raw_os_error().to_ne_bytes();
+        libc::write(REPORT, errno.as_ptr().cast(), errno.len());
+        libc::_exit(127)
+    }
 }
 
 fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
-/// A copy of the descriptor that is none of the first three, which the child will overwrite.
+/// A copy of the descriptor that is none of those which the child will overwrite.
 fn above(fd: impl AsFd) -> io::Result<OwnedFd> {
-    Ok(fcntl_dupfd_cloexec(fd, 3)?)
+    Ok(fcntl_dupfd_cloexec(fd, REST)?)
 }
 
 /// A number above all descriptors in use.
-fn end_of_descriptors() -> i32 {
+fn end_of_descriptors() -> RawFd {
     let listed = std::fs::read_dir("/dev/fd").ok().and_then(|list| {
-        list.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+        list.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok())
             .max()
     });
     let limit = || {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         limit
-            .and_then(|limit| i32::try_from(limit).ok())
+            .and_then(|limit| RawFd::try_from(limit).ok())
             .unwrap_or(1 << 20)
     };
     listed.map_or_else(limit, |highest| highest.saturating_add(SLACK))
