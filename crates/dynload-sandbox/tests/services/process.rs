@@ -258,31 +258,17 @@ fn daemons_end_with_the_program() {
 #[cfg(target_os = "linux")]
 #[test]
 fn where_the_host_ignores_sigchld() {
-    const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_none() {
-        let output = std::process::Command::new("env")
-            .arg("--ignore-signal=CHLD")
-            .arg(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "process::where_the_host_ignores_sigchld",
-                "--nocapture",
-            ])
-            .env(INSIDE, "1")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        return;
-    }
-    let mut guest = Guest::new(&world(Limits::DEFAULT));
-    for _ in 0..5 {
-        let (status, len, output, _) = run_program(&mut guest, "/bin/cat", &[], b"all of it", 100);
-        assert_eq!((status, len, &output[..9]), (-1, 9, &b"all of it"[..]));
-        let at = request(&mut guest, "/does/not/exist", &[], b"", 0);
-        assert_eq!(guest.call("process_run", &[at]), NOENT);
-    }
+    alone(
+        &["--ignore-signal=CHLD"],
+        "process::where_the_host_ignores_sigchld",
+        || {
+            let mut guest = Guest::new(&world(Limits::DEFAULT));
+            for _ in 0..5 {
+                let (status, len, output, _) = run_program(&mut guest, "/bin/cat", &[], b"all of it", 100);
+                assert_eq!((status, len, &output[..9]), (-1, 9, &b"all of it"[..]));
+                let at = request(&mut guest, "/does/not/exist", &[], b"", 0);
+                assert_eq!(guest.call("process_run", &[at]), NOENT);
+            }
+        },
+    );
 }
