@@ -74,6 +74,7 @@ struct Plan {
     report: OwnedFd,
     /// Where descriptors end, for systems that cannot close all of them at once.
     end: RawFd,
+    #[cfg(target_os = "linux")]
     host: Pid,
 }
 
@@ -111,6 +112,7 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
         gate: above(theirs)?,
         report: above(ours)?,
         end: end_of_descriptors(),
+        #[cfg(target_os = "linux")]
         host: rustix::process::getpid(),
     };
     let entry = |(name, value): (OsString, OsString)| {
