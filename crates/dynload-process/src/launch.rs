@@ -1,4 +1,4 @@
-//! `fork` and `execve`, and what has to happen between the two. The one place with `unsafe`.
+//! `fork` and `execve`, and what has to happen between the two. Nearly all of the crate's `unsafe` is here.
 //!
 //! `posix_spawn` would do without it, but cannot close descriptors that it does not know of (nor does every C library
 //! change the directory), and says who the child is only after it may be gone.
@@ -135,7 +135,10 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
         }
         let error = io::Error::last_os_error();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
-        Pid::from_raw(pid).filter(|_| pid > 0).ok_or(error)?
+        if pid < 0 {
+            return Err(error);
+        }
+        Pid::from_raw(pid).ok_or(error)?
     };
     Ok(Child {
         pid,

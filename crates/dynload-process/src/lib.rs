@@ -41,8 +41,8 @@
 //! # What it started
 //!
 //! On Linux, a process that descends from the program carries a mark: the hard limit of `RLIMIT_RTTIME`, set to a random
-//! number of about 100 000 years. `fork`, `execve` and `setsid` hand it on, no process can raise it, and everybody can read it
-//! in `/proc`. [`Process::kill_all`] kills everything that carries it, a daemon in a session of its own as well.
+//! number of about 100 000 years. `fork`, `execve` and `setsid` hand it on, no process can raise it, and whoever may kill the
+//! process can read it. [`Process::kill_all`] kills everything that carries it, a daemon in a session of its own as well.
 //!
 //! What gets away: a process that lowers that limit itself on purpose, one of another user (`sudo`), and work that somebody
 //! else does on request (`at`, `systemd-run`, a container engine). Where there is no mark (other systems, no `/proc`, a
@@ -52,6 +52,9 @@
 #[cfg(unix)]
 #[allow(unsafe_code)]
 mod launch;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod limit;
 #[cfg(target_os = "linux")]
 mod mark;
 #[cfg(not(unix))]

@@ -1,5 +1,6 @@
 //! What marks the descendants of a program, and finding them.
 
+use crate::limit;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::OwnedFd,
@@ -32,7 +33,7 @@ impl Mark {
         };
         prlimit(Some(pid), Resource::Rttime, limit).ok()?;
         let mark = Mark(number);
-        // Whether it can be read here as well.
+        // Whether it can be read as well.
         mark.is_on(pid).then_some(mark)
     }
 
@@ -67,12 +68,7 @@ impl Mark {
     }
 
     fn is_on(self, pid: Pid) -> bool {
-        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
-        let limit = limits
-            .lines()
-            .find(|line| line.starts_with("Max realtime timeout"));
-        let number = self.0.to_string();
-        limit.is_some_and(|limit| limit.split_whitespace().any(|word| word == number))
+        limit::rttime(pid) == Some(self.0)
     }
 }
 
@@ -81,7 +77,9 @@ impl Mark {
 fn group_of(pid: Pid) -> Option<Pid> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, words) = stat.rsplit_once(')')?;
-    Pid::from_raw(words.split_whitespace().nth(2)?.parse().ok()?)
+    let group = words.split_whitespace().nth(2)?.parse().ok()?;
+    // Of a process that just ended, it is -1.
+    (group > 0).then(|| Pid::from_raw(group)).flatten()
 }
 
 /// Whether a process that is held has ended, after waiting so long at most.
