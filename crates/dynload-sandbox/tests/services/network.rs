@@ -368,24 +368,3 @@ fn nothing_connects_after_the_call() {
     }
     assert!(came <= filled, "{came} of {filled}");
 }
-
-/// A name with two addresses, of which the first is silent: the second gets its share of the time. (Where `localhost` has
-/// one address only, there is nothing to share.)
-#[test]
-fn a_silent_address_does_not_use_up_the_time_of_the_next() {
-    let addresses: Vec<_> = std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 0))
-        .unwrap()
-        .collect();
-    let [first, .., last] = addresses[..] else { return };
-    if first == last {
-        return;
-    }
-    let (silent, _waiting) = super::endings::full(&first.to_string());
-    let port = silent.local_addr().unwrap().port();
-    let Ok(_server) = TcpListener::bind((last.ip(), port)) else {
-        return;
-    };
-    let mut sandbox = world(&["localhost:*"]);
-    sandbox.set_limits(Limits::PERMISSIVE.with_time_ms(4_000));
-    assert_eq!(connect(&mut Guest::new(&sandbox), "localhost", port), SUCCESS);
-}

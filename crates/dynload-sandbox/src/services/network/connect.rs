@@ -91,3 +91,101 @@ fn open(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
 fn os(error: Os) -> Errno {
     Errno::from(&io::Error::from(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Capabilities, Engine, Limits, Module, Sandbox};
+    use rustix::net::{bind, listen};
+    use std::{
+        boxed::Box,
+        error::Error,
+        net::TcpListener,
+        sync::{Arc, Mutex},
+        vec::Vec,
+    };
+
+    fn listener(backlog: i32) -> TcpListener {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listener = open(any).unwrap();
+        bind(&listener, &any).unwrap();
+        listen(&listener, backlog).unwrap();
+        TcpListener::from(listener)
+    }
+
+    /// A listener that takes no more connections, and what filled it.
+    fn silent() -> (TcpListener, Vec<OwnedFd>) {
+        let listener = listener(0);
+        let address = listener.local_addr().unwrap();
+        let mut filling = Vec::new();
+        loop {
+            let client = open(address).unwrap();
+            let _ = connect(&client, &address);
+            let answers = readiness::is_ready(&client, PollFlags::OUT, Duration::from_millis(200)).unwrap();
+            filling.push(client);
+            if !answers {
+                return (listener, filling);
+            }
+        }
+    }
+
+    /// What a call with a time limit gets from `first`.
+    fn first_of(addresses: Vec<SocketAddr>, patterns: &[&str]) -> Result<SocketAddr, Errno> {
+        let mut sandbox = Sandbox::new(Limits::PERMISSIVE.with_time_ms(3_000));
+        sandbox.grant(Capabilities::all());
+        let mut scopes = sandbox.scopes().clone();
+        scopes.net = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        sandbox.set_scopes(scopes);
+        let found = Arc::new(Mutex::new(None));
+        let told = found.clone();
+        let host = Host {
+            name: "several.example".into(),
+            port: 0,
+        };
+        sandbox.host_fn(
+            "env",
+            "go",
+            Capabilities::NONE,
+            move |caller: &mut Caller<'_>, (): ()| {
+                let result = match first(caller, &host, &addresses) {
+                    Ok(stream) => Ok(stream.peer_addr().unwrap()),
+                    Err(Fail::Errno(errno)) => Err(errno),
+                    Err(Fail::Stop(stop)) => return Err(stop),
+                };
+                *told.lock().unwrap() = Some(result);
+                Ok(())
+            },
+        );
+        // With a service, so that there are services.
+        let guest = r#"(module (import "env" "go" (func $go))
+            (import "dynload" "tcp_connect" (func (param i32 i32 i32 i32) (result i32)))
+            (func (export "run") (call $go)))"#;
+        let module = Module::new(&Engine::default(), wat::parse_str(guest).unwrap()).unwrap();
+        let mut instance = sandbox.instantiate(&module).unwrap();
+        instance.call("run", &[]).map_err(Box::<dyn Error>::from).unwrap();
+        found.lock().unwrap().take().unwrap()
+    }
+
+    /// Each address had the whole time of the call: six of them, five seconds beyond its end.
+    #[test]
+    fn addresses_share_the_time_and_are_all_checked() {
+        let (silent, _filling) = silent();
+        let silent = silent.local_addr().unwrap();
+        let server = listener(8);
+        let server = server.local_addr().unwrap();
+        let pattern = "several.example@127.0.0.1/32:*";
+        let found = first_of(Vec::from([silent, silent, server]), &[pattern]);
+        assert_eq!(found, Ok(server));
+        // The last share ends with the call's own time; what is not listed takes none of it.
+        let elsewhere = SocketAddr::new([127, 0, 0, 9].into(), server.port());
+        let only = std::format!("several.example@127.0.0.1:{}", server.port());
+        assert_eq!(
+            first_of(Vec::from([elsewhere, silent, server]), &[&only]),
+            Ok(server)
+        );
+        assert_eq!(
+            first_of(Vec::from([elsewhere, silent]), &[&only]),
+            Err(Errno::Notcapable)
+        );
+    }
+}
