@@ -15,7 +15,7 @@ pub use dir::{Access, DirScope};
 pub use error::{ParseNetError, ScopeError};
 pub use name::EnvScope;
 pub use net::{NamePattern, NetScope, PortRange};
-pub use network::{Cidr, Network, is_public_address};
+pub use network::{Cidr, Network, canonical_address, is_public_address};
 pub use program::ProgramScope;
 
 /// What the capabilities reach. Empty (the [`Default`]) reaches nothing.

@@ -114,7 +114,7 @@ impl Process {
     /// Starts the program of `command` with its arguments, directory and variables, and with these as standard input, output
     /// and error. What the command says about streams, groups and users does not count.
     ///
-    /// A program without a slash is looked for in the `PATH` that it gets.
+    /// Without a directory it starts in the host's. A program without a slash is looked for in the `PATH` that it gets.
     ///
     /// # Errors
     /// As `execve`, `chdir` and `fork`; [`io::ErrorKind::InvalidInput`] for a NUL in a string.

@@ -6,7 +6,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-use super::network::canonical;
+use super::network::canonical_address;
 use super::{Cidr, Network, ParseNetError};
 
 /// Hosts and ports that a guest may talk to, as one pattern `host:port`.
@@ -203,8 +203,8 @@ impl NamePattern {
 fn address_literal(host: &str) -> Option<IpAddr> {
     let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match inside {
-        Some(six) => six.parse().ok().map(IpAddr::V6).map(canonical),
-        None => host.parse().ok().map(canonical),
+        Some(six) => six.parse().ok().map(IpAddr::V6).map(canonical_address),
+        None => host.parse().ok().map(canonical_address),
     }
 }
 

@@ -38,7 +38,7 @@ impl Cidr {
     /// The block of this one address.
     #[must_use]
     pub fn single(address: IpAddr) -> Cidr {
-        let address = canonical(address);
+        let address = canonical_address(address);
         Cidr {
             address,
             prefix: width(address),
@@ -56,7 +56,7 @@ impl Cidr {
         if prefix > width(address) {
             return Err(ParseNetError::BadPrefixLength(prefix.to_string()));
         }
-        let (address, prefix) = match canonical(address) {
+        let (address, prefix) = match canonical_address(address) {
             v4 @ IpAddr::V4(_) if address.is_ipv6() && prefix >= 96 => (v4, prefix - 96),
             IpAddr::V4(v4) if address.is_ipv4() => (IpAddr::V4(v4), prefix),
             _ => (address, prefix),
@@ -87,7 +87,7 @@ impl Cidr {
     /// Whether `address` is in the block; see [`Cidr`] for addresses that are not public.
     #[must_use]
     pub fn matches(&self, address: IpAddr) -> bool {
-        let address = canonical(address);
+        let address = canonical_address(address);
         self.contains(&Cidr::single(address)) && (is_public_address(address) || self.is_special())
     }
 
@@ -133,7 +133,7 @@ impl Network {
     pub fn matches(&self, address: IpAddr) -> bool {
         match self {
             Network::Public => is_public_address(address),
-            Network::Loopback => canonical(address).is_loopback(),
+            Network::Loopback => canonical_address(address).is_loopback(),
             Network::Block(block) => block.matches(address),
         }
     }
@@ -235,8 +235,18 @@ const SPECIAL: [Cidr; 24] = [
     v6(0xff00, 0, 0, 0, 8),
 ];
 
-/// The IPv4 address where an IPv6 one only stands for it: otherwise `::ffff:127.0.0.1` would get around every rule.
-pub(super) fn canonical(address: IpAddr) -> IpAddr {
+/// The IPv4 address where an IPv6 one only stands for it: IPv4-mapped (RFC 4291) or NAT64 (RFC 6052, `64:ff9b::/96`). Every
+/// rule here is about that; otherwise `::ffff:127.0.0.1` would get around all of them.
+///
+/// ```
+/// use dynload_caps::canonical_address;
+///
+/// assert_eq!(canonical_address("::ffff:192.0.2.7".parse()?), "192.0.2.7".parse::<core::net::IpAddr>()?);
+/// assert_eq!(canonical_address("64:ff9b::c000:207".parse()?), "192.0.2.7".parse::<core::net::IpAddr>()?);
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn canonical_address(address: IpAddr) -> IpAddr {
     let IpAddr::V6(six) = address else { return address };
     if let Some(four) = six.to_ipv4_mapped() {
         return IpAddr::V4(four);

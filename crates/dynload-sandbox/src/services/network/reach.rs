@@ -2,7 +2,7 @@
 
 use super::super::wasi::Errno;
 use cap_std::net::{IpAddr, SocketAddr};
-use dynload_caps::Scopes;
+use dynload_caps::{Scopes, canonical_address};
 use rustix::{
     io::Errno as Os,
     net::{AddressFamily, SocketType, bind, socket},
@@ -13,7 +13,7 @@ use std::net::SocketAddr as Address;
 ///
 /// Unspecified addresses are for listening: the system would take them for the host itself.
 pub(super) fn peer(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> Result<(), Errno> {
-    if address.ip().to_canonical().is_unspecified() {
+    if canonical_address(address.ip()).is_unspecified() {
         return Err(Errno::Notcapable);
     }
     local(scopes, name, address)
@@ -39,7 +39,7 @@ fn judge(
 /// Whether `address` is one of the host's own: those, and no others, can a socket be bound to. Where the system does not
 /// say so for certain, it counts as the host's own (where `ip_nonlocal_bind` is set, every address does).
 fn is_own(address: IpAddr) -> bool {
-    let address = address.to_canonical();
+    let address = canonical_address(address);
     let family = match address {
         IpAddr::V4(_) => AddressFamily::INET,
         IpAddr::V6(_) => AddressFamily::INET6,
@@ -94,6 +94,7 @@ mod tests {
         for (address, own) in [
             ("127.0.0.1", true),
             ("::ffff:127.0.0.1", true),
+            ("64:ff9b::7f00:1", true),
             ("203.0.113.77", false),
             ("::ffff:203.0.113.77", false),
             ("2001:db8:ffff::77", false),
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn nobody_connects_to_the_unspecified_addresses() {
         let scopes = scopes(&["0.0.0.0:*", "[::]:*", "*:*", "127.0.0.0/8:*", "[::]/96:*"]);
-        for address in ["0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1"] {
+        for address in ["0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1", "[64:ff9b::]:1"] {
             let address = address.parse().unwrap();
             assert_eq!(peer(&scopes, None, address), Err(Errno::Notcapable), "{address}");
             assert_eq!(local(&scopes, None, address), Ok(()), "{address}");
