@@ -17,6 +17,7 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) const PUBLISHED: &[&str] = &[
     "dynload-caps",
     "dynload-native",
+    "dynload-process",
     "dynload-sandbox",
     "dynload-discovery",
     "dynload-hotreload",

@@ -7,9 +7,10 @@ use crate::failure::Failure;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("dynload-caps", &[]),
     ("dynload-native", &[]),
-    ("dynload-sandbox", &["dynload-caps"]),
+    ("dynload-process", &[]),
+    ("dynload-sandbox", &["dynload-caps", "dynload-process"]),
     ("dynload-discovery", &["dynload-caps"]),
-    ("dynload-hotreload", &["dynload-native"]),
+    ("dynload-hotreload", &["dynload-native", "dynload-process"]),
     (
         "dynload-ffi",
         &[

@@ -62,5 +62,5 @@ pub use limits::Limits;
 pub use nearest::nearest_name;
 pub use scopes::{
     Access, Cidr, DirScope, EnvScope, NamePattern, NetScope, Network, ParseNetError, PortRange, ProgramScope,
-    ScopeError, Scopes, is_public_address,
+    ScopeError, Scopes, canonical_address, is_public_address,
 };

@@ -15,7 +15,7 @@ pub use dir::{Access, DirScope};
 pub use error::{ParseNetError, ScopeError};
 pub use name::EnvScope;
 pub use net::{NamePattern, NetScope, PortRange};
-pub use network::{Cidr, Network, is_public_address};
+pub use network::{Cidr, Network, canonical_address, is_public_address};
 pub use program::ProgramScope;
 
 /// What the capabilities reach. Empty (the [`Default`]) reaches nothing.
@@ -160,10 +160,18 @@ impl Scopes {
     /// (`None` when it gave the address itself).
     ///
     /// This is the check to make: on the address that the name *resolved to*, for the connection that is about to
-    /// be made, so that a name cannot be pointed elsewhere in between. See [`NetScope::allows`].
+    /// be made, so that a name cannot be pointed elsewhere in between. See [`NetScope::allows`]. For an address of the
+    /// host's own, ask [`allows_own_net`](Scopes::allows_own_net) instead.
     #[must_use]
     pub fn allows_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
         self.net.iter().any(|scope| scope.allows(name, address, port))
+    }
+
+    /// As [`allows_net`](Scopes::allows_net), for an `address` that is one of the host's own, public or not. See
+    /// [`NetScope::allows_own`].
+    #[must_use]
+    pub fn allows_own_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+        self.net.iter().any(|scope| scope.allows_own(name, address, port))
     }
 
     /// Whether running `program` is within the scope.

@@ -277,12 +277,24 @@ const NAMES: [&str; 6] = [
     "example.org",
 ];
 
+/// Blocks and addresses that meet often.
+const NEAR: [&str; 6] = [
+    "192.0.2.7",
+    "192.0.2.7/32",
+    "192.0.2.0/24",
+    "0.0.0.0/0",
+    "127.0.0.1",
+    "127.0.0.0/8",
+];
+
 fn pattern() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         prop::sample::select(&NAMES[..]).prop_map(str::to_owned),
         prop::sample::select(&NAMES[..]).prop_map(|name| format!("*.{name}")),
         Just("*".to_owned()),
     ];
+    // Some that meet often.
+    let block = || prop_oneof![block(), prop::sample::select(&NEAR[..]).prop_map(str::to_owned)];
     let host = prop_oneof![
         name.clone(),
         block(),
@@ -326,6 +338,11 @@ proptest! {
         name in prop::option::of(prop::sample::select(&NAMES[..])),
     ) {
         let (a, b) = (scope(&a), scope(&b));
+        for own in [address, [192, 0, 2, 7].into(), [127, 0, 0, 1].into()] {
+            let both = a.allows_own(name, own, port) && b.allows_own(name, own, port);
+            let met = a.intersection(&b);
+            prop_assert_eq!(met.is_some_and(|met| met.allows_own(name, own, port)), both, "{} {} {}", a, b, own);
+        }
         let both = a.allows(name, address, port) && b.allows(name, address, port);
         let met = a.intersection(&b);
         prop_assert_eq!(met.as_ref().is_some_and(|met| met.allows(name, address, port)), both, "{:?}", met);
@@ -352,5 +369,26 @@ proptest! {
             Ok(scope) => prop_assert_eq!(scope.to_string().parse::<NetScope>(), Ok(scope)),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
+    }
+}
+
+/// Cutting `*` by the address of the host itself does not make the address one that was named.
+#[test]
+fn an_own_address_is_reached_only_where_both_sides_name_it() {
+    let own = "192.0.2.7".parse().unwrap();
+    for (allowed, asked, reached) in [
+        ("*:*", "192.0.2.7:443", false),
+        ("192.0.2.0/24:*", "192.0.2.7:443", false),
+        ("192.0.2.7/32:*", "192.0.2.7:443", false),
+        ("192.0.2.7:*", "*:443", false),
+        ("host.example:*", "192.0.2.7:443", false),
+        ("192.0.2.7:*", "192.0.2.7:443", true),
+        ("192.0.2.7:*", "host.example@192.0.2.7:443", true),
+    ] {
+        let met = scope(allowed).intersection(&scope(asked)).unwrap();
+        assert_eq!(met.allows_own(Some("host.example"), own, 443), reached, "{met}");
+        let again: NetScope = met.to_string().parse().unwrap();
+        assert_eq!(again, met);
+        assert!(met.allows(Some("host.example"), own, 443), "{met}");
     }
 }

@@ -28,7 +28,12 @@ extern "C" {
  * from `sock_accept` (`accept` in newer C libraries).
  *
  * `host` is a name or an address, IPv6 with or without brackets. The host resolves names; a name or address that the
- * scopes do not list gives 76, and so does a name that resolves to addresses that they do not list.
+ * scopes do not list gives 76, and so does a name that resolves to addresses that they do not list. An address of the
+ * host's own, public or not, has to be listed as itself. The unspecified addresses (`0.0.0.0`, `::`) are for listening:
+ * connecting or sending to one gives 76.
+ *
+ * A name is looked up by the host's resolver, which cannot be stopped: when the call ends first, the look-up ends by
+ * itself and nothing comes of it. 6 (AGAIN): too many of them are under way, in the instance or in the whole process.
  */
 
 /* What the functions below write: the descriptor, and the port at this end. */
@@ -39,7 +44,8 @@ typedef struct dynload_socket {
 
 /* (import "dynload" "tcp_connect" (func (param $host i32) (param $host_len i32) (param $port i32) (param $out i32) (result i32)))
  *
- * Connects. 44 (NOENT): there is no host of that name. 14 (CONNREFUSED), 73 (TIMEDOUT), ...: as connect(2). */
+ * Connects: to the addresses of a name one after the other, until one answers. Each has its share of the time that is
+ * left. What is not connected when the call ends is closed. 44 (NOENT): there is no host of that name. 14 (CONNREFUSED), 73 (TIMEDOUT), ...: as connect(2). */
 DYNLOAD_IMPORT(tcp_connect)
 int32_t dynload_tcp_connect(const char *host, size_t host_len, uint32_t port, dynload_socket *out);
 
@@ -52,9 +58,10 @@ int32_t dynload_tcp_listen(const char *host, size_t host_len, uint32_t port, dyn
 /* (import "dynload" "udp_bind" (func (param $host i32) (param $host_len i32) (param $port i32)
  *                                    (param $peer i32) (param $peer_len i32) (param $peer_port i32) (param $out i32) (result i32)))
  *
- * A socket for datagrams. With a peer it sends to that and receives from that only. Without (`peer_len` 0) it receives
- * from everybody and sends to whoever sent the datagram that was received last, where the scopes list that address;
- * 17 (DESTADDRREQ) before the first. */
+ * A socket for datagrams. With a peer it sends to that and receives from that only; `host` may then be `0.0.0.0` (`::`
+ * for a peer with an IPv6 address) and `port` 0, which need no pattern of their own: listed `dns.example:53`, a guest can
+ * ask it. Without a peer (`peer_len` 0) the scopes have to list `host` and `port`; it receives from everybody and sends to
+ * whoever sent the datagram that was received last, where the scopes list that address; 17 (DESTADDRREQ) before the first. */
 DYNLOAD_IMPORT(udp_bind)
 int32_t dynload_udp_bind(const char *host, size_t host_len, uint32_t port, const char *peer, size_t peer_len,
                          uint32_t peer_port, dynload_socket *out);
@@ -62,7 +69,8 @@ int32_t dynload_udp_bind(const char *host, size_t host_len, uint32_t port, const
 /* ---- PROCESS -------------------------------------------------------------------------------------------------------
  *
  * Runs one program of the list, by its absolute path, with the arguments as given (no shell), no environment, `/` as its
- * directory, and waits for its end. When the time of the call is up, the program is killed, with its children.
+ * directory, and waits for its end. It inherits no descriptor of the host's, no terminal and no ignored signal. When it has
+ * ended, or the time of the call is up, everything that it started is killed.
  */
 typedef struct dynload_process {
     const char *program;      /*  0 */
@@ -76,7 +84,8 @@ typedef struct dynload_process {
     void *errors;             /* 32: room for what it writes to standard error */
     uint32_t errors_room;     /* 36 */
     /* Written when it has ended: */
-    int32_t status;           /* 40: its exit code, or 128 + the number of the signal that ended it */
+    int32_t status;           /* 40: its exit code, or 128 + the number of the signal that ended it; -1 if only the
+                                     end is known (the host ignores SIGCHLD) */
     uint32_t output_len;      /* 44: bytes that it wrote; what did not fit into the room is lost */
     uint32_t errors_len;      /* 48 */
 } dynload_process;            /* 52 bytes */

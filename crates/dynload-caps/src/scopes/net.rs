@@ -6,7 +6,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-use super::network::canonical;
+use super::network::canonical_address;
 use super::{Cidr, Network, ParseNetError};
 
 /// Hosts and ports that a guest may talk to, as one pattern `host:port`.
@@ -23,7 +23,12 @@ use super::{Cidr, Network, ParseNetError};
 ///
 /// The port is a number, a range `8000-8100`, or `*`. Names are compared without regard to case and to a dot at the
 /// end. An address that is not public ([`is_public_address`](crate::is_public_address)) is only ever allowed by a
-/// pattern that says so: an address or block, or `localhost`.
+/// pattern that says so: an address or block, or `localhost`. The same goes for the host's own addresses, public ones
+/// too: whoever enforces scopes asks [`allows_own`](NetScope::allows_own) for these, and `*`, a name or a block of public
+/// addresses does not reach them; `192.0.2.7` or `name@192.0.2.7` does.
+///
+/// The unspecified addresses `0.0.0.0` and `[::]` are for listening: they stand for every address of the host, and nobody
+/// connects or sends to them, whatever a pattern says.
 ///
 /// ```
 /// use dynload_caps::NetScope;
@@ -135,6 +140,25 @@ impl NetScope {
         self.ports.contains(port) && self.network.matches(address) && self.name.matches(name)
     }
 
+    /// As [`allows`](NetScope::allows), for an `address` that is one of the host's own: the pattern has to name the
+    /// address itself, or a block of nothing but addresses that are not public, or be `localhost`.
+    ///
+    /// ```
+    /// use dynload_caps::NetScope;
+    ///
+    /// let own = "192.0.2.7".parse().unwrap();
+    /// for (pattern, allowed) in [("*:*", false), ("192.0.2.0/24:*", false), ("192.0.2.7:*", true)] {
+    ///     let scope: NetScope = pattern.parse()?;
+    ///     assert!(scope.allows(None, own, 443));
+    ///     assert_eq!(scope.allows_own(None, own, 443), allowed);
+    /// }
+    /// # Ok::<(), dynload_caps::ParseNetError>(())
+    /// ```
+    #[must_use]
+    pub fn allows_own(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+        self.allows(name, address, port) && self.network.matches_own(address)
+    }
+
     /// The pattern that allows exactly what both allow.
     #[must_use]
     pub fn intersection(&self, other: &NetScope) -> Option<NetScope> {
@@ -179,8 +203,8 @@ impl NamePattern {
 fn address_literal(host: &str) -> Option<IpAddr> {
     let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     match inside {
-        Some(six) => six.parse().ok().map(IpAddr::V6).map(canonical),
-        None => host.parse().ok().map(canonical),
+        Some(six) => six.parse().ok().map(IpAddr::V6).map(canonical_address),
+        None => host.parse().ok().map(canonical_address),
     }
 }
 

@@ -7,15 +7,19 @@ use core::str::FromStr;
 
 use super::ParseNetError;
 
-/// A block of addresses, `10.0.0.0/8` or `[2001:db8::]/32`; a single address is a block of one.
+/// A block of addresses, `10.0.0.0/8` or `[2001:db8::]/32`, or an address by itself.
 ///
 /// A block matches an address that is not public ([`is_public_address`]) only when the whole block is not public.
-/// So `0.0.0.0/0` means every public IPv4 address and not the host's own, and `127.0.0.0/8` means what it says.
+/// So `0.0.0.0/0` means every public IPv4 address and not the host's own, and `127.0.0.0/8` means what it says. A public
+/// address of the host's own is held to the same rule ([`Network::matches_own`]): only
+/// the address by itself, `192.0.2.7`, means it; `192.0.2.7/32` is a block as others are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
     /// Canonical: never IPv6 where it stands for an IPv4 address, no bits beyond the prefix.
     address: IpAddr,
     prefix: u8,
+    /// Whether this is an address by itself, and no block that happens to have one. The two differ for public addresses only.
+    is_itself: bool,
 }
 
 /// Which addresses a pattern allows.
@@ -34,10 +38,11 @@ impl Cidr {
     /// The block of this one address.
     #[must_use]
     pub fn single(address: IpAddr) -> Cidr {
-        let address = canonical(address);
+        let address = canonical_address(address);
         Cidr {
             address,
             prefix: width(address),
+            is_itself: true,
         }
     }
 
@@ -51,30 +56,53 @@ impl Cidr {
         if prefix > width(address) {
             return Err(ParseNetError::BadPrefixLength(prefix.to_string()));
         }
-        let (address, prefix) = match canonical(address) {
+        let (address, prefix) = match canonical_address(address) {
             v4 @ IpAddr::V4(_) if address.is_ipv6() && prefix >= 96 => (v4, prefix - 96),
             IpAddr::V4(v4) if address.is_ipv4() => (IpAddr::V4(v4), prefix),
             _ => (address, prefix),
         };
-        let kept = Cidr {
-            address: from_bits(address, bits(address) & mask(prefix)),
-            prefix,
-        };
+        let kept = Cidr::block(from_bits(address, bits(address) & mask(prefix)), prefix);
         if kept.address != address {
-            let found = Cidr { address, prefix }.to_string();
+            let found = Cidr::block(address, prefix).to_string();
             return Err(ParseNetError::HostBits {
                 found,
                 meant: kept.to_string(),
             });
         }
-        Ok(Cidr { address, prefix })
+        Ok(kept)
+    }
+
+    fn block(address: IpAddr, prefix: u8) -> Cidr {
+        let block = Cidr {
+            address,
+            prefix,
+            is_itself: false,
+        };
+        Cidr {
+            is_itself: prefix == width(address) && block.is_special(),
+            ..block
+        }
     }
 
     /// Whether `address` is in the block; see [`Cidr`] for addresses that are not public.
     #[must_use]
     pub fn matches(&self, address: IpAddr) -> bool {
-        let address = canonical(address);
+        let address = canonical_address(address);
         self.contains(&Cidr::single(address)) && (is_public_address(address) || self.is_special())
+    }
+
+    /// Whether it is an address by itself, or has nothing but addresses that are not public: then the host's own may be meant.
+    fn is_explicit(&self) -> bool {
+        self.is_itself || self.is_special()
+    }
+
+    /// The same addresses, of which one of the host's own is meant only if it was and `also`.
+    fn explicit_if(self, also: bool) -> Cidr {
+        if also {
+            self
+        } else {
+            Cidr::block(self.address, self.prefix)
+        }
     }
 
     /// Whether every address of `other` lies in this block, public or not.
@@ -94,7 +122,8 @@ impl Cidr {
         } else {
             (other, self)
         };
-        (wide.contains(narrow) && wide.is_special() == narrow.is_special()).then_some(*narrow)
+        (wide.contains(narrow) && wide.is_special() == narrow.is_special())
+            .then(|| narrow.explicit_if(wide.is_explicit()))
     }
 }
 
@@ -104,8 +133,19 @@ impl Network {
     pub fn matches(&self, address: IpAddr) -> bool {
         match self {
             Network::Public => is_public_address(address),
-            Network::Loopback => canonical(address).is_loopback(),
+            Network::Loopback => canonical_address(address).is_loopback(),
             Network::Block(block) => block.matches(address),
+        }
+    }
+
+    /// Whether `address`, which is one of the host's own, is one of them: only where the pattern says so. A block of
+    /// public addresses may have it in by chance, so that one has to be the address itself.
+    #[must_use]
+    pub fn matches_own(&self, address: IpAddr) -> bool {
+        match self {
+            Network::Public => false,
+            Network::Loopback => self.matches(address),
+            Network::Block(block) => block.matches(address) && block.is_explicit(),
         }
     }
 
@@ -117,7 +157,7 @@ impl Network {
             (Network::Public, Network::Loopback) | (Network::Loopback, Network::Public) => None,
             (Network::Block(a), Network::Block(b)) => a.intersection(b).map(Network::Block),
             (Network::Public, Network::Block(block)) | (Network::Block(block), Network::Public) => {
-                (!block.is_special()).then_some(Network::Block(*block))
+                (!block.is_special()).then(|| Network::Block(block.explicit_if(false)))
             }
             (Network::Loopback, Network::Block(block)) | (Network::Block(block), Network::Loopback) => {
                 LOOPBACK
@@ -152,12 +192,14 @@ const fn v4(a: u8, b: u8, c: u8, prefix: u8) -> Cidr {
     Cidr {
         address: IpAddr::V4(Ipv4Addr::new(a, b, c, 0)),
         prefix,
+        is_itself: false,
     }
 }
 const fn v6(a: u16, b: u16, c: u16, last: u16, prefix: u8) -> Cidr {
     Cidr {
         address: IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, last)),
         prefix,
+        is_itself: prefix == 128,
     }
 }
 
@@ -193,8 +235,18 @@ const SPECIAL: [Cidr; 24] = [
     v6(0xff00, 0, 0, 0, 8),
 ];
 
-/// The IPv4 address where an IPv6 one only stands for it: otherwise `::ffff:127.0.0.1` would get around every rule.
-pub(super) fn canonical(address: IpAddr) -> IpAddr {
+/// The IPv4 address where an IPv6 one only stands for it: IPv4-mapped (RFC 4291) or NAT64 (RFC 6052, `64:ff9b::/96`). Every
+/// rule here is about that; otherwise `::ffff:127.0.0.1` would get around all of them.
+///
+/// ```
+/// use dynload_caps::canonical_address;
+///
+/// assert_eq!(canonical_address("::ffff:192.0.2.7".parse()?), "192.0.2.7".parse::<core::net::IpAddr>()?);
+/// assert_eq!(canonical_address("64:ff9b::c000:207".parse()?), "192.0.2.7".parse::<core::net::IpAddr>()?);
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn canonical_address(address: IpAddr) -> IpAddr {
     let IpAddr::V6(six) = address else { return address };
     if let Some(four) = six.to_ipv4_mapped() {
         return IpAddr::V4(four);
@@ -231,13 +283,13 @@ fn mask(prefix: u8) -> u128 {
 }
 
 impl fmt::Display for Cidr {
-    /// `10.0.0.0/8`, `[2001:db8::]/32`; a single address without its length.
+    /// `10.0.0.0/8`, `[2001:db8::]/32`; an address by itself without its length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
             IpAddr::V4(four) => write!(f, "{four}")?,
             IpAddr::V6(six) => write!(f, "[{six}]")?,
         }
-        if self.prefix == width(self.address) {
+        if self.is_itself {
             Ok(())
         } else {
             write!(f, "/{}", self.prefix)

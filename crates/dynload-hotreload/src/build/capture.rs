@@ -1,6 +1,8 @@
 //! What a build writes, kept within bounds.
 
+#[cfg(not(unix))]
 use std::io::Read;
+use std::io::{self, PipeReader, PipeWriter};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,24 +21,31 @@ struct Text {
 }
 
 /// Reads a pipe to its end on a thread of its own, so that the build never waits for us.
+///
+/// The thread and the pipe end with the capture, whoever else keeps the pipe open (where a read cannot be ended, as on
+/// Windows, they end with that).
 pub(super) struct Capture {
     shared: Arc<(Mutex<Text>, Condvar)>,
+    /// Closed to tell the thread that what is in the pipe now is the last.
+    stop: PipeWriter,
 }
 
 impl Capture {
-    pub(super) fn start(pipe: impl Read + Send + 'static, whole: bool) -> std::io::Result<Self> {
+    pub(super) fn start(pipe: PipeReader, whole: bool) -> io::Result<Self> {
         let shared = Arc::<(Mutex<Text>, Condvar)>::default();
         let ours = Arc::clone(&shared);
         let kept = if whole { KEPT_WHOLE } else { KEPT };
+        let (stopped, stop) = io::pipe()?;
         thread::Builder::new()
             .name("dynload build output".into())
-            .spawn(move || ours.read_all(pipe, kept))?;
-        Ok(Self { shared })
+            .spawn(move || ours.read_all(Source { pipe, stopped }, kept))?;
+        Ok(Self { shared, stop })
     }
 
-    /// What was written until the pipe's end, or until `patience` is over: a child that outlives the build and
-    /// keeps the pipe open is not waited for.
+    /// What was written until now, when the build has ended. A child that outlives it and keeps the pipe open is not waited
+    /// for, or for no longer than `patience`.
     pub(super) fn finish(self, patience: Duration) -> String {
+        drop(self.stop);
         let (text, ended) = &*self.shared;
         let deadline = Instant::now() + patience;
         let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,25 +68,69 @@ impl Capture {
     }
 }
 
+/// A pipe, until it ends or somebody stops it.
+struct Source {
+    pipe: PipeReader,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "a read cannot be ended"))]
+    stopped: PipeReader,
+}
+
+impl Source {
+    /// Hands over what is read, piece by piece.
+    #[cfg(unix)]
+    fn read_all(&mut self, mut push: impl FnMut(&[u8])) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let mut buffer = [0; 8192];
+        loop {
+            let mut fds = [&self.pipe, &self.stopped].map(|pipe| PollFd::new(pipe, PollFlags::IN));
+            rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+            let is_stopped = !fds[1].revents().is_empty();
+            // After the stop, no more than what is in the pipe at that moment: somebody may write on for ever.
+            let mut left = if is_stopped {
+                usize::try_from(rustix::io::ioctl_fionread(&self.pipe)?).unwrap_or(usize::MAX)
+            } else {
+                buffer.len()
+            };
+            while left > 0 {
+                let room = left.min(buffer.len());
+                let read = rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut buffer[..room]))?;
+                if read == 0 {
+                    return Ok(());
+                }
+                push(&buffer[..read]);
+                left = if is_stopped { left - read } else { 0 };
+            }
+            if is_stopped {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands over what is read, piece by piece.
+    #[cfg(not(unix))]
+    fn read_all(&mut self, mut push: impl FnMut(&[u8])) -> io::Result<()> {
+        let mut buffer = [0; 8192];
+        loop {
+            match self.pipe.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Ok(()),
+                read => push(&buffer[..read?]),
+            }
+        }
+    }
+}
+
 trait ReadAll {
-    fn read_all(&self, pipe: impl Read, kept: usize);
+    fn read_all(&self, source: Source, kept: usize);
 }
 
 impl ReadAll for (Mutex<Text>, Condvar) {
-    fn read_all(&self, mut pipe: impl Read, kept: usize) {
-        let mut buffer = [0; 8192];
-        loop {
-            let read = match pipe.read(&mut buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Ok(0) | Err(_) => break,
-                Ok(read) => &buffer[..read],
-            };
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(read, kept);
-        }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+    fn read_all(&self, mut source: Source, kept: usize) {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What cannot be read is not there.
+        let _ = source.read_all(|read| lock().push(read, kept));
+        drop(source);
+        lock().ended = true;
         self.1.notify_all();
     }
 }
@@ -99,28 +152,46 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn keeps_both_ends() {
         let mut input = b"first line\n".to_vec();
         input.extend(std::iter::repeat_n(b'x', 5 * KEPT));
         input.extend(b"\nlast line");
-        let text = Capture::start(std::io::Cursor::new(input), false)
-            .unwrap()
-            .finish(Duration::from_secs(10));
+        let (reader, mut writer) = io::pipe().unwrap();
+        let capture = Capture::start(reader, false).unwrap();
+        writer.write_all(&input).unwrap();
+        drop(writer);
+        let text = capture.finish(Duration::from_secs(10));
         assert!(text.starts_with("first line\n"));
         assert!(text.ends_with("\nlast line"));
         assert!(text.contains("bytes left out"));
         assert!(text.len() < 3 * KEPT + 100);
     }
 
+    /// A server that a compiler started kept a thread, two descriptors and half a second of each build.
+    #[cfg(unix)]
     #[test]
-    fn does_not_wait_for_a_pipe_that_stays_open() {
-        let (reader, writer) = std::io::pipe().unwrap();
-        std::io::Write::write_all(&mut &writer, b"so far").unwrap();
+    fn a_pipe_that_stays_open_costs_nothing() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"so far").unwrap();
         let capture = Capture::start(reader, false).unwrap();
-        // Until the reader thread has seen it, the text is empty: ask with room.
-        assert_eq!(capture.finish(Duration::from_millis(500)), "so far");
-        drop(writer);
+        let started = Instant::now();
+        assert_eq!(capture.finish(Duration::from_secs(600)), "so far");
+        assert!(started.elapsed() < Duration::from_secs(60));
+        // Nobody has the other end any more.
+        let error = writer.write_all(b"later").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn somebody_who_writes_on_for_ever_is_not_read_for_ever() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let capture = Capture::start(reader, false).unwrap();
+        let writing = thread::spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});
+        assert!(capture.finish(Duration::from_secs(600)).len() < 10 * KEPT);
+        writing.join().unwrap();
     }
 }

@@ -149,7 +149,7 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
         overtaken: job.overtaken,
         deliver: job.deliver,
     };
-    let ended = process::run(command, cargo, watch).map_err(|source| match source.kind() {
+    let ended = process::run(&command, cargo, watch).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ReloadError::BuilderMissing {
             program,
             path: job.source.to_owned(),
@@ -171,11 +171,16 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
                 output,
             })
         }
-        Ended::Exited { status, output, .. } if !status.success() => Err(ReloadError::BuildFailed {
+        Ended::Exited {
+            status: Some(status),
+            output,
+            ..
+        } if !status.success() => Err(ReloadError::BuildFailed {
             command: shown,
             status: status.to_string(),
             output,
         }),
+        // Where nobody knows how it ended, the artifact tells.
         Ended::Exited { stdout, output, .. } => {
             let artifact = match recipe {
                 Recipe::Cargo { .. } => cargo::artifact(&stdout, job.source).ok_or_else(|| {

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod builds;
+mod children;
 mod editors;
 mod events;
 mod guards;

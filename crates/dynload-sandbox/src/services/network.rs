@@ -3,38 +3,28 @@
 //! The host resolves names, and what is checked against the scopes is the address that came out, for the connection
 //! that is about to be made. What a guest gets is a descriptor for `fd_read`, `fd_write`, `sock_*` and `poll_oneoff`.
 
+mod connect;
+mod lookup;
+mod reach;
+
 use super::{
     answer::Answer,
     descriptor::{Datagram, Descriptor, Kind},
-    functions, guest, readiness, require,
+    functions, guest, require,
     wasi::Errno,
 };
 use crate::{host::Caller, state::State};
 use cap_std::{
     ambient_authority,
-    net::{IpAddr, Pool, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket},
+    net::{IpAddr, Pool, SocketAddr, TcpListener, UdpSocket},
 };
 use dynload_caps::{Capabilities, Scopes};
-use std::{
-    io,
-    string::String,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
-    vec::Vec,
-};
+pub(super) use lookup::Resolving;
+use std::string::String;
 use wasmi::{Func, Store};
 
 /// The longest name of a host that is looked at.
 const MAX_NAME: u32 = 255;
-
-/// Look-ups and connections that may be under way for one instance, those included that a call gave up on. They end
-/// by themselves when the operating system gives up as well.
-const MAX_RESOLVING: usize = 4;
 
 /// Makes the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
@@ -46,26 +36,15 @@ pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     })
 }
 
-/// A pool of this one address, if the scopes allow it for a host that the guest named `name`.
-pub(super) fn pool(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> Result<Pool, Errno> {
-    if !scopes.allows_net(name, address.ip(), address.port()) {
-        return Err(Errno::Notcapable);
-    }
-    let mut pool = Pool::new();
-    pool.insert_socket_addr(address, ambient_authority());
-    Ok(pool)
+/// A pool of this one address to send to, if the scopes allow it for a host that the guest named `name`.
+pub(super) fn peer(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> Result<Pool, Errno> {
+    reach::peer(scopes, name, address).map(|()| pool(address))
 }
 
-/// Counts what is under way.
-#[derive(Debug, Default)]
-pub(super) struct Resolving(Arc<AtomicUsize>);
-
-struct UnderWay(Arc<AtomicUsize>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
+fn pool(address: SocketAddr) -> Pool {
+    let mut pool = Pool::new();
+    pool.insert_socket_addr(address, ambient_authority());
+    pool
 }
 
 /// A host and a port, as the guest names them.
@@ -111,78 +90,20 @@ impl Host {
             .any(|scope| scope.matches_name(&self.name, self.port))
     }
 
-    /// Every address of the host that the scopes allow. May wait for a name server: not for the guest's own thread.
-    fn resolve(&self, scopes: &Scopes) -> Result<Vec<SocketAddr>, Errno> {
-        let all: Vec<SocketAddr> = match self.address() {
-            Some(address) => Vec::from([SocketAddr::new(address, self.port)]),
-            None => {
-                let found = (self.name.as_str(), self.port).to_socket_addrs();
-                found.map_err(|_| Errno::Noent)?.collect()
-            }
-        };
-        let allowed: Vec<SocketAddr> = all
-            .into_iter()
-            .filter(|address| scopes.allows_net(self.name(), address.ip(), address.port()))
-            .collect();
-        if allowed.is_empty() {
-            Err(Errno::Notcapable)
-        } else {
-            Ok(allowed)
-        }
+    /// Whether this is where a socket is when nobody said where: any address of the host, any port.
+    fn is_anywhere(&self) -> bool {
+        self.port == 0
+            && self
+                .address()
+                .is_some_and(|address| address.to_canonical().is_unspecified())
     }
-}
-
-/// Runs on a thread of the host what the operating system may take long for, and waits a slice at a time.
-///
-/// When the call ends before, the thread is left alone and what it comes back with is dropped.
-fn aside<T: Send + 'static>(
-    caller: &mut Caller<'_>,
-    work: impl FnOnce(Scopes, Duration) -> Result<T, Errno> + Send + 'static,
-) -> Answer<T> {
-    let remaining = caller.remaining();
-    let state = caller.state();
-    let scopes = state.config.scopes.clone();
-    let count = state.services.open().resolving.0.clone();
-    let under_way = UnderWay(count.clone());
-    if count.fetch_add(1, Ordering::SeqCst) >= MAX_RESOLVING {
-        return Err(Errno::Again.into());
-    }
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let run = move || {
-        // Nobody listens any more when the call has ended.
-        let _ = sender.send(work(scopes, remaining));
-        drop(under_way);
-    };
-    thread::Builder::new()
-        .name("dynload-connect".into())
-        .spawn(run)
-        .map_err(|_| Errno::Again)?;
-    let step = |_: &mut Caller<'_>| match receiver.recv_timeout(readiness::SLICE) {
-        Ok(result) => Ok(Some(result?)),
-        Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err(Errno::Io.into()),
-    };
-    readiness::retry(caller, Capabilities::NETWORK, step, |_, _| Ok(()))
 }
 
 fn tcp_connect(caller: &mut Caller<'_>, host_ptr: u32, host_len: u32, port: u32, out: u32) -> Answer {
     let host = begin(caller, host_ptr, host_len, port, out)?;
-    let stream = aside(caller, move |scopes, remaining| {
-        let mut last = Errno::Notcapable;
-        for address in host.resolve(&scopes)? {
-            let pool = pool(&scopes, host.name(), address)?;
-            match pool.connect_timeout_tcp_stream(&address, remaining.max(Duration::from_millis(1))) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Errno::from(&error),
-            }
-        }
-        Err(last)
-    })?;
-    finish_stream(caller, stream, out)
-}
-
-fn finish_stream(caller: &mut Caller<'_>, stream: TcpStream, out: u32) -> Answer {
-    stream.set_nonblocking(true)?;
+    listed(caller, &host)?;
+    let addresses = lookup::addresses(caller, &host)?;
+    let stream = connect::first(caller, &host, &addresses)?;
     // Guests write through buffers of their own.
     stream.set_nodelay(true)?;
     let port = stream.local_addr()?.port();
@@ -191,11 +112,9 @@ fn finish_stream(caller: &mut Caller<'_>, stream: TcpStream, out: u32) -> Answer
 
 fn tcp_listen(caller: &mut Caller<'_>, host_ptr: u32, host_len: u32, port: u32, out: u32) -> Answer {
     let host = begin(caller, host_ptr, host_len, port, out)?;
-    let listener = aside(caller, move |scopes, _| {
-        let address = *host.resolve(&scopes)?.first().ok_or(Errno::Notcapable)?;
-        let listener = pool(&scopes, host.name(), address)?.bind_tcp_listener(address);
-        listener.map_err(|error| Errno::from(&error))
-    })?;
+    listed(caller, &host)?;
+    let address = local(caller, &host)?;
+    let listener: TcpListener = pool(address).bind_tcp_listener(address)?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     finish(caller, Kind::Listener(listener), port, out)
@@ -213,42 +132,68 @@ fn udp_bind(
     out: u32,
 ) -> Answer {
     let host = begin(caller, host_ptr, host_len, port, out)?;
-    let peer = match peer_len {
-        0 => None,
-        _ => Some(begin(caller, peer_ptr, peer_len, peer_port, out)?),
+    if peer_len == 0 {
+        listed(caller, &host)?;
+        let address = local(caller, &host)?;
+        let socket: UdpSocket = pool(address).bind_udp_socket(address)?;
+        return finish_datagram(caller, socket, None, out);
+    }
+    let peer = begin(caller, peer_ptr, peer_len, peer_port, out)?;
+    listed(caller, &peer)?;
+    // Who only talks to a peer is somewhere, and says nothing by it.
+    let address = match host.address() {
+        Some(address) if host.is_anywhere() => SocketAddr::new(address, 0),
+        _ => {
+            listed(caller, &host)?;
+            local(caller, &host)?
+        }
     };
-    let (socket, peer) = aside(caller, move |scopes, _| {
-        let broken = |error: io::Error| Errno::from(&error);
-        let local = *host.resolve(&scopes)?.first().ok_or(Errno::Notcapable)?;
-        let socket: UdpSocket = pool(&scopes, host.name(), local)?
-            .bind_udp_socket(local)
-            .map_err(broken)?;
-        let Some(peer) = peer else {
-            return Ok((socket, None));
-        };
-        let found = peer.resolve(&scopes)?;
-        let address = found
-            .into_iter()
-            .find(|address| address.is_ipv4() == local.is_ipv4());
-        let address = address.ok_or(Errno::Afnosupport)?;
-        pool(&scopes, peer.name(), address)?
-            .connect_udp_socket(&socket, address)
-            .map_err(broken)?;
-        Ok((socket, Some(address)))
-    })?;
+    let found = lookup::addresses(caller, &peer)?;
+    require(caller, Capabilities::NETWORK)?;
+    let scopes = &caller.state().config.scopes;
+    let mut allowed = found
+        .into_iter()
+        .filter(|found| reach::peer(scopes, peer.name(), *found).is_ok())
+        .peekable();
+    allowed.peek().ok_or(Errno::Notcapable)?;
+    let peer = allowed
+        .find(|found| found.is_ipv4() == address.is_ipv4())
+        .ok_or(Errno::Afnosupport)?;
+    let socket: UdpSocket = pool(address).bind_udp_socket(address)?;
+    pool(peer).connect_udp_socket(&socket, peer)?;
+    finish_datagram(caller, socket, Some(peer), out)
+}
+
+fn finish_datagram(caller: &mut Caller<'_>, socket: UdpSocket, peer: Option<SocketAddr>, out: u32) -> Answer {
     socket.set_nonblocking(true)?;
     let port = socket.local_addr()?.port();
     let is_connected = peer.is_some();
-    finish(
-        caller,
-        Kind::Datagram(Datagram {
-            socket,
-            peer,
-            is_connected,
-        }),
-        port,
-        out,
-    )
+    let datagram = Datagram {
+        socket,
+        peer,
+        is_connected,
+    };
+    finish(caller, Kind::Datagram(datagram), port, out)
+}
+
+/// The first address of the host that the scopes allow, to be at.
+fn local(caller: &mut Caller<'_>, host: &Host) -> Answer<SocketAddr> {
+    let found = lookup::addresses(caller, host)?;
+    require(caller, Capabilities::NETWORK)?;
+    let scopes = &caller.state().config.scopes;
+    let allowed = found
+        .into_iter()
+        .find(|address| reach::local(scopes, host.name(), *address).is_ok());
+    Ok(allowed.ok_or(Errno::Notcapable)?)
+}
+
+/// Refuses a host that no pattern is about.
+fn listed(caller: &mut Caller<'_>, host: &Host) -> Answer {
+    if host.is_listed(&caller.state().config.scopes) {
+        Ok(())
+    } else {
+        Err(Errno::Notcapable.into())
+    }
 }
 
 /// What all three check before anything happens.
@@ -256,9 +201,6 @@ fn begin(caller: &mut Caller<'_>, ptr: u32, len: u32, port: u32, out: u32) -> An
     require(caller, Capabilities::NETWORK)?;
     let host = Host::read(caller, ptr, len, port)?;
     caller.memory().slice(out, 8)?;
-    if !host.is_listed(&caller.state().config.scopes) {
-        return Err(Errno::Notcapable.into());
-    }
     caller.state().services.table().room()?;
     Ok(host)
 }

@@ -1,8 +1,8 @@
 //! `dynload.process_run`: one program of the scopes, run to its end, behind the capability PROCESS.
 //!
 //! It gets the arguments as given, an empty environment, `/` as its directory and what the guest has for it as standard
-//! input. What it writes goes into the guest's own buffers; what does not fit is counted and thrown away. When the call
-//! ends first, the program and every process of its group are killed.
+//! input, and nothing else of the host ([`dynload_process`]). What it writes goes into the guest's own buffers; what does not
+//! fit is counted and thrown away. When it ends, or the call does, everything that it started is killed.
 
 use super::{
     answer::{Answer, Fail},
@@ -13,16 +13,15 @@ use super::{
 };
 use crate::{host::Caller, state::State};
 use dynload_caps::Capabilities;
+use dynload_process::{Environment, Process, null};
 use rustix::{
     event::{PollFd, PollFlags},
-    fd::{AsFd, OwnedFd},
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+    io::ioctl_fionbio,
 };
 use std::{
-    io::{self, Read, Write},
-    os::unix::{net::UnixStream, process::CommandExt, process::ExitStatusExt},
-    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    io::{self, PipeReader, Read, Write},
+    os::unix::{net::UnixStream, process::ExitStatusExt},
+    process::{Command, ExitStatus},
     string::String,
     time::Duration,
     vec::Vec,
@@ -37,6 +36,10 @@ const MAX_ARGUMENTS: u32 = 1 << 17;
 
 /// Arguments.
 const MAX_ARGUMENT_COUNT: usize = 1024;
+
+/// The status of a program that has ended nobody knows how: the host ignores SIGCHLD, or something else in it waits for any
+/// child.
+const UNKNOWN: i32 = -1;
 
 /// Bytes that are read of what the guest has no room for, at a time.
 const DISCARD: usize = 1 << 14;
@@ -124,11 +127,12 @@ impl Request {
     }
 
     /// Tells the guest how it went.
-    fn write_results(&self, caller: &mut Caller<'_>, status: ExitStatus) -> Answer {
+    fn write_results(&self, caller: &mut Caller<'_>, status: Option<ExitStatus>) -> Answer {
         // As a shell does: what a signal ended has 128 and its number.
-        let code = status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        let code = status.map_or(UNKNOWN, |status| {
+            let signal = || 128 + status.signal().unwrap_or(0);
+            status.code().unwrap_or_else(signal)
+        });
         for (n, word) in [code as u32, self.output.seen, self.errors.seen]
             .into_iter()
             .enumerate()
@@ -141,82 +145,48 @@ impl Request {
 
 /// A program that runs, with everything that it started. Dropping it kills them all.
 struct Running {
-    child: Child,
+    process: Process,
     stdin: Option<UnixStream>,
-    stdout: Option<ChildStdout>,
-    stderr: Option<ChildStderr>,
-    ended: Option<ExitStatus>,
+    stdout: Option<PipeReader>,
+    stderr: Option<PipeReader>,
+    has_ended: bool,
 }
 
 impl Running {
-    fn start(request: &Request) -> Result<Running, Errno> {
-        let broken = |error: io::Error| Errno::from(&error);
+    fn start(request: &Request) -> io::Result<Running> {
         let mut command = Command::new(&request.program);
-        command
-            .args(&request.arguments)
-            .env_clear()
-            .current_dir("/")
-            .process_group(0);
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null());
-        let mut stdin = None;
-        if request.input.len > 0 {
-            // Not a pipe: writing to one that nobody reads any more raises a signal that may end the host.
-            let (ours, theirs) = UnixStream::pair().map_err(broken)?;
-            ours.set_nonblocking(true).map_err(broken)?;
-            command.stdin(OwnedFd::from(theirs));
-            stdin = Some(ours);
-        }
-        let mut child = command.spawn().map_err(broken)?;
-        // The command keeps its end of the input open until it is gone.
-        drop(command);
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let running = Running {
-            child,
-            stdin,
-            stdout,
-            stderr,
-            ended: None,
+        command.args(&request.arguments).current_dir("/");
+        let (stdin, input) = match request.input.len {
+            0 => (None, null()?),
+            _ => {
+                // Not a pipe: writing to one that nobody reads any more raises a signal that may end the host.
+                let (ours, theirs) = UnixStream::pair()?;
+                ours.set_nonblocking(true)?;
+                (Some(ours), theirs.into())
+            }
         };
-        for pipe in [
-            running.stdout.as_ref().map(AsFd::as_fd),
-            running.stderr.as_ref().map(AsFd::as_fd),
-        ] {
-            let set = |pipe| fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK);
-            pipe.map_or(Ok(()), set)
-                .map_err(|error| Errno::from(&io::Error::from(error)))?;
+        let (stdout, output) = io::pipe()?;
+        let (stderr, errors) = io::pipe()?;
+        for pipe in [&stdout, &stderr] {
+            ioctl_fionbio(pipe, true)?;
         }
-        Ok(running)
+        let streams = [input, output.into(), errors.into()];
+        Ok(Running {
+            process: Process::spawn(&command, Environment::Empty, streams)?,
+            stdin,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            has_ended: false,
+        })
     }
 
-    /// Kills the program and its group: what it left running in the background has nobody to answer to.
-    fn kill(&mut self) {
-        if let Some(group) = self.pid() {
-            // It may be gone already.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-
-    /// If the program has ended, ends its group as well.
-    fn end(&mut self) -> Result<(), Errno> {
-        let Some(pid) = self.pid() else { return Ok(()) };
-        // It is left to be waited for until its group is dead: until then nobody else can have its number.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let broken = |error: io::Error| Errno::from(&error);
-        if waitid(WaitId::Pid(pid), look)
-            .map_err(|error| broken(error.into()))?
-            .is_some()
-        {
-            self.kill();
-            self.ended = Some(self.child.wait().map_err(broken)?);
+    /// If the program has ended, kills what it left running: that has nobody to answer to.
+    fn end(&mut self) -> io::Result<()> {
+        if self.process.has_ended()? {
+            self.process.kill_all();
+            self.has_ended = true;
         }
         Ok(())
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }
 
     /// Waits a slice for something to read, or to write.
@@ -235,10 +205,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.ended.is_none() {
-            self.kill();
-            // Killed for certain, so this does not take long.
-            let _ = self.child.wait();
+        if !self.has_ended {
+            self.process.kill_all();
         }
     }
 }
@@ -251,29 +219,28 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
     }
     caller.check()?;
     let mut running = Running::start(&request)?;
-    let status = loop {
+    loop {
         // Any of these ends the program with the call, or with the errno.
         caller.check()?;
         require(caller, Capabilities::PROCESS)?;
         feed(caller, &mut running, &mut request.input)?;
         drain(caller, &mut running.stdout, &mut request.output)?;
         drain(caller, &mut running.stderr, &mut request.errors)?;
-        match running.ended {
-            None => {
-                // Looked at after reading, so that all it wrote is read in the next round.
-                running.end()?;
-                if running.ended.is_some() {
-                    continue;
-                }
-            }
-            Some(status) => break status,
+        if running.has_ended {
+            break;
+        }
+        // Looked at after reading, so that all it wrote is read in the next round.
+        running.end()?;
+        if running.has_ended {
+            continue;
         }
         let slice = readiness::SLICE.min(caller.remaining());
         running.pause(slice)?;
         if running.stdout.is_none() && running.stderr.is_none() {
             std::thread::sleep(slice);
         }
-    };
+    }
+    let status = running.process.reap();
     request.write_results(caller, status)
 }
 

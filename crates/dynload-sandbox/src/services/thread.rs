@@ -79,10 +79,15 @@ impl Workers {
     }
 }
 
+/// A start function that failed leaves its workers to this. They have ended when the instance is gone.
 impl Drop for Workers {
     fn drop(&mut self) {
         if let Some((share, _)) = &self.shared {
             share.end();
+        }
+        for worker in core::mem::take(&mut self.list) {
+            // A panic in there was told already.
+            let _ = worker.thread.join();
         }
     }
 }

@@ -332,3 +332,24 @@ pub(crate) fn run(sandbox: &mut Sandbox, module: &Module, args: &[&str]) -> (i32
     text += &String::from_utf8(instance.take_output(Stream::Err)).unwrap();
     (code, text)
 }
+
+/// Runs a test of this program again, alone and below `env` with these options, and in there `inside`.
+#[cfg(target_os = "linux")]
+pub(crate) fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
+    const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return inside();
+    }
+    let output = Command::new("env")
+        .args(options)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -239,3 +239,132 @@ fn peeking_and_waiting_for_all() {
     assert_eq!(guest.call("sock_shutdown", &[fd, 2]), SUCCESS);
     assert_eq!(guest.call("fd_write", &[fd, list, count, O]), 64);
 }
+
+/// An address of the host's own that counts as public, if there is one. Nothing is sent to find it.
+fn own_public() -> Option<std::net::IpAddr> {
+    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
+        .into_iter()
+        .filter_map(|(from, to)| {
+            let socket = UdpSocket::bind(from).ok()?;
+            socket.connect(to).ok()?;
+            socket.local_addr().ok()
+        })
+        .map(|address| address.ip())
+        .find(|address| dynload_caps::is_public_address(*address))
+}
+
+/// `*` is everybody else: not the host by its public address. (Where it has none, the tests of `reach` show the rule.)
+#[test]
+fn the_hosts_own_public_address_has_to_be_named() {
+    let Some(address) = own_public() else { return };
+    let server = TcpListener::bind((address, 0)).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let bare = address.to_string();
+    let shown = if address.is_ipv6() {
+        format!("[{bare}]")
+    } else {
+        bare.clone()
+    };
+    for (pattern, wanted) in [
+        ("*:*".to_owned(), NOTCAPABLE),
+        ("0.0.0.0/0:*".into(), NOTCAPABLE),
+        ("[::]/0:*".into(), NOTCAPABLE),
+        (format!("{shown}:*"), SUCCESS),
+    ] {
+        let mut guest = Guest::new(&world(&[&pattern]));
+        assert_eq!(connect(&mut guest, &bare, port), wanted, "{pattern}");
+        let [ptr, len] = guest.path(&bare);
+        assert_eq!(guest.call("tcp_listen", &[ptr, len, 0, O]), wanted, "{pattern}");
+        assert_eq!(
+            guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]),
+            wanted,
+            "{pattern}"
+        );
+    }
+}
+
+/// `0.0.0.0` is where one listens. The system would take it for the host's own when somebody connects to it.
+#[test]
+fn unspecified_addresses_are_for_listening() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let mut guest = Guest::new(&world(&["0.0.0.0:*", "[::]:*"]));
+    for host in ["0.0.0.0", "::", "[::]", "::ffff:0.0.0.0", "[::ffff:0:0]"] {
+        assert_eq!(connect(&mut guest, host, port), NOTCAPABLE, "{host}");
+        let [ptr, len] = guest.path("0.0.0.0");
+        let [peer, peer_len] = guest.other_path(host);
+        let args = [ptr, len, 0, peer, peer_len, port.into(), O];
+        assert_eq!(guest.call("udp_bind", &args), NOTCAPABLE, "{host}");
+    }
+    let [ptr, len] = guest.path("0.0.0.0");
+    assert_eq!(guest.call("tcp_listen", &[ptr, len, 0, O]), SUCCESS);
+    TcpStream::connect(("127.0.0.1", guest.u32(OUT + 4) as u16)).unwrap();
+    assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), SUCCESS);
+}
+
+/// Granted the server alone: the guest needs no pattern for where it is itself, unless somebody there would listen.
+#[test]
+fn a_guest_that_may_ask_a_server_may_do_so_by_datagrams() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    for (pattern, name) in [
+        (format!("127.0.0.1:{port}"), "127.0.0.1"),
+        (format!("localhost:{port}"), "localhost"),
+    ] {
+        let mut guest = Guest::new(&world(&[&pattern]));
+        let [ptr, len] = guest.path("0.0.0.0");
+        let [peer, peer_len] = guest.other_path(name);
+        let bind = |guest: &mut Guest, local, port: u16| {
+            guest.call("udp_bind", &[ptr, len, local, peer, peer_len, port.into(), O])
+        };
+        assert_eq!(bind(&mut guest, 0, port), SUCCESS);
+        let fd = guest.u32(OUT).into();
+        guest.put(DATA, b"ask");
+        let [list, count] = guest.buffer(DATA, 3);
+        assert_eq!(guest.call("sock_send", &[fd, list, count, 0, O]), SUCCESS);
+        let mut bytes = [0; 8];
+        let (len_read, client) = server.recv_from(&mut bytes).unwrap();
+        assert_eq!(&bytes[..len_read], b"ask");
+        // Somebody else is not heard, the server is.
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let _ = stranger.send_to(b"spy", ("127.0.0.1", client.port()));
+        server.send_to(b"yes", ("127.0.0.1", client.port())).unwrap();
+        assert_eq!(guest.call("sock_recv", &[fd, list, count, 0, O, O + 8]), SUCCESS);
+        assert_eq!(guest.bytes(DATA, 3), b"yes");
+        // A port of its own choice, or a peer that is not listed, is something else.
+        assert_eq!(bind(&mut guest, 53, port), NOTCAPABLE);
+        assert_eq!(bind(&mut guest, 0, port ^ 1), NOTCAPABLE);
+        assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), NOTCAPABLE);
+    }
+}
+
+/// Connecting ends with the call: a thread went on with it after the call, the grant and the sandbox.
+#[test]
+fn nothing_connects_after_the_call() {
+    let (listener, waiting) = super::endings::full("127.0.0.1:0");
+    let port = listener.local_addr().unwrap().port();
+    let sandbox = world(&["127.0.0.1:*"]);
+    let mut guest = Guest::new(&sandbox);
+    let authority = sandbox.authority().clone();
+    let revoking = thread::spawn(move || {
+        thread::sleep(std::time::Duration::from_millis(50));
+        authority.revoke(Capabilities::NETWORK);
+    });
+    let [ptr, len] = guest.path("127.0.0.1");
+    let args = [ptr, len, port.into(), O];
+    assert_eq!(guest.call("tcp_connect", &args), NOTCAPABLE);
+    revoking.join().unwrap();
+    drop((guest, sandbox));
+    // Room for more: all that filled it come, and nobody after them.
+    let filled = waiting.len();
+    listener.set_nonblocking(true).unwrap();
+    let mut came = 0;
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < end {
+        match listener.accept() {
+            Ok(_) => came += 1,
+            Err(_) => thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    }
+    assert!(came <= filled, "{came} of {filled}");
+}

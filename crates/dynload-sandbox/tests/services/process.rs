@@ -192,3 +192,83 @@ fn requests_that_are_hostile() {
     guest.put(at + 12, &200_000_u32.to_le_bytes());
     assert_eq!(guest.call("process_run", &[at.into()]), TOO_BIG);
 }
+
+/// `/bin/cat /proc/self/fd/9` read what some library of the host had opened without close-on-exec.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_inherits_no_descriptor() {
+    use rustix::io::{FdFlags, fcntl_setfd};
+    use std::os::fd::AsRawFd;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("secret"), "secret").unwrap();
+    let secret = std::fs::File::open(dir.path().join("secret")).unwrap();
+    fcntl_setfd(&secret, FdFlags::empty()).unwrap();
+    let mut guest = Guest::new(&world(Limits::DEFAULT));
+    let path = format!("/proc/self/fd/{}", secret.as_raw_fd());
+    let (status, len, _, errors) = run_program(&mut guest, "/bin/cat", &[&path], b"", 100);
+    assert_eq!((status, len), (1, 0));
+    assert!(errors > 0);
+    let script = "PATH=/bin:/usr/bin; ls /proc/$$/fd; cat /proc/$$/status";
+    let (_, len, output, _) = run_program(&mut guest, "/bin/sh", &["-c", script], b"", 9000);
+    let text = String::from_utf8(output[..len as usize].to_vec()).unwrap();
+    assert!(text.starts_with("0\n1\n2\nName:"), "{text}");
+    // This host ignores SIGPIPE, as every program in Rust does.
+    assert!(text.contains("SigIgn:\t0000000000000000"), "{text}");
+}
+
+/// A child that calls `setsid`, and one whose parent is gone, outlived the program and its deadline.
+#[cfg(target_os = "linux")]
+#[test]
+fn daemons_end_with_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    for (n, leave) in ["setsid", "setsid -f", "env -i setsid -f"]
+        .into_iter()
+        .enumerate()
+    {
+        let mark = dir.path().join(n.to_string());
+        let daemon = format!(
+            "PATH=/bin:/usr/bin; {leave} /bin/sh -c 'while :; do echo x >> {0}; /bin/sleep 0.01; done' >/dev/null 2>&1 &
+            while [ ! -s {0} ]; do sleep 0.01; done;",
+            mark.display()
+        );
+        let still = || {
+            let size = std::fs::metadata(&mark).unwrap().len();
+            std::thread::sleep(Duration::from_millis(100));
+            assert_eq!(std::fs::metadata(&mark).unwrap().len(), size, "{leave}");
+        };
+        let mut guest = Guest::new(&world(Limits::DEFAULT));
+        assert_eq!(run_program(&mut guest, "/bin/sh", &["-c", &daemon], b"", 10).0, 0);
+        still();
+        std::fs::remove_file(&mark).unwrap();
+        let mut guest = Guest::new(&world(Limits::DEFAULT.with_time_ms(2_000)));
+        let at = request(
+            &mut guest,
+            "/bin/sh",
+            &["-c", &format!("{daemon} sleep 1000")],
+            b"",
+            0,
+        );
+        let error = guest.try_call("process_run", &[at]).unwrap_err();
+        assert_eq!(error.limit(), Some(Limit::Time), "{error}");
+        still();
+    }
+}
+
+/// The host ignores SIGCHLD: the program runs and is waited for, and its status is the one that says so.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_host_ignores_sigchld() {
+    alone(
+        &["--ignore-signal=CHLD"],
+        "process::where_the_host_ignores_sigchld",
+        || {
+            let mut guest = Guest::new(&world(Limits::DEFAULT));
+            for _ in 0..5 {
+                let (status, len, output, _) = run_program(&mut guest, "/bin/cat", &[], b"all of it", 100);
+                assert_eq!((status, len, &output[..9]), (-1, 9, &b"all of it"[..]));
+                let at = request(&mut guest, "/does/not/exist", &[], b"", 0);
+                assert_eq!(guest.call("process_run", &[at]), NOENT);
+            }
+        },
+    );
+}

@@ -172,3 +172,62 @@ fn what_was_shared_is_not_kept() {
     }
     assert_eq!(guest.0.call_i64("burn", &[20_000]).unwrap(), 7);
 }
+
+/// However a call ends, a start function that fails included: no thread of it is left, nor what a worker waited for.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_of_a_worker_goes_on() {
+    const BODY: &str = r#"
+        (data (i32.const 30010) "spin") (data (i32.const 30020) "run")
+        (func $spin (export "spin") (param i64) (result i64) (loop (br 0)) (unreachable))
+        (func (export "run") (param i64) (result i64) (i64.extend_i32_u (call $process_run (i32.const 40000))))
+        (func $leave (export "leave") (param i32 i32) (result i32)
+            (call $thread_spawn (local.get 0) (local.get 1) (i64.const 0) (i32.const 31000)))
+        (func (export "leave_and_trap") (param i32 i32) (result i32) (drop (call $leave (local.get 0) (local.get 1))) (unreachable))
+        (func (export "leave_and_spin") (param i32 i32) (result i32)
+            (drop (call $leave (local.get 0) (local.get 1))) (loop (br 0)) (unreachable))
+        (data (i32.const 40000) "\00\a2\00\00\0a\00\00\00\10\a2\00\00\05\00\00\00")
+        (data (i32.const 41472) "/bin/sleep") (data (i32.const 41488) "1000\00")
+    "#;
+    const START: &str =
+        "(func $start (drop (call $leave (i32.const 30010) (i32.const 4))) (unreachable)) (start $start)";
+    let look = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let workers = tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+            .filter(|comm| comm.starts_with("dynload"));
+        let children = format!("/proc/{}/task", std::process::id());
+        let programs = std::fs::read_dir(children)
+            .unwrap()
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
+            .filter(|children| !children.trim().is_empty());
+        (workers.collect::<Vec<_>>(), programs.collect::<Vec<_>>())
+    };
+    // The system shows a thread that was waited for a moment longer.
+    let left = || {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while look() != Default::default() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        look()
+    };
+    alone(&[], "threads::nothing_of_a_worker_goes_on", || {
+        let mut sandbox = world(Limits::DEFAULT.with_time_ms(300), 4);
+        let mut scopes = sandbox.scopes().clone();
+        scopes
+            .programs
+            .push(dynload_caps::ProgramScope::new("/bin/sleep").unwrap());
+        sandbox.set_scopes(scopes);
+        sandbox.grant(Capabilities::PROCESS);
+        for work in [[30_010, 4], [30_020, 3]] {
+            for how in ["leave", "leave_and_trap", "leave_and_spin"] {
+                let mut guest = Guest(sandbox.instantiate(&module(BODY)).unwrap());
+                let result = guest.try_call(how, &work);
+                assert_eq!(result.is_ok(), how == "leave", "{how} {result:?}");
+                assert_eq!(left(), Default::default(), "{how}");
+            }
+        }
+        assert!(sandbox.instantiate(&module(&format!("{BODY} {START}"))).is_err());
+        assert_eq!(left(), Default::default());
+    });
+}

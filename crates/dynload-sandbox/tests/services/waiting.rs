@@ -1,4 +1,4 @@
-//! What waits ends in time: with what it waits for, the deadline, an interrupt, a revocation.
+//! What waits ends with what it waits for, and not before.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access;
@@ -13,17 +13,19 @@ const ANY: Capabilities = Capabilities::all();
 const O: i64 = OUT as i64;
 
 /// Where the tests have subscriptions and events.
-const SUBSCRIPTIONS: u32 = 20_000;
-const EVENTS: u32 = 24_000;
+pub(crate) const SUBSCRIPTIONS: u32 = 20_000;
+pub(crate) const EVENTS: u32 = 24_000;
 
-fn world(limits: Limits) -> (tempfile::TempDir, Sandbox) {
+pub(crate) fn world(limits: Limits) -> (tempfile::TempDir, Sandbox) {
     let dir = tempfile::tempdir().unwrap();
     let mut sandbox = sandbox(dir.path(), Access::ReadWrite, ANY);
     let mut scopes = sandbox.scopes().clone();
     scopes.net.push("127.0.0.1:*".parse().unwrap());
-    scopes
-        .programs
-        .push(dynload_caps::ProgramScope::new("/bin/sleep").unwrap());
+    for program in ["/bin/sleep", "/bin/cat"] {
+        scopes
+            .programs
+            .push(dynload_caps::ProgramScope::new(program).unwrap());
+    }
     scopes.max_workers = 4;
     sandbox.set_scopes(scopes);
     sandbox.set_limits(limits);
@@ -31,7 +33,7 @@ fn world(limits: Limits) -> (tempfile::TempDir, Sandbox) {
 }
 
 /// Writes a subscription to a clock.
-fn clock(guest: &mut Guest, n: u32, userdata: u64, id: u32, timeout: u64, flags: u16) {
+pub(crate) fn clock(guest: &mut Guest, n: u32, userdata: u64, id: u32, timeout: u64, flags: u16) {
     let at = SUBSCRIPTIONS + n * 48;
     guest.put(at, &[0; 48]);
     guest.put(at, &userdata.to_le_bytes());
@@ -41,7 +43,7 @@ fn clock(guest: &mut Guest, n: u32, userdata: u64, id: u32, timeout: u64, flags:
 }
 
 /// Writes a subscription to a descriptor: 1 to read, 2 to write.
-fn descriptor(guest: &mut Guest, n: u32, userdata: u64, kind: u8, fd: i64) {
+pub(crate) fn descriptor(guest: &mut Guest, n: u32, userdata: u64, kind: u8, fd: i64) {
     let at = SUBSCRIPTIONS + n * 48;
     guest.put(at, &[0; 48]);
     guest.put(at, &userdata.to_le_bytes());
@@ -160,169 +162,10 @@ fn sockets_become_ready() {
     assert_eq!(guest.u32(OUT), 0);
 }
 
-fn connect(guest: &mut Guest, port: u16) -> i64 {
+pub(crate) fn connect(guest: &mut Guest, port: u16) -> i64 {
     let [host, len] = guest.path("127.0.0.1");
     assert_eq!(guest.call("tcp_connect", &[host, len, port.into(), O]), SUCCESS);
     guest.u32(OUT).into()
-}
-
-/// Calls that would wait for ever.
-#[derive(Debug, Clone, Copy)]
-enum Endless {
-    Clock,
-    PollSocket,
-    Read,
-    Recv,
-    Accept,
-    Datagram,
-    Process,
-    Pipe,
-    Join,
-}
-
-const ALL: [Endless; 9] = [
-    Endless::Clock,
-    Endless::PollSocket,
-    Endless::Read,
-    Endless::Recv,
-    Endless::Accept,
-    Endless::Datagram,
-    Endless::Process,
-    Endless::Pipe,
-    Endless::Join,
-];
-
-/// A module with a function that waits for ever in a worker.
-fn guest(sandbox: &Sandbox) -> Guest {
-    let body = "(func (export \"spin\") (param i64) (result i64) (loop (br 0)) (i64.const 0))
-        (data (i32.const 30000) \"spin\")
-        (func (export \"spawn_and_join\") (result i32)
-            (if (i32.ne (call $thread_spawn (i32.const 30000) (i32.const 4) (i64.const 0) (i32.const 30016)) (i32.const 0))
-                (then (return (i32.const -1))))
-            (call $thread_join (i32.load (i32.const 30016)) (i32.const 30024)))";
-    Guest(sandbox.instantiate(&module(body)).unwrap())
-}
-
-impl Endless {
-    /// Makes it ready, and gives the call, with what must be kept meanwhile.
-    fn prepare(
-        self,
-        guest: &mut Guest,
-        dir: &std::path::Path,
-    ) -> (&'static str, Vec<i64>, Box<dyn std::any::Any>) {
-        let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = server.local_addr().unwrap().port();
-        let [host, len] = guest.path("127.0.0.1");
-        let poll = vec![SUBSCRIPTIONS.into(), EVENTS.into(), 1, O];
-        match self {
-            Endless::Clock => {
-                clock(guest, 0, 0, 1, u64::MAX, 0);
-                ("poll_oneoff", poll, Box::new(()))
-            }
-            Endless::PollSocket => {
-                let fd = connect(guest, port);
-                descriptor(guest, 0, 0, 1, fd);
-                ("poll_oneoff", poll, Box::new(server))
-            }
-            Endless::Read | Endless::Recv => {
-                let fd = connect(guest, port);
-                let [list, count] = guest.buffer(DATA, 10);
-                match self {
-                    Endless::Read => ("fd_read", vec![fd, list, count, O], Box::new(server)),
-                    _ => ("sock_recv", vec![fd, list, count, 0, O, O + 8], Box::new(server)),
-                }
-            }
-            Endless::Accept => {
-                assert_eq!(guest.call("tcp_listen", &[host, len, 0, O]), SUCCESS);
-                ("sock_accept", vec![guest.u32(OUT).into(), 0, O], Box::new(()))
-            }
-            Endless::Datagram => {
-                assert_eq!(guest.call("udp_bind", &[host, len, 0, 0, 0, 0, O]), SUCCESS);
-                let fd = guest.u32(OUT).into();
-                let [list, count] = guest.buffer(DATA, 10);
-                ("sock_recv", vec![fd, list, count, 0, O, O + 8], Box::new(()))
-            }
-            Endless::Process => {
-                let at = super::process::request(guest, "/bin/sleep", &["1000"], b"", 0);
-                ("process_run", vec![at], Box::new(()))
-            }
-            Endless::Pipe => {
-                let pipe = dir.join("pipe");
-                let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-                assert!(made.success());
-                let fd = guest.open("pipe", 0, READ_RIGHTS).unwrap();
-                // An end to write to that nobody writes to.
-                let writer = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
-                let [list, count] = guest.buffer(DATA, 10);
-                ("fd_read", vec![fd, list, count, O], Box::new(writer))
-            }
-            Endless::Join => ("spawn_and_join", vec![], Box::new(())),
-        }
-    }
-
-    fn capability(self) -> Capabilities {
-        match self {
-            Endless::Clock => Capabilities::TIME,
-            Endless::Process => Capabilities::PROCESS,
-            Endless::Pipe => Capabilities::FS_READ,
-            Endless::Join => Capabilities::THREADING,
-            _ => Capabilities::NETWORK,
-        }
-    }
-}
-
-#[test]
-fn the_deadline_ends_every_wait() {
-    for endless in ALL {
-        let (dir, sandbox) = world(Limits::DEFAULT.with_time_ms(100));
-        let mut guest = guest(&sandbox);
-        let (name, args, _kept) = endless.prepare(&mut guest, dir.path());
-        let before = Instant::now();
-        let error = guest.try_call(name, &args).unwrap_err();
-        assert_eq!(error.limit(), Some(Limit::Time), "{endless:?}: {error}");
-        let took = before.elapsed().as_millis();
-        assert!((100..3000).contains(&took), "{endless:?} took {took} ms");
-    }
-}
-
-#[test]
-fn an_interrupt_ends_every_wait() {
-    for endless in ALL {
-        let (dir, sandbox) = world(Limits::PERMISSIVE);
-        let mut guest = guest(&sandbox);
-        let (name, args, _kept) = endless.prepare(&mut guest, dir.path());
-        let interrupt = guest.0.interrupt_next();
-        let interrupting = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(30));
-            interrupt.interrupt();
-        });
-        let before = Instant::now();
-        let error = guest.try_call(name, &args).unwrap_err();
-        assert!(
-            matches!(error.kind(), ErrorKind::Interrupted),
-            "{endless:?}: {error}"
-        );
-        assert!(before.elapsed() < Duration::from_secs(60), "{endless:?}");
-        interrupting.join().unwrap();
-    }
-}
-
-#[test]
-fn a_revocation_ends_every_wait() {
-    for endless in ALL {
-        let (dir, sandbox) = world(Limits::PERMISSIVE);
-        let mut guest = guest(&sandbox);
-        let (name, args, _kept) = endless.prepare(&mut guest, dir.path());
-        let authority = sandbox.authority().clone();
-        let revoking = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(30));
-            authority.revoke(endless.capability());
-        });
-        let before = Instant::now();
-        assert_eq!(guest.call(name, &args), NOTCAPABLE, "{endless:?}");
-        assert!(before.elapsed() < Duration::from_secs(60), "{endless:?}");
-        revoking.join().unwrap();
-    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
         network, readiness, require,
     },
 };
-use cap_std::net::Shutdown;
+use cap_std::net::{Shutdown, SocketAddr};
 use dynload_caps::Capabilities;
 use rustix::event::PollFlags;
 use std::{
@@ -203,6 +203,12 @@ fn receive_stream(
     Ok(done)
 }
 
+/// Whether a datagram from `sender` is one of `peer`. What else there is to an address, such as an interface, the guest
+/// did not say.
+fn is_same(peer: SocketAddr, sender: SocketAddr) -> bool {
+    peer.ip().to_canonical() == sender.ip().to_canonical() && peer.port() == sender.port()
+}
+
 fn receive_datagram(
     caller: &mut Caller<'_>,
     fd: u32,
@@ -216,17 +222,26 @@ fn receive_datagram(
         let Kind::Datagram(datagram) = &mut caller.state().services.table().get_mut(fd)?.kind else {
             return Err(Errno::Notsock.into());
         };
-        let received = match flags & PEEK {
-            0 => datagram.socket.recv_from(&mut bytes),
-            _ => datagram.socket.peek_from(&mut bytes),
-        };
-        let received = received.map(|(len, sender)| {
+        loop {
+            let received = match flags & PEEK {
+                0 => datagram.socket.recv_from(&mut bytes),
+                _ => datagram.socket.peek_from(&mut bytes),
+            };
+            let (len, sender) = match received {
+                Ok(received) => received,
+                Err(error) => return or_wait(Err(error), waits),
+            };
             if !datagram.is_connected {
                 datagram.peer = Some(sender);
+            } else if datagram.peer.is_none_or(|peer| !is_same(peer, sender)) {
+                // It came before the socket was connected: nobody's answer. The system lets in no more of them.
+                if flags & PEEK != 0 {
+                    let _ = datagram.socket.recv_from(&mut bytes);
+                }
+                continue;
             }
-            len
-        });
-        or_wait(received, waits)
+            return or_wait(Ok(len), waits);
+        }
     };
     let received = readiness::retry(caller, Capabilities::NETWORK, step, pause(fd, PollFlags::IN))?;
     let mut memory = caller.memory();
@@ -301,7 +316,7 @@ fn transmit_datagram(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers, waits:
             return or_wait(datagram.socket.send(&bytes), waits);
         }
         let peer = datagram.peer.ok_or(Errno::Destaddrreq)?;
-        let pool = network::pool(&state.config.scopes, None, peer)?;
+        let pool = network::peer(&state.config.scopes, None, peer)?;
         or_wait(
             pool.send_to_udp_socket_addr(&datagram.socket, &bytes, peer),
             waits,

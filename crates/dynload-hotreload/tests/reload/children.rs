@@ -1,0 +1,197 @@
+//! What builds inherit of the host, and what they leave in it.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use dynload_hotreload::{BuildCommand, Builder, Config, ReloadError};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use crate::harness::*;
+
+fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
+    let script = script(dir, "tools/build", body);
+    text_config(source)
+        .builder(Builder::Command(
+            BuildCommand::new(script).args(["{src}", "{out}"]),
+        ))
+        .build_timeout(ROOM)
+}
+
+/// Runs a test of this program again, alone and below `env` with these options, and in there `inside`.
+fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
+    const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return inside();
+    }
+    let output = Command::new("env")
+        .args(options)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Five saves, five versions.
+fn five_of_five() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = text_reloader(scripted(&dir, &source, r#"echo built; cp "$1" "$2""#));
+    reloader.start().unwrap();
+    let error = reloader.last_error().map(|error| error.report());
+    assert_eq!(reloader.version(), 1, "{error:?}");
+    for number in 2..=5 {
+        dir.write("plugin.txt", text(number));
+        await_version(&reloader, number);
+        assert_eq!(reloader.current().unwrap().call(), number);
+    }
+}
+
+/// Builds failed with ECHILD, 0 of 5 came.
+#[test]
+fn builds_where_the_host_ignores_sigchld() {
+    alone(
+        &["--ignore-signal=CHLD"],
+        "children::builds_where_the_host_ignores_sigchld",
+        || {
+            five_of_five();
+            // One that fails has made nothing.
+            let dir = Dir::new();
+            let source = dir.write("plugin.txt", text(1));
+            let reloader = text_reloader(scripted(&dir, &source, "echo what is wrong; exit 1"));
+            reloader.start().unwrap();
+            let error = reloader.last_error().unwrap();
+            assert!(matches!(&*error, ReloadError::NoArtifact { .. }), "{error:?}");
+            assert!(error.report().contains("what is wrong"), "{}", error.report());
+            // And one that is not there is named.
+            let missing =
+                text_config(&source).builder(Builder::Command(BuildCommand::new("/does/not/exist")));
+            let reloader = text_reloader(missing);
+            reloader.start().unwrap();
+            let error = reloader.last_error().unwrap();
+            assert!(matches!(&*error, ReloadError::BuilderMissing { .. }), "{error:?}");
+        },
+    );
+}
+
+#[test]
+fn builds_where_something_reaps_every_child() {
+    alone(&[], "children::builds_where_something_reaps_every_child", || {
+        thread::spawn(|| {
+            loop {
+                if waitid(WaitId::All, WaitIdOptions::EXITED).is_err() {
+                    thread::sleep(Duration::from_micros(100));
+                }
+            }
+        });
+        five_of_five();
+    });
+}
+
+/// A build inherited what some library of the host had opened without close-on-exec.
+#[test]
+fn a_build_inherits_the_environment_and_nothing_else() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let secret = fs::File::open(&source).unwrap();
+    fcntl_setfd(&secret, FdFlags::empty()).unwrap();
+    assert!(secret.as_raw_fd() > 2);
+    // The shell keeps the script itself open, as a descriptor of its own choice above 9.
+    let body = r#"ls -l /proc/$$/fd > "$1.fds"; cat /proc/self/status > "$1.status"; cat /proc/self/stat > "$1.stat"
+                  env > "$1.env"; cp "$1" "$2""#;
+    let config = scripted(&dir, &source, body).build_env("DYNLOAD_TEST_GIVEN", "yes");
+    let reloader = text_reloader(config);
+    reloader.start().unwrap();
+    let error = reloader.last_error().map(|error| error.report());
+    assert_eq!(reloader.version(), 1, "{error:?}");
+    let read = |what: &str| fs::read_to_string(dir.at(&format!("plugin.txt.{what}"))).unwrap();
+    let fds = read("fds");
+    assert!(!fds.lines().any(|line| line.ends_with("/plugin.txt")), "{fds}");
+    assert!(
+        read("status").contains("SigIgn:\t0000000000000000"),
+        "{}",
+        read("status")
+    );
+    assert!(
+        read("env").contains("DYNLOAD_TEST_GIVEN=yes\n"),
+        "{}",
+        read("env")
+    );
+    assert!(read("env").contains("PATH="), "{}", read("env"));
+    // Group, session, terminal.
+    let stat = read("stat");
+    let words: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    assert_eq!((words[2], words[4]), (words[3], "0"), "{stat}");
+}
+
+/// Each build left a thread and two descriptors behind, as long as the server that its compiler had started lived.
+#[test]
+fn a_server_that_a_compiler_starts_costs_nothing() {
+    alone(
+        &[],
+        "children::a_server_that_a_compiler_starts_costs_nothing",
+        || {
+            let dir = Dir::new();
+            let source = dir.write("plugin.txt", text(1));
+            let body = r#"sleep 1000 & echo $! >> "$1.pids"; echo said; cp "$1" "$2""#;
+            let reloader = text_reloader(scripted(&dir, &source, body));
+            reloader.start().unwrap();
+            let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+            let (fds, threads) = (count("fd"), count("task"));
+            for number in 2..=6 {
+                dir.write("plugin.txt", text(number));
+                await_version(&reloader, number);
+            }
+            await_until("the threads of the builds end", || count("task") <= threads);
+            assert!(count("fd") <= fds, "{} descriptors were {fds}", count("fd"));
+            for pid in fs::read_to_string(dir.at("plugin.txt.pids")).unwrap().lines() {
+                assert!(is_alive(pid.parse().unwrap()), "it is not ours to kill");
+                Command::new("kill").arg(pid).status().unwrap();
+            }
+        },
+    );
+}
+
+/// A host that is gone takes its build along: nobody waits for it any more.
+#[test]
+fn a_build_ends_with_its_host() {
+    const DIR: &str = "DYNLOAD_TEST_DIR";
+    if let Some(dir) = std::env::var_os(DIR) {
+        let source = Path::new(&dir).join("plugin.txt");
+        let script = Path::new(&dir).join("build");
+        let config =
+            text_config(&source).builder(Builder::Command(BuildCommand::new(script).args(["{src}"])));
+        text_reloader(config).start().unwrap();
+        return;
+    }
+    let dir = Dir::new();
+    dir.write("plugin.txt", text(1));
+    script(
+        &dir,
+        "build",
+        r#"echo $$ > "$1.new"; mv "$1.new" "$1.pid"; exec sleep 1000"#,
+    );
+    let mut host = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "children::a_build_ends_with_its_host"])
+        .env(DIR, dir.path())
+        .spawn()
+        .unwrap();
+    await_until("the build runs", || dir.at("plugin.txt.pid").exists());
+    let pid = fs::read_to_string(dir.at("plugin.txt.pid")).unwrap();
+    let pid = pid.trim().parse().unwrap();
+    assert!(is_alive(pid));
+    Command::new("kill").arg(host.id().to_string()).status().unwrap();
+    host.wait().unwrap();
+    await_until("the build is dead", || !is_alive(pid));
+}

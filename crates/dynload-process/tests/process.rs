@@ -1,0 +1,315 @@
+//! What a program gets, and that nothing of it stays.
+#![cfg(target_os = "linux")]
+
+use dynload_process::{Environment, Process, null};
+use rustix::{
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+    process::{WaitId, WaitIdOptions, waitid},
+};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::fd::AsRawFd,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", script])
+        .current_dir("/")
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command
+}
+
+fn start(command: &Command) -> Process {
+    Process::spawn(command, Environment::Empty, [0; 3].map(|_| null().unwrap())).unwrap()
+}
+
+/// Runs it to its end: what it wrote.
+fn output(command: &Command, environment: Environment) -> String {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let streams = [null().unwrap(), writer.into(), null().unwrap()];
+    let process = Process::spawn(command, environment, streams).unwrap();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    process.wait().unwrap();
+    text
+}
+
+/// Waits until the file says something.
+fn await_text(path: &Path) -> String {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match fs::read_to_string(path) {
+            Ok(text) if text.ends_with('\n') => return text,
+            _ => assert!(Instant::now() < deadline, "{} stays empty", path.display()),
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process lives: one that nobody reaped does not.
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !"ZX".contains(state))
+}
+
+fn await_death(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while lives(pid) {
+        assert!(Instant::now() < deadline, "{pid} lives on");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Runs a test of this program again, below `env` with these options, and in there `inside`.
+fn below(options: &[&str], test: &str, inside: impl FnOnce()) {
+    const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return inside();
+    }
+    let output = Command::new("env")
+        .args(options)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// `/bin/cat /proc/self/fd/9` read what the host had open without close-on-exec.
+#[test]
+fn no_descriptor_of_the_host_is_inherited() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut secret = fs::File::create_new(dir.path().join("secret")).unwrap();
+    secret.write_all(b"secret").unwrap();
+    fcntl_setfd(&secret, FdFlags::empty()).unwrap();
+    let far = rustix::io::fcntl_dupfd_cloexec(&secret, 900).unwrap();
+    fcntl_setfd(&far, FdFlags::empty()).unwrap();
+    let listed = output(&shell("ls /proc/$$/fd"), Environment::Empty);
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2"]);
+    for fd in [secret.as_raw_fd(), far.as_raw_fd()] {
+        let mut cat = Command::new("/bin/cat");
+        cat.arg(format!("/proc/self/fd/{fd}"));
+        assert_eq!(output(&cat, Environment::Empty), "");
+    }
+    // The host's own are as they were.
+    assert_eq!(fcntl_getfd(&secret).unwrap(), FdFlags::empty());
+    assert_eq!(fcntl_getfd(&far).unwrap(), FdFlags::empty());
+}
+
+#[test]
+fn the_environment_is_what_was_given() {
+    let mut env = Command::new("/usr/bin/env");
+    assert_eq!(output(&env, Environment::Empty), "");
+    env.env("A", "b c").env_remove("PATH");
+    assert_eq!(output(&env, Environment::Empty), "A=b c\n");
+    let host = output(&env, Environment::Host);
+    assert!(host.contains("A=b c\n") && !host.contains("\nPATH="), "{host}");
+}
+
+#[test]
+fn a_session_without_a_terminal_and_default_signals() {
+    let options = [
+        "--ignore-signal=CHLD,HUP,INT,USR1",
+        "--block-signal=TERM,USR2,ALRM",
+    ];
+    below(
+        &options,
+        "a_session_without_a_terminal_and_default_signals",
+        || {
+            let own = fs::read_to_string("/proc/thread-self/status").unwrap();
+            assert!(!own.contains("SigIgn:\t0000000000000000"), "{own}");
+            assert!(!own.contains("SigBlk:\t0000000000000000"), "{own}");
+            let mut cat = Command::new("cat");
+            cat.args(["/proc/self/stat", "/proc/self/status"]);
+            let text = output(&cat, Environment::Host);
+            let (pid, rest) = text.split_once(' ').unwrap();
+            // State, parent, group, session, terminal.
+            let words: Vec<&str> = rest.split_once(") ").unwrap().1.split(' ').collect();
+            assert_eq!(words[2..5], [pid, pid, "0"], "{text}");
+            for name in ["SigBlk", "SigIgn", "SigCgt"] {
+                assert!(text.contains(&format!("{name}:\t0000000000000000")), "{text}");
+            }
+            // The host's mask is as it was.
+            let blocked = |text: &str| {
+                text.lines()
+                    .find(|line| line.starts_with("SigBlk"))
+                    .map(str::to_owned)
+            };
+            let now = fs::read_to_string("/proc/thread-self/status").unwrap();
+            assert_eq!(blocked(&own), blocked(&now));
+        },
+    );
+}
+
+#[test]
+fn why_there_is_no_program() {
+    let error = |program: &str, dir: &str| {
+        let mut command = Command::new(program);
+        command.current_dir(dir);
+        let streams = [0; 3].map(|_| null().unwrap());
+        let error = Process::spawn(&command, Environment::Empty, streams).unwrap_err();
+        error.kind()
+    };
+    below(&["--ignore-signal=CHLD"], "why_there_is_no_program", || {
+        for _ in 0..20 {
+            assert_eq!(error("/does/not/exist", "/"), io::ErrorKind::NotFound);
+            assert_eq!(error("does-not-exist", "/"), io::ErrorKind::NotFound);
+            assert_eq!(error("/bin/true", "/does/not/exist"), io::ErrorKind::NotFound);
+            assert_eq!(error("/etc/passwd", "/"), io::ErrorKind::PermissionDenied);
+            assert_eq!(error("/bin/true\0", "/"), io::ErrorKind::InvalidInput);
+        }
+    });
+}
+
+#[test]
+fn how_it_ended() {
+    let status = |script: &str| {
+        let mut process = start(&shell(script));
+        process.wait().unwrap();
+        assert!(process.has_ended().unwrap());
+        let status = process.reap();
+        assert_eq!(process.reap(), None);
+        status.unwrap().to_string()
+    };
+    assert_eq!(status("exit 3"), "exit status: 3");
+    assert_eq!(status("kill -9 $$"), "signal: 9 (SIGKILL)");
+    let mut process = start(&shell("sleep 1000"));
+    assert!(!process.has_ended().unwrap());
+    assert_eq!(process.reap(), None);
+    process.kill_all();
+    assert!(process.has_ended().unwrap());
+}
+
+fn ends_are_seen() {
+    for _ in 0..20 {
+        let mut process = start(&shell("exit 0"));
+        process.watch().unwrap().unwrap().wait();
+        assert!(process.has_ended().unwrap());
+        process.reap();
+        let mut process = start(&shell("sleep 1000 & sleep 1000"));
+        assert!(!process.has_ended().unwrap());
+        process.kill_all();
+        assert!(process.has_ended().unwrap());
+    }
+}
+
+/// Where the host ignores SIGCHLD the system reaps for it: the end is seen, how it was is not.
+#[test]
+fn the_end_is_seen_where_sigchld_is_ignored() {
+    below(
+        &["--ignore-signal=CHLD"],
+        "the_end_is_seen_where_sigchld_is_ignored",
+        || {
+            ends_are_seen();
+            let mut process = start(&shell("exit 3"));
+            process.wait().unwrap();
+            assert_eq!(process.reap(), None);
+        },
+    );
+}
+
+#[test]
+fn the_end_is_seen_where_somebody_reaps_every_child() {
+    below(&[], "the_end_is_seen_where_somebody_reaps_every_child", || {
+        thread::spawn(|| {
+            loop {
+                if waitid(WaitId::All, WaitIdOptions::EXITED).is_err() {
+                    thread::yield_now();
+                }
+            }
+        });
+        ends_are_seen();
+    });
+}
+
+/// A child that left by `setsid`, one whose parent is gone, and one without an environment.
+#[test]
+fn a_daemon_is_killed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("pid");
+    for (leave, leaves_group) in [
+        ("", false),
+        ("setsid", true),
+        ("setsid -f", true),
+        ("env -i setsid -f", true),
+    ] {
+        let _ = fs::remove_file(&mark);
+        let script = format!(
+            "{leave} sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000' >/dev/null 2>&1 & exec sleep 1000",
+            mark.display()
+        );
+        let mut process = start(&shell(&script));
+        let pid = await_text(&mark);
+        assert!(lives(&pid));
+        if leaves_group {
+            // Where only the group is meant, it is none of ours.
+            process.kill_group(Duration::ZERO);
+            assert!(process.has_ended().unwrap() && lives(&pid), "{leave}");
+        }
+        process.kill_all();
+        assert!(process.has_ended().unwrap());
+        assert!(!lives(&pid), "{leave} lives on");
+    }
+}
+
+#[test]
+fn many_that_fork_are_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let alive = dir.path().join("alive");
+    let script = format!(
+        "fork() {{ while :; do setsid sh -c 'echo x >> {0}; sleep 0.05' & sleep 0.002; done; }}; fork & fork & wait",
+        alive.display()
+    );
+    let mut process = start(&shell(&script));
+    await_text(&alive);
+    process.kill_all();
+    let size = fs::metadata(&alive).unwrap().len();
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(fs::metadata(&alive).unwrap().len(), size);
+}
+
+#[test]
+fn dropping_it_kills_the_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("pid");
+    let process = start(&shell(&format!(
+        "sleep 1000 & echo $! > {}; wait",
+        mark.display()
+    )));
+    let pid = await_text(&mark);
+    drop(process);
+    await_death(&pid);
+}
+
+#[test]
+fn it_ends_with_the_thread_that_started_it() {
+    let process = thread::spawn(|| start(&shell("exec sleep 1000"))).join().unwrap();
+    process.wait().unwrap();
+}
+
+#[test]
+fn a_group_may_clean_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ready, clean) = (dir.path().join("ready"), dir.path().join("clean"));
+    let script = format!(
+        "trap 'echo done > {}; exit 0' TERM; echo on > {}; while :; do sleep 0.01; done",
+        clean.display(),
+        ready.display()
+    );
+    let mut process = start(&shell(&script));
+    await_text(&ready);
+    process.kill_group(Duration::from_secs(60));
+    assert_eq!(fs::read_to_string(clean).unwrap(), "done\n");
+}

@@ -1,0 +1,191 @@
+//! Connecting, without a thread: the socket never waits, so that what the call does not finish is closed with it.
+
+use super::{
+    super::{answer::Answer, answer::Fail, readiness, require, wasi::Errno},
+    Host, reach,
+};
+use crate::host::Caller;
+use cap_std::net::{SocketAddr, TcpStream};
+use dynload_caps::Capabilities;
+use rustix::{
+    event::PollFlags,
+    fd::OwnedFd,
+    io::Errno as Os,
+    net::{AddressFamily, SocketType, connect, sockopt},
+};
+use std::{io, net, time::Duration};
+
+/// Connects to the first of the addresses that the scopes allow and that answers, in their order.
+///
+/// The time of the call is shared evenly between those that are left, so that one that is silent does not use up all of it.
+pub(super) fn first(caller: &mut Caller<'_>, host: &Host, addresses: &[SocketAddr]) -> Answer<TcpStream> {
+    let mut last = Errno::Notcapable;
+    for (n, address) in addresses.iter().enumerate() {
+        if reach::peer(&caller.state().config.scopes, host.name(), *address).is_err() {
+            continue;
+        }
+        let left = u32::try_from(addresses.len() - n).unwrap_or(u32::MAX);
+        let share = caller.remaining() / left;
+        match one(caller, *address, share) {
+            Ok(stream) => return Ok(stream),
+            // Taken back: nothing else is tried.
+            Err(Fail::Errno(Errno::Notcapable)) => return Err(Errno::Notcapable.into()),
+            Err(Fail::Errno(errno)) => last = errno,
+            Err(stop) => return Err(stop),
+        }
+    }
+    Err(last.into())
+}
+
+fn one(caller: &mut Caller<'_>, address: SocketAddr, share: Duration) -> Answer<TcpStream> {
+    require(caller, Capabilities::NETWORK)?;
+    let until = caller.monotonic().saturating_add(share);
+    let socket = open(address).map_err(os)?;
+    match connect(&socket, &address) {
+        Ok(()) => {}
+        Err(Os::INPROGRESS | Os::INTR) => {
+            let mut is_ready = false;
+            let step = |caller: &mut Caller<'_>| {
+                if is_ready || readiness::is_ready(&socket, PollFlags::OUT, Duration::ZERO)? {
+                    is_ready = true;
+                    return Ok(Some(()));
+                }
+                if caller.monotonic() >= until {
+                    return Err(Errno::Timedout.into());
+                }
+                Ok(None)
+            };
+            let pause = |_: &mut Caller<'_>, slice| {
+                Ok(readiness::is_ready(&socket, PollFlags::OUT, slice).map(drop)?)
+            };
+            readiness::retry(caller, Capabilities::NETWORK, step, pause)?;
+            sockopt::socket_error(&socket).map_err(os)?.map_err(os)?;
+        }
+        Err(error) => return Err(os(error).into()),
+    }
+    Ok(TcpStream::from_std(net::TcpStream::from(socket)))
+}
+
+/// A socket for the family of `address` that does not wait.
+fn open(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    {
+        use rustix::net::{SocketFlags, socket_with};
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        socket_with(family, SocketType::STREAM, flags, None)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    {
+        use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+        let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        ioctl_fionbio(&socket, true)?;
+        Ok(socket)
+    }
+}
+
+fn os(error: Os) -> Errno {
+    Errno::from(&io::Error::from(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Capabilities, Engine, Limits, Module, Sandbox};
+    use rustix::net::{bind, listen};
+    use std::{
+        boxed::Box,
+        error::Error,
+        net::TcpListener,
+        sync::{Arc, Mutex},
+        vec::Vec,
+    };
+
+    fn listener(backlog: i32) -> TcpListener {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listener = open(any).unwrap();
+        bind(&listener, &any).unwrap();
+        listen(&listener, backlog).unwrap();
+        TcpListener::from(listener)
+    }
+
+    /// A listener that takes no more connections, and what filled it.
+    fn silent() -> (TcpListener, Vec<OwnedFd>) {
+        let listener = listener(0);
+        let address = listener.local_addr().unwrap();
+        let mut filling = Vec::new();
+        loop {
+            let client = open(address).unwrap();
+            let _ = connect(&client, &address);
+            let answers = readiness::is_ready(&client, PollFlags::OUT, Duration::from_millis(200)).unwrap();
+            filling.push(client);
+            if !answers {
+                return (listener, filling);
+            }
+        }
+    }
+
+    /// What a call with a time limit gets from `first`.
+    fn first_of(addresses: Vec<SocketAddr>, patterns: &[&str]) -> Result<SocketAddr, Errno> {
+        let mut sandbox = Sandbox::new(Limits::PERMISSIVE.with_time_ms(3_000));
+        sandbox.grant(Capabilities::all());
+        let mut scopes = sandbox.scopes().clone();
+        scopes.net = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        sandbox.set_scopes(scopes);
+        let found = Arc::new(Mutex::new(None));
+        let told = found.clone();
+        let host = Host {
+            name: "several.example".into(),
+            port: 0,
+        };
+        sandbox.host_fn(
+            "env",
+            "go",
+            Capabilities::NONE,
+            move |caller: &mut Caller<'_>, (): ()| {
+                let result = match first(caller, &host, &addresses) {
+                    Ok(stream) => Ok(stream.peer_addr().unwrap()),
+                    Err(Fail::Errno(errno)) => Err(errno),
+                    Err(Fail::Stop(stop)) => return Err(stop),
+                };
+                *told.lock().unwrap() = Some(result);
+                Ok(())
+            },
+        );
+        // With a service, so that there are services.
+        let guest = r#"(module (import "env" "go" (func $go))
+            (import "dynload" "tcp_connect" (func (param i32 i32 i32 i32) (result i32)))
+            (func (export "run") (call $go)))"#;
+        let module = Module::new(&Engine::default(), wat::parse_str(guest).unwrap()).unwrap();
+        let mut instance = sandbox.instantiate(&module).unwrap();
+        instance.call("run", &[]).map_err(Box::<dyn Error>::from).unwrap();
+        found.lock().unwrap().take().unwrap()
+    }
+
+    /// Each address had the whole time of the call: six of them, five seconds beyond its end.
+    #[test]
+    fn addresses_share_the_time_and_are_all_checked() {
+        let (silent, _filling) = silent();
+        let silent = silent.local_addr().unwrap();
+        let server = listener(8);
+        let server = server.local_addr().unwrap();
+        let pattern = "several.example@127.0.0.1/32:*";
+        let found = first_of(Vec::from([silent, silent, server]), &[pattern]);
+        assert_eq!(found, Ok(server));
+        // The last share ends with the call's own time; what is not listed takes none of it.
+        let elsewhere = SocketAddr::new([127, 0, 0, 9].into(), server.port());
+        let only = std::format!("several.example@127.0.0.1:{}", server.port());
+        assert_eq!(
+            first_of(Vec::from([elsewhere, silent, server]), &[&only]),
+            Ok(server)
+        );
+        assert_eq!(
+            first_of(Vec::from([elsewhere, silent]), &[&only]),
+            Err(Errno::Notcapable)
+        );
+    }
+}
