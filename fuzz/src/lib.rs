@@ -45,7 +45,7 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
         let module = match Module::new(engine, wasm) {
             Ok(module) => module,
             // Every module would be refused, and nothing be found.
-            Err(refused @ ModuleError::UnsafeBuild) => panic!("{refused}"),
+            Err(refused @ ModuleError::UnsafeBuild(_)) => panic!("{refused}"),
             Err(_) => continue,
         };
         reached = reached.max(Reached::Compiled);

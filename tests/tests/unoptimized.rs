@@ -1,6 +1,5 @@
-//! A build whose dependencies believe that they are optimized, and are not: the interpreter's tail calls are plain calls then.
-//! So it is where a program links at another level than it compiled its crates at, as with a documentation test of one that
-//! asks for fat LTO.
+//! Builds in which the interpreter makes no tail calls: modules are refused before the native stack overflows, each with what
+//! helps, and that does help.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +13,7 @@ use dynload_sandbox::{Engine, Module, ModuleError};
 fn main() {
     match Module::new(&Engine::default(), b"\0asm\x01\0\0\0") {
         Ok(_) => println!("loaded"),
-        Err(ModuleError::UnsafeBuild) => println!("refused"),
+        Err(refused @ ModuleError::UnsafeBuild(cause)) => println!("{cause:?}: {refused}"),
         Err(other) => panic!("{other}"),
     }
 }
@@ -45,21 +44,42 @@ dynload-sandbox = {{ path = {:?} }}
     fs::write(dir.path().join("src/main.rs"), PROGRAM).unwrap();
     let exe = std::env::current_exe().unwrap();
     let target_dir = exe.ancestors().nth(3).unwrap().join("unoptimized");
-    let run = |features: &str| {
+    let run = |profile: &[&str], features: &str, flags: &str| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(dir.path());
-        cargo.args([
-            "run",
-            "--quiet",
-            "--release",
-            "--features",
-            features,
-            "--target-dir",
-        ]);
-        // Behind what the profile says, which build scripts go by.
-        cargo.arg(&target_dir).env("RUSTFLAGS", "-Copt-level=0");
+        cargo.args(["run", "--quiet", "--release", "--features", features]);
+        for setting in profile {
+            cargo.args(["--config", &format!("profile.release.{setting}")]);
+        }
+        cargo.arg("--target-dir").arg(&target_dir).env("RUSTFLAGS", flags);
         expect_success(&mut cargo)
     };
-    assert_eq!(run(""), "refused\n");
-    assert_eq!(run("portable"), "loaded\n");
+    let refused = |profile: &[&str], flags: &str, cause: &str, help: &str| {
+        let said = run(profile, "", flags);
+        assert!(
+            said.starts_with(cause) && said.contains(help),
+            "{profile:?}: {said}"
+        );
+    };
+    // Behind what the profile says, which build scripts go by: a program that links at another level than it compiled its
+    // crates at is so, as a documentation test is of one that asks for fat LTO.
+    refused(&[], "-Copt-level=0", "NoTailCalls", "plain calls");
+    assert_eq!(run(&[], "portable", "-Copt-level=0"), "loaded\n");
+    refused(&[r#"lto="off""#], "", "NoTailCalls", "`codegen-units = 1`");
+    assert_eq!(
+        run(&[r#"lto="off""#, "package.wasmi.codegen-units=1"], "", ""),
+        "loaded\n"
+    );
+    refused(&[r#"opt-level="s""#], "", "OptimizedForSize", "`opt-level = 3`");
+    refused(
+        &["debug-assertions=true"],
+        "",
+        "DebugAssertions",
+        "`debug-assertions = false`",
+    );
+    // What helps there is how this workspace itself is built.
+    let fast = ["wasmi", "wasmi_core", "wasmi_ir"].map(|package| format!("package.{package}.opt-level=3"));
+    let fast: Vec<&str> = fast.iter().map(String::as_str).collect();
+    let profile = [&[r#"opt-level="z""#], &fast[..]].concat();
+    assert_eq!(run(&profile, "", ""), "loaded\n");
 }

@@ -2,7 +2,7 @@
 
 mod module;
 
-pub use module::ModuleError;
+pub use module::{ModuleError, UnsafeBuild};
 
 use crate::{usage::Usage, value::Signature};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};

@@ -68,7 +68,7 @@ pub use authority::Authority;
 pub use budget::FuelBudget;
 pub use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 pub use engine::{Engine, EngineConfig, ModuleLimits};
-pub use error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport, ModuleError, Stop, Trap};
+pub use error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild};
 pub use host::{
     Caller, Clock, ClockScope, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs,
     HostResults, MAX_REENTRY, OutOfBounds, OutputFn, SeededEntropy, Stream,

@@ -3,7 +3,7 @@
 use crate::{
     dispatch,
     engine::Engine,
-    error::ModuleError,
+    error::{ModuleError, UnsafeBuild},
     rewrite::{self, Rewritten},
     value::{Signature, ValType},
 };
@@ -65,7 +65,7 @@ impl Module {
     /// - [`ModuleError::UnsafeBuild`] if the interpreter was built so that guests could overflow the native stack.
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
         if !dispatch::gives_stack_back() {
-            return Err(ModuleError::UnsafeBuild);
+            return Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE));
         }
         let wasm = wasm.as_ref();
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;

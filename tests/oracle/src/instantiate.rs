@@ -132,8 +132,7 @@ impl<'a> Store<'a> {
             match &element.mode {
                 ElementMode::Passive => {
                     let items = element.items.len() as u64;
-                    self.meter
-                        .surcharge(self.meter.schedule.element_segment(items))?;
+                    self.meter.surcharge(self.meter.schedule.element_segment(items))?;
                     continue;
                 }
                 ElementMode::Active { table, offset } => {

@@ -32,11 +32,53 @@ pub enum ModuleError {
     Engine(wasmi::Error),
     /// Nothing is wrong with the module: the interpreter was compiled so that any guest could overflow the native stack.
     ///
-    /// It is when the package `wasmi` is optimised and has debug assertions, as with
-    /// `[profile.dev.package."*"] opt-level = 3`, or is built with a sanitizer; and in a documentation test of a profile
-    /// with fat LTO, which optimises nothing at all in the end. The cargo feature `portable-dispatch` makes it safe in every
-    /// build, at a third of the speed; `debug-assertions = false` for the package `wasmi` in the profile keeps the speed.
-    UnsafeBuild,
+    /// The cargo feature `portable-dispatch` makes it safe in every build, at a third of the speed; what keeps the speed depends
+    /// on the cause.
+    UnsafeBuild(UnsafeBuild),
+}
+
+/// What makes a build of the interpreter unsafe, as far as it can be told from how this crate was compiled itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnsafeBuild {
+    /// Debug assertions are on in an optimised build, as with `[profile.dev.package."*"] opt-level = 3`. Setting
+    /// `debug-assertions = false` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` helps.
+    DebugAssertions,
+    /// `opt-level` is `"s"` or `"z"`. Setting `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` helps.
+    OptimizedForSize,
+    /// Something else kept the compiler from making tail calls: `lto = "off"` (setting `codegen-units = 1` for the package `wasmi`
+    /// helps), a sanitizer or a coverage build, flags that take the optimisation back, an architecture with too few
+    /// registers; or this crate was compiled otherwise than the interpreter, which is then what to look at.
+    NoTailCalls,
+}
+
+impl UnsafeBuild {
+    /// The likeliest cause in this build.
+    pub(crate) const HERE: UnsafeBuild = if cfg!(optimized_for_size) {
+        UnsafeBuild::OptimizedForSize
+    } else if cfg!(debug_assertions) {
+        UnsafeBuild::DebugAssertions
+    } else {
+        UnsafeBuild::NoTailCalls
+    };
+}
+
+impl fmt::Display for UnsafeBuild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UnsafeBuild::DebugAssertions => {
+                "it is optimised and has debug assertions; set `debug-assertions = false` for the packages `wasmi`, `wasmi_core` and \
+                 `wasmi_ir` in the profile"
+            }
+            UnsafeBuild::OptimizedForSize => {
+                "it is optimised for size; set `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` in the profile"
+            }
+            UnsafeBuild::NoTailCalls => {
+                "the compiler made plain calls of its tail calls, as with `lto = \"off\"` (set `codegen-units = 1` for the package \
+                 `wasmi` in the profile), a sanitizer, or a processor with few registers"
+            }
+        })
+    }
 }
 
 impl fmt::Display for ModuleError {
@@ -50,9 +92,10 @@ impl fmt::Display for ModuleError {
             }
             ModuleError::Unsupported { feature } => write!(f, "the module uses {feature}"),
             ModuleError::Engine(_) => f.write_str("the interpreter cannot translate the module"),
-            ModuleError::UnsafeBuild => f.write_str(
-                "the interpreter was built so that a guest could overflow the native stack; set `debug-assertions = false` \
-                 for the package `wasmi` in the profile, or turn on the feature `portable-dispatch` of dynload-sandbox",
+            ModuleError::UnsafeBuild(cause) => write!(
+                f,
+                "the interpreter was built so that a guest could overflow the native stack: {cause}; or turn on the feature \
+                 `portable-dispatch` of dynload-sandbox"
             ),
         }
     }

@@ -174,10 +174,24 @@ impl Writer<'_> {
 
     fn constant(&mut self, ty: Ty) {
         let value = self.dice.pick(&[
-            "0", "0", "1", "1", "-1", "2", "31", "64", "65536", "0x7fffffff", "-0x80000000",
+            "0",
+            "0",
+            "1",
+            "1",
+            "-1",
+            "2",
+            "31",
+            "64",
+            "65536",
+            "0x7fffffff",
+            "-0x80000000",
         ]);
         let text = match ty {
-            Ty::F32 | Ty::F64 => format!("{}.const {}", ty.name(), self.dice.pick(&["0", "-0", "1.5", "-3"])),
+            Ty::F32 | Ty::F64 => format!(
+                "{}.const {}",
+                ty.name(),
+                self.dice.pick(&["0", "-0", "1.5", "-3"])
+            ),
             Ty::FuncRef => self.dice.pick(&["ref.null func", "ref.func 1"]).into(),
             Ty::V128 => format!("v128.const i32x4 {value} 1 0 {value}"),
             _ => format!("{}.const {value}", ty.name()),
@@ -242,7 +256,9 @@ impl Writer<'_> {
             (Ty::I64, 4) => self.unary(Ty::F64, "i64.reinterpret_f64", ty),
             (Ty::I64, 5) => self.load("i64.load", ty),
             (Ty::I64, _) => {
-                let operator = self.dice.pick(&["i64.add", "i64.sub", "i64.and", "i64.xor", "i64.mul"]);
+                let operator = self
+                    .dice
+                    .pick(&["i64.add", "i64.sub", "i64.and", "i64.xor", "i64.mul"]);
                 self.binary(ty, operator, ty);
             }
             (Ty::F32, 1) => self.unary(Ty::F32, "f32.neg", ty),
@@ -282,7 +298,16 @@ impl Writer<'_> {
         let ty = if self.options.memory64 { Ty::I64 } else { Ty::I32 };
         if self.dice.chance(30) {
             let edge = self.dice.pick(&[
-                "0", "65520", "65532", "65533", "65536", "70000", "131072", "196608", "0x7fffffff", "-1",
+                "0",
+                "65520",
+                "65532",
+                "65533",
+                "65536",
+                "70000",
+                "131072",
+                "196608",
+                "0x7fffffff",
+                "-1",
             ]);
             self.operator(&format!("{}.const {edge}", ty.name()), 0, ty);
             return;
@@ -429,7 +454,11 @@ impl Writer<'_> {
                  (if (i32.eqz (global.get $patience)) (then unreachable))",
             );
         }
-        let carried = if kind == "loop" { params.clone() } else { results.clone() };
+        let carried = if kind == "loop" {
+            params.clone()
+        } else {
+            results.clone()
+        };
         self.labels.push(carried);
         self.body(low, depth + 1, 6);
         self.fix(low, &results);

@@ -1,0 +1,10 @@
+//! Says to the crate at which level it is optimised, so that an unsafe build can say why it is one.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=OPT_LEVEL");
+    println!("cargo::rustc-check-cfg=cfg(optimized_for_size)");
+    if matches!(std::env::var("OPT_LEVEL").as_deref(), Ok("s" | "z")) {
+        println!("cargo::rustc-cfg=optimized_for_size");
+    }
+}
