@@ -196,13 +196,14 @@ impl Instance {
     }
 
     /// Ends a call: reads the meter, and poisons the instance if the guest was stopped half-way.
-    pub(crate) fn leave<R>(&mut self, export: &str, result: Result<R, ErrorKind>) -> Result<R, Error> {
+    pub(crate) fn leave<R>(&mut self, export: &str, mut result: Result<R, ErrorKind>) -> Result<R, Error> {
         self.end_call();
         // Code that ran on what it was lent was out of fuel before, unless it got to another limit.
-        let result = match self.store.data().meter.check_overdrawn() {
-            Err(overdrawn) if matches!(result, Ok(_) | Err(ErrorKind::Trap(_))) => Err(overdrawn),
-            _ => result,
-        };
+        if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
+            && let Err(overdrawn) = self.store.data().meter.check_overdrawn()
+        {
+            result = Err(overdrawn);
+        }
         let inner = self.store.data_mut().inner_failure.take();
         let result = match result {
             Ok(results) => {

@@ -5,7 +5,7 @@
 //! what comes before the trap only in part.
 
 use arbitrary::Unstructured;
-use dynload_oracle::random::{self, Call, Options};
+use dynload_oracle::random::{self, Call, Options, moves};
 use dynload_oracle::{Error, Imports, Limits, Oracle, Schedule, Trap, ValType, Value};
 use wasmtime::{Config, Engine, Instance, Linker, Module, OperatorCost, Store, Val};
 
@@ -39,6 +39,7 @@ fn engine() -> Engine {
         .consume_fuel(true)
         .operator_cost(cost)
         .wasm_multi_memory(true)
+        .wasm_memory64(true)
         .wasm_tail_call(true);
     Engine::new(&config).expect("the configuration is valid on this machine")
 }
@@ -256,6 +257,34 @@ fn random_programs_with_everything() {
             ..Options::default()
         };
         compare_random(10_000..10_000 + times(150), &options);
+    });
+}
+
+/// Operands that are moved about, in all three forms of the programs.
+#[test]
+fn moves() {
+    deep(|| {
+        let engine = engine();
+        let mut returned = 0;
+        for seed in 0..times(420) {
+            let options = moves::Options {
+                memory64: seed % 3 == 1,
+                vectors: seed % 3 == 2,
+            };
+            let wasm = wat::parse_str(moves::program(seed, options)).expect("the program is valid");
+            let name = format!("moves {seed}");
+            let Some(mut pair) = Pair::new(&engine, name, &wasm, Imports::new(), Start::Ignore) else {
+                continue;
+            };
+            for of in moves::ARGUMENTS {
+                let call = Call {
+                    name: moves::RUN.into(),
+                    args: moves::arguments(of),
+                };
+                returned += u64::from(pair.call(&call, steps()));
+            }
+        }
+        assert!(returned > 100, "only {returned} calls returned");
     });
 }
 
