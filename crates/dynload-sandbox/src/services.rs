@@ -11,6 +11,7 @@ mod answer;
 mod descriptor;
 mod error;
 mod gpu;
+mod grants;
 mod guest;
 mod network;
 mod process;
@@ -19,6 +20,7 @@ mod thread;
 mod wasi;
 
 pub use error::ServiceError;
+pub(crate) use grants::Grants;
 pub(crate) use readiness::PIPE_ROOM;
 
 use crate::{
@@ -62,7 +64,7 @@ impl Services {
         }
     }
 
-    /// Opens what the scopes give, once.
+    /// Gets ready what the scopes give, once.
     fn prepare(&mut self, config: &Config) {
         if self.open.is_some() || self.refused.is_some() {
             return;
@@ -146,7 +148,7 @@ impl Open {
     fn new(config: &Config) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
-            table: wasi::preopen(&config.scopes.dirs)?,
+            table: wasi::preopen(&config.grants)?,
             environ: wasi::environment(&config.scopes.env),
             resolving: network::Resolving::default(),
             workers: thread::Workers::default(),

@@ -8,6 +8,8 @@
 mod commands;
 #[path = "services/escapes.rs"]
 mod escapes;
+#[path = "services/grants.rs"]
+mod grants;
 #[path = "services/guest.rs"]
 mod guest;
 #[path = "services/hostile.rs"]
