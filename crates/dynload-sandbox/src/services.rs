@@ -12,6 +12,7 @@ mod descriptor;
 mod error;
 mod gpu;
 mod grants;
+mod guard;
 mod guest;
 mod network;
 mod process;
@@ -36,6 +37,7 @@ use dynload_caps::{
     Capabilities,
     imports::{DYNLOAD, WASI_PREVIEW1},
 };
+use guard::Guard;
 use std::{boxed::Box, sync::Arc, time::Duration, vec::Vec};
 use wasi::Errno;
 use wasmi::{Func, Store};
@@ -49,6 +51,7 @@ pub(crate) struct Services {
 
 struct Open {
     table: Table,
+    guard: Arc<Guard>,
     /// The variables that the scopes show, each as `NAME=value`.
     environ: Vec<Vec<u8>>,
     resolving: network::Resolving,
@@ -102,6 +105,11 @@ impl Services {
         &mut self.open_mut().table
     }
 
+    /// What governs in directories that lie in each other.
+    fn guard(&self) -> &Guard {
+        &self.open().guard
+    }
+
     /// The descriptor, if it may be used so.
     fn descriptor(
         &mut self,
@@ -149,6 +157,7 @@ impl Open {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
             table: wasi::preopen(&config.grants)?,
+            guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
             resolving: network::Resolving::default(),
             workers: thread::Workers::default(),

@@ -18,6 +18,8 @@ mod hostile;
 mod links;
 #[path = "services/network.rs"]
 mod network;
+#[path = "services/overlap.rs"]
+mod overlap;
 #[path = "services/process.rs"]
 mod process;
 #[path = "services/rows.rs"]

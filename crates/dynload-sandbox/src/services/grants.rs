@@ -4,14 +4,27 @@
 //! a directory around, the host, or a change of the working directory could put another one in its place. So every
 //! instance, `reset` and worker gets a duplicate of the same descriptor.
 
-use super::error::ServiceError;
+use super::{error::ServiceError, guard::Guard};
 use cap_std::{ambient_authority, fs::Dir};
 use dynload_caps::DirScope;
 use std::{io, sync::Arc, vec::Vec};
 
 /// The directories that a sandbox gives.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Grants(Vec<Arc<Grant>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Grants {
+    dirs: Vec<Arc<Grant>>,
+    /// How they lie in each other.
+    guard: Result<Arc<Guard>, Arc<io::Error>>,
+}
+
+impl Default for Grants {
+    fn default() -> Grants {
+        Grants {
+            dirs: Vec::new(),
+            guard: Ok(Arc::default()),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Grant {
@@ -30,10 +43,6 @@ impl Grant {
 
     /// A descriptor of the directory.
     pub(super) fn dir(&self) -> Result<Dir, ServiceError> {
-        let again = |error: &io::Error| match error.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => error.kind().into(),
-        };
         match &self.opened {
             Ok(dir) => dir.try_clone(),
             Err(error) => Err(again(error)),
@@ -55,20 +64,41 @@ impl Grants {
     pub(crate) fn set(&mut self, scopes: &[DirScope]) {
         let open = |scope: &DirScope| {
             let is_open = |grant: &&Arc<Grant>| grant.scope == *scope && grant.opened.is_ok();
-            self.0.iter().find(is_open).cloned()
+            self.dirs.iter().find(is_open).cloned()
         };
-        self.0 = scopes
+        self.dirs = scopes
             .iter()
             .map(|scope| open(scope).unwrap_or_else(|| Arc::new(Grant::new(scope))))
             .collect();
+        let dirs: Vec<_> = self
+            .iter()
+            .filter_map(|grant| Some((grant.opened.as_ref().ok()?, grant.scope.access)))
+            .collect();
+        let guard = Guard::new(&dirs);
+        self.guard = guard.map(Arc::new).map_err(Arc::new);
     }
 
     /// Whether all of them could be opened.
     pub(crate) fn check(&self) -> Result<(), ServiceError> {
-        self.iter().try_for_each(|grant| grant.dir().map(drop))
+        self.iter().try_for_each(|grant| grant.dir().map(drop))?;
+        self.guard().map(drop)
+    }
+
+    /// What governs in them.
+    pub(super) fn guard(&self) -> Result<Arc<Guard>, ServiceError> {
+        let refused = |cause: &Arc<io::Error>| ServiceError::Nesting { cause: again(cause) };
+        self.guard.clone().map_err(|cause| refused(&cause))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Grant> {
-        self.0.iter().map(|grant| &**grant)
+        self.dirs.iter().map(|grant| &**grant)
+    }
+}
+
+/// The same error, for somebody else.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
     }
 }

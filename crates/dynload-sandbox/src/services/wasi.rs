@@ -14,6 +14,7 @@ pub(super) mod flags;
 mod io;
 mod link;
 mod open;
+mod place;
 mod poll;
 mod preopen;
 mod proc;

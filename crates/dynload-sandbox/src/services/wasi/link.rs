@@ -8,15 +8,18 @@
 //! Links that others made are moved, and get second names, as every other file. Where they lead then is for those to
 //! consider who made them and let a guest write there.
 
-use super::{Errno, flags, rights};
+use super::{
+    Errno, flags,
+    place::{Change, Place},
+    rights,
+};
 use crate::{
     host::Caller,
     services::{answer::Answer, descriptor::Use, guest, guest::write_u32},
 };
-use cap_std::fs::Dir;
 use std::{
+    io,
     path::{Component, Path},
-    string::String,
 };
 
 pub(super) fn symlink(
@@ -34,12 +37,11 @@ pub(super) fn symlink(
         .directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     let target = guest::path(caller, target_ptr, target_len)?;
     let path = guest::path(caller, ptr, len)?;
-    let open = caller
-        .state()
-        .services
-        .directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     stays_inside(Path::new(&target))?;
-    Ok(open.dir.symlink(&target, &path)?)
+    let services = &caller.state().services;
+    let open = services.directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
+    let place = Place::new(services.guard(), open, &path, Change::Add)?;
+    Ok(place.dir().symlink(&target, place.name)?)
 }
 
 #[allow(
@@ -62,8 +64,9 @@ pub(super) fn hard_link(
     // What has a second name in a directory that can be written to, can be written to.
     let source = (old_fd, rights::PATH_LINK_SOURCE, old_ptr, old_len);
     let target = (new_fd, rights::PATH_LINK_TARGET, new_ptr, new_len);
-    let ((from, old), (to, new)) = both_ends(caller, source, target)?;
-    Ok(from.hard_link(&old, &to, &new)?)
+    at_both_ends(caller, source, target, Change::Add, |from, to| {
+        from.dir().hard_link(from.name, to.dir(), to.name)
+    })
 }
 
 pub(super) fn readlink(
@@ -97,25 +100,26 @@ pub(super) fn readlink(
 /// One end of a rename or a hard link, as a guest names it: descriptor, right, pointer and length of the path.
 type End = (u32, u64, u32, u32);
 
-/// The directories and paths of both ends, if the guest may write to both.
-pub(super) fn both_ends(
+/// Does something that has two ends, if the guest may write to both.
+pub(super) fn at_both_ends(
     caller: &mut Caller<'_>,
     (old_fd, source, old_ptr, old_len): End,
     (new_fd, target, new_ptr, new_len): End,
-) -> Answer<((Dir, String), (Dir, String))> {
+    change: Change,
+    act: impl FnOnce(&Place<'_>, &Place<'_>) -> io::Result<()>,
+) -> Answer {
     let granted = caller.capabilities();
     let services = &caller.state().services;
-    let from = services
-        .directory(granted, old_fd, Use::Write, source)?
-        .dir
-        .try_clone()?;
-    let to = services
-        .directory(granted, new_fd, Use::Write, target)?
-        .dir
-        .try_clone()?;
+    services.directory(granted, old_fd, Use::Write, source)?;
+    services.directory(granted, new_fd, Use::Write, target)?;
     let old = guest::path(caller, old_ptr, old_len)?;
     let new = guest::path(caller, new_ptr, new_len)?;
-    Ok(((from, old), (to, new)))
+    let services = &caller.state().services;
+    let from = services.directory(granted, old_fd, Use::Write, source)?;
+    let to = services.directory(granted, new_fd, Use::Write, target)?;
+    let from = Place::new(services.guard(), from, &old, change)?;
+    let to = Place::new(services.guard(), to, &new, change)?;
+    Ok(act(&from, &to)?)
 }
 
 /// Whether a symbolic link to `target` leads to nothing but what is in its own directory.

@@ -14,15 +14,19 @@ use std::string::String;
 /// A table with the console and every directory of the scopes, from 3 on.
 pub(in crate::services) fn preopen(grants: &Grants) -> Result<Table, ServiceError> {
     let mut table = Table::new();
+    let guard = grants.guard()?;
     for grant in grants.iter() {
         let full = |_| {
             grant.refused(std::io::Error::other(
                 "there are more directories than descriptors",
             ))
         };
-        let scope = &grant.scope;
+        let (dir, scope) = (grant.dir()?, &grant.scope);
+        // The same directory may have been given with less.
+        let unknown = |_| grant.refused(std::io::Error::other("what is above it cannot be looked at"));
+        let access = guard.access(&dir, scope.access).map_err(unknown)?;
         table
-            .add(Descriptor::preopened(grant.dir()?, &scope.guest, scope.access))
+            .add(Descriptor::preopened(dir, &scope.guest, access))
             .map_err(full)?;
     }
     Ok(table)
