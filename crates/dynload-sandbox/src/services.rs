@@ -17,12 +17,14 @@ mod guest;
 mod network;
 mod process;
 mod readiness;
+mod signals;
 mod thread;
 mod wasi;
 
 pub use error::ServiceError;
 pub(crate) use grants::Grants;
 pub(crate) use readiness::PIPE_ROOM;
+pub(crate) use signals::held_back;
 
 use crate::{
     error::ErrorKind,

@@ -6,6 +6,8 @@
 
 #[path = "services/commands.rs"]
 mod commands;
+#[path = "services/endings.rs"]
+mod endings;
 #[path = "services/escapes.rs"]
 mod escapes;
 #[path = "services/grants.rs"]

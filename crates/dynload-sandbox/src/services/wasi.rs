@@ -11,6 +11,7 @@ mod errno;
 mod filestat;
 mod filetype;
 pub(super) mod flags;
+mod growth;
 mod io;
 mod link;
 mod open;

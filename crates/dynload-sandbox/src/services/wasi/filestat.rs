@@ -1,6 +1,6 @@
 //! `fd_filestat_*` and `path_filestat_*`: attributes of files, sizes and times.
 
-use super::{Errno, Filetype, flags, place, rights};
+use super::{Errno, Filetype, flags, growth, place, rights};
 use crate::{
     host::Caller,
     services::{
@@ -86,8 +86,7 @@ pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer
     if i64::try_from(size).is_err() {
         return Err(Errno::Fbig.into());
     }
-    open.file.set_len(size)?;
-    Ok(())
+    Ok(growth::grow(open, size, || open.file.set_len(size))?)
 }
 
 /// Times are set by the name in a directory, or by a descriptor that is open: opening a file for it could have to wait for the
