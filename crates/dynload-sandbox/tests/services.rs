@@ -18,6 +18,8 @@ mod guest;
 mod hostile;
 #[path = "services/links.rs"]
 mod links;
+#[path = "services/model.rs"]
+mod model;
 #[path = "services/network.rs"]
 mod network;
 #[path = "services/overlap.rs"]

@@ -289,7 +289,7 @@ fn links_of_proc() {
 }
 
 /// Ends the other thread, also when an assertion of this one fails: the scope waits for both.
-struct Done<'a>(&'a AtomicBool);
+pub(crate) struct Done<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
@@ -387,7 +387,14 @@ fn without_openat2() {
     assert!(built.success());
     let output = Command::new(program)
         .arg(std::env::current_exe().unwrap())
-        .args(["escapes::", "links::", "grants::", "overlap::", "endings::"])
+        .args([
+            "escapes::",
+            "links::",
+            "grants::",
+            "overlap::",
+            "endings::",
+            "model::",
+        ])
         .env("DYNLOAD_NO_OPENAT2", "1")
         .output()
         .unwrap();
