@@ -28,6 +28,8 @@ mod overlap;
 mod process;
 #[path = "services/rows.rs"]
 mod rows;
+#[path = "services/symlinks.rs"]
+mod symlinks;
 #[path = "services/table.rs"]
 mod table;
 #[path = "services/threads.rs"]

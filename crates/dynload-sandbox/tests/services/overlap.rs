@@ -1,9 +1,6 @@
 //! Directories that were given inside of others: the innermost governs, and what is read-only does not change.
 
-use super::{
-    escapes::Done,
-    guest::{errno::*, *},
-};
+use super::guest::{errno::*, *};
 use dynload_caps::Access::{self, ReadOnly, ReadWrite};
 use dynload_sandbox::*;
 use std::{
@@ -11,8 +8,6 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
 };
 
 const FILES: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
@@ -371,55 +366,4 @@ fn a_directory_is_known_by_what_it_is_and_not_by_its_path() {
         let mut guest = Guest::new(&sandbox_of(&[(&world.d, ReadWrite), (&keys, ReadOnly)], FILES));
         assert_nothing_changes(&world, &mut guest, 3, "a/keys");
     }
-}
-
-/// Two instances move everything that can be moved while a third one writes by every way that leads to the keys.
-#[test]
-fn a_race_changes_nothing_that_is_read_only() {
-    let world = World::new();
-    let sandbox = sandbox_of(&[(&world.d, ReadWrite), (&world.keys(), ReadOnly)], FILES);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for turn in 0..2 {
-            let (sandbox, done) = (&sandbox, &done);
-            scope.spawn(move || {
-                let mut other = Guest::new(sandbox);
-                assert_eq!(other.symlink("a/keys", &format!("in{turn}")), SUCCESS);
-                assert_eq!(other.symlink("dir", &format!("out{turn}")), SUCCESS);
-                while !done.load(Ordering::Relaxed) {
-                    for name in ["in", "out"] {
-                        other.rename(&format!("{name}{turn}"), "s");
-                        other.rename("s", &format!("{name}{turn}"));
-                    }
-                    for (from, to) in [
-                        ("a", "b"),
-                        ("dir", "a/dir"),
-                        ("a/dir", "dir"),
-                        ("a/keys", "k"),
-                        ("dir", "a/keys/dir"),
-                    ] {
-                        other.rename(from, to);
-                    }
-                }
-            });
-        }
-        let _done = Done(&done);
-        let mut guest = Guest::new(&sandbox);
-        let until = SystemTime::now() + std::time::Duration::from_secs(2);
-        while SystemTime::now() < until {
-            let _ = guest.write("s/secret", b"changed");
-            let _ = guest.write("s/new", b"made");
-            let _ = guest.write("a/dir/../keys/secret", b"changed");
-            guest.touch_at(3, "s/secret", true);
-            guest.unlink("s/secret");
-            guest.rename("file", "s/file");
-            guest.rename("s/file", "file");
-            guest.rename("s/sub", "sub");
-            guest.hard_link("s/secret", "stolen");
-            guest.mkdir("s/made");
-            guest.symlink("x", "s/link");
-            guest.rmdir_at(3, "s/made");
-        }
-    });
-    world.assert_keys_untouched();
 }
