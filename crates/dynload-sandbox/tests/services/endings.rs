@@ -98,16 +98,14 @@ fn by_path(guest: &mut Guest, dir: i64, name: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     for lookup in [0, 1] {
         calls.push(("path_filestat_get", vec![dir, lookup, at, len, O]));
-        for oflags in 0..16 {
+        for oflags in [0, CREAT, DIRECTORY, TRUNC, CREAT | 4, CREAT | TRUNC, 15] {
             // Devices and what the kernel shows are there, and stay.
             if dir != OWN && oflags & CREAT != 0 {
                 continue;
             }
-            for rights in [READ_RIGHTS, 1 << 6, ALL_RIGHTS] {
-                for fdflags in [0, 4, 31] {
-                    let open = vec![dir, lookup, at, len, oflags, rights, rights, fdflags, O];
-                    calls.push(("path_open", open));
-                }
+            for (rights, fdflags) in [(READ_RIGHTS, 0), (1 << 6, 0), (1 << 6, 4), (ALL_RIGHTS, 31)] {
+                let open = vec![dir, lookup, at, len, oflags, rights, rights, fdflags, O];
+                calls.push(("path_open", open));
             }
         }
     }
