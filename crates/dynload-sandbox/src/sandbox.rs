@@ -120,7 +120,7 @@ impl Sandbox {
     /// Directories, environment variables, network addresses and programs that the capabilities then open.
     ///
     /// Directories are opened now, and never again by their path: what is put in their place afterwards, or another working
-    /// directory, changes nothing. One that cannot be opened is an error of [`check_directories`](Sandbox::check_directories),
+    /// directory, changes nothing. They stay open as long as the sandbox has them and an instance lives. One that cannot be opened is an error of [`check_directories`](Sandbox::check_directories),
     /// and of every instance that imports a host service.
     #[must_use]
     pub fn with_scopes(mut self, scopes: Scopes) -> Sandbox {

@@ -6,6 +6,7 @@
 
 #[path = "services/commands.rs"]
 mod commands;
+#[cfg(target_os = "linux")]
 #[path = "services/endings.rs"]
 mod endings;
 #[path = "services/escapes.rs"]

@@ -18,8 +18,8 @@ use std::{
     vec::Vec,
 };
 
-/// How deep in the directory given a directory may be, where the way up has to be walked.
-const MAX_DEPTH: usize = 1024;
+/// How deep a directory may be, where the way up has to be walked: as much as the host does for one call of a guest.
+const MAX_DEPTH: usize = 256;
 
 /// A file or directory, whatever its names are: device and inode.
 type Identity = (u64, u64);

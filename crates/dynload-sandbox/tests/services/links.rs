@@ -306,6 +306,20 @@ pub(crate) fn picture(dir: &Path, below: &str, into: &mut BTreeSet<String>) {
     }
 }
 
+/// That a guest can do in its directory what the host can in another, with the same result.
+fn compare(steps: &[Step], dir: &Path, mut guest: Guest) -> Result<(), TestCaseError> {
+    let host = tempfile::tempdir().unwrap();
+    for (n, step) in steps.iter().enumerate() {
+        let wanted = on_the_host(host.path(), step);
+        prop_assert_eq!(in_the_guest(&mut guest, step), wanted, "step {}: {:?}", n, step);
+    }
+    let (mut wanted, mut found) = (BTreeSet::new(), BTreeSet::new());
+    picture(host.path(), "", &mut wanted);
+    picture(dir, "", &mut found);
+    prop_assert_eq!(wanted, found);
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: if std::env::var_os("DYNLOAD_PROVE").is_some() { 5000 } else { 150 },
@@ -318,15 +332,19 @@ proptest! {
     /// What stays inside does what it does on the host.
     #[test]
     fn as_the_host_does(steps in steps()) {
-        let host = tempfile::tempdir().unwrap();
-        let (dir, mut guest) = world();
-        for (n, step) in steps.iter().enumerate() {
-            let wanted = on_the_host(host.path(), step);
-            prop_assert_eq!(in_the_guest(&mut guest, step), wanted, "step {}: {:?}", n, step);
-        }
-        let (mut wanted, mut found) = (BTreeSet::new(), BTreeSet::new());
-        picture(host.path(), "", &mut wanted);
-        picture(dir.path(), "", &mut found);
-        prop_assert_eq!(wanted, found);
+        let (dir, guest) = world();
+        compare(&steps, dir.path(), guest)?;
+    }
+
+    /// Also beside a directory that is protected, where each change is made from a directory that was checked.
+    #[test]
+    fn as_the_host_does_beside_what_is_protected(steps in steps()) {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = tempfile::tempdir_in(dir.path()).unwrap();
+        let guest = Guest::new(&sandbox_of(&[(dir.path(), Access::ReadWrite), (keys.path(), Access::ReadOnly)], FILES));
+        // It stays open, out of sight.
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::fs::rename(keys.path(), elsewhere.path().join("keys")).unwrap();
+        compare(&steps, dir.path(), guest)?;
     }
 }

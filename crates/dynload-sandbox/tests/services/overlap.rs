@@ -339,6 +339,32 @@ fn nested_three_deep() {
     }
 }
 
+/// Where the way up has to be walked, it has an end.
+#[test]
+fn deeper_than_anybody_looks() {
+    let world = World::new();
+    let mut guest = Guest::new(&sandbox_of(
+        &[(&world.d, ReadWrite), (&world.keys(), ReadOnly)],
+        FILES,
+    ));
+    let (mut fd, mut depth) = (3, 0);
+    let errno = loop {
+        match guest.mkdir_at(fd, "x") {
+            SUCCESS => depth += 1,
+            errno => break errno,
+        }
+        let below = guest.open_at(fd, "x", 0, DIRECTORY, ALL_RIGHTS, 0);
+        if fd != 3 {
+            assert_eq!(guest.call("fd_close", &[fd]), SUCCESS);
+        }
+        match below {
+            Ok(below) => fd = below,
+            Err(errno) => break errno,
+        }
+    };
+    assert_eq!((depth, errno), (256, NAMETOOLONG));
+}
+
 #[test]
 fn the_same_directory_twice() {
     let world = World::new();
