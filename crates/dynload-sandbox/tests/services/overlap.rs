@@ -350,7 +350,7 @@ fn deeper_than_anybody_looks() {
     let (mut fd, mut depth) = (3, 0);
     let errno = loop {
         match guest.mkdir_at(fd, "x") {
-            SUCCESS => depth += 1,
+            SUCCESS if depth < 1000 => depth += 1,
             errno => break errno,
         }
         let below = guest.open_at(fd, "x", 0, DIRECTORY, ALL_RIGHTS, 0);
