@@ -140,6 +140,10 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(sandbox_allow_dir_str(s, "/tmp", "/data", 0) == 0); /* a guest name twice */
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_dir_str(s, "/tmp/is/not/there", "/missing", 0) == 0);
+    FAILS(DYNLOAD_ERROR_IO);
+    CHECK(sandbox_allow_dir_str(s, "/tmp", "/missing", 0) == 1); /* nothing of it is left */
+    FINE;
     CHECK(sandbox_allow_env_str(s, "LANG", NULL) == 1 && sandbox_allow_env_str(s, "MODE", "test") == 1);
     FINE;
     CHECK(sandbox_allow_env_str(s, "A=B", "x") == 0);

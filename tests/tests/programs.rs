@@ -40,6 +40,25 @@ fn four_threads() {
     assert_eq!(expect_success(Command::new(program).args(&args)), "0 failures\n");
 }
 
+/// SIGPIPE ends a C program that does nothing about it.
+#[test]
+fn closed_pipes() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let program = compile(
+        Compiler::C,
+        &root().join("tests/hosts/closed_pipes.c"),
+        Link::Shared,
+        dir.path(),
+    );
+    let output = expect_success(
+        Command::new(program)
+            .arg(wasm_plugin("pipes", dir.path()))
+            .arg(data.path()),
+    );
+    assert_eq!(output, "0 failures\n");
+}
+
 #[test]
 fn last_calls() {
     let dir = tempfile::tempdir().unwrap();

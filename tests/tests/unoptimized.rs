@@ -64,7 +64,12 @@ dynload-sandbox = {{ path = {:?} }}
     // Behind what the profile says, which build scripts go by: a program that links at another level than it compiled its
     // crates at is so, as a documentation test is of one that asks for fat LTO.
     // Without optimisation the compiler leaves debug assertions in.
-    refused(&[], "-Copt-level=0", "DebugAssertions", "`debug-assertions = false`");
+    refused(
+        &[],
+        "-Copt-level=0",
+        "DebugAssertions",
+        "`debug-assertions = false`",
+    );
     assert_eq!(run(&[], "portable", "-Copt-level=0"), "loaded\n");
     refused(&[r#"lto="off""#], "", "NoTailCalls", "`codegen-units = 1`");
     assert_eq!(

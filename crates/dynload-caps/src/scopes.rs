@@ -9,6 +9,7 @@ mod program;
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::IpAddr;
 
 pub use dir::{Access, DirScope};
@@ -98,8 +99,9 @@ impl Scopes {
     /// - **Directories** are compared as text, component by component. A directory asked for inside an allowed one
     ///   is given under the guest name that was asked for; of a directory asked for that *contains* allowed ones,
     ///   those are given, under the name where the guest expects them. Access is the lesser of both, and that of the
-    ///   innermost directory allowed that contains the one asked for; who is given a directory around that has it with
-    ///   everything in it ([`DirScope`]). Symbolic links are not resolved: pass paths that are canonical already when
+    ///   innermost directory allowed that contains the one asked for. Who is given a directory around others that are
+    ///   allowed is given those as well, so that what is read-only in it stays so ([`DirScope`]); where their names are taken
+    ///   already, the one around is read-only. Symbolic links are not resolved: pass paths that are canonical already when
     ///   somebody else can write to them.
     /// - **Variables** need the same name on both sides. A value that the host fixed wins over one the plugin fixed,
     ///   and either wins over the host's own.
@@ -112,22 +114,7 @@ impl Scopes {
             ..Scopes::default()
         };
         for want in &asked.dirs {
-            // The most specific of the directories that contain it decides.
-            let best = self
-                .dirs
-                .iter()
-                .filter_map(|have| have.containing(want))
-                .max_by_key(|(depth, dir)| (*depth, dir.access));
-            let inside = self.dirs.iter().filter_map(|have| have.inside(want));
-            for dir in best.map(|(_, dir)| dir).into_iter().chain(inside) {
-                if !narrowed
-                    .dirs
-                    .iter()
-                    .any(|known| dir::same_path(&known.guest, &dir.guest))
-                {
-                    narrowed.dirs.push(dir);
-                }
-            }
+            narrowed.add_dirs(&self.dirs, want);
         }
         for want in &asked.env {
             let known = narrowed.env.iter().any(|known| known.name == want.name);
@@ -154,6 +141,42 @@ impl Scopes {
             }
         }
         narrowed
+    }
+
+    /// Adds the directory that is wanted, as far as it is allowed, and those in it that are.
+    fn add_dirs(&mut self, allowed: &[DirScope], want: &DirScope) {
+        // The most specific of the directories that contain it decides; of one that is there twice, the lesser access.
+        let around = allowed
+            .iter()
+            .filter_map(|have| have.containing(want))
+            .max_by_key(|(depth, dir)| (*depth, Reverse(dir.access)));
+        let inside: Vec<_> = allowed.iter().filter_map(|have| have.inside(want)).collect();
+        if let Some((_, mut around)) = around {
+            let is_taken = |dir: &DirScope| {
+                let mut known = self.dirs.iter();
+                known.any(|known| {
+                    dir::same_path(&known.guest, &dir.guest) && !dir::same_path(&known.host, &dir.host)
+                })
+            };
+            // Without the one in it, nothing would say any more that it is read-only.
+            if inside.iter().any(is_taken) {
+                around.access = Access::ReadOnly;
+            }
+            self.add_dir(around);
+        }
+        inside.into_iter().for_each(|dir| self.add_dir(dir));
+    }
+
+    /// Adds a directory, unless the guest has another by that name.
+    fn add_dir(&mut self, dir: DirScope) {
+        let mut known = self.dirs.iter_mut();
+        match known.find(|known| dir::same_path(&known.guest, &dir.guest)) {
+            Some(known) if dir::same_path(&known.host, &dir.host) => {
+                known.access = known.access.min(dir.access);
+            }
+            Some(_) => {}
+            None => self.dirs.push(dir),
+        }
     }
 
     /// Whether a connection to `port` of `address` is within the scope, where the guest named the host `name`

@@ -49,6 +49,54 @@ fn a_directory_inside_an_allowed_one() {
     );
 }
 
+/// What is read-only in a directory that is writable stays so, whatever is asked for beside it.
+#[test]
+fn what_is_read_only_inside_is_given_along() {
+    let have = [
+        dir("/srv/data", "/data", ReadWrite),
+        dir("/srv/data/keys", "/keys", ReadOnly),
+        dir("/srv/other", "/other", ReadWrite),
+    ];
+    let both = [
+        dir("/srv/data", "/x", ReadWrite),
+        dir("/srv/data/keys", "/x/keys", ReadOnly),
+    ];
+    assert_eq!(narrowed(&have, &[dir("/srv/data", "/x", ReadWrite)]), both);
+    // Asked for once more with more, it is not more.
+    let again = [
+        dir("/srv/data", "/x", ReadWrite),
+        dir("/srv/data/keys", "/x/keys", ReadWrite),
+    ];
+    assert_eq!(narrowed(&have, &again), both);
+    // A plugin that takes the name for something else does not write there.
+    let taken = dir("/srv/other", "/x/keys", ReadWrite);
+    assert_eq!(
+        narrowed(&have, &[taken.clone(), dir("/srv/data", "/x", ReadWrite)]),
+        [taken, dir("/srv/data", "/x", ReadOnly)]
+    );
+}
+
+/// Of one directory that is there twice the lesser access holds.
+#[test]
+fn one_directory_twice() {
+    let (less, more) = (
+        dir("/srv/data", "/a", ReadOnly),
+        dir("/srv/data", "/b", ReadWrite),
+    );
+    for have in [[less.clone(), more.clone()], [more, less]] {
+        for (want, host, guest) in [
+            ("/srv/data", "/srv/data", "/x"),
+            ("/srv/data/in", "/srv/data/in", "/x"),
+            ("/srv", "/srv/data", "/x/data"),
+        ] {
+            assert_eq!(
+                narrowed(&have, &[dir(want, "/x", ReadWrite)]),
+                [dir(host, guest, ReadOnly)]
+            );
+        }
+    }
+}
+
 #[test]
 fn access_is_the_lesser() {
     for (have, want, given) in [

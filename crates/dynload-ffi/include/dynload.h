@@ -380,6 +380,10 @@ DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 /// Lets plugins see the directory host_path as guest_path, both UTF-8, and with writable (1 or 0) change what is in it. Needs
 /// CAP_FS_READ and CAP_FS_WRITE as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
 ///
+/// The directory is opened now, and never again by its path: what is put in its place later, or another working directory,
+/// changes nothing. One that cannot be opened is DYNLOAD_ERROR_IO. Of directories that lie in each other the innermost governs:
+/// what is not writable there, plugins do not change by way of the one around either.
+///
 ///     WasmSandbox s = sandbox_grant(sandbox_restrictive(), CAP_FS_READ);
 ///     printf("%d\n", (int)sandbox_allow_dir_str(s, "/tmp", "/data", 0));
 ///     sandbox_destroy(s);

@@ -190,6 +190,13 @@ impl From<dynload_caps::ScopeError> for Error {
     }
 }
 
+#[cfg(unix)]
+impl From<dynload_sandbox::ServiceError> for Error {
+    fn from(error: dynload_sandbox::ServiceError) -> Error {
+        Error::from_chain(ErrorCode::Io, &error)
+    }
+}
+
 impl From<dynload_caps::ParseNetError> for Error {
     fn from(error: dynload_caps::ParseNetError) -> Error {
         Error::from_chain(ErrorCode::InvalidArgument, &error)

@@ -176,13 +176,21 @@ pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) 
     }
 }
 
-/// Adds to the scopes of a sandbox, or changes nothing.
+/// Adds to the scopes of a sandbox, or changes nothing. A directory that cannot be opened is an error now, and not of the
+/// next module.
 pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) -> Result<()> {
     change(handle, |sandbox| {
         let mut scopes = sandbox.scopes().clone();
         add(&mut scopes)?;
         scopes.validate()?;
+        #[cfg(unix)]
+        let before = sandbox.scopes().clone();
         sandbox.set_scopes(scopes);
+        #[cfg(unix)]
+        if let Err(error) = sandbox.check_directories() {
+            sandbox.set_scopes(before);
+            return Err(error.into());
+        }
         Ok(())
     })
 }

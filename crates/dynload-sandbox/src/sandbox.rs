@@ -20,6 +20,9 @@ use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) scopes: Scopes,
+    /// The directories of the scopes, open.
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) grants: crate::services::Grants,
     pub(crate) functions: Registry,
     pub(crate) console: Console,
     pub(crate) clock: Arc<dyn Clock>,
@@ -78,6 +81,8 @@ impl Sandbox {
             config: Arc::new(Config {
                 limits,
                 scopes: Scopes::none(),
+                #[cfg(all(feature = "std", unix))]
+                grants: crate::services::Grants::default(),
                 functions: Registry::default(),
                 console: Console::default(),
                 clock,
@@ -113,9 +118,13 @@ impl Sandbox {
     /// # Grants
     ///
     /// Directories, environment variables, network addresses and programs that the capabilities then open.
+    ///
+    /// Directories are opened now, and never again by their path: what is put in their place afterwards, or another working
+    /// directory, changes nothing. They stay open as long as the sandbox has them and an instance lives. One that cannot be opened is an error of [`check_directories`](Sandbox::check_directories),
+    /// and of every instance that imports a host service.
     #[must_use]
     pub fn with_scopes(mut self, scopes: Scopes) -> Sandbox {
-        self.config_mut().scopes = scopes;
+        self.set_scopes(scopes);
         self
     }
 
@@ -189,9 +198,22 @@ impl Sandbox {
     ///
     /// # Grants
     ///
-    /// As [`with_scopes`](Sandbox::with_scopes).
+    /// As [`with_scopes`](Sandbox::with_scopes). Directories of scopes that were set before stay open as they are.
     pub fn set_scopes(&mut self, scopes: Scopes) {
-        self.config_mut().scopes = scopes;
+        let config = self.config_mut();
+        #[cfg(all(feature = "std", unix))]
+        config.grants.set(&scopes.dirs);
+        config.scopes = scopes;
+    }
+
+    /// Whether every directory of the scopes could be opened when it was set.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Directory`](crate::ServiceError::Directory), for the first that could not.
+    #[cfg(all(feature = "std", unix))]
+    pub fn check_directories(&self) -> Result<(), crate::ServiceError> {
+        self.config.grants.check()
     }
 
     /// Changes the console, for the instances that are made afterwards.

@@ -11,15 +11,20 @@ mod answer;
 mod descriptor;
 mod error;
 mod gpu;
+mod grants;
+mod guard;
 mod guest;
 mod network;
 mod process;
 mod readiness;
+mod signals;
 mod thread;
 mod wasi;
 
 pub use error::ServiceError;
+pub(crate) use grants::Grants;
 pub(crate) use readiness::PIPE_ROOM;
+pub(crate) use signals::held_back;
 
 use crate::{
     error::ErrorKind,
@@ -34,6 +39,7 @@ use dynload_caps::{
     Capabilities,
     imports::{DYNLOAD, WASI_PREVIEW1},
 };
+use guard::Guard;
 use std::{boxed::Box, sync::Arc, time::Duration, vec::Vec};
 use wasi::Errno;
 use wasmi::{Func, Store};
@@ -47,6 +53,7 @@ pub(crate) struct Services {
 
 struct Open {
     table: Table,
+    guard: Arc<Guard>,
     /// The variables that the scopes show, each as `NAME=value`.
     environ: Vec<Vec<u8>>,
     resolving: network::Resolving,
@@ -62,7 +69,7 @@ impl Services {
         }
     }
 
-    /// Opens what the scopes give, once.
+    /// Gets ready what the scopes give, once.
     fn prepare(&mut self, config: &Config) {
         if self.open.is_some() || self.refused.is_some() {
             return;
@@ -98,6 +105,11 @@ impl Services {
 
     fn table(&mut self) -> &mut Table {
         &mut self.open_mut().table
+    }
+
+    /// What governs in directories that lie in each other.
+    fn guard(&self) -> &Guard {
+        &self.open().guard
     }
 
     /// The descriptor, if it may be used so.
@@ -146,7 +158,8 @@ impl Open {
     fn new(config: &Config) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
-            table: wasi::preopen(&config.scopes.dirs)?,
+            table: wasi::preopen(&config.grants)?,
+            guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
             resolving: network::Resolving::default(),
             workers: thread::Workers::default(),

@@ -10,18 +10,29 @@ mod commands;
 mod endings;
 #[path = "services/escapes.rs"]
 mod escapes;
+#[cfg(target_os = "linux")]
+#[path = "services/file_endings.rs"]
+mod file_endings;
+#[path = "services/grants.rs"]
+mod grants;
 #[path = "services/guest.rs"]
 mod guest;
 #[path = "services/hostile.rs"]
 mod hostile;
 #[path = "services/links.rs"]
 mod links;
+#[path = "services/model.rs"]
+mod model;
 #[path = "services/network.rs"]
 mod network;
+#[path = "services/overlap.rs"]
+mod overlap;
 #[path = "services/process.rs"]
 mod process;
 #[path = "services/rows.rs"]
 mod rows;
+#[path = "services/symlinks.rs"]
+mod symlinks;
 #[path = "services/table.rs"]
 mod table;
 #[path = "services/threads.rs"]

@@ -45,8 +45,14 @@ impl FromStr for Access {
 
 /// A directory of the host that a guest sees under a name of its own, with everything in it.
 ///
-/// Another scope for a directory inside of it takes nothing of that back: with `/data` read-write, `/data/keys` is
-/// writable through `/data`, whatever a read-only scope for `/data/keys` says.
+/// Of scopes for directories that lie in each other the innermost governs, as with mount points. What is given read-only, the
+/// guest cannot change, by whatever scope: with `/data` read-write and `/data/keys` read-only, nothing below `/data/keys`
+/// changes by way of `/data` either, nor do `/data/keys` and the directories above it go away. With `/data` read-only and
+/// `/data/log` read-write, `/data/log` is writable by its own name only. Of one directory that is given twice the lesser
+/// access holds.
+///
+/// That is about directories, whatever the paths say that lead to them. A file with a second name in a directory that is
+/// writable (a hard link that the host made) is writable by that name, and so is what the host mounts there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",

@@ -223,8 +223,34 @@ impl ConsoleState {
     }
 }
 
-/// Writes to the host's own stream. A host whose output is closed is not the guest's business.
-#[cfg(feature = "std")]
+/// Writes to the host's own stream. A host whose output is closed is not the guest's business, nor may it end that host.
+#[cfg(all(feature = "std", unix))]
+fn inherit(stream: Stream, bytes: &[u8]) {
+    use std::io::{Write, stderr, stdout};
+    crate::services::held_back(|| match stream {
+        Stream::Out => {
+            let mut out = stdout().lock();
+            let _ = out.flush();
+            write_whole(&out, bytes);
+        }
+        Stream::Err => write_whole(stderr().lock(), bytes),
+    });
+}
+
+/// Writes past the buffer of the standard library: it keeps what could not be written, and tries again when nothing is held
+/// back.
+#[cfg(all(feature = "std", unix))]
+fn write_whole(stream: impl rustix::fd::AsFd, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match rustix::io::write(&stream, bytes) {
+            Ok(done) if done > 0 => bytes = &bytes[done..],
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return,
+        }
+    }
+}
+
+#[cfg(all(feature = "std", not(unix)))]
 fn inherit(stream: Stream, bytes: &[u8]) {
     use std::io::Write;
     let _ = match stream {

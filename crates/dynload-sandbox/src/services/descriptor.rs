@@ -12,6 +12,9 @@ use std::{string::String, vec::Vec};
 /// Descriptors that one instance may have open. A guest cannot use up those of the whole process.
 pub(super) const MAX_DESCRIPTORS: usize = 256;
 
+/// Descriptors 0 to 2.
+const CONSOLES: usize = 3;
+
 /// What a call is about to do with a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
@@ -188,14 +191,19 @@ impl Table {
 
     /// Whether there is room for another descriptor: ask before what cannot be undone.
     pub(super) fn room(&self) -> Result<(), Errno> {
-        let is_full = self.0.len() >= MAX_DESCRIPTORS && self.0.iter().all(Option::is_some);
+        let is_full = self.0.len() >= MAX_DESCRIPTORS && self.free().is_none();
         if is_full { Err(Errno::Mfile) } else { Ok(()) }
+    }
+
+    /// The lowest free number. Those of the console are never given to anything else: a program that closed its output
+    /// goes on to write to it.
+    fn free(&self) -> Option<usize> {
+        (CONSOLES..self.0.len()).find(|fd| self.0[*fd].is_none())
     }
 
     /// Adds a descriptor at the lowest free number.
     pub(super) fn add(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
-        let free = self.0.iter().position(Option::is_none);
-        let fd = match free {
+        let fd = match self.free() {
             Some(fd) => fd,
             None if self.0.len() < MAX_DESCRIPTORS => {
                 self.0.push(None);

@@ -19,6 +19,12 @@ pub enum ServiceError {
         /// What the operating system said.
         cause: io::Error,
     },
+    /// Whether the directories of the scopes lie in each other could not be found out, so what governs in them is not
+    /// known. Give only directories whose parents can be looked into, or all of them with the same access.
+    Nesting {
+        /// What the operating system said.
+        cause: io::Error,
+    },
 }
 
 impl fmt::Display for ServiceError {
@@ -31,6 +37,10 @@ impl fmt::Display for ServiceError {
                     "cannot open the directory `{host}`, which the guest was to see as `{guest}`"
                 )
             }
+            ServiceError::Nesting { .. } => f.write_str(
+                "cannot find out whether a directory given read-only lies in one given read-write; give them with the same \
+                 access, or make the directories above them accessible",
+            ),
         }
     }
 }
@@ -39,7 +49,7 @@ impl std::error::Error for ServiceError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ServiceError::Scope(cause) => Some(cause),
-            ServiceError::Directory { cause, .. } => Some(cause),
+            ServiceError::Directory { cause, .. } | ServiceError::Nesting { cause } => Some(cause),
         }
     }
 }

@@ -84,6 +84,7 @@ pub(crate) mod errno {
     pub(crate) const TOO_BIG: i64 = 1;
     pub(crate) const AGAIN: i64 = 6;
     pub(crate) const BADF: i64 = 8;
+    pub(crate) const BUSY: i64 = 10;
     pub(crate) const CANCELED: i64 = 11;
     pub(crate) const CONNREFUSED: i64 = 14;
     pub(crate) const EXIST: i64 = 20;
@@ -139,6 +140,18 @@ pub(crate) fn sandbox(dir: &Path, access: Access, capabilities: Capabilities) ->
     scopes
         .dirs
         .push(DirScope::new(dir.to_str().unwrap(), "/data", access).unwrap());
+    Sandbox::new(Limits::PERMISSIVE)
+        .with_capabilities(capabilities)
+        .with_scopes(scopes)
+}
+
+/// A sandbox that sees several directories, from descriptor 3 on, as `/0`, `/1` and so on.
+pub(crate) fn sandbox_of(dirs: &[(&Path, Access)], capabilities: Capabilities) -> Sandbox {
+    let mut scopes = Scopes::none();
+    for (n, (dir, access)) in dirs.iter().enumerate() {
+        let scope = DirScope::new(dir.to_str().unwrap(), format!("/{n}"), *access);
+        scopes.dirs.push(scope.unwrap());
+    }
     Sandbox::new(Limits::PERMISSIVE)
         .with_capabilities(capabilities)
         .with_scopes(scopes)
@@ -215,10 +228,22 @@ impl Guest {
         rights: i64,
         fdflags: i64,
     ) -> Result<i64, i64> {
+        self.open_at(3, path, lookup, oflags, rights, fdflags)
+    }
+
+    pub(crate) fn open_at(
+        &mut self,
+        fd: i64,
+        path: &str,
+        lookup: i64,
+        oflags: i64,
+        rights: i64,
+        fdflags: i64,
+    ) -> Result<i64, i64> {
         let [ptr, len] = self.path(path);
         match self.call(
             "path_open",
-            &[3, lookup, ptr, len, oflags, rights, rights, fdflags, OUT.into()],
+            &[fd, lookup, ptr, len, oflags, rights, rights, fdflags, OUT.into()],
         ) {
             0 => Ok(self.u32(OUT).into()),
             errno => Err(errno),
@@ -227,7 +252,11 @@ impl Guest {
 
     /// Reads a whole file through the guest.
     pub(crate) fn read(&mut self, path: &str) -> Result<Vec<u8>, i64> {
-        let fd = self.open(path, 0, READ_RIGHTS)?;
+        self.read_at(3, path)
+    }
+
+    pub(crate) fn read_at(&mut self, fd: i64, path: &str) -> Result<Vec<u8>, i64> {
+        let fd = self.open_at(fd, path, 1, 0, READ_RIGHTS, 0)?;
         let mut bytes = Vec::new();
         loop {
             let [list, count] = self.buffer(DATA, 4096);
@@ -247,7 +276,11 @@ impl Guest {
 
     /// Writes a whole file through the guest.
     pub(crate) fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), i64> {
-        let fd = self.open(path, CREAT | TRUNC, ALL_RIGHTS)?;
+        self.write_at(3, path, bytes)
+    }
+
+    pub(crate) fn write_at(&mut self, fd: i64, path: &str, bytes: &[u8]) -> Result<(), i64> {
+        let fd = self.open_at(fd, path, 1, CREAT | TRUNC, ALL_RIGHTS, 0)?;
         self.put(DATA, bytes);
         let [list, count] = self.buffer(DATA, bytes.len() as u32);
         let errno = self.call("fd_write", &[fd, list, count, OUT.into()]);
@@ -256,31 +289,63 @@ impl Guest {
     }
 
     pub(crate) fn mkdir(&mut self, path: &str) -> i64 {
+        self.mkdir_at(3, path)
+    }
+
+    pub(crate) fn mkdir_at(&mut self, fd: i64, path: &str) -> i64 {
         let [ptr, len] = self.path(path);
-        self.call("path_create_directory", &[3, ptr, len])
+        self.call("path_create_directory", &[fd, ptr, len])
+    }
+
+    pub(crate) fn rmdir_at(&mut self, fd: i64, path: &str) -> i64 {
+        let [ptr, len] = self.path(path);
+        self.call("path_remove_directory", &[fd, ptr, len])
     }
 
     pub(crate) fn unlink(&mut self, path: &str) -> i64 {
+        self.unlink_at(3, path)
+    }
+
+    pub(crate) fn unlink_at(&mut self, fd: i64, path: &str) -> i64 {
         let [ptr, len] = self.path(path);
-        self.call("path_unlink_file", &[3, ptr, len])
+        self.call("path_unlink_file", &[fd, ptr, len])
     }
 
     pub(crate) fn symlink(&mut self, target: &str, path: &str) -> i64 {
+        self.symlink_at(target, 3, path)
+    }
+
+    pub(crate) fn symlink_at(&mut self, target: &str, fd: i64, path: &str) -> i64 {
         let [target, target_len] = self.other_path(target);
         let [ptr, len] = self.path(path);
-        self.call("path_symlink", &[target, target_len, 3, ptr, len])
+        self.call("path_symlink", &[target, target_len, fd, ptr, len])
     }
 
     pub(crate) fn hard_link(&mut self, old: &str, new: &str) -> i64 {
+        self.hard_link_at(3, old, 3, new)
+    }
+
+    pub(crate) fn hard_link_at(&mut self, old_fd: i64, old: &str, new_fd: i64, new: &str) -> i64 {
         let [old, old_len] = self.other_path(old);
         let [ptr, len] = self.path(new);
-        self.call("path_link", &[3, 0, old, old_len, 3, ptr, len])
+        self.call("path_link", &[old_fd, 0, old, old_len, new_fd, ptr, len])
     }
 
     pub(crate) fn rename(&mut self, old: &str, new: &str) -> i64 {
+        self.rename_at(3, old, 3, new)
+    }
+
+    pub(crate) fn rename_at(&mut self, old_fd: i64, old: &str, new_fd: i64, new: &str) -> i64 {
         let [old, old_len] = self.other_path(old);
         let [ptr, len] = self.path(new);
-        self.call("path_rename", &[3, old, old_len, 3, ptr, len])
+        self.call("path_rename", &[old_fd, old, old_len, new_fd, ptr, len])
+    }
+
+    /// Sets both times to now, following links if `follow`.
+    pub(crate) fn touch_at(&mut self, fd: i64, path: &str, follow: bool) -> i64 {
+        let [ptr, len] = self.path(path);
+        let lookup = follow.into();
+        self.call("path_filestat_set_times", &[fd, lookup, ptr, len, 0, 0, 2 | 8])
     }
 
     pub(crate) fn stat(&mut self, path: &str, follow: bool) -> i64 {

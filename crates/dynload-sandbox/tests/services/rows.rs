@@ -199,11 +199,11 @@ pub(crate) fn rows() -> Vec<Row> {
             .fd(0, SEEKS),
         row("fd_prestat_dir_name", &[DIR, D, 5])
             .pointers(&[1])
-            .fd(0, [BADF, NOTSUP, -1, BADF])
+            .fd(0, [BADF, BADF, -1, BADF])
             .denied(BADF),
         row("fd_prestat_get", &[DIR, O])
             .pointers(&[1])
-            .fd(0, [BADF, NOTSUP, -1, BADF])
+            .fd(0, [BADF, BADF, -1, BADF])
             .denied(BADF),
         row("fd_pwrite", &[FILE, B, 1, 0, O])
             .pointers(&[1, 4])

@@ -1,6 +1,6 @@
 //! `fd_filestat_*` and `path_filestat_*`: attributes of files, sizes and times.
 
-use super::{Errno, Filetype, flags, rights};
+use super::{Errno, Filetype, flags, growth, place, rights};
 use crate::{
     host::Caller,
     services::{
@@ -9,13 +9,10 @@ use crate::{
         guest,
     },
 };
-use cap_fs_ext::{DirExt, SystemTimeSpec};
-use cap_std::{
-    fs::{Metadata, MetadataExt},
-    time::SystemTime,
-};
-use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
-use std::{io, time::Duration};
+use cap_std::fs::{Dir, Metadata, MetadataExt};
+use dynload_caps::Access;
+use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use std::{io, path::Path, time::Duration};
 
 pub(super) fn fd_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     let granted = caller.capabilities();
@@ -89,10 +86,12 @@ pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer
     if i64::try_from(size).is_err() {
         return Err(Errno::Fbig.into());
     }
-    open.file.set_len(size)?;
-    Ok(())
+    Ok(growth::grow(open, size, || open.file.set_len(size))?)
 }
 
+/// Times are set by the name in a directory, or by a descriptor that is open: opening a file for it could have to wait for the
+/// other end of a named pipe.
+///
 /// A time that is to be set.
 #[derive(Debug, Clone, Copy)]
 enum NewTime {
@@ -102,8 +101,8 @@ enum NewTime {
 }
 
 impl NewTime {
-    /// The two times that the flags ask for; to ask for "now" and for a time at once is wrong.
-    fn both(flags: u32, atim: u64, mtim: u64) -> Result<(NewTime, NewTime), Errno> {
+    /// The times that the flags ask for; to ask for "now" and for a time at once is wrong.
+    fn both(flags: u32, atim: u64, mtim: u64) -> Result<Timestamps, Errno> {
         let flags = flags::known(flags, 15)?;
         let one = |at: u32, now: u32, time: u64| match (flags & at != 0, flags & now != 0) {
             (false, false) => Ok(NewTime::Keep),
@@ -111,21 +110,10 @@ impl NewTime {
             (false, true) => Ok(NewTime::Now),
             (true, true) => Err(Errno::Inval),
         };
-        Ok((
-            one(flags::ATIM, flags::ATIM_NOW, atim)?,
-            one(flags::MTIM, flags::MTIM_NOW, mtim)?,
-        ))
-    }
-
-    fn spec(self) -> Option<SystemTimeSpec> {
-        match self {
-            NewTime::Keep => None,
-            NewTime::Now => Some(SystemTimeSpec::SymbolicNow),
-            NewTime::At(time) => {
-                let time = std::time::UNIX_EPOCH.checked_add(time)?;
-                Some(SystemTimeSpec::Absolute(SystemTime::from_std(time)))
-            }
-        }
+        Ok(Timestamps {
+            last_access: one(flags::ATIM, flags::ATIM_NOW, atim)?.timespec(),
+            last_modification: one(flags::MTIM, flags::MTIM_NOW, mtim)?.timespec(),
+        })
     }
 
     fn timespec(self) -> Timespec {
@@ -148,21 +136,17 @@ impl NewTime {
 }
 
 pub(super) fn fd_set_times(caller: &mut Caller<'_>, fd: u32, atim: u64, mtim: u64, flags: u32) -> Answer {
-    let (atim, mtim) = NewTime::both(flags, atim, mtim)?;
+    let times = NewTime::both(flags, atim, mtim)?;
     let granted = caller.capabilities();
     let descriptor = caller.state().services.descriptor(granted, fd, Use::Write, 0)?;
     match &descriptor.kind {
         Kind::File(open) => {
             descriptor.check(granted, Use::Write, rights::FD_FILESTAT_SET_TIMES)?;
-            let times = Timestamps {
-                last_access: atim.timespec(),
-                last_modification: mtim.timespec(),
-            };
             rustix::fs::futimens(&open.file, &times).map_err(io::Error::from)?;
         }
         Kind::Dir(open) => {
             descriptor.check(granted, Use::Write, rights::FD_FILESTAT_SET_TIMES)?;
-            open.dir.set_times(".", atim.spec(), mtim.spec())?;
+            set_times(&open.dir, Path::new("."), &times)?;
         }
         _ => return Err(Errno::Badf.into()),
     }
@@ -184,7 +168,7 @@ pub(super) fn path_set_times(
     flags: u32,
 ) -> Answer {
     let follow = flags::known(lookup, flags::SYMLINK_FOLLOW)? != 0;
-    let (atim, mtim) = NewTime::both(flags, atim, mtim)?;
+    let times = NewTime::both(flags, atim, mtim)?;
     let granted = caller.capabilities();
     let right = rights::PATH_FILESTAT_SET_TIMES;
     caller
@@ -192,14 +176,26 @@ pub(super) fn path_set_times(
         .services
         .directory(granted, fd, Use::Write, right)?;
     let path = guest::path(caller, ptr, len)?;
-    let open = caller
-        .state()
-        .services
-        .directory(granted, fd, Use::Write, right)?;
-    if follow {
-        open.dir.set_times(&path, atim.spec(), mtim.spec())?;
-    } else {
-        open.dir.set_symlink_times(&path, atim.spec(), mtim.spec())?;
-    }
-    Ok(())
+    let services = &caller.state().services;
+    let open = services.directory(granted, fd, Use::Write, right)?;
+    let guard = services.guard();
+    place::at_the_end(open, &path, follow, |dir, name| {
+        let is_protected = || {
+            dir.symlink_metadata(name)
+                .is_ok_and(|found| guard.protects(&found))
+        };
+        if guard.access(dir, open.access)? == Access::ReadOnly || guard.is_needed() && is_protected() {
+            return Err(Errno::Notcapable.into());
+        }
+        Ok(set_times(dir, name, &times)?)
+    })
+}
+
+fn set_times(dir: &Dir, name: &Path, times: &Timestamps) -> io::Result<()> {
+    Ok(rustix::fs::utimensat(
+        dir,
+        name,
+        times,
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
 }

@@ -1,20 +1,20 @@
 //! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: bytes of the console, of files and of sockets.
 
-use super::{Errno, Filetype, flags, rights, sock};
+use super::{Errno, Filetype, flags, growth, rights, sock};
 use crate::{
     host::{Caller, Stream},
     services::{
         answer::{Answer, Fail},
         descriptor::{Kind, Use},
         guest::{Buffers, write_u32},
-        readiness,
+        readiness, signals,
     },
 };
 use cap_std::fs::{File, FileExt};
 use dynload_caps::Capabilities;
 use rustix::event::PollFlags;
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     vec::Vec,
 };
 
@@ -135,9 +135,8 @@ pub(super) fn pwrite(
             set_append(&open.file, false)?;
         }
         let done = again(|| {
-            open.file
-                .write_at(memory.slice(ptr, len)?, at)
-                .map_err(Fail::from)
+            let write = |bytes: &[u8]| open.file.write_at(bytes, at);
+            growth::write(open, memory.slice(ptr, len)?, || Ok(at), write).map_err(Fail::from)
         });
         if appends {
             set_append(&open.file, true)?;
@@ -232,15 +231,27 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
     let step = |caller: &mut Caller<'_>| {
         let granted = caller.capabilities();
         let (memory, state) = caller.memory_and_state();
-        let waits = !state.services.table().get(fd)?.is_nonblocking();
+        let descriptor = state.services.table().get(fd)?;
+        let waits = !descriptor.is_nonblocking();
+        let appends = descriptor.flags & flags::APPEND != 0;
         let open = state
             .services
             .file(granted, fd, Use::Write, rights::FD_WRITE, Errno::Badf)?;
-        // Writing to a named pipe that nobody reads raises a signal, which ends hosts that do not expect it.
+        let bytes = memory.slice(ptr, len)?;
+        if open.filetype == Filetype::RegularFile {
+            let at = || match appends {
+                true => open.file.metadata().map(|metadata| metadata.len()),
+                false => (&open.file).stream_position(),
+            };
+            let write = |bytes: &[u8]| (&open.file).write(bytes);
+            return or_wait(growth::write(open, bytes, at, write), waits);
+        }
+        // A named pipe that nobody reads. Where the signal that comes of writing to it cannot be held back, a look beforehand
+        // is better than nothing.
         if open.filetype == Filetype::Unknown && readiness::has_hung_up(&open.file)? {
             return Err(Errno::Pipe.into());
         }
-        or_wait((&open.file).write(memory.slice(ptr, len)?), waits)
+        or_wait(signals::held_back(|| (&open.file).write(bytes)), waits)
     };
     readiness::retry(caller, Capabilities::FS_WRITE, step, |caller, slice| {
         wait_for_file(caller, fd, PollFlags::OUT, slice)

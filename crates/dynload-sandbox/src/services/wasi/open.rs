@@ -1,11 +1,12 @@
 //! `path_open`, and what opening a file needs.
 
-use super::{Errno, Filetype, flags, rights};
+use super::{Errno, Filetype, flags, place, rights};
 use crate::{
     host::Caller,
     services::{
         answer::Answer,
         descriptor::{Descriptor, Kind, OpenDir, OpenFile, Use},
+        guard::Guard,
         guest,
         guest::write_u32,
     },
@@ -14,6 +15,7 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncEx
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use dynload_caps::Access;
 use rustix::fs::OFlags;
+use std::path::Path;
 
 /// What a guest asks `path_open` for, with every flag known.
 #[derive(Debug, Clone, Copy)]
@@ -72,9 +74,11 @@ pub(super) fn path_open(
     // Nothing may come into being whose number cannot be told.
     caller.memory().slice(out, 4)?;
     caller.state().services.table().room()?;
-    let open = check(caller, fd, &request)?;
-    let access = open.access;
-    let kind = open_at(&open.dir, &path, &request, access)?;
+    check(caller, fd, &request)?;
+    let granted = caller.capabilities();
+    let services = &caller.state().services;
+    let open = services.directory(granted, fd, Use::Look, rights::PATH_OPEN)?;
+    let (kind, access) = open_at(services.guard(), open, &path, &request)?;
     let kept = if matches!(kind, Kind::Dir(_)) {
         rights::DIRECTORY
     } else {
@@ -95,8 +99,8 @@ pub(super) fn path_open(
     write_u32(caller, out, fd)
 }
 
-/// The directory, if it may be opened in like this.
-fn check<'a>(caller: &'a mut Caller<'_>, fd: u32, request: &Request) -> Result<&'a OpenDir, Errno> {
+/// Whether it may be opened in the directory like this.
+fn check(caller: &mut Caller<'_>, fd: u32, request: &Request) -> Result<(), Errno> {
     let granted = caller.capabilities();
     let services = &caller.state().services;
     let may_inherit = {
@@ -117,26 +121,63 @@ fn check<'a>(caller: &'a mut Caller<'_>, fd: u32, request: &Request) -> Result<&
     if (request.base | request.inheriting) & !may_inherit != 0 {
         return Err(Errno::Notcapable);
     }
-    services.directory(granted, fd, Use::Look, rights::PATH_OPEN)
+    Ok(())
 }
 
-fn open_at(dir: &Dir, path: &str, request: &Request, access: Access) -> Answer<Kind> {
+fn open_at(guard: &Guard, open: &OpenDir, path: &str, request: &Request) -> Answer<(Kind, Access)> {
     if request.has(flags::DIRECTORY) {
         if request.has(flags::CREAT | flags::EXCL | flags::TRUNC) {
             return Err(Errno::Inval.into());
         }
         let dir = if request.follow {
-            dir.open_dir(path)?
+            open.dir.open_dir(path)?
         } else {
-            dir.open_dir_nofollow(path)?
+            open.dir.open_dir_nofollow(path)?
         };
-        return Ok(Kind::Dir(OpenDir {
-            dir,
-            access,
-            preopen: None,
-            listing: None,
-        }));
+        return directory(guard, open, dir);
     }
+    if !guard.is_needed() {
+        return file(
+            guard,
+            open,
+            (&open.dir, Path::new(path)),
+            request.follow,
+            request,
+            open.access,
+        );
+    }
+    // What must be new is not looked for behind a link.
+    let follow = request.follow && !(request.has(flags::CREAT) && request.has(flags::EXCL));
+    place::at_the_end(open, path, follow, |dir, name| {
+        let access = guard.access(dir, open.access)?;
+        if access == Access::ReadOnly && request.needs_write() {
+            return Err(Errno::Notcapable.into());
+        }
+        file(guard, open, (dir, name), false, request, access)
+    })
+}
+
+/// A directory that was opened by way of another.
+fn directory(guard: &Guard, open: &OpenDir, dir: Dir) -> Answer<(Kind, Access)> {
+    let access = guard.access(&dir, open.access)?;
+    let kind = Kind::Dir(OpenDir {
+        dir,
+        access,
+        preopen: None,
+        listing: None,
+    });
+    Ok((kind, access))
+}
+
+/// Opens a file in a directory in which `access` governs. It may turn out to be a directory.
+fn file(
+    guard: &Guard,
+    open: &OpenDir,
+    (dir, path): (&Dir, &Path),
+    follow: bool,
+    request: &Request,
+    access: Access,
+) -> Answer<(Kind, Access)> {
     // A file that is made or cut must be opened for writing, whatever rights the guest wants on the descriptor.
     let write =
         request.has(flags::CREAT) || request.has(flags::TRUNC) || request.base & rights::WRITES_DATA != 0;
@@ -149,7 +190,7 @@ fn open_at(dir: &Dir, path: &str, request: &Request, access: Access) -> Answer<K
         let exclusive = request.has(flags::EXCL);
         options.create(!exclusive).create_new(exclusive);
     }
-    options.follow(if request.follow {
+    options.follow(if follow {
         FollowSymlinks::Yes
     } else {
         FollowSymlinks::No
@@ -161,20 +202,13 @@ fn open_at(dir: &Dir, path: &str, request: &Request, access: Access) -> Answer<K
     options.custom_flags(custom.bits() as i32);
     let file = dir.open_with(path, &options)?;
     let filetype = Filetype::from(file.metadata()?.file_type());
-    Ok(match filetype {
-        Filetype::Directory => {
-            let dir = Dir::from_std_file(file.into_std());
-            Kind::Dir(OpenDir {
-                dir,
-                access,
-                preopen: None,
-                listing: None,
-            })
-        }
-        _ => Kind::File(OpenFile {
-            file,
-            filetype,
-            access,
-        }),
-    })
+    if filetype == Filetype::Directory {
+        return directory(guard, open, Dir::from_std_file(file.into_std()));
+    }
+    let kind = Kind::File(OpenFile {
+        file,
+        filetype,
+        access,
+    });
+    Ok((kind, access))
 }

@@ -4,33 +4,29 @@ use super::Errno;
 use crate::{
     host::Caller,
     services::{
-        ServiceError,
+        Grants, ServiceError,
         answer::Answer,
         descriptor::{Descriptor, Kind, OpenDir, Table, Use},
     },
 };
-use cap_std::{ambient_authority, fs::Dir};
-use dynload_caps::DirScope;
 use std::string::String;
 
 /// A table with the console and every directory of the scopes, from 3 on.
-pub(in crate::services) fn preopen(dirs: &[DirScope]) -> Result<Table, ServiceError> {
+pub(in crate::services) fn preopen(grants: &Grants) -> Result<Table, ServiceError> {
     let mut table = Table::new();
-    for scope in dirs {
-        let refused = |cause| ServiceError::Directory {
-            host: scope.host.clone(),
-            guest: scope.guest.clone(),
-            cause,
-        };
-        // The one place where the scopes turn into authority over files.
-        let dir = Dir::open_ambient_dir(&scope.host, ambient_authority()).map_err(refused)?;
+    let guard = grants.guard()?;
+    for grant in grants.iter() {
         let full = |_| {
-            refused(std::io::Error::other(
+            grant.refused(std::io::Error::other(
                 "there are more directories than descriptors",
             ))
         };
+        let (dir, scope) = (grant.dir()?, &grant.scope);
+        // The same directory may have been given with less.
+        let unknown = |_| grant.refused(std::io::Error::other("what is above it cannot be looked at"));
+        let access = guard.access(&dir, scope.access).map_err(unknown)?;
         table
-            .add(Descriptor::preopened(dir, &scope.guest, scope.access))
+            .add(Descriptor::preopened(dir, &scope.guest, access))
             .map_err(full)?;
     }
     Ok(table)
@@ -53,7 +49,8 @@ pub(super) fn name(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answ
     Ok(caller.memory().write(ptr, name.as_bytes())?)
 }
 
-/// Without a capability for files there are no such directories, so the answer is that of a descriptor that is closed.
+/// What is no such directory gets the answer of a descriptor that is closed, on which C libraries end their search for
+/// them. Without a capability for files there are none.
 fn with_name<T>(caller: &mut Caller<'_>, fd: u32, then: impl FnOnce(&str) -> T) -> Answer<T> {
     let granted = caller.capabilities();
     let descriptor = caller.state().services.table().get(fd)?;
@@ -64,7 +61,6 @@ fn with_name<T>(caller: &mut Caller<'_>, fd: u32, then: impl FnOnce(&str) -> T) 
             descriptor.check(granted, Use::Look, 0).map_err(|_| Errno::Badf)?;
             Ok(then(name))
         }
-        Kind::Dir(_) | Kind::File(_) => Err(Errno::Notsup.into()),
         _ => Err(Errno::Badf.into()),
     }
 }

@@ -123,6 +123,7 @@ pub(super) fn readdir(
     let mut used = 0;
     while used < len {
         caller.charge(1)?;
+        caller.check()?;
         let open = directory(caller, fd)?;
         let Some(entry) = open.entry(cookie)? else { break };
         let whole = put(caller, ptr, len, &mut used, &entry.header(cookie + 1))?

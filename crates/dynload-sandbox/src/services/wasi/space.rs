@@ -1,6 +1,6 @@
 //! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: room on the disk and what has reached it.
 
-use super::{Errno, rights};
+use super::{Errno, growth, rights};
 use crate::{
     host::Caller,
     services::{
@@ -93,7 +93,7 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
             .services
             .file(granted, fd, Use::Write, rights::FD_ALLOCATE, Errno::Badf)?;
         let chunk = (end - at).min(CHUNK);
-        reserve(&open.file, at, chunk)?;
+        growth::grow(open, end, || reserve(&open.file, at, chunk))?;
         at += chunk;
     }
     Ok(())

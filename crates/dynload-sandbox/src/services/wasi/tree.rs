@@ -1,38 +1,35 @@
 //! `path_create_directory`, `path_remove_directory`, `path_unlink_file`, `path_rename`.
 
-use super::{link, rights};
+use super::{
+    link,
+    place::{Change, Place},
+    rights,
+};
 use crate::{
     host::Caller,
     services::{answer::Answer, descriptor::Use, guest},
 };
 use cap_std::fs::Dir;
-use std::io;
+use std::{io, path::Path};
 
 pub(super) fn create_directory(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
-    change(
-        caller,
-        fd,
-        rights::PATH_CREATE_DIRECTORY,
-        ptr,
-        len,
-        |dir, path| dir.create_dir(path),
-    )
+    let right = rights::PATH_CREATE_DIRECTORY;
+    change(caller, fd, right, ptr, len, Change::Add, |dir, name| {
+        dir.create_dir(name)
+    })
 }
 
 pub(super) fn remove_directory(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
-    change(
-        caller,
-        fd,
-        rights::PATH_REMOVE_DIRECTORY,
-        ptr,
-        len,
-        |dir, path| dir.remove_dir(path),
-    )
+    let right = rights::PATH_REMOVE_DIRECTORY;
+    change(caller, fd, right, ptr, len, Change::Replace, |dir, name| {
+        dir.remove_dir(name)
+    })
 }
 
 pub(super) fn unlink_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
-    change(caller, fd, rights::PATH_UNLINK_FILE, ptr, len, |dir, path| {
-        dir.remove_file(path)
+    let right = rights::PATH_UNLINK_FILE;
+    change(caller, fd, right, ptr, len, Change::Replace, |dir, name| {
+        dir.remove_file(name)
     })
 }
 
@@ -42,7 +39,8 @@ fn change(
     right: u64,
     ptr: u32,
     len: u32,
-    change: impl Fn(&Dir, &str) -> io::Result<()>,
+    change: Change,
+    act: impl Fn(&Dir, &Path) -> io::Result<()>,
 ) -> Answer {
     let granted = caller.capabilities();
     caller
@@ -50,11 +48,10 @@ fn change(
         .services
         .directory(granted, fd, Use::Write, right)?;
     let path = guest::path(caller, ptr, len)?;
-    let open = caller
-        .state()
-        .services
-        .directory(granted, fd, Use::Write, right)?;
-    Ok(change(&open.dir, &path)?)
+    let services = &caller.state().services;
+    let open = services.directory(granted, fd, Use::Write, right)?;
+    let place = Place::new(services.guard(), open, &path, change)?;
+    Ok(act(place.dir(), place.name)?)
 }
 
 pub(super) fn rename(
@@ -68,6 +65,7 @@ pub(super) fn rename(
 ) -> Answer {
     let source = (old_fd, rights::PATH_RENAME_SOURCE, old_ptr, old_len);
     let target = (new_fd, rights::PATH_RENAME_TARGET, new_ptr, new_len);
-    let ((from, old), (to, new)) = link::both_ends(caller, source, target)?;
-    Ok(from.rename(&old, &to, &new)?)
+    link::at_both_ends(caller, source, target, Change::Replace, |from, to| {
+        from.dir().rename(from.name, to.dir(), to.name)
+    })
 }
