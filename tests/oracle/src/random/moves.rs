@@ -523,7 +523,8 @@ impl Writer<'_> {
             _ => 1 + self.dice.below(6),
         };
         let targets = match self.dice.below(40) {
-            0 => 70_000,
+            // Wasmtime takes no more.
+            0 => 65_500,
             1..=4 => 1_000,
             _ => 1 + self.dice.below(8),
         };
