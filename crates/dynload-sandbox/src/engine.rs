@@ -16,6 +16,9 @@ pub struct ModuleLimits {
     pub max_items: u64,
     /// Elements of all segments together. By default 1 000 000.
     pub max_elements: u64,
+    /// Operators of all constant expressions together (initial values, offsets, elements); each may have 64. By default
+    /// 1 000 000.
+    pub max_constant_operators: u64,
     /// Memories and tables, each. By default 100, and never more: the interpreter takes no more. In a module that grows a memory
     /// one of the tables is the rewriter's.
     pub max_memories: u64,
@@ -47,6 +50,7 @@ impl Default for ModuleLimits {
             max_bytes: 64 << 20,
             max_items: 100_000,
             max_elements: 1_000_000,
+            max_constant_operators: 1_000_000,
             max_memories: 100,
             max_params: 1_000,
             max_locals: 10_000,

@@ -2,6 +2,7 @@
 
 use crate::{
     error::DeniedGrowth,
+    schedule,
     sync::{AtomicUsize, Ordering},
 };
 use alloc::sync::Arc;
@@ -55,6 +56,10 @@ pub(crate) struct MemoryMeter {
     hidden: u64,
     /// The last growth that was allowed, in case it fails for another reason.
     last: u64,
+    /// Fuel that was burnt for growth that the system refused, since the last settlement.
+    pub(crate) refund: u64,
+    /// Bytes that are counted already for a growth that is about to happen.
+    reserved: u64,
     /// The largest growth that was refused in the running call.
     pub(crate) denied: Option<DeniedGrowth>,
 }
@@ -74,6 +79,8 @@ impl MemoryMeter {
             share: None,
             hidden,
             last: 0,
+            refund: 0,
+            reserved: 0,
             denied: None,
         }
     }
@@ -143,7 +150,8 @@ impl MemoryMeter {
         self.hidden -= free;
         let more = more - free;
         self.last = 0;
-        match self.add(more) {
+        let reserved = core::mem::take(&mut self.reserved).min(more);
+        match self.add(more - reserved) {
             Ok(_) => {
                 self.last = more;
                 true
@@ -159,18 +167,25 @@ impl MemoryMeter {
         }
     }
 
-    /// Whether `more` bytes could be added.
-    pub(crate) fn has_room(&self, more: u64) -> bool {
-        let now = match &self.share {
-            Some(share) => share.0.now.load(Ordering::SeqCst) as u64,
-            None => self.now,
-        };
-        now.saturating_add(more) <= self.limit
+    /// Counts `more` bytes for a growth that is about to happen, so that no worker takes them in between. Whether there is
+    /// room for them.
+    pub(crate) fn reserve(&mut self, more: u64) -> bool {
+        let kept = core::mem::take(&mut self.reserved);
+        self.take_away(kept);
+        let fits = self.add(more).is_ok();
+        if fits {
+            self.reserved = more;
+        }
+        fits
     }
 
-    fn undo(&mut self) {
+    /// A growth that was allowed did not happen. The interpreter charges before it asks the system for memory.
+    fn undo(&mut self, refused_by_system: bool, bytes_per_fuel: u64) {
         let last = core::mem::take(&mut self.last);
         self.take_away(last);
+        if refused_by_system {
+            self.refund += last / bytes_per_fuel;
+        }
     }
 
     /// Called once a growth is known to have happened: peaks do not count what failed.
@@ -208,13 +223,15 @@ impl wasmi::ResourceLimiter for MemoryMeter {
         Ok(self.grow(((desired - current) as u64).saturating_mul(ELEMENT_BYTES)))
     }
 
-    fn memory_grow_failed(&mut self, _error: &wasmi::errors::MemoryError) -> Result<(), LimiterError> {
-        self.undo();
+    fn memory_grow_failed(&mut self, error: &wasmi::errors::MemoryError) -> Result<(), LimiterError> {
+        let refused = matches!(error, wasmi::errors::MemoryError::OutOfSystemMemory);
+        self.undo(refused, schedule::BYTES_PER_FUEL);
         Ok(())
     }
 
-    fn table_grow_failed(&mut self, _error: &wasmi::errors::TableError) -> Result<(), LimiterError> {
-        self.undo();
+    fn table_grow_failed(&mut self, error: &wasmi::errors::TableError) -> Result<(), LimiterError> {
+        let refused = matches!(error, wasmi::errors::TableError::OutOfSystemMemory);
+        self.undo(refused, schedule::ELEMENTS_PER_FUEL * ELEMENT_BYTES);
         Ok(())
     }
 

@@ -77,7 +77,9 @@ pub(crate) fn charge(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<
 pub(crate) fn settle(ctx: &mut StoreContextMut<'_, State>) {
     let left = fuel(&*ctx);
     let refund = take_refund(ctx);
-    ctx.data_mut().meter.settle(left, refund);
+    let state = ctx.data_mut();
+    let refund = refund + core::mem::take(&mut state.memory.refund);
+    state.meter.settle(left, refund);
     set_fuel(ctx, 0);
 }
 
@@ -189,5 +191,5 @@ pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
 /// The refund that is pending, left in place: a reading must not change what it reads.
 fn pending_refund(ctx: &StoreContextMut<'_, State>) -> u64 {
     let refund = ctx.data().wired.and_then(|wired| wired.hidden.refund);
-    refund.map_or(0, |global| frames::read(ctx.as_context(), global))
+    refund.map_or(0, |global| frames::read(ctx.as_context(), global)) + ctx.data().memory.refund
 }

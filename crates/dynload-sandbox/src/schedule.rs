@@ -10,6 +10,7 @@
 //! | entering a function that declares more than [`FREE_LOCAL_BYTES`] of locals | 1 for each started [`BYTES_PER_FUEL`] bytes beyond |
 //! | data segments, at instantiation | 1 for each segment, and for an active one 1 for each full [`BYTES_PER_FUEL`] bytes |
 //! | element segments, at instantiation | 1 for each segment, and for one that is not declared 1 for each full [`ELEMENTS_PER_FUEL`] elements |
+//! | constant expressions, at instantiation | 1 for each operator but the first of each |
 //! | records of an instance | 1 for each full [`BYTES_PER_FUEL`] bytes beyond [`FREE_RECORD_BYTES`] |
 //! | a host function | [`HOST_CALL`], and 1 for each full [`BYTES_PER_FUEL`] bytes it reads or writes for the guest |
 //!
@@ -33,10 +34,10 @@ pub const ELEMENTS_PER_FUEL: u64 = 16;
 pub const FREE_LOCAL_BYTES: u64 = 512;
 
 /// What each import, function, global, memory, table, export and segment of an instance counts as.
-pub const RECORD_BYTES: u64 = 64;
+pub const RECORD_BYTES: u64 = 128;
 
 /// Bytes of records that an instance may have for nothing: those of some thousand functions.
-pub const FREE_RECORD_BYTES: u64 = 64 << 10;
+pub const FREE_RECORD_BYTES: u64 = 128 << 10;
 
 /// What calling a host function costs on top of the call operator.
 pub const HOST_CALL: u64 = 5;

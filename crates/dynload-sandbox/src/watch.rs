@@ -10,12 +10,18 @@ use core::{
     time::Duration,
 };
 
+/// Glances at a counter that has not changed before the clock is read all the same: whoever advances it may be held up, or be
+/// gone in a process that was forked.
+const GLANCES: u32 = 64;
+
 /// What one call has looked at.
 #[derive(Default)]
 pub(crate) struct Watch {
     has_begun: bool,
-    /// The counter of the clock and what it was at the last glance.
+    /// The counter of the clock and what it was at the last look.
     ticks: Option<(&'static AtomicUsize, usize)>,
+    /// Glances until the clock is read all the same.
+    glances: u32,
     #[cfg(feature = "std")]
     outside: outside::Watch,
 }
@@ -25,7 +31,10 @@ impl State {
     #[inline]
     pub(crate) fn glance(&mut self) -> Result<(), ErrorKind> {
         match self.watch.ticks {
-            Some((ticks, seen)) if ticks.load(Ordering::Relaxed) == seen => Ok(()),
+            Some((ticks, seen)) if ticks.load(Ordering::Relaxed) == seen && self.watch.glances > 0 => {
+                self.watch.glances -= 1;
+                Ok(())
+            }
             _ => self.glance_anew(),
         }
     }
@@ -35,6 +44,7 @@ impl State {
         // Before the clock is read: a tick that comes between is seen next time.
         let ticks = self.clock().ticks();
         self.watch.ticks = ticks.map(|ticks| (ticks, ticks.load(Ordering::Relaxed)));
+        self.watch.glances = GLANCES;
         let _now = self.look()?;
         #[cfg(feature = "std")]
         self.announce(_now);

@@ -79,6 +79,7 @@ fn what_is_too_much_is_refused_and_the_limit_is_not() {
     limits.max_bytes = 4_000;
     limits.max_items = 20;
     limits.max_elements = 20;
+    limits.max_constant_operators = 25;
     limits.max_memories = 3;
     limits.max_params = 10;
     limits.max_locals = 50;
@@ -89,7 +90,7 @@ fn what_is_too_much_is_refused_and_the_limit_is_not() {
     limits.max_name_bytes = 40;
     let engine = Engine::new(EngineConfig::default().with_module_limits(limits));
     type Program = fn(usize) -> String;
-    let cases: [(&str, usize, Program); 19] = [
+    let cases: [(&str, usize, Program); 20] = [
         ("types", 20, |n| {
             (0..n)
                 .map(|i| format!("(type (func (param {})))", "i32 ".repeat(i % 10)))
@@ -119,6 +120,10 @@ fn what_is_too_much_is_refused_and_the_limit_is_not() {
         }),
         ("elements in all segments", 20, |n| {
             format!("(func $f) (elem func {})", "$f ".repeat(n))
+        }),
+        ("operators in all constant expressions", 25, |n| {
+            let sum = |additions| format!("(i32.const 1) {}", "(i32.const 1) i32.add ".repeat(additions));
+            format!("(global i32 {}) (global i32 {})", sum(10), sum((n - 22) / 2))
         }),
         ("data segments", 20, |n| r#"(data "x")"#.repeat(n)),
         ("locals in one function", 50, |n| {

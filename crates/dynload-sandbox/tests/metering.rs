@@ -443,15 +443,29 @@ fn segments_cost_at_instantiation() {
 fn records_cost_at_instantiation() {
     // 1 024 records are free; names of exports count by the byte.
     for (functions, name, fuel) in [
-        (1_022, 64, 0),
-        (1_022, 128, 1),
+        (1_022, 128, 0),
+        (1_022, 192, 1),
         (1_023, 127, 1),
-        (3_000, 0, 1_977),
+        (3_000, 0, 3_954),
     ] {
         let name = "x".repeat(name);
         let functions = "(func) ".repeat(functions - 1);
         starts_with(&format!(r#"(module (func (export "{name}")) {functions})"#), fuel);
     }
+}
+
+#[test]
+fn constant_expressions_cost_by_the_operator() {
+    starts_with("(module (global i32 (i32.const 1)))", 0);
+    starts_with("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", 2);
+    starts_with(
+        r#"(module (memory 1) (data (offset (i32.mul (i32.const 1) (i32.sub (i32.const 2) (i32.const 1)))) "x"))"#,
+        1 + 4,
+    );
+    starts_with(
+        "(module (func $f) (table 9 funcref) (elem (table 0) (offset (i32.add (i32.const 1) (i32.const 2))) funcref (ref.func $f)))",
+        1 + 2,
+    );
 }
 
 #[test]

@@ -99,6 +99,8 @@ impl<'a> Store<'a> {
             instance.exports.insert(name.clone(), what);
         }
         self.meter.surcharge(self.meter.schedule.records(records))?;
+        self.meter
+            .surcharge(self.meter.schedule.constant_operator * operators_beyond_the_first(module))?;
         // Kept even if a segment is out of bounds: what came before it has been written, and may be seen by others.
         self.instances.push(instance);
         self.write_segments(id, module)?;
@@ -213,6 +215,29 @@ impl<'a> Store<'a> {
     pub fn matches(&self, wanted: &ExternType, given: Extern) -> bool {
         import_matches(wanted, &self.extern_type(given))
     }
+}
+
+/// Operators of all constant expressions but the first of each.
+fn operators_beyond_the_first(module: &Module<'_>) -> u64 {
+    let globals = module.globals.iter().map(|global| global.init.len());
+    let tables = module
+        .tables
+        .iter()
+        .filter_map(|table| table.init.as_ref().map(Vec::len));
+    let offsets = module.elements.iter().filter_map(|element| match &element.mode {
+        ElementMode::Active { offset, .. } => Some(offset.len()),
+        ElementMode::Passive | ElementMode::Declared => None,
+    });
+    let items = module
+        .elements
+        .iter()
+        .flat_map(|element| element.items.iter().map(Vec::len));
+    let data = module
+        .data
+        .iter()
+        .filter_map(|data| data.active.as_ref().map(|(_, offset)| offset.len()));
+    let all = globals.chain(tables).chain(offsets).chain(items).chain(data);
+    all.map(|operators| operators.saturating_sub(1) as u64).sum()
 }
 
 /// The null of a heap type.

@@ -27,6 +27,8 @@ pub struct Schedule {
     /// Bytes of records, names of exports included, that are free. What is beyond costs fuel like a segment's bytes, and
     /// counts against the memory limit.
     pub free_record_bytes: u64,
+    /// Each operator of a constant expression but the first of it costs this, at instantiation.
+    pub constant_operator: u64,
     /// Bytes that one table element counts against the memory limit.
     pub element_bytes: u64,
     /// So many 8-byte slots of declared locals (parameters are not declared locals) are free.
@@ -45,8 +47,9 @@ impl Default for Schedule {
             grow_bytes_per_fuel: 64,
             segment_bytes_per_fuel: 64,
             segment: 1,
-            record_bytes: 64,
-            free_record_bytes: 65_536,
+            record_bytes: 128,
+            free_record_bytes: 131_072,
+            constant_operator: 1,
             element_bytes: 8,
             free_local_slots: 64,
             local_slots_per_fuel: 8,
@@ -66,6 +69,7 @@ impl Schedule {
         segment: 0,
         record_bytes: 0,
         free_record_bytes: u64::MAX,
+        constant_operator: 0,
         element_bytes: 8,
         free_local_slots: 0,
         local_slots_per_fuel: 0,

@@ -16,8 +16,8 @@ static TICKS: AtomicUsize = AtomicUsize::new(0);
 /// The tick after which it may rest.
 static NEEDED_UNTIL: AtomicUsize = AtomicUsize::new(0);
 static RESTS: AtomicBool = AtomicBool::new(false);
-/// The thread, and the process that it belongs to: a fork does not take it along.
-static THREAD: Mutex<Option<(u32, Thread)>> = Mutex::new(None);
+/// The process, and the thread if one could be started in it: a fork does not take it along.
+static THREAD: Mutex<Option<(u32, Option<Thread>)>> = Mutex::new(None);
 
 /// The counter, which goes on for half a second at least; `None` where no thread can be started.
 pub(super) fn ticks() -> Option<&'static AtomicUsize> {
@@ -26,23 +26,25 @@ pub(super) fn ticks() -> Option<&'static AtomicUsize> {
     // Whoever holds the lock for longer was interrupted by a fork.
     let mut running = THREAD.try_lock().ok()?;
     let process = std::process::id();
-    match &*running {
-        Some((of, thread)) if *of == process => {
-            if RESTS.swap(false, Ordering::SeqCst) {
-                thread.unpark();
-            }
-        }
-        _ => {
-            RESTS.store(false, Ordering::SeqCst);
-            let builder = thread::Builder::new().name("dynload-ticker".into());
-            let started = builder.stack_size(64 << 10).spawn(count).ok()?;
-            *running = Some((process, started.thread().clone()));
-        }
+    if running.as_ref().is_none_or(|(of, _)| *of != process) {
+        RESTS.store(false, Ordering::SeqCst);
+        let builder = thread::Builder::new().name("dynload-ticker".into());
+        let started = builder.stack_size(64 << 10).spawn(count);
+        // Where that fails it would fail at every look.
+        *running = Some((process, started.ok().map(|started| started.thread().clone())));
+    }
+    let (_, thread) = running.as_ref()?;
+    let thread = thread.as_ref()?;
+    if RESTS.swap(false, Ordering::SeqCst) {
+        thread.unpark();
     }
     Some(&TICKS)
 }
 
 fn count() {
+    // The host's handlers are for threads of the host, and may need more stack.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = nix::sys::signal::SigSet::all().thread_block();
     loop {
         thread::sleep(TICK);
         let now = TICKS.fetch_add(1, Ordering::SeqCst).wrapping_add(1);

@@ -171,6 +171,9 @@ impl BodyRewriter {
         self.max_operand_bytes = 0;
         self.carried = 0;
         self.load = load::FUNCTION + load::BYTE * body.range().len() as u64;
+        if context.globals.peaks.is_some() {
+            self.load += load::PEAKS;
+        }
 
         // One in eight bytes is an operator that needs something, more or less.
         self.edits.reserve(body.range().len() / 8);
@@ -354,6 +357,7 @@ impl BodyRewriter {
         let start = self.scratch.len() as u32;
         write(&mut self.scratch);
         let end = self.scratch.len() as u32;
+        self.load += load::WRITTEN * u64::from(end - start);
         self.edit(at, Edit::Insert { start, end });
     }
 }

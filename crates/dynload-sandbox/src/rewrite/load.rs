@@ -14,8 +14,15 @@ pub(crate) const BYTE: u64 = 6;
 pub(crate) const OPERATOR: u64 = 28;
 /// One that loads or stores.
 pub(crate) const ACCESS: u64 = 56;
-/// A function.
+/// One that works on many bytes or elements.
+pub(crate) const BULK: u64 = 160;
+/// A byte of code that the rewriter writes.
+pub(crate) const WRITTEN: u64 = 24;
+/// An operator of a constant expression: the interpreter keeps each on the heap.
+pub(crate) const CONSTANT: u64 = 112;
+/// A function, and what its entry takes where peaks are read.
 pub(crate) const FUNCTION: u64 = 400;
+pub(crate) const PEAKS: u64 = 300;
 /// A group of locals, and each local.
 pub(crate) const LOCALS: u64 = 32;
 pub(crate) const LOCAL: u64 = 2;
@@ -26,7 +33,7 @@ pub(crate) const PARAMETER: u64 = 16;
 pub(crate) const ITEM: u64 = 300;
 /// An element of a segment.
 pub(crate) const ELEMENT: u64 = 96;
-/// A value that a branch or a call carries from one place to another.
+/// A value that a block, a branch or a call carries from one place to another.
 pub(crate) const CARRIED: u64 = 64;
 /// A target of a `br_table`.
 const TARGET: u64 = 96;

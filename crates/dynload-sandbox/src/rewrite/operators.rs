@@ -142,6 +142,20 @@ pub(crate) fn divides(operator: &Operator<'_>) -> bool {
     )
 }
 
+/// Whether it works on many bytes or elements.
+pub(crate) fn is_bulk(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::MemoryInit { .. }
+            | O::MemoryCopy { .. }
+            | O::MemoryFill { .. }
+            | O::TableInit { .. }
+            | O::TableCopy { .. }
+            | O::TableFill { .. }
+    )
+}
+
 /// Whether it is a `select`.
 pub(crate) fn selects(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::Select | Operator::TypedSelect { .. })

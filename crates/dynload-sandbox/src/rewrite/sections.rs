@@ -42,6 +42,9 @@ mod id {
     ];
 }
 
+/// The interpreter takes no more.
+const MOST_TABLES: u64 = 100;
+
 /// What a guest may use. Anything else is refused with a sentence.
 fn features(config: &EngineConfig) -> WasmFeatures {
     let mut features = WasmFeatures::MUTABLE_GLOBAL
@@ -93,19 +96,6 @@ pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), Mo
     } else {
         Ok(())
     }
-}
-
-/// Bounds a constant expression: the interpreter goes one level deeper into the native stack for each operator.
-fn bound_expression(expression: &ConstExpr<'_>) -> Result<(), ModuleError> {
-    const MAX: u64 = 64;
-    let mut operators = expression.get_operators_reader();
-    let mut count = 0;
-    while !operators.eof() {
-        operators.read()?;
-        count += 1;
-        check("operators in a constant expression", count, MAX)?;
-    }
-    Ok(())
 }
 
 /// The contents of a section: how many entries, and their bytes.
@@ -198,6 +188,10 @@ impl<'a> ModuleReader<'a> {
         context.load.add(self.load)?;
         self.code = code::rewrite(&context, functions)?;
         self.load = context.load.sum();
+        if self.code.needs.growth {
+            let tables = self.spaces.tables.len() as u64 + 1;
+            check("tables, with the one that growth needs", tables, MOST_TABLES)?;
+        }
         Ok(())
     }
 
@@ -233,7 +227,7 @@ impl<'a> ModuleReader<'a> {
     }
 
     /// Bounds what a section may hold.
-    fn bound(&self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+    fn bound(&mut self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
         let items = |what, count: u32| check(what, count.into(), limits.max_items);
         match payload {
             Payload::TypeSection(section) => {
@@ -267,7 +261,7 @@ impl<'a> ModuleReader<'a> {
             Payload::GlobalSection(section) => {
                 items("globals", section.count())?;
                 for global in section.clone() {
-                    bound_expression(&global?.init_expr)?;
+                    self.constant(&global?.init_expr, limits)?;
                 }
                 Ok(())
             }
@@ -291,11 +285,11 @@ impl<'a> ModuleReader<'a> {
                     elements += u64::from(instance::elements(&segment));
                     check("elements in all segments", elements, limits.max_elements)?;
                     if let ElementKind::Active { offset_expr, .. } = &segment.kind {
-                        bound_expression(offset_expr)?;
+                        self.constant(offset_expr, limits)?;
                     }
                     if let ElementItems::Expressions(_, items) = segment.items {
                         for item in items {
-                            bound_expression(&item?)?;
+                            self.constant(&item?, limits)?;
                         }
                     }
                 }
@@ -305,7 +299,7 @@ impl<'a> ModuleReader<'a> {
                 items("data segments", section.count())?;
                 for segment in section.clone() {
                     if let DataKind::Active { offset_expr, .. } = segment?.kind {
-                        bound_expression(&offset_expr)?;
+                        self.constant(&offset_expr, limits)?;
                     }
                 }
                 Ok(())
@@ -313,6 +307,19 @@ impl<'a> ModuleReader<'a> {
             Payload::CodeSectionStart { count, .. } => items("functions", *count),
             _ => Ok(()),
         }
+    }
+
+    /// Bounds and counts a constant expression.
+    fn constant(&mut self, expression: &ConstExpr<'_>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+        let operators = instance::constant_operators(expression)?;
+        self.instance.constant(operators);
+        self.load += load::CONSTANT * operators;
+        let all = self.instance.constant_operators();
+        check(
+            "operators in all constant expressions",
+            all,
+            limits.max_constant_operators,
+        )
     }
 
     /// Keeps what is needed to write the module again.

@@ -5,7 +5,6 @@ use super::{BodyRewriter, Context};
 use crate::rewrite::{
     binary::{indexed, op},
     literals::Literal,
-    load,
     operators::{self, Effect},
 };
 use wasmparser::Operator;
@@ -65,7 +64,6 @@ impl BodyRewriter {
     /// Sends an address through a hidden local, and the value above it, if there is one.
     fn hide_address(&mut self, ty: u8, value: Option<u8>, offset: usize) {
         let address = self.nth_hidden_local(ty, 0);
-        self.load += 2 * load::OPERATOR;
         // Another one, even if it has the same type.
         let value = value.map(|value| self.nth_hidden_local(value, usize::from(value == ty)));
         self.insert(offset, |out| {
@@ -94,7 +92,6 @@ impl BodyRewriter {
     /// Sends the top of the operand stack through a hidden local.
     pub(super) fn hide_top(&mut self, ty: u8, offset: usize) {
         let local = self.hidden_local(ty);
-        self.load += load::OPERATOR;
         self.insert(offset, |out| {
             indexed(out, op::LOCAL_SET, local);
             indexed(out, op::LOCAL_GET, local);

@@ -29,7 +29,7 @@ impl BodyRewriter {
             Operator::Return => {
                 let frame = self.stacks.outermost();
                 let results = frame.map_or(0, |frame| carried(context, frame).len() as u32);
-                self.carry_along(context, results, 1)?;
+                self.bound_carried(context, results, 1)?;
                 self.stacks.diverge();
                 self.flow.leave_function();
             }
@@ -156,6 +156,7 @@ impl BodyRewriter {
         {
             // The interpreter charges for the second arm that is not written, where the `if` has results.
             let arm = self.flow.enter_else();
+            self.load += load::control(&Operator::Else);
             self.insert(at.start, |out| out.push(op::ELSE));
             self.price_at(at.start, arm);
         }
@@ -167,7 +168,7 @@ impl BodyRewriter {
 
     fn branch(&mut self, context: &Context<'_>, label: u32) -> Result<(), ModuleError> {
         let values = self.values_for(context, label);
-        self.carry_along(context, values, 1)?;
+        self.bound_carried(context, values, 1)?;
         self.stacks.diverge();
         self.flow.charge(1);
         self.flow.branch(label);
@@ -176,7 +177,7 @@ impl BodyRewriter {
 
     fn branch_if(&mut self, context: &Context<'_>, label: u32, at: &Range<usize>) -> Result<(), ModuleError> {
         let values = self.values_for(context, label);
-        self.carry_along(context, values, 1)?;
+        self.bound_carried(context, values, 1)?;
         self.take_condition(at);
         self.stacks.pop(values);
         self.stacks.push(values);
@@ -200,7 +201,7 @@ impl BodyRewriter {
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
         let values = self.values_for(context, targets.default());
-        self.carry_along(context, values, 1 + u64::from(targets.len()))?;
+        self.bound_carried(context, values, 1 + u64::from(targets.len()))?;
         self.keep_condition_out(at.start);
         if values > 0 {
             // It is written in another way.
@@ -224,7 +225,7 @@ impl BodyRewriter {
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
         let (params, results) = ty.map_or((0, 0), |ty| (ty.params().len() as u32, ty.results().len() as u32));
-        self.carry_along(context, params.max(results), 1)?;
+        self.bound_carried(context, params.max(results), 1)?;
         self.calls = true;
         self.edit(at.start, Edit::Call);
         self.take(params.saturating_add(more));
@@ -239,7 +240,7 @@ impl BodyRewriter {
         ty: Option<&FuncType>,
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
-        self.carry_along(context, ty.map_or(0, |ty| ty.params().len() as u32), 1)?;
+        self.bound_carried(context, ty.map_or(0, |ty| ty.params().len() as u32), 1)?;
         self.edit(at.start, Edit::TailCall);
         self.stacks.diverge();
         self.flow.charge(1);
@@ -276,12 +277,6 @@ impl BodyRewriter {
         self.stacks.open(ty, is_loop);
         self.stacks.push(params);
         Ok(self.stacks.innermost().map_or(0, |frame| frame.height))
-    }
-
-    /// Bounds how many values a branch or a call carries, so many times.
-    fn carry_along(&mut self, context: &Context<'_>, values: u32, ways: u64) -> Result<(), ModuleError> {
-        self.load += load::CARRIED * u64::from(values) * ways;
-        self.bound_carried(context, values, ways)
     }
 
     /// Takes the operand that decides where to go on.

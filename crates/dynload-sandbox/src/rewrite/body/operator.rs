@@ -104,6 +104,7 @@ impl BodyRewriter {
         let effect = operators::effect(operator);
         self.load += match effect {
             Effect::Access { .. } => load::ACCESS,
+            _ if operators::is_bulk(operator) => load::BULK,
             _ => load::OPERATOR,
         };
         self.keep_constants_out(context, operator, effect, taken, at.start);
@@ -186,6 +187,7 @@ impl BodyRewriter {
         values: u32,
         ways: u64,
     ) -> Result<(), ModuleError> {
+        self.load += load::CARRIED * u64::from(values) * ways;
         let beyond = u64::from(values).saturating_sub(CARRIED_FREE);
         if beyond == 0 {
             return Ok(());

@@ -1,7 +1,9 @@
 //! What making an instance takes, before anything of it runs: counted here, paid for by `instance/link.rs`.
 
-use crate::{memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
-use wasmparser::{Data, DataKind, Element, ElementItems, ElementKind, Export};
+use crate::{error::ModuleError, memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
+use wasmparser::{ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, Operator};
+
+use super::check;
 
 /// What making an instance takes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,6 +23,7 @@ pub(super) struct Counter {
     passive_elements: u64,
     records: u64,
     name_bytes: u64,
+    constant_operators: u64,
 }
 
 /// How many references an element segment has.
@@ -31,7 +34,35 @@ pub(super) fn elements(segment: &Element<'_>) -> u32 {
     }
 }
 
+/// How many operators a constant expression has, its `end` not counted.
+///
+/// They are few: the interpreter goes one level deeper into the native stack for each.
+pub(super) fn constant_operators(expression: &ConstExpr<'_>) -> Result<u64, ModuleError> {
+    const MAX: u64 = 64;
+    let mut operators = expression.get_operators_reader();
+    let mut count = 0;
+    while !operators.eof() {
+        if let Operator::End = operators.read()? {
+            continue;
+        }
+        count += 1;
+        check("operators in a constant expression", count, MAX)?;
+    }
+    Ok(count)
+}
+
 impl Counter {
+    /// A constant expression of so many operators. The first is what every expression has.
+    pub(super) fn constant(&mut self, operators: u64) {
+        self.constant_operators += operators;
+        self.fuel += operators.saturating_sub(1);
+    }
+
+    /// Operators of all constant expressions so far.
+    pub(super) fn constant_operators(&self) -> u64 {
+        self.constant_operators
+    }
+
     /// Imports, functions, globals, memories and tables: what has an entry in the instance's index spaces.
     pub(super) fn records(&mut self, count: u32) {
         self.records += u64::from(count);

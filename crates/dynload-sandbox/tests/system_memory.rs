@@ -1,0 +1,61 @@
+//! What the system refuses costs nothing: the same program burns the same fuel on a machine that has less memory.
+
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+
+use dynload_sandbox::*;
+
+const PROGRAM: &str = r#"(module (memory i64 1) (table 1 funcref)
+    (func (export "memory") (param i64) (result i64) (memory.grow (local.get 0)))
+    (func (export "table") (param i32) (result i32) (table.grow (ref.null func) (local.get 0))))"#;
+
+/// In a process that may have 6 GiB of address space, and a sandbox that may have everything.
+#[test]
+fn growth_that_the_system_refuses_is_free() {
+    const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_none() {
+        let output = Command::new("sh")
+            .args([
+                "-c",
+                "ulimit -v 6000000; exec \"$0\" --exact growth_that_the_system_refuses_is_free --nocapture",
+            ])
+            .arg(std::env::current_exe().unwrap())
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return;
+    }
+    let engine = Engine::new(EngineConfig::default().with_memory64(true));
+    let module = Module::new(&engine, wat::parse_str(PROGRAM).unwrap()).unwrap();
+    let limits = Limits::DEFAULT.with_memory_bytes(u64::MAX).with_time_ms(60_000);
+    let mut instance = Sandbox::new(limits).instantiate(&module).unwrap();
+    // 1 for the entry, 1 for each operator, and what a growth that succeeds costs.
+    for (pages, old, fuel) in [
+        (0x4000_0000, -1, 3),
+        (0x100_0000, -1, 3),
+        (2, 1, 3 + 2_048),
+        (0x4000_0000, -1, 3),
+    ] {
+        assert_eq!(
+            instance.call("memory", &[Value::I64(pages)]).unwrap(),
+            [Value::I64(old)]
+        );
+        assert_eq!(instance.usage().fuel, fuel, "{pages:x}");
+    }
+    for (elements, old, fuel) in [(-2, -1, 4), (1_600, 1, 4 + 100), (-2_000, -1, 4)] {
+        assert_eq!(
+            instance.call("table", &[Value::I32(elements)]).unwrap(),
+            [Value::I32(old)]
+        );
+        assert_eq!(instance.usage().fuel, fuel, "{elements}");
+    }
+    let counted = 3 * (1 << 16) + 1_601 * 8;
+    assert_eq!(instance.usage().memory_bytes, counted);
+}
