@@ -189,12 +189,9 @@ fn within_bounds(what: &str, mut all: Vec<(Duration, String)>) {
 /// The programs that are tried one by one: each step alone, after bursts of all sizes.
 fn programs() -> Vec<(String, Vec<u8>)> {
     let mut programs = Vec::new();
-    for step in 0..STEPS.len() {
+    for (step, text) in STEPS.iter().enumerate() {
         for burst in [0, 1_000, 100_000] {
-            programs.push((
-                format!("{} after {burst}", STEPS[step]),
-                program(burst, &[(step, 1_000)]),
-            ));
+            programs.push((format!("{text} after {burst}"), program(burst, &[(step, 1_000)])));
         }
     }
     programs

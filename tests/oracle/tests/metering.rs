@@ -20,6 +20,10 @@ const PRICES: Schedule = Schedule {
     elements_per_fuel: 16,
     grow_bytes_per_fuel: 64,
     segment_bytes_per_fuel: 64,
+    segment: 1,
+    record_bytes: 128,
+    free_record_bytes: 1_024,
+    constant_operator: 1,
     element_bytes: 8,
     free_local_slots: 64,
     local_slots_per_fuel: 8,
@@ -172,11 +176,11 @@ fn segments_cost_at_instantiation() {
     let wasm = wat::parse_str(wat).expect("it parses");
     let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
     let usage = oracle.instantiate(FREE).expect("it instantiates");
-    // 130 / 64, nothing for a passive one, 3 / 64, 17 / 16; the start function.
-    assert_eq!((usage.surcharge, usage.fuel), (2 + 1, 2 + 1 + 2));
+    // Four segments; 130 / 64, nothing for a passive one, 3 / 64, 17 / 16; the start function. Its eight parts are free.
+    assert_eq!((usage.surcharge, usage.fuel), (4 + 2 + 1, 4 + 2 + 1 + 2));
     assert_eq!(usage.peak_memory_bytes, 65_536 + 20 * 8);
     let short = Limits {
-        fuel: Some(4),
+        fuel: Some(8),
         ..FREE
     };
     let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
@@ -184,6 +188,21 @@ fn segments_cost_at_instantiation() {
         oracle.instantiate(short),
         Err(Error::Stopped(Trap::OutOfFuel))
     ));
+}
+
+#[test]
+fn parts_and_constant_expressions_cost_at_instantiation() {
+    // Thirteen parts, of which eight are free; a passive segment of three; two operators beyond the first.
+    let wat = r#"(module (func $f) (elem funcref (ref.func $f) (ref.func $f) (ref.func $f))
+        (global i32 (i32.add (i32.const 1) (i32.const 2))) (global i32 (i32.const 1)) (global i32 (i32.const 1))
+        (global i32 (i32.const 1)) (global i32 (i32.const 1)) (global i32 (i32.const 1)) (global i32 (i32.const 1))
+        (global i32 (i32.const 1)) (global i32 (i32.const 1)) (func (export "names")))"#;
+    let wasm = wat::parse_str(wat).expect("it parses");
+    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
+    let usage = oracle.instantiate(FREE).expect("it instantiates");
+    let records = (13 - 8) * 128 + 5;
+    assert_eq!(usage.fuel, 1 + records / 64 + 2);
+    assert_eq!(usage.peak_memory_bytes, records + 3 * 8);
 }
 
 #[test]
