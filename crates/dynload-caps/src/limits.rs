@@ -20,7 +20,8 @@
 )]
 pub struct Limits {
     /// Bytes of all linear memories and tables of an instance together, initial sizes included; a table element
-    /// counts as 8 bytes.
+    /// counts as 8 bytes. Workers of a call are counted with the instance, and so are references of passive element segments
+    /// and the parts of an instance that has very many.
     pub max_memory_bytes: u64,
     /// Milliseconds of wall clock for one call from outside, host calls and start function included.
     pub max_time_ms: u64,
@@ -30,7 +31,8 @@ pub struct Limits {
     /// Wasm frames alive at once in one call from outside, through host functions that call back too. With a limit
     /// of N, N frames run and frame N + 1 stops the call.
     pub max_call_depth: u64,
-    /// Wasm operators that one call from outside may execute. `None`: not limited by operators, only by time.
+    /// Fuel that one call from outside may burn: 1 for each Wasm operator, and more for what works on many bytes. `None`: not
+    /// limited by fuel, only by time.
     pub max_fuel: Option<u64>,
 }
 

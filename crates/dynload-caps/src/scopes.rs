@@ -183,7 +183,8 @@ impl Scopes {
     /// (`None` when it gave the address itself).
     ///
     /// This is the check to make: on the address that the name *resolved to*, for the connection that is about to
-    /// be made, so that a name cannot be pointed elsewhere in between. See [`NetScope::allows`]. For an address of the
+    /// be made, so that a name cannot be pointed elsewhere in between. A name that no pattern
+    /// [names](NetScope::matches_name) is not to be looked up at all. See [`NetScope::allows`]. For an address of the
     /// host's own, ask [`allows_own_net`](Scopes::allows_own_net) instead.
     #[must_use]
     pub fn allows_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {

@@ -44,7 +44,9 @@
 //! number of about 100 000 years. `fork`, `execve` and `setsid` hand it on, no process can raise it, and whoever may kill the
 //! process can read it. [`Process::kill_all`] kills everything that carries it, a daemon in a session of its own as well.
 //!
-//! What gets away: a process that lowers that limit itself on purpose, one of another user (`sudo`), and work that somebody
+//! Looking for them takes a part of a millisecond, and up to a second where they fork meanwhile or do not end at once.
+//!
+//! What gets away: processes that replace themselves by `fork` faster than they can be looked at, mostly; a process that lowers that limit itself on purpose, one of another user (`sudo`), and work that somebody
 //! else does on request (`at`, `systemd-run`, a container engine). Where there is no mark (other systems, no `/proc`, a
 //! kernel without pidfds, a host that has such a limit itself) only the process group is killed, and what left it gets away.
 #![deny(unsafe_code)]

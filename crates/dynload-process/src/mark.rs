@@ -15,6 +15,9 @@ use std::{
 /// How long those that were killed are waited for. A process that the system itself holds up is left to it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Looks in a row that find nothing before no more are taken.
+const LOOKS: u32 = 20;
+
 /// The hard limit of `RLIMIT_RTTIME` that a program has, and that nothing else on the system does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(u64);
@@ -41,7 +44,10 @@ impl Mark {
     ///
     /// None is meant by its number: it is held first, and then looked at again. If it is gone by then, the signal goes nowhere.
     pub(crate) fn signal(self, group: Option<Pid>, signal: Signal) -> Vec<OwnedFd> {
-        let wanted = |pid| self.is_on(pid) && group.is_none_or(|group| group_of(pid) == Some(group));
+        // A program could put its mark on the host itself.
+        let host = rustix::process::getpid();
+        let wanted =
+            |pid| pid != host && self.is_on(pid) && group.is_none_or(|group| group_of(pid) == Some(group));
         let processes = fs::read_dir("/proc").into_iter().flatten();
         processes
             .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
@@ -53,12 +59,26 @@ impl Mark {
     }
 
     /// Kills them until none is left: one that forks meanwhile hands on its mark.
+    ///
+    /// Where nothing on the system forked during a look that found none, there is none. Where something did, one may have been
+    /// passed from a process that had been looked at already, and a few more looks are taken.
     pub(crate) fn kill(self, group: Option<Pid>) {
         let deadline = Instant::now() + PATIENCE;
+        let mut looks = LOOKS;
         loop {
+            let before = forks();
             let killed = self.signal(group, Signal::KILL);
             let left = || deadline.saturating_duration_since(Instant::now());
-            if killed.is_empty() || left().is_zero() {
+            if killed.is_empty() {
+                let nothing_forked = before.is_some() && before == forks();
+                looks -= 1;
+                if nothing_forked || looks == 0 || left().is_zero() {
+                    return;
+                }
+                continue;
+            }
+            looks = LOOKS;
+            if left().is_zero() {
                 return;
             }
             for held in killed {
@@ -70,6 +90,13 @@ impl Mark {
     fn is_on(self, pid: Pid) -> bool {
         limit::rttime(pid) == Some(self.0)
     }
+}
+
+/// Processes and threads that were made on the system since it started (proc(5), `/proc/stat`).
+fn forks() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let line = stat.lines().find_map(|line| line.strip_prefix("processes "))?;
+    line.trim().parse().ok()
 }
 
 /// The process group, from `/proc/PID/stat` (proc(5)): the third word after the name, which is in brackets and may have any

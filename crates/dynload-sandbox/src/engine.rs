@@ -37,8 +37,9 @@ pub struct ModuleLimits {
     /// bytes of code carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
     pub max_carried_values: u64,
     /// Bytes of memory that loading may take at its peak, beyond the module itself. It is estimated from above, from what the
-    /// module has of everything: what compilers make takes a third to a tenth of the estimate, which is 10 to 30 times the
-    /// module's size. By default 1 GiB.
+    /// module has of everything: what compilers make takes a half to a fifth of the estimate, which is 10 to 30 times the
+    /// size of their code, and 100 times that of code in tiny functions. So it may bite before `max_bytes` does. By default
+    /// 1 GiB.
     pub max_load_bytes: u64,
     /// Bytes of one name. By default 10 000.
     pub max_name_bytes: u64,

@@ -66,7 +66,10 @@ mod watch;
 
 pub use authority::Authority;
 pub use budget::FuelBudget;
-pub use dynload_caps::{Capabilities, Grant, Limits, Scopes};
+pub use dynload_caps::{
+    Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
+    Scopes,
+};
 pub use engine::{Engine, EngineConfig, ModuleLimits};
 pub use error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild};
 pub use host::{

@@ -15,6 +15,7 @@ mod grants;
 mod guard;
 mod guest;
 mod network;
+mod open_files;
 mod process;
 mod readiness;
 mod signals;
@@ -23,6 +24,7 @@ mod wasi;
 
 pub use error::ServiceError;
 pub(crate) use grants::Grants;
+pub(crate) use network::Resolving;
 pub(crate) use readiness::PIPE_ROOM;
 pub(crate) use signals::held_back;
 
@@ -31,6 +33,7 @@ use crate::{
     host::{Caller, Stream},
     module::Module,
     sandbox::Config,
+    share::Share,
     state::State,
 };
 use answer::Answer;
@@ -161,7 +164,7 @@ impl Open {
             table: wasi::preopen(&config.grants)?,
             guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
-            resolving: network::Resolving::default(),
+            resolving: config.share.as_ref().map(Share::resolving).unwrap_or_default(),
             workers: thread::Workers::default(),
         })
     }

@@ -29,6 +29,9 @@ struct Shared {
     /// That call, for those that a worker's host functions make.
     #[cfg(feature = "std")]
     outside: Option<Arc<crate::outside::Running>>,
+    /// Names that are being looked up for all of them.
+    #[cfg(all(feature = "std", unix))]
+    resolving: crate::services::Resolving,
 }
 
 impl Share {
@@ -53,16 +56,29 @@ impl Share {
             parent,
             #[cfg(feature = "std")]
             outside: None,
+            #[cfg(all(feature = "std", unix))]
+            resolving: Default::default(),
         }))
     }
 
-    /// The same, with the call that it is of: what is made from a worker is made from that.
-    #[cfg(feature = "std")]
-    pub(crate) fn of(mut self, outside: Option<Arc<crate::outside::Running>>) -> Share {
+    /// The same, with the call that it is of (what is made from a worker is made from that), and the names that are being
+    /// looked up for it.
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) fn of(
+        mut self,
+        outside: Option<Arc<crate::outside::Running>>,
+        resolving: crate::services::Resolving,
+    ) -> Share {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             shared.outside = outside;
+            shared.resolving = resolving;
         }
         self
+    }
+
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) fn resolving(&self) -> crate::services::Resolving {
+        self.0.resolving.clone()
     }
 
     /// The call that it is of.

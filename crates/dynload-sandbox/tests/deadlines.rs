@@ -310,6 +310,31 @@ fn an_outer_deadline_holds_for_what_is_called_from_it() {
     instance.reset().unwrap();
 }
 
+/// A host function hands the inner error on: the outer call ends by its own limit all the same.
+#[test]
+fn an_error_that_is_handed_on_does_not_hide_the_limit() {
+    let endless = wat::parse_str(r#"(module (func (export "run") (loop (br 0))))"#).unwrap();
+    let endless = Module::new(&Engine::default(), endless).unwrap();
+    let inner = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000))
+        .instantiate(&endless)
+        .unwrap();
+    let inner = Mutex::new(inner);
+    let mut outer = Sandbox::new(Limits::DEFAULT.with_time_ms(20));
+    outer.host_fn("env", "other", Capabilities::NONE, move |_, ()| {
+        inner
+            .lock()
+            .unwrap()
+            .call("run", &[])
+            .map(drop)
+            .map_err(Stop::host)
+    });
+    let module =
+        wat::parse_str(r#"(module (import "env" "other" (func $f)) (func (export "run") (call $f)))"#);
+    let module = Module::new(&Engine::default(), module.unwrap()).unwrap();
+    let error = outer.instantiate(&module).unwrap().call("run", &[]).unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Time), "{error}");
+}
+
 /// An interrupt of the outer call ends the inner one, and the outer one after it.
 #[test]
 fn an_outer_interrupt_holds_for_what_is_called_from_it() {

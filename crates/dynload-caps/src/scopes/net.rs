@@ -114,8 +114,8 @@ impl NetScope {
     /// pass [`allows`](NetScope::allows).
     ///
     /// A `host` that is an address (with or without brackets) is judged by [`matches_addr`](NetScope::matches_addr). A
-    /// pattern of addresses alone says nothing about names, so it matches none here; [`allows`](NetScope::allows) does
-    /// let a name through that resolves into it.
+    /// pattern of addresses alone says nothing about names, so it matches none here. [`allows`](NetScope::allows) does
+    /// let a name through that resolves into it: so where another pattern names the name, the address may be within this one.
     #[must_use]
     pub fn matches_name(&self, host: &str, port: u16) -> bool {
         if let Some(address) = address_literal(host) {

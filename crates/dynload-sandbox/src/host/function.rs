@@ -146,9 +146,16 @@ impl HostFunction {
                 for (value, ty) in given.iter_mut().zip(&self.signature.results) {
                     *value = Value::zero(*ty).unwrap_or(*value);
                 }
-                self.call(caller, args, given)?;
-                // It may have taken longer than its fuel says.
-                caller.glance()?;
+                match self.call(caller, args, given) {
+                    // It may have taken longer than its fuel says.
+                    Ok(()) => caller.glance()?,
+                    // Perhaps what it called, for the same reason.
+                    Err(Stop(ErrorKind::Host(cause))) => {
+                        caller.check()?;
+                        return Err(Stop(ErrorKind::Host(cause)));
+                    }
+                    Err(stop) => return Err(stop),
+                }
                 for ((result, value), ty) in results.iter_mut().zip(given).zip(&self.signature.results) {
                     if value.ty() != *ty {
                         let (name, given) = (&self.name, value.ty());

@@ -43,7 +43,7 @@ mod id {
 }
 
 /// The interpreter takes no more.
-const MOST_TABLES: u64 = 100;
+const MOST: u64 = 100;
 
 /// What a guest may use. Anything else is refused with a sentence.
 fn features(config: &EngineConfig) -> WasmFeatures {
@@ -190,7 +190,7 @@ impl<'a> ModuleReader<'a> {
         self.load = context.load.sum();
         if self.code.needs.growth {
             let tables = self.spaces.tables.len() as u64 + 1;
-            check("tables, with the one that growth needs", tables, MOST_TABLES)?;
+            check("tables, with the one that growth needs", tables, MOST)?;
         }
         Ok(())
     }
@@ -256,8 +256,12 @@ impl<'a> ModuleReader<'a> {
                 Ok(())
             }
             Payload::FunctionSection(section) => items("functions", section.count()),
-            Payload::TableSection(section) => check("tables", section.count().into(), limits.max_memories),
-            Payload::MemorySection(section) => check("memories", section.count().into(), limits.max_memories),
+            Payload::TableSection(section) => {
+                check("tables", section.count().into(), limits.max_memories.min(MOST))
+            }
+            Payload::MemorySection(section) => {
+                check("memories", section.count().into(), limits.max_memories.min(MOST))
+            }
             Payload::GlobalSection(section) => {
                 items("globals", section.count())?;
                 for global in section.clone() {

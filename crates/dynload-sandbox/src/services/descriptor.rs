@@ -1,6 +1,9 @@
 //! What a guest's file descriptors stand for, and the one check that each use of them goes through.
 
-use super::wasi::{Errno, Filetype, Listing, flags, rights};
+use super::{
+    open_files::Held,
+    wasi::{Errno, Filetype, Listing, flags, rights},
+};
 use crate::host::Stream;
 use cap_std::{
     fs::{Dir, File},
@@ -9,7 +12,7 @@ use cap_std::{
 use dynload_caps::{Access, Capabilities};
 use std::{string::String, vec::Vec};
 
-/// Descriptors that one instance may have open. A guest cannot use up those of the whole process.
+/// Descriptors that one instance may have open. Those of all instances are [counted](super::open_files) as well.
 pub(super) const MAX_DESCRIPTORS: usize = 256;
 
 /// Descriptors 0 to 2.
@@ -163,30 +166,41 @@ impl Descriptor {
 
 /// The descriptors of one instance.
 #[derive(Debug)]
-pub(super) struct Table(Vec<Option<Descriptor>>);
+pub(super) struct Table(Vec<Option<Slot>>);
+
+/// A descriptor with the host's that it takes; the console takes none.
+#[derive(Debug)]
+struct Slot {
+    descriptor: Descriptor,
+    _held: Option<Held>,
+}
 
 impl Table {
     /// A table with the console at 0 to 2.
     pub(super) fn new() -> Table {
-        Table(Vec::from([
-            Some(Descriptor::console(Kind::Input, rights::INPUT)),
-            Some(Descriptor::console(Kind::Output(Stream::Out), rights::OUTPUT)),
-            Some(Descriptor::console(Kind::Output(Stream::Err), rights::OUTPUT)),
-        ]))
+        let consoles = [
+            (Kind::Input, rights::INPUT),
+            (Kind::Output(Stream::Out), rights::OUTPUT),
+            (Kind::Output(Stream::Err), rights::OUTPUT),
+        ];
+        let slot = |(kind, base)| {
+            let descriptor = Descriptor::console(kind, base);
+            Some(Slot {
+                descriptor,
+                _held: None,
+            })
+        };
+        Table(consoles.map(slot).into())
     }
 
     pub(super) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
-        self.0
-            .get(fd as usize)
-            .and_then(Option::as_ref)
-            .ok_or(Errno::Badf)
+        let slot = self.0.get(fd as usize).and_then(Option::as_ref);
+        slot.map(|slot| &slot.descriptor).ok_or(Errno::Badf)
     }
 
     pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
-        self.0
-            .get_mut(fd as usize)
-            .and_then(Option::as_mut)
-            .ok_or(Errno::Badf)
+        let slot = self.0.get_mut(fd as usize).and_then(Option::as_mut);
+        slot.map(|slot| &mut slot.descriptor).ok_or(Errno::Badf)
     }
 
     /// Whether there is room for another descriptor: ask before what cannot be undone.
@@ -203,6 +217,7 @@ impl Table {
 
     /// Adds a descriptor at the lowest free number.
     pub(super) fn add(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+        let held = Some(Held::take()?);
         let fd = match self.free() {
             Some(fd) => fd,
             None if self.0.len() < MAX_DESCRIPTORS => {
@@ -211,11 +226,18 @@ impl Table {
             }
             None => return Err(Errno::Mfile),
         };
-        self.0[fd] = Some(descriptor);
+        self.0[fd] = Some(Slot {
+            descriptor,
+            _held: held,
+        });
         Ok(fd as u32)
     }
 
     pub(super) fn remove(&mut self, fd: u32) -> Result<Descriptor, Errno> {
+        self.take(fd).map(|slot| slot.descriptor)
+    }
+
+    fn take(&mut self, fd: u32) -> Result<Slot, Errno> {
         self.0
             .get_mut(fd as usize)
             .and_then(Option::take)
@@ -225,8 +247,8 @@ impl Table {
     /// Puts `from` in the place of `to`, which is closed. Both must be open.
     pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
         self.get(to)?;
-        let descriptor = self.remove(from)?;
-        self.0[to as usize] = Some(descriptor);
+        let slot = self.take(from)?;
+        self.0[to as usize] = Some(slot);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 mod connect;
 mod lookup;
 mod reach;
+mod socket;
 
 use super::{
     answer::Answer,
@@ -16,10 +17,10 @@ use super::{
 use crate::{host::Caller, state::State};
 use cap_std::{
     ambient_authority,
-    net::{IpAddr, Pool, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Pool, SocketAddr, UdpSocket},
 };
 use dynload_caps::{Capabilities, Scopes};
-pub(super) use lookup::Resolving;
+pub(crate) use lookup::Resolving;
 use std::string::String;
 use wasmi::{Func, Store};
 
@@ -114,8 +115,7 @@ fn tcp_listen(caller: &mut Caller<'_>, host_ptr: u32, host_len: u32, port: u32, 
     let host = begin(caller, host_ptr, host_len, port, out)?;
     listed(caller, &host)?;
     let address = local(caller, &host)?;
-    let listener: TcpListener = pool(address).bind_tcp_listener(address)?;
-    listener.set_nonblocking(true)?;
+    let listener = socket::listener(address)?;
     let port = listener.local_addr()?.port();
     finish(caller, Kind::Listener(listener), port, out)
 }
@@ -135,7 +135,7 @@ fn udp_bind(
     if peer_len == 0 {
         listed(caller, &host)?;
         let address = local(caller, &host)?;
-        let socket: UdpSocket = pool(address).bind_udp_socket(address)?;
+        let socket = socket::datagrams(address)?;
         return finish_datagram(caller, socket, None, out);
     }
     let peer = begin(caller, peer_ptr, peer_len, peer_port, out)?;
@@ -159,13 +159,12 @@ fn udp_bind(
     let peer = allowed
         .find(|found| found.is_ipv4() == address.is_ipv4())
         .ok_or(Errno::Afnosupport)?;
-    let socket: UdpSocket = pool(address).bind_udp_socket(address)?;
+    let socket = socket::datagrams(address)?;
     pool(peer).connect_udp_socket(&socket, peer)?;
     finish_datagram(caller, socket, Some(peer), out)
 }
 
 fn finish_datagram(caller: &mut Caller<'_>, socket: UdpSocket, peer: Option<SocketAddr>, out: u32) -> Answer {
-    socket.set_nonblocking(true)?;
     let port = socket.local_addr()?.port();
     let is_connected = peer.is_some();
     let datagram = Datagram {

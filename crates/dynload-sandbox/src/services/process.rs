@@ -19,7 +19,7 @@ use rustix::{
     io::ioctl_fionbio,
 };
 use std::{
-    io::{self, PipeReader, Read, Write},
+    io::{self, PipeReader, Read},
     os::unix::{net::UnixStream, process::ExitStatusExt},
     process::{Command, ExitStatus},
     string::String,
@@ -251,7 +251,8 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
     };
     let memory = caller.memory();
     let rest = memory.slice(input.ptr + input.seen, input.left())?;
-    match socket.write(rest) {
+    // A program that does not read must not raise a signal in the host.
+    match rustix::net::send(&*socket, rest, rustix::net::SendFlags::NOSIGNAL).map_err(io::Error::from) {
         Ok(written) => input.seen += written as u32,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),

@@ -143,7 +143,9 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let started = now.saturating_sub(state.meter.elapsed(now));
     let parent = state.config.share.clone();
     let memory = state.memory.share();
-    let share = Share::new(started, state.gate.clone(), state.call, memory, parent).of(state.running());
+    let resolving = state.services.open().resolving.clone();
+    let share =
+        Share::new(started, state.gate.clone(), state.call, memory, parent).of(state.running(), resolving);
     let config = Arc::new(Config {
         budget: state.meter.share_fuel(),
         console: state.config.console.of_worker(),

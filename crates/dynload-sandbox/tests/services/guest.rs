@@ -93,6 +93,7 @@ pub(crate) mod errno {
     pub(crate) const LOOP: i64 = 32;
     pub(crate) const MFILE: i64 = 33;
     pub(crate) const NAMETOOLONG: i64 = 37;
+    pub(crate) const NFILE: i64 = 41;
     pub(crate) const NOENT: i64 = 44;
     pub(crate) const NOSPC: i64 = 51;
     pub(crate) const NOSYS: i64 = 52;

@@ -249,3 +249,77 @@ fn a_console_that_is_full() {
     assert_eq!(guest.u32(OUT), 50_000);
     assert_eq!(guest.call("fd_write", &[1, list, count, O]), NOSPC);
 }
+
+/// Whatever guests open, directories and what stands in them included: the host can still open a file.
+#[test]
+fn the_host_keeps_descriptors_for_itself() {
+    alone(
+        &["prlimit", "--nofile=200"],
+        "hostile::the_host_keeps_descriptors_for_itself",
+        || {
+            let dir = tempfile::tempdir().unwrap();
+            let sandbox = sandbox(dir.path(), Access::ReadWrite, ANY);
+            let mut guests: Vec<Guest> = (0..3).map(|_| Guest::new(&sandbox)).collect();
+            let mut opened = 0;
+            for guest in &mut guests {
+                loop {
+                    match guest.open(".", DIRECTORY, ALL_RIGHTS) {
+                        Ok(fd) => {
+                            opened += 1 + 2 * i64::from(
+                                guest.call("fd_readdir", &[fd, DATA.into(), 100, 0, O]) == SUCCESS,
+                            )
+                        }
+                        Err(errno) => {
+                            assert_eq!(errno, NFILE);
+                            break;
+                        }
+                    }
+                }
+            }
+            assert!((140..=150).contains(&opened), "{opened}");
+            drop(std::fs::File::open("/dev/null").unwrap());
+            // What one gives back, another may have.
+            guests.truncate(2);
+            guests[0].open(".", DIRECTORY, ALL_RIGHTS).unwrap();
+        },
+    );
+}
+
+/// A clock that takes FS back when it is read for the hundredth time.
+struct Revoking {
+    clock: SystemClock,
+    reads: std::sync::atomic::AtomicU32,
+    authority: std::sync::Mutex<Option<Authority>>,
+}
+
+impl Clock for Revoking {
+    fn monotonic(&self) -> Duration {
+        if self.reads.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 100
+            && let Some(authority) = &*self.authority.lock().unwrap()
+        {
+            authority.revoke(Capabilities::FS_READ | Capabilities::FS_WRITE);
+        }
+        self.clock.monotonic()
+    }
+}
+
+/// A long listing asks at each entry whether it may go on.
+#[test]
+fn a_listing_ends_with_its_capability() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..500 {
+        std::fs::write(dir.path().join(format!("file {n}")), "").unwrap();
+    }
+    let clock = Revoking {
+        clock: SystemClock::new(),
+        reads: 0.into(),
+        authority: std::sync::Mutex::new(None),
+    };
+    let sandbox = sandbox(dir.path(), Access::ReadOnly, ANY);
+    *clock.authority.lock().unwrap() = Some(sandbox.authority().clone());
+    let mut guest = Guest::new(&sandbox.with_clock(clock));
+    assert_eq!(
+        guest.call("fd_readdir", &[3, DATA.into(), 40_000, 0, O]),
+        NOTCAPABLE
+    );
+}

@@ -368,3 +368,17 @@ fn nothing_connects_after_the_call() {
     }
     assert!(came <= filled, "{came} of {filled}");
 }
+
+/// What listens on all addresses of IPv6 does not listen on those of IPv4, which another pattern would be for.
+#[test]
+fn any_address_of_ipv6_is_none_of_ipv4() {
+    let mut guest = Guest::new(&world(&["[::]:*"]));
+    let [ptr, len] = guest.path("::");
+    if guest.call("tcp_listen", &[ptr, len, 0, O]) != SUCCESS {
+        // The machine has no IPv6.
+        return;
+    }
+    let port = guest.u32(OUT + 4) as u16;
+    TcpStream::connect(("::1", port)).unwrap();
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+}

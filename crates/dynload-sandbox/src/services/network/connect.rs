@@ -3,15 +3,15 @@
 use super::{
     super::{answer::Answer, answer::Fail, readiness, require, wasi::Errno},
     Host, reach,
+    socket::socket,
 };
 use crate::host::Caller;
 use cap_std::net::{SocketAddr, TcpStream};
 use dynload_caps::Capabilities;
 use rustix::{
     event::PollFlags,
-    fd::OwnedFd,
     io::Errno as Os,
-    net::{AddressFamily, SocketType, connect, sockopt},
+    net::{SocketType, connect, sockopt},
 };
 use std::{io, net, time::Duration};
 
@@ -40,7 +40,7 @@ pub(super) fn first(caller: &mut Caller<'_>, host: &Host, addresses: &[SocketAdd
 fn one(caller: &mut Caller<'_>, address: SocketAddr, share: Duration) -> Answer<TcpStream> {
     require(caller, Capabilities::NETWORK)?;
     let until = caller.monotonic().saturating_add(share);
-    let socket = open(address).map_err(os)?;
+    let socket = socket(address, SocketType::STREAM).map_err(os)?;
     match connect(&socket, &address) {
         Ok(()) => {}
         Err(Os::INPROGRESS | Os::INTR) => {
@@ -66,28 +66,6 @@ fn one(caller: &mut Caller<'_>, address: SocketAddr, share: Duration) -> Answer<
     Ok(TcpStream::from_std(net::TcpStream::from(socket)))
 }
 
-/// A socket for the family of `address` that does not wait.
-fn open(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-    {
-        use rustix::net::{SocketFlags, socket_with};
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        socket_with(family, SocketType::STREAM, flags, None)
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-    {
-        use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
-        let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
-        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-        ioctl_fionbio(&socket, true)?;
-        Ok(socket)
-    }
-}
-
 fn os(error: Os) -> Errno {
     Errno::from(&io::Error::from(error))
 }
@@ -107,7 +85,7 @@ mod tests {
 
     fn listener(backlog: i32) -> TcpListener {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let listener = open(any).unwrap();
+        let listener = socket(any, SocketType::STREAM).unwrap();
         bind(&listener, &any).unwrap();
         listen(&listener, backlog).unwrap();
         TcpListener::from(listener)

@@ -22,14 +22,14 @@ use std::{
 /// such a one ends when the system's resolver gives up as well, and connects to nothing.
 const IN_PROCESS: usize = 32;
 
-/// Of those, how many may be of one instance.
+/// Of those, how many may be of one instance and its workers.
 const IN_INSTANCE: usize = 4;
 
 static PROCESS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts the look-ups of one instance.
-#[derive(Debug, Default)]
-pub(in crate::services) struct Resolving(Arc<AtomicUsize>);
+/// Counts the look-ups of one instance and its workers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Resolving(Arc<AtomicUsize>);
 
 /// One look-up that is under way.
 struct UnderWay {

@@ -7,6 +7,7 @@ use crate::{
         answer::Answer,
         descriptor::{Kind, OpenDir, Use},
         guest::write_u32,
+        open_files::Held,
     },
 };
 use cap_std::fs::{MetadataExt, ReadDir};
@@ -20,6 +21,8 @@ pub(in crate::services) struct Listing {
     next: u64,
     /// That entry, when it was read already and did not fit.
     held: Option<Entry>,
+    /// The descriptors that it takes besides the directory's own: the stream, and what names are looked up in.
+    _own: [Held; 2],
 }
 
 #[derive(Debug)]
@@ -83,11 +86,15 @@ impl OpenDir {
             .as_ref()
             .is_some_and(|listing| listing.next < first && cookie > 1)
         {
+            // Of an old one that it replaces, too.
+            self.listing = None;
+            let own = [Held::take()?, Held::take()?];
             let entries = self.dir.entries().map_err(|error| Errno::from(&error))?;
             self.listing = Some(Listing {
                 entries,
                 next: 2,
                 held: None,
+                _own: own,
             });
         }
         Ok(self.listing.as_ref().is_some_and(|listing| listing.next == first))
@@ -144,8 +151,12 @@ pub(super) fn readdir(
     write_u32(caller, out, used)
 }
 
+/// The directory, if it may be read at this moment.
 fn directory<'a>(caller: &'a mut Caller<'_>, fd: u32) -> Result<&'a mut OpenDir, Errno> {
-    match &mut caller.state().services.table().get_mut(fd)?.kind {
+    let granted = caller.capabilities();
+    let services = &mut caller.state().services;
+    let descriptor = services.descriptor(granted, fd, Use::Read, rights::FD_READDIR)?;
+    match &mut descriptor.kind {
         Kind::Dir(open) => Ok(open),
         _ => Err(Errno::Notdir),
     }

@@ -1,0 +1,31 @@
+//! How many descriptors of the host all guests of the process hold together.
+//!
+//! A process has few, and they are not the guests' alone: the host opens files, too. Each instance may have
+//! [`MAX_DESCRIPTORS`](super::descriptor::MAX_DESCRIPTORS), and there may be any number of instances and workers.
+
+use super::wasi::Errno;
+use rustix::process::{Resource, getrlimit};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static HELD: AtomicU64 = AtomicU64::new(0);
+
+/// One descriptor of the host that a guest holds.
+#[derive(Debug)]
+pub(super) struct Held(());
+
+impl Held {
+    /// Takes one, if all guests have not three quarters of what the process may have (`RLIMIT_NOFILE`).
+    pub(super) fn take() -> Result<Held, Errno> {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = limit / 4 * 3;
+        let order = Ordering::SeqCst;
+        let taken = HELD.fetch_update(order, order, |held| (held < most).then_some(held + 1));
+        taken.map(|_| Held(())).map_err(|_| Errno::Nfile)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(1, Ordering::SeqCst);
+    }
+}
