@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use dynload_bench_modules as modules;
-use dynload_sandbox::{Engine, Limits, Module, Sandbox, Value};
+use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
 
 /// Whose instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(crate) struct Path {
 enum Work {
     TypedCall,
     CallByName,
+    HostCall,
     Instantiate,
     /// This module.
     Load(fn() -> Vec<u8>),
@@ -72,6 +73,12 @@ pub(crate) static PATHS: &[Path] = &[
         Work::CallByName,
     ),
     path(
+        "host-call",
+        "a call of a host function that adds, 10 000 in a loop",
+        1,
+        Work::HostCall,
+    ),
+    path(
         "instantiate",
         "an instance of a loaded module, made and dropped",
         1_000,
@@ -94,6 +101,14 @@ pub(crate) static PATHS: &[Path] = &[
         Work::Run("exits", 20_000),
     ),
 ];
+
+/// Calls a host function so many times.
+const HOST_CALLS: &str = r#"(module (import "env" "add" (func $add (param i64 i64) (result i64)))
+    (func (export "run") (param $n i64) (result i64) (local $sum i64)
+        (loop $again
+            (local.set $sum (call $add (local.get $sum) (local.get $n)))
+            (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+        (local.get $sum)))"#;
 
 /// The path of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Path> {
@@ -123,13 +138,14 @@ impl Work {
     fn ours(&self, times: u32) {
         let engine = Engine::default();
         let load = |wasm: &[u8]| Module::new(&engine, wasm).expect("a valid module");
-        // Slices that the clock does not size: what is counted must not depend on how fast it ran.
-        let sandbox = Sandbox::new(
+        let mut sandbox = Sandbox::new(
             Limits::DEFAULT
                 .with_fuel(Some(u64::MAX / 2))
                 .with_time_ms(3_600_000),
-        )
-        .with_fuel_slice(400_000);
+        );
+        sandbox.host_fn("env", "add", Capabilities::NONE, |_, (a, b): (i64, i64)| {
+            Ok(a.wrapping_add(b))
+        });
         let instance = |wasm: &[u8]| sandbox.instantiate(&load(wasm)).expect("no imports");
         match *self {
             Work::TypedCall => {
@@ -143,6 +159,12 @@ impl Work {
                 let mut instance = instance(&modules::assemble(modules::ADD));
                 for n in 0..i64::from(times) {
                     black_box(instance.call_i64("add", &[n, 1]).expect("it runs"));
+                }
+            }
+            Work::HostCall => {
+                let mut instance = instance(&modules::assemble(HOST_CALLS));
+                for _ in 0..times {
+                    black_box(instance.call("run", &[Value::I64(10_000)]).expect("it runs"));
                 }
             }
             Work::Instantiate => {
@@ -185,6 +207,16 @@ impl Work {
                     .expect("its type");
                 for n in 0..i64::from(times) {
                     black_box(add.call(&mut store, (n, 1)).expect("it runs"));
+                }
+            }
+            Work::HostCall => {
+                let module = load(&modules::assemble(HOST_CALLS));
+                let mut store = wasmi::Store::new(module.engine(), ());
+                let add = wasmi::Func::wrap(&mut store, |a: i64, b: i64| a.wrapping_add(b));
+                let instance = wasmi::Instance::new(&mut store, &module, &[add.into()]).expect("its import");
+                let run = instance.get_typed_func::<i64, i64>(&store, "run").expect("its type");
+                for _ in 0..times {
+                    black_box(run.call(&mut store, 10_000).expect("it runs"));
                 }
             }
             Work::Instantiate => {

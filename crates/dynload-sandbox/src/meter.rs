@@ -9,6 +9,10 @@ use crate::{
 use core::time::Duration;
 use dynload_caps::Limits;
 
+/// Fuel that is handed out between two looks at the clock: what it buys of the dearest operators takes less than a
+/// millisecond.
+const SLICE: u64 = 40_000;
+
 /// Fuel and time of the call that runs.
 #[derive(Debug)]
 pub(crate) struct CallMeter {
@@ -17,8 +21,10 @@ pub(crate) struct CallMeter {
     time_limit: Duration,
     /// Where the call that this one was made from ends first: when this one has to end, and the limit of that one.
     outside: Option<(Duration, Duration)>,
-    /// What is handed out between two looks at the clock.
+    /// What is handed out next.
     slice: u64,
+    /// What is handed out until the first look at the clock, and between two looks.
+    slices: (u64, u64),
     /// Burnt by this call in slices that ended.
     used: u64,
     /// Handed out for the slice that runs, out of the limit and the budget.
@@ -40,7 +46,8 @@ impl CallMeter {
             budget,
             time_limit: Duration::from_millis(limits.max_time_ms),
             outside: None,
-            slice: slice.unwrap_or(schedule::UNTIMED_FUEL),
+            slice: 0,
+            slices: slice.map_or((schedule::UNTIMED_FUEL, SLICE), |slice| (slice, slice)),
             used: 0,
             drawn: 0,
             lent: 0,
@@ -85,6 +92,7 @@ impl CallMeter {
         self.drawn = 0;
         self.lent = 0;
         self.overdrawn = None;
+        self.slice = self.slices.0;
         self.outside = None;
         self.started = self.began;
         if self.began.is_none() && self.budget.is_some() {
@@ -204,6 +212,7 @@ impl CallMeter {
 
     /// Starts the clock of the call if nobody did yet, and says whether its time is up.
     pub(crate) fn check(&mut self, now: Duration) -> Result<(), ErrorKind> {
+        self.slice = self.slices.1;
         let started = *self.started.get_or_insert(now);
         if now.saturating_sub(started) >= self.time_limit() {
             return Err(self.exceeded(Limit::Time));

@@ -42,10 +42,10 @@ pub const FREE_RECORD_BYTES: u64 = 128 << 10;
 /// What calling a host function costs on top of the call operator.
 pub const HOST_CALL: u64 = 5;
 
-/// Fuel that is burnt between two looks at the clock, and before the first.
+/// Fuel that a call may burn before the clock is read for the first time.
 ///
-/// Some ten microseconds of ordinary work, and about a millisecond of the dearest operators: the deadline of a call may come
-/// that much late.
+/// Some ten microseconds of ordinary work, and a fraction of a millisecond of the dearest operators: the deadline of a call may
+/// come that much late.
 pub const UNTIMED_FUEL: u64 = 10_000;
 
 /// Fuel for entering a function, beyond the 1 that every entry costs, for its `bytes` of declared locals.
