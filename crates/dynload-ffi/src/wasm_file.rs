@@ -1,9 +1,10 @@
 //! The bytes of files that `load_wasm_file` read, by their address.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use dynload_native::read_regular;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::text;
@@ -26,24 +27,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
             format!("cannot read `{}`: {error}", path.display()),
         )
     };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        // A pipe would block for ever, and a device never end.
-        return Err(Error::new(
-            ErrorCode::Io,
-            format!("`{}` is not a regular file", path.display()),
-        ));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let message = format!(
-            "`{}` has more than {MAX_BYTES} bytes, the most that is read",
-            path.display()
-        );
-        return Err(Error::new(ErrorCode::Io, message));
-    }
+    let bytes = read_regular(path, MAX_BYTES).map_err(failed)?;
     if path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("wat"))
