@@ -8,6 +8,7 @@ use dynload_sandbox::{
 use std::sync::Arc;
 
 use crate::abi::{ConsoleFunction, HostFunction};
+use crate::callback::contained;
 use crate::error::{Error, ErrorCode, Result};
 use crate::instance::{from_value, to_value};
 use crate::{guest, sandbox};
@@ -105,7 +106,7 @@ pub(crate) unsafe fn offer(
         let status = guest::run_host_function(caller, |instance| {
             // SAFETY: the caller of `offer` promised that it may be called; the arrays have the lengths that are given,
             // which fit into an i64 because they are those of slices.
-            unsafe {
+            contained("a host function", || unsafe {
                 callback(
                     userdata,
                     instance,
@@ -114,7 +115,7 @@ pub(crate) unsafe fn offer(
                     given.as_mut_ptr(),
                     given.len() as i64,
                 )
-            }
+            })
         });
         if status != 0 {
             return Err(failed(Problem::Status(status)));
@@ -148,7 +149,9 @@ pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Consol
             Stream::Err => 2,
         };
         // SAFETY: the caller of `console` promised that it may be called; the bytes are there for as long as that takes.
-        unsafe { callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64) };
+        contained("the console", || unsafe {
+            callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64)
+        });
     }));
     // What becomes of the output is up to the callback, and so is how much of it is too much.
     Console::new(output).with_cap(u64::MAX)

@@ -42,9 +42,17 @@ pub(crate) fn from_text(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     let binary = wat::Parser::new()
         .parse_bytes(Some(path), bytes)
         .map_err(|error| {
+            // What is wrong, where, and the place drawn, each in lines of their own.
+            let text = error.to_string();
+            let mut lines = text.lines().map(str::trim);
+            let (problem, place) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+            let place = place.trim_start_matches("--> ");
             Error::new(
                 ErrorCode::InvalidModule,
-                format!("`{}` is not WebAssembly text: {error}", path.display()),
+                format!(
+                    "`{}` is not WebAssembly text: {problem} ({place})",
+                    path.display()
+                ),
             )
         })?;
     Ok(binary.into_owned())
