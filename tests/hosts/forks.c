@@ -11,7 +11,6 @@ static int64_t wasm;
 
 static void use(void) {
     CHECK(wasm_call_str(plugin, "answer") == 42);
-    typedef int64_t (*binary)(int64_t, int64_t);
     CHECK(get_function_str(module, "add") != 0);
     WasmInstance another = sandbox_load(sandbox, wasm, get_wasm_size(wasm));
     CHECK(wasm_call2_str(another, "add", 40, 2) == 42);

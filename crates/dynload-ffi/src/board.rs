@@ -48,7 +48,7 @@ impl<T> Board<T> {
         place
             .object
             .store(Arc::as_ptr(object).cast_mut(), Ordering::Relaxed);
-        place.handle.store(handle, Ordering::Release);
+        place.handle.swap(handle, Ordering::AcqRel);
     }
 
     /// Takes down what is in the place of a slot. When this returns nobody looks at it any more.

@@ -73,7 +73,7 @@ pub(crate) struct Error {
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// The most bytes of an error's text, but for what a compiler wrote.
-const MOST: usize = 16 * 1024;
+const MOST: usize = 16_000;
 /// The most bytes of the text of a build that failed.
 const MOST_OF_BUILD: usize = 160 * 1024;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dynload_caps::printable;
 use dynload_sandbox::{
     Caller, Capabilities, Console, ConsoleOutput, Signature, Stop, Stream, ValType, Value,
 };
@@ -16,6 +17,7 @@ use crate::{guest, sandbox};
 /// Reads a function's type: `(i32, i64) -> (f64)`, `i32 i64 -> f64`, `() -> ()`, `(i32)`.
 pub(crate) fn parse_signature(text: &str) -> Result<Signature> {
     let wrong = |part: &str| {
+        let (part, text) = (printable(part), printable(text));
         Error::new(
             ErrorCode::InvalidArgument,
             format!(
@@ -65,7 +67,7 @@ enum Problem {
 
 impl fmt::Display for HostFunctionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let function = &self.function;
+        let function = printable(&self.function);
         match self.problem {
             Problem::Status(status) => write!(f, "the host function `{function}` returned {status}"),
             Problem::Result(bits, ty) => write!(

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use dynload_caps::{listed, printable};
 use dynload_sandbox::{
     Caller, ErrorKind, GuestMemory, Instance, Interrupt, Module, Signature, Usage, ValType, Value,
 };
@@ -95,11 +96,11 @@ impl InstanceEntry {
         }
         let nearest = dynload_caps::nearest_name(name, functions().map(|export| export.name));
         let hint = nearest
-            .map(|nearest| format!("; did you mean `{nearest}`?"))
+            .map(|nearest| format!("; did you mean `{}`?", printable(nearest)))
             .unwrap_or_default();
         Err(Error::new(
             ErrorCode::NotFound,
-            format!("`{name}` is not an exported function{hint}"),
+            format!("`{}` is not an exported function{hint}", printable(name)),
         ))
     }
 
@@ -209,8 +210,10 @@ fn convert(
     integers: bool,
 ) -> Result<Vec<Value>> {
     let mismatch = || {
+        let name = printable(name);
         let message = format!(
-            "`{name}` has the type {signature}, and was called with the arguments {args:?} and room for {results} results"
+            "`{name}` has the type {signature}, and was called with the arguments [{}] and room for {results} results",
+            listed(args)
         );
         Error::new(ErrorCode::Signature, message)
     };

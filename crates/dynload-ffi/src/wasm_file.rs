@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use dynload_caps::printable;
 use dynload_native::read_regular;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -24,7 +25,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         Error::new(
             ErrorCode::Io,
-            format!("cannot read `{}`: {error}", path.display()),
+            format!("cannot read `{}`: {error}", printable(path.display()).path()),
         )
     };
     let bytes = read_regular(path, MAX_BYTES).map_err(failed)?;
@@ -51,7 +52,7 @@ pub(crate) fn from_text(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
                 ErrorCode::InvalidModule,
                 format!(
                     "`{}` is not WebAssembly text: {problem} ({place})",
-                    path.display()
+                    printable(path.display()).path()
                 ),
             )
         })?;
@@ -64,7 +65,7 @@ pub(crate) fn load(path: &Path) -> Result<i64> {
     if bytes.is_empty() {
         return Err(Error::new(
             ErrorCode::InvalidModule,
-            format!("`{}` is empty", path.display()),
+            format!("`{}` is empty", printable(path.display()).path()),
         ));
     }
     bytes.shrink_to_fit();

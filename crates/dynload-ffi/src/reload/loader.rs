@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dynload_caps::printable;
 use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader, NativeLoader, NativePlugin, State};
 use dynload_native::staging::MAX_STAGED_BYTES;
 use dynload_native::{open_regular, read_regular};
@@ -138,7 +139,7 @@ impl Loader for FlatLoader {
         if cut_off {
             let message = format!(
                 "`{}` is not a whole WebAssembly module",
-                artifact.origin.display()
+                printable(artifact.origin.display()).path()
             );
             return Err(LoadError::incomplete(message));
         }
