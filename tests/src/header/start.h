@@ -8,8 +8,9 @@
  *
  * Errors. A function that fails gives 0, an empty struct, or what its documentation says, and sets the error of this thread;
  * one that succeeds clears it. The text is one line of at most 16 KiB (up to 160 KiB with the lines of a compiler), in which
- * names that plugins and files chose have their control characters escaped, \u{1b}, and are cut when they are long. So after a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose
- * documentation says that they leave the error as it is only look.
+ * names that plugins and files chose have their control characters escaped, \u{1b}, and are cut when they are long. So after
+ * a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose documentation says that they leave
+ * the error as it is only look.
  *
  * Handles. A handle may be wrong in any way: 0, made up, of another kind, destroyed before, from any thread, twice. That is an
  * error and nothing worse. A pointer that is not null must point to what the documentation says.
@@ -31,8 +32,7 @@
  * Signals. A signal handler may call wasm_interrupt and vais_wasm_interrupt, and nothing else: they are async-signal-safe,
  * change neither errno nor the error of the thread, and wait for nobody, whatever the library was doing at that moment. The
  * library installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; SIGCHLD may be
- * ignored or reaped by the program. Its own threads block no signals, so a handler may run on one of them. System calls that a
- * signal interrupts are made again.
+ * ignored or reaped by the program. Its own threads block no signals, so a handler may run on one of them.
  *
  * errno. Every function but the two above may change errno, and none says anything by it.
  *
