@@ -313,6 +313,11 @@ pub(crate) fn guard_query<T>(failed: T, body: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Runs the body of an exported function that a signal handler may call. Nothing of the thread is touched, its error least of all.
+pub(crate) fn guard_signal<T>(failed: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(failed)
+}
+
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let message = panic
         .downcast_ref::<&str>()
