@@ -296,7 +296,7 @@ static void instances(int64_t wasm, int64_t len) {
     CHECK(sandbox_destroy(s) == 1);
     CHECK(wasm_is_valid(p) == 0);
     WasmInstance none = {0, 0};
-    CHECK(wasm_interrupt(p) == 0 && wasm_reset(p) == 0 && wasm_interrupt(none) == 0);
+    CHECK(wasm_interrupt(p) == 0 && wasm_interrupt(none) == 0 && wasm_reset(p) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(wasm_fuel_used(p) == -1 && wasm_peak_memory(p) == -1 && wasm_peak_stack(none) == -1 && wasm_peak_depth(p) == -1);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);

@@ -6,11 +6,14 @@ use crate::failure::Failure;
 /// Each crate and what it may use of the others. `ARCHITECTURE.md` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("dynload-caps", &[]),
-    ("dynload-native", &[]),
+    ("dynload-native", &["dynload-caps"]),
     ("dynload-process", &[]),
     ("dynload-sandbox", &["dynload-caps", "dynload-process"]),
     ("dynload-discovery", &["dynload-caps"]),
-    ("dynload-hotreload", &["dynload-native", "dynload-process"]),
+    (
+        "dynload-hotreload",
+        &["dynload-caps", "dynload-native", "dynload-process"],
+    ),
     (
         "dynload-ffi",
         &[

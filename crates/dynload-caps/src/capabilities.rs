@@ -254,7 +254,7 @@ impl fmt::Display for ParseCapabilitiesError {
         if self.word.is_empty() {
             return f.write_str("empty capability name: write names joined by `|`, or `none`");
         }
-        write!(f, "unknown capability {:?}: ", self.word)?;
+        write!(f, "unknown capability {:?}: ", crate::printable(&self.word))?;
         if let Some(nearest) = self.nearest {
             return write!(f, "did you mean `{nearest}`?");
         }

@@ -53,6 +53,7 @@ mod grant;
 pub mod imports;
 mod limits;
 mod nearest;
+mod printable;
 mod scopes;
 
 pub use capabilities::{Capabilities, CapabilityNames, ParseCapabilitiesError, RawBits, UnknownCapability};
@@ -60,6 +61,7 @@ pub use grant::Grant;
 pub use imports::ImportNeeds;
 pub use limits::Limits;
 pub use nearest::nearest_name;
+pub use printable::{Listed, Printable, TextBytes, listed, printable};
 pub use scopes::{
     Access, Cidr, DirScope, EnvScope, NamePattern, NetScope, Network, ParseNetError, PortRange, ProgramScope,
     ScopeError, Scopes, canonical_address, is_public_address,

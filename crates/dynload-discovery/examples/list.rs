@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use dynload_caps::Capabilities;
+use dynload_caps::printable;
 use dynload_discovery::{Audit, Discovery, Facts, Plugin, Scanner, SearchPath};
 use serde_json::{Value, json};
 
@@ -123,13 +124,6 @@ fn print_table(found: &Discovery, audits: &[Result<Audit, String>]) {
     for problem in found.resolve_all().problems {
         println!("dependency: {problem}");
     }
-}
-
-/// Names of files are anybody's choice; a terminal is not theirs to steer.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 fn print_json(found: &Discovery, audits: &[Result<Audit, String>]) {

@@ -5,15 +5,14 @@ mod compare;
 mod native;
 mod wasm;
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use dynload_caps::imports::WhenDenied;
-use dynload_caps::{Capabilities, ImportNeeds};
+use dynload_caps::{Capabilities, ImportNeeds, printable};
 use sha2::{Digest, Sha256};
 
 use crate::cache::{Code, Input};
 use crate::manifest::{Format, FunctionType};
-use crate::terminal::Printable;
 use crate::{Platform, Plugin};
 pub use native::{BinaryFormat, NativeFacts};
 pub use wasm::{ExportFact, ExternKind, ImportFact, WasmFacts};
@@ -74,10 +73,7 @@ pub struct Undeclared {
 
 impl fmt::Display for Undeclared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &mut Printable(f);
-        let Undeclared {
-            module, name, needs, ..
-        } = self;
+        let (module, name, needs) = (printable(&self.module), printable(&self.name), self.needs);
         match needs {
             ImportNeeds::AnyOf(any) => write!(
                 f,
@@ -202,24 +198,31 @@ pub enum Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &mut Printable(f);
         match self {
-            Finding::Invalid { format, reason } => write!(f, "not a {format} plugin: {reason}"),
+            Finding::Invalid { format, reason } => {
+                write!(f, "not a {format} plugin: {}", printable(reason).message())
+            }
             Finding::UnknownImport { module, name, kind } => {
+                let (module, name) = (printable(module), printable(name));
                 write!(f, "import {module}.{name} ({kind}) is provided by nobody")
             }
-            Finding::MissingExport { name } => write!(f, "function {name:?} is declared and not exported"),
+            Finding::MissingExport { name } => {
+                write!(f, "function {:?} is declared and not exported", printable(name))
+            }
             Finding::WrongExport {
                 name,
                 declared,
                 found: Some(found),
             } => {
+                let (name, found) = (printable(name), printable(found));
                 write!(f, "function {name:?} is declared as {declared} and is {found}")
             }
             Finding::WrongExport {
                 name, found: None, ..
-            } => write!(f, "{name:?} is declared and is no function"),
-            Finding::UndeclaredExport { name } => write!(f, "function {name:?} is exported and not declared"),
+            } => write!(f, "{:?} is declared and is no function", printable(name)),
+            Finding::UndeclaredExport { name } => {
+                write!(f, "function {:?} is exported and not declared", printable(name))
+            }
             Finding::MemoryOverLimit { initial, limit } => {
                 write!(
                     f,
@@ -229,7 +232,9 @@ impl fmt::Display for Finding {
             Finding::NotALibrary => {
                 f.write_str("no shared library: build it as one (`cdylib`, `cc -shared`)")
             }
-            Finding::WrongPlatform { found, wanted } => write!(f, "built for {found}, and this is {wanted}"),
+            Finding::WrongPlatform { found, wanted } => {
+                write!(f, "built for {}, and this is {wanted}", printable(found))
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use dynload_caps::printable;
+
 /// The name by which plugins know each other: a letter or digit, then letters, digits, `.`, `_` and `-`, at most 128
 /// in all, ASCII only.
 ///
@@ -96,7 +98,7 @@ pub enum InvalidIdReason {
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bad plugin id {:?}: ", self.found)?;
+        write!(f, "bad plugin id {:?}: ", printable(&self.found))?;
         f.write_str(match self.reason {
             InvalidIdReason::Empty => "it is empty",
             InvalidIdReason::BadStart => "start it with an ASCII letter or digit",

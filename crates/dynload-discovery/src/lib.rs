@@ -84,7 +84,6 @@ mod problem;
 mod resolve;
 mod scan;
 mod search;
-mod terminal;
 
 #[doc = include_str!("../MANIFEST.md")]
 pub mod schema {}

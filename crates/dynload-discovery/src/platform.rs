@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dynload_caps::nearest_name;
+use dynload_caps::{nearest_name, printable};
 
 /// The operating systems that a manifest can name, as Rust names them (`std::env::consts::OS`).
 pub(crate) const SYSTEMS: &[&str] = &[
@@ -180,9 +180,9 @@ impl UnknownPlatform {
 
 impl fmt::Display for UnknownPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown platform {:?}: ", self.found)?;
+        write!(f, "unknown platform {:?}: ", printable(&self.found))?;
         match &self.nearest {
-            Some(nearest) => write!(f, "did you mean `{nearest}`?"),
+            Some(nearest) => write!(f, "did you mean `{}`?", printable(nearest)),
             None => f.write_str("write `any`, an operating system (`linux`), or `os-arch` (`linux-x86_64`)"),
         }
     }

@@ -1,20 +1,20 @@
 //! One plugin that was found.
 
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use dynload_caps::printable;
 use semver::Version;
 
 use crate::audit::{self, Audit, Facts};
 use crate::cache::{Fingerprint, KeptManifest};
 use crate::manifest::{Format, Manifest};
 use crate::scan::open_file;
-use crate::terminal::Printable;
 use crate::{Incompatibility, Platform, PluginId, Source};
 
 /// A plugin that was found: who it is, where it is, and what it says about itself.
@@ -227,20 +227,23 @@ pub enum EntryError {
 
 impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &mut Printable(f);
         match self {
             EntryError::None { id } => write!(f, "plugin {id} has no file for this platform"),
             EntryError::Changed { path } => {
-                write!(f, "{} has changed since it was found: scan again", path.display())
+                write!(
+                    f,
+                    "{} has changed since it was found: scan again",
+                    printable(path.display()).path()
+                )
             }
             EntryError::TooLarge { path, bytes, limit } => {
                 write!(
                     f,
                     "{} has {bytes} bytes, over the limit of {limit}",
-                    path.display()
+                    printable(path.display()).path()
                 )
             }
-            EntryError::Io { path, .. } => write!(f, "{} cannot be read", path.display()),
+            EntryError::Io { path, .. } => write!(f, "{} cannot be read", printable(path.display()).path()),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! What went wrong, where, and what to do about it.
 
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dynload_caps::Capabilities;
+use dynload_caps::{Capabilities, listed, printable};
 
-use crate::terminal::Printable;
 use crate::{InvalidId, ManifestErrorKind, Platform, PluginId};
 
 /// How bad a [`Problem`] is.
@@ -69,15 +68,14 @@ impl fmt::Display for Problem {
     /// `warning: path:line: what is wrong and what to do`, with the causes, on one line. What could change how a terminal
     /// shows it is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let f = &mut Printable(f);
-        write!(f, "{}: {}", self.severity, self.path.display())?;
+        write!(f, "{}: {}", self.severity, printable(self.path.display()).path())?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
         write!(f, ": {}", self.kind)?;
         let mut source = self.kind.source();
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            write!(f, ": {}", printable(error))?;
             source = error.source();
         }
         Ok(())
@@ -187,12 +185,14 @@ impl fmt::Display for ProblemKind {
             }
             K::EntryMissing { entry } => write!(
                 f,
-                "entry {entry:?} is not there: build it, or correct `plugin.entry`"
+                "entry {:?} is not there: build it, or correct `plugin.entry`",
+                printable(entry).path()
             ),
             K::EntryEscapes { entry } => write!(
                 f,
-                "entry {entry:?} leads out of the plugin's directory, or to an absolute path: put the file itself into the \
-                 directory, or make the link a relative one"
+                "entry {:?} leads out of the plugin's directory, or to an absolute path: put the file itself into the \
+                 directory, or make the link a relative one",
+                printable(entry).path()
             ),
             K::WritableByOthers { mode } => {
                 write!(
@@ -263,7 +263,7 @@ impl fmt::Display for Incompatibility {
                 write!(
                     f,
                     "plugin {id} has no entry for {here}, only for {}",
-                    offered.join(", ")
+                    printable(listed(offered)).message()
                 )
             }
             Incompatibility::Host { id, here, wanted } => {

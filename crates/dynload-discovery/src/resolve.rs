@@ -5,6 +5,7 @@ mod components;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use dynload_caps::Listed;
 use semver::{Version, VersionReq};
 
 use crate::{Discovery, Plugin, PluginId};
@@ -114,7 +115,14 @@ impl fmt::Display for DependencyProblem {
             P::Incompatible { plugin } => write!(f, "plugin {plugin} does not work here"),
             P::Cycle { plugins } => {
                 f.write_str("plugins depend on each other in a circle: ")?;
-                plugins.iter().try_for_each(|id| write!(f, "{id} -> "))?;
+                const MOST: usize = Listed::<PluginId>::MOST;
+                plugins
+                    .iter()
+                    .take(MOST)
+                    .try_for_each(|id| write!(f, "{id} -> "))?;
+                if let Some(more) = plugins.len().checked_sub(MOST + 1) {
+                    write!(f, "{} more -> ", more + 1)?;
+                }
                 plugins.first().map_or(Ok(()), |first| write!(f, "{first}"))
             }
             P::Blocked { plugin, dependency } => {

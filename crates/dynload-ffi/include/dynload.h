@@ -7,8 +7,10 @@
  * the functions that end in _str take `const char *`. Lengths and counts must not be negative.
  *
  * Errors. A function that fails gives 0, an empty struct, or what its documentation says, and sets the error of this thread;
- * one that succeeds clears it. So after a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose
- * documentation says that they leave the error as it is only look.
+ * one that succeeds clears it. The text is one line of at most 16 KiB (up to 160 KiB with the lines of a compiler), in which
+ * names that plugins and files chose have their control characters escaped, \u{1b}, and are cut when they are long. So after
+ * a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose documentation says that they leave
+ * the error as it is only look.
  *
  * Handles. A handle may be wrong in any way: 0, made up, of another kind, destroyed before, from any thread, twice. That is an
  * error and nothing worse. A pointer that is not null must point to what the documentation says.
@@ -17,6 +19,28 @@
  * and calling take the time that they take; calls of several threads into one Wasm instance wait for each other, and so do
  * changes of a sandbox for loads into it; hot_reloader_start waits for the first build, hot_reloader_stop for its thread. From
  * within a callback of a plugin nothing waits for another plugin: what is in use is an error then (DYNLOAD_ERROR_BUSY).
+ *
+ * One object may be used by several threads at once, whatever it is; get_load_error and the texts that it gives are a thread's
+ * own.
+ *
+ * Callbacks. A host function and a console may call every function, on whichever thread they run: the one that called the
+ * plugin, or one of the plugin's own. What they would have to wait for is DYNLOAD_ERROR_BUSY. They have to return. An exception
+ * of C++ that leaves one, or pthread_exit or a cancellation in one, ends the process with a message (abort). longjmp out of one
+ * is undefined, as it is out of any code with destructors: the plugin would run for ever in the eyes of the library. A callback
+ * may fork, and its child is like any other.
+ *
+ * Signals. A signal handler may call wasm_interrupt and vais_wasm_interrupt, and nothing else: they are async-signal-safe,
+ * change neither errno nor the error of the thread, and wait for nobody, whatever the library was doing at that moment. The
+ * library installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; SIGCHLD may be
+ * ignored or reaped by the program. Its own threads block no signals, so a handler may run on one of them.
+ *
+ * errno. Every function but the two above may change errno, and none says anything by it.
+ *
+ * Fork. A child has only the thread that called fork. It may at once call exec, _exit and wasm_interrupt. It may call everything
+ * else where no other thread was inside of the library, which is so in a program with one thread and without hot reload: then
+ * what was loaded goes on in both, limits of time included. What needs a thread that stayed behind does not: a hot reloader
+ * notices nothing, and stopping or destroying it may wait for ever. Copies of native modules and builds are the parent's, and no
+ * child removes them. In any other case a function may wait for a thread that is not there.
  *
  * Memory. Texts that are returned belong to the library and live as long as their documentation says.
  *
@@ -126,12 +150,13 @@ extern "C" {
 
 /// A function that the host offers to Wasm plugins with sandbox_host_function: userdata as it was given, the handle of the
 /// instance that calls (0 while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other
-/// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits.
+/// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits. It has to return: see
+/// "Callbacks" at the beginning of this file.
 typedef int64_t (*dynload_host_function)(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs,
                                          int64_t *results, int64_t nresults);
 
 /// Where the output of Wasm plugins goes with sandbox_set_console: userdata as it was given, 1 for standard output and 2 for
-/// standard error, and the bytes, which do not end with a NUL.
+/// standard error, and the bytes, which do not end with a NUL. It has to return, too.
 typedef void (*dynload_console_function)(int64_t userdata, int64_t stream, const uint8_t *bytes, int64_t len);
 
 #ifndef DYNLOAD_ONLY_PRIMITIVES
@@ -495,7 +520,9 @@ DYNLOAD_API int64_t wasm_memory_read(WasmInstance inst, int64_t offset, int64_t 
 DYNLOAD_API int64_t wasm_memory_write(WasmInstance inst, int64_t offset, int64_t buf, int64_t len);
 
 /// Ends the call that runs in an instance, from any thread; it fails with DYNLOAD_ERROR_INTERRUPTED. Does nothing if none runs,
-/// and never ends a call that begins later. 1 on success, 0 on failure. Never waits.
+/// and never ends a call that begins later. 1 if there is such an instance, 0 if there is none.
+///
+/// Never waits, and is the one function that a signal handler may call (it is async-signal-safe); so it leaves the error as it is.
 DYNLOAD_API int64_t wasm_interrupt(WasmInstance inst);
 
 /// Starts an instance anew: fresh memory and variables, the start function, and all is well after a call that ended half-way. 1

@@ -95,8 +95,9 @@ pub struct PluginList {
 /// while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other number ends the
 /// call of the guest.
 ///
-/// Integers are given and taken as they are, floats as their bits.
-pub type HostFunction = unsafe extern "C" fn(
+/// Integers are given and taken as they are, floats as their bits. It has to return: an exception that leaves it, or the end of
+/// its thread, ends the process.
+pub type HostFunction = unsafe extern "C-unwind" fn(
     userdata: i64,
     instance: i64,
     args: *const i64,
@@ -106,5 +107,6 @@ pub type HostFunction = unsafe extern "C" fn(
 ) -> i64;
 
 /// Where the output of Wasm plugins goes: `userdata` as it was given, 1 for standard output and 2 for standard error, and the
-/// bytes, which are not NUL-terminated.
-pub type ConsoleFunction = unsafe extern "C" fn(userdata: i64, stream: i64, bytes: *const u8, len: i64);
+/// bytes, which are not NUL-terminated. It has to return, as a [`HostFunction`] has to.
+pub type ConsoleFunction =
+    unsafe extern "C-unwind" fn(userdata: i64, stream: i64, bytes: *const u8, len: i64);

@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dynload_caps::printable;
 use dynload_hotreload::{ReloadError, StartError};
 use dynload_sandbox::{ErrorKind, Limit, ModuleError};
 
@@ -71,11 +72,25 @@ pub(crate) struct Error {
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
+/// The most bytes of an error's text, but for what a compiler wrote.
+const MOST: usize = 16_000;
+/// The most bytes of the text of a build that failed.
+const MOST_OF_BUILD: usize = 160 * 1024;
+
 impl Error {
+    /// In one line, whatever names are in it.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Error {
         Error {
             code,
-            message: message.into(),
+            message: printable(message.into()).up_to(MOST).to_string(),
+        }
+    }
+
+    /// With what a compiler wrote, in its lines.
+    fn of_build(code: ErrorCode, message: String) -> Error {
+        Error {
+            code,
+            message: printable(message).up_to(MOST_OF_BUILD).with_lines().to_string(),
         }
     }
 
@@ -180,7 +195,7 @@ impl From<&ReloadError> for Error {
             _ => ErrorCode::Build,
         };
         // With what the compiler wrote.
-        Error::new(code, error.report())
+        Error::of_build(code, error.report())
     }
 }
 
@@ -240,13 +255,8 @@ fn set_last(last: Option<Last>) {
 
 fn fail(error: Error) {
     let Error { code, message } = error;
-    let mut bytes = message.into_bytes();
-    // The text ends at the first NUL for C, so there must be none before its end.
-    bytes
-        .iter_mut()
-        .filter(|byte| **byte == 0)
-        .for_each(|byte| *byte = b'?');
-    let text = CString::new(bytes).unwrap_or_default();
+    // No NUL is printable.
+    let text = CString::new(message).unwrap_or_default();
     // One that is set by the very last handlers is not freed: the thread is as good as gone.
     let _ = FREES_LAST.try_with(|_| ());
     set_last(Some(Last { code, text }));
@@ -310,6 +320,11 @@ pub(crate) fn guard_query<T>(failed: T, body: impl FnOnce() -> T) -> T {
     }
 }
 
+/// Runs the body of an exported function that a signal handler may call. Nothing of the thread is touched, its error least of all.
+pub(crate) fn guard_signal<T>(failed: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(failed)
+}
+
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let message = panic
         .downcast_ref::<&str>()
@@ -336,7 +351,10 @@ mod tests {
     #[test]
     fn failure_sets_success_clears_queries_leave() {
         let value = guard(7, || Err(Error::new(ErrorCode::Io, "no\0such file")));
-        assert_eq!((value, last()), (7, (ErrorCode::Io, "no?such file".to_owned())));
+        assert_eq!(
+            (value, last()),
+            (7, (ErrorCode::Io, r"no\u{0}such file".to_owned()))
+        );
         assert_eq!(guard_query(0, || 3), 3);
         assert_eq!(last().0, ErrorCode::Io);
         assert_eq!(guard(7, || Ok(1)), 1);

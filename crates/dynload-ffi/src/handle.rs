@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use crate::board::Board;
 use crate::error::{Error, ErrorCode, Result};
 use crate::sync::RwLock;
 
@@ -27,6 +28,8 @@ pub(crate) trait Kind {
 /// What is handed out is an [`Arc`]: whoever looked an object up can use it in peace while somebody destroys its handle.
 pub(crate) struct Table<T> {
     slots: RwLock<Slots<T>>,
+    /// The same objects, to be found without the lock. It is changed under the lock.
+    board: Board<T>,
 }
 
 struct Slots<T> {
@@ -52,6 +55,7 @@ impl<T: Kind> Table<T> {
                 free: Vec::new(),
                 last_generation,
             }),
+            board: Board::new(),
         }
     }
 
@@ -76,10 +80,20 @@ impl<T: Kind> Table<T> {
             }
         };
         let slot = &mut table.slots[index as usize];
-        slot.object = Some(object);
-        Ok(i64::from(T::TAG) << (SLOT_BITS + GENERATION_BITS)
+        let handle = i64::from(T::TAG) << (SLOT_BITS + GENERATION_BITS)
             | i64::from(slot.generation) << SLOT_BITS
-            | i64::from(index))
+            | i64::from(index);
+        self.board.put_up(index as usize, handle, &object);
+        slot.object = Some(object);
+        Ok(handle)
+    }
+
+    /// Shows the object of a handle to `f`, where there is one. Takes no lock, allocates nothing and waits for nobody: for
+    /// signal handlers. `f` must be of that kind too.
+    pub(crate) fn look<R>(&self, handle: i64, f: impl FnOnce(&T) -> R) -> Option<R> {
+        // Whatever the number is: the handle that is up there has to be the same.
+        let index = handle & (MAX_SLOTS as i64 - 1);
+        (handle > 0).then(|| self.board.look(index as usize, handle, f))?
     }
 
     /// The object of a handle.
@@ -107,6 +121,7 @@ impl<T: Kind> Table<T> {
         else {
             return Err(stale::<T>(handle));
         };
+        self.board.take_down(index);
         if generation < last {
             slot.generation += 1;
             table.free.push(index as u32);

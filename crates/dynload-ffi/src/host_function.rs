@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use dynload_caps::printable;
 use dynload_sandbox::{
     Caller, Capabilities, Console, ConsoleOutput, Signature, Stop, Stream, ValType, Value,
 };
 use std::sync::Arc;
 
 use crate::abi::{ConsoleFunction, HostFunction};
+use crate::callback::contained;
 use crate::error::{Error, ErrorCode, Result};
 use crate::instance::{from_value, to_value};
 use crate::{guest, sandbox};
@@ -15,6 +17,7 @@ use crate::{guest, sandbox};
 /// Reads a function's type: `(i32, i64) -> (f64)`, `i32 i64 -> f64`, `() -> ()`, `(i32)`.
 pub(crate) fn parse_signature(text: &str) -> Result<Signature> {
     let wrong = |part: &str| {
+        let (part, text) = (printable(part), printable(text));
         Error::new(
             ErrorCode::InvalidArgument,
             format!(
@@ -64,7 +67,7 @@ enum Problem {
 
 impl fmt::Display for HostFunctionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let function = &self.function;
+        let function = printable(&self.function);
         match self.problem {
             Problem::Status(status) => write!(f, "the host function `{function}` returned {status}"),
             Problem::Result(bits, ty) => write!(
@@ -105,7 +108,7 @@ pub(crate) unsafe fn offer(
         let status = guest::run_host_function(caller, |instance| {
             // SAFETY: the caller of `offer` promised that it may be called; the arrays have the lengths that are given,
             // which fit into an i64 because they are those of slices.
-            unsafe {
+            contained("a host function", || unsafe {
                 callback(
                     userdata,
                     instance,
@@ -114,7 +117,7 @@ pub(crate) unsafe fn offer(
                     given.as_mut_ptr(),
                     given.len() as i64,
                 )
-            }
+            })
         });
         if status != 0 {
             return Err(failed(Problem::Status(status)));
@@ -148,7 +151,9 @@ pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Consol
             Stream::Err => 2,
         };
         // SAFETY: the caller of `console` promised that it may be called; the bytes are there for as long as that takes.
-        unsafe { callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64) };
+        contained("the console", || unsafe {
+            callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64)
+        });
     }));
     // What becomes of the output is up to the callback, and so is how much of it is too much.
     Console::new(output).with_cap(u64::MAX)

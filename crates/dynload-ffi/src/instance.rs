@@ -1,7 +1,8 @@
 //! Wasm instances and calls into them.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
+use dynload_caps::{listed, printable};
 use dynload_sandbox::{
     Caller, ErrorKind, GuestMemory, Instance, Interrupt, Module, Signature, Usage, ValType, Value,
 };
@@ -25,13 +26,17 @@ impl Kind for InstanceEntry {
     const TAG: u8 = 2;
 }
 
-static INSTANCES: LazyLock<Table<InstanceEntry>> = LazyLock::new(Table::new);
+static INSTANCES: OnceLock<Table<InstanceEntry>> = OnceLock::new();
+
+fn instances() -> &'static Table<InstanceEntry> {
+    INSTANCES.get_or_init(Table::new)
+}
 
 /// Gives an instance a handle.
 pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     let interrupt = instance.interrupt_running();
     let module = instance.module().clone();
-    INSTANCES.insert(Arc::new(InstanceEntry {
+    instances().insert(Arc::new(InstanceEntry {
         instance: Lent::new(instance),
         interrupt,
         module,
@@ -42,7 +47,7 @@ pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
 /// Destroys an instance; a call that runs in it is interrupted, and so is one that looked its handle up before and is about to
 /// begin: nobody else could end that any more.
 pub(crate) fn remove(handle: i64) -> Result<()> {
-    let entry = INSTANCES.remove(handle)?;
+    let entry = instances().remove(handle)?;
     entry.interrupt.interrupt_all();
     sandbox::forget(entry.sandbox, handle);
     Ok(())
@@ -50,14 +55,14 @@ pub(crate) fn remove(handle: i64) -> Result<()> {
 
 /// Takes the handle of an instance back; a call that runs in it ends in peace.
 pub(crate) fn retire(handle: i64) -> Result<()> {
-    let entry = INSTANCES.remove(handle)?;
+    let entry = instances().remove(handle)?;
     sandbox::forget(entry.sandbox, handle);
     Ok(())
 }
 
 /// Whether calls can be made: it is there, and no earlier call ended half-way. One that is running can.
 pub(crate) fn is_valid(handle: i64) -> bool {
-    let entry = INSTANCES.get(handle);
+    let entry = instances().get(handle);
     entry.is_ok_and(
         |entry| match entry.instance.peek(|instance| instance.poison().is_none()) {
             Ok(healthy) => healthy,
@@ -69,13 +74,14 @@ pub(crate) fn is_valid(handle: i64) -> bool {
 
 /// The sandbox of an instance.
 pub(crate) fn sandbox_of(handle: i64) -> Result<i64> {
-    Ok(INSTANCES.get(handle)?.sandbox)
+    Ok(instances().get(handle)?.sandbox)
 }
 
-/// Ends the call that runs in an instance, if one does.
-pub(crate) fn interrupt(handle: i64) -> Result<()> {
-    INSTANCES.get(handle)?.interrupt.interrupt();
-    Ok(())
+/// Ends the call that runs in an instance, if one does; whether there is such an instance. Safe in a signal handler: it loads
+/// and stores a few atomic numbers, and touches neither locks nor the heap nor anything of a thread.
+pub(crate) fn interrupt(handle: i64) -> bool {
+    let table = INSTANCES.get();
+    table.is_some_and(|table| table.look(handle, |entry| entry.interrupt.interrupt()).is_some())
 }
 
 impl InstanceEntry {
@@ -90,11 +96,11 @@ impl InstanceEntry {
         }
         let nearest = dynload_caps::nearest_name(name, functions().map(|export| export.name));
         let hint = nearest
-            .map(|nearest| format!("; did you mean `{nearest}`?"))
+            .map(|nearest| format!("; did you mean `{}`?", printable(nearest)))
             .unwrap_or_default();
         Err(Error::new(
             ErrorCode::NotFound,
-            format!("`{name}` is not an exported function{hint}"),
+            format!("`{}` is not an exported function{hint}", printable(name)),
         ))
     }
 
@@ -115,7 +121,7 @@ impl InstanceEntry {
 
 /// Calls a function that takes and gives integers.
 pub(crate) fn call(handle: i64, name: &str, args: &[i64]) -> Result<i64> {
-    let entry = INSTANCES.get(handle)?;
+    let entry = instances().get(handle)?;
     if guest::is_running()
         && let Some(result) = guest::with_caller(handle, |caller| {
             let signature = entry.signature(name)?;
@@ -173,7 +179,7 @@ pub(crate) fn from_value(value: Value) -> i64 {
 
 /// Calls a function of any type that numbers can be passed to. `results` has to have as many places as there are results.
 pub(crate) fn call_n(handle: i64, name: &str, args: &[i64], results: &mut [i64]) -> Result<()> {
-    let entry = INSTANCES.get(handle)?;
+    let entry = instances().get(handle)?;
     let signature = entry.signature(name)?;
     let args = convert(name, &signature, args, results.len(), false)?;
     let from_within = if guest::is_running() {
@@ -204,8 +210,10 @@ fn convert(
     integers: bool,
 ) -> Result<Vec<Value>> {
     let mismatch = || {
+        let name = printable(name);
         let message = format!(
-            "`{name}` has the type {signature}, and was called with the arguments {args:?} and room for {results} results"
+            "`{name}` has the type {signature}, and was called with the arguments [{}] and room for {results} results",
+            listed(args)
         );
         Error::new(ErrorCode::Signature, message)
     };
@@ -228,14 +236,14 @@ fn convert(
 
 /// The meter's reading after the last call.
 pub(crate) fn usage(handle: i64) -> Result<Usage> {
-    let entry = INSTANCES.get(handle)?;
+    let entry = instances().get(handle)?;
     let mut instance = entry.take()?;
     Ok(instance.usage())
 }
 
 /// Gives `f` the memory of an instance, also from a callback of its own.
 pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Result<R>) -> Result<R> {
-    let entry = INSTANCES.get(handle)?;
+    let entry = instances().get(handle)?;
     let mut f = Some(f);
     if guest::is_running() {
         let from_within = guest::with_caller(handle, |caller| {
@@ -266,7 +274,7 @@ pub(crate) fn offset(offset: i64) -> Result<u32> {
 
 /// Starts an instance anew from its module.
 pub(crate) fn reset(handle: i64) -> Result<()> {
-    let entry = INSTANCES.get(handle)?;
+    let entry = instances().get(handle)?;
     let mut instance = entry.take()?;
     Ok(guest::run(handle, || instance.reset())?)
 }
@@ -288,7 +296,7 @@ mod tests {
     #[test]
     fn a_call_that_was_about_to_begin_ends_with_its_instance() {
         let handle = spinning();
-        let entry = INSTANCES.get(handle).unwrap();
+        let entry = instances().get(handle).unwrap();
         remove(handle).unwrap();
         let mut instance = entry.take().unwrap();
         let error = instance.call("spin", &[]).unwrap_err();
@@ -299,7 +307,7 @@ mod tests {
     #[test]
     fn a_call_into_a_retired_instance_ends_in_peace() {
         let handle = spinning();
-        let entry = INSTANCES.get(handle).unwrap();
+        let entry = instances().get(handle).unwrap();
         retire(handle).unwrap();
         entry.take().unwrap().call("nothing", &[]).unwrap();
         assert!(call(handle, "nothing", &[]).is_err());

@@ -29,6 +29,8 @@
 pub mod names;
 
 pub mod abi;
+mod board;
+mod callback;
 mod error;
 pub mod flat;
 mod guest;

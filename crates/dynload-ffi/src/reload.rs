@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use dynload_caps::printable;
 use dynload_hotreload::{Config, EventKind, Reloader, native_loader};
 
 use self::loader::{FlatLoader, Loaded, OwnSandbox};
@@ -60,7 +61,7 @@ pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
         },
     )?;
     if settings.verbose {
-        let name = settings.source.display().to_string();
+        let name = printable(settings.source.display()).path().to_string();
         reloader.on_event(move |event| match &event.kind {
             EventKind::Failed { why, .. } => eprintln!("dynload: {name}: {event}: {}", why.report()),
             _ => eprintln!("dynload: {name}: {event}"),

@@ -1,9 +1,11 @@
 //! The bytes of files that `load_wasm_file` read, by their address.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use dynload_caps::printable;
+use dynload_native::read_regular;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::text;
@@ -23,27 +25,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         Error::new(
             ErrorCode::Io,
-            format!("cannot read `{}`: {error}", path.display()),
+            format!("cannot read `{}`: {error}", printable(path.display()).path()),
         )
     };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        // A pipe would block for ever, and a device never end.
-        return Err(Error::new(
-            ErrorCode::Io,
-            format!("`{}` is not a regular file", path.display()),
-        ));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let message = format!(
-            "`{}` has more than {MAX_BYTES} bytes, the most that is read",
-            path.display()
-        );
-        return Err(Error::new(ErrorCode::Io, message));
-    }
+    let bytes = read_regular(path, MAX_BYTES).map_err(failed)?;
     if path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("wat"))
@@ -58,9 +43,17 @@ pub(crate) fn from_text(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     let binary = wat::Parser::new()
         .parse_bytes(Some(path), bytes)
         .map_err(|error| {
+            // What is wrong, where, and the place drawn, each in lines of their own.
+            let text = error.to_string();
+            let mut lines = text.lines().map(str::trim);
+            let (problem, place) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+            let place = place.trim_start_matches("--> ");
             Error::new(
                 ErrorCode::InvalidModule,
-                format!("`{}` is not WebAssembly text: {error}", path.display()),
+                format!(
+                    "`{}` is not WebAssembly text: {problem} ({place})",
+                    printable(path.display()).path()
+                ),
             )
         })?;
     Ok(binary.into_owned())
@@ -72,7 +65,7 @@ pub(crate) fn load(path: &Path) -> Result<i64> {
     if bytes.is_empty() {
         return Err(Error::new(
             ErrorCode::InvalidModule,
-            format!("`{}` is empty", path.display()),
+            format!("`{}` is empty", printable(path.display()).path()),
         ));
     }
     bytes.shrink_to_fit();

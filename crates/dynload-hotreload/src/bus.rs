@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use dynload_caps::{Printable, printable};
+
 use crate::event::{Event, EventKind};
 use crate::inbox::Inbox;
 
@@ -100,7 +102,7 @@ impl EventBus {
             callbacks.retain_mut(|callback| {
                 let outcome = catch_unwind(AssertUnwindSafe(|| callback(&event)));
                 if outcome.is_err() {
-                    log::error!(target: LOG_TARGET, "{}: an event callback panicked and is not called again", self.name);
+                    log::error!(target: LOG_TARGET, "{}: an event callback panicked and is not called again", self.shown());
                 }
                 outcome.is_ok()
             });
@@ -108,6 +110,11 @@ impl EventBus {
             callbacks.append(&mut slot);
             *slot = callbacks;
         }
+    }
+
+    /// The name for a log.
+    fn shown(&self) -> Printable<&str> {
+        printable(self.name.as_str()).path()
     }
 
     fn log(&self, event: &Event) {
@@ -118,9 +125,9 @@ impl EventBus {
         };
         match &event.kind {
             EventKind::Failed { stage, why } => {
-                log::log!(target: LOG_TARGET, level, "{}: failed to {stage}: {}", self.name, why.report());
+                log::log!(target: LOG_TARGET, level, "{}: failed to {stage}: {}", self.shown(), why.report());
             }
-            _ => log::log!(target: LOG_TARGET, level, "{}: {event}", self.name),
+            _ => log::log!(target: LOG_TARGET, level, "{}: {event}", self.shown()),
         }
     }
 }

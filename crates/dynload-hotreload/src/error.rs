@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dynload_caps::printable;
 use dynload_native::staging::StageError;
 
 use crate::event::Stage;
@@ -38,7 +39,7 @@ impl fmt::Display for StartError {
                 write!(
                     f,
                     "`{}` cannot be made an absolute path: give one",
-                    path.display()
+                    printable(path.display()).path()
                 )
             }
             Self::Watch(_) => f.write_str("the source cannot be watched"),
@@ -169,7 +170,8 @@ impl ReloadError {
         }
     }
 
-    /// The whole story in one text: this error, its causes, and what the compiler wrote.
+    /// The whole story in one text: this error, its causes, and what the compiler wrote, of that the last 64 KiB. Lines and
+    /// tabs are the compiler's own, other characters that are not printable are escaped.
     ///
     /// ```
     /// use dynload_hotreload::{LoadError, ReloadError};
@@ -183,7 +185,7 @@ impl ReloadError {
         let mut cause = self.source();
         while let Some(error) = cause {
             text.push_str(": ");
-            text.push_str(&error.to_string());
+            text.push_str(&printable(error).message().to_string());
             cause = error.source();
         }
         if let Some(output) = self
@@ -192,56 +194,90 @@ impl ReloadError {
             .filter(|output| !output.is_empty())
         {
             text.push('\n');
-            text.push_str(output);
+            text.push_str(&shown(output));
         }
         text
     }
 }
 
+/// What a compiler wrote, as it is shown: its end, which says what went wrong, and no more than [`MOST_OUTPUT`] bytes.
+fn shown(output: &str) -> String {
+    // An escape is longer than its character, and there are few in what a compiler means.
+    let mut start = output.len().saturating_sub(MOST_OUTPUT);
+    while !output.is_char_boundary(start) {
+        start += 1;
+    }
+    let left_out = if start == 0 {
+        String::new()
+    } else {
+        format!("[{start} bytes left out]\n")
+    };
+    format!(
+        "{left_out}{}",
+        printable(&output[start..]).up_to(2 * MOST_OUTPUT).with_lines()
+    )
+}
+
+/// The most that is shown of what a compiler wrote.
+const MOST_OUTPUT: usize = 64 * 1024;
+
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Source { path, .. } => write!(f, "`{}` cannot be read", path.display()),
+            Self::Source { path, .. } => write!(f, "`{}` cannot be read", printable(path.display()).path()),
             Self::Unstable { path, waited } => write!(
                 f,
                 "`{}` did not hold still for {waited:.1?}: something writes to it all the time",
-                path.display()
+                printable(path.display()).path()
             ),
             Self::NoBuilder { path } => write!(
                 f,
                 "no builder is known for `{}`: known are .vais, .rs, .c, Cargo.toml, and .so, .dylib, .dll, .wasm, \
                  .wat as they are; for anything else set a command",
-                path.display()
+                printable(path.display()).path()
             ),
             Self::BuilderMissing { program, path, .. } => write!(
                 f,
-                "`{program}` was not found, and `{}` needs it: install it, put it on PATH, or set a build command",
-                path.display()
+                "`{}` was not found, and `{}` needs it: install it, put it on PATH, or set a build command",
+                printable(program),
+                printable(path.display()).path()
             ),
-            Self::Builder { command, .. } => write!(f, "`{command}` could not be run"),
-            Self::BuildFailed { command, status, .. } => write!(f, "`{command}` ended with {status}"),
+            Self::Builder { command, .. } => write!(f, "`{}` could not be run", printable(command).path()),
+            Self::BuildFailed { command, status, .. } => write!(
+                f,
+                "`{}` ended with {}",
+                printable(command).path(),
+                printable(status)
+            ),
             Self::BuildTimeout { command, limit, .. } => {
                 write!(
                     f,
-                    "`{command}` was killed after {limit:?}, the time a build may take"
+                    "`{}` was killed after {limit:?}, the time a build may take",
+                    printable(command).path()
                 )
             }
             Self::NoArtifact {
                 command, expected, ..
             } => {
+                let (command, expected) = (printable(command).path(), printable(expected).path());
                 write!(f, "`{command}` ended well and did not make {expected}")
             }
-            Self::Staging { path, .. } => write!(f, "`{}` could not be copied for loading", path.display()),
+            Self::Staging { path, .. } => write!(
+                f,
+                "`{}` could not be copied for loading",
+                printable(path.display()).path()
+            ),
             Self::OutputDir { path, .. } => {
                 write!(
                     f,
                     "the output directory `{}` cannot be made: choose one that can be written",
-                    path.display()
+                    printable(path.display()).path()
                 )
             }
             Self::Load(_) => f.write_str("the new version cannot be loaded"),
             Self::Restore(_) => f.write_str("the new version cannot take over the state of the old one"),
             Self::Panicked { stage, message } => {
+                let message = printable(message).message();
                 write!(f, "the loader panicked in the step `{stage}`: {message}")
             }
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dynload_caps::printable;
 use dynload_native::ContentHash;
 
 use crate::error::ReloadError;
@@ -138,13 +139,22 @@ impl fmt::Display for Event {
         match &self.kind {
             EventKind::Changed { paths } => match paths.as_slice() {
                 [] => f.write_str("changed"),
-                [only] => write!(f, "changed: {}", only.display()),
-                [first, rest @ ..] => write!(f, "changed: {} and {} more", first.display(), rest.len()),
+                [only] => write!(f, "changed: {}", printable(only.display()).path()),
+                [first, rest @ ..] => write!(
+                    f,
+                    "changed: {} and {} more",
+                    printable(first.display()).path(),
+                    rest.len()
+                ),
             },
-            EventKind::Building { command } => write!(f, "building: {command}"),
+            EventKind::Building { command } => write!(f, "building: {}", printable(command).path()),
             EventKind::Built { took, .. } => write!(f, "built in {took:.1?}"),
             EventKind::Staged { path, size, took, .. } => {
-                write!(f, "staged {size} bytes as {} in {took:.1?}", path.display())
+                write!(
+                    f,
+                    "staged {size} bytes as {} in {took:.1?}",
+                    printable(path.display()).path()
+                )
             }
             EventKind::Loaded { took } => write!(f, "loaded in {took:.1?}"),
             EventKind::Swapped { version } => match self.since_change {

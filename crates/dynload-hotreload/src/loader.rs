@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use dynload_caps::printable;
+
 use crate::artifact::Artifact;
 
 /// How to make running code out of an artifact.
@@ -154,7 +156,7 @@ impl LoadError {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        printable(&self.message).message().fmt(f)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dynload_caps::printable;
 use dynload_native::inspect::{HeaderError, inspect};
 use dynload_native::staging::StagedFile;
 use dynload_native::{Error, Generation, Library, Options};
@@ -148,7 +149,10 @@ impl Loader for NativeLoader {
 
     fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
         inspect(&artifact.path).map(drop).map_err(|error| {
-            let message = format!("`{}` is no library for this process", artifact.origin.display());
+            let message = format!(
+                "`{}` is no library for this process",
+                printable(artifact.origin.display()).path()
+            );
             match error {
                 HeaderError::Empty | HeaderError::Truncated { .. } => LoadError::incomplete(message),
                 _ => LoadError::new(message),

@@ -1,10 +1,10 @@
 //! The content of everything that a build reads, as far as it is watched.
 
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use dynload_native::ContentHash;
+use dynload_native::staging::MAX_STAGED_BYTES;
+use dynload_native::{ContentHash, read_regular};
 
 use crate::watch::{Signature, Targets};
 
@@ -59,35 +59,15 @@ impl Snapshot {
 /// The hash of a file, or none when it changed meanwhile.
 fn read(path: &Path) -> io::Result<Option<ContentHash>> {
     let before = Signature::of(path);
-    let mut content = Vec::new();
-    open(path)?.read_to_end(&mut content)?;
+    let content = read_regular(path, MAX_STAGED_BYTES)?;
     Ok((before == Signature::of(path)).then(|| ContentHash::of(&content)))
-}
-
-/// Opens a regular file. Opening a pipe would wait for its writer, and reading a device might never end.
-fn open(path: &Path) -> io::Result<fs::File> {
-    let mut options = fs::File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
-    }
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
-    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::watch::Glob;
+    use std::fs;
 
     #[cfg(unix)]
     #[test]

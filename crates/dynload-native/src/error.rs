@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use dynload_caps::printable;
+
 use crate::descriptor::DescriptorError;
 use crate::flags::UnknownFlags;
 use crate::inspect::HeaderError;
@@ -176,13 +178,15 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Flags(unknown) => unknown.fmt(f),
-            Error::Name { name, problem } => write!(f, "cannot load `{}`: {problem}", name.escape_debug()),
-            Error::Stage { path, .. } => write!(f, "cannot copy `{}` to load it", path.display()),
+            Error::Name { name, problem } => write!(f, "cannot load `{}`: {problem}", printable(name)),
+            Error::Stage { path, .. } => {
+                write!(f, "cannot copy `{}` to load it", printable(path.display()).path())
+            }
             Error::Header { path, .. } => {
                 write!(
                     f,
                     "`{}` is not a library that this process can load",
-                    path.display()
+                    printable(path.display()).path()
                 )
             }
             Error::Open {
@@ -191,7 +195,7 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "cannot open `{}` or one of the libraries that it needs",
-                    path.display()
+                    printable(path.display()).path()
                 )
             }
             Error::Open {
@@ -200,18 +204,27 @@ impl fmt::Display for Error {
                 ..
             } => write!(
                 f,
-                "cannot open `{}`: it needs `{missing}`, which was not found; install it or put it on the library search path",
-                path.display()
+                "cannot open `{}`: it needs `{}`, which was not found; install it or put it on the library search path",
+                printable(path.display()).path(),
+                printable(missing)
             ),
             Error::Descriptor { path, .. } => {
-                write!(f, "`{}` was not made for this host", path.display())
+                write!(
+                    f,
+                    "`{}` was not made for this host",
+                    printable(path.display()).path()
+                )
             }
             Error::Init {
                 path,
                 code,
                 message: None,
             } => {
-                write!(f, "`{}` did not start: its init returned {code}", path.display())
+                write!(
+                    f,
+                    "`{}` did not start: its init returned {code}",
+                    printable(path.display()).path()
+                )
             }
             Error::Init {
                 path,
@@ -221,29 +234,38 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "`{}` did not start: {}",
-                    path.display(),
-                    message.escape_debug()
+                    printable(path.display()).path(),
+                    printable(message).message()
                 )
             }
             Error::Symbol { path, name, .. } => {
-                write!(f, "`{}` has no symbol `{}`", path.display(), name.escape_debug())
+                write!(
+                    f,
+                    "`{}` has no symbol `{}`",
+                    printable(path.display()).path(),
+                    printable(name)
+                )
             }
             Error::NullSymbol { path, name } => {
                 write!(
                     f,
                     "the symbol `{}` of `{}` has no address",
-                    name.escape_debug(),
-                    path.display()
+                    printable(name),
+                    printable(path.display()).path()
                 )
             }
-            Error::Close { path, .. } => write!(f, "cannot unload `{}`", path.display()),
+            Error::Close { path, .. } => write!(f, "cannot unload `{}`", printable(path.display()).path()),
             Error::NotLoaded { path } => {
-                write!(f, "`{}` is not loaded any more: load it anew", path.display())
+                write!(
+                    f,
+                    "`{}` is not loaded any more: load it anew",
+                    printable(path.display()).path()
+                )
             }
             Error::Reentered { path } => write!(
                 f,
                 "`{}` asked for its own reload or unload while one was under way: ask from outside of its constructors, init and shutdown",
-                path.display()
+                printable(path.display()).path()
             ),
         }
     }
@@ -310,7 +332,7 @@ impl LoaderError {
 
 impl fmt::Display for LoaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        printable(&self.text).message().fmt(f)
     }
 }
 

@@ -77,6 +77,8 @@ mod name;
 #[cfg(feature = "host")]
 mod os;
 #[cfg(feature = "host")]
+mod regular;
+#[cfg(feature = "host")]
 pub mod staging;
 #[cfg(feature = "host")]
 mod symbol;
@@ -95,6 +97,7 @@ pub use self::{
     library::Library,
     module::{Module, Retired},
     name::{is_plugin_library, library_extension, library_filename},
+    regular::{open_regular, read_regular},
     symbol::{Symbol, SymbolName},
 };
 

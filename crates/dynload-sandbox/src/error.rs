@@ -7,7 +7,7 @@ pub use module::{ModuleError, UnsafeBuild};
 use crate::{usage::Usage, value::Signature};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
-use dynload_caps::{Capabilities, ImportNeeds};
+use dynload_caps::{Capabilities, ImportNeeds, listed, printable};
 
 /// A limit that a call can exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,9 +105,10 @@ pub struct MissingImport {
 
 impl fmt::Display for MissingImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}.{}` {}", self.module, self.name, self.wanted)?;
+        let (module, name) = (printable(&self.module), printable(&self.name));
+        write!(f, "`{module}.{name}` {}", printable(&self.wanted).path())?;
         if let Some(offered) = &self.offered {
-            write!(f, " (the host has {offered})")?;
+            write!(f, ", which the host has as {}", printable(offered).path())?;
         }
         let needs = self.needs.capabilities();
         if !needs.is_empty() {
@@ -181,29 +182,33 @@ impl fmt::Display for ErrorKind {
             ErrorKind::CapabilityDenied { capability, import } => {
                 write!(
                     f,
-                    "called `{import}`, which needs the capability {capability} that is not granted"
+                    "called `{}`, which needs the capability {capability} that is not granted",
+                    printable(import)
                 )
             }
             ErrorKind::Exit(code) => write!(f, "exited with code {code}"),
             ErrorKind::NoSuchExport { nearest } => {
                 f.write_str("is not an exported function")?;
                 match nearest {
-                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    Some(nearest) => write!(f, "; did you mean `{}`?", printable(nearest)),
                     None => Ok(()),
                 }
             }
             ErrorKind::SignatureMismatch { found, wanted } => {
-                write!(f, "has the type {found} and was called as {wanted}")
+                write!(f, "has the type {found} and was called as {}", printable(wanted))
             }
             ErrorKind::Poisoned(_) => {
                 f.write_str("cannot run: an earlier call ended half-way, reset the instance")
             }
             ErrorKind::MissingImports(missing) => {
-                f.write_str("wants imports that nobody provides: ")?;
-                for (i, import) in missing.iter().enumerate() {
-                    write!(f, "{}{import}", if i == 0 { "" } else { ", " })?;
-                }
-                Ok(())
+                let imports = printable(listed(missing)).message();
+                let other_type = missing.iter().filter(|import| import.offered.is_some()).count();
+                f.write_str(match other_type {
+                    0 => "wants imports that nobody provides: ",
+                    n if n == missing.len() => "wants imports of another type than they have: ",
+                    _ => "wants imports that nobody provides, or that have another type: ",
+                })?;
+                imports.fmt(f)
             }
             ErrorKind::Host(_) => f.write_str("failed in a host function"),
             ErrorKind::Engine(_) => f.write_str("was refused by the interpreter"),
@@ -293,7 +298,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.0.export, self.0.kind)?;
+        write!(f, "`{}` {}", printable(&self.0.export), self.0.kind)?;
         match self.0.denied_growth {
             Some(DeniedGrowth { asked, limit }) if self.limit() != Some(Limit::Memory) => {
                 write!(

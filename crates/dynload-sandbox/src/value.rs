@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use dynload_caps::listed;
 
 /// The type of a value ([Wasm spec, value types](https://webassembly.github.io/spec/core/syntax/types.html#value-types)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -180,11 +181,7 @@ impl Signature {
 impl fmt::Display for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, types: &[ValType]| -> fmt::Result {
-            f.write_str("(")?;
-            for (i, ty) in types.iter().enumerate() {
-                write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
-            }
-            f.write_str(")")
+            write!(f, "({})", listed(types))
         };
         list(f, &self.params)?;
         f.write_str(" -> ")?;

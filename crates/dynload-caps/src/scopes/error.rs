@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::printable;
+
 /// A scope that cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,31 +67,47 @@ impl fmt::Display for ScopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ScopeError::Dir { host, guest, reason } => {
-                write!(f, "directory {host:?} as {guest:?}: {reason}")
+                write!(
+                    f,
+                    "directory {:?} as {:?}: {reason}",
+                    printable(host).path(),
+                    printable(guest).path()
+                )
             }
             ScopeError::DuplicateGuest { guest } => {
                 write!(
                     f,
-                    "two directories have the guest name {guest:?}: give each a name of its own"
+                    "two directories have the guest name {:?}: give each a name of its own",
+                    printable(guest).path()
                 )
             }
             ScopeError::UnknownAccess { found } => {
-                write!(f, "unknown access {found:?}: write `read-only` or `read-write`")
+                write!(
+                    f,
+                    "unknown access {:?}: write `read-only` or `read-write`",
+                    printable(found)
+                )
             }
-            ScopeError::Env { name, reason } => write!(f, "environment variable {name:?}: {reason}"),
+            ScopeError::Env { name, reason } => {
+                write!(f, "environment variable {:?}: {reason}", printable(name))
+            }
             ScopeError::DuplicateEnv { name } => {
                 write!(
                     f,
-                    "environment variable {name:?} is listed twice: keep one of the entries"
+                    "environment variable {:?} is listed twice: keep one of the entries",
+                    printable(name)
                 )
             }
             ScopeError::Program { path, reason } => {
                 write!(
                     f,
-                    "program {path:?}: {reason}; write the absolute path of the file to run"
+                    "program {:?}: {reason}; write the absolute path of the file to run",
+                    printable(path).path()
                 )
             }
-            ScopeError::Net { pattern, .. } => write!(f, "host pattern {pattern:?} cannot be read"),
+            ScopeError::Net { pattern, .. } => {
+                write!(f, "host pattern {:?} cannot be read", printable(pattern))
+            }
         }
     }
 }
@@ -135,26 +153,35 @@ impl fmt::Display for ParseNetError {
             ParseNetError::BadPort(found) => {
                 write!(
                     f,
-                    "bad port {found:?}: write a number up to 65535, a range `8000-8100`, or `*`"
+                    "bad port {:?}: write a number up to 65535, a range `8000-8100`, or `*`",
+                    printable(found)
                 )
             }
             ParseNetError::NoHost => f.write_str("no host: write a name, an address, or `*`"),
             ParseNetError::BadHost(found) => write!(
                 f,
-                "bad host {found:?}: write a name (`api.example.com`), `*.example.com`, an address, a network \
-                 (`10.0.0.0/8`), a name in a network (`db.example.com@10.0.0.0/8`), or `*`"
+                "bad host {:?}: write a name (`api.example.com`), `*.example.com`, an address, a network \
+                 (`10.0.0.0/8`), a name in a network (`db.example.com@10.0.0.0/8`), or `*`",
+                printable(found)
             ),
             ParseNetError::Unbracketed(found) => {
+                let found = printable(found);
                 write!(f, "IPv6 address {found:?} without brackets: write `[{found}]`")
             }
             ParseNetError::BadPrefixLength(found) => {
                 write!(
                     f,
-                    "bad prefix length {found:?}: write 0 to 32 for IPv4 and 0 to 128 for IPv6"
+                    "bad prefix length {:?}: write 0 to 32 for IPv4 and 0 to 128 for IPv6",
+                    printable(found)
                 )
             }
             ParseNetError::HostBits { found, meant } => {
-                write!(f, "{found} has bits set beyond its prefix: write {meant}")
+                write!(
+                    f,
+                    "{} has bits set beyond its prefix: write {}",
+                    printable(found),
+                    printable(meant)
+                )
             }
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use dynload_caps::printable;
+
 use crate::{Platform, PlatformKey};
 
 /// The files to load, by platform. Never empty.
@@ -109,7 +111,8 @@ impl fmt::Display for EntryPathError {
         let EntryPathError { found, reason } = self;
         write!(
             f,
-            "bad entry {found:?}: {reason}; write a path inside of the plugin's directory, `lib/plugin.wasm`"
+            "bad entry {:?}: {reason}; write a path inside of the plugin's directory, `lib/plugin.wasm`",
+            printable(found).path()
         )
     }
 }

@@ -1,12 +1,11 @@
 //! What can be wrong with a manifest.
 
 use std::error::Error;
-use std::fmt::{self, Write};
+use std::fmt;
 
-use dynload_caps::{ParseCapabilitiesError, ParseNetError, ScopeError};
+use dynload_caps::{Listed, ParseCapabilitiesError, ParseNetError, ScopeError, listed, printable};
 
 use super::EntryPathError;
-use crate::terminal::Printable;
 use crate::{InvalidId, UnknownPlatform};
 
 /// Everything that is wrong with one manifest; never empty.
@@ -33,17 +32,21 @@ impl ManifestErrors {
 }
 
 impl fmt::Display for ManifestErrors {
-    /// One line for each error, with its line number first.
+    /// One line for each error, with its line number first: the first 20, and how many more there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, error) in self.0.iter().enumerate() {
+        const MOST: usize = Listed::<ManifestError>::MOST;
+        for (at, error) in self.0.iter().take(MOST).enumerate() {
             let end = if at == 0 { "" } else { "\n" };
             write!(f, "{end}line {}: {error}", error.line)?;
             // The text of a list has to be complete: nobody walks the sources of each.
             if let Some(source) = error.source() {
-                write!(Printable(f), ": {source}")?;
+                write!(f, ": {}", printable(source))?;
             }
         }
-        Ok(())
+        match self.0.len().saturating_sub(MOST) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 
@@ -216,28 +219,31 @@ pub enum ManifestErrorKind {
 impl fmt::Display for ManifestErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use ManifestErrorKind as K;
-        let f = &mut Printable(f);
         match self {
-            K::Syntax { message } => write!(f, "not TOML: {message}"),
+            K::Syntax { message } => write!(f, "not TOML: {}", printable(message)),
             K::UnknownField {
                 field,
                 meant: Some(meant),
             } => {
+                let (field, meant) = (printable(field), printable(meant));
                 write!(f, "unknown field `{field}`: did you mean `{meant}`?")
             }
-            K::UnknownField { field, meant: None } => write!(f, "unknown field `{field}`: remove it"),
-            K::MissingField { field } => write!(f, "field `{field}` is missing: add it"),
+            K::UnknownField { field, meant: None } => {
+                write!(f, "unknown field `{}`: remove it", printable(field))
+            }
+            K::MissingField { field } => write!(f, "field `{}` is missing: add it", printable(field)),
             K::WrongType {
                 field,
                 expected,
                 found,
-            } => write!(f, "`{field}` is {found}: write {expected}"),
+            } => write!(f, "`{}` is {found}: write {expected}", printable(field)),
             K::UnknownWord {
                 field,
                 found,
                 meant: Some(meant),
                 ..
             } => {
+                let (field, found, meant) = (printable(field), printable(found), printable(meant));
                 write!(f, "`{field}` is {found:?}: did you mean {meant:?}?")
             }
             K::UnknownWord {
@@ -246,18 +252,25 @@ impl fmt::Display for ManifestErrorKind {
                 meant: None,
                 known,
             } => {
-                write!(f, "`{field}` is {found:?}: write one of {}", known.join(", "))
+                let (field, found) = (printable(field), printable(found));
+                write!(f, "`{field}` is {found:?}: write one of {}", listed(known))
             }
             K::OutOfRange {
                 field,
                 found,
                 expected,
-            } => write!(f, "`{field}` is {found}: write {expected}"),
-            K::Empty { field } => write!(f, "`{field}` is empty: give it a value or remove it"),
+            } => write!(
+                f,
+                "`{}` is {}: write {expected}",
+                printable(field),
+                printable(found)
+            ),
+            K::Empty { field } => write!(f, "`{}` is empty: give it a value or remove it", printable(field)),
             K::ControlCharacter { field, found } => {
                 write!(
                     f,
-                    "`{field}` has the control character U+{:04X}: remove it",
+                    "`{}` has the control character U+{:04X}: remove it",
+                    printable(field),
                     u32::from(*found)
                 )
             }
@@ -265,7 +278,9 @@ impl fmt::Display for ManifestErrorKind {
             K::Version { field, found, .. } => {
                 write!(
                     f,
-                    "`{field}` is {found:?}, which is no semantic version (`1.2.3`, or for a range `>=1.2, <2`)"
+                    "`{}` is {:?}, which is no semantic version (`1.2.3`, or for a range `>=1.2, <2`)",
+                    printable(field),
+                    printable(found)
                 )
             }
             K::Entry(error) => write!(f, "{error}"),
@@ -273,10 +288,16 @@ impl fmt::Display for ManifestErrorKind {
             K::Capability(error) => write!(f, "{error}"),
             K::Scope(error) => write!(f, "{error}"),
             K::Host { pattern, .. } => {
-                write!(f, "`capabilities.hosts` has {pattern:?}, which cannot be read")
+                write!(
+                    f,
+                    "`capabilities.hosts` has {:?}, which cannot be read",
+                    printable(pattern)
+                )
             }
-            K::HostPath { field, found, reason } => write!(f, "`{field}` is {found:?}: {reason}"),
-            K::Contradiction { field, reason } => write!(f, "`{field}`: {reason}"),
+            K::HostPath { field, found, reason } => {
+                write!(f, "`{}` is {:?}: {reason}", printable(field), printable(found))
+            }
+            K::Contradiction { field, reason } => write!(f, "`{}`: {}", printable(field), printable(reason)),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use dynload_caps::listed;
+
 /// The type of a parameter or result, named as WebAssembly's text format names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -94,17 +96,10 @@ impl FunctionType {
 impl fmt::Display for FunctionType {
     /// `(i32, i64) -> i64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |types: &[ValueType]| {
-            types
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        write!(f, "({}) -> ", list(&self.params))?;
+        write!(f, "({}) -> ", listed(&self.params))?;
         match self.results.as_slice() {
             [one] => write!(f, "{one}"),
-            many => write!(f, "({})", list(many)),
+            many => write!(f, "({})", listed(many)),
         }
     }
 }

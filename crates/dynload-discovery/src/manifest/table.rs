@@ -8,7 +8,13 @@ use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::{ManifestError, ManifestErrorKind};
-use crate::terminal::is_unprintable;
+
+/// Control characters, and those that reorder or hide text (Unicode's bidirectional controls and zero-width ones): a name that
+/// shows as something else than it is has no place in a list of plugins.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
 
 pub(in crate::manifest) type Node<'t, 'i> = &'t Spanned<DeValue<'i>>;
 

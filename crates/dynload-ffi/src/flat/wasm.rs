@@ -3,7 +3,7 @@
 use dynload_sandbox::Usage;
 
 use crate::abi::WasmInstance;
-use crate::error::{Error, ErrorCode, Result, guard, guard_query, guard_with};
+use crate::error::{Error, ErrorCode, Result, guard, guard_query, guard_signal, guard_with};
 use crate::{instance, sandbox, text, wasm_file};
 
 /// Calls the exported function `name` without arguments and gives its result; 0 where it has none, and on failure. After a
@@ -196,12 +196,11 @@ fn out_of_bounds(error: dynload_sandbox::OutOfBounds) -> Error {
 }
 
 /// Ends the call that runs in an instance, from any thread; it fails with DYNLOAD_ERROR_INTERRUPTED. Does nothing if none runs,
-/// and never ends a call that begins later. 1 on success, 0 on failure. Never waits.
+/// and never ends a call that begins later. 1 if there is such an instance, 0 if there is none.
+///
+/// Never waits, and is the one function that a signal handler may call (it is async-signal-safe); so it leaves the error as it is.
 pub extern "C" fn wasm_interrupt(inst: WasmInstance) -> i64 {
-    guard(0, || {
-        instance::interrupt(inst.handle)?;
-        Ok(1)
-    })
+    guard_signal(0, || i64::from(instance::interrupt(inst.handle)))
 }
 
 /// Starts an instance anew: fresh memory and variables, the start function, and all is well after a call that ended half-way. 1

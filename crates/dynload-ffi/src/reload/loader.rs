@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dynload_caps::printable;
 use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader, NativeLoader, NativePlugin, State};
+use dynload_native::staging::MAX_STAGED_BYTES;
+use dynload_native::{open_regular, read_regular};
 use dynload_sandbox::{Capabilities, Limits};
 
 use crate::error::{Error, Result};
@@ -59,7 +62,7 @@ impl Drop for Loaded {
 impl FlatLoader {
     fn bytes(&self, artifact: &Artifact, wasm: Wasm) -> std::result::Result<Vec<u8>, LoadError> {
         let failed = |error: std::io::Error| LoadError::new("the copy cannot be read").with_source(error);
-        let bytes = std::fs::read(&artifact.path).map_err(failed)?;
+        let bytes = read_regular(&artifact.path, MAX_STAGED_BYTES).map_err(failed)?;
         match wasm {
             Wasm::Binary => Ok(bytes),
             Wasm::Text => wasm_file::from_text(&bytes, &artifact.origin)
@@ -86,8 +89,7 @@ fn wasm(artifact: &Artifact) -> Option<Wasm> {
 
 fn starts_as_wasm(path: &Path) -> bool {
     let mut start = [0; 4];
-    let read =
-        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+    let read = open_regular(path).and_then(|(mut file, _)| std::io::Read::read_exact(&mut file, &mut start));
     read.is_ok() && start == *b"\0asm"
 }
 
@@ -137,7 +139,7 @@ impl Loader for FlatLoader {
         if cut_off {
             let message = format!(
                 "`{}` is not a whole WebAssembly module",
-                artifact.origin.display()
+                printable(artifact.origin.display()).path()
             );
             return Err(LoadError::incomplete(message));
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dynload_caps::printable;
 use dynload_native::ContentHash;
 use dynload_native::staging::{StagedFile, Staging};
 
@@ -251,7 +252,7 @@ impl<L: Loader> Pipeline<L> {
 /// Drops a version, which may run code of the user's.
 fn drop_guarded<T>(version: T, which: &str, artifact: &Artifact) {
     if catch_unwind(AssertUnwindSafe(|| drop(version))).is_err() {
-        log::error!(target: crate::bus::LOG_TARGET, "{}: dropping {which} panicked", artifact.origin.display());
+        log::error!(target: crate::bus::LOG_TARGET, "{}: dropping {which} panicked", printable(artifact.origin.display()).path());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The system's file events, with each directory watched once for everybody.
 
+use dynload_caps::printable;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ impl Backend {
                 Ok(())
             }
             Err(error) if directory_identity(dir).is_none() => {
-                log::debug!(target: crate::bus::LOG_TARGET, "`{}` went before it was watched: {error}", dir.display());
+                log::debug!(target: crate::bus::LOG_TARGET, "`{}` went before it was watched: {error}", printable(dir.display()).path());
                 self.armed.insert(
                     dir.to_owned(),
                     Armed {

@@ -17,6 +17,7 @@ use super::{PollReason, WatchError, WatchState};
 use crate::bus::LOG_TARGET;
 use crate::config::WatchMode;
 use crate::inbox::{Hint, Inbox};
+use dynload_caps::printable;
 
 /// How often files are looked at when the system does not tell of changes and nothing else was asked for.
 const FALLBACK_INTERVAL: Duration = Duration::from_millis(500);
@@ -324,7 +325,7 @@ impl Thread {
         };
         let new = Some((FALLBACK_INTERVAL, why));
         if client.poll.is_none() {
-            log::warn!(target: LOG_TARGET, "{}: polling, because {error}", client.targets.source.display());
+            log::warn!(target: LOG_TARGET, "{}: polling, because {error}", printable(client.targets.source.display()).path());
             client.poll = new;
         }
     }

@@ -14,6 +14,7 @@ mod routes;
 mod signature;
 mod targets;
 
+use dynload_caps::printable;
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
@@ -97,7 +98,11 @@ impl fmt::Display for WatchState {
             Self::Active => f.write_str("watching by the system's events"),
             Self::Polling { interval, why } => write!(f, "polling every {interval:?}: {why}"),
             Self::Lost { missing } => {
-                write!(f, "the directory `{}` is gone: waiting for it", missing.display())
+                write!(
+                    f,
+                    "the directory `{}` is gone: waiting for it",
+                    printable(missing.display()).path()
+                )
             }
         }
     }
@@ -157,14 +162,18 @@ impl fmt::Display for WatchError {
                 )
             }
             Self::Backend { path: Some(path), .. } => {
-                write!(f, "the directory `{}` cannot be watched", path.display())
+                write!(
+                    f,
+                    "the directory `{}` cannot be watched",
+                    printable(path.display()).path()
+                )
             }
             Self::Backend { path: None, .. } => f.write_str("the system's file events cannot be had"),
             Self::NoEvents { path, why } => {
                 write!(
                     f,
                     "file events do not cover `{}` ({why}): watch by polling",
-                    path.display()
+                    printable(path.display()).path()
                 )
             }
         }

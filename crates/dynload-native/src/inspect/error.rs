@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use dynload_caps::printable;
+
 use super::Format;
 
 /// A file cannot be loaded here, by what its headers say.
@@ -100,6 +102,7 @@ impl fmt::Display for HeaderError {
                 write!(f, "this is a {found} file, and this platform loads {expected}")
             }
             HeaderError::WrongArchitecture { found, expected } => {
+                let found = printable(found);
                 write!(f, "the library is for {found}, and this process is {expected}")
             }
             HeaderError::WrongWordSize { found, expected } => {
@@ -111,7 +114,10 @@ impl fmt::Display for HeaderError {
             HeaderError::WrongByteOrder => {
                 f.write_str("the library has the other byte order than this machine")
             }
-            HeaderError::Malformed { part, problem } => write!(f, "the file is damaged: {part}: {problem}"),
+            HeaderError::Malformed { part, problem } => {
+                let problem = printable(problem).message();
+                write!(f, "the file is damaged: {part}: {problem}")
+            }
         }
     }
 }

@@ -20,12 +20,11 @@ mod elf;
 mod error;
 mod foreign;
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io;
 use std::path::Path;
 
 use self::bytes::Bytes;
 pub use self::error::HeaderError;
+use crate::regular::{file_kind, open_to_read};
 
 /// The largest library that is looked at: 4 GiB.
 const MAX_LIBRARY_BYTES: u64 = crate::staging::MAX_STAGED_BYTES;
@@ -173,43 +172,4 @@ fn is_text(start: &[u8]) -> bool {
         && !start
             .chars()
             .any(|char| char.is_control() && !char.is_whitespace())
-}
-
-/// Opens a file to read it, without waiting: opening a pipe would wait for its writer.
-pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
-    match options.open(path) {
-        // Windows denies access to a directory. It is a directory all the same, and should be called one.
-        Err(error) if cfg!(windows) && path.is_dir() => {
-            Err(io::Error::new(io::ErrorKind::IsADirectory, error))
-        }
-        opened => opened,
-    }
-}
-
-/// What a file that is not a regular one is.
-pub(crate) fn file_kind(metadata: &Metadata) -> &'static str {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-
-        let kind = metadata.file_type();
-        if kind.is_fifo() {
-            return "a pipe";
-        }
-        if kind.is_char_device() || kind.is_block_device() {
-            return "a device";
-        }
-        if kind.is_socket() {
-            return "a socket";
-        }
-    }
-    if metadata.is_dir() {
-        "a directory"
-    } else {
-        "a special file"
-    }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::{MAX_STAGED_BYTES, StageError};
 use crate::hash::{ContentHash, ContentHasher};
-use crate::inspect::{file_kind, open_to_read};
+use crate::regular::{file_kind, open_regular, open_to_read};
 
 /// How often a copy is tried when the file changes under it.
 const ATTEMPTS: usize = 3;
@@ -132,7 +132,10 @@ pub(super) fn copy_debug_information(source: &Path, target: &Path) {
 }
 
 fn copy_if_file(from: &Path, to: &Path) {
-    if fs::metadata(from).is_ok_and(|from| from.is_file() && from.len() <= MAX_STAGED_BYTES) {
-        let _ = fs::copy(from, to);
+    if let Ok((mut file, size)) = open_regular(from)
+        && size <= MAX_STAGED_BYTES
+        && copy_bytes(&mut file, to).is_err()
+    {
+        let _ = fs::remove_file(to);
     }
 }

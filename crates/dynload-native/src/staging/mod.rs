@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use dynload_caps::printable;
+
 use crate::hash::ContentHash;
 
 /// The largest file that is staged: 4 GiB. A file that says it is larger is damaged or sparse, and a copy of it
@@ -243,7 +245,7 @@ impl fmt::Display for StageError {
             StageError::Directory { path, .. } => write!(
                 f,
                 "cannot make a private directory in `{}`: set TMPDIR to a directory that can be written",
-                path.display()
+                printable(path.display()).path()
             ),
             StageError::Read(_) => f.write_str("cannot read the file"),
             StageError::NotAFile { kind } => write!(f, "this is {kind} and not a file"),
@@ -254,7 +256,11 @@ impl fmt::Display for StageError {
                 )
             }
             StageError::Changing => f.write_str("the file was being written while it was copied: try again"),
-            StageError::Write { path, .. } => write!(f, "cannot write the copy in `{}`", path.display()),
+            StageError::Write { path, .. } => write!(
+                f,
+                "cannot write the copy in `{}`",
+                printable(path.display()).path()
+            ),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use dynload_caps::printable;
 
 /// Why a module was refused before any of it ran.
 #[derive(Debug)]
@@ -88,6 +89,7 @@ impl fmt::Display for ModuleError {
                 write!(f, "the module has {found} {what}, and the engine accepts {limit}")
             }
             ModuleError::Invalid { offset, message } => {
+                let message = printable(message).message();
                 write!(f, "not a valid WebAssembly module: {message} (at byte {offset})")
             }
             ModuleError::Unsupported { feature } => write!(f, "the module uses {feature}"),

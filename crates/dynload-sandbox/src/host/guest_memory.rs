@@ -17,6 +17,12 @@ pub struct OutOfBounds {
 impl fmt::Display for OutOfBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let OutOfBounds { ptr, len, size } = self;
+        if *size == 0 {
+            return write!(
+                f,
+                "{len} bytes at {ptr} cannot be reached: the guest exports no memory of the name `memory`, or an empty one"
+            );
+        }
         write!(
             f,
             "{len} bytes at {ptr} do not lie in the guest's memory of {size} bytes"
@@ -27,8 +33,12 @@ impl fmt::Display for OutOfBounds {
 impl core::error::Error for OutOfBounds {}
 
 impl From<OutOfBounds> for Stop {
-    fn from(_: OutOfBounds) -> Stop {
-        Stop::trap(Trap::MemoryOutOfBounds)
+    /// A trap, as if the guest had reached there itself; where it has no memory at all, the reason.
+    fn from(outside: OutOfBounds) -> Stop {
+        match outside.size {
+            0 => Stop::host(outside),
+            _ => Stop::trap(Trap::MemoryOutOfBounds),
+        }
     }
 }
 

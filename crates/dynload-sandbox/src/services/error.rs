@@ -1,6 +1,6 @@
 //! Why the services of a sandbox could not be set up.
 
-use dynload_caps::ScopeError;
+use dynload_caps::{ScopeError, printable};
 use std::{fmt, io, string::String};
 
 /// The scopes of a sandbox could not be opened. Found as the `source` of an instantiation's
@@ -34,7 +34,9 @@ impl fmt::Display for ServiceError {
             ServiceError::Directory { host, guest, .. } => {
                 write!(
                     f,
-                    "cannot open the directory `{host}`, which the guest was to see as `{guest}`"
+                    "cannot open the directory `{}`, which the guest was to see as `{}`",
+                    printable(host).path(),
+                    printable(guest).path()
                 )
             }
             ServiceError::Nesting { .. } => f.write_str(

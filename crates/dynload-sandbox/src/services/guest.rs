@@ -27,7 +27,8 @@ pub(super) fn offset(ptr: u32, bytes: u64) -> Result<u32, OutOfBounds> {
     u32::try_from(u64::from(ptr) + bytes).map_err(|_| OutOfBounds {
         ptr,
         len: bytes,
-        size: 0,
+        // There is a memory, and none has more.
+        size: u32::MAX as usize,
     })
 }
 

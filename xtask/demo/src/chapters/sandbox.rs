@@ -122,7 +122,7 @@ fn written() -> String {
 
 /// Takes what plugins of a sandbox write instead of this program's own standard output.
 fn capture(sandbox: WasmSandbox) {
-    unsafe extern "C" fn console(_userdata: i64, _stream: i64, bytes: *const u8, len: i64) {
+    unsafe extern "C-unwind" fn console(_userdata: i64, _stream: i64, bytes: *const u8, len: i64) {
         // SAFETY: the library gives the bytes of one write.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, usize::try_from(len).unwrap_or(0)) };
         if let Ok(mut text) = WRITTEN.lock() {

@@ -1,5 +1,6 @@
 //! Versions of symbols (the GNU extension): `.gnu.version`, `.gnu.version_r`, `.gnu.version_d`.
 
+use dynload_caps::{TextBytes, printable};
 use object::elf;
 
 use super::dynamic::Dynamic;
@@ -66,7 +67,7 @@ fn needed(
         let name = dynamic.string(file.into())?;
         // glibc asserts that the library is loaded, and it is when it is needed.
         if !dynamic.needs(name) {
-            let name = String::from_utf8_lossy(name).escape_debug().to_string();
+            let name = printable(TextBytes(name));
             let problem = format!("it names versions of `{name}`, which is not among the needed libraries");
             return Err(HeaderError::malformed(PART, problem));
         }
