@@ -280,17 +280,19 @@ proptest::proptest! {
 fn toolchain_libraries() -> Vec<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = std::process::Command::new(rustc)
-        .args(["--print", "sysroot"])
+        .args(["--print", "sysroot", "--print", "target-libdir"])
         .output()
         .unwrap();
-    let library = Path::new(String::from_utf8(output.stdout).unwrap().trim()).join("lib");
+    // The second line is where those for this machine are; there may be some for others beside.
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (sysroot, own) = said.trim().split_once('\n').unwrap();
+    let library = Path::new(sysroot).join("lib");
     let entries = |path: &Path| {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).collect::<Vec<_>>()
     };
-    let targets = entries(&library.join("rustlib"));
     let mut found = entries(&library);
-    found.extend(targets.iter().flat_map(|target| entries(&target.join("lib"))));
+    found.extend(entries(Path::new(own)));
     found.retain(|path| path.extension().is_some_and(|extension| extension == "so"));
     found
 }

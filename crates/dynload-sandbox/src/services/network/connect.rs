@@ -74,7 +74,10 @@ fn os(error: Os) -> Errno {
 mod tests {
     use super::*;
     use crate::{Capabilities, Engine, Limits, Module, Sandbox};
-    use rustix::net::{bind, listen};
+    use rustix::{
+        fd::OwnedFd,
+        net::{bind, listen},
+    };
     use std::{
         boxed::Box,
         error::Error,
@@ -97,7 +100,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let mut filling = Vec::new();
         loop {
-            let client = open(address).unwrap();
+            let client = socket(address, SocketType::STREAM).unwrap();
             let _ = connect(&client, &address);
             let answers = readiness::is_ready(&client, PollFlags::OUT, Duration::from_millis(200)).unwrap();
             filling.push(client);
