@@ -64,11 +64,12 @@ pub(crate) fn next_slice(
 
 /// Burns `fuel` for what the host does, however many slices it takes to get it.
 pub(crate) fn charge(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<(), ErrorKind> {
+    let mut left = self::fuel(&*ctx);
     // A slice may be empty: others hold what there is, for now.
-    while self::fuel(&*ctx) < fuel {
+    while left < fuel {
         next_slice(ctx, fuel, false)?;
+        left = self::fuel(&*ctx);
     }
-    let left = self::fuel(&*ctx);
     set_fuel(ctx, left - fuel);
     Ok(())
 }
