@@ -163,7 +163,7 @@ pub enum ErrorKind {
     /// A host function of the embedder failed.
     Host(Arc<dyn core::error::Error + Send + Sync>),
     /// The interpreter refused for a reason of its own.
-    Engine(Arc<wasmi::Error>),
+    Engine(Arc<dyn core::error::Error + Send + Sync>),
 }
 
 impl fmt::Display for ErrorKind {
@@ -360,11 +360,24 @@ impl fmt::Display for Stop {
 }
 
 impl core::error::Error for Stop {}
-impl wasmi::errors::HostError for Stop {}
 
-impl From<Stop> for wasmi::Error {
-    fn from(stop: Stop) -> wasmi::Error {
-        wasmi::Error::host(stop)
+/// A [`Stop`] on its way through the interpreter.
+#[derive(Debug)]
+pub(crate) struct Halt(pub(crate) Stop);
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl core::error::Error for Halt {}
+impl wasmi::errors::HostError for Halt {}
+
+impl Stop {
+    /// The error with which the interpreter ends the call.
+    pub(crate) fn halt(self) -> wasmi::Error {
+        wasmi::Error::host(Halt(self))
     }
 }
 

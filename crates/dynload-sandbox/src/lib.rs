@@ -84,7 +84,7 @@ pub use module::{Export, Import, Module};
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]
 pub use services::ServiceError;
-pub use typed::TypedFunc;
+pub use typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
 pub use usage::Usage;
 pub use value::{Signature, ValType, Value};
 

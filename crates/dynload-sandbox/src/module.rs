@@ -71,7 +71,7 @@ impl Module {
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
         let module = wasmi::Module::new(&engine.interpreter(), &bytes[..]).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;
-            Err(ModuleError::Engine(refused))
+            Err(ModuleError::Engine(refused.into()))
         })?;
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),

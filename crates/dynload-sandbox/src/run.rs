@@ -1,7 +1,7 @@
 //! Running a function in slices of fuel, with a look at clock and interrupts between.
 
 use crate::{
-    error::{ErrorKind, Limit, Pause, Stop, Trap},
+    error::{ErrorKind, Halt, Limit, Pause, Stop, Trap},
     frames::{self, FrameLimits},
     state::State,
     usage::Usage,
@@ -115,8 +115,8 @@ pub(crate) fn is_pause(error: &wasmi::Error) -> bool {
 
 /// Why a host function ended the call.
 pub(crate) fn stopped(error: &wasmi::Error) -> ErrorKind {
-    match error.downcast_ref::<Stop>() {
-        Some(Stop(kind)) => kind.clone(),
+    match error.downcast_ref::<Halt>() {
+        Some(Halt(Stop(kind))) => kind.clone(),
         // Every host function goes through this crate and stops with a `Stop`.
         None => ErrorKind::Host(Arc::from(Box::<dyn core::error::Error + Send + Sync>::from(
             error.to_string(),
@@ -126,7 +126,7 @@ pub(crate) fn stopped(error: &wasmi::Error) -> ErrorKind {
 
 /// What the interpreter's error means.
 pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -> ErrorKind {
-    if error.downcast_ref::<Stop>().is_some() {
+    if error.downcast_ref::<Halt>().is_some() {
         return stopped(&error);
     }
     if let wasmi::errors::ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) =

@@ -9,7 +9,76 @@ use crate::{
 };
 use alloc::{format, string::String, sync::Arc};
 use core::fmt;
-use wasmi::{AsContextMut, StoreContextMut, TypedResumableCall, WasmParams, WasmResults};
+use wasmi::{AsContextMut, StoreContextMut, TypedResumableCall};
+
+/// What the engine takes and returns; not for other crates to implement.
+pub(crate) mod sealed {
+    #[doc(hidden)]
+    pub trait Number: wasmi::WasmTy {}
+
+    #[doc(hidden)]
+    pub trait Params {
+        type Engine: wasmi::WasmParams;
+        fn into_engine(self) -> Self::Engine;
+    }
+
+    #[doc(hidden)]
+    pub trait Results {
+        type Engine: wasmi::WasmResults;
+        fn from_engine(results: Self::Engine) -> Self;
+    }
+}
+
+/// A number in a typed call: `i32`, `u32`, `i64`, `u64`, `f32` or `f64`.
+pub trait WasmNumber: sealed::Number {}
+
+/// The parameters of a typed call: `()`, a [`WasmNumber`], or a tuple of up to eight.
+pub trait WasmParams: sealed::Params {}
+
+/// The results of a typed call: `()`, a [`WasmNumber`], or a tuple of up to eight.
+pub trait WasmResults: sealed::Results {}
+
+macro_rules! values {
+    ($ty:ty $(, $number:ident)*) => {
+        impl<$($number: WasmNumber),*> sealed::Params for $ty {
+            type Engine = $ty;
+            #[inline(always)]
+            fn into_engine(self) -> $ty {
+                self
+            }
+        }
+
+        impl<$($number: WasmNumber),*> sealed::Results for $ty {
+            type Engine = $ty;
+            #[inline(always)]
+            fn from_engine(results: $ty) -> $ty {
+                results
+            }
+        }
+
+        impl<$($number: WasmNumber),*> WasmParams for $ty {}
+        impl<$($number: WasmNumber),*> WasmResults for $ty {}
+    };
+}
+
+macro_rules! numbers {
+    ($($ty:ty)*) => { $(
+        impl sealed::Number for $ty {}
+        impl WasmNumber for $ty {}
+        values!($ty);
+    )* };
+}
+
+numbers!(i32 u32 i64 u64 f32 f64);
+values!(());
+values!((A,), A);
+values!((A, B), A, B);
+values!((A, B, C), A, B, C);
+values!((A, B, C, D), A, B, C, D);
+values!((A, B, C, D, E), A, B, C, D, E);
+values!((A, B, C, D, E, F), A, B, C, D, E, F);
+values!((A, B, C, D, E, F, G), A, B, C, D, E, F, G);
+values!((A, B, C, D, E, F, G, H), A, B, C, D, E, F, G, H);
 
 /// An exported function whose type is known to the compiler.
 ///
@@ -27,11 +96,14 @@ use wasmi::{AsContextMut, StoreContextMut, TypedResumableCall, WasmParams, WasmR
 /// # Ok(())
 /// # }
 /// ```
-pub struct TypedFunc<P, R> {
-    func: wasmi::TypedFunc<P, R>,
+pub struct TypedFunc<P: WasmParams, R: WasmResults> {
+    func: Engine<P, R>,
     store_id: usize,
     name: Arc<str>,
 }
+
+/// The engine's handle.
+type Engine<P, R> = wasmi::TypedFunc<<P as sealed::Params>::Engine, <R as sealed::Results>::Engine>;
 
 impl Instance {
     /// A typed handle for an exported function.
@@ -40,7 +112,7 @@ impl Instance {
     ///
     /// [`ErrorKind::NoSuchExport`] and [`ErrorKind::SignatureMismatch`].
     pub fn typed<P: WasmParams, R: WasmResults>(&mut self, export: &str) -> Result<TypedFunc<P, R>, Error> {
-        let func = resolve(&self.context(), export).map_err(|kind| {
+        let func = resolve::<P, R>(&self.context(), export).map_err(|kind| {
             let usage = self.usage();
             Error::new(export, kind, usage, None)
         })?;
@@ -64,19 +136,19 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
     pub fn call(&self, instance: &mut Instance, params: P) -> Result<R, Error> {
         instance.enter(&self.name)?;
         let result = if instance.store_id() == self.store_id {
-            run_typed(instance.context(), &self.func, params)
+            run_typed(instance.context(), &self.func, params.into_engine())
         } else {
             resolve::<P, R>(&instance.context(), &self.name)
-                .and_then(|func| run_typed(instance.context(), &func, params))
+                .and_then(|func| run_typed(instance.context(), &func, params.into_engine()))
         };
-        instance.leave(&self.name, result)
+        instance.leave(&self.name, result.map(R::from_engine))
     }
 }
 
 fn resolve<P: WasmParams, R: WasmResults>(
     ctx: &StoreContextMut<'_, State>,
     export: &str,
-) -> Result<wasmi::TypedFunc<P, R>, ErrorKind> {
+) -> Result<Engine<P, R>, ErrorKind> {
     let func = exported(ctx, export)?;
     func.typed(ctx).map_err(|_| ErrorKind::SignatureMismatch {
         found: Signature::from_engine(&func.ty(ctx)),
@@ -92,7 +164,7 @@ fn type_names<P, R>() -> String {
     )
 }
 
-pub(crate) fn run_typed<P: WasmParams, R: WasmResults>(
+pub(crate) fn run_typed<P: wasmi::WasmParams, R: wasmi::WasmResults>(
     mut ctx: StoreContextMut<'_, State>,
     func: &wasmi::TypedFunc<P, R>,
     params: P,
@@ -106,7 +178,7 @@ pub(crate) fn run_typed<P: WasmParams, R: WasmResults>(
 /// The rest of a call that did not end within its first slice. Apart, because what a call has to remember then is large, and
 /// most calls should not have to move it.
 #[inline(never)]
-fn go_on<R: WasmResults>(
+fn go_on<R: wasmi::WasmResults>(
     mut ctx: StoreContextMut<'_, State>,
     mut call: Result<TypedResumableCall<R>, wasmi::Error>,
 ) -> Result<R, ErrorKind> {
@@ -126,7 +198,7 @@ fn go_on<R: WasmResults>(
     }
 }
 
-impl<P, R> Clone for TypedFunc<P, R> {
+impl<P: WasmParams, R: WasmResults> Clone for TypedFunc<P, R> {
     fn clone(&self) -> TypedFunc<P, R> {
         TypedFunc {
             func: self.func,
@@ -136,7 +208,7 @@ impl<P, R> Clone for TypedFunc<P, R> {
     }
 }
 
-impl<P, R> fmt::Debug for TypedFunc<P, R> {
+impl<P: WasmParams, R: WasmResults> fmt::Debug for TypedFunc<P, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TypedFunc({} as {})", self.name, type_names::<P, R>())
     }

@@ -1,6 +1,6 @@
 //! Why a module was not loaded.
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::fmt;
 use dynload_caps::printable;
 
@@ -30,7 +30,7 @@ pub enum ModuleError {
         feature: &'static str,
     },
     /// The interpreter could not translate it.
-    Engine(wasmi::Error),
+    Engine(Box<dyn core::error::Error + Send + Sync>),
     /// Nothing is wrong with the module: the interpreter was compiled so that any guest could overflow the native stack.
     ///
     /// The cargo feature `portable-dispatch` makes it safe in every build, at a third of the speed; what keeps the speed depends
@@ -106,7 +106,7 @@ impl fmt::Display for ModuleError {
 impl core::error::Error for ModuleError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            ModuleError::Engine(cause) => Some(cause),
+            ModuleError::Engine(cause) => Some(&**cause),
             _ => None,
         }
     }

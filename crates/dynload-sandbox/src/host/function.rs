@@ -124,9 +124,9 @@ impl HostFunction {
         let ty = wasmi::FuncType::new(engine(&self.signature.params), engine(&self.signature.results));
         let function = self.clone();
         wasmi::Func::new(store, ty, move |caller, params, results| {
-            function
-                .run(&mut Caller::enter(caller)?, params, results)
-                .map_err(wasmi::Error::from)
+            Caller::enter(caller)
+                .and_then(|mut caller| function.run(&mut caller, params, results))
+                .map_err(Stop::halt)
         })
     }
 

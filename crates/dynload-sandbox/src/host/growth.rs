@@ -24,9 +24,9 @@ pub(crate) fn define(store: &mut Store<State>) -> Func {
             let fails = asked as u64 > room as u64 || !host.data_mut().memory.reserve(bytes);
             let fuel = asked as u64 / schedule::ELEMENTS_PER_FUEL;
             while !fails && run::fuel(&host) < fuel {
-                run::next_slice(&mut host.as_context_mut(), fuel, false).map_err(Stop)?;
+                run::next_slice(&mut host.as_context_mut(), fuel, false).map_err(|kind| Stop(kind).halt())?;
             }
-            host.data_mut().glance().map_err(Stop)?;
+            host.data_mut().glance().map_err(|kind| Stop(kind).halt())?;
             Err(wasmi::Error::host(Pause))
         },
     )

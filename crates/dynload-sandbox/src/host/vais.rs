@@ -19,33 +19,30 @@ pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     type Done<R> = Result<R, wasmi::Error>;
     Some(match name {
         "print" => Func::wrap(store, |host: Host<'_>, ptr: i32, len: i32| -> Done<()> {
-            Ok(print(host, "vais.print", Stream::Out, "", (ptr, len), "")?)
+            print(host, "vais.print", Stream::Out, "", (ptr, len), "").map_err(Stop::halt)
         }),
         "println" => Func::wrap(store, |host: Host<'_>, ptr: i32, len: i32| -> Done<()> {
-            Ok(print(host, "vais.println", Stream::Out, "", (ptr, len), "\n")?)
+            print(host, "vais.println", Stream::Out, "", (ptr, len), "\n").map_err(Stop::halt)
         }),
         "log" => Func::wrap(
             store,
             |host: Host<'_>, level: i32, ptr: i32, len: i32| -> Done<()> {
-                Ok(print(
-                    host,
-                    "vais.log",
-                    Stream::Err,
-                    level_name(level),
-                    (ptr, len),
-                    "\n",
-                )?)
+                print(host, "vais.log", Stream::Err, level_name(level), (ptr, len), "\n").map_err(Stop::halt)
             },
         ),
-        "now_ms" => Func::wrap(store, |host: Host<'_>| -> Done<i64> { Ok(now_ms(host)?) }),
+        "now_ms" => Func::wrap(store, |host: Host<'_>| -> Done<i64> {
+            now_ms(host).map_err(Stop::halt)
+        }),
         "sleep_ms" => Func::wrap(store, |host: Host<'_>, ms: i64| -> Done<()> {
-            Ok(sleep_ms(host, ms)?)
+            sleep_ms(host, ms).map_err(Stop::halt)
         }),
         "random" => Func::wrap(store, |host: Host<'_>| -> Done<i64> {
-            Ok(random(host, "vais.random")? as i64)
+            random(host, "vais.random")
+                .map(|number| number as i64)
+                .map_err(Stop::halt)
         }),
         "random_range" => Func::wrap(store, |host: Host<'_>, min: i64, max: i64| -> Done<i64> {
-            Ok(random_range(host, min, max)?)
+            random_range(host, min, max).map_err(Stop::halt)
         }),
         _ => return None,
     })

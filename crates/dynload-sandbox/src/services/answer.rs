@@ -51,13 +51,13 @@ pub(super) fn answer(
     host: wasmi::Caller<'_, State>,
     service: impl FnOnce(&mut Caller<'_>) -> Answer,
 ) -> Result<i32, wasmi::Error> {
-    let mut caller = Caller::enter(host)?;
+    let mut caller = Caller::enter(host).map_err(Stop::halt)?;
     let errno = match service(&mut caller) {
         Ok(()) => Errno::Success,
         Err(Fail::Errno(errno)) => errno,
-        Err(Fail::Stop(stop)) => return Err(stop.into()),
+        Err(Fail::Stop(stop)) => return Err(stop.halt()),
     };
     // It may have taken longer than its fuel says.
-    caller.glance()?;
+    caller.glance().map_err(Stop::halt)?;
     Ok(errno as i32)
 }

@@ -44,8 +44,8 @@ pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
         return Some(Func::wrap(
             store,
             |host: wasmi::Caller<'_, State>, code: u32| -> Result<(), wasmi::Error> {
-                crate::host::Caller::enter(host)?;
-                Err(Stop::exit(code as i32).into())
+                crate::host::Caller::enter(host).map_err(Stop::halt)?;
+                Err(Stop::exit(code as i32).halt())
             },
         ));
     }
