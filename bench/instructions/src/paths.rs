@@ -1,5 +1,6 @@
 //! The paths that are counted: each in the sandbox with every limit on, and in bare wasmi.
 
+use std::time::Duration;
 use std::hint::black_box;
 
 use dynload_bench_modules as modules;
@@ -141,7 +142,7 @@ impl Work {
         let mut sandbox = Sandbox::new(
             Limits::DEFAULT
                 .with_fuel(Some(u64::MAX / 2))
-                .with_time_ms(3_600_000),
+                .with_time(Duration::from_millis(3_600_000)),
         );
         sandbox.host_fn("env", "add", Capabilities::NONE, |_, (a, b): (i64, i64)| {
             Ok(a.wrapping_add(b))

@@ -9,7 +9,7 @@ use crate::{Capabilities, Scopes};
 ///
 /// let grant = Grant::none().with(Capabilities::CONSOLE | Capabilities::TIME);
 /// assert!(grant.capabilities.has(Capabilities::TIME));
-/// assert_eq!(Grant::none().narrowed_by(&grant), Grant::none());
+/// assert_eq!(Grant::none().intersection(&grant), Grant::none());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -17,6 +17,7 @@ use crate::{Capabilities, Scopes};
     derive(serde::Serialize, serde::Deserialize),
     serde(deny_unknown_fields)
 )]
+#[non_exhaustive]
 pub struct Grant {
     /// Which powers.
     pub capabilities: Capabilities,
@@ -52,12 +53,12 @@ impl Grant {
     }
 
     /// What this host grants, cut down to what the plugin `asked` for: the result allows something only if both
-    /// allow it. See [`Scopes::narrowed_by`] for how scopes are cut.
+    /// allow it. See [`Scopes::intersection`] for how scopes are cut.
     #[must_use]
-    pub fn narrowed_by(&self, asked: &Grant) -> Grant {
+    pub fn intersection(&self, asked: &Grant) -> Grant {
         Grant {
             capabilities: self.capabilities & asked.capabilities,
-            scopes: self.scopes.narrowed_by(&asked.scopes),
+            scopes: self.scopes.intersection(&asked.scopes),
         }
     }
 }

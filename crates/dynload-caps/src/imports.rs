@@ -18,6 +18,7 @@ pub const DYNLOAD: &str = "dynload";
 
 /// What an import needs before it does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ImportNeeds {
     /// Works without any capability.
     Nothing,
@@ -62,6 +63,7 @@ impl ImportNeeds {
 
 /// What a guest sees when it calls an import without the capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WhenDenied {
     /// It is never denied.
     Never,

@@ -17,7 +17,7 @@
 //! let mut asked = Grant::none().with("console|network|process".parse()?);
 //! asked.scopes.net.push("api.example.com:*".parse()?);
 //!
-//! let given = host.narrowed_by(&asked);
+//! let given = host.intersection(&asked);
 //! assert_eq!(given.capabilities.to_string(), "console|network");
 //! assert_eq!(given.scopes.net[0].to_string(), "api.example.com:443");
 //! assert!(given.scopes.dirs.is_empty());
@@ -27,7 +27,7 @@
 //! assert_eq!(needs, imports::ImportNeeds::AllOf(Capabilities::RANDOM));
 //! assert!(!needs.satisfied_by(given.capabilities));
 //!
-//! assert_eq!(Limits::DEFAULT.min(Limits::RESTRICTIVE).max_time_ms, 1_000);
+//! assert_eq!(Limits::DEFAULT.intersection(&Limits::RESTRICTIVE).max_time, core::time::Duration::from_secs(1));
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!

@@ -1,16 +1,19 @@
 //! How much a plugin may use.
 
+use core::time::Duration;
+
 /// How much of the machine one sandboxed plugin may use.
 ///
 /// Every value is legal: 0 forbids (no memory page, no frame), a huge one merely never bites. There is no field
 /// that means "unlimited" except [`max_fuel`](Limits::max_fuel), and [`Default`] is [`Limits::DEFAULT`].
 ///
 /// ```
+/// use core::time::Duration;
 /// use dynload_caps::Limits;
 ///
-/// let limits = Limits::RESTRICTIVE.with_time_ms(250).with_fuel(Some(1_000_000));
+/// let limits = Limits::RESTRICTIVE.with_time(Duration::from_millis(250)).with_fuel(Some(1_000_000));
 /// assert_eq!(limits.max_memory_bytes, 16 * 1024 * 1024);
-/// assert_eq!(limits.min(Limits::PERMISSIVE), limits);
+/// assert_eq!(limits.intersection(&Limits::PERMISSIVE), limits);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
@@ -18,13 +21,15 @@
     derive(serde::Serialize, serde::Deserialize),
     serde(deny_unknown_fields)
 )]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes of all linear memories and tables of an instance together, initial sizes included; a table element
     /// counts as 8 bytes. Workers of a call are counted with the instance, and so are references of passive element segments
     /// and the parts of an instance that has very many.
     pub max_memory_bytes: u64,
-    /// Milliseconds of wall clock for one call from outside, host calls and start function included.
-    pub max_time_ms: u64,
+    /// Wall clock of one call from outside, host calls and start function included. In milliseconds where it is serialised.
+    #[cfg_attr(feature = "serde", serde(rename = "max_time_ms", with = "milliseconds"))]
+    pub max_time: Duration,
     /// Bytes of the Wasm frames alive at once: parameters, locals and the highest operand stack of each function,
     /// 8 for a number or a reference and 16 for a vector.
     pub max_stack_bytes: u64,
@@ -40,7 +45,7 @@ impl Limits {
     /// 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
     pub const DEFAULT: Limits = Limits {
         max_memory_bytes: 64 << 20,
-        max_time_ms: 5_000,
+        max_time: Duration::from_secs(5),
         max_stack_bytes: 1 << 20,
         max_call_depth: 1_000,
         max_fuel: None,
@@ -49,7 +54,7 @@ impl Limits {
     /// For code that is not trusted: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
     pub const RESTRICTIVE: Limits = Limits {
         max_memory_bytes: 16 << 20,
-        max_time_ms: 1_000,
+        max_time: Duration::from_secs(1),
         max_stack_bytes: 256 << 10,
         max_call_depth: 500,
         max_fuel: None,
@@ -58,7 +63,7 @@ impl Limits {
     /// For heavy work: 256 MiB of memory, 60 seconds, 4 MiB of stack, 5 000 frames.
     pub const PERMISSIVE: Limits = Limits {
         max_memory_bytes: 256 << 20,
-        max_time_ms: 60_000,
+        max_time: Duration::from_secs(60),
         max_stack_bytes: 4 << 20,
         max_call_depth: 5_000,
         max_fuel: None,
@@ -73,8 +78,8 @@ impl Limits {
 
     /// The same limits with this many milliseconds for a call.
     #[must_use]
-    pub const fn with_time_ms(mut self, milliseconds: u64) -> Limits {
-        self.max_time_ms = milliseconds;
+    pub const fn with_time(mut self, time: Duration) -> Limits {
+        self.max_time = time;
         self
     }
 
@@ -101,13 +106,17 @@ impl Limits {
 
     /// The tighter of each limit: what is within the result is within both.
     #[must_use]
-    pub const fn min(self, other: Limits) -> Limits {
+    pub const fn intersection(&self, other: &Limits) -> Limits {
         const fn smaller(a: u64, b: u64) -> u64 {
             if a < b { a } else { b }
         }
         Limits {
             max_memory_bytes: smaller(self.max_memory_bytes, other.max_memory_bytes),
-            max_time_ms: smaller(self.max_time_ms, other.max_time_ms),
+            max_time: if self.max_time.as_nanos() < other.max_time.as_nanos() {
+                self.max_time
+            } else {
+                other.max_time
+            },
             max_stack_bytes: smaller(self.max_stack_bytes, other.max_stack_bytes),
             max_call_depth: smaller(self.max_call_depth, other.max_call_depth),
             max_fuel: match (self.max_fuel, other.max_fuel) {
@@ -116,6 +125,21 @@ impl Limits {
                 (None, None) => None,
             },
         }
+    }
+}
+
+/// Times as whole milliseconds.
+#[cfg(feature = "serde")]
+mod milliseconds {
+    use core::time::Duration;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }
 

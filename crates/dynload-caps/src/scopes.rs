@@ -44,6 +44,7 @@ pub use program::ProgramScope;
     derive(serde::Serialize, serde::Deserialize),
     serde(default, deny_unknown_fields)
 )]
+#[non_exhaustive]
 pub struct Scopes {
     /// Directories for `FS_READ` and `FS_WRITE`.
     pub dirs: Vec<DirScope>,
@@ -62,6 +63,53 @@ impl Scopes {
     #[must_use]
     pub fn none() -> Scopes {
         Scopes::default()
+    }
+
+    /// The same scopes with this directory as well.
+    ///
+    /// # Grants
+    /// What [`DirScope::new`] says.
+    #[must_use]
+    pub fn with_dir(mut self, dir: DirScope) -> Scopes {
+        self.dirs.push(dir);
+        self
+    }
+
+    /// The same scopes with this variable as well.
+    ///
+    /// # Grants
+    /// The plugin can read it.
+    #[must_use]
+    pub fn with_env(mut self, variable: EnvScope) -> Scopes {
+        self.env.push(variable);
+        self
+    }
+
+    /// The same scopes with these hosts and ports as well.
+    ///
+    /// # Grants
+    /// The plugin can connect to them, or listen on them.
+    #[must_use]
+    pub fn with_net(mut self, pattern: NetScope) -> Scopes {
+        self.net.push(pattern);
+        self
+    }
+
+    /// The same scopes with this program as well.
+    ///
+    /// # Grants
+    /// The plugin can run it with any arguments.
+    #[must_use]
+    pub fn with_program(mut self, program: ProgramScope) -> Scopes {
+        self.programs.push(program);
+        self
+    }
+
+    /// The same scopes with at most `workers` workers at once.
+    #[must_use]
+    pub fn with_max_workers(mut self, workers: u32) -> Scopes {
+        self.max_workers = workers;
+        self
     }
 
     /// Checks every entry, and that no two give the same guest name or variable: a guest could not tell them apart.
@@ -108,7 +156,7 @@ impl Scopes {
     /// - **Hosts** are intersected pattern by pattern, exactly.
     /// - **Programs** need the same path. **Workers** are the smaller number.
     #[must_use]
-    pub fn narrowed_by(&self, asked: &Scopes) -> Scopes {
+    pub fn intersection(&self, asked: &Scopes) -> Scopes {
         let mut narrowed = Scopes {
             max_workers: self.max_workers.min(asked.max_workers),
             ..Scopes::default()

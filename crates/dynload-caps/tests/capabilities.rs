@@ -3,6 +3,7 @@
 use dynload_caps::{Capabilities, Limits};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use std::time::Duration;
 
 #[test]
 fn numbers_of_the_specification() {
@@ -109,7 +110,7 @@ fn presets() {
     for (limits, numbers) in table {
         let found = [
             limits.max_memory_bytes,
-            limits.max_time_ms,
+            limits.max_time.as_millis() as u64,
             limits.max_stack_bytes,
             limits.max_call_depth,
         ];
@@ -157,11 +158,11 @@ proptest! {
     }
 
     #[test]
-    fn min_is_within_both(a in limits(), b in limits()) {
-        let min = a.min(b);
-        prop_assert_eq!(min, b.min(a));
-        prop_assert_eq!(min.min(a), min);
-        let of = |one: Limits| [one.max_memory_bytes, one.max_time_ms, one.max_stack_bytes, one.max_call_depth, one.max_fuel.unwrap_or(u64::MAX)];
+    fn the_intersection_is_within_both(a in limits(), b in limits()) {
+        let min = a.intersection(&b);
+        prop_assert_eq!(min, b.intersection(&a));
+        prop_assert_eq!(min.intersection(&a), min);
+        let of = |one: Limits| [one.max_memory_bytes, one.max_time.as_millis() as u64, one.max_stack_bytes, one.max_call_depth, one.max_fuel.unwrap_or(u64::MAX)];
         for ((least, a), b) in of(min).into_iter().zip(of(a)).zip(of(b)) {
             prop_assert_eq!(least, std::cmp::min(a, b));
         }
@@ -172,7 +173,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     any::<(u64, u64, u64, u64, Option<u64>)>().prop_map(|(memory, time, stack, depth, fuel)| {
         Limits::DEFAULT
             .with_memory_bytes(memory)
-            .with_time_ms(time)
+            .with_time(Duration::from_millis(time))
             .with_stack_bytes(stack)
             .with_call_depth(depth)
             .with_fuel(fuel)

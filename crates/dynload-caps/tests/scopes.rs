@@ -11,11 +11,8 @@ fn dir(host: &str, guest: &str, access: Access) -> DirScope {
 
 #[track_caller]
 fn narrowed(have: &[DirScope], want: &[DirScope]) -> Vec<DirScope> {
-    let scopes = |dirs: &[DirScope]| Scopes {
-        dirs: dirs.to_vec(),
-        ..Scopes::none()
-    };
-    scopes(have).narrowed_by(&scopes(want)).dirs
+    let scopes = |dirs: &[DirScope]| dirs.iter().cloned().fold(Scopes::none(), Scopes::with_dir);
+    scopes(have).intersection(&scopes(want)).dirs
 }
 
 use Access::{ReadOnly, ReadWrite};
@@ -158,33 +155,22 @@ fn variables_and_programs() {
         name: name.into(),
         value: value.map(Into::into),
     };
-    let have = Scopes {
-        env: vec![env("A", None), env("B", Some("host")), env("C", None)],
-        programs: vec![ProgramScope {
-            path: "/bin/ls".into(),
-        }],
-        max_workers: 4,
-        ..Scopes::none()
-    };
-    let want = Scopes {
-        env: vec![
-            env("A", None),
-            env("B", Some("mine")),
-            env("C", Some("mine")),
-            env("D", None),
-        ],
-        programs: vec![
-            ProgramScope {
-                path: "/bin/sh".into(),
-            },
-            ProgramScope {
-                path: "/bin/ls".into(),
-            },
-        ],
-        max_workers: 9,
-        ..Scopes::none()
-    };
-    let given = have.narrowed_by(&want);
+    let program = |path: &str| ProgramScope { path: path.into() };
+    let have = Scopes::none()
+        .with_env(env("A", None))
+        .with_env(env("B", Some("host")))
+        .with_env(env("C", None))
+        .with_program(program("/bin/ls"))
+        .with_max_workers(4);
+    let want = Scopes::none()
+        .with_env(env("A", None))
+        .with_env(env("B", Some("mine")))
+        .with_env(env("C", Some("mine")))
+        .with_env(env("D", None))
+        .with_program(program("/bin/sh"))
+        .with_program(program("/bin/ls"))
+        .with_max_workers(9);
+    let given = have.intersection(&want);
     assert_eq!(
         given.env,
         [env("A", None), env("B", Some("host")), env("C", Some("mine"))]
@@ -245,9 +231,10 @@ fn impossible_entries() {
         "a relative name here"
     );
 
-    let twice = |one: &str, two: &str| Scopes {
-        dirs: vec![dir("/a", one, ReadOnly), dir("/b", two, ReadOnly)],
-        ..Scopes::none()
+    let twice = |one: &str, two: &str| {
+        Scopes::none()
+            .with_dir(dir("/a", one, ReadOnly))
+            .with_dir(dir("/b", two, ReadOnly))
     };
     assert!(matches!(
         twice("/x", "/x/.").validate(),
@@ -255,10 +242,7 @@ fn impossible_entries() {
     ));
     assert_eq!(twice("/x", "/y").validate(), Ok(()));
     let names = vec![EnvScope::host("A").unwrap(), EnvScope::fixed("A", "1").unwrap()];
-    let scopes = Scopes {
-        env: names,
-        ..Scopes::none()
-    };
+    let scopes = names.into_iter().fold(Scopes::none(), Scopes::with_env);
     assert!(matches!(scopes.validate(), Err(ScopeError::DuplicateEnv { .. })));
 }
 
@@ -269,10 +253,10 @@ fn a_grant_is_cut_in_both_halves() {
     let mut asked = Grant::none().with(Capabilities::all());
     asked.scopes.net.push("example.com:*".parse().unwrap());
     asked.scopes.net.push("10.0.0.1:443".parse().unwrap());
-    let given = host.narrowed_by(&asked);
+    let given = host.intersection(&asked);
     assert_eq!(given.capabilities, Capabilities::NETWORK | Capabilities::TIME);
     assert_eq!(given.scopes.net, ["example.com:443".parse().unwrap()]);
-    assert_eq!(host.narrowed_by(&Grant::none()), Grant::none());
+    assert_eq!(host.intersection(&Grant::none()), Grant::none());
 }
 
 fn path() -> impl Strategy<Value = String> {

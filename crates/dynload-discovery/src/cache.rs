@@ -20,6 +20,7 @@ pub(crate) use store::{Kind, Store, writable_by_others};
 /// Where a [`Scanner`](crate::Scanner) keeps its cache: one file for any number of programs with one version of this
 /// crate, and for one platform; a scan for another one writes it anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CacheLocation {
     /// `vais/plugins.cache` in the user's cache directory: `$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS;
     /// `%LOCALAPPDATA%` on Windows. No cache where there is no such directory.

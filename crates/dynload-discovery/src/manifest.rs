@@ -10,6 +10,7 @@ mod table;
 mod write;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dynload_caps::Limits;
 use semver::{Version, VersionReq};
@@ -23,6 +24,7 @@ pub use function::{FunctionType, ValueType};
 
 /// What kind of code a plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// A WebAssembly module; it can be sandboxed.
     Wasm,
@@ -71,7 +73,7 @@ pub struct Dependency {
 pub struct LimitRequest {
     /// See [`Limits::max_memory_bytes`].
     pub max_memory_bytes: Option<u64>,
-    /// See [`Limits::max_time_ms`].
+    /// [`Limits::max_time`], in milliseconds.
     pub max_time_ms: Option<u64>,
     /// See [`Limits::max_stack_bytes`].
     pub max_stack_bytes: Option<u64>,
@@ -84,14 +86,14 @@ pub struct LimitRequest {
 impl LimitRequest {
     /// The tighter of what the host gives and what is asked for.
     #[must_use]
-    pub fn narrow(&self, host: Limits) -> Limits {
-        host.min(Limits {
-            max_memory_bytes: self.max_memory_bytes.unwrap_or(u64::MAX),
-            max_time_ms: self.max_time_ms.unwrap_or(u64::MAX),
-            max_stack_bytes: self.max_stack_bytes.unwrap_or(u64::MAX),
-            max_call_depth: self.max_call_depth.unwrap_or(u64::MAX),
-            max_fuel: self.max_fuel,
-        })
+    pub fn intersection(&self, host: &Limits) -> Limits {
+        let asked = Limits::DEFAULT
+            .with_memory_bytes(self.max_memory_bytes.unwrap_or(u64::MAX))
+            .with_time(self.max_time_ms.map_or(Duration::MAX, Duration::from_millis))
+            .with_stack_bytes(self.max_stack_bytes.unwrap_or(u64::MAX))
+            .with_call_depth(self.max_call_depth.unwrap_or(u64::MAX))
+            .with_fuel(self.max_fuel);
+        host.intersection(&asked)
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Duplicate {
 /// What decides which of two plugins with the same id goes first. The order of the variants is the order in which it is
 /// asked; the last one always decides, so the order of plugins is total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum DecidedBy {
     /// One works here and the other does not.
     Compatibility,

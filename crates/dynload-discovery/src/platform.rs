@@ -89,6 +89,7 @@ impl FromStr for Platform {
 
 /// For which machines an entry of a manifest is: `any`, an operating system, or an `os-arch` pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum PlatformKey {
     /// `any`: where nothing else fits.
     Any,

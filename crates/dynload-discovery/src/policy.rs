@@ -137,17 +137,14 @@ impl Plugin {
             .with(request.all())
             .with_scopes(self.asked_scopes(request));
         Ok(Admission {
-            grant: host.narrowed_by(&asked),
-            limits: manifest.limits.narrow(policy.limits),
+            grant: host.intersection(&asked),
+            limits: manifest.limits.intersection(&policy.limits),
         })
     }
 
     fn asked_scopes(&self, request: &CapabilityRequest) -> Scopes {
-        let mut scopes = Scopes {
-            net: request.hosts.clone(),
-            max_workers: request.workers,
-            ..Scopes::none()
-        };
+        let mut scopes = Scopes::none().with_max_workers(request.workers);
+        scopes.net.clone_from(&request.hosts);
         for dir in &request.directories {
             let host = self.real_dir(&dir.host).and_then(|path| real_text(&path));
             let scope = host.and_then(|host| DirScope::new(host, dir.guest.clone(), dir.access).ok());

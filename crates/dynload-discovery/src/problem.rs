@@ -12,6 +12,7 @@ use crate::{InvalidId, ManifestErrorKind, Platform, PluginId};
 
 /// How bad a [`Problem`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Severity {
     /// Worth knowing.
     Note,

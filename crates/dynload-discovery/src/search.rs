@@ -11,6 +11,7 @@ pub const PLUGIN_PATH_VARIABLE: &str = "VAIS_PLUGIN_PATH";
 
 /// Why a directory is in the search path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// The program named it.
     Explicit,

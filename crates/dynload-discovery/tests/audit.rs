@@ -5,6 +5,7 @@ mod support;
 use dynload_caps::imports::WhenDenied;
 use dynload_caps::{Access, Capabilities, DirScope, Grant, Limits};
 use dynload_discovery::{Audit, ExternKind, Facts, Finding, Policy};
+use std::time::Duration;
 use support::Plugins;
 
 /// The audit of a module with this manifest: without a cache, with one, and out of it.
@@ -282,7 +283,10 @@ max_memory_bytes = 999999999999"#);
         [DirScope::new(assets, "/assets", Access::ReadOnly).unwrap()]
     );
     assert_eq!(given.grant.scopes.net, ["api.example.org:443".parse().unwrap()]);
-    assert_eq!(given.limits, Limits::DEFAULT.with_time_ms(100));
+    assert_eq!(
+        given.limits,
+        Limits::DEFAULT.with_time(Duration::from_millis(100))
+    );
 
     plugins.write("lone.wasm", support::EMPTY_MODULE);
     let found = plugins.scanner().scan();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock, PoisonError};
+use std::time::Duration;
 
 use dynload_sandbox::{
     Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Interrupt, Limits, Module,
@@ -60,13 +61,11 @@ pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
             )
         })
     };
-    Ok(Limits {
-        max_memory_bytes: value(limits.max_memory_bytes, "max_memory_bytes")?,
-        max_time_ms: value(limits.max_time_ms, "max_time_ms")?,
-        max_stack_bytes: value(limits.max_stack_bytes, "max_stack_bytes")?,
-        max_call_depth: value(limits.max_call_depth, "max_call_depth")?,
-        max_fuel: None,
-    })
+    Ok(Limits::DEFAULT
+        .with_memory_bytes(value(limits.max_memory_bytes, "max_memory_bytes")?)
+        .with_time(Duration::from_millis(value(limits.max_time_ms, "max_time_ms")?))
+        .with_stack_bytes(value(limits.max_stack_bytes, "max_stack_bytes")?)
+        .with_call_depth(value(limits.max_call_depth, "max_call_depth")?))
 }
 
 /// Limits for C; what does not fit is as good as the largest number that does.
@@ -78,9 +77,15 @@ pub(crate) const fn resource_limits(limits: Limits) -> ResourceLimits {
             value as i64
         }
     }
+    let milliseconds = limits.max_time.as_millis();
+    let milliseconds = if milliseconds > i64::MAX as u128 {
+        i64::MAX
+    } else {
+        milliseconds as i64
+    };
     ResourceLimits {
         max_memory_bytes: value(limits.max_memory_bytes),
-        max_time_ms: value(limits.max_time_ms),
+        max_time_ms: milliseconds,
         max_stack_bytes: value(limits.max_stack_bytes),
         max_call_depth: value(limits.max_call_depth),
     }

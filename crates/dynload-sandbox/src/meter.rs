@@ -44,7 +44,7 @@ impl CallMeter {
         CallMeter {
             limit: limits.max_fuel.unwrap_or(u64::MAX),
             budget,
-            time_limit: Duration::from_millis(limits.max_time_ms),
+            time_limit: limits.max_time,
             outside: None,
             slice: 0,
             slices: slice.map_or((schedule::UNTIMED_FUEL, SLICE), |slice| (slice, slice)),
@@ -240,7 +240,7 @@ impl CallMeter {
         };
         let value = match limit {
             Limit::Fuel => self.limit,
-            Limit::Time => self.named_time_limit().as_millis() as u64,
+            Limit::Time => u64::try_from(self.named_time_limit().as_millis()).unwrap_or(u64::MAX),
             _ => self
                 .budget
                 .clone()

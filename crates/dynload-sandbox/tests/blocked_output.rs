@@ -61,11 +61,8 @@ const GUESTS: [(&str, &str); 4] = [
 /// Runs one guest and leaves with 0 if its time was up.
 fn run(guest: &str) -> ! {
     let (_, text) = GUESTS.iter().find(|(name, _)| *name == guest).unwrap();
-    let scopes = Scopes {
-        max_workers: 1,
-        ..Scopes::default()
-    };
-    let mut sandbox = Sandbox::new(Limits::DEFAULT.with_time_ms(1_000))
+    let scopes = Scopes::none().with_max_workers(1);
+    let mut sandbox = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(1_000)))
         .with_capabilities(Capabilities::CONSOLE | Capabilities::THREADING)
         .with_scopes(scopes)
         .with_console(Console::new(ConsoleOutput::Inherit));

@@ -161,7 +161,9 @@ fn overshoot(sandbox: &Sandbox, wasm: &[u8], limit: Duration) -> Duration {
 const LIMIT: u64 = 8;
 
 fn limits() -> Limits {
-    Limits::DEFAULT.with_time_ms(LIMIT).with_memory_bytes(256 << 20)
+    Limits::DEFAULT
+        .with_time(Duration::from_millis(LIMIT))
+        .with_memory_bytes(256 << 20)
 }
 
 /// Says what is over the bounds: a hundredth may take more than 2 ms, none more than 10 ms and one operator.
@@ -248,7 +250,8 @@ fn a_call_ends_after_the_host_function_that_was_running() {
         let wasm = program(burst, &[(22, 1_000)]);
         let limit = Duration::from_millis(20);
         let calls = Arc::new(AtomicU64::new(0));
-        let mut sandbox = Sandbox::new(limits().with_time_ms(20)).with_capabilities(Capabilities::all());
+        let mut sandbox = Sandbox::new(limits().with_time(Duration::from_millis(20)))
+            .with_capabilities(Capabilities::all());
         let counted = calls.clone();
         sandbox.host_fn("env", "spin", Capabilities::NONE, move |_, (_,): (i64,)| {
             counted.fetch_add(1, Ordering::Relaxed);
@@ -274,11 +277,11 @@ fn an_outer_deadline_holds_for_what_is_called_from_it() {
         wat::parse_str(r#"(module (func (export "run") (loop (br 0))))"#).unwrap(),
     )
     .unwrap();
-    let inner = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000))
+    let inner = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)))
         .instantiate(&endless)
         .unwrap();
     let inner = Arc::new(Mutex::new(inner));
-    let mut outer = Sandbox::new(Limits::DEFAULT.with_time_ms(50));
+    let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(50)));
     let failures = Arc::new(Mutex::new(Vec::new()));
     let seen = failures.clone();
     outer.host_fn("env", "others", Capabilities::NONE, move |_, ()| {
@@ -315,11 +318,11 @@ fn an_outer_deadline_holds_for_what_is_called_from_it() {
 fn an_error_that_is_handed_on_does_not_hide_the_limit() {
     let endless = wat::parse_str(r#"(module (func (export "run") (loop (br 0))))"#).unwrap();
     let endless = Module::new(&Engine::default(), endless).unwrap();
-    let inner = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000))
+    let inner = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)))
         .instantiate(&endless)
         .unwrap();
     let inner = Mutex::new(inner);
-    let mut outer = Sandbox::new(Limits::DEFAULT.with_time_ms(20));
+    let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(20)));
     outer.host_fn("env", "other", Capabilities::NONE, move |_, ()| {
         inner
             .lock()
@@ -343,13 +346,13 @@ fn an_outer_interrupt_holds_for_what_is_called_from_it() {
         wat::parse_str(r#"(module (func (export "run") (loop (br 0))))"#).unwrap(),
     )
     .unwrap();
-    let inner = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000))
+    let inner = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)))
         .instantiate(&endless)
         .unwrap();
     let inner = Mutex::new(inner);
     let (told, started) = mpsc::channel();
     let told = Mutex::new(told);
-    let mut outer = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000));
+    let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)));
     outer.host_fn("env", "other", Capabilities::NONE, move |_, ()| {
         told.lock().unwrap().send(()).unwrap();
         let error = inner.lock().unwrap().call("run", &[]).unwrap_err();
@@ -380,7 +383,9 @@ fn an_outer_interrupt_holds_for_what_is_called_from_it() {
 fn an_interrupt_ends_every_loop() {
     for step in [0, 11, 13, 16, 20, 22, 23] {
         let module = Module::new(&Engine::default(), program(10_000, &[(step, 1_000)])).unwrap();
-        let limits = Limits::DEFAULT.with_time_ms(600_000).with_memory_bytes(256 << 20);
+        let limits = Limits::DEFAULT
+            .with_time(Duration::from_millis(600_000))
+            .with_memory_bytes(256 << 20);
         let mut instance = sandbox(limits).instantiate(&module).unwrap();
         let interrupt = instance.interrupt_next();
         let ended = Arc::new(AtomicBool::new(false));

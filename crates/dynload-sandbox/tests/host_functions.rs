@@ -204,7 +204,9 @@ fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
     let guest = module(&format!(
         r#"(module (memory 1) (data (i32.const 0) "{data}") (func $spin (loop (br 0))) (start $spin))"#
     ));
-    let limits = Limits::DEFAULT.with_time_ms(200).with_fuel(Some(1_000));
+    let limits = Limits::DEFAULT
+        .with_time(Duration::from_millis(200))
+        .with_fuel(Some(1_000));
     let sandbox = Sandbox::new(limits).with_fuel_budget(budget.clone());
     let error = sandbox.instantiate(&guest).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Time), "{error}");

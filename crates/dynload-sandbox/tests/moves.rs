@@ -3,6 +3,7 @@
 
 use dynload_oracle::{self as oracle, Oracle, Schedule, random::moves};
 use dynload_sandbox::*;
+use std::time::Duration;
 
 fn programs() -> u64 {
     if std::env::var_os("DYNLOAD_PROVE").is_some() {
@@ -24,7 +25,7 @@ fn compare(seed: u64, options: moves::Options) {
     println!("seed {seed}, {options:?}");
     let engine = Engine::new(EngineConfig::default().with_memory64(options.memory64));
     let module = Module::new(&engine, &wasm).unwrap_or_else(|error| panic!("{}", what(&error.to_string())));
-    let sandbox = Sandbox::new(Limits::DEFAULT.with_time_ms(600_000));
+    let sandbox = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)));
     for args in moves::ARGUMENTS {
         let mut reference = Oracle::new(&wasm, oracle::Imports::new(), Schedule::default()).unwrap();
         reference.instantiate(oracle::Limits::default()).unwrap();

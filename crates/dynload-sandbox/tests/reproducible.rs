@@ -19,8 +19,9 @@ struct Run {
 /// Runs `calls` in an engine of its own.
 fn run(wasm: &[u8], calls: &[(String, Vec<Value>)], fuel: u64, slice: Option<u64>, seed: u64) -> Run {
     let module = Module::new(&Engine::new(EngineConfig::default().with_profile(true)), wasm).unwrap();
-    let mut limits = Limits::DEFAULT.with_fuel(Some(fuel));
-    limits.max_time_ms = 600_000;
+    let limits = Limits::DEFAULT
+        .with_fuel(Some(fuel))
+        .with_time(std::time::Duration::from_secs(600));
     let mut sandbox = Sandbox::new(limits)
         .with_capabilities(Capabilities::RANDOM | Capabilities::CONSOLE)
         .with_entropy(SeededEntropy(seed));

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::process::Command;
+use std::time::Duration;
 
 use dynload_sandbox::*;
 
@@ -34,7 +35,9 @@ fn growth_that_the_system_refuses_is_free() {
     }
     let engine = Engine::new(EngineConfig::default().with_memory64(true));
     let module = Module::new(&engine, wat::parse_str(PROGRAM).unwrap()).unwrap();
-    let limits = Limits::DEFAULT.with_memory_bytes(u64::MAX).with_time_ms(60_000);
+    let limits = Limits::DEFAULT
+        .with_memory_bytes(u64::MAX)
+        .with_time(Duration::from_millis(60_000));
     let mut instance = Sandbox::new(limits).instantiate(&module).unwrap();
     // 1 for the entry, 1 for each operator, and what a growth that succeeds costs.
     for (pages, old, fuel) in [

@@ -130,7 +130,7 @@ fn timed_out(error: &Error, limit: u64) {
 #[test]
 fn whatever_does_not_end_ends_at_the_deadline() {
     for (what, wat) in ENDLESS {
-        let mut instance = sandbox(Limits::DEFAULT.with_time_ms(30))
+        let mut instance = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(30)))
             .instantiate(&module(wat))
             .unwrap();
         let started = Instant::now();
@@ -148,7 +148,7 @@ fn the_deadline_covers_the_start_function() {
         r#"(module (import "env" "wait" (func $wait)) (start $wait))"#,
         r#"(module (import "env" "wait" (func $wait)) (func $f call $wait) (start $f))"#,
     ] {
-        let error = sandbox(Limits::DEFAULT.with_time_ms(20))
+        let error = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(20)))
             .instantiate(&module(wat))
             .unwrap_err();
         timed_out(&error, 20);
@@ -160,7 +160,7 @@ fn the_deadline_covers_the_start_function() {
 fn the_deadline_covers_calls_back() {
     let wat = r#"(module (import "env" "back" (func $back)) (func (export "back") (loop (br 0)))
         (func (export "run") call $back))"#;
-    let mut instance = sandbox(Limits::DEFAULT.with_time_ms(20))
+    let mut instance = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(20)))
         .instantiate(&module(wat))
         .unwrap();
     timed_out(&instance.call("run", &[]).unwrap_err(), 20);
@@ -168,7 +168,7 @@ fn the_deadline_covers_calls_back() {
 
 #[test]
 fn no_time_at_all_ends_what_takes_any() {
-    let mut instance = sandbox(Limits::DEFAULT.with_time_ms(0))
+    let mut instance = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(0)))
         .instantiate(&module(SPIN))
         .unwrap();
     timed_out(&instance.call("run", &[]).unwrap_err(), 0);
@@ -187,7 +187,7 @@ impl Clock for Looks {
 #[test]
 fn the_embedders_clock_decides() {
     let looks = Arc::new(AtomicU64::new(0));
-    let limits = Limits::DEFAULT.with_time_ms(50);
+    let limits = Limits::DEFAULT.with_time(Duration::from_millis(50));
     let mut instance = Sandbox::new(limits)
         .with_clock(Looks(looks.clone()))
         .instantiate(&module(SPIN))
@@ -254,7 +254,7 @@ fn short_calls_do_not_read_the_clock_and_long_ones_do() {
 
 #[test]
 fn each_call_has_a_deadline_of_its_own() {
-    let limits = Limits::DEFAULT.with_time_ms(60_000);
+    let limits = Limits::DEFAULT.with_time(Duration::from_millis(60_000));
     let mut sandbox = Sandbox::new(limits).with_clock(Looks::default());
     sandbox.host_fn(
         "env",
@@ -286,7 +286,8 @@ fn each_call_has_a_deadline_of_its_own() {
 
 #[test]
 fn a_wait_ends_when_it_is_done_or_over() {
-    let mut sandbox = Sandbox::new(Limits::DEFAULT.with_time_ms(60_000)).with_clock(Looks::default());
+    let mut sandbox =
+        Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(60_000))).with_clock(Looks::default());
     sandbox.host_fn(
         "env",
         "f",
@@ -317,7 +318,7 @@ fn deadlines_are_met_within_2_ms() {
     let proves = std::env::var_os("DYNLOAD_PROVE").is_some();
     let (runs, percentile, bound) = if proves { (200, 99, 2) } else { (20, 50, 2_000) };
     for (what, wat) in ENDLESS {
-        let sandbox = sandbox(Limits::DEFAULT.with_time_ms(10));
+        let sandbox = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(10)));
         let mut instance = sandbox.instantiate(&module(wat)).unwrap();
         let mut late: Vec<Duration> = (0..runs)
             .map(|_| {
@@ -359,7 +360,7 @@ fn an_interrupt_before_the_call_ends_it_at_once() {
 fn an_interrupt_during_the_call_ends_it() {
     for (what, wat) in ENDLESS {
         let mut limits = Limits::DEFAULT;
-        limits.max_time_ms = 600_000;
+        limits.max_time = Duration::from_millis(600_000);
         let mut sandbox = sandbox(limits);
         let (running, has_started) = mpsc::channel();
         sandbox.host_fn("env", "started", Capabilities::NONE, move |_, ()| {
@@ -541,7 +542,7 @@ fn threads_share_a_budget_to_the_last_unit() {
         for missing in [0, 1] {
             let budget = FuelBudget::new(THREADS * CALLS * (5 * 2_000 + 1) - missing);
             let mut limits = Limits::DEFAULT;
-            limits.max_time_ms = 600_000;
+            limits.max_time = Duration::from_millis(600_000);
             let mut sandbox = Sandbox::new(limits).with_fuel_budget(budget.clone());
             if let Some(slice) = slice {
                 sandbox = sandbox.with_fuel_slice(slice);
@@ -583,7 +584,8 @@ fn threads_share_a_budget_to_the_last_unit() {
 #[test]
 fn a_call_that_was_stopped_has_paid_what_it_burnt() {
     let budget = FuelBudget::new(1 << 40);
-    let mut sandbox = sandbox(Limits::DEFAULT.with_time_ms(5)).with_fuel_budget(budget.clone());
+    let mut sandbox =
+        sandbox(Limits::DEFAULT.with_time(Duration::from_millis(5))).with_fuel_budget(budget.clone());
     sandbox.host_fn("env", "fail", Capabilities::NONE, |_, ()| {
         Err::<(), _>(Stop::host("out of order"))
     });

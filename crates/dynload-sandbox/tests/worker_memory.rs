@@ -41,13 +41,14 @@ const PROGRAM: &str = r#"(module
 
 /// How many workers got what they asked for under a limit, and the reading of the memory.
 fn run(limit: u64) -> (Result<Vec<Value>, Error>, Usage) {
-    let scopes = Scopes {
-        max_workers: WORKERS,
-        ..Scopes::none()
-    };
-    let mut sandbox = Sandbox::new(Limits::DEFAULT.with_memory_bytes(limit).with_time_ms(60_000))
-        .with_capabilities(Capabilities::THREADING)
-        .with_scopes(scopes);
+    let scopes = Scopes::none().with_max_workers(WORKERS);
+    let mut sandbox = Sandbox::new(
+        Limits::DEFAULT
+            .with_memory_bytes(limit)
+            .with_time(Duration::from_millis(60_000)),
+    )
+    .with_capabilities(Capabilities::THREADING)
+    .with_scopes(scopes);
     let met = Arc::new(AtomicU32::new(0));
     sandbox.host_fn(
         "env",

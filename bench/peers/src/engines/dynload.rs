@@ -1,5 +1,6 @@
 //! The sandbox, with every limit on.
 
+use std::time::Duration;
 use dynload_sandbox::{Capabilities, Engine, Error, Instance, Limits, Module, Sandbox, Value};
 
 use super::{NO_INTEGER, Program};
@@ -8,7 +9,7 @@ use crate::Outcome;
 /// Limits that no benchmark reaches, all of them counted.
 pub(crate) const LIMITS: Limits = Limits::PERMISSIVE
     .with_memory_bytes(1 << 30)
-    .with_time_ms(600_000)
+    .with_time(Duration::from_millis(600_000))
     .with_stack_bytes(1 << 28)
     .with_call_depth(1 << 20)
     .with_fuel(Some(u64::MAX / 2));

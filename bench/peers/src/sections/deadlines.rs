@@ -53,7 +53,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
 }
 
 fn overshoots(module: &Module, count: usize) -> Outcome<Vec<f64>> {
-    let limits = Limits::DEFAULT.with_time_ms(LIMIT.as_millis() as u64);
+    let limits = Limits::DEFAULT.with_time(Duration::from_millis(LIMIT.as_millis() as u64));
     let mut instance = Sandbox::new(limits).instantiate(module)?;
     let mut values = Vec::new();
     for _ in 0..count {

@@ -86,6 +86,7 @@ pub struct DirRequest {
 
 /// A directory of the host, as a manifest can name it without knowing the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HostDir {
     /// `$PLUGIN` or `$PLUGIN/assets`: the plugin's own directory, or one below it.
     Plugin(String),

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The type of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum ConfigType {
     /// `true` or `false`.
     Boolean,

@@ -218,7 +218,7 @@ impl Endless {
 #[test]
 fn the_deadline_ends_every_wait() {
     for endless in ALL {
-        let (dir, sandbox) = world(Limits::DEFAULT.with_time_ms(100));
+        let (dir, sandbox) = world(Limits::DEFAULT.with_time(Duration::from_millis(100)));
         let mut guest = guest(&sandbox);
         let (name, args, _kept) = endless.prepare(&mut guest, dir.path());
         let before = Instant::now();

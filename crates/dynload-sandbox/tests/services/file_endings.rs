@@ -194,7 +194,7 @@ impl World {
             FILES | Capabilities::NETWORK,
         );
         if matches!(ending, Ending::Deadline) {
-            sandbox.set_limits(Limits::PERMISSIVE.with_time_ms(60));
+            sandbox.set_limits(Limits::PERMISSIVE.with_time(Duration::from_millis(60)));
         }
         World {
             dir,

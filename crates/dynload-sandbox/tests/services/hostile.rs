@@ -70,7 +70,9 @@ fn nothing_is_free() {
         let fuel = if call.contains("yield") { 1_000 } else { 100_000 };
         let sandbox = limited(
             dir.path(),
-            Limits::DEFAULT.with_fuel(Some(fuel)).with_time_ms(60_000),
+            Limits::DEFAULT
+                .with_fuel(Some(fuel))
+                .with_time(Duration::from_millis(60_000)),
         );
         let mut guest = again(&sandbox, call);
         guest.buffer(DATA, 60_000);
@@ -103,7 +105,7 @@ fn many_slow_calls() {
         "(call $fd_readdir (i32.const 3) (i32.const 65536) (i32.const 60000) (i64.const 0) (i32.const 0))",
         "(call $path_filestat_get (i32.const 3) (i32.const 1) (i32.const 1024) (i32.const 4000) (i32.const 0))",
     ] {
-        let sandbox = limited(dir.path(), Limits::DEFAULT.with_time_ms(50));
+        let sandbox = limited(dir.path(), Limits::DEFAULT.with_time(Duration::from_millis(50)));
         let mut guest = again(&sandbox, call);
         guest.path(&"./".repeat(2000));
         let started = Instant::now();
@@ -152,7 +154,9 @@ fn lists_are_of_bounded_length() {
     // The most that there may be, all of them the same large buffer: more bytes than a number of the guest can say.
     let mut small = Guest::new(&limited(
         dir.path(),
-        Limits::DEFAULT.with_fuel(Some(10_000_000)).with_time_ms(500),
+        Limits::DEFAULT
+            .with_fuel(Some(10_000_000))
+            .with_time(Duration::from_millis(500)),
     ));
     for n in 0..1024_u32 {
         small.put(n * 8, &0_u32.to_le_bytes());
@@ -172,7 +176,7 @@ fn lists_are_of_bounded_length() {
 fn reading_without_an_end() {
     let sandbox = {
         let mut sandbox = sandbox(Path::new("/dev"), Access::ReadOnly, ANY);
-        sandbox.set_limits(Limits::PERMISSIVE.with_time_ms(100));
+        sandbox.set_limits(Limits::PERMISSIVE.with_time(Duration::from_millis(100)));
         sandbox
     };
     let mut guest = Guest::new(&sandbox);
@@ -207,7 +211,10 @@ fn allocating_is_writing() {
 #[test]
 fn a_program_that_writes_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    let mut guest = Guest::new(&limited(dir.path(), Limits::PERMISSIVE.with_time_ms(200)));
+    let mut guest = Guest::new(&limited(
+        dir.path(),
+        Limits::PERMISSIVE.with_time(Duration::from_millis(200)),
+    ));
     let before = peak_memory();
     let script = "while :; do echo 0123456789012345678901234567890123456789; done";
     let at = super::process::request(&mut guest, "/bin/sh", &["-c", script], b"", 100);

@@ -119,7 +119,7 @@ fn more_than_the_guest_has_room_for() {
 fn the_deadline_kills_the_children_too() {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("alive");
-    let mut guest = Guest::new(&world(Limits::DEFAULT.with_time_ms(2_000)));
+    let mut guest = Guest::new(&world(Limits::DEFAULT.with_time(Duration::from_millis(2_000))));
     // A child in the background that would write for ever.
     let script = format!(
         "(while :; do echo x >> {}; sleep 0.01; done) & sleep 1000",
@@ -240,7 +240,7 @@ fn daemons_end_with_the_program() {
         assert_eq!(run_program(&mut guest, "/bin/sh", &["-c", &daemon], b"", 10).0, 0);
         still();
         std::fs::remove_file(&mark).unwrap();
-        let mut guest = Guest::new(&world(Limits::DEFAULT.with_time_ms(2_000)));
+        let mut guest = Guest::new(&world(Limits::DEFAULT.with_time(Duration::from_millis(2_000))));
         let at = request(
             &mut guest,
             "/bin/sh",

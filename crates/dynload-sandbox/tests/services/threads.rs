@@ -115,7 +115,7 @@ fn workers_that_nobody_joins_end_with_the_call() {
 
 #[test]
 fn the_deadline_is_that_of_the_call() {
-    let mut guest = guest(&world(Limits::DEFAULT.with_time_ms(100), 2));
+    let mut guest = guest(&world(Limits::DEFAULT.with_time(Duration::from_millis(100)), 2));
     let before = Instant::now();
     let error = guest.try_call("one", &[30_010, 4, 0]).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Time), "{error}");
@@ -213,7 +213,7 @@ fn nothing_of_a_worker_goes_on() {
         look()
     };
     alone(&[], "threads::nothing_of_a_worker_goes_on", || {
-        let mut sandbox = world(Limits::DEFAULT.with_time_ms(300), 4);
+        let mut sandbox = world(Limits::DEFAULT.with_time(Duration::from_millis(300)), 4);
         let mut scopes = sandbox.scopes().clone();
         scopes
             .programs

@@ -229,7 +229,7 @@ impl Clock for Still {
 
 #[test]
 fn a_clock_of_the_embedder() {
-    let sandbox = Sandbox::new(Limits::DEFAULT.with_time_ms(100_000))
+    let sandbox = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(100_000)))
         .with_clock(Still::default())
         .with_capabilities(Capabilities::TIME);
     let mut guest = Guest::new(&sandbox);

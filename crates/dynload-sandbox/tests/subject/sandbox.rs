@@ -4,13 +4,11 @@ use dynload_sandbox::{Caller, Capabilities, Limits, Sandbox, Value};
 
 /// Nothing bites: what a program uses is measured.
 pub(crate) fn wide() -> Limits {
-    Limits {
-        max_memory_bytes: 1 << 30,
-        max_time_ms: 600_000,
-        max_stack_bytes: 1 << 30,
-        max_call_depth: 1 << 20,
-        max_fuel: None,
-    }
+    Limits::DEFAULT
+        .with_memory_bytes(1 << 30)
+        .with_time(std::time::Duration::from_secs(600))
+        .with_stack_bytes(1 << 30)
+        .with_call_depth(1 << 20)
 }
 
 /// `mix` computes, `back` calls back.

@@ -48,12 +48,8 @@ pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
     unique(
         &table,
         "directories",
-        Scopes {
-            dirs: dirs
-                .filter_map(|dir| DirScope::new("/", &*dir.guest, Access::ReadOnly).ok())
-                .collect(),
-            ..Scopes::default()
-        },
+        dirs.filter_map(|dir| DirScope::new("/", &*dir.guest, Access::ReadOnly).ok())
+            .fold(Scopes::none(), Scopes::with_dir),
     );
     for node in list("environment", "an array of names or tables") {
         request.environment.extend(variable(reading, node));
@@ -62,12 +58,9 @@ pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
     unique(
         &table,
         "environment",
-        Scopes {
-            env: names
-                .filter_map(|variable| EnvScope::host(&*variable.name).ok())
-                .collect(),
-            ..Scopes::default()
-        },
+        names
+            .filter_map(|variable| EnvScope::host(&*variable.name).ok())
+            .fold(Scopes::none(), Scopes::with_env),
     );
     for node in list("hosts", "an array of `host:port` strings") {
         let pattern = node.get_ref().as_str().map(short).unwrap_or_default();

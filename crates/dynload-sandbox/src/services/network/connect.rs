@@ -112,7 +112,7 @@ mod tests {
 
     /// What a call with a time limit gets from `first`.
     fn first_of(addresses: Vec<SocketAddr>, patterns: &[&str]) -> Result<SocketAddr, Errno> {
-        let mut sandbox = Sandbox::new(Limits::PERMISSIVE.with_time_ms(3_000));
+        let mut sandbox = Sandbox::new(Limits::PERMISSIVE.with_time(Duration::from_millis(3_000)));
         sandbox.grant(Capabilities::all());
         let mut scopes = sandbox.scopes().clone();
         scopes.net = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
