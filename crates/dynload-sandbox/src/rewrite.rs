@@ -17,7 +17,7 @@
 //!  re-weighting  reweight                   cost'(u, v) = cost(u, v) + π(u) − π(v)
 //!      │
 //!      ▼
-//!  emission      body, guard                copies the body; inserts charges, frame counters, refunds
+//!  emission      body, guard                copy the body; insert charges, frame counters, refunds
 //! ```
 //!
 //! # 1. Operators
@@ -33,8 +33,7 @@
 //! (func (param $n i32) (result i32) (local $sum i32)
 //!   block $done
 //!     loop $next
-//!       (local.tee $sum (i32.add (local.get $sum) (local.get $n)))
-//!       (br_if $done (i32.gt_u (i32.const 100)))
+//!       (br_if $done (i32.gt_u (local.tee $sum (i32.add (local.get $sum) (local.get $n))) (i32.const 100)))
 //!       (local.set $n (i32.add (local.get $n) (i32.const 1)))
 //!       br $next
 //!     end
@@ -46,7 +45,7 @@
 //!
 //! [`flow`] builds a [`ControlFlowGraph`](cfg::ControlFlowGraph) on the fly. Structured control flow makes that easy: the target
 //! of a branch is the label of an open frame. Frequencies are guesses: a loop iterates 8 times, an arm of an `if` runs
-//! every second time. An edge also knows how it can be [charged](cfg::Charge). The graph of the example:
+//! every second time. Each edge also records how it can be [charged](cfg::Charge). The graph of the example:
 //!
 //! ```text
 //!                e0: entry            e1: iteration
@@ -74,9 +73,9 @@
 //! # 4. Re-weighting
 //!
 //! [`reweight`] chooses a potential for each node and changes the costs accordingly, as in Johnson's algorithm (1977): every path
-//! costs the same as before. It minimises the sum of the frequencies of the edges that charge, greedily, the most frequent edge
-//! first. Costs do not become negative (nor 0 on `Always` edges), a call owes at most 128 at any node for code that has already
-//! run, and the sum of the costs grows by at most a half and 16. For `E` edges that takes `O(E log E)`.
+//! costs the same as before. It minimises the sum of the frequencies of the edges that charge, greedily, starting with the most
+//! frequent edge. The bounds: costs do not become negative (nor 0 on `Always` edges); a call owes at most 128 at any node, for code
+//! that has already run; and the sum of the costs grows by at most a half and 16. For `E` edges that takes `O(E log E)`.
 //!
 //! In the example, `e3` comes first. To make it free, the potential of `$next` rises by 5, which `e0` can afford: it
 //! keeps the 1 that the interpreter charges anyway. Now an iteration charges once instead of twice.
@@ -102,17 +101,16 @@
 //! (func (param $n i32) (result i32) (local $sum i32)
 //!   block                                                      ;; 32 bytes: 2 locals, at most 2 operands
 //!     (i64.add (global.get $frames) (i64.const 0x1_0000_0020))
-//!     (br_if 0 (i64.eqz (i64.and (i64.const 0x8000_0000_8000_0000))))
+//!     (br_if 0 (i64.eqz (i64.and (; the sum ;) (i64.const 0x8000_0000_8000_0000))))
 //!     (global.set $frames (i64.add (global.get $frames) (i64.const 0x1_0000_0020)))
 //!     unreachable
 //!   end                                                        ;; e0 costs 1: no `nop`
 //!   block $done
 //!     loop $next                                               ;; e1 costs 12: 11 `nop`s
 //!       nop nop nop nop nop nop nop nop nop nop nop
-//!       (local.tee $sum (i32.add (local.get $sum) (local.get $n)))
-//!       (br_if $done (i32.gt_u (i32.const 100)))               ;; e2 and e3 are free
+//!       (br_if $done (i32.gt_u (local.tee $sum (i32.add (local.get $sum) (local.get $n))) (i32.const 100)))
 //!       (local.set $n (i32.add (local.get $n) (i32.const 1)))
-//!       br $next
+//!       br $next                                               ;; e2 and e3 are free
 //!     end
 //!     unreachable                                              ;; the code after the loop is dead
 //!   end                                                        ;; e4 is free

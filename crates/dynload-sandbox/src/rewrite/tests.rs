@@ -8,10 +8,7 @@ fn body(nops: &str, dead: &str) -> std::string::String {
     std::format!(
         "block
            loop {nops}
-             (local.tee 1 (i32.add (local.get 1) (local.get 0)))
-             i32.const 100
-             i32.gt_u
-             br_if 1
+             (br_if 1 (i32.gt_u (local.tee 1 (i32.add (local.get 1) (local.get 0))) (i32.const 100)))
              (local.set 0 (i32.add (local.get 0) (i32.const 1)))
              br 0
            end {dead}
@@ -33,10 +30,7 @@ fn the_example_is_emitted_as_documented() {
            (func (param i32) (result i32) (local i32)
              block
                (i64.add (global.get 0) (i64.const 0x1_0000_0020))
-               i64.const 0x8000_0000_8000_0000
-               i64.and
-               i64.eqz
-               br_if 0
+               (br_if 0 (i64.eqz (i64.and (i64.const 0x8000_0000_8000_0000))))
                (global.set 0 (i64.add (global.get 0) (i64.const 0x1_0000_0020)))
                unreachable
              end
