@@ -1,6 +1,6 @@
 //! The interpreter and how it is set up.
 
-use crate::{price_list, schedule};
+use crate::{operator_cost, schedule};
 use alloc::sync::Arc;
 use wasmi::{CompilationMode, Config, CustomFuelCosts};
 
@@ -144,7 +144,7 @@ fn interpreter(config: &EngineConfig) -> Config {
     let mut interpreter = Config::default();
     interpreter
         .consume_fuel(true)
-        .operator_cost(price_list::only_nops())
+        .operator_cost(operator_cost::only_nops())
         .fuel_cost(CustomFuelCosts {
             bytes_copied_per_fuel: schedule::BYTES_PER_FUEL as u32,
             // Charged only by lazy translation, which is off.

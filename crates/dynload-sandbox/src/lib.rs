@@ -46,9 +46,9 @@ mod interrupt;
 mod memory_meter;
 mod meter;
 mod module;
+mod operator_cost;
 #[cfg(feature = "std")]
 mod outside;
-mod price_list;
 mod rewrite;
 mod run;
 mod sandbox;

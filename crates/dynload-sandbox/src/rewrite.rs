@@ -1,21 +1,139 @@
 //! Rewrites a module, once, so that running it counts fuel, frames and stack bytes exactly.
 //!
-//! What the rewriter adds never refers to anything a guest can name:
+//! The interpreter can charge fuel by itself, but only per operator. Here it charges for `nop`s alone
+//! ([`operator_cost`](crate::operator_cost)), and the rewriter inserts as many as a whole region costs, on as few paths as
+//! possible. This page follows one function through that.
 //!
-//! - hidden globals and locals come after the guest's own, so no index of the guest changes, and an index of the guest
-//!   that reaches that far is invalid and is refused;
-//! - hidden exports have names that are refused in a guest.
+//! ```text
+//!  operators     sections, code, body       parse the sections, then the operators of each function
+//!      │
+//!      ▼
+//!  graph         flow, cfg                  nodes: branch points, labels, loop headers
+//!      │                                    edges: straight-line regions, with frequencies
+//!      ▼
+//!  costs         flow                       control-equivalent regions share one charge
+//!      │
+//!      ▼
+//!  re-weighting  reweight                   cost'(u, v) = cost(u, v) + π(u) − π(v)
+//!      │
+//!      ▼
+//!  emission      body, guard                copy the body; insert charges, frame counters, refunds
+//! ```
 //!
-//! Functions are validated once, by the interpreter, which gets them as they were but for what was added. Those in which
-//! that could hide an error are validated here as well.
+//! # 1. Operators
 //!
-//! What it adds: the price of each stretch of code as `nop`s, for which the interpreter is told to charge ([`flow`]
-//! decides where, [`body`] puts them there); the frame counters at function entries and before calls
-//! ([`frames`](crate::frames)). The start function becomes an export, so that it runs under the same limits as any call.
+//! [`sections`] parses the module and hands each function to a [`BodyRewriter`](body::BodyRewriter). Its first pass visits the
+//! operators in order. Most take a fast path (`body/fast_path.rs`), which adds the cost of the operator
+//! ([`schedule`](crate::schedule)) at the current position and tracks the height of the operand stack. Control operators extend
+//! the graph. Where the second pass has to change something, the first records an edit with its offset.
+//!
+//! As an example, a function that adds up numbers until the sum exceeds 100:
+//!
+//! ```text
+//! (func (param $n i32) (result i32) (local $sum i32)
+//!   block $done
+//!     loop $next
+//!       (br_if $done (i32.gt_u (local.tee $sum (i32.add (local.get $sum) (local.get $n))) (i32.const 100)))
+//!       (local.set $n (i32.add (local.get $n) (i32.const 1)))
+//!       br $next
+//!     end
+//!   end
+//!   (i32.add (i32.shl (local.get $sum) (i32.const 1)) (local.get $n)))
+//! ```
+//!
+//! # 2. The control-flow graph
+//!
+//! [`flow`] builds a [`ControlFlowGraph`](cfg::ControlFlowGraph) on the fly. Structured control flow makes that easy: the target
+//! of a branch is the label of an open frame. Frequencies are guesses: a loop iterates 8 times, an arm of an `if` runs
+//! every second time. Each edge also records how it can be [charged](cfg::Charge). The graph of the example:
+//!
+//! ```text
+//!                e0: entry            e1: iteration
+//!    OUTSIDE ───────────────▶ $next ───────────────▶ branch point
+//!       ▲                       ▲                      │     │
+//!       │                       └──────────────────────┘     │
+//!       │ e4: after block         e3: fall-through           │ e2: taken
+//!       └────────────────────── $done ◀──────────────────────┘
+//! ```
+//!
+//! # 3. Initial costs
+//!
+//! Each operator adds its cost to the *payer* of its position: the edge that it is on, or an earlier edge that is taken exactly
+//! as often (see [`flow`]). In the example, every call that enters the block also leaves it at its end. So the 5 operators after
+//! it belong to `e0`, with the 1 for entering the function, and not to `e4`.
+//!
+//! | edge | charge | frequency | initial cost | potentials | final cost |
+//! | --- | --- | --- | --- | --- | --- |
+//! | `e0` OUTSIDE → `$next` | `Always` | 1 | 1 + 5 = 6 | + 0 − 5 | 1 |
+//! | `e1` `$next` → branch point | `Always` | 8 | 7 | + 5 − 0 | 12 |
+//! | `e2` branch point → `$done` | `Branch` | 1 | 0 | + 0 − 0 | 0 |
+//! | `e3` branch point → `$next` | `OnDemand` | 7 | 5 | + 0 − 5 | 0 |
+//! | `e4` `$done` → OUTSIDE | `OnDemand` | 1 | 0 | + 0 − 0 | 0 |
+//!
+//! # 4. Re-weighting
+//!
+//! [`reweight`] chooses a potential for each node and changes the costs accordingly, as in Johnson's algorithm (1977): every path
+//! costs the same as before. It minimises the sum of the frequencies of the edges that charge, greedily, starting with the most
+//! frequent edge. The bounds: costs do not become negative (nor 0 on `Always` edges); a call owes at most 128 at any node, for code
+//! that has already run; and the sum of the costs grows by at most a half and 16. For `E` edges that takes `O(E log E)`.
+//!
+//! In the example, `e3` comes first. To make it free, the potential of `$next` rises by 5, which `e0` can afford: it
+//! keeps the 1 that the interpreter charges anyway. Now an iteration charges once instead of twice.
+//!
+//! # 5. Emission
+//!
+//! The second pass copies the body and applies the edits. For an edge of cost `n` it emits:
+//!
+//! | charge | `n` = 0 | `n` > 0 |
+//! | --- | --- | --- |
+//! | [`Always`](cfg::Charge::Always) | a refund: a hidden global += 1 | `n` − 1 `nop`s, since the interpreter charges 1 |
+//! | [`OnDemand`](cfg::Charge::OnDemand) | nothing | `loop`, `n` − 1 `nop`s, `end` |
+//! | [`Branch`](cfg::Charge::Branch) | the `br_if` as it is | `if`, `n` − 1 `nop`s, `br` to the label, `end` |
+//! | [`Never`](cfg::Charge::Never) | nothing | does not occur: the cost is 0 and fixed |
+//!
+//! The host subtracts the refunds from the fuel. A `loop` of cost 0 without a branch to it becomes a `block` instead.
+//!
+//! At the entry of each function, [`guard`] emits code that adds its frame to the [frame counters](crate::frames), and traps
+//! if a limit is exceeded. A function with calls keeps the sum in a hidden local and stores it in the global before each call.
+//! The example becomes:
+//!
+//! ```text
+//! (func (param $n i32) (result i32) (local $sum i32)
+//!   block                                                      ;; 32 bytes: 2 locals, at most 2 operands
+//!     (i64.add (global.get $frames) (i64.const 0x1_0000_0020))
+//!     (br_if 0 (i64.eqz (i64.and (; the sum ;) (i64.const 0x8000_0000_8000_0000))))
+//!     (global.set $frames (i64.add (global.get $frames) (i64.const 0x1_0000_0020)))
+//!     unreachable
+//!   end                                                        ;; e0 costs 1: no `nop`
+//!   block $done
+//!     loop $next                                               ;; e1 costs 12: 11 `nop`s
+//!       nop nop nop nop nop nop nop nop nop nop nop
+//!       (br_if $done (i32.gt_u (local.tee $sum (i32.add (local.get $sum) (local.get $n))) (i32.const 100)))
+//!       (local.set $n (i32.add (local.get $n) (i32.const 1)))
+//!       br $next                                               ;; e2 and e3 are free
+//!     end
+//!     unreachable                                              ;; the code after the loop is dead
+//!   end                                                        ;; e4 is free
+//!   (i32.add (i32.shl (local.get $sum) (i32.const 1)) (local.get $n)))
+//! ```
+//!
+//! # What else is added
+//!
+//! A guest cannot name anything that the rewriter adds:
+//!
+//! - Hidden globals and locals follow the guest's own, so the guest's indices do not change. An index of the guest that
+//!   refers to a hidden item is invalid, and the module is refused.
+//! - Hidden exports have names that are refused in a guest.
+//!
+//! The start function becomes an export, so that it runs under the same limits as any call. Some operators are changed because
+//! of bugs in the interpreter (`body/wasmi_workarounds.rs`), or because it would [fold constants](literals).
+//!
+//! Functions are validated once, by the interpreter, in their rewritten form. Those in which rewriting could hide an error
+//! are validated here as well (`body/validity.rs`).
 
-mod balance;
 mod binary;
 mod body;
+mod cfg;
 mod code;
 mod flow;
 mod guard;
@@ -23,32 +141,35 @@ mod index_spaces;
 mod literals;
 mod load;
 mod operators;
+mod reweight;
 mod sections;
-mod ways;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use sections::{InstanceCost, module, validate};
 
-/// What every hidden export's name starts with.
+/// The prefix of the names of all hidden exports.
 const PREFIX: &str = "\0dynload.";
 /// The frame counters.
 pub(crate) const FRAMES: &str = "\0dynload.frames";
-/// Fuel that was charged for nothing.
+/// The fuel to refund.
 pub(crate) const REFUND: &str = "\0dynload.refund";
-/// The highest stack counter seen.
+/// The peak of the stack counter.
 pub(crate) const PEAK_STACK: &str = "\0dynload.peak_stack";
-/// The highest depth counter seen.
+/// The peak of the depth counter.
 pub(crate) const PEAK_DEPTH: &str = "\0dynload.peak_depth";
 /// The table with the host function that is called before a growth.
 pub(crate) const GROWTH: &str = "\0dynload.growth";
 /// The start function.
 pub(crate) const START: &str = "\0dynload.start";
 
-/// Whether an export is the rewriter's and not the guest's.
+/// Returns whether an export is hidden: added by the rewriter.
 pub(crate) fn is_hidden(export: &str) -> bool {
     export.starts_with(PREFIX)
 }
 
-/// The hidden globals: which there are (`T = ()`), their indices, or the interpreter's handles for them.
+/// The hidden globals: which of them are exported (`T = ()`), or the interpreter's handles for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Hidden<T> {
     pub(crate) frames: Option<T>,
@@ -56,18 +177,18 @@ pub(crate) struct Hidden<T> {
     pub(crate) peaks: Option<(T, T)>,
 }
 
-/// What the host has to know about a rewritten module.
+/// The properties of a rewritten module that the host depends on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rewritten {
     pub(crate) hidden: Hidden<()>,
-    /// Whether any function leaves something in the frame counters.
+    /// Whether a function stores the frame counters.
     pub(crate) counts_frames: bool,
     /// Whether there is a start function, exported as [`START`].
     pub(crate) has_start: bool,
     /// Whether the host has to put a function into the table [`GROWTH`].
     pub(crate) grows: bool,
-    /// What loading takes in memory, as it was estimated.
+    /// The memory that loading takes: an upper bound.
     pub(crate) load_bytes: u64,
-    /// What making an instance takes.
+    /// The cost of creating an instance.
     pub(crate) instance: InstanceCost,
 }

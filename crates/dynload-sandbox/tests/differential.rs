@@ -1,7 +1,7 @@
 //! Random modules, rewritten and as they are, on the same interpreter: same results, traps, memories, tables and globals.
 //!
-//! The interpreter computes some modules wrong (`engine_gaps.rs` has how), and the rewriter keeps it from doing so. Where the
-//! two differ, the independent oracle says who is right.
+//! The interpreter computes some modules wrong (see `wasmi_workarounds.rs`), and the rewriter works around that. Where the
+//! two differ, the independent oracle decides.
 
 use arbitrary::Unstructured;
 use dynload_oracle::{self as oracle, Oracle};

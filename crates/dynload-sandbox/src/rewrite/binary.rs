@@ -1,4 +1,4 @@
-//! The few pieces of the binary format that the rewriter writes.
+//! The parts of the binary format that the rewriter emits.
 //! ([Wasm spec, binary format](https://webassembly.github.io/spec/core/binary/index.html))
 
 use alloc::vec::Vec;
@@ -48,7 +48,7 @@ pub(crate) mod op {
     pub(crate) const V128: u8 = 0x7b;
 }
 
-/// Unsigned LEB128.
+/// Appends a number in unsigned LEB128.
 pub(crate) fn unsigned(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -57,7 +57,7 @@ pub(crate) fn unsigned(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Signed LEB128.
+/// Appends a number in signed LEB128.
 pub(crate) fn signed(out: &mut Vec<u8>, mut value: i64) {
     loop {
         let byte = value as u8 & 0x7f;
@@ -70,19 +70,19 @@ pub(crate) fn signed(out: &mut Vec<u8>, mut value: i64) {
     }
 }
 
-/// An operator with an index behind it.
+/// Appends an operator and its index.
 pub(crate) fn indexed(out: &mut Vec<u8>, opcode: u8, index: u32) {
     out.push(opcode);
     unsigned(out, index.into());
 }
 
-/// `i64.const`.
+/// Appends an `i64.const`.
 pub(crate) fn i64_const(out: &mut Vec<u8>, value: i64) {
     out.push(op::I64_CONST);
     signed(out, value);
 }
 
-/// The byte for a value type; `None` for types that are not offered.
+/// Returns the byte for a value type, or `None` for an unsupported one.
 pub(crate) fn val_type(ty: ValType) -> Option<u8> {
     Some(match ty {
         ValType::I32 => op::I32,
@@ -96,7 +96,7 @@ pub(crate) fn val_type(ty: ValType) -> Option<u8> {
     })
 }
 
-/// Puts the size of what stands in `out` from `start` on before it.
+/// Inserts the size of the bytes from `start` on before them.
 pub(crate) fn prefix_size(out: &mut Vec<u8>, start: usize) {
     let size = out.len() - start;
     let mut prefix = Vec::with_capacity(5);

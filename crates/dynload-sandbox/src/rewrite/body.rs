@@ -1,49 +1,52 @@
-//! Rewrites one function's body: copies it, and puts prices, frame counters and the like in between.
+//! Rewrites the body of one function in two passes.
+//!
+//! The first pass parses the operators, builds the control-flow graph and records [`Edit`]s, each with its offset. The second
+//! pass, after re-weighting, copies the body and applies the edits: charges, frame counters, workarounds.
 
 mod arity;
 mod constants;
 mod control;
-mod engine_gaps;
+mod fast_path;
 mod operator;
-mod plain;
 mod stacks;
 mod validity;
 #[cfg(feature = "simd")]
 mod vectors;
+mod wasmi_workarounds;
 
-use self::{plain::Plain, stacks::Stacks};
+use self::{fast_path::FastPath, stacks::Stacks};
 use super::{
     binary::{indexed, op, unsigned},
+    cfg::{Charge, Edge},
     flow::Flow,
     guard::{self, Globals},
     index_spaces::IndexSpaces,
     literals::{Literal, Literals},
     load::{self, Estimate},
     sections::check,
-    ways::{Charge, Way},
 };
 use crate::{error::ModuleError, schedule};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, ValType, ValidatorResources};
 
-/// What the rewriter has to know of the module around a function.
+/// The properties of the module that rewriting a function depends on.
 pub(crate) struct Context<'a> {
     pub(crate) globals: Globals,
     pub(crate) spaces: &'a IndexSpaces,
     /// The start function.
     pub(crate) start: Option<u32>,
-    /// Type and table of the host function that is called before a growth.
+    /// The type and the table of the host function that is called before a growth.
     pub(crate) growth: (u32, u32),
     pub(crate) max_nesting: u64,
-    /// How many values blocks, branches and calls may carry.
+    /// The maximum number of values that blocks, branches and calls carry, all together.
     pub(crate) max_carried: u64,
-    /// What loading takes in memory.
+    /// The memory that loading takes.
     pub(crate) load: Estimate,
 }
 
 impl Context<'_> {
-    /// Whether blocks, branches and calls may carry so many values.
+    /// Checks the number of values that blocks, branches and calls carry.
     pub(crate) fn check_carried(&self, carried: u64) -> Result<(), ModuleError> {
         check(
             "values carried by blocks, branches and calls",
@@ -53,7 +56,7 @@ impl Context<'_> {
     }
 }
 
-/// What a body turned out to need.
+/// The additions to the module that a rewritten body relies on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
     pub(crate) refund: bool,
@@ -69,42 +72,42 @@ impl core::ops::BitOrAssign for Needs {
     }
 }
 
-/// Something that stands between bytes of the original; offsets are from the body's start.
+/// A change between two bytes of the original. Offsets are relative to the start of the body.
 enum Edit {
-    /// Bytes `start..end` of the scratch buffer.
+    /// Inserts the bytes `start..end` of the scratch buffer.
     Insert { start: u32, end: u32 },
-    /// The price of a way.
-    Price(Way),
-    /// A `loop` whose type ends there, with the price of a turn behind it.
+    /// Charges the cost of an edge.
+    Charge(Edge),
+    /// Copies a `loop` up to the end of its type, and charges the cost of an iteration.
     Loop {
-        turn: Way,
+        iteration: Edge,
         branched_to: bool,
-        /// Whether a constant is among its parameters: in a block it would stay one.
+        /// Whether one of its parameters is a constant: as a `block` it would stay one.
         takes_constant: bool,
         type_end: u32,
     },
-    /// A `br_if` that ends there, with the price of the way along it.
-    BranchIf { along: Way, label: u32, end: u32 },
-    /// Shows the frame counters to a function that is about to be called.
+    /// A `br_if` that ends at `end`. If its taken edge has a cost, an `if` with that charge and a `br` replaces it.
+    BranchIf { taken: Edge, label: u32, end: u32 },
+    /// Stores the frame counters for the function that is called next.
     Call,
-    /// Takes the own frame away before a tail call.
+    /// Subtracts the function's own frame before a tail call.
     TailCall,
-    /// Leaves bytes of the original out.
+    /// Omits bytes of the original.
     Skip { to: u32 },
 }
 
-/// What has to be remembered of a control frame until its end.
+/// What is needed of a control frame at its end.
 #[derive(Default)]
-struct Nest {
-    /// Where the edit of a `loop` stands.
+struct OpenFrame {
+    /// The index of the edit of a `loop`.
     loop_edit: Option<usize>,
     /// The height of the operand stack below the frame's parameters.
     height: u32,
-    /// Constants among the parameters of an `if`.
+    /// The constants among the parameters of an `if`.
     params: Vec<(u32, Literal)>,
 }
 
-/// Rewrites bodies, one after the other, and keeps its buffers.
+/// Rewrites bodies, one after the other, and reuses its buffers.
 #[derive(Default)]
 pub(crate) struct BodyRewriter {
     flow: Flow,
@@ -112,43 +115,43 @@ pub(crate) struct BodyRewriter {
     literals: Literals,
     /// The guest's own locals, parameters included.
     locals: u32,
-    /// Where the body begins.
+    /// The offset of the body in the module.
     base: usize,
     edits: Vec<(u32, Edit)>,
     scratch: Vec<u8>,
-    nests: Vec<Nest>,
-    /// Types of the hidden locals, in order.
+    open_frames: Vec<OpenFrame>,
+    /// The types of the hidden locals, in order.
     hidden_locals: Vec<u8>,
-    /// Frames opened in code that nobody gets to, since it began at the offset.
+    /// In dead code: the offset at which it starts, and the number of control frames opened since.
     dead: Option<(usize, u32)>,
-    /// Whether a comparison with zero, or what may be one, is the last thing that the interpreter wrote.
+    /// Whether the last instruction that the interpreter emitted is a comparison with zero, or may be one.
     compared: bool,
-    /// Whether the top of the operand stack may be a local that has not been copied.
+    /// Whether the top of the operand stack may be a local that the interpreter has not copied.
     top_is_local: bool,
     calls: bool,
     needs: Needs,
-    /// Whether the rewritten body may be valid where the original is not, so that the interpreter would not see it.
+    /// Whether the rewritten body may be valid although the original is not, so that the interpreter would not detect it.
     needs_validation: bool,
     allocations: FuncValidatorAllocations,
     #[cfg(feature = "simd")]
     vectors: Option<vectors::Vectors>,
-    /// What the vectors on the operand stack count beyond other operands.
+    /// The bytes that vectors on the operand stack take beyond those of other operands.
     #[cfg(feature = "simd")]
     vector_bytes: u64,
     max_operand_bytes: u64,
-    /// What the function's blocks, branches and calls carry, beyond [`CARRIED_FREE`] each.
+    /// The number of values that blocks, branches and calls of the function carry, beyond [`CARRIED_FREE`] each.
     carried: u64,
-    /// What loading the function takes in memory.
+    /// The memory that loading the function takes.
     load: u64,
 }
 
-/// How many values a block, a branch or a call may carry without being counted.
+/// The number of values that each block, branch and call may carry uncounted.
 pub(super) const CARRIED_FREE: u64 = 16;
 
 impl BodyRewriter {
-    /// Appends the rewritten form of `body`, without the size in front.
+    /// Appends the rewritten form of `body`, without its size prefix.
     ///
-    /// Whether the body is valid is for the interpreter to say, and said here only where rewriting hides it.
+    /// The interpreter validates the body; this checks it only where rewriting could hide an error.
     pub(crate) fn rewrite(
         &mut self,
         context: &Context<'_>,
@@ -160,7 +163,7 @@ impl BodyRewriter {
         self.literals.clear();
         self.edits.clear();
         self.scratch.clear();
-        self.nests.clear();
+        self.open_frames.clear();
         self.hidden_locals.clear();
         self.dead = None;
         self.compared = false;
@@ -175,7 +178,7 @@ impl BodyRewriter {
             self.load += load::PEAKS;
         }
 
-        // One in eight bytes is an operator that needs something, more or less.
+        // About one byte in eight is an operator that needs an edit.
         self.edits.reserve(body.range().len() / 8);
 
         let base = body.range().start;
@@ -203,25 +206,25 @@ impl BodyRewriter {
         }
 
         let entry = self.flow.start();
-        self.flow.charge(1 + schedule::locals(declared_bytes));
-        self.nests.push(Nest::default());
+        self.flow.add_cost(1 + schedule::locals(declared_bytes));
+        self.open_frames.push(OpenFrame::default());
         let mut operators = body.get_operators_reader()?;
         let code_start = operators.original_position();
-        let mut plain = Plain {
+        let mut fast_path = FastPath {
             body: self,
-            close: None,
+            deferred: None,
         };
         while !operators.eof() {
             let start = operators.original_position();
-            operators.visit_operator(&mut plain)?;
-            if let Some(operator) = &plain.close {
+            operators.visit_operator(&mut fast_path)?;
+            if let Some(operator) = &fast_path.deferred {
                 let end = operators.original_position();
-                plain.body.operator(context, operator, start..end)?;
-                plain.close = None;
+                fast_path.body.operator(context, operator, start..end)?;
+                fast_path.deferred = None;
             }
         }
         let code_end = operators.original_position();
-        // To tell vectors from other operands, every operator has been validated.
+        // Every operator has been validated already, to tell vectors from other operands.
         #[cfg(feature = "simd")]
         if let Some(vectors) = self.vectors.take() {
             self.allocations = vectors.finish(code_end)?;
@@ -234,7 +237,7 @@ impl BodyRewriter {
         }
 
         context.load.add(self.load)?;
-        self.flow.balance();
+        self.flow.reweight();
         frame_bytes += self.max_operand_bytes;
         let frame = guard::constant(frame_bytes);
         let counters = (self.calls || context.globals.peaks.is_some())
@@ -251,7 +254,7 @@ impl BodyRewriter {
             out.extend([1, *ty]);
         }
         guard::enter(out, &context.globals, frame, counters);
-        self.price(context, entry, out);
+        self.emit_charge(context, entry, out);
         let mut copied = code_start - base;
         let edits = core::mem::take(&mut self.edits);
         for (at, edit) in &edits {
@@ -264,26 +267,26 @@ impl BodyRewriter {
                 Edit::Insert { start, end } => {
                     out.extend_from_slice(&self.scratch[start as usize..end as usize]);
                 }
-                Edit::Price(way) => self.price(context, way, out),
+                Edit::Charge(edge) => self.emit_charge(context, edge, out),
                 Edit::Loop {
-                    turn,
+                    iteration,
                     branched_to,
                     takes_constant,
                     type_end,
                 } => {
-                    // Nobody branches to it and nothing is to be paid: it is a block.
-                    let is_block = !branched_to && !takes_constant && self.flow.price(turn) == 0;
+                    // Without a branch to it and without a cost it is a block.
+                    let is_block = !branched_to && !takes_constant && self.flow.cost(iteration) == 0;
                     out.push(if is_block { op::BLOCK } else { op::LOOP });
                     out.extend_from_slice(&bytes[copied + 1..type_end as usize]);
                     copied = type_end as usize;
                     if !is_block {
-                        self.price(context, turn, out);
+                        self.emit_charge(context, iteration, out);
                     }
                 }
-                Edit::BranchIf { along, label, end } => {
-                    if self.flow.price(along) > 0 {
+                Edit::BranchIf { taken, label, end } => {
+                    if self.flow.cost(taken) > 0 {
                         out.extend([op::IF, op::EMPTY]);
-                        self.price(context, along, out);
+                        self.emit_charge(context, taken, out);
                         indexed(out, op::BR, label + 1);
                         out.push(op::END);
                         copied = end as usize;
@@ -291,7 +294,7 @@ impl BodyRewriter {
                 }
                 Edit::Call => guard::before_call(out, &context.globals, counters.unwrap_or_default()),
                 Edit::TailCall => {
-                    // Without a call of its own the function has never shown its frame to anybody.
+                    // Without a call of its own the function has never stored its frame in the counters.
                     if let Some(local) = counters.filter(|_| self.calls) {
                         guard::before_tail_call(out, &context.globals, frame, local);
                     }
@@ -304,15 +307,15 @@ impl BodyRewriter {
         Ok(self.needs)
     }
 
-    /// Writes what makes the interpreter charge the price of a way.
-    fn price(&mut self, context: &Context<'_>, way: Way, out: &mut Vec<u8>) {
-        let price = self.flow.price(way);
+    /// Emits the code for which the interpreter charges the cost of an edge.
+    fn emit_charge(&mut self, context: &Context<'_>, edge: Edge, out: &mut Vec<u8>) {
+        let cost = self.flow.cost(edge);
         let nops = |out: &mut Vec<u8>| {
             // The interpreter charges 1 by itself.
-            let count = usize::try_from(price - 1).unwrap_or(usize::MAX);
+            let count = usize::try_from(cost - 1).unwrap_or(usize::MAX);
             out.resize(out.len() + count, op::NOP);
         };
-        match (self.flow.charge_of(way), price) {
+        match (self.flow.charge(edge), cost) {
             (Charge::OnDemand, 1..) => {
                 out.extend([op::LOOP, op::EMPTY]);
                 nops(out);
@@ -327,18 +330,18 @@ impl BodyRewriter {
         }
     }
 
-    /// What blocks, branches and calls of the last function carry.
+    /// Returns the number of values that blocks, branches and calls of the last function carry.
     pub(crate) fn carried(&self) -> u64 {
         self.carried
     }
 
-    /// Notes an edit at an offset of the module.
+    /// Records an edit at an offset of the module.
     fn edit(&mut self, at: usize, edit: Edit) {
         let at = self.offset(at);
         self.edits.push((at, edit));
     }
 
-    /// Leaves an operator out.
+    /// Omits an operator.
     fn skip(&mut self, at: Range<usize>) {
         let (start, end) = (self.offset(at.start), self.offset(at.end));
         match self.edits.last_mut() {
@@ -347,22 +350,23 @@ impl BodyRewriter {
         }
     }
 
-    /// The offset from the body's start of an offset of the module.
+    /// Converts an offset of the module to one of the body.
     fn offset(&self, at: usize) -> u32 {
-        // The format itself bounds a body's size so.
+        // The binary format limits the size of a body to 32 bits.
         (at - self.base) as u32
     }
 
+    /// Inserts code at an offset of the module.
     fn insert(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.scratch.len() as u32;
         write(&mut self.scratch);
         let end = self.scratch.len() as u32;
-        self.load += load::WRITTEN * u64::from(end - start);
+        self.load += load::INSERTED * u64::from(end - start);
         self.edit(at, Edit::Insert { start, end });
     }
 }
 
-/// What a value of the type counts as in a frame.
+/// Returns the bytes that a value of the type takes in a frame.
 fn bytes_of(ty: ValType) -> u64 {
     if ty == ValType::V128 { 16 } else { 8 }
 }

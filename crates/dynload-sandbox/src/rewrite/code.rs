@@ -1,4 +1,4 @@
-//! The code section: its bodies are rewritten one by one, and those of a large module on several processors.
+//! Rewrites the bodies of the code section, those of a large module on several threads.
 
 use super::{
     binary::prefix_size,
@@ -8,64 +8,65 @@ use crate::error::ModuleError;
 use alloc::vec::Vec;
 use wasmparser::{FuncToValidate, FunctionBody, ValidatorResources};
 
-/// A function, with what validating it takes.
+/// A function, and the resources to validate it.
 pub(super) type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody<'a>);
 
-/// Rewritten bodies, each with its size in front, and what they turned out to need.
+/// Rewritten bodies, each with its size prefix, and the additions that they rely on.
 #[derive(Default)]
 pub(super) struct Code {
     pub(super) bytes: Vec<u8>,
     pub(super) needs: Needs,
-    /// Values that blocks, branches and calls carry.
+    /// The number of values that blocks, branches and calls carry.
     carried: u64,
 }
 
-/// Bytes of code that are worth a thread: these take it about half a millisecond, and starting it a tenth of that.
+/// The bytes of code for which a thread is started: rewriting them takes about half a millisecond, and starting the thread a
+/// tenth of that.
 #[cfg(feature = "std")]
-const WORTH_A_THREAD: usize = 32 << 10;
+const BYTES_PER_THREAD: usize = 32 << 10;
 
-/// Bytes of code that a thread takes at a time: so few that all of them end at about the same time.
+/// The bytes of code that a thread takes at a time: few, so that all threads finish at about the same time.
 #[cfg(feature = "std")]
-const PORTION: usize = 8 << 10;
+const BATCH: usize = 8 << 10;
 
 /// Rewrites all functions.
 pub(super) fn rewrite(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
-    let code = on_all_processors(context, functions)?;
+    let code = in_parallel(context, functions)?;
     context.check_carried(code.carried)?;
     Ok(code)
 }
 
 #[cfg(not(feature = "std"))]
-fn on_all_processors(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
-    one_by_one(context, &mut BodyRewriter::default(), functions)
+fn in_parallel(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+    sequentially(context, &mut BodyRewriter::default(), functions)
 }
 
 /// Rewrites all functions, on several threads if there is enough to do.
 #[cfg(feature = "std")]
-fn on_all_processors(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
-    let threads = match size(&functions) / WORTH_A_THREAD {
+fn in_parallel(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+    let threads = match code_size(&functions) / BYTES_PER_THREAD {
         0 | 1 => 1,
-        worth => std::thread::available_parallelism().map_or(1, |processors| worth.min(processors.get())),
+        wanted => std::thread::available_parallelism().map_or(1, |processors| wanted.min(processors.get())),
     };
     if threads == 1 {
-        one_by_one(context, &mut BodyRewriter::default(), functions)
+        sequentially(context, &mut BodyRewriter::default(), functions)
     } else {
-        in_portions(context, functions, threads)
+        in_batches(context, functions, threads)
     }
 }
 
-/// Bytes of code.
-fn size(functions: &[Function<'_>]) -> usize {
+/// Returns the bytes of code.
+fn code_size(functions: &[Function<'_>]) -> usize {
     functions.iter().map(|(_, body)| body.range().len()).sum()
 }
 
-fn one_by_one(
+fn sequentially(
     context: &Context<'_>,
     bodies: &mut BodyRewriter,
     functions: Vec<Function<'_>>,
 ) -> Result<Code, ModuleError> {
     let mut code = Code::default();
-    code.bytes.reserve(size(&functions) * 2);
+    code.bytes.reserve(code_size(&functions) * 2);
     for (function, body) in functions {
         let start = code.bytes.len();
         code.needs |= bodies.rewrite(context, function, &body, &mut code.bytes)?;
@@ -75,40 +76,40 @@ fn one_by_one(
     Ok(code)
 }
 
-/// Has so many threads take one portion of the functions after the other.
+/// Rewrites all functions on `threads` threads, each of which takes one batch after another.
 ///
-/// This thread only waits: a new one that starts on its processor would wait for it otherwise.
+/// The calling thread only waits: otherwise a new thread that starts on its processor would wait for it.
 #[cfg(feature = "std")]
-fn in_portions(
+fn in_batches(
     context: &Context<'_>,
     mut functions: Vec<Function<'_>>,
     threads: usize,
 ) -> Result<Code, ModuleError> {
     use std::sync::{Mutex, PoisonError};
 
-    // Those at the end come first, so that the first one can be taken from the end.
-    let mut portions = Vec::new();
+    // In reverse order, so that the first batch can be popped from the end.
+    let mut batches = Vec::new();
     while !functions.is_empty() {
-        let mut taken = 0;
+        let mut size = 0;
         let first = functions.iter().rposition(|(_, body)| {
-            taken += body.range().len();
-            taken >= PORTION
+            size += body.range().len();
+            size >= BATCH
         });
-        portions.push(functions.split_off(first.unwrap_or(0)));
+        batches.push(functions.split_off(first.unwrap_or(0)));
     }
-    let portions = Mutex::new(portions);
+    let batches = Mutex::new(batches);
     let work = || {
         let mut bodies = BodyRewriter::default();
         let mut done = Vec::new();
         loop {
-            let (portion, behind) = {
-                let mut portions = portions.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(portion) = portions.pop() else {
+            let (batch, remaining) = {
+                let mut batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(batch) = batches.pop() else {
                     return done;
                 };
-                (portion, portions.len())
+                (batch, batches.len())
             };
-            done.push((behind, one_by_one(context, &mut bodies, portion)));
+            done.push((remaining, sequentially(context, &mut bodies, batch)));
         }
     };
     let mut done = std::thread::scope(|scope| {
@@ -123,11 +124,11 @@ fn in_portions(
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             );
         }
-        // What is left if no thread could be started.
+        // The remaining batches, if threads could not be started.
         done.extend(work());
         done
     });
-    done.sort_unstable_by_key(|(behind, _)| core::cmp::Reverse(*behind));
+    done.sort_unstable_by_key(|(remaining, _)| core::cmp::Reverse(*remaining));
     let mut code = Code::default();
     for (_, part) in done {
         let part = part?;
@@ -144,10 +145,10 @@ mod tests {
     use std::{format, ops::Range, vec::Vec};
 
     const ALL: Range<usize> = 0..3_000;
-    /// How many values the call in each function carries, beyond those that are not counted.
+    /// The number of values that the call in each function carries, beyond the uncounted ones.
     const CARRIED: u64 = 4;
 
-    /// A module with some of the functions, and something `extra` in one of them.
+    /// A module with some of the functions, and `extra` code in one of them.
     fn functions(range: Range<usize>, extra: &str) -> Vec<u8> {
         let mut text = format!(
             "(module (func $wide (import \"\" \"\") (param {})) (memory 1)\n",
@@ -177,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn several_threads_make_of_each_function_what_one_makes() {
+    fn several_threads_produce_the_same_code_as_one() {
         let wasm = functions(ALL, "");
-        assert!(wasm.len() > 2 * super::WORTH_A_THREAD);
+        assert!(wasm.len() > 2 * super::BYTES_PER_THREAD);
         let few: Vec<_> = ALL
             .step_by(300)
             .flat_map(|first| bodies(&functions(first..first + 300, "")))
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_thread_finds_is_found() {
+    fn needs_and_errors_of_any_thread_are_reported() {
         let config = EngineConfig::default();
         assert!(!module(&functions(ALL, ""), &config).unwrap().1.grows);
         let grows = functions(ALL, "(drop (memory.grow (i32.const 1)))");
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_threads_find_is_added_up() {
+    fn carried_values_of_all_threads_are_summed() {
         let wasm = functions(ALL, "");
         let carried = CARRIED * ALL.len() as u64;
         let within = |max_carried_values| {

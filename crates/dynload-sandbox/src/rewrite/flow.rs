@@ -1,25 +1,27 @@
-//! Decides where fuel is charged.
+//! Builds the control-flow graph of a function while its operators are parsed, and attributes the cost of each operator to
+//! an edge.
 //!
-//! The function is divided into *ways* between the places where control parts or comes together. What stands on a way is
-//! paid for at its start. Where the interpreter charges anyway (the entry of a function, of a loop, of an arm of an `if`)
-//! that is used. Elsewhere a place to charge is made, if something is to be charged there: behind a `br_if`, on its taken
-//! side, and behind the end of a block to which some branch goes.
+//! The cost of a straight-line region belongs to the edge that it is on, and is charged in one sum before the region runs. On
+//! some edges the interpreter charges by itself: at the entry of a function, of a loop, of an arm of an `if`. On others the
+//! rewriter inserts a charge, if there is a cost: on both edges of a `br_if`, and on the edge after the end of a block that is
+//! the target of a branch.
 //!
-//! The end of a block is paid for where the block began, if nothing inside escapes beyond it: whoever entered then comes
-//! out again, on whatever way. An escape from the very stretch of code in which the block began splits that in two, and the
-//! end is paid for with the second; behind any other escape the end pays for itself.
+//! Regions that are control-equivalent (one runs if and only if the other does) share one charge. The code after a block is
+//! control-equivalent to the code before it, unless a branch inside escapes: one whose target lies further out. So its cost
+//! belongs to the edge on which the block starts, the *payer*. An escape from that very edge splits it, and the payer becomes
+//! the fall-through edge of the escape. After any other escape, the edge after the block pays for itself.
 //!
-//! That is where [`balance`](super::balance) begins: it moves prices until few ways have anything left to charge.
+//! These are the initial costs, from which [`reweight`](super::reweight) starts.
 
 use super::{
-    balance::Balance,
-    ways::{Charge, Place, Way, Ways},
+    cfg::{Charge, ControlFlowGraph, Edge, Node},
+    reweight::Reweighting,
 };
 use alloc::vec::Vec;
 
-/// What a control frame is.
+/// The construct that a control frame belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FrameKind {
     Function,
     Block,
     Loop,
@@ -27,328 +29,344 @@ pub(crate) enum Kind {
     Else,
 }
 
-/// A control frame of reachable code.
+/// A control frame that was opened in reachable code.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    pub(crate) kind: Kind,
-    /// What pays where the frame began: for an arm, before the `if`.
-    outer: Way,
-    /// What pays at its end, `None` if that is the end itself.
-    join: Option<Way>,
-    /// Whether a branch goes to its label.
+    pub(crate) kind: FrameKind,
+    /// The payer before the frame: for an arm, before the `if`.
+    start_payer: Edge,
+    /// The payer after the frame, or `None` if that is the edge which starts there.
+    end_payer: Option<Edge>,
+    /// Whether a branch targets its label.
     pub(crate) branched_to: bool,
-    /// The place of its label.
-    label: Place,
-    /// Whether a way leads to its label, and how often those that do are passed.
+    /// The node of its label.
+    label: Node,
+    /// Whether the label has incoming edges, and the sum of their frequencies.
     reached: bool,
-    arrivals: f32,
-    /// Of an `if`: where its arms part, the first of them, and how often each is passed.
-    arms: Option<(Place, Way, f32)>,
+    incoming_frequency: f32,
+    /// For an `if`: its branch point, the edge of its first arm, and the frequency of each arm.
+    arms: Option<(Node, Edge, f32)>,
 }
 
-/// How much more often the inside of a loop runs than what is around it: a guess.
-const LOOP_WEIGHT: f32 = 8.0;
+/// How often a loop iterates each time it is entered: a guess.
+const ITERATIONS: f32 = 8.0;
 
-/// How often a branch out of a loop is taken: a guess that goes with [`LOOP_WEIGHT`].
-const LEAVES_LOOP: f32 = 1.0 / LOOP_WEIGHT;
+/// The probability of a branch out of a loop: a guess that agrees with [`ITERATIONS`].
+const LOOP_EXIT_PROBABILITY: f32 = 1.0 / ITERATIONS;
 
-/// The current point of a function.
+/// The current position in a function.
 #[derive(Debug, Clone, Copy)]
-struct Here {
-    way: Way,
-    /// What pays for what stands here.
-    pays: Way,
+struct Position {
+    edge: Edge,
+    /// The edge to which the operators here add their costs.
+    payer: Edge,
 }
 
-/// The control flow of one function, while it is read.
+/// The control-flow graph of one function under construction, and its open control frames.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
-    ways: Ways,
-    balance: Balance,
+    graph: ControlFlowGraph,
+    reweighting: Reweighting,
     frames: Vec<Frame>,
-    /// `None` where nothing gets to.
-    here: Option<Here>,
-    /// What the current point costs and is not yet charged.
-    uncharged: u64,
-    /// Labels of a `br_table`.
+    /// `None` in unreachable code.
+    position: Option<Position>,
+    /// The costs since the position last changed, which are not yet added to the payer.
+    pending_cost: u64,
+    /// The labels of a `br_table`: a buffer.
     labels: Vec<u32>,
 }
 
 impl Flow {
-    /// Starts over with a function; its entry is the first way.
-    pub(crate) fn start(&mut self) -> Way {
-        self.ways.clear();
+    /// Starts a new function. Returns its entry edge.
+    pub(crate) fn start(&mut self) -> Edge {
+        self.graph.clear();
         self.frames.clear();
-        self.uncharged = 0;
-        let entry = self.ways.open(Place::OUTSIDE, Charge::Always, 1.0);
-        self.here = Some(Here {
-            way: entry,
-            pays: entry,
+        self.pending_cost = 0;
+        let entry = self.graph.add_edge(Node::OUTSIDE, Charge::Always, 1.0);
+        self.position = Some(Position {
+            edge: entry,
+            payer: entry,
         });
-        self.push(Kind::Function, entry, Place::OUTSIDE);
+        self.push(FrameKind::Function, entry, Node::OUTSIDE);
         entry
     }
 
-    /// Goes on at another point.
-    fn go_on(&mut self, there: Option<Here>) {
-        if let Some(here) = self.here {
-            self.ways.charge(here.pays, self.uncharged);
+    /// Adds the pending cost to its payer, and continues at another position.
+    fn continue_at(&mut self, next: Option<Position>) {
+        if let Some(position) = self.position {
+            self.graph.add_cost(position.payer, self.pending_cost);
         }
-        self.uncharged = 0;
-        self.here = there;
+        self.pending_cost = 0;
+        self.position = next;
     }
 
-    /// Goes on along a new way that pays for itself.
-    fn set_out(&mut self, way: Way) {
-        self.go_on(Some(Here { way, pays: way }));
+    /// Continues on a new edge, which pays for itself.
+    fn continue_on(&mut self, edge: Edge) {
+        self.continue_at(Some(Position { edge, payer: edge }));
     }
 
-    fn push(&mut self, kind: Kind, outer: Way, label: Place) {
+    /// Opens a control frame.
+    fn push(&mut self, kind: FrameKind, payer: Edge, label: Node) {
         self.frames.push(Frame {
             kind,
-            outer,
-            join: Some(outer),
+            start_payer: payer,
+            end_payer: Some(payer),
             branched_to: false,
             label,
             reached: false,
-            arrivals: 0.0,
+            incoming_frequency: 0.0,
             arms: None,
         });
     }
 
-    /// Whether anything gets to the current point.
+    /// Returns whether the current position is reachable.
     pub(crate) fn is_reachable(&self) -> bool {
-        self.here.is_some()
+        self.position.is_some()
     }
 
-    /// What a way charges.
-    pub(crate) fn price(&self, way: Way) -> u64 {
-        self.ways.price(way)
+    /// Returns the cost of an edge.
+    pub(crate) fn cost(&self, edge: Edge) -> u64 {
+        self.graph.cost(edge)
     }
 
-    /// How a way is charged for.
-    pub(crate) fn charge_of(&self, way: Way) -> Charge {
-        self.ways.charge_of(way)
+    /// Returns how an edge is charged.
+    pub(crate) fn charge(&self, edge: Edge) -> Charge {
+        self.graph.charge(edge)
     }
 
-    /// Moves prices so that few ways have to charge; the function has been read.
-    pub(crate) fn balance(&mut self) {
-        self.go_on(None);
-        self.balance.balance(&mut self.ways);
+    /// Completes the graph at the end of the function, and re-weights it.
+    pub(crate) fn reweight(&mut self) {
+        self.continue_at(None);
+        self.reweighting.reweight(&mut self.graph);
     }
 
-    /// Control frames that are open.
+    /// Returns the number of open control frames.
     pub(crate) fn depth(&self) -> usize {
         self.frames.len()
     }
 
-    /// The innermost frame.
+    /// Returns the innermost control frame.
     pub(crate) fn innermost(&self) -> Option<&Frame> {
         self.frames.last()
     }
 
-    /// Something that costs `fuel` is executed here.
+    /// Adds the cost of an operator at the current position.
     #[inline(always)]
-    pub(crate) fn charge(&mut self, fuel: u64) {
-        self.uncharged += fuel;
+    pub(crate) fn add_cost(&mut self, fuel: u64) {
+        self.pending_cost += fuel;
     }
 
     /// Enters a `block`.
-    pub(crate) fn block(&mut self) {
-        if let Some(here) = self.here {
-            let end = self.ways.place();
-            self.push(Kind::Block, here.pays, end);
+    pub(crate) fn enter_block(&mut self) {
+        if let Some(position) = self.position {
+            let end = self.graph.add_node();
+            self.push(FrameKind::Block, position.payer, end);
         }
     }
 
-    /// Enters a `loop`. Gives the way from its header on.
-    pub(crate) fn enter_loop(&mut self) -> Option<Way> {
-        let here = self.here?;
-        let header = self.ways.place();
-        self.ways.lead(here.way, header);
-        self.push(Kind::Loop, here.pays, header);
-        let weight = self.ways.weight(here.way) * LOOP_WEIGHT;
-        let turn = self.ways.open(header, Charge::Always, weight);
-        self.set_out(turn);
-        Some(turn)
+    /// Enters a `loop`. Returns the outgoing edge of its header, which every iteration takes.
+    pub(crate) fn enter_loop(&mut self) -> Option<Edge> {
+        let position = self.position?;
+        let header = self.graph.add_node();
+        self.graph.set_target(position.edge, header);
+        self.push(FrameKind::Loop, position.payer, header);
+        let frequency = self.graph.frequency(position.edge) * ITERATIONS;
+        let iteration = self.graph.add_edge(header, Charge::Always, frequency);
+        self.continue_on(iteration);
+        Some(iteration)
     }
 
-    /// Enters the first arm of an `if`.
-    pub(crate) fn enter_if(&mut self) -> Option<Way> {
-        let here = self.here?;
-        let (parting, end) = (self.ways.place(), self.ways.place());
-        self.ways.lead(here.way, parting);
-        self.push(Kind::Then, here.pays, end);
-        let weight = self.ways.weight(here.way) / 2.0;
-        let arm = self.ways.open(parting, Charge::Always, weight);
+    /// Enters an `if`. Returns the edge of its first arm.
+    pub(crate) fn enter_if(&mut self) -> Option<Edge> {
+        let position = self.position?;
+        let (branch_point, end) = (self.graph.add_node(), self.graph.add_node());
+        self.graph.set_target(position.edge, branch_point);
+        self.push(FrameKind::Then, position.payer, end);
+        let frequency = self.graph.frequency(position.edge) / 2.0;
+        let arm = self.graph.add_edge(branch_point, Charge::Always, frequency);
         if let Some(frame) = self.frames.last_mut() {
-            frame.arms = Some((parting, arm, weight));
+            frame.arms = Some((branch_point, arm, frequency));
         }
-        self.set_out(arm);
+        self.continue_on(arm);
         Some(arm)
     }
 
-    /// Enters the second arm of an `if`. The price of the `if` itself moves into both arms: the interpreter charges at
-    /// least 1 in each, and this is it.
-    pub(crate) fn enter_else(&mut self) -> Option<Way> {
-        self.arrive();
+    /// Enters the second arm of an `if`, and returns its edge. Both arms pay for the `if` itself, since the interpreter charges
+    /// at least 1 in each.
+    pub(crate) fn enter_else(&mut self) -> Option<Edge> {
+        self.merge();
         let frame = self.frames.last_mut()?;
-        let (parting, then, weight) = frame.arms?;
-        frame.kind = Kind::Else;
-        let arm = self.ways.open(parting, Charge::Always, weight);
+        let (branch_point, then, frequency) = frame.arms?;
+        frame.kind = FrameKind::Else;
+        let arm = self.graph.add_edge(branch_point, Charge::Always, frequency);
         for arm in [then, arm] {
-            self.ways.charge(arm, 1);
+            self.graph.add_cost(arm, 1);
         }
-        self.set_out(arm);
+        self.continue_on(arm);
         Some(arm)
     }
 
-    /// The current point is the end of the innermost frame.
-    fn arrive(&mut self) {
-        if let (Some(here), Some(frame)) = (self.here, self.frames.last_mut()) {
-            self.ways.lead(here.way, frame.label);
+    /// Ends the current edge at the label of the innermost frame.
+    fn merge(&mut self) {
+        if let (Some(position), Some(frame)) = (self.position, self.frames.last_mut()) {
+            self.graph.set_target(position.edge, frame.label);
             frame.reached = true;
-            frame.arrivals += self.ways.weight(here.way);
+            frame.incoming_frequency += self.graph.frequency(position.edge);
         }
-        self.go_on(None);
+        self.continue_at(None);
     }
 
-    /// Leaves the innermost frame. Gives the new way behind its end, if one begins there.
-    pub(crate) fn end(&mut self) -> Option<Way> {
+    /// Leaves the innermost frame. Returns the edge after its end, if a new one starts there.
+    pub(crate) fn end(&mut self) -> Option<Edge> {
         let frame = self.frames.last()?;
         match frame.kind {
-            Kind::Loop => {
-                if let (Some(here), Some(join)) = (self.here, frame.join) {
-                    self.go_on(Some(Here { pays: join, ..here }));
+            FrameKind::Loop => {
+                if let (Some(position), Some(payer)) = (self.position, frame.end_payer) {
+                    self.continue_at(Some(Position { payer, ..position }));
                 }
                 self.frames.pop();
                 return None;
             }
-            // Without a branch to it, the end of a block is no place at all.
-            Kind::Block if !frame.branched_to => {
+            // Without a branch to it, the end of a block does not need a node.
+            FrameKind::Block if !frame.branched_to => {
                 self.frames.pop();
                 return None;
             }
             _ => {}
         }
-        self.arrive();
+        self.merge();
         let mut frame = self.frames.pop()?;
-        if let (Kind::Then, Some((parting, _, weight))) = (frame.kind, frame.arms) {
-            // There is no second arm: whoever does not enter the first pays for the `if` before it.
-            self.ways.charge(frame.outer, 1);
-            let past = self.ways.open(parting, Charge::Never, weight);
-            self.ways.lead(past, frame.label);
+        if let (FrameKind::Then, Some((branch_point, _, frequency))) = (frame.kind, frame.arms) {
+            // Without a second arm there is an edge on which the `if` cannot be charged: it is charged before.
+            self.graph.add_cost(frame.start_payer, 1);
+            let skip = self.graph.add_edge(branch_point, Charge::Never, frequency);
+            self.graph.set_target(skip, frame.label);
             frame.reached = true;
-            frame.arrivals += weight;
+            frame.incoming_frequency += frequency;
         }
-        if !frame.reached || frame.kind == Kind::Function {
+        if !frame.reached || frame.kind == FrameKind::Function {
             return None;
         }
-        let way = self.ways.open(frame.label, Charge::OnDemand, frame.arrivals);
-        let pays = frame.join.unwrap_or(way);
-        self.go_on(Some(Here { way, pays }));
-        Some(way)
+        let edge = self
+            .graph
+            .add_edge(frame.label, Charge::OnDemand, frame.incoming_frequency);
+        let payer = frame.end_payer.unwrap_or(edge);
+        self.continue_at(Some(Position { edge, payer }));
+        Some(edge)
     }
 
-    /// A `br_if` to the `label`th frame from the innermost. Gives the way along the branch and the way behind it.
+    /// Adds a `br_if` to the `label`th frame from the innermost. Returns its taken edge and its fall-through edge.
     ///
-    /// With `alone` the branch can be written in another way: it takes no values along.
-    pub(crate) fn branch_if(&mut self, label: u32, alone: bool) -> Option<(Way, Way)> {
-        let here = self.here?;
-        let weight = self.ways.weight(here.way);
-        let taken = weight * self.taken(label);
-        let parting = self.ways.place();
-        self.ways.lead(here.way, parting);
-        let charge = if alone { Charge::Branch } else { Charge::Never };
-        let along = self.ways.open(parting, charge, taken);
-        let behind = self.ways.open(parting, Charge::OnDemand, weight - taken);
-        self.escape(label, here.pays, Some(behind));
-        self.mark(label, along);
-        self.set_out(behind);
-        Some((along, behind))
+    /// The taken edge can be charged if the branch `can_be_rewritten` as an `if` around a `br`: if it carries no values.
+    pub(crate) fn branch_if(&mut self, label: u32, can_be_rewritten: bool) -> Option<(Edge, Edge)> {
+        let position = self.position?;
+        let frequency = self.graph.frequency(position.edge);
+        let taken_frequency = frequency * self.taken_probability(label);
+        let branch_point = self.graph.add_node();
+        self.graph.set_target(position.edge, branch_point);
+        let charge = if can_be_rewritten {
+            Charge::Branch
+        } else {
+            Charge::Never
+        };
+        let taken = self.graph.add_edge(branch_point, charge, taken_frequency);
+        let fallthrough_frequency = frequency - taken_frequency;
+        let fallthrough = self
+            .graph
+            .add_edge(branch_point, Charge::OnDemand, fallthrough_frequency);
+        self.escape(label, position.payer, Some(fallthrough));
+        self.target(label, taken);
+        self.continue_on(fallthrough);
+        Some((taken, fallthrough))
     }
 
-    /// How often a `br_if` branches: a guess.
-    fn taken(&self, label: u32) -> f32 {
+    /// Estimates the probability that a `br_if` is taken.
+    fn taken_probability(&self, label: u32) -> f32 {
         let Some((target, inside)) = self
             .index(label)
             .and_then(|index| self.frames[index..].split_first())
         else {
             return 0.5;
         };
-        if target.kind == Kind::Loop {
-            1.0 - LEAVES_LOOP
-        } else if inside.iter().any(|frame| frame.kind == Kind::Loop) {
-            LEAVES_LOOP
+        if target.kind == FrameKind::Loop {
+            1.0 - LOOP_EXIT_PROBABILITY
+        } else if inside.iter().any(|frame| frame.kind == FrameKind::Loop) {
+            LOOP_EXIT_PROBABILITY
         } else {
             0.5
         }
     }
 
-    /// A `br`, or a `return` (a branch out of the function).
+    /// Adds a `br`, or a `return`, which is a branch to the outermost frame.
     pub(crate) fn branch(&mut self, label: u32) {
-        if let Some(here) = self.here {
-            self.go_on(None);
-            self.escape(label, here.pays, None);
-            self.mark(label, here.way);
+        if let Some(position) = self.position {
+            self.continue_at(None);
+            self.escape(label, position.payer, None);
+            self.target(label, position.edge);
         }
     }
 
-    /// A `br_table`.
+    /// Adds a `br_table`: an edge for each distinct label.
     pub(crate) fn branch_table(&mut self, labels: impl Iterator<Item = u32>) {
-        let Some(here) = self.here else { return };
-        self.go_on(None);
-        let parting = self.ways.place();
-        self.ways.lead(here.way, parting);
+        let Some(position) = self.position else { return };
+        self.continue_at(None);
+        let branch_point = self.graph.add_node();
+        self.graph.set_target(position.edge, branch_point);
         let mut targets = core::mem::take(&mut self.labels);
         targets.clear();
         targets.extend(labels);
         targets.sort_unstable();
         targets.dedup();
-        let weight = self.ways.weight(here.way) / targets.len() as f32;
+        let frequency = self.graph.frequency(position.edge) / targets.len() as f32;
         for &label in &targets {
-            let way = self.ways.open(parting, Charge::Never, weight);
-            self.mark(label, way);
+            let edge = self.graph.add_edge(branch_point, Charge::Never, frequency);
+            self.target(label, edge);
         }
-        self.escape(targets.last().copied().unwrap_or_default(), here.pays, None);
+        self.escape(targets.last().copied().unwrap_or_default(), position.payer, None);
         self.labels = targets;
     }
 
-    /// A `return`.
-    pub(crate) fn leave_function(&mut self) {
+    /// Adds a `return`.
+    pub(crate) fn branch_to_caller(&mut self) {
         self.branch(self.frames.len().saturating_sub(1) as u32);
     }
 
-    /// Nothing gets further than here.
-    pub(crate) fn stop(&mut self) {
-        if let Some(here) = self.here {
-            self.ways.end(here.way);
+    /// Adds an operator that always traps.
+    pub(crate) fn trap(&mut self) {
+        if let Some(position) = self.position {
+            self.graph.end_in_trap(position.edge);
         }
-        self.go_on(None);
+        self.continue_at(None);
     }
 
-    /// The way leads to the label.
-    fn mark(&mut self, label: u32, way: Way) {
+    /// Ends an edge at a label.
+    fn target(&mut self, label: u32, edge: Edge) {
         if let Some(index) = self.index(label) {
             let frame = &mut self.frames[index];
             frame.branched_to = true;
             frame.reached = true;
-            frame.arrivals += self.ways.weight(way);
-            self.ways.lead(way, frame.label);
+            frame.incoming_frequency += self.graph.frequency(edge);
+            self.graph.set_target(edge, frame.label);
         }
     }
 
+    /// Returns the index of the frame that a label refers to.
     fn index(&self, label: u32) -> Option<usize> {
         self.frames.len().checked_sub(1 + label as usize)
     }
 
-    /// Some of those who are here leave for the frame `label`, the others go on `behind`: so not everybody who entered
-    /// the frames between gets to their ends.
-    fn escape(&mut self, label: u32, here: Way, behind: Option<Way>) {
+    /// Updates the payers after the frames that a branch to `label` escapes from. Control continues on `fallthrough`, if at
+    /// all, and the code after those frames is not control-equivalent to the code before them any more.
+    fn escape(&mut self, label: u32, payer: Edge, fallthrough: Option<Edge>) {
         let first = self.index(label).map_or(0, |index| index + 1);
         for frame in &mut self.frames[first..] {
-            // Before any branch to the frame's own label, being where its end is paid for means that everybody is here.
-            frame.join = if frame.join == Some(here) { behind } else { None };
+            // If the current payer is also that after the frame, the code there was control-equivalent to the current position
+            // until now, and stays so to the fall-through edge.
+            frame.end_payer = if frame.end_payer == Some(payer) {
+                fallthrough
+            } else {
+                None
+            };
         }
     }
 }

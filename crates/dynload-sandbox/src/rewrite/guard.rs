@@ -1,10 +1,10 @@
-//! The code that counts frames: at a function's entry, before its calls, before its tail calls.
+//! Emits the code that counts frames: at the entry of a function, before its calls, before its tail calls.
 
 use super::binary::{i64_const, indexed, op};
 use crate::frames::{FRAME, GUARDS, MAX};
 use alloc::vec::Vec;
 
-/// Indices of hidden globals.
+/// The indices of the hidden globals.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Globals {
     pub(crate) frames: u32,
@@ -12,22 +12,22 @@ pub(crate) struct Globals {
     pub(crate) peaks: Option<(u32, u32)>,
 }
 
-/// What a frame of `bytes` adds to the counters.
+/// Returns the value that a frame of `bytes` adds to the counters.
 pub(crate) fn constant(bytes: u64) -> i64 {
-    // A frame larger than the counter holds exceeds every limit, as it should.
+    // A frame that does not fit into the counter exceeds every limit, as it should.
     FRAME + bytes.min(MAX + 1) as i64
 }
 
-/// Adds the frame and traps beyond a limit. With `local`, keeps the counters there for the calls of this function.
+/// Adds the frame and traps beyond a limit. Stores the counters in `local`, if there is one, for the calls of this function.
 ///
-/// A function that calls nothing leaves the counters alone: nobody would see them.
+/// A leaf function does not store them: nothing would read them.
 pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Option<u32>) {
     let add = |out: &mut Vec<u8>| {
         indexed(out, op::GLOBAL_GET, globals.frames);
         i64_const(out, frame);
         out.push(op::I64_ADD);
     };
-    // Not an `if`: the interpreter would charge for its arm, and name the fuel where it is the frame that is too much.
+    // Not an `if`: the interpreter would charge for its arm, and report the fuel where the frame is what exceeds a limit.
     out.extend([op::BLOCK, op::EMPTY]);
     add(out);
     if let Some(local) = local {
@@ -37,7 +37,7 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
     out.push(op::I64_AND);
     out.push(op::I64_EQZ);
     indexed(out, op::BR_IF, 0);
-    // Left for the host, which reads from the guard bits which limit it was.
+    // For the host, which reads from the guard bits which limit it was.
     match local {
         Some(local) => indexed(out, op::LOCAL_GET, local),
         None => add(out),
@@ -58,7 +58,7 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
     }
 }
 
-/// Raises the global to the value, if that is more. Without a branch: a branch would be a site.
+/// Raises the global to the value, if that is more. Without a branch, which would have to be charged.
 fn peak(out: &mut Vec<u8>, global: u32, value: impl Fn(&mut Vec<u8>)) {
     value(out);
     indexed(out, op::GLOBAL_GET, global);
@@ -68,13 +68,13 @@ fn peak(out: &mut Vec<u8>, global: u32, value: impl Fn(&mut Vec<u8>)) {
     indexed(out, op::GLOBAL_SET, global);
 }
 
-/// Shows the frames that are alive to a function that is about to be called.
+/// Stores the counters for the function that is called next.
 pub(crate) fn before_call(out: &mut Vec<u8>, globals: &Globals, local: u32) {
     indexed(out, op::LOCAL_GET, local);
     indexed(out, op::GLOBAL_SET, globals.frames);
 }
 
-/// Takes the own frame away before a tail call takes its place.
+/// Subtracts the function's own frame before a tail call replaces it.
 pub(crate) fn before_tail_call(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: u32) {
     indexed(out, op::LOCAL_GET, local);
     i64_const(out, -frame);
@@ -82,7 +82,7 @@ pub(crate) fn before_tail_call(out: &mut Vec<u8>, globals: &Globals, frame: i64,
     indexed(out, op::GLOBAL_SET, globals.frames);
 }
 
-/// Notes one unit of fuel that the interpreter charges for nothing.
+/// Counts one unit of fuel that the interpreter charges although the cost is 0.
 pub(crate) fn refund(out: &mut Vec<u8>, globals: &Globals) {
     indexed(out, op::GLOBAL_GET, globals.refund);
     i64_const(out, 1);

@@ -1,4 +1,4 @@
-//! What the module's indices stand for: types, functions, tables, globals.
+//! The index spaces of a module: types, functions, tables, memories, globals.
 //! ([Wasm spec, index spaces](https://webassembly.github.io/spec/core/syntax/modules.html#indices))
 
 use super::binary::val_type;
@@ -6,7 +6,7 @@ use crate::memory_meter::ELEMENT_BYTES;
 use alloc::vec::Vec;
 use wasmparser::{BlockType, FuncType, GlobalType, MemoryType, TableType, TypeRef, ValType};
 
-/// Bytes of a page. Pages of other sizes are refused.
+/// The bytes of a page. Other page sizes are refused.
 const PAGE: u64 = 1 << 16;
 
 /// The index spaces of a module, the imports first in each.
@@ -22,12 +22,12 @@ pub(crate) struct IndexSpaces {
 
 /// A global.
 pub(crate) struct Global {
-    /// For one whose value the interpreter knows when it translates: the byte of its type.
+    /// The byte of its type, if the interpreter knows its value when it translates.
     pub(super) constant: Option<u8>,
 }
 
 impl Global {
-    /// One that the module defines.
+    /// A global that the module defines.
     pub(super) fn defined(ty: GlobalType) -> Global {
         let constant = val_type(ty.content_type).filter(|_| !ty.mutable);
         Global { constant }
@@ -35,7 +35,7 @@ impl Global {
 }
 
 impl IndexSpaces {
-    /// Adds what is imported.
+    /// Adds an import.
     pub(super) fn import(&mut self, ty: TypeRef) {
         match ty {
             TypeRef::Func(ty) => self.functions.push(ty),
@@ -46,13 +46,13 @@ impl IndexSpaces {
         }
     }
 
-    /// The size that a memory has from the start, in bytes. It never has less.
+    /// Returns the initial size of a memory in bytes, which is also its minimum.
     pub(super) fn initial_bytes(&self, memory: u32) -> u64 {
         let pages = self.memories.get(memory as usize).map_or(0, |ty| ty.initial);
         pages.saturating_mul(PAGE)
     }
 
-    /// Bytes of all memories and tables at first.
+    /// Returns the initial bytes of all memories and tables.
     pub(super) fn all_initial_bytes(&self) -> u64 {
         let memories = self.memories.iter().map(|ty| ty.initial.saturating_mul(PAGE));
         let tables = self
@@ -62,12 +62,12 @@ impl IndexSpaces {
         memories.chain(tables).fold(0, u64::saturating_add)
     }
 
-    /// The type of a function.
+    /// Returns the type of a function.
     pub(super) fn function(&self, index: u32) -> Option<&FuncType> {
         self.types.get(*self.functions.get(index as usize)? as usize)
     }
 
-    /// Parameters and results of a block.
+    /// Returns the parameters and the results of a block.
     pub(super) fn block<'a>(&'a self, ty: &'a BlockType) -> (&'a [ValType], &'a [ValType]) {
         match ty {
             BlockType::Empty => (&[], &[]),

@@ -1,21 +1,21 @@
 //! Which operands on the stack are constants that the interpreter may know.
 //!
-//! The interpreter computes with constants when it translates, and drops code that they make unreachable; it would then
-//! charge the `nop`s of such code to the stretch around it. So no constant may reach a condition, no operator may be
-//! computed at translation, and none may be known to trap: not a division by a constant zero, and no access to a constant
-//! address beyond what its memory has from the start (the interpreter asks for the declared maximum, for 2^32 and for 2^64).
-//! Constants that compilers write (an address of static data, an increment) are left alone: they cost nothing and the
+//! When the interpreter translates, it folds constants and drops code that they make unreachable; it would then charge the
+//! `nop`s of that code to the region around it. So a constant must not reach a condition, an operator must not be folded, and
+//! it must not be known to trap: by a division by a constant zero, or by an access to a constant address beyond the initial
+//! size of its memory (the interpreter checks for the declared maximum, for 2^32 and for 2^64).
+//! Constants that compilers emit (an address of static data, an increment) are left alone: they are free and the
 //! interpreter makes good use of them. `tests/constant_operands.rs` tries every operator with every kind of constant.
 
 use super::binary::op;
 use alloc::vec::Vec;
 
-/// What is known of an operand.
+/// A constant operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Literal {
     I32(i32),
     I64(i64),
-    /// A constant of another type, which is given by its byte.
+    /// A constant of another type, represented by the byte of that type.
     Other(u8),
 }
 
@@ -24,7 +24,7 @@ impl Literal {
         matches!(self, Literal::I32(0) | Literal::I64(0))
     }
 
-    /// The byte of its type.
+    /// Returns the byte of its type.
     pub(crate) fn val_type(self) -> u8 {
         match self {
             Literal::I32(_) => op::I32,
@@ -33,7 +33,7 @@ impl Literal {
         }
     }
 
-    /// As an address.
+    /// Returns the value as an address.
     pub(crate) fn address(self) -> Option<u64> {
         match self {
             Literal::I32(address) => Some(u64::from(address as u32)),
@@ -62,14 +62,14 @@ impl Literals {
         self.0.push((height, literal));
     }
 
-    /// Forgets what is at `height` and above.
+    /// Removes the constants at `height` and above.
     pub(crate) fn truncate(&mut self, height: u32) {
         while self.0.last().is_some_and(|(at, _)| *at >= height) {
             self.0.pop();
         }
     }
 
-    /// What is known of the operand at `height`.
+    /// Returns the operand at `height` if it is a constant.
     pub(crate) fn at(&self, height: u32) -> Option<Literal> {
         let found = self
             .0
@@ -80,17 +80,17 @@ impl Literals {
         found.map(|(_, literal)| *literal)
     }
 
-    /// Whether all operands from `low` up to `high` (not included) are constants, and there is one.
+    /// Returns whether the operands from `low` up to `high` (not included) are all constants, and at least one.
     pub(crate) fn all_in(&self, low: u32, high: u32) -> bool {
         low < high && (low..high).all(|height| self.at(height).is_some())
     }
 
-    /// The constants at `height` and above.
+    /// Returns the constants at `height` and above.
     pub(crate) fn from(&self, height: u32) -> Vec<(u32, Literal)> {
         self.0.iter().copied().filter(|(at, _)| *at >= height).collect()
     }
 
-    /// Puts back what [`from`](Literals::from) gave.
+    /// Restores the constants that [`from`](Literals::from) returned.
     pub(crate) fn restore(&mut self, height: u32, literals: &[(u32, Literal)]) {
         self.truncate(height);
         self.0.extend_from_slice(literals);

@@ -1,26 +1,26 @@
-//! What loading a module takes in memory, estimated from above while the module is read.
+//! An upper bound of the memory that loading a module takes, computed while the module is parsed.
 //!
-//! A few bytes make the interpreter and the rewriter keep a hundred times as much. Each number is what was measured of both
-//! together, for the dearest form of a thing, with something on top; `tests/load_memory.rs` holds them against an allocator
-//! that counts.
+//! A few bytes can make the interpreter and the rewriter keep a hundred times as much. Each number was measured for both
+//! together, for the most expensive form of an item, and has a margin; `tests/load_memory.rs` compares them with a counting
+//! allocator.
 
 use crate::error::ModuleError;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use wasmparser::Operator;
 
-/// A byte of the module: the rewritten one, and what is copied of it.
+/// A byte of the module: of the rewritten one, and of the copies.
 pub(crate) const BYTE: u64 = 6;
-/// An operator that computes.
+/// An operator that computes a value.
 pub(crate) const OPERATOR: u64 = 28;
-/// One that loads or stores.
+/// An operator that loads or stores.
 pub(crate) const ACCESS: u64 = 56;
-/// One that works on many bytes or elements.
+/// An operator that works on many bytes or elements.
 pub(crate) const BULK: u64 = 160;
-/// A byte of code that the rewriter writes.
-pub(crate) const WRITTEN: u64 = 24;
+/// A byte of code that the rewriter inserts.
+pub(crate) const INSERTED: u64 = 24;
 /// An operator of a constant expression: the interpreter keeps each on the heap.
 pub(crate) const CONSTANT: u64 = 112;
-/// A function, and what its entry takes where peaks are read.
+/// A function, and the code at its entry that records peaks.
 pub(crate) const FUNCTION: u64 = 400;
 pub(crate) const PEAKS: u64 = 300;
 /// A group of locals, and each local.
@@ -33,12 +33,12 @@ pub(crate) const PARAMETER: u64 = 16;
 pub(crate) const ITEM: u64 = 300;
 /// An element of a segment.
 pub(crate) const ELEMENT: u64 = 96;
-/// A value that a block, a branch or a call carries from one place to another.
+/// A value that a block, a branch or a call carries.
 pub(crate) const CARRIED: u64 = 64;
 /// A target of a `br_table`.
 const TARGET: u64 = 96;
 
-/// An operator that leads somewhere, or grows something.
+/// Returns the memory for a control operator, or for one that grows a memory or a table.
 pub(crate) fn control(operator: &Operator<'_>) -> u64 {
     use Operator as O;
     match operator {
@@ -53,7 +53,7 @@ pub(crate) fn control(operator: &Operator<'_>) -> u64 {
     }
 }
 
-/// The sum over a module, which several threads add to, and the most that it may be.
+/// The sum over a module, to which several threads add, and its limit.
 #[derive(Debug)]
 pub(crate) struct Estimate {
     limit: u64,
@@ -71,17 +71,17 @@ impl Estimate {
     /// Adds to the sum.
     pub(crate) fn add(&self, bytes: u64) -> Result<(), ModuleError> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        // A sum that does not fit is larger than any memory, and so are those of all who come later.
+        // The sum may wrap around, but only after a call has returned an error, and that ends the loading.
         let before = self.sum.fetch_add(bytes, Ordering::Relaxed);
         self.check(before.saturating_add(bytes) as u64)
     }
 
-    /// The sum.
+    /// Returns the sum.
     pub(crate) fn sum(&self) -> u64 {
         self.sum.load(Ordering::Relaxed) as u64
     }
 
-    /// Whether a part of the sum is too much already.
+    /// Checks a part of the sum against the limit.
     pub(crate) fn check(&self, bytes: u64) -> Result<(), ModuleError> {
         if bytes <= self.limit {
             return Ok(());

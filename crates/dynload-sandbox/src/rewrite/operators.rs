@@ -1,4 +1,4 @@
-//! What the rewriter has to know of single operators.
+//! The properties of single operators that the rewriter depends on.
 
 use super::{
     binary::{op, val_type},
@@ -6,24 +6,24 @@ use super::{
 };
 use wasmparser::{MemArg, Operator, RefType};
 
-/// How an operator uses its operands, as far as constants matter.
+/// How an operator uses its operands, as far as constant folding is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It decides something by the top of the stack.
+    /// The top of the stack is a condition or an index.
     Condition,
-    /// It accesses memory at `offset` from an address. Above that it may take a value, of the type with that byte.
+    /// It accesses memory at `offset` from an address. Above the address it may pop a value, whose type has this byte.
     Access {
         memory: u32,
         offset: u64,
         value: Option<u8>,
     },
-    /// It computes with its operands, if it has any.
+    /// It computes a value from its operands, if it has any.
     Compute,
     /// None of these.
     Other,
 }
 
-/// How `operator` uses its operands.
+/// Returns how `operator` uses its operands.
 pub(crate) fn effect(operator: &Operator<'_>) -> Effect {
     use Operator as O;
     let access = |memarg: &MemArg, value| Effect::Access {
@@ -119,7 +119,7 @@ pub(crate) fn effect(operator: &Operator<'_>) -> Effect {
     }
 }
 
-/// The constant that `operator` pushes, if it is one of those that do.
+/// Returns the constant that `operator` pushes, if it is a constant operator.
 pub(crate) fn literal(operator: &Operator<'_>) -> Option<Literal> {
     Some(match operator {
         Operator::I32Const { value } => Literal::I32(*value),
@@ -133,7 +133,7 @@ pub(crate) fn literal(operator: &Operator<'_>) -> Option<Literal> {
     })
 }
 
-/// Whether it divides by the top of the stack.
+/// Returns whether the operator divides by the top of the stack.
 pub(crate) fn divides(operator: &Operator<'_>) -> bool {
     use Operator as O;
     matches!(
@@ -142,7 +142,7 @@ pub(crate) fn divides(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// Whether it works on many bytes or elements.
+/// Returns whether the operator works on many bytes or elements.
 pub(crate) fn is_bulk(operator: &Operator<'_>) -> bool {
     use Operator as O;
     matches!(
@@ -156,12 +156,12 @@ pub(crate) fn is_bulk(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// Whether it is a `select`.
+/// Returns whether the operator is a `select`.
 pub(crate) fn selects(operator: &Operator<'_>) -> bool {
     matches!(operator, Operator::Select | Operator::TypedSelect { .. })
 }
 
-/// Whether it may compare something with zero, so that the interpreter joins it with a `select` behind it.
+/// Returns whether the operator may compare something with zero, so that the interpreter fuses it with the next `select`.
 pub(crate) fn compares(operator: &Operator<'_>) -> bool {
     use Operator as O;
     matches!(
@@ -170,8 +170,9 @@ pub(crate) fn compares(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// Whether the interpreter may write nothing for it, so that what stands before is still joined with what comes behind.
-pub(crate) fn may_write_nothing(operator: &Operator<'_>) -> bool {
+/// Returns whether the interpreter may emit nothing for the operator, so that the one before it can be fused with the one after
+/// it.
+pub(crate) fn may_emit_nothing(operator: &Operator<'_>) -> bool {
     use Operator as O;
     matches!(
         operator,
@@ -180,7 +181,8 @@ pub(crate) fn may_write_nothing(operator: &Operator<'_>) -> bool {
         || literal(operator).is_some()
 }
 
-/// Whether it stores an integer where the interpreter has no form of it with both operands in registers.
+/// Returns whether the operator stores an integer in a form for which the interpreter has no instruction with both operands in
+/// registers.
 pub(crate) fn stores_far(operator: &Operator<'_>, effect: Effect) -> bool {
     use Operator as O;
     let is_far = match effect {
@@ -200,7 +202,7 @@ pub(crate) fn stores_far(operator: &Operator<'_>, effect: Effect) -> bool {
         )
 }
 
-/// Whether it may carry any number of values from one place to another.
+/// Returns whether the operator may carry any number of values.
 pub(crate) fn carries(operator: &Operator<'_>) -> bool {
     use Operator as O;
     matches!(

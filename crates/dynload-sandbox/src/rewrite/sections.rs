@@ -1,12 +1,13 @@
 //! Rewrites a module section by section.
 
+mod bounds;
 mod instance;
 mod write;
 
 pub(crate) use instance::InstanceCost;
 
 use super::{
-    PREFIX, Rewritten,
+    Rewritten,
     body::Context,
     code::{self, Code, Function},
     guard::Globals,
@@ -19,10 +20,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use core::ops::Range;
-use wasmparser::{
-    BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, MemoryType, Parser, Payload, TypeRef,
-    ValidPayload, Validator, WasmFeatures,
-};
+use wasmparser::{BinaryReader, MemoryType, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures};
 
 /// Section ids, in the order in which a module has them.
 mod id {
@@ -42,10 +40,10 @@ mod id {
     ];
 }
 
-/// The interpreter takes no more.
-const MOST: u64 = 100;
+/// The interpreter's limit for tables, and for memories.
+const MAX_TABLES: u64 = 100;
 
-/// What a guest may use. Anything else is refused with a sentence.
+/// The features that a guest may use. A module that uses others is refused.
 fn features(config: &EngineConfig) -> WasmFeatures {
     let mut features = WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
@@ -64,16 +62,16 @@ fn features(config: &EngineConfig) -> WasmFeatures {
     features
 }
 
-/// Rewrites a module, and validates all of it but the functions, which the interpreter does.
+/// Rewrites a module, and validates it except for its functions, which the interpreter validates.
 pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
-    match read(wasm, config) {
-        // What is read first need not be the first mistake.
+    match parse(wasm, config) {
+        // The error that is found first is not necessarily the first error in the module.
         Err(invalid @ ModuleError::Invalid { .. }) => validate(wasm, config).and(Err(invalid)),
         other => other,
     }
 }
 
-fn read(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
+fn parse(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
     let limits = &config.module_limits;
     check("bytes", wasm.len() as u64, limits.max_bytes)?;
     let mut reader = ModuleReader::new(wasm, config);
@@ -84,12 +82,13 @@ fn read(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), Modu
     Ok(reader.write())
 }
 
-/// Says what is wrong with a module, in terms of the original.
+/// Validates a module in its original form, so that an error refers to that.
 pub(crate) fn validate(wasm: &[u8], config: &EngineConfig) -> Result<(), ModuleError> {
     Validator::new_with_features(features(config)).validate_all(wasm)?;
     Ok(())
 }
 
+/// Checks a number against a limit.
 pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
     if found > limit {
         Err(ModuleError::TooLarge { what, found, limit })
@@ -98,7 +97,7 @@ pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), Mo
     }
 }
 
-/// The contents of a section: how many entries, and their bytes.
+/// The contents of a section: the number of entries, and their bytes.
 #[derive(Clone, Default)]
 struct Section {
     present: bool,
@@ -117,9 +116,9 @@ struct ModuleReader<'a> {
     functions: Vec<Function<'a>>,
     code: Code,
     instance: instance::Counter,
-    /// Locals of the functions so far.
+    /// The number of locals of all functions so far.
     locals: u64,
-    /// What loading all but the functions takes in memory.
+    /// The memory that loading takes, at first without the functions.
     load: u64,
 }
 
@@ -141,7 +140,7 @@ impl<'a> ModuleReader<'a> {
         }
     }
 
-    /// Reads one piece of the module, bounded before it is validated.
+    /// Processes one payload of the parser. Its size is checked before it is validated.
     fn payload(&mut self, payload: Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
         self.bound(&payload, limits)?;
         if let Payload::CustomSection(_) = payload {
@@ -169,11 +168,11 @@ impl<'a> ModuleReader<'a> {
                 self.functions.push((function, body));
                 Ok(())
             }
-            _ => self.remember(payload),
+            _ => self.record(payload),
         }
     }
 
-    /// Rewrites the functions, once all is known of the module around them.
+    /// Rewrites the functions, after all other sections have been parsed.
     fn rewrite_code(&mut self, limits: &ModuleLimits) -> Result<(), ModuleError> {
         let functions = core::mem::take(&mut self.functions);
         let context = Context {
@@ -190,12 +189,12 @@ impl<'a> ModuleReader<'a> {
         self.load = context.load.sum();
         if self.code.needs.growth {
             let tables = self.spaces.tables.len() as u64 + 1;
-            check("tables, with the one that growth needs", tables, MOST)?;
+            check("tables, with the one that growth needs", tables, MAX_TABLES)?;
         }
         Ok(())
     }
 
-    /// Says what to do about a feature that is off.
+    /// Returns an error that suggests what to do, if a feature is disabled.
     fn explain(&self, payload: &Payload<'_>, error: wasmparser::BinaryReaderError) -> ModuleError {
         let memories: Vec<MemoryType> = match payload {
             Payload::MemorySection(section) => section.clone().into_iter().flatten().collect(),
@@ -226,108 +225,8 @@ impl<'a> ModuleReader<'a> {
         error.into()
     }
 
-    /// Bounds what a section may hold.
-    fn bound(&mut self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
-        let items = |what, count: u32| check(what, count.into(), limits.max_items);
-        match payload {
-            Payload::TypeSection(section) => {
-                items("types", section.count())?;
-                for group in section.clone() {
-                    for ty in group?.types() {
-                        if let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner {
-                            check("parameters", ty.params().len() as u64, limits.max_params)?;
-                            check("results", ty.results().len() as u64, limits.max_params)?;
-                        }
-                    }
-                }
-                Ok(())
-            }
-            Payload::ImportSection(section) => {
-                items("imports", section.count())?;
-                for import in section.clone() {
-                    let import = import?;
-                    check(
-                        "bytes in a name",
-                        import.module.len() as u64,
-                        limits.max_name_bytes,
-                    )?;
-                    check("bytes in a name", import.name.len() as u64, limits.max_name_bytes)?;
-                }
-                Ok(())
-            }
-            Payload::FunctionSection(section) => items("functions", section.count()),
-            Payload::TableSection(section) => {
-                check("tables", section.count().into(), limits.max_memories.min(MOST))
-            }
-            Payload::MemorySection(section) => {
-                check("memories", section.count().into(), limits.max_memories.min(MOST))
-            }
-            Payload::GlobalSection(section) => {
-                items("globals", section.count())?;
-                for global in section.clone() {
-                    self.constant(&global?.init_expr, limits)?;
-                }
-                Ok(())
-            }
-            Payload::ExportSection(section) => {
-                items("exports", section.count())?;
-                for export in section.clone() {
-                    let name = export?.name;
-                    check("bytes in a name", name.len() as u64, limits.max_name_bytes)?;
-                    if name.starts_with(PREFIX) {
-                        let feature = "an export whose name is reserved (it starts with \\0dynload.)";
-                        return Err(ModuleError::Unsupported { feature });
-                    }
-                }
-                Ok(())
-            }
-            Payload::ElementSection(section) => {
-                items("element segments", section.count())?;
-                let mut elements = 0;
-                for segment in section.clone() {
-                    let segment = segment?;
-                    elements += u64::from(instance::elements(&segment));
-                    check("elements in all segments", elements, limits.max_elements)?;
-                    if let ElementKind::Active { offset_expr, .. } = &segment.kind {
-                        self.constant(offset_expr, limits)?;
-                    }
-                    if let ElementItems::Expressions(_, items) = segment.items {
-                        for item in items {
-                            self.constant(&item?, limits)?;
-                        }
-                    }
-                }
-                Ok(())
-            }
-            Payload::DataSection(section) => {
-                items("data segments", section.count())?;
-                for segment in section.clone() {
-                    if let DataKind::Active { offset_expr, .. } = segment?.kind {
-                        self.constant(&offset_expr, limits)?;
-                    }
-                }
-                Ok(())
-            }
-            Payload::CodeSectionStart { count, .. } => items("functions", *count),
-            _ => Ok(()),
-        }
-    }
-
-    /// Bounds and counts a constant expression.
-    fn constant(&mut self, expression: &ConstExpr<'_>, limits: &ModuleLimits) -> Result<(), ModuleError> {
-        let operators = instance::constant_operators(expression)?;
-        self.instance.constant(operators);
-        self.load += load::CONSTANT * operators;
-        let all = self.instance.constant_operators();
-        check(
-            "operators in all constant expressions",
-            all,
-            limits.max_constant_operators,
-        )
-    }
-
-    /// Keeps what is needed to write the module again.
-    fn remember(&mut self, payload: Payload<'a>) -> Result<(), ModuleError> {
+    /// Records what is needed to write the module again.
+    fn record(&mut self, payload: Payload<'a>) -> Result<(), ModuleError> {
         match payload {
             Payload::TypeSection(section) => {
                 self.keep(id::TYPE, section.range())?;
@@ -415,6 +314,7 @@ impl<'a> ModuleReader<'a> {
         Ok(())
     }
 
+    /// Records the entries of a section.
     fn keep(&mut self, id: u8, range: Range<usize>) -> Result<(), ModuleError> {
         let mut reader = BinaryReader::new(&self.wasm[range.clone()], range.start);
         let count = reader.read_var_u32()?;
@@ -427,7 +327,7 @@ impl<'a> ModuleReader<'a> {
         Ok(())
     }
 
-    /// Where the hidden globals are: behind the guest's own.
+    /// Returns the indices of the hidden globals, which follow the guest's own.
     fn hidden_globals(&self) -> Globals {
         let first = self.spaces.globals.len() as u32;
         Globals {

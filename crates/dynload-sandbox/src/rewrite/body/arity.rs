@@ -1,4 +1,4 @@
-//! How many operands an operator takes and gives.
+//! How many operands an operator pops and pushes.
 
 use super::{BodyRewriter, Context, stacks::Frame};
 use wasmparser::{
@@ -6,7 +6,7 @@ use wasmparser::{
 };
 
 impl BodyRewriter {
-    /// How many operands `operator` takes and gives here; none of either where it names something that is not there.
+    /// Returns how many operands `operator` pops and pushes at the current position; 0 and 0 if an index is out of range.
     pub(super) fn arity(&self, context: &Context<'_>, operator: &Operator<'_>) -> (u32, u32) {
         use Operator as O;
         let spaces = context.spaces;
@@ -28,8 +28,8 @@ impl BodyRewriter {
             O::Else | O::End => {
                 let frame = self.stacks.innermost();
                 let (params, results) = frame.map_or((&[][..], &[][..]), |frame| spaces.block(&frame.ty));
-                let given = if let O::Else = operator { params } else { results };
-                (len(results), len(given))
+                let pushed = if let O::Else = operator { params } else { results };
+                (len(results), len(pushed))
             }
             O::Br { relative_depth } => (label(*relative_depth), 0),
             O::BrIf { relative_depth } => {
@@ -58,13 +58,13 @@ impl BodyRewriter {
     }
 }
 
-/// The types of what a branch to the frame takes along.
+/// Returns the types of the values that a branch to the frame carries.
 pub(super) fn carried<'a>(context: &'a Context<'_>, frame: &'a Frame) -> &'a [ValType] {
     let (params, results) = context.spaces.block(&frame.ty);
     if frame.is_loop { params } else { results }
 }
 
-/// A module without anything in it: all other operators take and give as many whatever the module.
+/// An empty module: the arity of all other operators does not depend on the module.
 struct Fixed;
 
 impl ModuleArity for Fixed {

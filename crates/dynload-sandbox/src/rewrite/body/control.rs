@@ -1,16 +1,16 @@
-//! Operators that lead somewhere: what each does to the stacks and to the flow, and what has to stand around it.
+//! Control operators: their effects on the stacks and on the control-flow graph, and the edits around them.
 
-use super::{BodyRewriter, Context, Edit, Nest, arity::carried};
+use super::{BodyRewriter, Context, Edit, OpenFrame, arity::carried};
 use crate::{
     error::ModuleError,
-    rewrite::{binary::op, flow::Kind, load, ways::Way},
+    rewrite::{binary::op, cfg::Edge, flow::FrameKind, load},
 };
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{BlockType, BrTable, FuncType, Operator};
 
 impl BodyRewriter {
-    /// Reads the operator if it is one of these, and says whether it is.
+    /// Processes the operator if it is a control operator. Returns whether it is.
     pub(super) fn control(
         &mut self,
         context: &Context<'_>,
@@ -31,7 +31,7 @@ impl BodyRewriter {
                 let results = frame.map_or(0, |frame| carried(context, frame).len() as u32);
                 self.bound_carried(context, results, 1)?;
                 self.stacks.diverge();
-                self.flow.leave_function();
+                self.flow.branch_to_caller();
             }
             Operator::Call { function_index } => {
                 let ty = context.spaces.function(*function_index);
@@ -57,10 +57,10 @@ impl BodyRewriter {
             }
             Operator::Unreachable => {
                 self.stacks.diverge();
-                self.flow.stop();
+                self.flow.trap();
             }
             Operator::Nop => {
-                // Behind the end of the function that would be an error less.
+                // After the end of the function that would hide an error.
                 self.needs_validation |= self.stacks.innermost().is_none();
                 self.skip(at.clone());
             }
@@ -82,8 +82,8 @@ impl BodyRewriter {
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
         let below = self.open(context, ty, false, at)?;
-        self.flow.block();
-        self.nest(context, below, None)
+        self.flow.enter_block();
+        self.enter_frame(context, below, None)
     }
 
     fn enter_loop(
@@ -94,13 +94,13 @@ impl BodyRewriter {
     ) -> Result<(), ModuleError> {
         let below = self.open(context, ty, true, at)?;
         let edit = self.edits.len();
-        self.nest(context, below, Some(edit))?;
+        self.enter_frame(context, below, Some(edit))?;
         let takes_constant = !self.literals.from(below).is_empty();
         self.literals.truncate(below);
-        if let Some(turn) = self.flow.enter_loop() {
+        if let Some(iteration) = self.flow.enter_loop() {
             let type_end = self.offset(at.end);
             let edit = Edit::Loop {
-                turn,
+                iteration,
                 branched_to: false,
                 takes_constant,
                 type_end,
@@ -116,15 +116,15 @@ impl BodyRewriter {
         ty: BlockType,
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
-        self.take_condition(at);
+        self.pop_condition(at);
         let below = self.open(context, ty, false, at)?;
-        self.nest(context, below, None)?;
+        self.enter_frame(context, below, None)?;
         let literals = self.literals.from(below);
-        if let Some(nest) = self.nests.last_mut() {
-            nest.params = literals;
+        if let Some(frame) = self.open_frames.last_mut() {
+            frame.params = literals;
         }
         let arm = self.flow.enter_if();
-        self.price_at(at.end, arm);
+        self.charge_at(at.end, arm);
         Ok(())
     }
 
@@ -137,9 +137,9 @@ impl BodyRewriter {
         self.stacks.reopen();
         self.stacks.push(params.len() as u32);
         let arm = self.flow.enter_else();
-        self.price_at(at.end, arm);
-        if let Some(nest) = self.nests.last() {
-            self.literals.restore(nest.height, &nest.params);
+        self.charge_at(at.end, arm);
+        if let Some(frame) = self.open_frames.last() {
+            self.literals.restore(frame.height, &frame.params);
         }
         Ok(())
     }
@@ -152,44 +152,44 @@ impl BodyRewriter {
             && self
                 .flow
                 .innermost()
-                .is_some_and(|frame| frame.kind == Kind::Then)
+                .is_some_and(|frame| frame.kind == FrameKind::Then)
         {
-            // The interpreter charges for the second arm that is not written, where the `if` has results.
+            // If the `if` has results, the interpreter charges for a missing second arm as well.
             let arm = self.flow.enter_else();
             self.load += load::control(&Operator::Else);
             self.insert(at.start, |out| out.push(op::ELSE));
-            self.price_at(at.start, arm);
+            self.charge_at(at.start, arm);
         }
         self.stacks.close();
-        self.give(results);
-        self.leave(at.end);
+        self.push(results);
+        self.leave_frame(at.end);
         Ok(())
     }
 
     fn branch(&mut self, context: &Context<'_>, label: u32) -> Result<(), ModuleError> {
-        let values = self.values_for(context, label);
+        let values = self.label_arity(context, label);
         self.bound_carried(context, values, 1)?;
         self.stacks.diverge();
-        self.flow.charge(1);
+        self.flow.add_cost(1);
         self.flow.branch(label);
         Ok(())
     }
 
     fn branch_if(&mut self, context: &Context<'_>, label: u32, at: &Range<usize>) -> Result<(), ModuleError> {
-        let values = self.values_for(context, label);
+        let values = self.label_arity(context, label);
         self.bound_carried(context, values, 1)?;
-        self.take_condition(at);
+        self.pop_condition(at);
         self.stacks.pop(values);
         self.stacks.push(values);
-        self.flow.charge(1);
-        if let Some((along, behind)) = self.flow.branch_if(label, values == 0) {
+        self.flow.add_cost(1);
+        if let Some((taken, fallthrough)) = self.flow.branch_if(label, values == 0) {
             let branch = Edit::BranchIf {
-                along,
+                taken,
                 label,
                 end: self.offset(at.end),
             };
             self.edit(at.start, branch);
-            self.price_at(at.end, Some(behind));
+            self.charge_at(at.end, Some(fallthrough));
         }
         Ok(())
     }
@@ -200,23 +200,23 @@ impl BodyRewriter {
         targets: &BrTable<'_>,
         at: &Range<usize>,
     ) -> Result<(), ModuleError> {
-        let values = self.values_for(context, targets.default());
+        let values = self.label_arity(context, targets.default());
         self.bound_carried(context, values, 1 + u64::from(targets.len()))?;
-        self.keep_condition_out(at.start);
+        self.hide_condition(at.start);
         if values > 0 {
-            // It is written in another way.
+            // It is rewritten, so that the interpreter does not validate the original.
             self.needs_validation = true;
-            self.carry(context, targets, at.clone())?;
+            self.rewrite_br_table(context, targets, at.clone())?;
         }
         self.stacks.diverge();
-        self.flow.charge(1);
+        self.flow.add_cost(1);
         let labels: Result<Vec<u32>, _> = targets.targets().collect();
         self.flow
             .branch_table(labels?.into_iter().chain([targets.default()]));
         Ok(())
     }
 
-    /// A call that takes so many operands more than the function does.
+    /// Processes a call, which pops `more` operands beyond the parameters of the function.
     fn call(
         &mut self,
         context: &Context<'_>,
@@ -228,9 +228,9 @@ impl BodyRewriter {
         self.bound_carried(context, params.max(results), 1)?;
         self.calls = true;
         self.edit(at.start, Edit::Call);
-        self.take(params.saturating_add(more));
-        self.give(results);
-        self.flow.charge(1);
+        self.pop(params.saturating_add(more));
+        self.push(results);
+        self.flow.add_cost(1);
         Ok(())
     }
 
@@ -243,20 +243,20 @@ impl BodyRewriter {
         self.bound_carried(context, ty.map_or(0, |ty| ty.params().len() as u32), 1)?;
         self.edit(at.start, Edit::TailCall);
         self.stacks.diverge();
-        self.flow.charge(1);
-        self.flow.leave_function();
+        self.flow.add_cost(1);
+        self.flow.branch_to_caller();
         Ok(())
     }
 
-    /// The type of a function that is called through a table.
+    /// Returns the type of a function that is called through a table.
     fn indirectly<'a>(&mut self, context: &Context<'a>, ty: u32, table: u32) -> Option<&'a FuncType> {
-        // The hidden ones come behind the guest's own.
+        // An index out of the guest's range refers to a hidden item.
         let ty = context.spaces.types.get(ty as usize);
         self.needs_validation |= ty.is_none() || table as usize >= context.spaces.tables.len();
         ty
     }
 
-    /// Opens a control frame. Gives the height of the operand stack below its parameters.
+    /// Opens a control frame. Returns the height of the operand stack below its parameters.
     fn open(
         &mut self,
         context: &Context<'_>,
@@ -265,7 +265,7 @@ impl BodyRewriter {
         at: &Range<usize>,
     ) -> Result<u32, ModuleError> {
         if let BlockType::FuncType(index) = ty {
-            // The hidden ones come behind the guest's own.
+            // An index out of the guest's range refers to a hidden item.
             self.needs_validation |= index as usize >= context.spaces.types.len();
         }
         let params = context.spaces.block(&ty).0.len() as u32;
@@ -279,31 +279,31 @@ impl BodyRewriter {
         Ok(self.stacks.innermost().map_or(0, |frame| frame.height))
     }
 
-    /// Takes the operand that decides where to go on.
-    fn take_condition(&mut self, at: &Range<usize>) {
-        self.keep_condition_out(at.start);
-        self.take(1);
+    /// Pops the condition of a branch.
+    fn pop_condition(&mut self, at: &Range<usize>) {
+        self.hide_condition(at.start);
+        self.pop(1);
     }
 
-    /// How many values a branch to the label takes along.
-    fn values_for(&self, context: &Context<'_>, label: u32) -> u32 {
+    /// Returns how many values a branch to the label carries.
+    fn label_arity(&self, context: &Context<'_>, label: u32) -> u32 {
         let frame = self.stacks.label(label);
         frame.map_or(0, |frame| carried(context, frame).len() as u32)
     }
 
-    /// Enters a control frame whose parameters begin at `height`.
-    fn nest(
+    /// Records a control frame whose parameters start at `height`.
+    fn enter_frame(
         &mut self,
         context: &Context<'_>,
         height: u32,
         loop_edit: Option<usize>,
     ) -> Result<(), ModuleError> {
-        self.nests.push(Nest {
+        self.open_frames.push(OpenFrame {
             loop_edit,
             height,
             params: Vec::new(),
         });
-        let nesting = self.nests.len() as u64 - 1;
+        let nesting = self.open_frames.len() as u64 - 1;
         if nesting > context.max_nesting {
             let (what, limit) = ("blocks nested in one function", context.max_nesting);
             return Err(ModuleError::TooLarge {
@@ -315,9 +315,11 @@ impl BodyRewriter {
         Ok(())
     }
 
-    /// Leaves a control frame.
-    fn leave(&mut self, end: usize) {
-        let Some(nest) = self.nests.pop() else { return };
+    /// Leaves a control frame that ends at an offset of the module.
+    fn leave_frame(&mut self, end: usize) {
+        let Some(open) = self.open_frames.pop() else {
+            return;
+        };
         let (kind, branched_to) = match self.flow.innermost() {
             Some(frame) => (frame.kind, frame.branched_to),
             None => return,
@@ -327,24 +329,25 @@ impl BodyRewriter {
             Edit::Loop {
                 branched_to: seen, ..
             },
-        )) = nest.loop_edit.and_then(|edit| self.edits.get_mut(edit))
+        )) = open.loop_edit.and_then(|edit| self.edits.get_mut(edit))
         {
             *seen = branched_to;
         }
         let falls_through = self.flow.is_reachable();
-        let behind = self.flow.end();
-        self.price_at(end, behind);
-        // What several ways bring together is no constant any more.
-        let merges = matches!(kind, Kind::Then | Kind::Else) || (kind != Kind::Loop && branched_to);
+        let after = self.flow.end();
+        self.charge_at(end, after);
+        // An operand that is merged from several edges is not a constant any more.
+        let merges =
+            matches!(kind, FrameKind::Then | FrameKind::Else) || (kind != FrameKind::Loop && branched_to);
         if merges || !falls_through {
-            self.literals.truncate(nest.height);
+            self.literals.truncate(open.height);
         }
     }
 
-    /// Puts the price of a way there, if one begins.
-    fn price_at(&mut self, offset: usize, way: Option<Way>) {
-        if let Some(way) = way {
-            self.edit(offset, Edit::Price(way));
+    /// Charges an edge at an offset of the module, if there is an edge.
+    fn charge_at(&mut self, offset: usize, edge: Option<Edge>) {
+        if let Some(edge) = edge {
+            self.edit(offset, Edit::Charge(edge));
         }
     }
 }

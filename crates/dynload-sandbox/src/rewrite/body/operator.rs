@@ -1,4 +1,4 @@
-//! Reads a body operator by operator and notes what has to stand between them.
+//! Processes the operators of a body that the [fast path](super::fast_path) defers, and records the edits between them.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit};
 use crate::{
@@ -14,7 +14,7 @@ use core::ops::Range;
 use wasmparser::Operator;
 
 impl BodyRewriter {
-    /// Reads one operator.
+    /// Processes one operator.
     pub(super) fn operator(
         &mut self,
         context: &Context<'_>,
@@ -24,7 +24,7 @@ impl BodyRewriter {
         #[cfg(feature = "simd")]
         self.step_vectors(context, operator, at.start)?;
         if let Some((since, nesting)) = self.dead
-            && self.pass_over(context, operator, since, nesting, &at)?
+            && self.skip_dead(context, operator, since, nesting, &at)?
         {
             return Ok(());
         }
@@ -34,7 +34,7 @@ impl BodyRewriter {
         if !self.flow.is_reachable() && self.dead.is_none() && self.flow.depth() > 0 {
             let polymorphic = self.stacks.innermost().is_none_or(|frame| frame.unreachable);
             if !polymorphic {
-                // The interpreter's validator does not know what nobody gets to: it has to be told.
+                // For validation the code is reachable until an operator says otherwise.
                 self.insert(at.end, |out| out.push(op::UNREACHABLE));
             }
             self.dead = Some((at.end, 0));
@@ -42,9 +42,9 @@ impl BodyRewriter {
         Ok(())
     }
 
-    /// Leaves out an operator that nobody gets to, in code that began at `since` and in so many frames that were opened
-    /// there. Says whether it is one: not if it ends that code.
-    fn pass_over(
+    /// Omits an operator in dead code that started at `since`, inside of `nesting` control frames that were opened there.
+    /// Returns `false` if the operator ends the dead code instead.
+    fn skip_dead(
         &mut self,
         context: &Context<'_>,
         operator: &Operator<'_>,
@@ -52,12 +52,12 @@ impl BodyRewriter {
         nesting: u32,
         at: &Range<usize>,
     ) -> Result<bool, ModuleError> {
-        let (taken, given) = self.arity(context, operator);
+        let (popped, pushed) = self.arity(context, operator);
         let nesting = match operator {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => nesting + 1,
             Operator::End if nesting > 0 => nesting - 1,
             Operator::End | Operator::Else if nesting == 0 => {
-                self.needs_validation |= self.may_lack_results(taken);
+                self.needs_validation |= self.may_lack_results(popped);
                 self.dead = None;
                 let to = self.offset(at.start);
                 self.edit(since, Edit::Skip { to });
@@ -66,16 +66,16 @@ impl BodyRewriter {
             _ => nesting,
         };
         self.dead = Some((since, nesting));
-        // The interpreter does not see whether it is valid.
+        // The interpreter does not get the operator, so it cannot validate it.
         self.needs_validation |= !matches!(operator, Operator::Unreachable);
         if operators::carries(operator) {
-            let ways = match operator {
+            let edges = match operator {
                 Operator::BrTable { targets } => 1 + u64::from(targets.len()),
                 _ => 1,
             };
-            self.bound_carried(context, taken.max(given), ways)?;
+            self.bound_carried(context, popped.max(pushed), edges)?;
         }
-        self.stacks.pop(taken);
+        self.stacks.pop(popped);
         match operator {
             Operator::Block { blockty } | Operator::If { blockty } => self.stacks.open(*blockty, false),
             Operator::Loop { blockty } => self.stacks.open(*blockty, true),
@@ -89,15 +89,15 @@ impl BodyRewriter {
             | Operator::ReturnCallIndirect { .. } => self.stacks.diverge(),
             _ => {}
         }
-        self.give(given);
+        self.push(pushed);
         Ok(true)
     }
 
-    /// Reads an operator that only computes, or moves values.
+    /// Processes an operator that is not a control operator.
     fn compute(&mut self, context: &Context<'_>, operator: &Operator<'_>, at: &Range<usize>) {
         self.needs_validation |= self.may_hide_an_error(context, operator);
-        let (taken, given) = match operator {
-            // It leaves what is there.
+        let (popped, pushed) = match operator {
+            // The operand stays.
             Operator::LocalTee { .. } => (0, 0),
             _ => self.arity(context, operator),
         };
@@ -107,7 +107,7 @@ impl BodyRewriter {
             _ if operators::is_bulk(operator) => load::BULK,
             _ => load::OPERATOR,
         };
-        self.keep_constants_out(context, operator, effect, taken, at.start);
+        self.hide_constants(context, operator, effect, popped, at.start);
         match operator {
             Operator::TableGrow { table } => {
                 self.load += load::control(operator);
@@ -117,29 +117,29 @@ impl BodyRewriter {
                 self.load += load::control(operator);
                 self.before_memory_growth(context, at.start);
             }
-            // wasmi 2.0.0 has no instruction for it and panics where address and value are one register.
+            // wasmi 2.0.0 has no instruction for it, and panics if address and value are in one register.
             _ if self.top_is_local && operators::stores_far(operator, effect) => {
                 if let Effect::Access { value: Some(ty), .. } = effect {
                     self.hide_top(ty, at.start);
                 }
             }
-            // wasmi 2.0.0 joins the two and then looks for the condition where it is not. A dropped constant between
-            // them costs nothing and keeps them apart.
+            // wasmi 2.0.0 fuses the two, and then reads the condition from the wrong cell. A dropped constant between them
+            // is free and prevents that.
             Operator::Select | Operator::TypedSelect { .. } if self.compared => {
                 self.insert(at.start, |out| out.extend([op::I32_CONST, 0, op::DROP]));
             }
             _ => {}
         }
         self.compared =
-            operators::compares(operator) || self.compared && operators::may_write_nothing(operator);
+            operators::compares(operator) || self.compared && operators::may_emit_nothing(operator);
         self.top_is_local = match operator {
             Operator::LocalGet { .. } | Operator::LocalTee { .. } => true,
             Operator::I64ExtendI32U => self.top_is_local,
-            // What was below is on top now.
-            _ => given == 0,
+            // The operand below is on top now.
+            _ => pushed == 0,
         };
-        let low = self.stacks.height.saturating_sub(taken);
-        // A `select` between equal constants is one.
+        let low = self.stacks.height.saturating_sub(popped);
+        // A `select` between equal constants is a constant.
         let selected = operators::selects(operator) && self.literals.all_in(low, low + 2);
         let constant = match operator {
             _ if selected => self.literals.at(low).map(Literal::val_type),
@@ -149,10 +149,10 @@ impl BodyRewriter {
             }
             _ => None,
         };
-        self.take(taken);
-        self.give(given);
+        self.pop(popped);
+        self.push(pushed);
         if !matches!(operator, Operator::Drop) {
-            self.flow.charge(1);
+            self.flow.add_cost(1);
         }
         if let Some(literal) = operators::literal(operator) {
             self.literals.push(low, literal);
@@ -162,14 +162,14 @@ impl BodyRewriter {
         }
     }
 
-    /// Takes operands away.
-    pub(super) fn take(&mut self, operands: u32) {
+    /// Pops operands.
+    pub(super) fn pop(&mut self, operands: u32) {
         self.stacks.pop(operands);
         self.literals.truncate(self.stacks.height);
     }
 
-    /// Puts operands on top.
-    pub(super) fn give(&mut self, operands: u32) {
+    /// Pushes operands.
+    pub(super) fn push(&mut self, operands: u32) {
         self.stacks.push(operands);
         if self.stacks.is_reachable() {
             let bytes = u64::from(self.stacks.height) * 8;
@@ -179,23 +179,23 @@ impl BodyRewriter {
         }
     }
 
-    /// Bounds how many values blocks, branches and calls carry: a few bytes carry a thousand, and the interpreter needs
-    /// an instruction, or a place, for each.
+    /// Checks the number of values that blocks, branches and calls carry: a few bytes carry a thousand, and the interpreter
+    /// needs an instruction, or a cell, for each.
     pub(super) fn bound_carried(
         &mut self,
         context: &Context<'_>,
         values: u32,
-        ways: u64,
+        edges: u64,
     ) -> Result<(), ModuleError> {
-        self.load += load::CARRIED * u64::from(values) * ways;
+        self.load += load::CARRIED * u64::from(values) * edges;
         let beyond = u64::from(values).saturating_sub(CARRIED_FREE);
         if beyond == 0 {
             return Ok(());
         }
-        self.count_carried(context, beyond * ways)
+        self.count_carried(context, beyond * edges)
     }
 
-    /// Counts values that are carried.
+    /// Counts carried values.
     pub(super) fn count_carried(&mut self, context: &Context<'_>, values: u64) -> Result<(), ModuleError> {
         self.carried += values;
         context.check_carried(self.carried)

@@ -1,8 +1,8 @@
-//! How high the operand stack is, and which control frames are open.
+//! The height of the operand stack, and the open control frames.
 //!
-//! The same bookkeeping as in the [validation algorithm](https://webassembly.github.io/spec/core/appendix/algorithm.html),
-//! but for types: the interpreter checks those. In a body that is not valid the heights mean nothing, and nothing comes
-//! of them, for the interpreter refuses it.
+//! The bookkeeping is that of the [validation algorithm](https://webassembly.github.io/spec/core/appendix/algorithm.html)
+//! without the types, which the interpreter checks. In an invalid body the heights are meaningless, and harmless, since the
+//! interpreter rejects it.
 
 use alloc::vec::Vec;
 use wasmparser::BlockType;
@@ -14,43 +14,43 @@ pub(super) struct Frame {
     pub(super) is_loop: bool,
     /// The height of the operand stack below its parameters.
     pub(super) height: u32,
-    /// Whether nothing gets to the current point of it, as validation knows.
+    /// Whether the current position in it is unreachable, as validation defines it.
     pub(super) unreachable: bool,
-    /// Whether that is so of a frame around it.
+    /// Whether a frame around it was unreachable when it was opened.
     within_unreachable: bool,
 }
 
 /// The operand stack and the control stack of a function, without types.
 #[derive(Debug, Default)]
 pub(super) struct Stacks {
-    /// Operands.
+    /// The number of operands.
     pub(super) height: u32,
-    /// The height of the innermost frame: no operand is taken from below.
+    /// The height of the innermost frame, below which no operand is popped.
     floor: u32,
     frames: Vec<Frame>,
 }
 
 impl Stacks {
-    /// Starts over with a function of that type.
+    /// Starts a function of this type.
     pub(super) fn start(&mut self, ty: u32) {
         self.frames.clear();
         self.height = 0;
         self.open(BlockType::FuncType(ty), false);
     }
 
-    /// Takes operands away.
+    /// Pops operands.
     #[inline(always)]
     pub(super) fn pop(&mut self, count: u32) {
         self.height = self.height.saturating_sub(count).max(self.floor);
     }
 
-    /// Puts operands on top.
+    /// Pushes operands.
     #[inline(always)]
     pub(super) fn push(&mut self, count: u32) {
         self.height = self.height.saturating_add(count);
     }
 
-    /// Opens a control frame; its parameters were taken away and are to be put back.
+    /// Opens a control frame. The caller pops its parameters before and pushes them after.
     pub(super) fn open(&mut self, ty: BlockType, is_loop: bool) {
         let within_unreachable = !self.is_reachable();
         self.floor = self.height;
@@ -63,7 +63,7 @@ impl Stacks {
         });
     }
 
-    /// Begins the second arm of an `if`.
+    /// Starts the second arm of an `if`.
     pub(super) fn reopen(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.unreachable = false;
@@ -71,7 +71,7 @@ impl Stacks {
         }
     }
 
-    /// Closes the innermost frame; its results are to be put on top.
+    /// Closes the innermost frame. The caller pushes its results.
     pub(super) fn close(&mut self) {
         if let Some(frame) = self.frames.pop() {
             self.height = frame.height;
@@ -79,7 +79,7 @@ impl Stacks {
         self.floor = self.innermost().map_or(0, |frame| frame.height);
     }
 
-    /// Nothing gets further than here.
+    /// Makes the rest of the innermost frame unreachable.
     pub(super) fn diverge(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.unreachable = true;
@@ -87,23 +87,23 @@ impl Stacks {
         }
     }
 
-    /// Whether anything gets to the current point, as far as validation knows.
+    /// Returns whether the current position is reachable, as validation defines it.
     pub(super) fn is_reachable(&self) -> bool {
         self.innermost()
             .is_none_or(|frame| !frame.unreachable && !frame.within_unreachable)
     }
 
-    /// The innermost frame, `None` behind the end of the function.
+    /// Returns the innermost frame, or `None` after the end of the function.
     pub(super) fn innermost(&self) -> Option<&Frame> {
         self.frames.last()
     }
 
-    /// The frame of the function.
+    /// Returns the frame of the function.
     pub(super) fn outermost(&self) -> Option<&Frame> {
         self.frames.first()
     }
 
-    /// The frame that a label stands for.
+    /// Returns the frame that a label refers to.
     pub(super) fn label(&self, depth: u32) -> Option<&Frame> {
         let index = self.frames.len().checked_sub(1 + depth as usize)?;
         self.frames.get(index)

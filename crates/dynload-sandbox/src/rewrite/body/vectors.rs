@@ -1,4 +1,4 @@
-//! Which operands are vectors: they count twice in a frame. Only validation knows the types of operands.
+//! Which operands are vectors, which take twice the space in a frame. Only validation knows the types of operands.
 
 use super::{BodyRewriter, Context};
 use crate::{
@@ -12,14 +12,14 @@ use wasmparser::{
     FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType, ValidatorResources,
 };
 
-/// The vectors on the operand stack of a function, and the validation that runs along to tell them.
+/// The vectors on the operand stack of a function, and the validator that identifies them.
 pub(super) struct Vectors {
     validator: FuncValidator<ValidatorResources>,
     at: Literals,
 }
 
 impl Vectors {
-    /// Begins with a function.
+    /// Starts a function.
     pub(super) fn new(
         mut validator: FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
@@ -31,8 +31,8 @@ impl Vectors {
         })
     }
 
-    /// Validates an operator that takes operands from `low` up. Gives what vectors count beyond other operands, in
-    /// bytes.
+    /// Validates an operator that pops the operands from `low` up. Returns the bytes that vectors take beyond those of other
+    /// operands.
     fn step(&mut self, operator: &Operator<'_>, low: u32, offset: usize) -> Result<u64, ModuleError> {
         self.validator.op(offset, operator)?;
         let height = self.validator.operand_stack_height();
@@ -47,7 +47,7 @@ impl Vectors {
         Ok(self.at.len() as u64 * 8)
     }
 
-    /// Ends the validation of a body whose code ends at `offset`.
+    /// Completes the validation of a body whose code ends at `offset`.
     pub(super) fn finish(mut self, offset: usize) -> Result<FuncValidatorAllocations, ModuleError> {
         self.validator.finish(offset)?;
         Ok(self.validator.into_allocations())
@@ -55,15 +55,16 @@ impl Vectors {
 }
 
 impl BodyRewriter {
-    /// Validates the operator, and notes what the vectors on the operand stack behind it count beyond other operands.
+    /// Validates the operator, and records the bytes that vectors on the operand stack after it take beyond those of other
+    /// operands.
     pub(super) fn step_vectors(
         &mut self,
         context: &Context<'_>,
         operator: &Operator<'_>,
         offset: usize,
     ) -> Result<(), ModuleError> {
-        let (taken, _) = self.arity(context, operator);
-        let low = self.stacks.height.saturating_sub(taken);
+        let (popped, _) = self.arity(context, operator);
+        let low = self.stacks.height.saturating_sub(popped);
         if let Some(vectors) = &mut self.vectors {
             self.vector_bytes = vectors.step(operator, low, offset)?;
         }

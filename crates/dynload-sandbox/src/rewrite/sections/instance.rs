@@ -1,22 +1,22 @@
-//! What making an instance takes, before anything of it runs: counted here, paid for by `instance/link.rs`.
+//! The cost of creating an instance, before any of its code runs: counted here, charged by `instance/link.rs`.
 
 use crate::{error::ModuleError, memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
 use wasmparser::{ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, Operator};
 
 use super::check;
 
-/// What making an instance takes.
+/// The cost of creating an instance.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct InstanceCost {
-    /// Fuel for what is copied and made.
+    /// Fuel for segments, constant expressions and records.
     pub(crate) fuel: u64,
-    /// Bytes of references and records that the instance keeps as long as it lives.
+    /// The bytes of references and records that the instance keeps for its lifetime.
     pub(crate) kept_bytes: u64,
-    /// Bytes of memories and tables at first.
+    /// The initial bytes of memories and tables.
     pub(crate) initial_bytes: u64,
 }
 
-/// Counts it, while the module is read.
+/// Computes the cost while the module is parsed.
 #[derive(Debug, Default)]
 pub(super) struct Counter {
     fuel: u64,
@@ -26,7 +26,7 @@ pub(super) struct Counter {
     constant_operators: u64,
 }
 
-/// How many references an element segment has.
+/// Returns the number of references in an element segment.
 pub(super) fn elements(segment: &Element<'_>) -> u32 {
     match &segment.items {
         ElementItems::Functions(items) => items.count(),
@@ -34,9 +34,9 @@ pub(super) fn elements(segment: &Element<'_>) -> u32 {
     }
 }
 
-/// How many operators a constant expression has, its `end` not counted.
+/// Returns the number of operators in a constant expression, without its `end`.
 ///
-/// They are few: the interpreter goes one level deeper into the native stack for each.
+/// The number is limited, because the interpreter recurses on the native stack for each of them.
 pub(super) fn constant_operators(expression: &ConstExpr<'_>) -> Result<u64, ModuleError> {
     const MAX: u64 = 64;
     let mut operators = expression.get_operators_reader();
@@ -52,18 +52,18 @@ pub(super) fn constant_operators(expression: &ConstExpr<'_>) -> Result<u64, Modu
 }
 
 impl Counter {
-    /// A constant expression of so many operators. The first is what every expression has.
+    /// Adds a constant expression. Its first operator is free, since every expression has one.
     pub(super) fn constant(&mut self, operators: u64) {
         self.constant_operators += operators;
         self.fuel += operators.saturating_sub(1);
     }
 
-    /// Operators of all constant expressions so far.
+    /// Returns the number of operators in all constant expressions so far.
     pub(super) fn constant_operators(&self) -> u64 {
         self.constant_operators
     }
 
-    /// Imports, functions, globals, memories and tables: what has an entry in the instance's index spaces.
+    /// Adds imports, functions, globals, memories or tables: entries of the instance's index spaces.
     pub(super) fn records(&mut self, count: u32) {
         self.records += u64::from(count);
     }
@@ -83,7 +83,7 @@ impl Counter {
                 self.fuel += count / schedule::ELEMENTS_PER_FUEL;
                 self.passive_elements += count;
             }
-            // Nobody can get at these.
+            // The guest cannot access these.
             ElementKind::Declared => {}
         }
     }
@@ -96,7 +96,7 @@ impl Counter {
         }
     }
 
-    /// The sum, once the whole module has been read.
+    /// Returns the sum, after the whole module has been parsed.
     pub(super) fn sum(&self, spaces: &IndexSpaces) -> InstanceCost {
         let records = self.records * schedule::RECORD_BYTES + self.name_bytes;
         let records = records.saturating_sub(schedule::FREE_RECORD_BYTES);

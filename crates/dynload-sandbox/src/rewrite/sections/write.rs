@@ -1,4 +1,4 @@
-//! The rewritten module: the guest's sections with what the rewriter adds to them, which is always at their ends.
+//! Writes the module: the guest's sections, each followed by the rewriter's additions to it.
 
 use super::{ModuleReader, id};
 use crate::rewrite::{
@@ -51,8 +51,8 @@ impl ModuleReader<'_> {
 
     /// Writes the memories that the module defines.
     ///
-    /// One of 2^64 bytes makes wasmi 2.0.0 panic when it grows, for it counts in 64 bits. No host has so much: a page less is
-    /// the same to the guest.
+    /// A memory of up to 2^64 bytes makes wasmi 2.0.0 panic when it grows, because the size overflows 64 bits. A host does not
+    /// have that much, so a limit that is one page lower makes no difference to the guest.
     fn write_memories(&self, defined: u32, out: &mut Vec<u8>) {
         const LARGEST: u64 = (1 << 48) - 1;
         let imported = self.spaces.memories.len().saturating_sub(defined as usize);
@@ -71,7 +71,7 @@ impl ModuleReader<'_> {
         }
     }
 
-    /// What the rewriter adds to a section, and how many entries that is.
+    /// Returns the additions to a section: the number of entries, and their bytes.
     fn additions(&self, id: u8) -> (u32, Vec<u8>) {
         let mut out = Vec::new();
         let globals = self.hidden_globals();

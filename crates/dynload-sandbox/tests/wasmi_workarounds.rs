@@ -1,16 +1,15 @@
-//! What wasmi 2.0.0 computes wrong and the sandbox computes right, with the oracle as the judge of both.
+//! Programs that wasmi 2.0.0 computes wrong and the sandbox computes right, both compared with the oracle.
 //!
-//! Each gap has a test of the sandbox, and one that fails when the interpreter has been repaired: what the rewriter does about
-//! it may go then.
+//! Each bug has a test of the sandbox, and a test that fails when wasmi has been fixed. Then the workaround can be removed.
 
 use dynload_oracle::{self as oracle, Oracle};
 use dynload_sandbox::*;
 
-/// What the programs, functions `run` of three numbers, are called with.
+/// The arguments for the programs, which are functions `run` of three numbers.
 const ARGS: [[i32; 3]; 5] = [[0, 10, 20], [1, 10, 20], [-1, 0, 5], [0, 0, 1], [5, 7, 0]];
 
-/// What comes of a program, and the fuel it takes.
-fn wanted(wasm: &[u8], args: [i32; 3]) -> (i32, u64) {
+/// Returns the result of a program and the fuel that it costs, from the oracle.
+fn expected(wasm: &[u8], args: [i32; 3]) -> (i32, u64) {
     let mut oracle = Oracle::new(wasm, oracle::Imports::new(), oracle::Schedule::default()).unwrap();
     oracle.instantiate(oracle::Limits::default()).unwrap();
     let outcome = oracle.call("run", &args.map(oracle::Value::I32), oracle::Limits::default());
@@ -20,15 +19,15 @@ fn wanted(wasm: &[u8], args: [i32; 3]) -> (i32, u64) {
     }
 }
 
-/// All programs give in the sandbox what they should, for what they should.
-fn right_in_the_sandbox(programs: &[String]) {
+/// Asserts that all programs return the right results in the sandbox, and cost the right fuel.
+fn assert_right_in_sandbox(programs: &[String]) {
     for wat in programs {
         let wasm = wat::parse_str(wat).unwrap();
         let module = Module::new(&Engine::default(), &wasm).unwrap();
         for args in ARGS {
             let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
             let found = instance.call("run", &args.map(Value::I32)).unwrap();
-            let (result, fuel) = wanted(&wasm, args);
+            let (result, fuel) = expected(&wasm, args);
             assert!(
                 matches!(found[..], [Value::I32(found)] if found == result),
                 "{args:?}: {found:?} instead of {result}: {wat}"
@@ -38,8 +37,8 @@ fn right_in_the_sandbox(programs: &[String]) {
     }
 }
 
-/// Some of the programs give something else in the interpreter alone.
-fn wrong_in_the_interpreter(programs: &[String]) {
+/// Asserts that some of the programs return wrong results in wasmi itself.
+fn assert_wrong_in_wasmi(programs: &[String]) {
     let engine = wasmi::Engine::default();
     let mut wrong = 0;
     for wat in programs {
@@ -51,18 +50,18 @@ fn wrong_in_the_interpreter(programs: &[String]) {
         let run = run.unwrap();
         for args in ARGS {
             let found = run.call(&mut store, args.into()).unwrap();
-            wrong += usize::from(found != wanted(&wasm, args).0);
+            wrong += usize::from(found != expected(&wasm, args).0);
         }
     }
-    assert!(wrong > 0, "the interpreter computes all of them right");
+    assert!(wrong > 0, "wasmi computes all of them right");
 }
 
 fn run(body: &str) -> String {
     format!(r#"(module (func (export "run") (param i32 i32 i32) (result i32) {body}))"#)
 }
 
-/// A comparison of a local with zero is the condition of a `select`: the two are joined, and the condition is then looked
-/// for in a place that something else has overwritten.
+/// The condition of a `select` is a comparison of a local with zero: the two are fused, and the condition is then read from a
+/// cell that has been overwritten.
 fn selects() -> Vec<String> {
     let mut programs = Vec::new();
     for condition in [
@@ -90,17 +89,17 @@ fn selects() -> Vec<String> {
 }
 
 #[test]
-fn a_select_behind_a_comparison_with_zero() {
-    right_in_the_sandbox(&selects());
+fn a_select_after_a_comparison_with_zero() {
+    assert_right_in_sandbox(&selects());
 }
 
 #[test]
-fn the_interpreter_still_needs_select_kept_apart() {
-    wrong_in_the_interpreter(&selects());
+fn wasmi_still_fuses_select_and_comparison() {
+    assert_wrong_in_wasmi(&selects());
 }
 
-/// A local lies below the parameters of a block, and not all of these are locals: it is copied where not every way leads,
-/// or more than once.
+/// A local is below the parameters of a block, and not all of these are locals: it is copied on a path that does not always
+/// run, or more than once.
 fn params() -> Vec<String> {
     let mut programs = Vec::new();
     for (params, drops) in [
@@ -123,7 +122,7 @@ fn params() -> Vec<String> {
             run(&format!(
                 "local.get 1 {params} block {ty} (br_if 0 (local.get 0)) block end end {drops}"
             )),
-            // The last parameter of the loop is taken at its start, and given back at its end.
+            // The parameters of the loop pass through every iteration, and are its results.
             run(&format!(
                 "(local i32) (local.set 3 (i32.const 3)) local.get 1 {params} loop {ty}
                  (local.set 1 (i32.add (local.get 1) (i32.const 1)))
@@ -136,17 +135,17 @@ fn params() -> Vec<String> {
 
 #[test]
 fn a_local_below_the_parameters_of_a_block() {
-    right_in_the_sandbox(&params());
+    assert_right_in_sandbox(&params());
 }
 
 #[test]
-fn the_interpreter_still_needs_locals_copied_before_parameters() {
-    wrong_in_the_interpreter(&params());
+fn wasmi_still_misses_locals_below_parameters() {
+    assert_wrong_in_wasmi(&params());
 }
 
-/// A `br_table` takes values along, references among them.
+/// A `br_table` carries values, and one of them is a reference.
 #[test]
-fn a_br_table_takes_a_reference_along() {
+fn a_br_table_carries_a_reference() {
     let program = r#"(module (table 1 funcref) (elem declare func $seven)
         (func $seven (result i32) (i32.const 7))
         (func (export "run") (param i32 i32 i32) (result i32)
@@ -155,20 +154,20 @@ fn a_br_table_takes_a_reference_along() {
                     (drop (block $in (result funcref) (br_table $in $out (ref.func $seven) (local.get 0))))
                     (ref.func $seven)))
             (i32.add (local.get 1) (call_indirect (result i32) (i32.const 0)))))"#;
-    right_in_the_sandbox(&[program.into()]);
+    assert_right_in_sandbox(&[program.into()]);
 }
 
-/// What of a `br_table`'s values lies above other operands was read from where nobody wrote: freed memory of the host.
+/// Values of a `br_table` above other operands were read from cells that were never written: freed memory of the host.
 fn tables() -> Vec<String> {
     let mut programs = Vec::new();
-    for (places, targets) in [(2, 2), (2, 1), (40, 40), (513, 513), (900, 3_000), (7, 70_000)] {
-        let labels: String = (0..targets).map(|n| format!("{} ", n % places)).collect();
-        let two = "(block (result i32 i32) ".repeat(places);
-        let ends = ")".repeat(places);
+    for (blocks, targets) in [(2, 2), (2, 1), (40, 40), (513, 513), (900, 3_000), (7, 70_000)] {
+        let labels: String = (0..targets).map(|n| format!("{} ", n % blocks)).collect();
+        let two = "(block (result i32 i32) ".repeat(blocks);
+        let ends = ")".repeat(blocks);
         programs.push(run(&format!(
             "{two} (local.get 1) (local.get 0) (i32.const 30) (i32.and (local.get 2) (i32.const 1)) br_table {labels} 0 {ends} drop"
         )));
-        // The one below is not a local, and the values are.
+        // The operand below is not a local, and the values are.
         programs.push(run(&format!(
             "(i32.add (local.get 0) (local.get 1)) {two} (local.get 0) (local.get 2) (local.get 1) (local.get 0) br_table {labels} 0 {ends}
              drop i32.add"
@@ -179,15 +178,15 @@ fn tables() -> Vec<String> {
 
 #[test]
 fn a_br_table_with_values_above_other_operands() {
-    right_in_the_sandbox(&tables());
+    assert_right_in_sandbox(&tables());
 }
 
 #[test]
-fn the_interpreter_still_needs_br_tables_written_anew() {
-    wrong_in_the_interpreter(&tables());
+fn wasmi_still_reads_br_table_values_from_the_wrong_cells() {
+    assert_wrong_in_wasmi(&tables());
 }
 
-/// What may stand between a comparison and its `select` without keeping them apart.
+/// Operators between a comparison and its `select` that do not prevent the fusion.
 fn selects_with_something_between() -> Vec<String> {
     let x = "(i32.add (local.get 0) (i32.const 5)) (i32.const 20)";
     let conditions = [
@@ -207,16 +206,16 @@ fn selects_with_something_between() -> Vec<String> {
 }
 
 #[test]
-fn a_select_behind_a_comparison_and_something_that_is_nothing() {
-    right_in_the_sandbox(&selects_with_something_between());
+fn a_select_after_a_comparison_and_operators_that_emit_nothing() {
+    assert_right_in_sandbox(&selects_with_something_between());
 }
 
 #[test]
-fn the_interpreter_still_joins_a_select_with_what_is_not_right_before_it() {
-    wrong_in_the_interpreter(&selects_with_something_between());
+fn wasmi_still_fuses_a_select_with_a_comparison_further_up() {
+    assert_wrong_in_wasmi(&selects_with_something_between());
 }
 
-/// Address and value are one local, which is in a register.
+/// Address and value are the same local, which is in a register.
 fn far_stores() -> Vec<String> {
     let mut programs = Vec::new();
     for store in ["i32.store", "i32.store8", "i32.store16"] {
@@ -245,28 +244,28 @@ fn far_stores() -> Vec<String> {
 
 #[test]
 fn a_store_of_its_own_address() {
-    right_in_the_sandbox(&far_stores());
+    assert_right_in_sandbox(&far_stores());
 }
 
 #[test]
-fn the_interpreter_still_has_no_store_of_one_register() {
-    // Not at the first call, but now.
+fn wasmi_still_lacks_a_store_with_one_register() {
+    // Translates now, and not at the first call.
     let engine = wasmi::Engine::new(wasmi::Config::default().compilation_mode(wasmi::CompilationMode::Eager));
     let panics = far_stores().iter().any(|wat| {
         let wasm = wat::parse_str(wat).unwrap();
         let load = std::panic::AssertUnwindSafe(|| wasmi::Module::new(&engine, wasm).is_ok());
         std::panic::catch_unwind(load).is_err()
     });
-    assert!(panics, "the interpreter takes all of them");
+    assert!(panics, "wasmi accepts all of them");
 }
 
-/// Code that the interpreter knows nobody gets to: its price must not fall on what stands before.
+/// Code that the interpreter knows to be unreachable: its cost must not be charged with the code before it.
 #[test]
-fn what_stands_behind_an_operator_that_always_traps() {
-    let behind = "if return end unreachable";
+fn code_after_an_operator_that_always_traps_is_not_charged() {
+    let after = "if return end unreachable";
     let many = format!("if {} return end unreachable", "(drop (i32.const 1))".repeat(100));
     let mut programs = Vec::new();
-    for behind in [behind, &many] {
+    for after in [after, &many] {
         for traps in [
             "(i32.load (i32.const 70000))",
             "(i32.load (i32.const 65536))",
@@ -288,28 +287,28 @@ fn what_stands_behind_an_operator_that_always_traps() {
         ] {
             programs.push(format!(
                 r#"(module (memory 1 1) (memory 2 2) (func (export "run") (param i32 i32 i32) (result i32)
-                    (block (br_if 0 (i32.ne (local.get 0) (i32.const 5))) {traps} {behind_}) (local.get 1)))"#,
-                behind_ = behind.replace("return", "(return (local.get 2))")
+                    (block (br_if 0 (i32.ne (local.get 0) (i32.const 5))) {traps} {after}) (local.get 1)))"#,
+                after = after.replace("return", "(return (local.get 2))")
             ));
         }
     }
-    // Who is called with 5 traps in one of these two ways; who is not gets past.
+    // With a first argument of 5 the program traps, and with any other it does not get there.
     for wat in &programs {
         let wasm = wat::parse_str(wat).unwrap();
         let module = Module::new(&Engine::default(), &wasm).unwrap();
         for args in ARGS.into_iter().filter(|args| args[0] != 5) {
             let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
             instance.call("run", &args.map(Value::I32)).unwrap();
-            assert_eq!(instance.usage().fuel, wanted(&wasm, args).1, "{wat}");
+            assert_eq!(instance.usage().fuel, expected(&wasm, args).1, "{wat}");
         }
     }
 }
 
-/// The parameter is a constant when the loop is entered, and nobody branches to it.
+/// The parameter is a constant at the entry of the loop, and the loop has no branch to it.
 #[test]
-fn a_loop_that_is_none_keeps_constants_out() {
+fn a_loop_without_a_branch_to_it_hides_constants() {
     let arms = "(then (i32.add (local.get 0) (i32.add (local.get 1) (local.get 2)))) (else (i32.const 7))";
-    right_in_the_sandbox(&[
+    assert_right_in_sandbox(&[
         run(&format!(
             "(i32.const 0) (loop (param i32) (result i32) (if (result i32) {arms}))"
         )),
@@ -321,10 +320,10 @@ fn a_loop_that_is_none_keeps_constants_out() {
     ]);
 }
 
-/// A constant address beyond 2^32 is one like any other in a memory that is large enough, and no trap in itself.
+/// A constant address beyond 2^32 is valid in a memory that is large enough: it does not always trap.
 #[test]
 fn a_constant_address_of_a_64_bit_memory() {
-    // The interpreter writes every byte of a memory that it makes.
+    // The interpreter writes every byte of a new memory, so this one is large only on request.
     let is_large = std::env::var_os("DYNLOAD_PROVE").is_some();
     let pages = if is_large { 65_537 } else { 1 };
     let engine = Engine::new(EngineConfig::default().with_memory64(true));

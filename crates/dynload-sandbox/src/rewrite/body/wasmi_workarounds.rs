@@ -1,28 +1,28 @@
-//! Goes round what wasmi 2.0.0 does wrong, whatever its size; where that would cost too much, the module is refused.
+//! Works around bugs in wasmi 2.0.0, whatever the size of the values. Where that would cost too much, the module is refused.
 //!
-//! Its translator keeps operands in places of their own (a register, a slot of the frame, a local that has not been copied, a
-//! constant) and moves them where control parts or comes together. A cell that is read before anybody wrote it holds what
+//! Its translator keeps operands in different kinds of cells (a register, a slot of the frame, a local that has not been copied,
+//! a constant) and moves them where control flow branches or merges. A cell that is read before it is written holds what
 //! another call, or the host, left there: that is a leak even where the result is right. So all operators that move several
-//! values were walked through, in the translator (`engine/translator/func`) and in the executor (`engine/executor/handler`):
+//! values were reviewed, in the translator (`engine/translator/func`) and in the executor (`engine/executor/handler`):
 //!
-//! | what moves values | finding |
+//! | operator | finding |
 //! | --- | --- |
-//! | `br_table` with values | copied only where the targets' heights differ; else taken to be in place, which they are not above other operands: [`carry`](BodyRewriter::carry) |
-//! | `block`, `loop`, `if` with parameters | a local below the parameters is left uncopied for each parameter that is no local; a loop copies parameters into registers before locals that live in them are saved; an `else` does not restore what was in registers: [`before_params`](BodyRewriter::before_params), for every frame with parameters |
-//! | `loop` that nobody branches to | written as a block here; its parameters stay constants then: kept a loop where one is ([`control`](super::control)) |
-//! | `select` behind a comparison with zero | joined with it, also over what writes nothing, and then looks for the condition where it is not: kept apart ([`operator`](super::operator)) |
-//! | stores of integers far away | no instruction with address and value in one register: the value is sent through a local ([`operator`](super::operator)) |
-//! | `br`, `br_if` with values, both ways | right: copied in ascending order, never onto what is still to be read |
+//! | `br_table` with values | copied only where the targets' heights differ; else assumed to be in the right cells, which they are not above other operands: [`rewrite_br_table`](BodyRewriter::rewrite_br_table) |
+//! | `block`, `loop`, `if` with parameters | a local below the parameters is left uncopied for each parameter that is not a local; a loop copies parameters into registers before it saves locals that live in them; an `else` does not restore registers: [`before_params`](BodyRewriter::before_params), for every frame with parameters |
+//! | `loop` without a branch to it | emitted as a block here, where its parameters stay constants: kept as a loop if one is ([`control`](super::control)) |
+//! | `select` after a comparison with zero | fused with it, also across operators that emit nothing, and then reads the condition from the wrong cell: kept apart ([`operator`](super::operator)) |
+//! | stores of integers at large offsets | no instruction with address and value in one register: the value is passed through a local ([`operator`](super::operator)) |
+//! | `br`, `br_if` with values, on both edges | right: copied in ascending order, and never over an unread cell |
 //! | `return`, a branch out of the function | right: as `br` |
 //! | `else`, `end` with results | right |
-//! | `call`, `call_indirect` with many parameters and results | right: parameters lie at the top already, the index above them |
-//! | `return_call`, `return_call_indirect` | right: moved as one piece, then the locals that are not parameters are zeroed |
+//! | `call`, `call_indirect` with many parameters and results | right: parameters are at the top already, and the index above them |
+//! | `return_call`, `return_call_indirect` | right: moved as one range, then the locals that are not parameters are zeroed |
 //! | `select` without a comparison | right |
 //! | `local.set`, `local.tee` of a local that is still on the stack | right: it is copied before |
 //! | operands of two cells (vectors) | right: both cells move |
 //!
-//! `tests/moves.rs` holds random programs that do all of this against the oracle, also behind another function that left a
-//! pattern in every place; `tests/engine_gaps.rs` has a test for each finding that fails when the interpreter has been repaired.
+//! `tests/moves.rs` compares random programs that do all of this with the oracle, also after another function that left a
+//! pattern in every cell; `tests/wasmi_workarounds.rs` has a test for each finding that fails when wasmi has been fixed.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
 use crate::{
@@ -34,11 +34,11 @@ use core::ops::Range;
 use wasmparser::BrTable;
 
 impl BodyRewriter {
-    /// Lets a `br_table` that takes values along branch without them, to places from where they are taken along by a
-    /// plain `br`: wasmi 2.0.0 reads them from where nobody wrote them otherwise.
+    /// Replaces a `br_table` that carries values by one without values, whose targets are blocks after which a plain `br` carries
+    /// them: wasmi 2.0.0 would read them from cells that were never written.
     ///
-    /// Each value is written once for each place, and all of that is [counted](BodyRewriter::count_carried).
-    pub(super) fn carry(
+    /// Each value is pushed once for each distinct label, and all of that is [counted](BodyRewriter::count_carried).
+    pub(super) fn rewrite_br_table(
         &mut self,
         context: &Context<'_>,
         targets: &BrTable<'_>,
@@ -55,15 +55,15 @@ impl BodyRewriter {
         }
         let labels: Result<Vec<u32>, _> = targets.targets().chain([Ok(targets.default())]).collect();
         let labels = labels?;
-        let mut places: Vec<u32> = labels.clone();
-        places.sort_unstable();
-        places.dedup();
+        let mut distinct: Vec<u32> = labels.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
         let types: Option<Vec<u8>> = values.iter().map(|ty| val_type(*ty)).collect();
         let Some(types) = types else {
             let feature = "a `br_table` that takes a value of a type along that is not numbers, vectors or plain references";
             return Err(ModuleError::Unsupported { feature });
         };
-        self.count_carried(context, places.len() as u64 * types.len() as u64)?;
+        self.count_carried(context, distinct.len() as u64 * types.len() as u64)?;
         let mut locals = Vec::new();
         for (i, ty) in types.iter().chain([&op::I32]).enumerate() {
             let before = types.iter().take(i).filter(|other| *other == ty).count();
@@ -73,7 +73,7 @@ impl BodyRewriter {
             for local in locals.iter().rev() {
                 indexed(out, op::LOCAL_SET, *local);
             }
-            for _ in &places {
+            for _ in &distinct {
                 out.extend([op::BLOCK, op::EMPTY]);
             }
             let (index, values) = locals.split_last().unwrap_or((&0, &[]));
@@ -81,15 +81,15 @@ impl BodyRewriter {
             out.push(op::BR_TABLE);
             unsigned(out, labels.len() as u64 - 1);
             for label in &labels {
-                let place = places.binary_search(label).unwrap_or_default();
-                unsigned(out, place as u64);
+                let block = distinct.binary_search(label).unwrap_or_default();
+                unsigned(out, block as u64);
             }
-            for (i, label) in places.iter().enumerate() {
+            for (i, label) in distinct.iter().enumerate() {
                 out.push(op::END);
                 for local in values {
                     indexed(out, op::LOCAL_GET, *local);
                 }
-                indexed(out, op::BR, label + (places.len() - 1 - i) as u32);
+                indexed(out, op::BR, label + (distinct.len() - 1 - i) as u32);
             }
         });
         let to = self.offset(at.end);
@@ -97,17 +97,16 @@ impl BodyRewriter {
         Ok(())
     }
 
-    /// Puts the operands where a frame that takes parameters finds them.
+    /// Makes the interpreter copy operands before a frame with parameters, by an empty `block`.
     ///
-    /// At the entry of a frame the interpreter copies what it has only noted as "the local of that index", on the operand
-    /// stack below the parameters, to where it stays. wasmi 2.0.0 leaves one of these out for each parameter that is no local
-    /// itself, and copies it later, where perhaps not every way leads. At the entry of a frame without parameters it copies
-    /// all.
+    /// At the entry of a frame the interpreter copies the operands below the parameters that it only represents as "the local
+    /// of this index". wasmi 2.0.0 misses one of these for each parameter that is not a local itself, and copies it later, on a
+    /// path that perhaps does not always run. At the entry of a frame without parameters it copies all.
     pub(super) fn before_params(&mut self, offset: usize) {
         self.insert(offset, |out| out.extend([op::BLOCK, op::EMPTY, op::END]));
     }
 
-    /// Lets the host see to what a growth needs before it happens ([`host::define_growth`](crate::host::define_growth)).
+    /// Calls the host before a memory grows ([`host::define_growth`](crate::host::define_growth)).
     pub(super) fn before_memory_growth(&mut self, context: &Context<'_>, offset: usize) {
         self.needs.growth = true;
         self.insert(offset, |out| {
@@ -117,8 +116,8 @@ impl BodyRewriter {
         });
     }
 
-    /// As [`before_memory_growth`](BodyRewriter::before_memory_growth), with the number of elements, which is on top of
-    /// the operand stack, and how many there may be.
+    /// Calls the host before a table grows, with the number of new elements, which is on top of the operand stack, and the
+    /// number that fits.
     pub(super) fn before_table_growth(&mut self, context: &Context<'_>, index: u32, offset: usize) {
         let Some(table) = context.spaces.tables.get(index as usize) else {
             return;

@@ -1,11 +1,11 @@
-//! Tells the interpreter that every operator is free but `nop`.
+//! The interpreter's operator costs, by which every operator except `nop` is free.
 //!
-//! The rewriter decides what a stretch of code costs and puts that many `nop`s at its start; an operator that the
+//! The rewriter computes the cost of a straight-line region and inserts that many `nop`s at its start. An operator that the
 //! interpreter charged by itself would be counted twice.
 
 use wasmi::OperatorCost;
 
-/// The interpreter's price list: `nop` costs 1, everything else nothing.
+/// Returns operator costs of 1 for `nop`, and 0 for everything else.
 pub(crate) fn only_nops() -> OperatorCost {
     let mut costs = OperatorCost::default();
     macro_rules! free {
