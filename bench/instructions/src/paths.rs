@@ -1,7 +1,7 @@
 //! The paths that are counted: each in the sandbox with every limit on, and in bare wasmi.
 
-use std::time::Duration;
 use std::hint::black_box;
+use std::time::Duration;
 
 use dynload_bench_modules as modules;
 use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
@@ -215,7 +215,9 @@ impl Work {
                 let mut store = wasmi::Store::new(module.engine(), ());
                 let add = wasmi::Func::wrap(&mut store, |a: i64, b: i64| a.wrapping_add(b));
                 let instance = wasmi::Instance::new(&mut store, &module, &[add.into()]).expect("its import");
-                let run = instance.get_typed_func::<i64, i64>(&store, "run").expect("its type");
+                let run = instance
+                    .get_typed_func::<i64, i64>(&store, "run")
+                    .expect("its type");
                 for _ in 0..times {
                     black_box(run.call(&mut store, 10_000).expect("it runs"));
                 }

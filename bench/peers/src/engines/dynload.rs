@@ -1,7 +1,7 @@
 //! The sandbox, with every limit on.
 
-use std::time::Duration;
 use dynload_sandbox::{Capabilities, Engine, Error, Instance, Limits, Module, Sandbox, Value};
+use std::time::Duration;
 
 use super::{NO_INTEGER, Program};
 use crate::Outcome;
