@@ -2,6 +2,7 @@
 
 mod module;
 
+pub(crate) use module::Refused;
 pub use module::{ModuleError, UnsafeBuild};
 
 use crate::{usage::Usage, value::Signature};

@@ -112,11 +112,21 @@ impl core::error::Error for ModuleError {
     }
 }
 
-impl From<wasmparser::BinaryReaderError> for ModuleError {
-    fn from(error: wasmparser::BinaryReaderError) -> ModuleError {
-        ModuleError::Invalid {
+/// A [`ModuleError`] on its way out of the rewriter, where the parser's errors become one.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) ModuleError);
+
+impl From<ModuleError> for Refused {
+    fn from(error: ModuleError) -> Refused {
+        Refused(error)
+    }
+}
+
+impl From<wasmparser::BinaryReaderError> for Refused {
+    fn from(error: wasmparser::BinaryReaderError) -> Refused {
+        Refused(ModuleError::Invalid {
             offset: error.offset(),
             message: error.message().into(),
-        }
+        })
     }
 }

@@ -25,7 +25,7 @@ use super::{
     load::{self, Estimate},
     sections::check,
 };
-use crate::{error::ModuleError, schedule};
+use crate::{error::Refused, schedule};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, ValType, ValidatorResources};
@@ -47,7 +47,7 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     /// Checks the number of values that blocks, branches and calls carry.
-    pub(crate) fn check_carried(&self, carried: u64) -> Result<(), ModuleError> {
+    pub(crate) fn check_carried(&self, carried: u64) -> Result<(), Refused> {
         check(
             "values carried by blocks, branches and calls",
             carried,
@@ -158,7 +158,7 @@ impl BodyRewriter {
         function: FuncToValidate<ValidatorResources>,
         body: &FunctionBody<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<Needs, ModuleError> {
+    ) -> Result<Needs, Refused> {
         self.stacks.start(function.ty);
         self.literals.clear();
         self.edits.clear();

@@ -4,7 +4,7 @@ use super::{
     binary::prefix_size,
     body::{BodyRewriter, Context, Needs},
 };
-use crate::error::ModuleError;
+use crate::error::Refused;
 use alloc::vec::Vec;
 use wasmparser::{FuncToValidate, FunctionBody, ValidatorResources};
 
@@ -30,20 +30,20 @@ const BYTES_PER_THREAD: usize = 32 << 10;
 const BATCH: usize = 8 << 10;
 
 /// Rewrites all functions.
-pub(super) fn rewrite(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+pub(super) fn rewrite(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, Refused> {
     let code = in_parallel(context, functions)?;
     context.check_carried(code.carried)?;
     Ok(code)
 }
 
 #[cfg(not(feature = "std"))]
-fn in_parallel(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+fn in_parallel(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, Refused> {
     sequentially(context, &mut BodyRewriter::default(), functions)
 }
 
 /// Rewrites all functions, on several threads if there is enough to do.
 #[cfg(feature = "std")]
-fn in_parallel(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, ModuleError> {
+fn in_parallel(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, Refused> {
     let threads = match code_size(&functions) / BYTES_PER_THREAD {
         0 | 1 => 1,
         wanted => std::thread::available_parallelism().map_or(1, |processors| wanted.min(processors.get())),
@@ -64,7 +64,7 @@ fn sequentially(
     context: &Context<'_>,
     bodies: &mut BodyRewriter,
     functions: Vec<Function<'_>>,
-) -> Result<Code, ModuleError> {
+) -> Result<Code, Refused> {
     let mut code = Code::default();
     code.bytes.reserve(code_size(&functions) * 2);
     for (function, body) in functions {
@@ -84,7 +84,7 @@ fn in_batches(
     context: &Context<'_>,
     mut functions: Vec<Function<'_>>,
     threads: usize,
-) -> Result<Code, ModuleError> {
+) -> Result<Code, Refused> {
     use std::sync::{Mutex, PoisonError};
 
     // In reverse order, so that the first batch can be popped from the end.

@@ -4,7 +4,7 @@
 //! together, for the most expensive form of an item, and has a margin; `tests/load_memory.rs` compares them with a counting
 //! allocator.
 
-use crate::error::ModuleError;
+use crate::error::{ModuleError, Refused};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use wasmparser::Operator;
 
@@ -69,7 +69,7 @@ impl Estimate {
     }
 
     /// Adds to the sum.
-    pub(crate) fn add(&self, bytes: u64) -> Result<(), ModuleError> {
+    pub(crate) fn add(&self, bytes: u64) -> Result<(), Refused> {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         // The sum may wrap around, but only after a call has returned an error, and that ends the loading.
         let before = self.sum.fetch_add(bytes, Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Estimate {
     }
 
     /// Checks a part of the sum against the limit.
-    pub(crate) fn check(&self, bytes: u64) -> Result<(), ModuleError> {
+    pub(crate) fn check(&self, bytes: u64) -> Result<(), Refused> {
         if bytes <= self.limit {
             return Ok(());
         }
@@ -90,6 +90,7 @@ impl Estimate {
             what: "bytes of memory that loading may take",
             found: bytes,
             limit: self.limit,
-        })
+        }
+        .into())
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     engine::{EngineConfig, ModuleLimits},
-    error::ModuleError,
+    error::{ModuleError, Refused},
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -66,12 +66,12 @@ fn features(config: &EngineConfig) -> WasmFeatures {
 pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
     match parse(wasm, config) {
         // The error that is found first is not necessarily the first error in the module.
-        Err(invalid @ ModuleError::Invalid { .. }) => validate(wasm, config).and(Err(invalid)),
-        other => other,
+        Err(Refused(invalid @ ModuleError::Invalid { .. })) => validate(wasm, config).and(Err(invalid)),
+        other => other.map_err(|Refused(error)| error),
     }
 }
 
-fn parse(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
+fn parse(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), Refused> {
     let limits = &config.module_limits;
     check("bytes", wasm.len() as u64, limits.max_bytes)?;
     let mut reader = ModuleReader::new(wasm, config);
@@ -84,14 +84,15 @@ fn parse(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), Mod
 
 /// Validates a module in its original form, so that an error refers to that.
 pub(crate) fn validate(wasm: &[u8], config: &EngineConfig) -> Result<(), ModuleError> {
-    Validator::new_with_features(features(config)).validate_all(wasm)?;
-    Ok(())
+    let mut validator = Validator::new_with_features(features(config));
+    let valid = validator.validate_all(wasm).map(drop).map_err(Refused::from);
+    valid.map_err(|Refused(error)| error)
 }
 
 /// Checks a number against a limit.
-pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), ModuleError> {
+pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), Refused> {
     if found > limit {
-        Err(ModuleError::TooLarge { what, found, limit })
+        Err(ModuleError::TooLarge { what, found, limit }.into())
     } else {
         Ok(())
     }
@@ -141,7 +142,7 @@ impl<'a> ModuleReader<'a> {
     }
 
     /// Processes one payload of the parser. Its size is checked before it is validated.
-    fn payload(&mut self, payload: Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+    fn payload(&mut self, payload: Payload<'a>, limits: &ModuleLimits) -> Result<(), Refused> {
         self.bound(&payload, limits)?;
         if let Payload::CustomSection(_) = payload {
             return Ok(());
@@ -173,7 +174,7 @@ impl<'a> ModuleReader<'a> {
     }
 
     /// Rewrites the functions, after all other sections have been parsed.
-    fn rewrite_code(&mut self, limits: &ModuleLimits) -> Result<(), ModuleError> {
+    fn rewrite_code(&mut self, limits: &ModuleLimits) -> Result<(), Refused> {
         let functions = core::mem::take(&mut self.functions);
         let context = Context {
             globals: self.hidden_globals(),
@@ -222,11 +223,11 @@ impl<'a> ModuleReader<'a> {
                 return ModuleError::Unsupported { feature };
             }
         }
-        error.into()
+        Refused::from(error).0
     }
 
     /// Records what is needed to write the module again.
-    fn record(&mut self, payload: Payload<'a>) -> Result<(), ModuleError> {
+    fn record(&mut self, payload: Payload<'a>) -> Result<(), Refused> {
         match payload {
             Payload::TypeSection(section) => {
                 self.keep(id::TYPE, section.range())?;
@@ -315,7 +316,7 @@ impl<'a> ModuleReader<'a> {
     }
 
     /// Records the entries of a section.
-    fn keep(&mut self, id: u8, range: Range<usize>) -> Result<(), ModuleError> {
+    fn keep(&mut self, id: u8, range: Range<usize>) -> Result<(), Refused> {
         let mut reader = BinaryReader::new(&self.wasm[range.clone()], range.start);
         let count = reader.read_var_u32()?;
         let entries = reader.original_position()..range.end;

@@ -2,7 +2,7 @@
 
 use super::{BodyRewriter, Context, Edit, OpenFrame, arity::carried};
 use crate::{
-    error::ModuleError,
+    error::{ModuleError, Refused},
     rewrite::{binary::op, cfg::Edge, flow::FrameKind, load},
 };
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         operator: &Operator<'_>,
         at: &Range<usize>,
-    ) -> Result<bool, ModuleError> {
+    ) -> Result<bool, Refused> {
         match operator {
             Operator::Block { blockty } => self.enter_block(context, *blockty, at)?,
             Operator::Loop { blockty } => self.enter_loop(context, *blockty, at)?,
@@ -80,18 +80,13 @@ impl BodyRewriter {
         context: &Context<'_>,
         ty: BlockType,
         at: &Range<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         let below = self.open(context, ty, false, at)?;
         self.flow.enter_block();
         self.enter_frame(context, below, None)
     }
 
-    fn enter_loop(
-        &mut self,
-        context: &Context<'_>,
-        ty: BlockType,
-        at: &Range<usize>,
-    ) -> Result<(), ModuleError> {
+    fn enter_loop(&mut self, context: &Context<'_>, ty: BlockType, at: &Range<usize>) -> Result<(), Refused> {
         let below = self.open(context, ty, true, at)?;
         let edit = self.edits.len();
         self.enter_frame(context, below, Some(edit))?;
@@ -110,12 +105,7 @@ impl BodyRewriter {
         Ok(())
     }
 
-    fn enter_if(
-        &mut self,
-        context: &Context<'_>,
-        ty: BlockType,
-        at: &Range<usize>,
-    ) -> Result<(), ModuleError> {
+    fn enter_if(&mut self, context: &Context<'_>, ty: BlockType, at: &Range<usize>) -> Result<(), Refused> {
         self.pop_condition(at);
         let below = self.open(context, ty, false, at)?;
         self.enter_frame(context, below, None)?;
@@ -128,7 +118,7 @@ impl BodyRewriter {
         Ok(())
     }
 
-    fn enter_else(&mut self, context: &Context<'_>, at: &Range<usize>) -> Result<(), ModuleError> {
+    fn enter_else(&mut self, context: &Context<'_>, at: &Range<usize>) -> Result<(), Refused> {
         let ty = self.stacks.innermost().map(|frame| frame.ty);
         let (params, results) = ty
             .as_ref()
@@ -144,7 +134,7 @@ impl BodyRewriter {
         Ok(())
     }
 
-    fn end(&mut self, context: &Context<'_>, at: &Range<usize>) -> Result<(), ModuleError> {
+    fn end(&mut self, context: &Context<'_>, at: &Range<usize>) -> Result<(), Refused> {
         let frame = self.stacks.innermost();
         let results = frame.map_or(0, |frame| context.spaces.block(&frame.ty).1.len() as u32);
         self.bound_carried(context, results, 1)?;
@@ -166,7 +156,7 @@ impl BodyRewriter {
         Ok(())
     }
 
-    fn branch(&mut self, context: &Context<'_>, label: u32) -> Result<(), ModuleError> {
+    fn branch(&mut self, context: &Context<'_>, label: u32) -> Result<(), Refused> {
         let values = self.label_arity(context, label);
         self.bound_carried(context, values, 1)?;
         self.stacks.diverge();
@@ -175,7 +165,7 @@ impl BodyRewriter {
         Ok(())
     }
 
-    fn branch_if(&mut self, context: &Context<'_>, label: u32, at: &Range<usize>) -> Result<(), ModuleError> {
+    fn branch_if(&mut self, context: &Context<'_>, label: u32, at: &Range<usize>) -> Result<(), Refused> {
         let values = self.label_arity(context, label);
         self.bound_carried(context, values, 1)?;
         self.pop_condition(at);
@@ -199,7 +189,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         targets: &BrTable<'_>,
         at: &Range<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         let values = self.label_arity(context, targets.default());
         self.bound_carried(context, values, 1 + u64::from(targets.len()))?;
         self.hide_condition(at.start);
@@ -223,7 +213,7 @@ impl BodyRewriter {
         ty: Option<&FuncType>,
         more: u32,
         at: &Range<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         let (params, results) = ty.map_or((0, 0), |ty| (ty.params().len() as u32, ty.results().len() as u32));
         self.bound_carried(context, params.max(results), 1)?;
         self.calls = true;
@@ -239,7 +229,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         ty: Option<&FuncType>,
         at: &Range<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         self.bound_carried(context, ty.map_or(0, |ty| ty.params().len() as u32), 1)?;
         self.edit(at.start, Edit::TailCall);
         self.stacks.diverge();
@@ -263,7 +253,7 @@ impl BodyRewriter {
         ty: BlockType,
         is_loop: bool,
         at: &Range<usize>,
-    ) -> Result<u32, ModuleError> {
+    ) -> Result<u32, Refused> {
         if let BlockType::FuncType(index) = ty {
             // An index out of the guest's range refers to a hidden item.
             self.needs_validation |= index as usize >= context.spaces.types.len();
@@ -297,7 +287,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         height: u32,
         loop_edit: Option<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         self.open_frames.push(OpenFrame {
             loop_edit,
             height,
@@ -310,7 +300,8 @@ impl BodyRewriter {
                 what,
                 found: nesting,
                 limit,
-            });
+            }
+            .into());
         }
         Ok(())
     }

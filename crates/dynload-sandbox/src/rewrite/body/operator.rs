@@ -2,7 +2,7 @@
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit};
 use crate::{
-    error::ModuleError,
+    error::Refused,
     rewrite::{
         binary::op,
         literals::Literal,
@@ -20,7 +20,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         operator: &Operator<'_>,
         at: Range<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         #[cfg(feature = "simd")]
         self.step_vectors(context, operator, at.start)?;
         if let Some((since, nesting)) = self.dead
@@ -51,7 +51,7 @@ impl BodyRewriter {
         since: usize,
         nesting: u32,
         at: &Range<usize>,
-    ) -> Result<bool, ModuleError> {
+    ) -> Result<bool, Refused> {
         let (popped, pushed) = self.arity(context, operator);
         let nesting = match operator {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => nesting + 1,
@@ -186,7 +186,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         values: u32,
         edges: u64,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         self.load += load::CARRIED * u64::from(values) * edges;
         let beyond = u64::from(values).saturating_sub(CARRIED_FREE);
         if beyond == 0 {
@@ -196,7 +196,7 @@ impl BodyRewriter {
     }
 
     /// Counts carried values.
-    pub(super) fn count_carried(&mut self, context: &Context<'_>, values: u64) -> Result<(), ModuleError> {
+    pub(super) fn count_carried(&mut self, context: &Context<'_>, values: u64) -> Result<(), Refused> {
         self.carried += values;
         context.check_carried(self.carried)
     }

@@ -2,7 +2,7 @@
 
 use super::{BodyRewriter, Context};
 use crate::{
-    error::ModuleError,
+    error::Refused,
     rewrite::{
         binary::op,
         literals::{Literal, Literals},
@@ -23,7 +23,7 @@ impl Vectors {
     pub(super) fn new(
         mut validator: FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
-    ) -> Result<Vectors, ModuleError> {
+    ) -> Result<Vectors, Refused> {
         validator.read_locals(&mut body.get_binary_reader())?;
         Ok(Vectors {
             validator,
@@ -33,7 +33,7 @@ impl Vectors {
 
     /// Validates an operator that pops the operands from `low` up. Returns the bytes that vectors take beyond those of other
     /// operands.
-    fn step(&mut self, operator: &Operator<'_>, low: u32, offset: usize) -> Result<u64, ModuleError> {
+    fn step(&mut self, operator: &Operator<'_>, low: u32, offset: usize) -> Result<u64, Refused> {
         self.validator.op(offset, operator)?;
         let height = self.validator.operand_stack_height();
         let low = low.min(height);
@@ -48,7 +48,7 @@ impl Vectors {
     }
 
     /// Completes the validation of a body whose code ends at `offset`.
-    pub(super) fn finish(mut self, offset: usize) -> Result<FuncValidatorAllocations, ModuleError> {
+    pub(super) fn finish(mut self, offset: usize) -> Result<FuncValidatorAllocations, Refused> {
         self.validator.finish(offset)?;
         Ok(self.validator.into_allocations())
     }
@@ -62,7 +62,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         operator: &Operator<'_>,
         offset: usize,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         let (popped, _) = self.arity(context, operator);
         let low = self.stacks.height.saturating_sub(popped);
         if let Some(vectors) = &mut self.vectors {

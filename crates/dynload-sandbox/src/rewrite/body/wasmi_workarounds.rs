@@ -26,7 +26,7 @@
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
 use crate::{
-    error::ModuleError,
+    error::{ModuleError, Refused},
     rewrite::binary::{i64_const, indexed, op, unsigned, val_type},
 };
 use alloc::vec::Vec;
@@ -43,7 +43,7 @@ impl BodyRewriter {
         context: &Context<'_>,
         targets: &BrTable<'_>,
         at: Range<usize>,
-    ) -> Result<(), ModuleError> {
+    ) -> Result<(), Refused> {
         let Some(frame) = self.stacks.label(targets.default()) else {
             return Ok(());
         };
@@ -51,7 +51,7 @@ impl BodyRewriter {
         if values.len() as u64 > CARRIED_FREE {
             let feature =
                 "a `br_table` that takes more than 16 values along; branch by `br_if`, or take fewer";
-            return Err(ModuleError::Unsupported { feature });
+            return Err(ModuleError::Unsupported { feature }.into());
         }
         let labels: Result<Vec<u32>, _> = targets.targets().chain([Ok(targets.default())]).collect();
         let labels = labels?;
@@ -61,7 +61,7 @@ impl BodyRewriter {
         let types: Option<Vec<u8>> = values.iter().map(|ty| val_type(*ty)).collect();
         let Some(types) = types else {
             let feature = "a `br_table` that takes a value of a type along that is not numbers, vectors or plain references";
-            return Err(ModuleError::Unsupported { feature });
+            return Err(ModuleError::Unsupported { feature }.into());
         };
         self.count_carried(context, distinct.len() as u64 * types.len() as u64)?;
         let mut locals = Vec::new();

@@ -3,14 +3,14 @@
 use super::{MAX_TABLES, ModuleReader, check, instance};
 use crate::{
     engine::ModuleLimits,
-    error::ModuleError,
+    error::{ModuleError, Refused},
     rewrite::{PREFIX, load},
 };
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
 
 impl<'a> ModuleReader<'a> {
     /// Checks the number and the sizes of the items in a section.
-    pub(super) fn bound(&mut self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+    pub(super) fn bound(&mut self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), Refused> {
         let items = |what, count: u32| check(what, count.into(), limits.max_items);
         match payload {
             Payload::TypeSection(section) => {
@@ -63,7 +63,7 @@ impl<'a> ModuleReader<'a> {
                     check("bytes in a name", name.len() as u64, limits.max_name_bytes)?;
                     if name.starts_with(PREFIX) {
                         let feature = "an export whose name is reserved (it starts with \\0dynload.)";
-                        return Err(ModuleError::Unsupported { feature });
+                        return Err(ModuleError::Unsupported { feature }.into());
                     }
                 }
                 Ok(())
@@ -101,7 +101,7 @@ impl<'a> ModuleReader<'a> {
     }
 
     /// Checks and counts the operators of a constant expression.
-    fn constant(&mut self, expression: &ConstExpr<'_>, limits: &ModuleLimits) -> Result<(), ModuleError> {
+    fn constant(&mut self, expression: &ConstExpr<'_>, limits: &ModuleLimits) -> Result<(), Refused> {
         let operators = instance::constant_operators(expression)?;
         self.instance.constant(operators);
         self.load += load::CONSTANT * operators;

@@ -1,6 +1,6 @@
 //! The cost of creating an instance, before any of its code runs: counted here, charged by `instance/link.rs`.
 
-use crate::{error::ModuleError, memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
+use crate::{error::Refused, memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
 use wasmparser::{ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, Operator};
 
 use super::check;
@@ -37,7 +37,7 @@ pub(super) fn elements(segment: &Element<'_>) -> u32 {
 /// Returns the number of operators in a constant expression, without its `end`.
 ///
 /// The number is limited, because the interpreter recurses on the native stack for each of them.
-pub(super) fn constant_operators(expression: &ConstExpr<'_>) -> Result<u64, ModuleError> {
+pub(super) fn constant_operators(expression: &ConstExpr<'_>) -> Result<u64, Refused> {
     const MAX: u64 = 64;
     let mut operators = expression.get_operators_reader();
     let mut count = 0;
