@@ -1,9 +1,11 @@
 //! Why a call did not return.
 
 mod module;
+mod not_loadable;
 
 pub(crate) use module::Refused;
 pub use module::{ModuleError, UnsafeBuild};
+pub(crate) use not_loadable::explained;
 
 use crate::{usage::Usage, value::Signature};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};

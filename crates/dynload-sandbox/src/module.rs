@@ -3,7 +3,7 @@
 use crate::{
     dispatch,
     engine::Engine,
-    error::{ModuleError, UnsafeBuild},
+    error::{ModuleError, UnsafeBuild, explained},
     rewrite::{self, Rewritten},
     value::{Signature, ValType},
 };
@@ -61,6 +61,7 @@ impl Module {
     ///
     /// - [`ModuleError::TooLarge`] if it exceeds the engine's [`ModuleLimits`](crate::ModuleLimits).
     /// - [`ModuleError::Unsupported`] if it uses a feature that is off.
+    /// - [`ModuleError::NotAModule`] if it is something else: a component, text, native code.
     /// - [`ModuleError::Invalid`] if it is not a valid module.
     /// - [`ModuleError::UnsafeBuild`] if the interpreter was built so that guests could overflow the native stack.
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
@@ -68,6 +69,10 @@ impl Module {
             return Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE));
         }
         let wasm = wasm.as_ref();
+        Module::translate(engine, wasm).map_err(|error| explained(error, wasm))
+    }
+
+    fn translate(engine: &Engine, wasm: &[u8]) -> Result<Module, ModuleError> {
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
         let module = wasmi::Module::new(&engine.interpreter(), &bytes[..]).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;

@@ -386,8 +386,55 @@ fn features_that_are_off_are_refused_with_a_sentence() {
         );
         println!("{text}: {error}");
     }
-    assert!(load(&wat("(component)")).is_err());
-    assert!(load(b"").is_err() && load(b"\0asm").is_err() && load(b"(module)").is_err());
+    for (bytes, words) in [
+        (&wat("(component)")[..], "a component"),
+        (b"", "an empty file"),
+        (b"\x7fELF\x02\x01\x01", "native code"),
+        (b"MZ\x90\0", "native code"),
+        (b" (module)", "the text format"),
+        (b"!<arch>\n", "an archive"),
+    ] {
+        match load(bytes) {
+            Err(error @ ModuleError::NotAModule { .. }) => {
+                assert!(error.to_string().contains(words), "{error}")
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    for bytes in [&b"\0asm"[..], b"\0asm\x02\0\0\0", b"plain text"] {
+        assert!(
+            matches!(load(bytes), Err(ModuleError::Invalid { .. })),
+            "{bytes:?}"
+        );
+    }
+}
+
+/// What compilers emit by default and is not accepted: the error says which feature it is, and how to do without.
+#[test]
+fn a_disabled_feature_is_named_with_what_to_do() {
+    for (text, words) in [
+        #[cfg(not(feature = "simd"))]
+        ("(func (param v128))", "128-bit vectors"),
+        #[cfg(not(feature = "simd"))]
+        ("(func (drop (v128.const i64x2 0 0)))", "128-bit vectors"),
+        ("(tag)", "exceptions"),
+        ("(func (try_table))", "exceptions"),
+        (
+            "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
+            "threads",
+        ),
+        (
+            "(func (result i64 i64) (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)))",
+            "wide arithmetic",
+        ),
+    ] {
+        match load(&wat(&format!("(module {text})"))) {
+            Err(error @ ModuleError::Unsupported { .. }) => {
+                assert!(error.to_string().contains(words), "{text}: {error}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
 }
 
 #[test]

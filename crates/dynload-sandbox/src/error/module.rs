@@ -17,7 +17,12 @@ pub enum ModuleError {
         /// How much there may be.
         limit: u64,
     },
-    /// It is not valid WebAssembly, or uses a feature that is off.
+    /// It is something else than a core module in the binary format.
+    NotAModule {
+        /// What it is, and what to do with it.
+        found: &'static str,
+    },
+    /// It is not valid WebAssembly.
     Invalid {
         /// Where, in bytes from the start of the module.
         offset: usize,
@@ -88,6 +93,7 @@ impl fmt::Display for ModuleError {
             ModuleError::TooLarge { what, found, limit } => {
                 write!(f, "the module has {found} {what}, and the engine accepts {limit}")
             }
+            ModuleError::NotAModule { found } => write!(f, "not a WebAssembly module but {found}"),
             ModuleError::Invalid { offset, message } => {
                 let message = printable(message).message();
                 write!(f, "not a valid WebAssembly module: {message} (at byte {offset})")

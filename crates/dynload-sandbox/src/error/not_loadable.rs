@@ -1,0 +1,80 @@
+//! What a file is that is not a module, and what a module uses that is off: with what to do about it.
+
+use super::ModuleError;
+
+/// Replaces a validator's message by what is the matter, where that is known.
+pub(crate) fn explained(error: ModuleError, bytes: &[u8]) -> ModuleError {
+    let ModuleError::Invalid { message, .. } = &error else {
+        return error;
+    };
+    if let Some(found) = file_kind(bytes) {
+        return ModuleError::NotAModule { found };
+    }
+    match disabled_feature(message) {
+        Some(feature) => ModuleError::Unsupported { feature },
+        None => error,
+    }
+}
+
+/// The kind of a file by its first bytes, `None` for a core module.
+fn file_kind(bytes: &[u8]) -> Option<&'static str> {
+    let starts = |with: &[u8]| bytes.starts_with(with);
+    // The version of a component has a layer of 1 behind it.
+    // (https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md)
+    if starts(b"\0asm") {
+        return (bytes.get(6..8) == Some(&[1, 0])).then_some(
+            "a component; compile for a core module (the target `wasm32-wasip1`), or extract the core module from the component",
+        );
+    }
+    if bytes.is_empty() {
+        return Some("an empty file");
+    }
+    if starts(b"\x7fELF") || starts(b"MZ") || starts(b"\xcf\xfa\xed\xfe") || starts(b"\xca\xfe\xba\xbe") {
+        return Some("native code; libraries of that kind are loaded by dynload-native");
+    }
+    if starts(b"!<arch>") {
+        return Some("an archive of object files; link it with wasm-ld");
+    }
+    let text = core::str::from_utf8(bytes).ok().map(str::trim_start);
+    if text.is_some_and(|text| text.starts_with("(module") || text.starts_with(";;")) {
+        return Some("the text format; translate it to the binary format first (wat2wasm)");
+    }
+    None
+}
+
+/// The feature that a validator's message says is disabled, and what to do without it.
+fn disabled_feature(message: &str) -> Option<&'static str> {
+    if !["not enabled", "SIMD", "disabled"]
+        .iter()
+        .any(|word| message.contains(word))
+    {
+        return None;
+    }
+    const FEATURES: [(&str, &str); 7] = [
+        (
+            "SIMD",
+            "128-bit vectors; compile it without them (`-mno-simd128`, for Rust `-C target-feature=-simd128`), or build \
+             dynload-sandbox with its feature `simd`",
+        ),
+        (
+            "exceptions",
+            "exceptions; compile it without them (`-fno-exceptions`, for Emscripten `-sDISABLE_EXCEPTION_CATCHING=1`)",
+        ),
+        (
+            "threads",
+            "threads; compile it without them, or use `dynload.thread_spawn`",
+        ),
+        ("gc", "garbage-collected types; compile it to linear memory"),
+        (
+            "heap types",
+            "garbage-collected types; compile it to linear memory",
+        ),
+        (
+            "function references",
+            "typed function references; compile it without them",
+        ),
+        ("wide arithmetic", "wide arithmetic; compile it without it"),
+    ];
+    let found = FEATURES.iter().find(|(word, _)| message.contains(word));
+    found.map(|(_, feature)| *feature)
+}
