@@ -221,8 +221,33 @@ fn link_to(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
 }
 
-/// Links need a privilege on Windows, where only files of the plugin's own directory are looked for.
+/// Links need a privilege on Windows, where only files of the plugin's own directory are looked for. What cannot be linked,
+/// as on another volume, is copied; what is there already stays.
 #[cfg(not(unix))]
 fn link_to(target: &Path, link: &Path) -> io::Result<()> {
-    std::fs::hard_link(target, link).or_else(|_| std::fs::copy(target, link).map(drop))
+    std::fs::hard_link(target, link).or_else(|_| {
+        let (from, size) = crate::regular::open_regular(target)?;
+        let mut to = std::fs::File::create_new(link)?;
+        io::copy(&mut io::Read::take(from, size), &mut to).map(drop)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::link_to;
+
+    #[test]
+    fn what_lies_there_already_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let [target, link, copy] = ["source", "link", "copy"].map(|name| directory.path().join(name));
+        fs::write(&target, "the source").unwrap();
+        fs::write(&copy, "the copy").unwrap();
+
+        link_to(&target, &link).unwrap();
+        assert_eq!(fs::read_to_string(&link).unwrap(), "the source");
+        link_to(&target, &copy).unwrap_err();
+        assert_eq!(fs::read_to_string(&copy).unwrap(), "the copy");
+    }
 }
