@@ -86,7 +86,7 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
             );
             if let Err(error) = result {
                 assert!(!error.to_string().is_empty());
-                if instance.poison().is_some() && instance.reset().is_err() {
+                if instance.poisoned_by().is_some() && instance.reset().is_err() {
                     break;
                 }
             }

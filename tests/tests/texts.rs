@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dynload_ffi::flat::*;
-use dynload_hotreload::{LoadError, ReloadError, Stage, StartError, WatchError};
+use dynload_hotreload::{LoadError, ReloadError, StartError, Step, WatchError};
 use dynload_native::descriptor::DescriptorError;
 use dynload_native::inspect::HeaderError;
 use dynload_native::staging::StageError;
@@ -184,7 +184,7 @@ fn every_error_of_hotreload() {
         ReloadError::Load(load()),
         ReloadError::Restore(load()),
         ReloadError::Panicked {
-            stage: Stage::Load,
+            step: Step::Load,
             message: hostile(),
         },
     ];
@@ -351,10 +351,7 @@ fn printing_from_a_memory_that_is_not_exported_says_so() {
         shown(&instance.call("run", &[]).unwrap_err(), false)
     };
     let hidden = run(&program("(memory 1)", "(i32.const 0) (i32.const 5)"));
-    assert!(
-        hidden.contains("exports no memory of the name `memory`"),
-        "{hidden}"
-    );
+    assert!(hidden.contains("exports no memory named `memory`"), "{hidden}");
     // Elsewhere it is what it was.
     let outside = run(&program(
         r#"(memory (export "memory") 1)"#,

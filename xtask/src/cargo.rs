@@ -15,6 +15,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// The crates that are published, each after those that it needs.
 pub(crate) const PUBLISHED: &[&str] = &[
+    "dynload-diagnostics",
     "dynload-caps",
     "dynload-native",
     "dynload-process",

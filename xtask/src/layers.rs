@@ -5,18 +5,23 @@ use crate::failure::Failure;
 
 /// Each crate and what it may use of the others. `ARCHITECTURE.md` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("dynload-caps", &[]),
-    ("dynload-native", &["dynload-caps"]),
+    ("dynload-diagnostics", &[]),
+    ("dynload-caps", &["dynload-diagnostics"]),
+    ("dynload-native", &["dynload-diagnostics"]),
     ("dynload-process", &[]),
-    ("dynload-sandbox", &["dynload-caps", "dynload-process"]),
-    ("dynload-discovery", &["dynload-caps"]),
+    (
+        "dynload-sandbox",
+        &["dynload-diagnostics", "dynload-caps", "dynload-process"],
+    ),
+    ("dynload-discovery", &["dynload-diagnostics", "dynload-caps"]),
     (
         "dynload-hotreload",
-        &["dynload-caps", "dynload-native", "dynload-process"],
+        &["dynload-diagnostics", "dynload-native", "dynload-process"],
     ),
     (
         "dynload-ffi",
         &[
+            "dynload-diagnostics",
             "dynload-caps",
             "dynload-native",
             "dynload-sandbox",

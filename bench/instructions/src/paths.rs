@@ -144,14 +144,14 @@ impl Work {
                 .with_fuel(Some(u64::MAX / 2))
                 .with_time(Duration::from_millis(3_600_000)),
         );
-        sandbox.host_fn("env", "add", Capabilities::NONE, |_, (a, b): (i64, i64)| {
+        sandbox.func_wrap("env", "add", Capabilities::NONE, |_, (a, b): (i64, i64)| {
             Ok(a.wrapping_add(b))
         });
         let instance = |wasm: &[u8]| sandbox.instantiate(&load(wasm)).expect("no imports");
         match *self {
             Work::TypedCall => {
                 let mut instance = instance(&modules::assemble(modules::ADD));
-                let add = instance.typed::<(i64, i64), i64>("add").expect("its type");
+                let add = instance.get_typed_func::<(i64, i64), i64>("add").expect("its type");
                 for n in 0..i64::from(times) {
                     black_box(add.call(&mut instance, (n, 1)).expect("it runs"));
                 }

@@ -76,10 +76,13 @@ impl Capabilities {
         Self::FS_WRITE.bits() | Self::NETWORK.bits() | Self::PROCESS.bits() | Self::ENV.bits(),
     );
 
-    /// Whether every capability of `required` is in this set.
+    /// Returns whether every capability of `required` is in this set. This is the check of a permission.
     ///
-    /// So [`NONE`](Capabilities::NONE) is always granted, and a bit that no capability has never is, even when both
-    /// sets carry it.
+    /// [`contains`](Capabilities::contains), which bitflags defines, returns the same for sets of known bits. It also returns
+    /// `true` for an unknown bit that both sets have ([`from_bits_retain`](Capabilities::from_bits_retain) keeps them); `has`
+    /// never does, because no capability stands for such a bit. [`NONE`](Capabilities::NONE) is in every set.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_caps::Capabilities;
@@ -242,7 +245,7 @@ pub struct ParseCapabilitiesError {
 
 impl ParseCapabilitiesError {
     fn new(word: &str) -> Self {
-        let nearest = crate::nearest_name(word, NAMES.iter().map(|(name, _)| *name));
+        let nearest = dynload_diagnostics::nearest_name(word, NAMES.iter().map(|(name, _)| *name));
         // What a hostile file wrote here ends up in a log: keep it short.
         let word = word.chars().take(64).collect();
         ParseCapabilitiesError { word, nearest }
@@ -254,7 +257,11 @@ impl fmt::Display for ParseCapabilitiesError {
         if self.word.is_empty() {
             return f.write_str("empty capability name: write names joined by `|`, or `none`");
         }
-        write!(f, "unknown capability {:?}: ", crate::printable(&self.word))?;
+        write!(
+            f,
+            "unknown capability {:?}: ",
+            dynload_diagnostics::printable(&self.word)
+        )?;
         if let Some(nearest) = self.nearest {
             return write!(f, "did you mean `{nearest}`?");
         }

@@ -7,7 +7,7 @@ use crate::{Capabilities, Scopes};
 /// ```
 /// use dynload_caps::{Capabilities, Grant};
 ///
-/// let grant = Grant::none().with(Capabilities::CONSOLE | Capabilities::TIME);
+/// let grant = Grant::none().with_capabilities(Capabilities::CONSOLE | Capabilities::TIME);
 /// assert!(grant.capabilities.has(Capabilities::TIME));
 /// assert_eq!(Grant::none().intersection(&grant), Grant::none());
 /// ```
@@ -37,7 +37,7 @@ impl Grant {
     /// # Grants
     /// Widens what the plugin may do. Capabilities that have a scope still need an entry in [`Grant::scopes`].
     #[must_use]
-    pub fn with(mut self, capabilities: Capabilities) -> Grant {
+    pub fn with_capabilities(mut self, capabilities: Capabilities) -> Grant {
         self.capabilities |= capabilities;
         self
     }
@@ -55,10 +55,10 @@ impl Grant {
     /// What this host grants, cut down to what the plugin `asked` for: the result allows something only if both
     /// allow it. See [`Scopes::intersection`] for how scopes are cut.
     #[must_use]
-    pub fn intersection(&self, asked: &Grant) -> Grant {
+    pub fn intersection(&self, requested: &Grant) -> Grant {
         Grant {
-            capabilities: self.capabilities & asked.capabilities,
-            scopes: self.scopes.intersection(&asked.scopes),
+            capabilities: self.capabilities & requested.capabilities,
+            scopes: self.scopes.intersection(&requested.scopes),
         }
     }
 }

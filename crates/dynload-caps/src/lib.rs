@@ -9,12 +9,12 @@
 //! use dynload_caps::{Access, Capabilities, DirScope, Grant, Limits, imports};
 //!
 //! // What this host is willing to give to any plugin ...
-//! let mut host = Grant::none().with("console|fs_read|network".parse()?);
+//! let mut host = Grant::none().with_capabilities("console|fs_read|network".parse()?);
 //! host.scopes.dirs.push(DirScope::new("/srv/data", "/data", Access::ReadWrite)?);
 //! host.scopes.net.push("*.example.com:443".parse()?);
 //!
 //! // ... and what this one asks for.
-//! let mut asked = Grant::none().with("console|network|process".parse()?);
+//! let mut asked = Grant::none().with_capabilities("console|network|process".parse()?);
 //! asked.scopes.net.push("api.example.com:*".parse()?);
 //!
 //! let given = host.intersection(&asked);
@@ -52,16 +52,12 @@ mod capabilities;
 mod grant;
 pub mod imports;
 mod limits;
-mod nearest;
-mod printable;
 mod scopes;
 
 pub use capabilities::{Capabilities, CapabilityNames, ParseCapabilitiesError, RawBits, UnknownCapability};
 pub use grant::Grant;
 pub use imports::ImportNeeds;
 pub use limits::Limits;
-pub use nearest::nearest_name;
-pub use printable::{Listed, Printable, TextBytes, listed, printable};
 pub use scopes::{
     Access, Cidr, DirScope, EnvScope, NamePattern, NetScope, Network, ParseNetError, PortRange, ProgramScope,
     ScopeError, Scopes, canonical_address, is_public_address,

@@ -156,15 +156,15 @@ impl Scopes {
     /// - **Hosts** are intersected pattern by pattern, exactly.
     /// - **Programs** need the same path. **Workers** are the smaller number.
     #[must_use]
-    pub fn intersection(&self, asked: &Scopes) -> Scopes {
+    pub fn intersection(&self, requested: &Scopes) -> Scopes {
         let mut narrowed = Scopes {
-            max_workers: self.max_workers.min(asked.max_workers),
+            max_workers: self.max_workers.min(requested.max_workers),
             ..Scopes::default()
         };
-        for want in &asked.dirs {
+        for want in &requested.dirs {
             narrowed.add_dirs(&self.dirs, want);
         }
-        for want in &asked.env {
+        for want in &requested.env {
             let known = narrowed.env.iter().any(|known| known.name == want.name);
             if let (false, Some(have)) = (known, self.env.iter().find(|have| have.name == want.name)) {
                 let value = have.value.clone().or_else(|| want.value.clone());
@@ -174,7 +174,7 @@ impl Scopes {
                 });
             }
         }
-        for want in &asked.net {
+        for want in &requested.net {
             for have in &self.net {
                 if let Some(both) = have.intersection(want)
                     && !narrowed.net.contains(&both)
@@ -183,7 +183,7 @@ impl Scopes {
                 }
             }
         }
-        for want in &asked.programs {
+        for want in &requested.programs {
             if self.programs.contains(want) && !narrowed.programs.contains(want) {
                 narrowed.programs.push(want.clone());
             }

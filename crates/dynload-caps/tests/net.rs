@@ -376,7 +376,7 @@ proptest! {
 #[test]
 fn an_own_address_is_reached_only_where_both_sides_name_it() {
     let own = "192.0.2.7".parse().unwrap();
-    for (allowed, asked, reached) in [
+    for (allowed, requested, reached) in [
         ("*:*", "192.0.2.7:443", false),
         ("192.0.2.0/24:*", "192.0.2.7:443", false),
         ("192.0.2.7/32:*", "192.0.2.7:443", false),
@@ -385,7 +385,7 @@ fn an_own_address_is_reached_only_where_both_sides_name_it() {
         ("192.0.2.7:*", "192.0.2.7:443", true),
         ("192.0.2.7:*", "host.example@192.0.2.7:443", true),
     ] {
-        let met = scope(allowed).intersection(&scope(asked)).unwrap();
+        let met = scope(allowed).intersection(&scope(requested)).unwrap();
         assert_eq!(met.allows_own(Some("host.example"), own, 443), reached, "{met}");
         let again: NetScope = met.to_string().parse().unwrap();
         assert_eq!(again, met);

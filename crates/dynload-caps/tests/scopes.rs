@@ -248,12 +248,12 @@ fn impossible_entries() {
 
 #[test]
 fn a_grant_is_cut_in_both_halves() {
-    let mut host = Grant::none().with(Capabilities::NETWORK | Capabilities::TIME);
+    let mut host = Grant::none().with_capabilities(Capabilities::NETWORK | Capabilities::TIME);
     host.scopes.net.push("*:443".parse().unwrap());
-    let mut asked = Grant::none().with(Capabilities::all());
-    asked.scopes.net.push("example.com:*".parse().unwrap());
-    asked.scopes.net.push("10.0.0.1:443".parse().unwrap());
-    let given = host.intersection(&asked);
+    let mut requested = Grant::none().with_capabilities(Capabilities::all());
+    requested.scopes.net.push("example.com:*".parse().unwrap());
+    requested.scopes.net.push("10.0.0.1:443".parse().unwrap());
+    let given = host.intersection(&requested);
     assert_eq!(given.capabilities, Capabilities::NETWORK | Capabilities::TIME);
     assert_eq!(given.scopes.net, ["example.com:443".parse().unwrap()]);
     assert_eq!(host.intersection(&Grant::none()), Grant::none());

@@ -5,7 +5,7 @@ use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, Limits};
 
 #[test]
 fn json_round_trip() {
-    let mut grant = Grant::none().with(Capabilities::FS_READ | Capabilities::NETWORK);
+    let mut grant = Grant::none().with_capabilities(Capabilities::FS_READ | Capabilities::NETWORK);
     grant
         .scopes
         .dirs

@@ -1,21 +1,20 @@
 //! Lists the plugins of this machine:
-//! `cargo run -p dynload-discovery --example list -- [--path DIR]... [--json] [--rescan]`.
+//! `cargo run -p dynload-discovery --example list -- [--path DIR]... [--json]`.
 
 use std::process::ExitCode;
 
 use dynload_caps::Capabilities;
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_discovery::{Audit, Discovery, Facts, Plugin, Scanner, SearchPath};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     let mut dirs = Vec::new();
-    let (mut as_json, mut force) = (false, false);
+    let mut as_json = false;
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--json") => as_json = true,
-            Some("--rescan") => force = true,
             Some("--path") => match arguments.next() {
                 Some(dir) => dirs.push(dir),
                 None => return usage(),
@@ -23,9 +22,11 @@ fn main() -> ExitCode {
             _ => return usage(),
         }
     }
-    let path = dirs.into_iter().fold(SearchPath::standard(), SearchPath::first);
+    let path = dirs
+        .into_iter()
+        .fold(SearchPath::standard(), SearchPath::with_dir);
     let scanner = Scanner::new(path);
-    let found = scanner.rescan(force);
+    let found = scanner.scan();
     let audits: Vec<Result<Audit, String>> = found
         .plugins
         .iter()
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: list [--path DIR]... [--json] [--rescan]");
+    eprintln!("usage: list [--path DIR]... [--json]");
     ExitCode::FAILURE
 }
 

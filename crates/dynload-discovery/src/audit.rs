@@ -1,6 +1,7 @@
 //! What the file of a plugin really holds, and how that compares with what its manifest says. Nothing is ever run, and
 //! a native library is never opened by the loader.
 
+mod cached;
 mod compare;
 mod native;
 mod wasm;
@@ -8,12 +9,14 @@ mod wasm;
 use std::fmt;
 
 use dynload_caps::imports::WhenDenied;
-use dynload_caps::{Capabilities, ImportNeeds, printable};
+use dynload_caps::{Capabilities, ImportNeeds};
+use dynload_diagnostics::printable;
 use sha2::{Digest, Sha256};
 
 use crate::cache::{Code, Input};
 use crate::manifest::{Format, FunctionType};
 use crate::{Platform, Plugin};
+pub(crate) use cached::AuditCache;
 pub use native::{BinaryFormat, NativeFacts};
 pub use wasm::{ExportFact, ExternKind, ImportFact, WasmFacts};
 

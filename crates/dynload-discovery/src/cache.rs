@@ -1,24 +1,22 @@
-//! What earlier scans found, kept in a file so that the next one need not read it again.
+//! A cache file of records, each about one file.
 //!
-//! Nothing here is trusted more than it has to be: a record counts only while the file that it came from has the same
-//! device, inode, size, modification and change time, and those are old enough to tell two writes apart; a file of the
-//! cache that is odd in any way is no cache.
+//! A record is valid only while its file has the same device, inode, size, modification and change time, and those times are
+//! old enough to distinguish two writes. A cache file that is damaged, or that another user may have written, is discarded.
 
 mod codec;
 mod fingerprint;
-mod manifest;
-mod record;
 mod store;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) use codec::{Code, Input, record};
 pub(crate) use fingerprint::{Fingerprint, now};
-pub(crate) use record::{AuditRecord, DirRecord, EntryRecord, KeptManifest, Summary};
-pub(crate) use store::{Kind, Store, writable_by_others};
+pub(crate) use store::{Store, writable_by_others};
 
-/// Where a [`Scanner`](crate::Scanner) keeps its cache: one file for any number of programs with one version of this
-/// crate, and for one platform; a scan for another one writes it anew.
+/// The file in which a [`Scanner`](crate::Scanner) caches audits.
+///
+/// Any number of programs with the same version of this crate share one. It is for one platform: an audit for another platform
+/// replaces it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CacheLocation {
@@ -26,7 +24,7 @@ pub enum CacheLocation {
     /// `%LOCALAPPDATA%` on Windows. No cache where there is no such directory.
     #[default]
     User,
-    /// This file. Its directory is made when it is not there.
+    /// This file. Its directory is created if it does not exist.
     File(PathBuf),
     /// No cache.
     None,
@@ -57,9 +55,4 @@ fn user_cache_dir() -> Option<PathBuf> {
         // XDG Base Directory Specification: a relative value is ignored.
         variable("XDG_CACHE_HOME").or_else(|| home().map(|home| home.join(".cache")))
     }
-}
-
-/// The bytes by which the cache knows a path.
-pub(crate) fn key(path: &Path) -> &[u8] {
-    path.as_os_str().as_encoded_bytes()
 }

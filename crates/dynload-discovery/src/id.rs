@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 /// The name by which plugins know each other: a letter or digit, then letters, digits, `.`, `_` and `-`, at most 128
 /// in all, ASCII only.

@@ -26,7 +26,7 @@
 //! "#)?;
 //! # std::fs::write(plugins.join("greeter/greeter.wasm"), wat::parse_str(r#"(module
 //! #     (import "vais" "print" (func (param i32 i32))) (import "vais" "random" (func (result i64))))"#)?)?;
-//! let scanner = Scanner::new(SearchPath::standard().first(plugins)).cache(CacheLocation::None);
+//! let scanner = Scanner::new(SearchPath::standard().with_dir(plugins)).with_cache(CacheLocation::None);
 //! let found = scanner.scan();
 //! // The capabilities are in the wrong table, and the report says so.
 //! assert!(found.problems[0].to_string().ends_with(
@@ -43,7 +43,7 @@
 //! assert_eq!(audit.undeclared_capabilities(), Capabilities::RANDOM);
 //!
 //! // What it would be given.
-//! let policy = Policy::new(Grant::none().with(Capabilities::all()), Limits::RESTRICTIVE);
+//! let policy = Policy::new(Grant::none().with_capabilities(Capabilities::all()), Limits::RESTRICTIVE);
 //! assert_eq!(greeter.admit(&policy)?.grant.capabilities, Capabilities::CONSOLE);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

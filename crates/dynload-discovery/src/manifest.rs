@@ -87,13 +87,13 @@ impl LimitRequest {
     /// The tighter of what the host gives and what is asked for.
     #[must_use]
     pub fn intersection(&self, host: &Limits) -> Limits {
-        let asked = Limits::DEFAULT
+        let requested = Limits::DEFAULT
             .with_memory_bytes(self.max_memory_bytes.unwrap_or(u64::MAX))
             .with_time(self.max_time_ms.map_or(Duration::MAX, Duration::from_millis))
             .with_stack_bytes(self.max_stack_bytes.unwrap_or(u64::MAX))
             .with_call_depth(self.max_call_depth.unwrap_or(u64::MAX))
             .with_fuel(self.max_fuel);
-        host.intersection(&asked)
+        host.intersection(&requested)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dynload_caps::{nearest_name, printable};
+use dynload_diagnostics::{nearest_name, printable};
 
 /// The operating systems that a manifest can name, as Rust names them (`std::env::consts::OS`).
 pub(crate) const SYSTEMS: &[&str] = &[

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use semver::Version;
 
-use crate::audit::{self, Audit, Facts};
-use crate::cache::{Fingerprint, KeptManifest};
+use crate::cache::Fingerprint;
 use crate::manifest::{Format, Manifest};
 use crate::scan::open_file;
-use crate::{Incompatibility, Platform, PluginId, Source};
+use crate::{Incompatibility, PluginId, Source};
 
 /// A plugin that was found: who it is, where it is, and what it says about itself.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ pub struct Plugin {
     /// Where it was found, by the name that the search path gives it, when that is not `dir`.
     pub(crate) found_at: Option<PathBuf>,
     pub(crate) version: Option<Version>,
-    pub(crate) manifest: Option<KeptManifest>,
+    pub(crate) manifest: Option<Box<Manifest>>,
     pub(crate) entry: Option<Entry>,
     pub(crate) source: Source,
     pub(crate) rank: usize,
@@ -71,7 +70,7 @@ impl Plugin {
     /// Its manifest; a lone file has none.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
-        self.manifest.as_ref().and_then(KeptManifest::get)
+        self.manifest.as_deref()
     }
 
     /// The directory that it lies in, with symbolic links resolved.
@@ -172,17 +171,6 @@ impl Plugin {
         } else {
             Err(EntryError::Changed { path: path() })
         }
-    }
-
-    /// Reads the file to load and compares it with the manifest, for this platform, without a cache. See
-    /// [`Scanner::audit`](crate::Scanner::audit) for the one with a cache.
-    ///
-    /// # Errors
-    /// Those of [`read_entry`](Plugin::read_entry). A file that is not what it should be is no error but a finding.
-    pub fn audit(&self) -> Result<Audit, EntryError> {
-        let bytes = self.read_entry(MAX_AUDIT_BYTES)?;
-        let facts = Facts::of(self.format, &bytes);
-        Ok(Audit::new(audit::hash(&bytes), facts, self, Platform::current()))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::manifest::{CapabilityRequest, HostDir};
 /// use dynload_caps::{Capabilities, Grant, Limits};
 /// use dynload_discovery::Policy;
 ///
-/// let policy = Policy::new(Grant::none().with(Capabilities::CONSOLE | Capabilities::TIME), Limits::RESTRICTIVE);
+/// let policy = Policy::new(Grant::none().with_capabilities(Capabilities::CONSOLE | Capabilities::TIME), Limits::RESTRICTIVE);
 /// assert_eq!(policy.own_directory, None);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Plugin {
     /// ```no_run
     /// # use dynload_caps::{Capabilities, Grant, Limits};
     /// # use dynload_discovery::{Policy, Scanner, SearchPath};
-    /// # let policy = Policy::new(Grant::none().with(Capabilities::CONSOLE), Limits::DEFAULT);
+    /// # let policy = Policy::new(Grant::none().with_capabilities(Capabilities::CONSOLE), Limits::DEFAULT);
     /// # let found = Scanner::new(SearchPath::standard()).scan();
     /// # let plugin = found.get("greeter").ok_or("no greeter")?;
     /// let admitted = plugin.admit(&policy)?;
@@ -133,11 +133,11 @@ impl Plugin {
                 access,
             });
         }
-        let asked = Grant::none()
-            .with(request.all())
+        let requested = Grant::none()
+            .with_capabilities(request.all())
             .with_scopes(self.asked_scopes(request));
         Ok(Admission {
-            grant: host.intersection(&asked),
+            grant: host.intersection(&requested),
             limits: manifest.limits.intersection(&policy.limits),
         })
     }

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dynload_caps::{Capabilities, listed, printable};
+use dynload_caps::Capabilities;
+use dynload_diagnostics::{listed, printable};
 
 use crate::{InvalidId, ManifestErrorKind, Platform, PluginId};
 
@@ -155,8 +156,6 @@ pub enum ProblemKind {
         /// Why.
         reason: &'static str,
     },
-    /// The cache could not be written.
-    CacheNotWritten(Arc<io::Error>),
 }
 
 impl fmt::Display for ProblemKind {
@@ -216,7 +215,6 @@ impl fmt::Display for ProblemKind {
                 )
             }
             K::CacheDiscarded { reason } => write!(f, "the cache was thrown away: {reason}"),
-            K::CacheNotWritten(_) => f.write_str("the cache could not be written"),
         }
     }
 }
@@ -224,7 +222,7 @@ impl fmt::Display for ProblemKind {
 impl Error for ProblemKind {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            ProblemKind::Unreadable(error) | ProblemKind::CacheNotWritten(error) => Some(&**error),
+            ProblemKind::Unreadable(error) => Some(&**error),
             ProblemKind::Manifest(kind) => kind.source(),
             _ => None,
         }

@@ -5,7 +5,7 @@ mod components;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use dynload_caps::Listed;
+use dynload_diagnostics::Listed;
 use semver::{Version, VersionReq};
 
 use crate::{Discovery, Plugin, PluginId};

@@ -1,11 +1,11 @@
 //! Looking through the search path.
 
-mod below;
 mod directory;
 mod list;
 mod lone;
 mod manifest_file;
 mod scanner;
+mod settings;
 mod writable;
 
 use std::fs::File;
@@ -50,11 +50,9 @@ impl Discovery {
 pub struct Stats {
     /// Directories and lone files that were looked at.
     pub candidates: usize,
-    /// Manifests that were read and understood anew.
+    /// Manifests that were read and are valid.
     pub parsed: usize,
-    /// Manifests that the cache had.
-    pub cached: usize,
-    /// Threads that worked on it.
+    /// Threads that were used.
     pub threads: usize,
 }
 
@@ -63,12 +61,6 @@ pub struct Stats {
 struct Found {
     plugin: Option<Plugin>,
     problems: Vec<Problem>,
-    /// What to keep for the next scan, when it is not what the cache has already.
-    fresh: Option<Vec<u8>>,
-    /// Whether the record of the cache was still true.
-    cached: bool,
-    /// Whether the cache has a true record of it, or gets one.
-    recorded: bool,
     parsed: bool,
 }
 

@@ -49,7 +49,7 @@ impl fmt::Display for Source {
 /// ```
 /// use dynload_discovery::{SearchPath, Source};
 ///
-/// let path = SearchPath::standard().first("/opt/my-app/plugins");
+/// let path = SearchPath::standard().with_dir("/opt/my-app/plugins");
 /// assert_eq!(path.dirs()[0].source, Source::Explicit);
 /// assert!(path.dirs().iter().any(|dir| dir.source == Source::System));
 /// ```
@@ -80,12 +80,15 @@ impl SearchPath {
     #[must_use]
     pub fn standard() -> SearchPath {
         let variable = std::env::var_os(PLUGIN_PATH_VARIABLE).unwrap_or_default();
-        SearchPath::empty().plugin_path(&variable).user().system()
+        SearchPath::empty()
+            .with_plugin_path(&variable)
+            .with_user_dirs()
+            .with_system_dirs()
     }
 
     /// The same path with a directory in front of all others.
     #[must_use]
-    pub fn first(mut self, dir: impl Into<PathBuf>) -> SearchPath {
+    pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> SearchPath {
         // Of several that are put in front, the one that was named first stays first.
         let explicit = self
             .dirs
@@ -105,7 +108,7 @@ impl SearchPath {
     /// The same path with the directories of `list` at its end, as `VAIS_PLUGIN_PATH` names them: separated by `:` (on
     /// Windows `;`). Empty ones are passed over; so are relative ones, which the scan reports.
     #[must_use]
-    pub fn plugin_path(mut self, list: &OsStr) -> SearchPath {
+    pub fn with_plugin_path(mut self, list: &OsStr) -> SearchPath {
         for path in std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()) {
             if path.is_absolute() {
                 self.dirs.push(SearchDir {
@@ -125,13 +128,13 @@ impl SearchPath {
 
     /// The same path with the user's directories at its end.
     #[must_use]
-    pub fn user(self) -> SearchPath {
+    pub fn with_user_dirs(self) -> SearchPath {
         self.extended(user_dirs(), Source::User)
     }
 
     /// The same path with the system's directories at its end.
     #[must_use]
-    pub fn system(self) -> SearchPath {
+    pub fn with_system_dirs(self) -> SearchPath {
         self.extended(system_dirs(), Source::System)
     }
 

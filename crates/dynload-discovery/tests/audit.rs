@@ -14,9 +14,10 @@ fn audit(wat: &str, more: &str) -> Audit {
     let plugins = Plugins::new();
     plugins.plugin("p", "p", "1.0.0", more);
     plugins.write("p/plugin.wasm", wat::parse_str(wat).unwrap());
-    let found = plugins.scanner().scan();
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
     let plugin = found.get("p").unwrap_or_else(|| panic!("{:?}", found.problems));
-    let audit = plugin.audit().unwrap();
+    let audit = scanner.audit(plugin).unwrap();
     for _ in 0..2 {
         let scanner = plugins.cached();
         assert_eq!(scanner.audit(plugin).unwrap(), audit);
@@ -159,21 +160,20 @@ fn what_is_no_module_is_said_to_be_none() {
     for (at, body) in bodies.iter().enumerate() {
         plugins.write(&format!("m{at}.wasm"), body);
     }
-    let found = plugins.scanner().scan();
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
     let mut invalid = 0;
     for plugin in &found.plugins {
         // Some prefixes end between two sections, and are modules.
-        match plugin.audit().unwrap().facts {
+        match scanner.audit(plugin).unwrap().facts {
             Facts::Wasm(_) => {}
             Facts::Invalid { .. } => invalid += 1,
             other => panic!("{other:?}"),
         }
     }
     assert!(invalid > bodies.len() - 12, "{invalid} of {}", bodies.len());
-    let component = found
-        .get(&format!("m{}", bodies.len() - 3))
-        .unwrap()
-        .audit()
+    let component = scanner
+        .audit(found.get(&format!("m{}", bodies.len() - 3)).unwrap())
         .unwrap();
     assert!(
         findings(&component)[0].contains("it is a component"),
@@ -211,8 +211,9 @@ fn native_files_are_judged_by_their_headers() {
     let mut other = lib.clone();
     other[18] = 0xf3; // EM_RISCV
     plugins.write("riscv.so", &other);
-    let found = plugins.scanner().scan();
-    let audit = |id: &str| found.get(id).unwrap().audit().unwrap();
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
+    let audit = |id: &str| scanner.audit(found.get(id).unwrap()).unwrap();
     let Facts::Native(facts) = audit("lib").facts else {
         panic!()
     };
@@ -234,8 +235,9 @@ fn native_files_are_judged_by_their_headers() {
         damaged[at] ^= 0xff;
         damaged.truncate(lib.len() - at);
         plugins.write("damaged.so", &damaged);
-        let found = plugins.scanner().scan();
-        found.get("damaged").unwrap().audit().unwrap();
+        let scanner = plugins.scanner();
+        let found = scanner.scan();
+        scanner.audit(found.get("damaged").unwrap()).unwrap();
     }
 }
 
@@ -255,7 +257,8 @@ max_memory_bytes = 999999999999"#);
     plugins.write("p/assets/x", "");
     #[cfg(unix)]
     std::os::unix::fs::symlink("/etc", plugins.root().join("p/link")).unwrap();
-    let found = plugins.scanner().scan();
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
     let plugin = found.get("p").unwrap();
 
     let denied = plugin
@@ -263,7 +266,7 @@ max_memory_bytes = 999999999999"#);
         .unwrap_err();
     assert_eq!(denied.missing, Capabilities::CONSOLE);
 
-    let mut grant = Grant::none().with(Capabilities::all());
+    let mut grant = Grant::none().with_capabilities(Capabilities::all());
     grant.scopes.net.push("api.example.org:*".parse().unwrap());
     let policy = Policy::new(grant, Limits::DEFAULT).with_own_directory(Access::ReadOnly);
     let given = plugin.admit(&policy).unwrap();

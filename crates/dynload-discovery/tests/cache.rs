@@ -1,4 +1,4 @@
-//! The cache: right when it is used, thrown away when it is odd, whole when processes are killed.
+//! The cache of audits: correct when it is used, discarded when it is damaged, whole when processes are killed.
 
 mod support;
 
@@ -6,12 +6,8 @@ use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use dynload_discovery::{CacheLocation, Discovery, ProblemKind, Scanner, SearchPath};
-use support::{Plugins, ids, manifest};
-
-fn counts(found: &Discovery) -> (usize, usize) {
-    (found.stats.parsed, found.stats.cached)
-}
+use dynload_discovery::{Audit, CacheLocation, Discovery, ProblemKind, Scanner, SearchPath};
+use support::{Plugins, ids};
 
 fn discarded(found: &Discovery) -> bool {
     found
@@ -28,193 +24,182 @@ fn three() -> Plugins {
     plugins
 }
 
-#[test]
-fn what_did_not_change_is_not_read_again() {
-    let plugins = three();
-    let scanner = plugins.cached();
-    assert_eq!(counts(&scanner.scan()), (3, 0));
-    assert_eq!(counts(&scanner.scan()), (0, 3));
-    assert_eq!(counts(&plugins.cached().scan()), (0, 3));
-    assert_eq!(counts(&scanner.rescan(true)), (3, 0));
-    assert_eq!(counts(&scanner.scan()), (0, 3));
-    fs::remove_dir_all(plugins.root().join("b")).unwrap();
-    assert_eq!(ids(&scanner.scan()), ["a", "c"]);
-    plugins.plugin("b", "new", "1.0.0", "");
-    assert_eq!(counts(&scanner.scan()), (1, 2));
+/// A module that exports one function of this name.
+fn module(export: &str) -> Vec<u8> {
+    wat::parse_str(format!(r#"(module (func (export "{export}")))"#)).unwrap()
 }
 
-/// Same length, same name, and the time of modification set back: the inode or the time of change still tells.
+/// Audits every plugin, and writes the cache.
+fn audit_all(scanner: &Scanner) -> Vec<Audit> {
+    let found = scanner.scan();
+    let audits = found
+        .plugins
+        .iter()
+        .map(|plugin| scanner.audit(plugin).unwrap())
+        .collect();
+    scanner.save_cache().unwrap();
+    audits
+}
+
+/// Waits until the times of files tell a later write from the one that was read.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(2_100));
+}
+
+/// Identifies one state of the cache file: each write replaces the file.
+#[cfg(unix)]
+fn written(plugins: &Plugins) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(&fs::metadata(plugins.cache()).unwrap())
+}
+
+/// A file that is audited from the cache adds no record, and without a new record the cache is not written.
+#[cfg(unix)]
 #[test]
-fn a_change_that_hides_is_seen() {
+fn an_unchanged_file_is_not_audited_again() {
+    let plugins = three();
+    settle();
+    let audits = audit_all(&plugins.cached());
+    let first = written(&plugins);
+    for _ in 0..3 {
+        assert_eq!(audit_all(&plugins.cached()), audits);
+        assert_eq!(written(&plugins), first);
+    }
+    plugins.write("b/plugin.wasm", module("new"));
+    let changed = audit_all(&plugins.cached());
+    assert_ne!(written(&plugins), first);
+    assert_eq!((&changed[0], &changed[2]), (&audits[0], &audits[2]));
+    assert_ne!(changed[1].hash, audits[1].hash);
+}
+
+/// The same length and name, and the modification time set back: the inode or the change time still tells.
+#[test]
+fn a_hidden_change_is_seen() {
     let plugins = three();
     let old = SystemTime::now() - Duration::from_secs(3600);
-    let toml = plugins.root().join("a/plugin.toml");
-    File::options()
-        .write(true)
-        .open(&toml)
-        .unwrap()
-        .set_modified(old)
-        .unwrap();
+    let write = |export: &str| {
+        let path = plugins.write("a/plugin.wasm", module(export));
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(old).unwrap();
+    };
     let scanner = plugins.cached();
-    let _ = scanner.scan();
-    for version in ["2.0.0", "3.0.0"] {
-        fs::write(&toml, manifest("a", version, "plugin.wasm", "")).unwrap();
-        File::options()
-            .write(true)
-            .open(&toml)
-            .unwrap()
-            .set_modified(old)
-            .unwrap();
-        let found = scanner.scan();
-        assert_eq!(found.get("a").unwrap().version().unwrap().to_string(), version);
-        assert_eq!(
-            found.get("a").unwrap().manifest().unwrap().version.to_string(),
-            version
-        );
+    for export in ["one", "two", "six"] {
+        write(export);
+        settle();
+        let audits = audit_all(&scanner);
+        let cold = Scanner::new(plugins.path()).with_cache(CacheLocation::None);
+        assert_eq!(audits, audit_all(&cold), "{export}");
     }
-    // An entry that was rebuilt in place is found with its new size.
-    fs::write(
-        plugins.root().join("a/plugin.wasm"),
-        b"\0asm\x01\0\0\0\0\x02\x01x",
-    )
-    .unwrap();
-    assert_eq!(scanner.scan().get("a").unwrap().read_entry(99).unwrap().len(), 12);
-    fs::remove_file(plugins.root().join("a/plugin.wasm")).unwrap();
-    let found = scanner.scan();
-    assert!(matches!(found.problems[0].kind, ProblemKind::EntryMissing { .. }));
 }
 
+#[cfg(unix)]
 #[test]
 fn programs_with_other_search_paths_keep_their_records() {
     let (one, two) = (three(), three());
-    let scanner = |plugins: &Plugins| Scanner::new(plugins.path()).cache(CacheLocation::File(one.cache()));
-    assert_eq!(counts(&scanner(&one).scan()), (3, 0));
-    assert_eq!(counts(&scanner(&two).scan()), (3, 0));
-    assert_eq!(counts(&scanner(&one).scan()), (0, 3));
-    assert_eq!(counts(&scanner(&two).scan()), (0, 3));
-}
-
-#[test]
-fn what_other_programs_found_stays() {
-    let (one, two) = (three(), three());
-    let scanner = |plugins: &Plugins| Scanner::new(plugins.path()).cache(CacheLocation::File(one.cache()));
+    let scanner =
+        |plugins: &Plugins| Scanner::new(plugins.path()).with_cache(CacheLocation::File(one.cache()));
+    settle();
+    // Both read the file before either writes it.
     let (first, second) = (scanner(&one), scanner(&two));
     let (of_first, of_second) = (first.scan(), second.scan());
-    let audit = |scanner: &Scanner, found: &Discovery| scanner.audit(found.get("a").unwrap()).unwrap();
-    audit(&first, &of_first);
-    audit(&second, &of_second);
+    for (scanner, found) in [(&first, &of_first), (&second, &of_second)] {
+        for plugin in &found.plugins {
+            scanner.audit(plugin).unwrap();
+        }
+    }
     second.save_cache().unwrap();
-    let with_one = fs::metadata(one.cache()).unwrap().len();
     first.save_cache().unwrap();
-    let with_both = fs::metadata(one.cache()).unwrap().len();
-    assert!(with_both > with_one, "{with_both} bytes after {with_one}");
-    // Scanning by force forgets what is one's own, and that only.
-    assert_eq!(counts(&scanner(&two).rescan(true)), (3, 0));
-    assert_eq!(fs::metadata(one.cache()).unwrap().len(), with_one);
-    assert_eq!(counts(&scanner(&one).scan()), (0, 3));
-    // What is known of a plugin that is gone goes with it.
-    fs::remove_dir_all(one.root().join("a")).unwrap();
-    let _ = scanner(&one).scan();
-    assert_eq!(counts(&scanner(&one).scan()), (0, 2));
-    one.plugin("a", "a", "1.0.0", "");
-    let _ = scanner(&one).scan();
-    let without = fs::metadata(one.cache()).unwrap().len();
-    assert!(without < with_one, "{without} bytes after {with_one}");
+    let before = written(&one);
+    audit_all(&scanner(&one));
+    audit_all(&scanner(&two));
+    assert_eq!(written(&one), before);
 }
 
 #[test]
-fn an_odd_file_is_no_cache() {
+fn records_of_missing_files_are_dropped() {
     let plugins = three();
-    let expected = plugins.cached().scan();
+    let size = || fs::metadata(plugins.cache()).unwrap().len();
+    audit_all(&plugins.cached());
+    let with_three = size();
+    fs::remove_dir_all(plugins.root().join("a")).unwrap();
+    plugins.write("b/plugin.wasm", module("x"));
+    audit_all(&plugins.cached());
+    let with_two = size();
+    assert!(with_two < with_three, "{with_two} bytes after {with_three}");
+}
+
+#[test]
+fn a_damaged_cache_is_discarded() {
+    let plugins = three();
+    let expected = audit_all(&plugins.cached());
     let good = fs::read(plugins.cache()).unwrap();
-    let mut odd: Vec<Vec<u8>> = (0..good.len()).step_by(7).map(|at| good[..at].to_vec()).collect();
+    let mut damaged: Vec<Vec<u8>> = (0..good.len()).step_by(7).map(|at| good[..at].to_vec()).collect();
     for at in (0..good.len()).step_by(5) {
-        let mut damaged = good.clone();
-        damaged[at] ^= 1 << (at % 8);
-        odd.push(damaged);
+        let mut flipped = good.clone();
+        flipped[at] ^= 1 << (at % 8);
+        damaged.push(flipped);
     }
-    odd.extend([
+    damaged.extend([
         b"".to_vec(),
         vec![0; 1000],
         vec![0xff; 1000],
         [good.as_slice(), b"x"].concat(),
     ]);
-    for bytes in odd {
+    for bytes in damaged {
         fs::write(plugins.cache(), &bytes).unwrap();
-        let found = plugins.cached().scan();
-        assert_eq!(
-            (counts(&found), discarded(&found)),
-            ((3, 0), true),
-            "{} bytes",
-            bytes.len()
-        );
-        assert_eq!(ids(&found), ids(&expected));
+        assert!(discarded(&plugins.cached().scan()), "{} bytes", bytes.len());
+        assert_eq!(audit_all(&plugins.cached()), expected);
         assert_eq!(fs::read(plugins.cache()).unwrap().len(), good.len());
+        assert!(!discarded(&plugins.cached().scan()));
     }
-    assert_eq!(counts(&plugins.cached().scan()), (0, 3));
 }
 
 #[test]
-fn a_cache_for_another_platform_is_none() {
+fn a_cache_of_another_platform_is_discarded() {
     let plugins = three();
-    let _ = plugins.cached().scan();
-    let found = plugins
-        .cached()
-        .platform("windows-aarch64".parse().unwrap())
-        .scan();
-    assert_eq!((counts(&found), discarded(&found)), ((3, 0), true));
+    audit_all(&plugins.cached());
+    let other = plugins.cached().with_platform("windows-aarch64".parse().unwrap());
+    assert!(discarded(&other.scan()));
 }
 
 #[cfg(unix)]
 #[test]
-fn a_cache_that_is_not_the_users_own_is_none() {
+fn a_cache_that_others_may_have_written_is_discarded() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let plugins = three();
-    let _ = plugins.cached().scan();
-    assert_eq!(
-        fs::metadata(plugins.cache()).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-    assert_eq!(
-        fs::metadata(plugins.cache().parent().unwrap())
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o700
-    );
+    audit_all(&plugins.cached());
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&plugins.cache()), 0o600);
+    assert_eq!(mode(plugins.cache().parent().unwrap()), 0o700);
+
     fs::set_permissions(plugins.cache(), fs::Permissions::from_mode(0o666)).unwrap();
-    let found = plugins.cached().scan();
-    assert_eq!((counts(&found), discarded(&found)), ((3, 0), true));
-    assert_eq!(counts(&plugins.cached().scan()), (0, 3));
+    assert!(discarded(&plugins.cached().scan()));
+    audit_all(&plugins.cached());
+    assert!(!discarded(&plugins.cached().scan()));
+
     let elsewhere = plugins.cache().with_file_name("elsewhere");
     fs::rename(plugins.cache(), &elsewhere).unwrap();
     symlink(&elsewhere, plugins.cache()).unwrap();
-    let found = plugins.cached().scan();
-    assert_eq!((counts(&found), discarded(&found)), ((3, 0), true));
+    assert!(discarded(&plugins.cached().scan()));
+    audit_all(&plugins.cached());
     assert!(!fs::symlink_metadata(plugins.cache()).unwrap().is_symlink());
+
     // Only an administrator can give files away.
     if std::os::unix::fs::chown(plugins.cache(), Some(4_242), None).is_ok() {
-        let found = plugins.cached().scan();
-        assert_eq!((counts(&found), discarded(&found)), ((3, 0), true));
-        assert_eq!(counts(&plugins.cached().scan()), (0, 3));
+        assert!(discarded(&plugins.cached().scan()));
+        audit_all(&plugins.cached());
+        assert!(!discarded(&plugins.cached().scan()));
     }
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_said_and_nothing_else() {
+fn a_cache_that_cannot_be_written_is_an_error_of_saving_alone() {
     let plugins = three();
     let file = plugins.write("../file", "");
-    let found = Scanner::new(plugins.path())
-        .cache(CacheLocation::File(file.join("cache")))
-        .scan();
+    let scanner = Scanner::new(plugins.path()).with_cache(CacheLocation::File(file.join("cache")));
+    let found = scanner.scan();
     assert_eq!(ids(&found), ["a", "b", "c"]);
-    assert!(
-        found
-            .problems
-            .iter()
-            .any(|one| matches!(one.kind, ProblemKind::CacheNotWritten(_)))
-    );
+    scanner.audit(found.get("a").unwrap()).unwrap();
+    scanner.save_cache().unwrap_err();
 }
 
 #[test]
@@ -224,7 +209,6 @@ fn an_audit_that_could_not_be_written_is_written_later() {
     let found = scanner.scan();
     scanner.audit(found.get("a").unwrap()).unwrap();
     let directory = plugins.cache().parent().unwrap().to_owned();
-    fs::rename(&directory, directory.with_extension("away")).unwrap();
     fs::write(&directory, "in the way").unwrap();
     scanner.save_cache().unwrap_err();
     fs::remove_file(&directory).unwrap();
@@ -232,25 +216,42 @@ fn an_audit_that_could_not_be_written_is_written_later() {
     assert!(plugins.cache().exists());
 }
 
+#[test]
+fn an_audit_is_written_when_the_scanner_is_dropped() {
+    let plugins = three();
+    let scanner = plugins.cached();
+    let found = scanner.scan();
+    scanner.audit(found.get("a").unwrap()).unwrap();
+    assert!(!plugins.cache().exists());
+    drop(scanner);
+    assert!(plugins.cache().exists());
+}
+
 const CHILD: &str = "DYNLOAD_TEST_CHILD";
 
-/// What the processes of the next test do: change a plugin, scan, and so on until they are killed.
+/// What the processes of the next test do: change a plugin, audit it, and so on until they are killed.
 #[test]
 #[ignore = "a part of `two_processes_killed_at_random`"]
 fn child() {
     let dirs = std::env::var(CHILD).unwrap();
     let (root, rest) = dirs.split_once('|').unwrap();
     let (cache, own) = rest.split_once('|').unwrap();
-    let scanner = Scanner::new(SearchPath::empty().first(root)).cache(CacheLocation::File(cache.into()));
-    let toml = std::path::Path::new(root).join(own).join("plugin.toml");
+    let wasm = std::path::Path::new(root).join(own).join("plugin.wasm");
     for round in 0.. {
-        let spare = toml.with_extension("new");
-        fs::write(&spare, manifest(own, &format!("1.0.{round}"), "plugin.wasm", "")).unwrap();
-        fs::rename(spare, &toml).unwrap();
+        let spare = wasm.with_extension("new");
+        fs::write(&spare, module(&format!("round{round}"))).unwrap();
+        fs::rename(spare, &wasm).unwrap();
+        let path = SearchPath::empty().with_dir(root);
+        let scanner = Scanner::new(path).with_cache(CacheLocation::File(cache.into()));
         let found = scanner.scan();
-        // The other process may be anywhere, but the own plugin is as it was just written, and a cache is never half.
-        assert_eq!(found.get(own).unwrap().manifest().unwrap().version.patch, round);
         assert!(!discarded(&found), "{:?}", found.problems);
+        // The other process may have changed any other plugin, but the own one is as it was just written.
+        let audit = scanner.audit(found.get(own).unwrap()).unwrap();
+        assert!(
+            format!("{:?}", audit.facts).contains(&format!("round{round}\"")),
+            "{audit:?}"
+        );
+        scanner.save_cache().unwrap();
     }
 }
 
@@ -278,25 +279,17 @@ fn two_processes_killed_at_random() {
     let mut pause = 0u64;
     for _ in 0..rounds {
         let mut children = [start("p0"), start("p1")];
-        // How long is of no matter: the point of the scan at which they are killed differs each time.
+        // The duration does not matter: the point at which they are killed differs each time.
         pause = (pause * 37 + 61) % 251;
         std::thread::sleep(Duration::from_millis(40 + pause));
         for child in &mut children {
-            assert!(child.try_wait().unwrap().is_none(), "a process failed by itself");
+            assert!(child.try_wait().unwrap().is_none(), "a process failed on its own");
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        let cached = plugins.cached().scan();
-        let forced = Scanner::new(plugins.path()).cache(CacheLocation::None).scan();
-        assert!(!discarded(&cached), "{:?}", cached.problems);
-        let versions = |found: &Discovery| -> Vec<String> {
-            found
-                .plugins
-                .iter()
-                .map(|plugin| plugin.version().unwrap().to_string())
-                .collect()
-        };
-        assert_eq!(versions(&cached), versions(&forced));
+        assert!(!discarded(&plugins.cached().scan()));
+        let cold = Scanner::new(plugins.path()).with_cache(CacheLocation::None);
+        assert_eq!(audit_all(&plugins.cached()), audit_all(&cold));
     }
     assert!(plugins.cache().exists());
 }

@@ -19,23 +19,23 @@ fn every_field() {
         ("Thumbnails", Format::Wasm)
     );
     assert_eq!(manifest.host_version.as_ref().unwrap().to_string(), ">=0.1, <2");
-    let asked = &manifest.capabilities;
+    let requested = &manifest.capabilities;
     assert_eq!(
-        asked.needs,
+        requested.needs,
         Capabilities::CONSOLE | Capabilities::FS_READ | Capabilities::FS_WRITE
     );
-    assert_eq!(asked.directories[1].host, HostDir::Home("Pictures".into()));
-    assert_eq!(asked.directories[1].access, Access::ReadWrite);
+    assert_eq!(requested.directories[1].host, HostDir::Home("Pictures".into()));
+    assert_eq!(requested.directories[1].access, Access::ReadWrite);
     assert_eq!(
-        asked.environment[1],
+        requested.environment[1],
         EnvRequest {
             name: "TZ".into(),
             value: Some("UTC".into())
         }
     );
-    assert_eq!(asked.hosts.len(), 3);
-    assert_eq!(asked.workers, 4);
-    assert_eq!(asked.without_scope(), Capabilities::NONE);
+    assert_eq!(requested.hosts.len(), 3);
+    assert_eq!(requested.workers, 4);
+    assert_eq!(requested.without_scope(), Capabilities::NONE);
     assert_eq!(manifest.limits.max_fuel, Some(1_000_000_000));
     assert!(manifest.dependencies["org.example.faces"].optional);
     assert_eq!(manifest.exports["thumbnail"].to_string(), "(i64, i32) -> i64");

@@ -158,7 +158,10 @@ fn a_plugin_that_does_not_work_here_blocks_its_users() {
     plugins.plugin("a", "a", "1.0.0", "host_version = \"9\"");
     plugins.plugin("b", "b", "1.0.0", "[dependencies]\na = \"*\"\nlone = \"*\"");
     plugins.write("lone.wasm", support::EMPTY_MODULE);
-    let found = plugins.scanner().host_version("1.0.0".parse().unwrap()).scan();
+    let found = plugins
+        .scanner()
+        .with_host_version("1.0.0".parse().unwrap())
+        .scan();
     let all = found.resolve_all();
     assert_eq!(order(&all), ["lone"]);
     assert!(

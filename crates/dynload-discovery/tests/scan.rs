@@ -66,8 +66,8 @@ fn a_search_directory_can_be_a_plugin_itself() {
     plugins.write("one/lone.wasm", EMPTY_MODULE);
     let dir = plugins.root().join("one");
     for _ in 0..2 {
-        let found = Scanner::new(SearchPath::empty().first(&dir))
-            .cache(CacheLocation::File(plugins.cache()))
+        let found = Scanner::new(SearchPath::empty().with_dir(&dir))
+            .with_cache(CacheLocation::File(plugins.cache()))
             .scan();
         assert_eq!(ids(&found), ["one"]);
         assert_eq!(found.plugins[0].found_at(), dir);
@@ -78,11 +78,11 @@ fn a_search_directory_can_be_a_plugin_itself() {
 fn the_search_path_has_one_order() {
     let list: OsString = std::env::join_paths(["/from/env", "", "relative", "/second"]).unwrap();
     let path = SearchPath::empty()
-        .plugin_path(&list)
-        .user()
-        .system()
-        .first("/a")
-        .first("b");
+        .with_plugin_path(&list)
+        .with_user_dirs()
+        .with_system_dirs()
+        .with_dir("/a")
+        .with_dir("b");
     let dirs: Vec<(&str, Source)> = path
         .dirs()
         .iter()
@@ -105,8 +105,8 @@ fn the_search_path_has_one_order() {
         assert_eq!(dirs[5], ("/usr/local/lib/vais/plugins", Source::System));
         assert_eq!(dynload_discovery::user_plugin_dir(), Some(home.clone()));
     }
-    let found = Scanner::new(SearchPath::empty().plugin_path(&list))
-        .cache(CacheLocation::None)
+    let found = Scanner::new(SearchPath::empty().with_plugin_path(&list))
+        .with_cache(CacheLocation::None)
         .scan();
     assert!(matches!(found.problems[..], [ref one] if matches!(one.kind, ProblemKind::RelativeSearchDir)));
 }
@@ -116,10 +116,10 @@ fn missing_directories_are_no_error_and_files_are_one() {
     let plugins = Plugins::new();
     let file = plugins.write("file", "");
     let path = SearchPath::empty()
-        .first("/nonexistent/plugins")
-        .first(&file)
-        .first(plugins.root());
-    let found = Scanner::new(path).cache(CacheLocation::None).scan();
+        .with_dir("/nonexistent/plugins")
+        .with_dir(&file)
+        .with_dir(plugins.root());
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
     assert_eq!(
         problems(&found, &plugins.root()),
         ["error: file: is in the search path and no directory: name the directory it is in"]
@@ -130,8 +130,8 @@ fn missing_directories_are_no_error_and_files_are_one() {
 fn a_directory_named_twice_counts_once() {
     let plugins = Plugins::new();
     plugins.plugin("one", "one", "1.0.0", "");
-    let path = plugins.path().first(plugins.root().join("../plugins"));
-    let found = Scanner::new(path).cache(CacheLocation::None).scan();
+    let path = plugins.path().with_dir(plugins.root().join("../plugins"));
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
     assert_eq!((ids(&found), found.duplicates.len()), (vec!["one"], 0));
 }
 
@@ -197,10 +197,12 @@ fn of_duplicates_one_wins_by_a_total_order() {
     plugins.plugin("c-pre", "c", "1.10.0-rc.1", "");
     plugins.plugin("c-same", "c", "1.10.0", "");
     plugins.write("c.wasm", EMPTY_MODULE);
-    let path = SearchPath::empty().first(plugins.root()).first(second.root());
+    let path = SearchPath::empty()
+        .with_dir(plugins.root())
+        .with_dir(second.root());
     let scanner = Scanner::new(path)
-        .cache(CacheLocation::None)
-        .host_version("1.0.0".parse().unwrap());
+        .with_cache(CacheLocation::None)
+        .with_host_version("1.0.0".parse().unwrap());
     let found = scanner.scan();
     let at = |id: &str| found.get(id).unwrap().found_at().to_owned();
     assert_eq!(at("a"), second.root().join("a"));
@@ -488,14 +490,14 @@ fn ten_thousand_plugins() {
         plugins.plugin(&id, &id, "1.0.0", if number + 1 < count { &needs } else { "" });
     }
     plugins.write("broken/plugin.toml", "");
-    let first = plugins.cached().threads(NonZero::new(4).unwrap()).scan();
+    let first = plugins.cached().with_threads(NonZero::new(4).unwrap()).scan();
     assert_eq!(
         (first.plugins.len(), first.problems.len(), first.stats.parsed),
         (count, 1, count)
     );
     let second = plugins.cached().scan();
     assert_eq!(
-        (second.plugins.len(), second.problems.len(), second.stats.cached),
+        (second.plugins.len(), second.problems.len(), second.stats.parsed),
         (count, 1, count)
     );
     assert_eq!(ids(&first), ids(&second));

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_hotreload::{ReloadError, StartError};
 use dynload_sandbox::{ErrorKind, Limit, ModuleError};
 

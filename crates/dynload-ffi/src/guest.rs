@@ -126,7 +126,7 @@ mod tests {
                 });
                 Ok(())
             };
-            sandbox.host_fn("env", "h", Capabilities::NONE, body);
+            sandbox.func_wrap("env", "h", Capabilities::NONE, body);
             sandbox.instantiate(&module).unwrap()
         };
         const A: i64 = 1;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_sandbox::{
     Caller, Capabilities, Console, ConsoleOutput, Signature, Stop, Stream, ValType, Value,
 };
@@ -128,14 +128,9 @@ pub(crate) unsafe fn offer(
         Ok(())
     };
     sandbox::change(handle, |sandbox| {
-        if sandbox.host_fn_untyped(module, name, capability, signature, body) {
-            Ok(())
-        } else {
-            Err(Error::new(
-                ErrorCode::InvalidArgument,
-                "a host function takes and gives numbers only",
-            ))
-        }
+        sandbox
+            .func_new(module, name, capability, signature, body)
+            .map_err(|error| Error::new(ErrorCode::InvalidArgument, error.to_string()))
     })
 }
 
@@ -156,7 +151,7 @@ pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Consol
         });
     }));
     // What becomes of the output is up to the callback, and so is how much of it is too much.
-    Console::new(output).with_cap(u64::MAX)
+    Console::new(output).with_limit(u64::MAX)
 }
 
 /// The function at an address.

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use dynload_caps::{listed, printable};
+use dynload_diagnostics::{listed, printable};
 use dynload_sandbox::{
-    Caller, ErrorKind, GuestMemory, Instance, Interrupt, Module, Signature, Usage, ValType, Value,
+    Caller, ErrorKind, GuestMemory, Instance, InterruptHandle, Module, NoMemory, Signature, Usage, ValType,
+    Value,
 };
 
 use crate::error::{Error, ErrorCode, Result, kind_code};
@@ -16,7 +17,7 @@ use crate::sandbox;
 /// An instance as handles name it.
 pub(crate) struct InstanceEntry {
     instance: Lent<Instance>,
-    interrupt: Interrupt,
+    interrupt: InterruptHandle,
     module: Module,
     sandbox: i64,
 }
@@ -34,7 +35,7 @@ fn instances() -> &'static Table<InstanceEntry> {
 
 /// Gives an instance a handle.
 pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
-    let interrupt = instance.interrupt_running();
+    let interrupt = instance.interrupt_handle();
     let module = instance.module().clone();
     instances().insert(Arc::new(InstanceEntry {
         instance: Lent::new(instance),
@@ -64,7 +65,7 @@ pub(crate) fn retire(handle: i64) -> Result<()> {
 pub(crate) fn is_valid(handle: i64) -> bool {
     let entry = instances().get(handle);
     entry.is_ok_and(
-        |entry| match entry.instance.peek(|instance| instance.poison().is_none()) {
+        |entry| match entry.instance.peek(|instance| instance.poisoned_by().is_none()) {
             Ok(healthy) => healthy,
             Err(Unavailable::Out) => true,
             Err(Unavailable::Lost) => false,
@@ -94,7 +95,7 @@ impl InstanceEntry {
         {
             return Ok(signature);
         }
-        let nearest = dynload_caps::nearest_name(name, functions().map(|export| export.name));
+        let nearest = dynload_diagnostics::nearest_name(name, functions().map(|export| export.name));
         let hint = nearest
             .map(|nearest| format!("; did you mean `{}`?", printable(nearest)))
             .unwrap_or_default();
@@ -248,7 +249,7 @@ pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Res
     if guest::is_running() {
         let from_within = guest::with_caller(handle, |caller| {
             f.take()
-                .map(|f| f(caller.memory()))
+                .map(|f| caller.memory().map_err(no_memory).and_then(f))
                 .unwrap_or_else(|| Err(Error::new(ErrorCode::Internal, "the memory was given twice")))
         });
         if let Some(result) = from_within {
@@ -257,9 +258,13 @@ pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Res
     }
     let mut instance = entry.take()?;
     match f.take() {
-        Some(f) => f(instance.memory()),
+        Some(f) => instance.memory().map_err(no_memory).and_then(f),
         None => Err(Error::new(ErrorCode::Internal, "the memory was given twice")),
     }
+}
+
+fn no_memory(error: NoMemory) -> Error {
+    Error::new(ErrorCode::InvalidArgument, error.to_string())
 }
 
 /// A place in a guest's memory from C.

@@ -46,7 +46,7 @@ pub(crate) enum Field {
 
 impl From<&Plugin> for PluginTexts {
     fn from(plugin: &Plugin) -> PluginTexts {
-        let asked = plugin.manifest().map(|manifest| manifest.capabilities.all());
+        let requested = plugin.manifest().map(|manifest| manifest.capabilities.all());
         PluginTexts {
             id: c_string(plugin.id().as_str().as_bytes()),
             name: c_string(plugin.name().as_bytes()),
@@ -61,7 +61,7 @@ impl From<&Plugin> for PluginTexts {
                 .entry_path()
                 .map(|path| c_string(path.as_os_str().as_encoded_bytes())),
             format: c_string(plugin.format().name().as_bytes()),
-            capabilities: asked.map_or(0, bits),
+            capabilities: requested.map_or(0, bits),
         }
     }
 }
@@ -69,7 +69,7 @@ impl From<&Plugin> for PluginTexts {
 /// Looks for plugins in one directory, or where they usually are.
 pub(crate) fn discover(dir: Option<&Path>) -> Result<PluginList> {
     let path = match dir {
-        Some(dir) => SearchPath::empty().first(dir),
+        Some(dir) => SearchPath::empty().with_dir(dir),
         None => SearchPath::standard(),
     };
     let found = Scanner::new(path).scan();

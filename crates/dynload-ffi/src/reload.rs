@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_hotreload::{Config, EventKind, Reloader, native_loader};
 
 use self::loader::{FlatLoader, Loaded, OwnSandbox};
@@ -48,10 +48,10 @@ pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
     let native = unsafe { native_loader!() };
     let sandbox = Arc::new(OwnSandbox::default());
     let mut config = Config::new(&settings.source)
-        .debounce(settings.debounce)
-        .verbose(settings.verbose);
+        .with_debounce(settings.debounce)
+        .with_verbose(settings.verbose);
     if let Some(dir) = &settings.output_dir {
-        config = config.output_dir(dir);
+        config = config.with_output_dir(dir);
     }
     let reloader = Reloader::new(
         config,
@@ -63,7 +63,7 @@ pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
     if settings.verbose {
         let name = printable(settings.source.display()).path().to_string();
         reloader.on_event(move |event| match &event.kind {
-            EventKind::Failed { why, .. } => eprintln!("dynload: {name}: {event}: {}", why.report()),
+            EventKind::Failed { error, .. } => eprintln!("dynload: {name}: {event}: {}", error.report()),
             _ => eprintln!("dynload: {name}: {event}"),
         });
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::Duration;
 
 use dynload_sandbox::{
-    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Interrupt, Limits, Module,
+    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, InterruptHandle, Limits, Module,
     Sandbox, Scopes,
 };
 
@@ -31,7 +31,7 @@ struct Inner {
     profile: bool,
     instances: HashSet<i64>,
     /// Start functions that run, by the number of the load.
-    starting: BTreeMap<u64, Interrupt>,
+    starting: BTreeMap<u64, InterruptHandle>,
     loads: u64,
     destroyed: bool,
 }
@@ -255,7 +255,7 @@ impl SandboxEntry {
         let Some(sandbox) = &loading.sandbox else {
             return Err(gone());
         };
-        let tell = |interrupt: Interrupt| {
+        let tell = |interrupt: InterruptHandle| {
             let mut inner = lock(&self.inner);
             if inner.destroyed {
                 interrupt.interrupt();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_native::read_regular;
 
 use crate::error::{Error, ErrorCode, Result};

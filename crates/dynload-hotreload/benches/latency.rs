@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
     // SAFETY: the library above has no constructors.
     let loader = unsafe { native_loader!() };
-    let reloader = Reloader::new(Config::new(&source).debounce(Duration::ZERO), loader).unwrap();
+    let reloader = Reloader::new(Config::new(&source).with_debounce(Duration::ZERO), loader).unwrap();
     reloader.start().unwrap();
     assert_eq!(call(&reloader.current().unwrap()), 0);
 

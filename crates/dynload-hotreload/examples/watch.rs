@@ -49,7 +49,7 @@ fn arguments() -> Result<Arguments, String> {
         config = config.watch_also(path);
     }
     if let Some(debounce) = debounce {
-        config = config.debounce(Duration::from_millis(debounce));
+        config = config.with_debounce(Duration::from_millis(debounce));
     }
     Ok(Arguments { config, call })
 }
@@ -83,9 +83,9 @@ fn main() -> ExitCode {
         println!("{:>9.3} s  {event}", time.as_secs_f64());
         match &event.kind {
             EventKind::Built { output, .. } => indented(output),
-            EventKind::Failed { why, .. } => match why.build_output() {
+            EventKind::Failed { error, .. } => match error.build_output() {
                 Some(output) => indented(output),
-                None => indented(&why.report()),
+                None => indented(&error.report()),
             },
             EventKind::Swapped { version } => {
                 // Two saves in a row: only the newer one is there to be called.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use dynload_caps::{Printable, printable};
+use dynload_diagnostics::{Printable, printable};
 
 use crate::event::{Event, EventKind};
 use crate::inbox::Inbox;
@@ -124,8 +124,8 @@ impl EventBus {
             _ => log::Level::Debug,
         };
         match &event.kind {
-            EventKind::Failed { stage, why } => {
-                log::log!(target: LOG_TARGET, level, "{}: failed to {stage}: {}", self.shown(), why.report());
+            EventKind::Failed { step, error } => {
+                log::log!(target: LOG_TARGET, level, "{}: failed to {step}: {}", self.shown(), error.report());
             }
             _ => log::log!(target: LOG_TARGET, level, "{}: {event}", self.shown()),
         }

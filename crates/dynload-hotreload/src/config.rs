@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Builder {
-    /// The one that the source's name asks for; see the table at [`Config::builder`]. This is the default.
+    /// The one that the source's name asks for; see the table at [`Config::with_builder`]. This is the default.
     #[default]
     Auto,
     /// Nobody: the source is the artifact.
@@ -116,9 +116,9 @@ impl BuildCommand {
 /// use dynload_hotreload::{Config, WatchMode};
 ///
 /// let config = Config::new("plugins/greeter.c")
-///     .debounce(Duration::from_millis(50))
+///     .with_debounce(Duration::from_millis(50))
 ///     .watch_also("plugins/include/**/*.h")
-///     .watch_mode(WatchMode::Poll(Duration::from_millis(500)));
+///     .with_watch_mode(WatchMode::Poll(Duration::from_millis(500)));
 /// # let _ = config;
 /// ```
 #[derive(Clone, Debug)]
@@ -136,11 +136,11 @@ pub struct Config {
 }
 
 impl Config {
-    /// How long a change has to be quiet before it is acted on, unless [`debounce`](Config::debounce) says otherwise.
+    /// How long a change has to be quiet before it is acted on, unless [`debounce`](Config::with_debounce) says otherwise.
     pub const DEFAULT_DEBOUNCE: Duration = Duration::from_millis(100);
-    /// How long a build may run, unless [`build_timeout`](Config::build_timeout) says otherwise.
+    /// How long a build may run, unless [`build_timeout`](Config::with_build_timeout) says otherwise.
     pub const DEFAULT_BUILD_TIMEOUT: Duration = Duration::from_secs(300);
-    /// How long an incomplete file is waited for, unless [`settle_timeout`](Config::settle_timeout) says otherwise.
+    /// How long an incomplete file is waited for, unless [`settle_timeout`](Config::with_settle_timeout) says otherwise.
     pub const DEFAULT_SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 
     /// The defaults for a source file.
@@ -164,7 +164,7 @@ impl Config {
     /// By default a private directory below the system's temporary one. What lies there of processes that are gone is
     /// removed when a reloader is made.
     #[must_use]
-    pub fn output_dir(mut self, dir: impl AsRef<Path>) -> Self {
+    pub fn with_output_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.output_dir = Some(dir.as_ref().to_owned());
         self
     }
@@ -174,7 +174,7 @@ impl Config {
     /// The wait starts anew with each further event (the trailing edge), but puts a change off by 2 s or ten times this
     /// at most, whichever is longer. It runs on the monotonic clock.
     #[must_use]
-    pub fn debounce(mut self, quiet: Duration) -> Self {
+    pub fn with_debounce(mut self, quiet: Duration) -> Self {
         self.debounce = quiet.min(LONGEST);
         self
     }
@@ -182,7 +182,7 @@ impl Config {
     /// How long a file that is cut off, or changes each time it is read, is waited for before it counts as broken.
     /// By default 3 s.
     #[must_use]
-    pub fn settle_timeout(mut self, limit: Duration) -> Self {
+    pub fn with_settle_timeout(mut self, limit: Duration) -> Self {
         self.settle_timeout = limit.min(LONGEST);
         self
     }
@@ -192,14 +192,14 @@ impl Config {
     /// Records go to the [`log`] facade with the target `dynload_hotreload`; failures are always at `warn`. Nothing is
     /// ever written to the standard streams.
     #[must_use]
-    pub fn verbose(mut self, verbose: bool) -> Self {
+    pub fn with_verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
     }
 
     /// How changes are noticed. By default [`WatchMode::Auto`].
     #[must_use]
-    pub fn watch_mode(mut self, mode: WatchMode) -> Self {
+    pub fn with_watch_mode(mut self, mode: WatchMode) -> Self {
         self.mode = match mode {
             WatchMode::Poll(interval) => WatchMode::Poll(interval.min(LONGEST)),
             other => other,
@@ -231,14 +231,14 @@ impl Config {
     /// | `Cargo.toml` | `cargo build` of that package's library; its target directory is cargo's choice, or `cargo-target` in the output directory when one was set |
     /// | `*.so`, `*.dylib`, `*.dll`, `*.wasm`, `*.wat` | none |
     #[must_use]
-    pub fn builder(mut self, builder: Builder) -> Self {
+    pub fn with_builder(mut self, builder: Builder) -> Self {
         self.builder = builder;
         self
     }
 
     /// How long a build may run before it is killed with its children; `None` for as long as it likes. By default 5 min.
     #[must_use]
-    pub fn build_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+    pub fn with_build_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.build_timeout = limit.into().map(|limit| limit.min(LONGEST));
         self
     }
@@ -247,7 +247,7 @@ impl Config {
     ///
     /// A `PATH` set here is also where the builder is looked for (on Unix).
     #[must_use]
-    pub fn build_env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+    pub fn with_build_env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self

@@ -6,10 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_native::staging::StageError;
 
-use crate::event::Stage;
+use crate::event::Step;
 use crate::loader::LoadError;
 use crate::watch::WatchError;
 
@@ -152,7 +152,7 @@ pub enum ReloadError {
     /// The loader panicked.
     Panicked {
         /// While doing what.
-        stage: Stage,
+        step: Step,
         /// What it said.
         message: String,
     },
@@ -276,9 +276,9 @@ impl fmt::Display for ReloadError {
             }
             Self::Load(_) => f.write_str("the new version cannot be loaded"),
             Self::Restore(_) => f.write_str("the new version cannot take over the state of the old one"),
-            Self::Panicked { stage, message } => {
+            Self::Panicked { step, message } => {
                 let message = printable(message).message();
-                write!(f, "the loader panicked in the step `{stage}`: {message}")
+                write!(f, "the loader panicked in the step `{step}`: {message}")
             }
         }
     }

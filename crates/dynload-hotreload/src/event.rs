@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_native::ContentHash;
 
 use crate::error::ReloadError;
@@ -16,7 +16,7 @@ use crate::watch::WatchState;
 /// The steps run in the order in which they are listed. Most name the [`EventKind`] that ends them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum Step {
     /// Reading the source and finding out whether its content is new.
     Read,
     /// Running the compiler or the user's command.
@@ -29,7 +29,7 @@ pub enum Stage {
     Restore,
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Read => "read",
@@ -122,9 +122,9 @@ pub enum EventKind {
     /// The attempt went wrong. The version that ran before still runs.
     Failed {
         /// The step that went wrong.
-        stage: Stage,
+        step: Step,
         /// Why; the same value is kept for [`last_error`](crate::Reloader::last_error).
-        why: Arc<ReloadError>,
+        error: Arc<ReloadError>,
     },
     /// How changes are noticed has changed: the watched directory went or came back, or polling took over.
     Watch {
@@ -166,7 +166,7 @@ impl fmt::Display for Event {
                 write!(f, "the build gave what version {version} is already")
             }
             EventKind::Cancelled => f.write_str("cancelled: a newer change came during the build"),
-            EventKind::Failed { stage, why } => write!(f, "failed to {stage}: {why}"),
+            EventKind::Failed { step, error } => write!(f, "failed to {step}: {error}"),
             EventKind::Watch { state } => write!(f, "{state}"),
         }
     }

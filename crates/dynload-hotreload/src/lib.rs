@@ -79,7 +79,7 @@ pub use dynload_native::ContentHash;
 pub use artifact::{Artifact, ArtifactKind};
 pub use config::{BuildCommand, Builder, Config, WatchMode};
 pub use error::{ReloadError, StartError};
-pub use event::{Event, EventKind, Stage};
+pub use event::{Event, EventKind, Step};
 pub use loader::{LoadError, Loader, State};
 pub use native_loader::{
     NativeLoader, NativePlugin, STATE_RESTORE_SYMBOL, STATE_SAVE_SYMBOL, STATE_SCHEMA_SYMBOL,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 use crate::artifact::Artifact;
 
@@ -131,7 +131,7 @@ impl LoadError {
 
     /// An artifact that looks as if somebody were still writing it: cut off, or empty.
     ///
-    /// The reloader waits for more (up to [`Config::settle_timeout`](crate::Config::settle_timeout)) before it reports this.
+    /// The reloader waits for more (up to [`Config::with_settle_timeout`](crate::Config::with_settle_timeout)) before it reports this.
     #[must_use]
     pub fn incomplete(message: impl Into<String>) -> Self {
         Self {

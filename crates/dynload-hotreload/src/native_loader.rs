@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_native::inspect::{HeaderError, inspect};
 use dynload_native::staging::StagedFile;
 use dynload_native::{Error, Generation, Library, Options};

@@ -43,7 +43,7 @@ use crate::worker::{Shared, lock, work};
 /// # let directory = tempfile::tempdir()?;
 /// # let source = directory.path().join("greeting.txt");
 /// std::fs::write(&source, "hello")?;
-/// let config = Config::new(&source).builder(Builder::None).debounce(Duration::from_millis(10));
+/// let config = Config::new(&source).with_builder(Builder::None).with_debounce(Duration::from_millis(10));
 /// let reloader = Reloader::new(config, Text)?;
 /// reloader.start()?;
 /// assert_eq!(reloader.version(), 1);

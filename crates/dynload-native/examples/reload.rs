@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!(
         "{} image(s) are still mapped and no longer used",
-        dynload_native::detached_images()
+        dynload_native::detached_images().len()
     );
 
     std::fs::remove_dir_all(directory)?;

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 use crate::descriptor::DescriptorError;
 use crate::flags::UnknownFlags;

@@ -24,7 +24,7 @@ use crate::staging::{StagedFile, Staging};
 /// ```no_run
 /// use dynload_native::{Flags, Options};
 ///
-/// let options = Options::new().flags(Flags::LAZY).require_descriptor(true);
+/// let options = Options::new().with_flags(Flags::LAZY).require_descriptor(true);
 /// // SAFETY: we built this plugin.
 /// let module = unsafe { options.load("libgreeter.so") }?;
 /// # Ok::<(), dynload_native::Error>(())
@@ -46,13 +46,13 @@ impl Options {
     }
 
     /// How the library is bound and who sees its symbols. By default, [`Flags::NOW`].
-    pub fn flags(mut self, flags: Flags) -> Options {
+    pub fn with_flags(mut self, flags: Flags) -> Options {
         self.flags = flags;
         self
     }
 
     /// Where the copies are made. By default, in [`Staging::shared`].
-    pub fn staging(mut self, staging: Arc<Staging>) -> Options {
+    pub fn with_staging(mut self, staging: Arc<Staging>) -> Options {
         self.staging = Some(staging);
         self
     }

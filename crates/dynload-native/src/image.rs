@@ -46,20 +46,11 @@ fn images() -> MutexGuard<'static, Option<HashMap<Handle, Entry>>> {
     IMAGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many images of this process were let go of and are still in memory.
+/// Returns the images that this process released and that are still in memory, in no particular order.
 ///
-/// Letting go of a library does not unmap it (see [`Library`](crate::Library)), so this grows by one with each
-/// reload. It falls only when such an image is opened again.
-pub fn detached_images() -> usize {
-    images()
-        .iter()
-        .flat_map(HashMap::values)
-        .filter(|entry| entry.open == 0)
-        .count()
-}
-
-/// The images that [`detached_images`] counts, in no particular order.
-pub fn detached() -> Vec<DetachedImage> {
+/// Releasing a library does not unmap it (see [`Library`](crate::Library)), so the list grows by one with each reload. It
+/// shrinks only when such an image is opened again.
+pub fn detached_images() -> Vec<DetachedImage> {
     images()
         .iter()
         .flat_map(HashMap::values)

@@ -93,7 +93,7 @@ pub use self::{
     flags::{Flags, UnknownFlags},
     generation::{Generation, Options},
     hash::ContentHash,
-    image::{DetachedImage, Unload, detached, detached_images},
+    image::{DetachedImage, Unload, detached_images},
     library::Library,
     module::{Module, Retired},
     name::{is_plugin_library, library_extension, library_filename},

@@ -120,7 +120,7 @@ impl Module {
     /// - [`Error::Init`] when the plugin's `init` refuses to start.
     pub unsafe fn load(path: impl AsRef<Path>, flags: Flags) -> Result<Module, Error> {
         // SAFETY: the caller's promise.
-        unsafe { Options::new().flags(flags).load(path) }
+        unsafe { Options::new().with_flags(flags).load(path) }
     }
 
     /// The library's path, absolute.

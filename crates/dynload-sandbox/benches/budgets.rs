@@ -107,7 +107,7 @@ fn calls(engine: &Engine, bare: &Bare) {
         .instantiate(&module)
         .expect("no imports");
     let (mut store, instance) = bare.instance(&bare.module(&wasm));
-    let add = ours.typed::<(i64, i64), i64>("add").expect("its type");
+    let add = ours.get_typed_func::<(i64, i64), i64>("add").expect("its type");
     let bare_add = instance
         .get_typed_func::<(i64, i64), i64>(&store, "add")
         .expect("its type");

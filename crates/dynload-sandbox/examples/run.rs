@@ -123,7 +123,7 @@ fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
         .with_console(
             Console::new(ConsoleOutput::Inherit)
                 .with_inherited_input()
-                .with_cap(u64::MAX),
+                .with_limit(u64::MAX),
         )
         .with_args(args);
     let mut instance = sandbox.instantiate(&module)?;

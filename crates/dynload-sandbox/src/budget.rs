@@ -38,7 +38,7 @@ fn units(fuel: u64) -> Units {
 /// let mut instance = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone()).instantiate(&module)?;
 /// instance.call("nothing", &[])?;
 /// instance.call("nothing", &[])?;
-/// assert_eq!(budget.left(), 0);
+/// assert_eq!(budget.remaining(), 0);
 /// assert!(instance.call("nothing", &[]).is_err());
 /// # Ok(())
 /// # }
@@ -105,7 +105,7 @@ impl FuelBudget {
     /// Whether it is the budget of a call, and what ran dry is that and not the budget under it.
     pub(crate) fn is_call_tighter(&self) -> bool {
         match &self.0.of_call {
-            Some(Some(budget)) => self.left() <= budget.left(),
+            Some(Some(budget)) => self.remaining() <= budget.remaining(),
             Some(None) => true,
             None => false,
         }
@@ -119,7 +119,7 @@ impl FuelBudget {
 
     /// What no running call has drawn.
     #[must_use]
-    pub fn left(&self) -> u64 {
+    pub fn remaining(&self) -> u64 {
         self.0.left.load(Ordering::SeqCst) as u64
     }
 
@@ -188,7 +188,7 @@ mod models {
                 Err(dry) => assert!(matches!(dry, Dry::Lent)),
             }
             other.join().unwrap();
-            assert_eq!(budget.left(), 2);
+            assert_eq!(budget.remaining(), 2);
         });
     }
 
@@ -208,7 +208,7 @@ mod models {
             let other = thread::spawn(move || burn(&shared));
             let burnt = burn(&budget) + other.join().unwrap();
             assert_eq!(burnt, 2);
-            assert_eq!(budget.left(), 1);
+            assert_eq!(budget.remaining(), 1);
             assert!(matches!(budget.draw(2, 2), Err(Dry::Burnt)));
         });
     }

@@ -10,7 +10,8 @@ pub(crate) use not_loadable::explained;
 use crate::{usage::Usage, value::Signature};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
-use dynload_caps::{Capabilities, ImportNeeds, listed, printable};
+use dynload_caps::{Capabilities, ImportNeeds};
+use dynload_diagnostics::{listed, printable};
 
 /// A limit that a call can exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,9 +100,9 @@ pub struct MissingImport {
     /// The name of the import.
     pub name: String,
     /// What the guest wants it to be: a function's type, or `memory`, `table`, `global`.
-    pub wanted: String,
+    pub expected: String,
     /// The type that the host offers under this name, where it offers one.
-    pub offered: Option<String>,
+    pub provided: Option<String>,
     /// The capability that opens an import of this name, where the host knows one.
     pub needs: ImportNeeds,
 }
@@ -109,9 +110,9 @@ pub struct MissingImport {
 impl fmt::Display for MissingImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (module, name) = (printable(&self.module), printable(&self.name));
-        write!(f, "`{module}.{name}` {}", printable(&self.wanted).path())?;
-        if let Some(offered) = &self.offered {
-            write!(f, ", which the host has as {}", printable(offered).path())?;
+        write!(f, "`{module}.{name}` {}", printable(&self.expected).path())?;
+        if let Some(provided) = &self.provided {
+            write!(f, ", which the host has as {}", printable(provided).path())?;
         }
         let needs = self.needs.capabilities();
         if !needs.is_empty() {
@@ -132,7 +133,7 @@ pub enum ErrorKind {
         /// Its value, in the unit of the limit.
         value: u64,
         /// What was asked for, where the request is one number.
-        asked: Option<u64>,
+        requested: Option<u64>,
     },
     /// The guest trapped.
     Trap(Trap),
@@ -157,7 +158,7 @@ pub enum ErrorKind {
         /// The function's type.
         found: Signature,
         /// What the caller passes or wants.
-        wanted: String,
+        expected: String,
     },
     /// An earlier call ended half-way; [`Instance::reset`](crate::Instance::reset) starts anew.
     Poisoned(Error),
@@ -172,11 +173,15 @@ pub enum ErrorKind {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorKind::LimitExceeded { limit, value, asked } => {
+            ErrorKind::LimitExceeded {
+                limit,
+                value,
+                requested,
+            } => {
                 let (name, unit) = limit.words();
                 write!(f, "exceeded the {name} limit of {value} {unit}")?;
-                match asked {
-                    Some(asked) => write!(f, " (asked for {asked})"),
+                match requested {
+                    Some(requested) => write!(f, " (requested {requested})"),
                     None => Ok(()),
                 }
             }
@@ -197,15 +202,19 @@ impl fmt::Display for ErrorKind {
                     None => Ok(()),
                 }
             }
-            ErrorKind::SignatureMismatch { found, wanted } => {
-                write!(f, "has the type {found} and was called as {}", printable(wanted))
+            ErrorKind::SignatureMismatch { found, expected } => {
+                write!(
+                    f,
+                    "has the type {found} and was called as {}",
+                    printable(expected)
+                )
             }
             ErrorKind::Poisoned(_) => {
                 f.write_str("cannot run: an earlier call ended half-way, reset the instance")
             }
             ErrorKind::MissingImports(missing) => {
                 let imports = printable(listed(missing)).message();
-                let other_type = missing.iter().filter(|import| import.offered.is_some()).count();
+                let other_type = missing.iter().filter(|import| import.provided.is_some()).count();
                 f.write_str(match other_type {
                     0 => "wants imports that nobody provides: ",
                     n if n == missing.len() => "wants imports of another type than they have: ",
@@ -224,18 +233,52 @@ impl fmt::Display for ErrorKind {
 #[non_exhaustive]
 pub struct DeniedGrowth {
     /// Bytes that memories and tables would have had in all.
-    pub asked: u64,
+    pub requested: u64,
     /// Bytes that they may have.
     pub limit: u64,
 }
 
-/// Why a call, an instantiation or a reset failed: the export, the reason, and what was used until then.
+/// What the host asked an instance to run ([Wasm spec, invocation]).
+///
+/// [Wasm spec, invocation]: https://webassembly.github.io/spec/core/exec/modules.html#invocation
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invocation<Name = String> {
+    /// Instantiation, before any code ran.
+    Instantiation,
+    /// The start function, during instantiation.
+    Start,
+    /// The exported function of this name.
+    Export(Name),
+}
+
+impl Invocation<&str> {
+    fn into_owned(self) -> Invocation {
+        match self {
+            Invocation::Instantiation => Invocation::Instantiation,
+            Invocation::Start => Invocation::Start,
+            Invocation::Export(name) => Invocation::Export(name.into()),
+        }
+    }
+}
+
+impl<Name: fmt::Display> fmt::Display for Invocation<Name> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invocation::Instantiation => f.write_str("the module"),
+            Invocation::Start => f.write_str("the start function"),
+            Invocation::Export(name) => write!(f, "`{}`", printable(name)),
+        }
+    }
+}
+
+/// Why a call, an instantiation or a reset failed: what was run, the reason, and what was used until then.
 #[derive(Debug, Clone)]
 pub struct Error(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    export: String,
+    invocation: Invocation,
     kind: ErrorKind,
     usage: Usage,
     denied_growth: Option<DeniedGrowth>,
@@ -243,13 +286,13 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(
-        export: &str,
+        invocation: Invocation<&str>,
         kind: ErrorKind,
         usage: Usage,
         denied_growth: Option<DeniedGrowth>,
     ) -> Error {
         Error(Arc::new(Inner {
-            export: export.into(),
+            invocation: invocation.into_owned(),
             kind,
             usage,
             denied_growth,
@@ -262,10 +305,10 @@ impl Error {
         &self.0.kind
     }
 
-    /// The export that was called; `(start)` for the start function, `(instantiation)` before any code ran.
+    /// What was being run.
     #[must_use]
-    pub fn export(&self) -> &str {
-        &self.0.export
+    pub fn invocation(&self) -> &Invocation {
+        &self.0.invocation
     }
 
     /// What had been used when it failed.
@@ -301,12 +344,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", printable(&self.0.export), self.0.kind)?;
+        write!(f, "{} {}", self.0.invocation, self.0.kind)?;
         match self.0.denied_growth {
-            Some(DeniedGrowth { asked, limit }) if self.limit() != Some(Limit::Memory) => {
+            Some(DeniedGrowth { requested, limit }) if self.limit() != Some(Limit::Memory) => {
                 write!(
                     f,
-                    " (after growing its memory to {asked} bytes was refused; the limit is {limit})"
+                    " (after growing its memory to {requested} bytes was refused; the limit is {limit})"
                 )
             }
             _ => Ok(()),

@@ -7,6 +7,7 @@ mod clock;
 mod console;
 mod entropy;
 mod function;
+mod functions;
 mod growth;
 mod guest_memory;
 #[cfg(feature = "std")]
@@ -22,9 +23,10 @@ pub use console::{Console, ConsoleOutput, OutputFn, Stream};
 pub use entropy::OsEntropy;
 pub use entropy::{Entropy, EntropyError, SeededEntropy};
 pub use function::{HostArgs, HostResults};
-pub use guest_memory::{GuestMemory, OutOfBounds};
+pub use functions::{HostFunctions, UnsupportedSignature};
+pub use guest_memory::{GuestMemory, NoMemory, OutOfBounds};
 
 pub(crate) use console::ConsoleState;
-pub(crate) use function::{HostFunction, Registry};
+pub(crate) use function::HostFunction;
 pub(crate) use growth::define as define_growth;
 pub(crate) use vais::define as define_vais;

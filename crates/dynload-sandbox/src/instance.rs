@@ -7,11 +7,11 @@ pub(crate) use exports::{call_export, exported, signature};
 
 use crate::{
     authority::Authority,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Invocation},
     frames,
-    host::{GuestMemory, Stream},
+    host::{GuestMemory, NoMemory, Stream},
     integers::{self, LastCalled},
-    interrupt::Interrupt,
+    interrupt::InterruptHandle,
     module::Module,
     run,
     state::{State, Wired},
@@ -54,9 +54,9 @@ impl Instance {
     /// - [`ErrorKind::Poisoned`]: nothing ran; [`reset`](Instance::reset) first.
     /// - Anything else stopped the call half-way; the instance is now poisoned.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Error> {
-        self.enter(export)?;
+        self.enter(Invocation::Export(export))?;
         let result = call_export(self.store.as_context_mut(), export, args);
-        self.leave(export, result)
+        self.leave(Invocation::Export(export), result)
     }
 
     /// Calls an exported function that takes and gives integers, with every integer as an `i64`.
@@ -68,9 +68,9 @@ impl Instance {
     /// As [`call`](Instance::call); [`ErrorKind::SignatureMismatch`] also where a float is taken or given, where a value
     /// does not fit, and where there is more than one result.
     pub fn call_i64(&mut self, export: &str, args: &[i64]) -> Result<i64, Error> {
-        self.enter(export)?;
+        self.enter(Invocation::Export(export))?;
         let result = integers::call(self.store.as_context_mut(), &mut self.last_called, export, args);
-        self.leave(export, result)
+        self.leave(Invocation::Export(export), result)
     }
 
     /// The type of an exported function.
@@ -115,29 +115,31 @@ impl Instance {
 
     /// Why the instance refuses calls, if it does.
     #[must_use]
-    pub fn poison(&self) -> Option<&Error> {
+    pub fn poisoned_by(&self) -> Option<&Error> {
         self.poisoned.as_ref()
     }
 
     /// A handle that ends the next call, from any thread, and only that.
     #[must_use]
-    pub fn interrupt_next(&self) -> Interrupt {
+    pub fn interrupt_handle_for_next_call(&self) -> InterruptHandle {
         let state = self.store.data();
-        Interrupt::new(state.gate.clone(), Some(state.call + 1))
+        InterruptHandle::new(state.gate.clone(), Some(state.call + 1))
     }
 
     /// A handle that ends whichever call runs when it is used, from any thread.
     #[must_use]
-    pub fn interrupt_running(&self) -> Interrupt {
-        Interrupt::new(self.store.data().gate.clone(), None)
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle::new(self.store.data().gate.clone(), None)
     }
 
-    /// The memory that the guest exports as `memory`; one of no bytes if it exports none.
-    pub fn memory(&mut self) -> GuestMemory<'_> {
-        match self.wired().memory {
-            Some(memory) => GuestMemory(memory.data_mut(&mut *self.store)),
-            None => GuestMemory(&mut []),
-        }
+    /// The memory that the guest exports as `memory`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`] if it exports none.
+    pub fn memory(&mut self) -> Result<GuestMemory<'_>, NoMemory> {
+        let memory = self.wired().memory.ok_or(NoMemory)?;
+        Ok(GuestMemory(memory.data_mut(&mut *self.store)))
     }
 
     /// What the guest wrote and nobody took yet, where the console buffers.
@@ -168,10 +170,10 @@ impl Instance {
     }
 
     /// Begins a call: counts it, hands out the first slice.
-    pub(crate) fn enter(&mut self, export: &str) -> Result<(), Error> {
+    pub(crate) fn enter(&mut self, invocation: Invocation<&str>) -> Result<(), Error> {
         if let Some(first) = &self.poisoned {
             let kind = ErrorKind::Poisoned(first.clone());
-            return Err(Error::new(export, kind, Usage::default(), None));
+            return Err(Error::new(invocation, kind, Usage::default(), None));
         }
         let state = self.store.data_mut();
         state.call += 1;
@@ -191,12 +193,16 @@ impl Instance {
                 }
                 Ok(())
             }
-            Err(kind) => self.leave(export, Err(kind)),
+            Err(kind) => self.leave(invocation, Err(kind)),
         }
     }
 
     /// Ends a call: reads the meter, and poisons the instance if the guest was stopped half-way.
-    pub(crate) fn leave<R>(&mut self, export: &str, mut result: Result<R, ErrorKind>) -> Result<R, Error> {
+    pub(crate) fn leave<R>(
+        &mut self,
+        invocation: Invocation<&str>,
+        mut result: Result<R, ErrorKind>,
+    ) -> Result<R, Error> {
         self.end_call();
         // Code that ran on what it was lent was out of fuel before, unless it got to another limit.
         if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
@@ -220,7 +226,7 @@ impl Instance {
                         kind,
                         ErrorKind::NoSuchExport { .. } | ErrorKind::SignatureMismatch { .. }
                     );
-                let error = Error::new(export, kind, usage, self.store.data().memory.denied);
+                let error = Error::new(invocation, kind, usage, self.store.data().memory.denied);
                 if !nothing_ran {
                     self.poisoned = Some(error.clone());
                 }

@@ -101,7 +101,7 @@ fn one_by_one(mut ctx: StoreContextMut<'_, State>, func: Func, args: &[i64]) -> 
     let ty = func.ty(&ctx);
     let mismatch = || ErrorKind::SignatureMismatch {
         found: Signature::from_engine(&ty),
-        wanted: format!("integers ({args:?}) with at most one integer as the result"),
+        expected: format!("integers ({args:?}) with at most one integer as the result"),
     };
     if ty.params().len() != args.len() || ty.results().len() > 1 {
         return Err(mismatch());

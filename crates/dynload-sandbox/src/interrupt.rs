@@ -41,7 +41,7 @@ impl CallGate {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let module = Module::new(&Engine::default(), wat::parse_str("(module (func (export \"spin\") (loop (br 0))))")?)?;
 /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
-/// let interrupt = instance.interrupt_next();
+/// let interrupt = instance.interrupt_handle_for_next_call();
 /// std::thread::spawn(move || interrupt.interrupt());
 /// let error = instance.call("spin", &[]).unwrap_err();
 /// assert!(matches!(error.kind(), ErrorKind::Interrupted));
@@ -49,20 +49,20 @@ impl CallGate {
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Interrupt {
+pub struct InterruptHandle {
     gate: Arc<CallGate>,
     /// The call that it ends; `None`: whichever runs at that moment.
     call: Option<usize>,
 }
 
-impl Interrupt {
-    pub(crate) fn new(gate: Arc<CallGate>, call: Option<usize>) -> Interrupt {
-        Interrupt { gate, call }
+impl InterruptHandle {
+    pub(crate) fn new(gate: Arc<CallGate>, call: Option<usize>) -> InterruptHandle {
+        InterruptHandle { gate, call }
     }
 
     /// For the call in which an instance is made.
-    pub(crate) fn of_first(gate: &Arc<CallGate>) -> Interrupt {
-        Interrupt::new(gate.clone(), Some(1))
+    pub(crate) fn of_first(gate: &Arc<CallGate>) -> InterruptHandle {
+        InterruptHandle::new(gate.clone(), Some(1))
     }
 
     /// Ends the call, now or as soon as it starts; does nothing when it has ended.
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_late_interrupt_hits_nobody() {
         let gate = Arc::new(CallGate::default());
-        let first = Interrupt::new(gate.clone(), Some(1));
+        let first = InterruptHandle::new(gate.clone(), Some(1));
         gate.enter(1);
         first.interrupt();
         gate.enter(2);
@@ -102,15 +102,15 @@ mod tests {
     #[test]
     fn an_early_interrupt_waits_and_a_late_one_does_not_displace_it() {
         let gate = Arc::new(CallGate::default());
-        Interrupt::new(gate.clone(), Some(2)).interrupt();
-        Interrupt::new(gate.clone(), Some(1)).interrupt();
+        InterruptHandle::new(gate.clone(), Some(2)).interrupt();
+        InterruptHandle::new(gate.clone(), Some(1)).interrupt();
         assert!(gate.is_interrupted(2));
     }
 
     #[test]
     fn the_running_call_is_hit_and_only_that() {
         let gate = Arc::new(CallGate::default());
-        let any = Interrupt::new(gate.clone(), None);
+        let any = InterruptHandle::new(gate.clone(), None);
         any.interrupt();
         gate.enter(1);
         assert!(!gate.is_interrupted(1));
@@ -122,9 +122,9 @@ mod tests {
     fn an_instance_that_is_given_up_runs_no_call_any_more() {
         let gate = Arc::new(CallGate::default());
         gate.enter(1);
-        Interrupt::new(gate.clone(), None).interrupt_all();
+        InterruptHandle::new(gate.clone(), None).interrupt_all();
         assert!(gate.is_interrupted(1));
-        Interrupt::new(gate.clone(), None).interrupt();
+        InterruptHandle::new(gate.clone(), None).interrupt();
         gate.enter(2);
         assert!(gate.is_interrupted(2));
     }
@@ -152,7 +152,7 @@ mod models {
     fn a_cancel_of_one_call_hits_that_or_nobody() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
-            let first = Interrupt::new(gate.clone(), Some(1));
+            let first = InterruptHandle::new(gate.clone(), Some(1));
             let canceller = thread::spawn(move || first.interrupt());
             run(&gate, 1);
             assert!(!run(&gate, 2));
@@ -165,7 +165,7 @@ mod models {
     fn a_cancel_of_whatever_runs_hits_one_call_at_most_and_none_that_comes_later() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
-            let any = Interrupt::new(gate.clone(), None);
+            let any = InterruptHandle::new(gate.clone(), None);
             let canceller = thread::spawn(move || any.interrupt());
             let hits = [run(&gate, 1), run(&gate, 2)];
             assert!(hits != [true, true]);
@@ -179,7 +179,7 @@ mod models {
     fn a_cancel_of_the_running_call_is_never_lost() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
-            let any = Interrupt::new(gate.clone(), None);
+            let any = InterruptHandle::new(gate.clone(), None);
             run(&gate, 1);
             let runs = Arc::new(AtomicUsize::new(0));
             let told = runs.clone();
@@ -202,8 +202,8 @@ mod models {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let (late, early) = (
-                Interrupt::new(gate.clone(), Some(1)),
-                Interrupt::new(gate.clone(), Some(2)),
+                InterruptHandle::new(gate.clone(), Some(1)),
+                InterruptHandle::new(gate.clone(), Some(2)),
             );
             run(&gate, 1);
             let cancellers = [late, early].map(|interrupt| thread::spawn(move || interrupt.interrupt()));
@@ -220,7 +220,7 @@ mod models {
     fn who_was_stopped_sees_why() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
-            let next = Interrupt::new(gate.clone(), Some(1));
+            let next = InterruptHandle::new(gate.clone(), Some(1));
             let why = Arc::new(AtomicUsize::new(0));
             let said = why.clone();
             let canceller = thread::spawn(move || {
@@ -240,8 +240,8 @@ mod models {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let (given_up, any) = (
-                Interrupt::new(gate.clone(), None),
-                Interrupt::new(gate.clone(), None),
+                InterruptHandle::new(gate.clone(), None),
+                InterruptHandle::new(gate.clone(), None),
             );
             let owner = thread::spawn(move || given_up.interrupt_all());
             let canceller = thread::spawn(move || any.interrupt());

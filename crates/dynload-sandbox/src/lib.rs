@@ -71,22 +71,25 @@ pub use dynload_caps::{
     Scopes,
 };
 pub use engine::{Engine, EngineConfig, ModuleLimits};
-pub use error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild};
+pub use error::{
+    DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild,
+};
 pub use host::{
     Caller, Clock, ClockScope, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs,
-    HostResults, MAX_REENTRY, OutOfBounds, OutputFn, SeededEntropy, Stream,
+    HostFunctions, HostResults, MAX_REENTRY, NoMemory, OutOfBounds, OutputFn, SeededEntropy, Stream,
+    UnsupportedSignature,
 };
 #[cfg(feature = "std")]
 pub use host::{OsEntropy, SystemClock};
 pub use instance::Instance;
-pub use interrupt::Interrupt;
+pub use interrupt::InterruptHandle;
 pub use module::{Export, Import, Module};
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]
 pub use services::ServiceError;
 pub use typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
 pub use usage::Usage;
-pub use value::{Signature, ValType, Value};
+pub use value::{Signature, ValType, Value, ValueTypeMismatch};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

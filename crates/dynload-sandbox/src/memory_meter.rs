@@ -112,18 +112,18 @@ impl MemoryMeter {
 
     /// Counts `bytes` more, if there may be so many. Gives what there would be, either way.
     fn add(&mut self, bytes: u64) -> Result<u64, u64> {
-        let asked = match &self.share {
+        let requested = match &self.share {
             Some(share) => share.add(bytes, self.limit)?,
             None => {
-                let asked = self.now.saturating_add(bytes);
-                if asked > self.limit {
-                    return Err(asked);
+                let requested = self.now.saturating_add(bytes);
+                if requested > self.limit {
+                    return Err(requested);
                 }
-                asked
+                requested
             }
         };
         self.now += bytes;
-        Ok(asked)
+        Ok(requested)
     }
 
     /// Counts bytes that the instance keeps, if there is room for them and for the `initial` ones of its memories and tables.
@@ -131,7 +131,8 @@ impl MemoryMeter {
         let limit = self.limit;
         // Those of the memories are counted again when they are made.
         let all = kept.saturating_add(initial);
-        self.add(all).map_err(|asked| DeniedGrowth { asked, limit })?;
+        self.add(all)
+            .map_err(|requested| DeniedGrowth { requested, limit })?;
         self.take_away(initial);
         Ok(())
     }
@@ -156,10 +157,10 @@ impl MemoryMeter {
                 self.last = more;
                 true
             }
-            Err(asked) => {
-                let worst = self.denied.map_or(0, |denied| denied.asked);
+            Err(requested) => {
+                let worst = self.denied.map_or(0, |denied| denied.requested);
                 self.denied = Some(DeniedGrowth {
-                    asked: asked.max(worst),
+                    requested: requested.max(worst),
                     limit: self.limit,
                 });
                 false

@@ -250,7 +250,7 @@ impl CallMeter {
         ErrorKind::LimitExceeded {
             limit,
             value,
-            asked: None,
+            requested: None,
         }
     }
 }

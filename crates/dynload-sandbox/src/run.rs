@@ -156,7 +156,7 @@ pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -
             return ErrorKind::LimitExceeded {
                 limit: Limit::Stack,
                 value,
-                asked: None,
+                requested: None,
             };
         }
         _ => return ErrorKind::Engine(Arc::new(error)),
@@ -173,7 +173,7 @@ fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
     Some(ErrorKind::LimitExceeded {
         limit,
         value,
-        asked: None,
+        requested: None,
     })
 }
 

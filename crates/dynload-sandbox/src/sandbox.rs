@@ -4,9 +4,12 @@ use crate::{
     authority::Authority,
     budget::FuelBudget,
     error::{Error, Stop},
-    host::{Caller, Clock, ClockScope, Console, Entropy, HostArgs, HostFunction, HostResults, Registry},
+    host::{
+        Caller, Clock, ClockScope, Console, Entropy, HostArgs, HostFunctions, HostResults,
+        UnsupportedSignature,
+    },
     instance::Instance,
-    interrupt::Interrupt,
+    interrupt::InterruptHandle,
     module::Module,
     share::Share,
     value::{Signature, Value},
@@ -23,7 +26,7 @@ pub(crate) struct Config {
     /// The directories of the scopes, open.
     #[cfg(all(feature = "std", unix))]
     pub(crate) grants: crate::services::Grants,
-    pub(crate) functions: Registry,
+    pub(crate) functions: HostFunctions,
     pub(crate) console: Console,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clock_scope: ClockScope,
@@ -83,7 +86,7 @@ impl Sandbox {
                 scopes: Scopes::none(),
                 #[cfg(all(feature = "std", unix))]
                 grants: crate::services::Grants::default(),
-                functions: Registry::default(),
+                functions: HostFunctions::new(),
                 console: Console::default(),
                 clock,
                 clock_scope: ClockScope::FULL,
@@ -102,33 +105,21 @@ impl Sandbox {
         Arc::make_mut(&mut self.config)
     }
 
-    /// The same with these capabilities granted, and no others.
+    /// Grants these capabilities and no others.
+    ///
+    /// Scopes restrict them further: [`FS_READ`](Capabilities::FS_READ) without a directory in the scopes opens nothing.
+    /// [`grant`](Sandbox::grant) and [`revoke`](Sandbox::revoke) change them later, also for instances that run.
     ///
     /// # Grants
     ///
-    /// Flags say whether, scopes say which: FS_READ without a directory in the scopes opens nothing.
+    /// What the capabilities and the scopes together allow.
     #[must_use]
     pub fn with_capabilities(mut self, capabilities: Capabilities) -> Sandbox {
         self.authority = Authority::new(capabilities);
         self
     }
 
-    /// The same with these scopes.
-    ///
-    /// # Grants
-    ///
-    /// Directories, environment variables, network addresses and programs that the capabilities then open.
-    ///
-    /// Directories are opened now, and never again by their path: what is put in their place afterwards, or another working
-    /// directory, changes nothing. They stay open as long as the sandbox has them and an instance lives. One that cannot be opened is an error of [`check_directories`](Sandbox::check_directories),
-    /// and of every instance that imports a host service.
-    #[must_use]
-    pub fn with_scopes(mut self, scopes: Scopes) -> Sandbox {
-        self.set_scopes(scopes);
-        self
-    }
-
-    /// The same with the capabilities and scopes of `grant`.
+    /// Sets the capabilities and scopes of `grant`.
     ///
     /// # Grants
     ///
@@ -139,49 +130,96 @@ impl Sandbox {
             .with_scopes(grant.scopes)
     }
 
-    /// The same with this console.
+    /// Sets the scopes: directories, environment variables, network addresses and programs that the capabilities open.
+    ///
+    /// Builder form of [`set_scopes`](Sandbox::set_scopes).
+    ///
+    /// # Grants
+    ///
+    /// What the capabilities and the scopes together allow.
+    #[must_use]
+    pub fn with_scopes(mut self, scopes: Scopes) -> Sandbox {
+        self.set_scopes(scopes);
+        self
+    }
+
+    /// Sets the limits of each call and instance.
+    ///
+    /// Builder form of [`set_limits`](Sandbox::set_limits).
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Sandbox {
+        self.set_limits(limits);
+        self
+    }
+
+    /// Sets where guests write to and read from.
+    ///
+    /// Builder form of [`set_console`](Sandbox::set_console).
     #[must_use]
     pub fn with_console(mut self, console: Console) -> Sandbox {
-        self.config_mut().console = console;
+        self.set_console(console);
         self
     }
 
-    /// The same with this source of random bytes.
+    /// Sets the source of random bytes.
+    ///
+    /// Builder form of [`set_entropy`](Sandbox::set_entropy).
     #[must_use]
     pub fn with_entropy(mut self, entropy: impl Entropy + 'static) -> Sandbox {
-        self.config_mut().entropy = Arc::new(entropy);
+        self.set_entropy(entropy);
         self
     }
 
-    /// The same with this clock.
+    /// Sets the clock that deadlines and guests read.
+    ///
+    /// Builder form of [`set_clock`](Sandbox::set_clock).
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Sandbox {
-        self.config_mut().clock = Arc::new(clock);
+        self.set_clock(clock);
         self
     }
 
-    /// The same with guests seeing only this much of the clock.
+    /// Sets how much of the clock guests see.
+    ///
+    /// Builder form of [`set_clock_scope`](Sandbox::set_clock_scope).
     #[must_use]
     pub fn with_clock_scope(mut self, scope: ClockScope) -> Sandbox {
-        self.config_mut().clock_scope = scope;
+        self.set_clock_scope(scope);
         self
     }
 
-    /// The same with fuel drawn from `budget`, on top of the limit for each call.
+    /// Draws fuel from `budget`, on top of the limit of each call.
+    ///
+    /// Builder form of [`set_fuel_budget`](Sandbox::set_fuel_budget).
     #[must_use]
     pub fn with_fuel_budget(mut self, budget: FuelBudget) -> Sandbox {
-        self.config_mut().budget = Some(budget);
+        self.set_fuel_budget(budget);
         self
     }
 
-    /// The same with these arguments for WASI programs. By convention the first is the program's name.
+    /// Sets the arguments of WASI programs. By convention the first is the program name.
+    ///
+    /// Builder form of [`set_args`](Sandbox::set_args).
     #[must_use]
     pub fn with_args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
-        self.config_mut().args = args.into_iter().map(Into::into).collect();
+        self.set_args(args);
         self
     }
 
-    /// The same with fuel always handed out in slices of this size. For tests: what a call burns does not depend on it.
+    /// Offers these host functions instead of those that were added before.
+    ///
+    /// Builder form of [`set_host_functions`](Sandbox::set_host_functions).
+    ///
+    /// # Grants
+    ///
+    /// Whatever the functions do, to guests that have the capabilities they require.
+    #[must_use]
+    pub fn with_host_functions(mut self, functions: HostFunctions) -> Sandbox {
+        self.set_host_functions(functions);
+        self
+    }
+
+    /// Hands out fuel in slices of this size. For tests: the fuel that a call burns does not depend on it.
     #[doc(hidden)]
     #[must_use]
     pub fn with_fuel_slice(mut self, fuel: u64) -> Sandbox {
@@ -189,16 +227,16 @@ impl Sandbox {
         self
     }
 
-    /// Changes the limits, for the instances that are made afterwards.
-    pub fn set_limits(&mut self, limits: Limits) {
-        self.config_mut().limits = limits;
-    }
-
-    /// Changes the scopes, for the instances that are made afterwards.
+    /// Sets the scopes of the instances that are created afterwards.
+    ///
+    /// Directories are opened now, and never again by their path: what replaces them later, or another working directory,
+    /// changes nothing. They stay open as long as the sandbox has them and an instance lives; directories of the previous
+    /// scopes stay open as they are. One that cannot be opened is an error of
+    /// [`check_directories`](Sandbox::check_directories), and of every instance that imports a host service.
     ///
     /// # Grants
     ///
-    /// As [`with_scopes`](Sandbox::with_scopes). Directories of scopes that were set before stay open as they are.
+    /// What the capabilities and the scopes together allow.
     pub fn set_scopes(&mut self, scopes: Scopes) {
         let config = self.config_mut();
         #[cfg(all(feature = "std", unix))]
@@ -216,14 +254,48 @@ impl Sandbox {
         self.config.grants.check()
     }
 
-    /// Changes the console, for the instances that are made afterwards.
+    /// Sets the limits of each call and instance, for the instances that are created afterwards.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.config_mut().limits = limits;
+    }
+
+    /// Sets where guests write to and read from, for the instances that are created afterwards.
     pub fn set_console(&mut self, console: Console) {
         self.config_mut().console = console;
     }
 
-    /// Changes the arguments of WASI programs, for the instances that are made afterwards.
+    /// Sets the source of random bytes, for the instances that are created afterwards.
+    pub fn set_entropy(&mut self, entropy: impl Entropy + 'static) {
+        self.config_mut().entropy = Arc::new(entropy);
+    }
+
+    /// Sets the clock that deadlines and guests read, for the instances that are created afterwards.
+    pub fn set_clock(&mut self, clock: impl Clock + 'static) {
+        self.config_mut().clock = Arc::new(clock);
+    }
+
+    /// Sets how much of the clock guests see, for the instances that are created afterwards.
+    pub fn set_clock_scope(&mut self, scope: ClockScope) {
+        self.config_mut().clock_scope = scope;
+    }
+
+    /// Draws fuel from `budget`, on top of the limit of each call, for the instances that are created afterwards.
+    pub fn set_fuel_budget(&mut self, budget: FuelBudget) {
+        self.config_mut().budget = Some(budget);
+    }
+
+    /// Sets the arguments of WASI programs, for the instances that are created afterwards.
     pub fn set_args(&mut self, args: impl IntoIterator<Item = impl Into<String>>) {
         self.config_mut().args = args.into_iter().map(Into::into).collect();
+    }
+
+    /// Offers these host functions instead of those that were added before, for the instances that are created afterwards.
+    ///
+    /// # Grants
+    ///
+    /// Whatever the functions do, to guests that have the capabilities they require.
+    pub fn set_host_functions(&mut self, functions: HostFunctions) {
+        self.config_mut().functions = functions;
     }
 
     /// The limits.
@@ -264,17 +336,12 @@ impl Sandbox {
         self.authority.revoke(capabilities);
     }
 
-    /// Offers a function to guests, for the instances that are made afterwards. See [`Caller`] for what it can do.
-    ///
-    /// A guest that calls it without every bit of `capability` ends its call as
-    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes precedence
-    /// over one of this crate with the same name. Should it panic, the call of the guest panics with that, and the instance
-    /// is poisoned.
+    /// Adds a host function, for the instances that are created afterwards: see [`HostFunctions::func_wrap`].
     ///
     /// # Grants
     ///
-    /// Whatever the function does is now within reach of guests that have `capability`.
-    pub fn host_fn<A, R>(
+    /// Guests that have `capability` can do whatever `body` does.
+    pub fn func_wrap<A, R>(
         &mut self,
         module: &str,
         name: &str,
@@ -284,64 +351,31 @@ impl Sandbox {
         A: HostArgs,
         R: HostResults,
     {
-        let signature = Signature {
-            params: A::types(),
-            results: R::types(),
-        };
-        self.add_host_fn(
-            module,
-            name,
-            capability,
-            signature,
-            move |caller, args, results| {
-                // The interpreter checked the types when it linked the function.
-                let args = A::read(args)
-                    .ok_or_else(|| Stop::host("the arguments have other types than the function"))?;
-                body(caller, args)?.write(results);
-                Ok(())
-            },
-        );
+        self.config_mut()
+            .functions
+            .func_wrap(module, name, capability, body);
     }
 
-    /// Offers a function whose type is known only at run time. Otherwise as [`host_fn`](Sandbox::host_fn).
+    /// Adds a host function whose type is known only at run time: see [`HostFunctions::func_new`].
     ///
-    /// Returns `false` and offers nothing if `signature` has something else than numbers, or more than 1 000 either way
-    /// ([`Signature::is_callable`]).
+    /// # Errors
+    ///
+    /// [`UnsupportedSignature`] if `signature` is not [callable](Signature::is_callable).
     ///
     /// # Grants
     ///
-    /// As [`host_fn`](Sandbox::host_fn).
-    pub fn host_fn_untyped(
+    /// As [`func_wrap`](Sandbox::func_wrap).
+    pub fn func_new(
         &mut self,
         module: &str,
         name: &str,
         capability: Capabilities,
         signature: Signature,
         body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
-    ) -> bool {
-        let callable = signature.is_callable();
-        if callable {
-            self.add_host_fn(module, name, capability, signature, body);
-        }
-        callable
-    }
-
-    fn add_host_fn(
-        &mut self,
-        module: &str,
-        name: &str,
-        capability: Capabilities,
-        signature: Signature,
-        body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
-    ) {
-        let function = HostFunction {
-            module: module.into(),
-            name: name.into(),
-            capability,
-            signature,
-            body: Arc::new(body),
-        };
-        self.config_mut().functions.add(function);
+    ) -> Result<(), UnsupportedSignature> {
+        self.config_mut()
+            .functions
+            .func_new(module, name, capability, signature, body)
     }
 
     /// Makes an instance and runs its start function, within the limits of one call.
@@ -377,11 +411,11 @@ impl Sandbox {
     pub fn instantiate_interruptible(
         &self,
         module: &Module,
-        tell: impl FnOnce(Interrupt),
+        tell: impl FnOnce(InterruptHandle),
     ) -> Result<Instance, Error> {
         let n = self.made.fetch_add(1, Ordering::Relaxed);
         let gate = Arc::default();
-        tell(Interrupt::of_first(&gate));
+        tell(InterruptHandle::of_first(&gate));
         Instance::new(
             module.clone(),
             self.config.clone(),

@@ -133,7 +133,7 @@ impl fmt::Debug for Share {
 #[cfg(all(test, loom))]
 mod models {
     use super::*;
-    use crate::interrupt::Interrupt;
+    use crate::interrupt::InterruptHandle;
     use loom::thread;
 
     #[test]
@@ -155,7 +155,7 @@ mod models {
                     thread::yield_now();
                 }
             });
-            Interrupt::new(gate.clone(), None).interrupt();
+            InterruptHandle::new(gate.clone(), None).interrupt();
             worker.join().unwrap();
         });
     }

@@ -1,7 +1,7 @@
 //! Typed handles for functions that are called often.
 
 use crate::{
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Invocation},
     instance::{Instance, exported},
     run,
     state::State,
@@ -91,7 +91,7 @@ values!((A, B, C, D, E, F, G, H), A, B, C, D, E, F, G, H);
 /// # let module = Module::new(&Engine::default(), wat::parse_str(
 /// #     "(module (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))")?)?;
 /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
-/// let add = instance.typed::<(i64, i64), i64>("add")?;
+/// let add = instance.get_typed_func::<(i64, i64), i64>("add")?;
 /// assert_eq!(add.call(&mut instance, (40, 2))?, 42);
 /// # Ok(())
 /// # }
@@ -111,10 +111,13 @@ impl Instance {
     /// # Errors
     ///
     /// [`ErrorKind::NoSuchExport`] and [`ErrorKind::SignatureMismatch`].
-    pub fn typed<P: WasmParams, R: WasmResults>(&mut self, export: &str) -> Result<TypedFunc<P, R>, Error> {
+    pub fn get_typed_func<P: WasmParams, R: WasmResults>(
+        &mut self,
+        export: &str,
+    ) -> Result<TypedFunc<P, R>, Error> {
         let func = resolve::<P, R>(&self.context(), export).map_err(|kind| {
             let usage = self.usage();
-            Error::new(export, kind, usage, None)
+            Error::new(Invocation::Export(export), kind, usage, None)
         })?;
         Ok(TypedFunc {
             func,
@@ -134,14 +137,14 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
     ///
     /// As [`Instance::call`].
     pub fn call(&self, instance: &mut Instance, params: P) -> Result<R, Error> {
-        instance.enter(&self.name)?;
+        instance.enter(Invocation::Export(&self.name))?;
         let result = if instance.store_id() == self.store_id {
             run_typed(instance.context(), &self.func, params.into_engine())
         } else {
             resolve::<P, R>(&instance.context(), &self.name)
                 .and_then(|func| run_typed(instance.context(), &func, params.into_engine()))
         };
-        instance.leave(&self.name, result.map(R::from_engine))
+        instance.leave(Invocation::Export(&self.name), result.map(R::from_engine))
     }
 }
 
@@ -152,7 +155,7 @@ fn resolve<P: WasmParams, R: WasmResults>(
     let func = exported(ctx, export)?;
     func.typed(ctx).map_err(|_| ErrorKind::SignatureMismatch {
         found: Signature::from_engine(&func.ty(ctx)),
-        wanted: type_names::<P, R>(),
+        expected: type_names::<P, R>(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use dynload_caps::listed;
+use dynload_diagnostics::listed;
 
 /// The type of a value ([Wasm spec, value types](https://webassembly.github.io/spec/core/syntax/types.html#value-types)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,16 +135,69 @@ impl fmt::Display for Value {
     }
 }
 
-macro_rules! from_number {
-    ($($number:ty => $variant:ident),*) => { $(
-        impl From<$number> for Value {
-            fn from(value: $number) -> Value {
-                Value::$variant(value)
+macro_rules! numbers {
+    ($($number:ty => $variant:ident, $getter:ident;)*) => {
+        $(
+            impl From<$number> for Value {
+                fn from(value: $number) -> Value {
+                    Value::$variant(value)
+                }
             }
+
+            impl TryFrom<Value> for $number {
+                type Error = ValueTypeMismatch;
+
+                fn try_from(value: Value) -> Result<$number, ValueTypeMismatch> {
+                    value.$getter().ok_or(ValueTypeMismatch {
+                        expected: ValType::$variant,
+                        found: value.ty(),
+                    })
+                }
+            }
+        )*
+
+        impl Value {
+            $(
+                #[doc = concat!("Returns the number of an `", stringify!($number), "`, and `None` for any other type.")]
+                #[must_use]
+                pub fn $getter(self) -> Option<$number> {
+                    match self {
+                        Value::$variant(number) => Some(number),
+                        _ => None,
+                    }
+                }
+            )*
         }
-    )* };
+    };
 }
-from_number!(i32 => I32, i64 => I64, f32 => F32, f64 => F64);
+numbers! {
+    i32 => I32, as_i32;
+    i64 => I64, as_i64;
+    f32 => F32, as_f32;
+    f64 => F64, as_f64;
+}
+
+/// A [`Value`] has another type than the number it was converted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValueTypeMismatch {
+    /// The type of the number.
+    pub expected: ValType,
+    /// The type of the value.
+    pub found: ValType,
+}
+
+impl fmt::Display for ValueTypeMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "expected a value of type {}, found {}",
+            self.expected, self.found
+        )
+    }
+}
+
+impl core::error::Error for ValueTypeMismatch {}
 
 /// The parameters and results of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -169,12 +222,12 @@ impl Signature {
     pub fn is_callable(&self) -> bool {
         // More the interpreter has no types for.
         const MOST: usize = 1_000;
-        let few = self.params.len() <= MOST && self.results.len() <= MOST;
-        few && self
-            .params
-            .iter()
-            .chain(&self.results)
-            .all(|ty| Value::zero(*ty).is_some())
+        self.params.len() <= MOST && self.results.len() <= MOST && self.has_only_numbers()
+    }
+
+    pub(crate) fn has_only_numbers(&self) -> bool {
+        let mut types = self.params.iter().chain(&self.results);
+        types.all(|ty| Value::zero(*ty).is_some())
     }
 }
 

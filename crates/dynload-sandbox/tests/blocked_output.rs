@@ -66,7 +66,7 @@ fn run(guest: &str) -> ! {
         .with_capabilities(Capabilities::CONSOLE | Capabilities::THREADING)
         .with_scopes(scopes)
         .with_console(Console::new(ConsoleOutput::Inherit));
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "say",
         Capabilities::CONSOLE,

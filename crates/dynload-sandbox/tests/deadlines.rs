@@ -139,8 +139,8 @@ fn text(burst: u32, steps: &[(usize, u32)]) -> String {
 fn sandbox(limits: Limits) -> Sandbox {
     let mut sandbox = Sandbox::new(limits)
         .with_capabilities(Capabilities::all())
-        .with_console(Console::default().with_cap(1 << 16));
-    sandbox.host_fn("env", "spin", Capabilities::NONE, |_, (us,): (i64,)| {
+        .with_console(Console::default().with_limit(1 << 16));
+    sandbox.func_wrap("env", "spin", Capabilities::NONE, |_, (us,): (i64,)| {
         spin(Duration::from_micros(us as u64));
         Ok(())
     });
@@ -264,7 +264,7 @@ fn a_call_ends_after_the_host_function_that_was_running() {
         let mut sandbox = Sandbox::new(limits().with_time(Duration::from_millis(20)))
             .with_capabilities(Capabilities::all());
         let counted = calls.clone();
-        sandbox.host_fn("env", "spin", Capabilities::NONE, move |_, (_,): (i64,)| {
+        sandbox.func_wrap("env", "spin", Capabilities::NONE, move |_, (_,): (i64,)| {
             counted.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_micros(us));
             Ok(())
@@ -299,7 +299,7 @@ fn an_outer_deadline_holds_for_what_is_called_from_it() {
     let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(50)));
     let failures = Arc::new(Mutex::new(Vec::new()));
     let seen = failures.clone();
-    outer.host_fn("env", "others", Capabilities::NONE, move |_, ()| {
+    outer.func_wrap("env", "others", Capabilities::NONE, move |_, ()| {
         for _ in 0..5 {
             let mut inner = inner.lock().unwrap();
             seen.lock().unwrap().push(inner.call("run", &[]).unwrap_err());
@@ -329,7 +329,7 @@ fn an_error_that_is_handed_on_does_not_hide_the_limit() {
     let inner = endless();
     let inner = Mutex::new(inner);
     let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(20)));
-    outer.host_fn("env", "other", Capabilities::NONE, move |_, ()| {
+    outer.func_wrap("env", "other", Capabilities::NONE, move |_, ()| {
         inner
             .lock()
             .unwrap()
@@ -350,7 +350,7 @@ fn an_outer_interrupt_holds_for_what_is_called_from_it() {
     let (told, started) = mpsc::channel();
     let told = Mutex::new(told);
     let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)));
-    outer.host_fn("env", "other", Capabilities::NONE, move |_, ()| {
+    outer.func_wrap("env", "other", Capabilities::NONE, move |_, ()| {
         told.lock().unwrap().send(()).unwrap();
         let error = inner.lock().unwrap().call("run", &[]).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
@@ -359,7 +359,7 @@ fn an_outer_interrupt_holds_for_what_is_called_from_it() {
     let module =
         module(r#"(module (import "env" "other" (func $f)) (func (export "run") (call $f) (loop (br 0))))"#);
     let mut instance = outer.instantiate(&module).unwrap();
-    let interrupt = instance.interrupt_running();
+    let interrupt = instance.interrupt_handle();
     let canceller = thread::spawn(move || {
         started.recv().unwrap();
         interrupt.interrupt();
@@ -378,7 +378,7 @@ fn an_interrupt_ends_every_loop() {
             .with_time(Duration::from_millis(600_000))
             .with_memory_bytes(256 << 20);
         let mut instance = sandbox(limits).instantiate(&module).unwrap();
-        let interrupt = instance.interrupt_next();
+        let interrupt = instance.interrupt_handle_for_next_call();
         let ended = Arc::new(AtomicBool::new(false));
         let canceller = thread::spawn({
             let ended = ended.clone();

@@ -24,7 +24,7 @@ fn a_call_back_to_what_is_not_there_stops_the_outer_call_half_way() {
     for export in ["missing", "takes"] {
         let mut sandbox = Sandbox::new(Limits::DEFAULT);
         let back = move |caller: &mut Caller<'_>, ()| caller.call(export, &[]).map(drop);
-        sandbox.host_fn("env", "back", Capabilities::NONE, back);
+        sandbox.func_wrap("env", "back", Capabilities::NONE, back);
         let mut instance = sandbox.instantiate(&guest).unwrap();
         // Of the outer call itself nothing ran: the instance is as good as before.
         assert!(instance.call("missing", &[]).is_err());
@@ -32,7 +32,7 @@ fn a_call_back_to_what_is_not_there_stops_the_outer_call_half_way() {
         assert_eq!(instance.call("ok", &[]).unwrap(), [Value::I32(0)]);
 
         instance.call("process", &[]).unwrap_err();
-        assert!(instance.poison().is_some(), "{export}");
+        assert!(instance.poisoned_by().is_some(), "{export}");
         let error = instance.call("ok", &[]).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Poisoned(_)), "{error}");
     }
@@ -66,7 +66,7 @@ fn frames_are_counted_right_behind_a_call_back_that_failed() {
         ));
         Ok(0)
     };
-    sandbox.host_fn("env", "try", Capabilities::NONE, attempt);
+    sandbox.func_wrap("env", "try", Capabilities::NONE, attempt);
     let mut instance = sandbox.instantiate(&guest).unwrap();
     let error = instance.call("process", &[]).unwrap_err();
     assert!(
@@ -83,13 +83,13 @@ fn a_panic_goes_on_to_who_called_the_guest() {
     );
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
     let divide = |_: &mut Caller<'_>, (a, b): (i32, i32)| Ok(a / b);
-    sandbox.host_fn("env", "divide", Capabilities::NONE, divide);
+    sandbox.func_wrap("env", "divide", Capabilities::NONE, divide);
     let mut instance = sandbox.instantiate(&guest).unwrap();
     assert_eq!(instance.call("run", &[Value::I32(5)]).unwrap(), [Value::I32(2)]);
     let panic = catch_unwind(AssertUnwindSafe(|| instance.call("run", &[Value::I32(0)]))).unwrap_err();
     let message = panic.downcast_ref::<&str>().expect("that of the division");
     assert!(message.contains("divide by zero"), "{message}");
-    assert!(instance.poison().is_some());
+    assert!(instance.poisoned_by().is_some());
     instance.reset().unwrap();
     assert_eq!(instance.call("run", &[Value::I32(2)]).unwrap(), [Value::I32(5)]);
 }
@@ -121,12 +121,12 @@ fn a_result_of_another_type_than_the_function_has_is_an_error() {
             params: Vec::new(),
             results: vec![ValType::I32],
         };
-        assert!(
-            sandbox.host_fn_untyped("env", "f", Capabilities::NONE, signature, move |_, _, results| {
+        sandbox
+            .func_new("env", "f", Capabilities::NONE, signature, move |_, _, results| {
                 results[0] = wrong;
                 Ok(())
             })
-        );
+            .unwrap();
         let mut instance = sandbox.instantiate(&guest).unwrap();
         let error = instance.call("run", &[]).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Host(_)), "{error}");
@@ -141,7 +141,9 @@ fn a_host_function_of_more_parameters_than_there_are_types_for_is_not_offered() 
             params: vec![ValType::I32; params],
             results: vec![ValType::I64; results],
         };
-        sandbox.host_fn_untyped("env", "f", Capabilities::NONE, signature, |_, _, _| Ok(()))
+        sandbox
+            .func_new("env", "f", Capabilities::NONE, signature, |_, _, _| Ok(()))
+            .is_ok()
     };
     assert_eq!(
         [offer(1_001, 0), offer(0, 1_001), offer(1_000, 1_000)],
@@ -164,7 +166,7 @@ fn a_host_function_can_ask_what_there_is_to_call() {
         assert_eq!(signature.as_deref(), Some("(i32) -> (i32)"));
         caller.call("twice", &[Value::I32(21)]).map(drop)
     };
-    sandbox.host_fn("env", "f", Capabilities::NONE, body);
+    sandbox.func_wrap("env", "f", Capabilities::NONE, body);
     let guest = module(
         r#"(module (import "env" "f" (func $f))
             (func (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
@@ -184,7 +186,7 @@ fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
         thread::spawn(move || {
             let mut sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget);
             // Holds all of the budget while it sleeps.
-            sandbox.host_fn(
+            sandbox.func_wrap(
                 "env",
                 "hold",
                 Capabilities::NONE,
@@ -228,7 +230,7 @@ fn a_call_that_waits_lends_its_fuel() {
     let (worked, has_worked) = mpsc::channel();
     let has_worked = std::sync::Mutex::new(has_worked);
     let mut sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone());
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "wait",
         Capabilities::NONE,
@@ -250,7 +252,7 @@ fn a_call_that_waits_lends_its_fuel() {
     first.join().unwrap().unwrap();
     // Two calls, each of a function and what it does.
     assert_eq!(
-        budget.left(),
+        budget.remaining(),
         5_000 - works.usage().fuel - 2 - schedule::HOST_CALL
     );
 }

@@ -65,7 +65,7 @@ fn load_and_run(engine: &Engine, wasm: &[u8]) -> &'static str {
         );
         if let Err(error) = result {
             assert!(!error.to_string().is_empty());
-            if instance.poison().is_some() && instance.reset().is_err() {
+            if instance.poisoned_by().is_some() && instance.reset().is_err() {
                 break;
             }
         }

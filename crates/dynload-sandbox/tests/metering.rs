@@ -16,20 +16,20 @@ fn module(profile: bool, wat: &str) -> Module {
 /// A sandbox with the host functions of the programs below.
 fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
     let mut sandbox = Sandbox::new(limits);
-    sandbox.host_fn("env", "nothing", Capabilities::NONE, |_, ()| Ok(()));
-    sandbox.host_fn(
+    sandbox.func_wrap("env", "nothing", Capabilities::NONE, |_, ()| Ok(()));
+    sandbox.func_wrap(
         "env",
         "bytes",
         Capabilities::NONE,
         |caller: &mut Caller<'_>, (bytes,): (i32,)| caller.charge_bytes(bytes as u64),
     );
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "charge",
         Capabilities::NONE,
         |caller: &mut Caller<'_>, (fuel,): (i32,)| caller.charge(fuel as u64),
     );
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "back",
         Capabilities::NONE,
@@ -89,7 +89,7 @@ fn tight(module: &Module, args: &[Value], fuel: u64) {
                 let stopped = ErrorKind::LimitExceeded {
                     limit: Limit::Fuel,
                     value: fuel - 1,
-                    asked: None,
+                    requested: None,
                 };
                 assert_eq!(
                     format!("{:?}", error.kind()),
@@ -650,7 +650,7 @@ fn the_start_function_stands_on_frames_too() {
             }
             Err(error) => {
                 assert_eq!(error.limit(), exceeded);
-                assert_eq!(error.export(), "(start)");
+                assert_eq!(error.invocation(), &Invocation::Start);
             }
         }
     }
@@ -675,10 +675,10 @@ fn holds(wat: &str, bytes: u64) {
             ErrorKind::LimitExceeded {
                 limit: Limit::Memory,
                 value,
-                asked,
+                requested,
             } => {
                 assert_eq!(*value, bytes - 1);
-                assert!(asked.is_some_and(|asked| asked >= bytes), "{error}");
+                assert!(requested.is_some_and(|requested| requested >= bytes), "{error}");
             }
             other => panic!("{other:?}"),
         }
@@ -727,7 +727,7 @@ fn growth_counts_and_a_denied_one_is_told() {
     let error = instance.call("fail", &[Value::I32(3)]).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Trap(Trap::Unreachable)));
     let denied = error.denied_growth().expect("the growth was denied");
-    assert_eq!((denied.asked, denied.limit), (limit + 3 * 65_536, limit));
+    assert_eq!((denied.requested, denied.limit), (limit + 3 * 65_536, limit));
     assert!(
         error.to_string().contains(&format!("the limit is {limit}")),
         "{error}"

@@ -28,7 +28,7 @@ fn i32s<const N: usize>(args: [i32; N]) -> [Value; N] {
 /// A sandbox whose `env.back` calls the guest's `run` again.
 fn with_back(limits: Limits) -> Sandbox {
     let mut sandbox = Sandbox::new(limits);
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "back",
         Capabilities::NONE,
@@ -125,7 +125,7 @@ fn all_levels_of_reentry_fit_on_a_small_stack() {
     let places = Arc::new(Mutex::new(Vec::new()));
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
     let seen = places.clone();
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "back",
         Capabilities::NONE,
@@ -210,7 +210,7 @@ fn deep_recursion_at_every_level_of_reentry_is_safe() {
 #[test]
 fn a_failed_call_back_poisons_even_if_the_host_goes_on() {
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
-    sandbox.host_fn("env", "try", Capabilities::NONE, |caller: &mut Caller<'_>, ()| {
+    sandbox.func_wrap("env", "try", Capabilities::NONE, |caller: &mut Caller<'_>, ()| {
         Ok(i32::from(caller.call("fail", &[]).is_ok()))
     });
     let module = module(
@@ -220,10 +220,10 @@ fn a_failed_call_back_poisons_even_if_the_host_goes_on() {
     let mut instance = sandbox.instantiate(&module).unwrap();
     assert_eq!(instance.call("run", &[]).unwrap(), i32s([0]));
     let poison = instance
-        .poison()
+        .poisoned_by()
         .expect("the guest is half-way through something");
     assert!(matches!(poison.kind(), ErrorKind::Trap(Trap::Unreachable)));
-    assert_eq!(poison.export(), "fail");
+    assert_eq!(poison.invocation(), &Invocation::Export("fail".into()));
     assert!(matches!(
         instance.call("run", &[]).unwrap_err().kind(),
         ErrorKind::Poisoned(_)
@@ -455,10 +455,10 @@ fn a_trap_poisons_until_reset() {
     }
     assert!(instance.call_i64("sp", &[]).is_err());
     instance.reset().unwrap();
-    assert!(instance.poison().is_none());
+    assert!(instance.poisoned_by().is_none());
     assert_eq!(instance.call("sp", &[]).unwrap(), i32s([1000]));
-    assert_eq!(instance.memory().slice(0, 4).unwrap(), [0; 4]);
-    assert_eq!(instance.memory().size(), 1 << 16);
+    assert_eq!(instance.memory().unwrap().slice(0, 4).unwrap(), [0; 4]);
+    assert_eq!(instance.memory().unwrap().size(), 1 << 16);
     assert_eq!(instance.usage().peak_memory_bytes, (1 << 16) + 8);
 }
 
@@ -482,7 +482,7 @@ fn what_never_ran_does_not_poison() {
             ErrorKind::NoSuchExport { .. }
         ));
     }
-    assert!(instance.poison().is_none());
+    assert!(instance.poisoned_by().is_none());
     assert_eq!(instance.call("run", &i32s([3])).unwrap(), i32s([3]));
 }
 
@@ -493,7 +493,7 @@ fn a_typed_handle_outlives_a_reset() {
             (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#,
     );
     let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
-    let next = instance.typed::<(), i32>("next").unwrap();
+    let next = instance.get_typed_func::<(), i32>("next").unwrap();
     assert_eq!(
         (
             next.call(&mut instance, ()).unwrap(),
@@ -517,7 +517,15 @@ fn a_typed_handle_outlives_a_reset() {
 fn modules_and_sandboxes_are_shared_by_threads() {
     fn shared<T: Send + Sync>() {}
     fn moved<T: Send>() {}
-    shared::<(Engine, Module, Sandbox, FuelBudget, Interrupt, Error, ModuleError)>();
+    shared::<(
+        Engine,
+        Module,
+        Sandbox,
+        FuelBudget,
+        InterruptHandle,
+        Error,
+        ModuleError,
+    )>();
     moved::<Instance>();
     let module = module(REENTRANT);
     let sandboxes =
@@ -576,7 +584,7 @@ fn no_operator_in_a_loop_uses_up_the_native_stack() {
         );
         let ran = thread::Builder::new().stack_size(256 << 10).spawn(move || {
             let mut sandbox = Sandbox::new(Limits::PERMISSIVE).with_fuel_slice(u64::MAX);
-            sandbox.host_fn("env", "host", Capabilities::NONE, |_: &mut Caller<'_>, ()| Ok(()));
+            sandbox.func_wrap("env", "host", Capabilities::NONE, |_: &mut Caller<'_>, ()| Ok(()));
             let mut instance = sandbox.instantiate(&module(&wat)).unwrap();
             instance.call("run", &[]).map(drop)
         });

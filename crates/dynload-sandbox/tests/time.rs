@@ -23,13 +23,13 @@ fn module(wat: &str) -> Module {
 /// Host functions that take their time.
 fn sandbox(limits: Limits) -> Sandbox {
     let mut sandbox = Sandbox::new(limits);
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "wait",
         Capabilities::NONE,
         |caller: &mut Caller<'_>, ()| caller.wait(Duration::from_secs(3_600), |_| false).map(|_| ()),
     );
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "compute",
         Capabilities::NONE,
@@ -39,7 +39,7 @@ fn sandbox(limits: Limits) -> Sandbox {
             }
         },
     );
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "back",
         Capabilities::NONE,
@@ -152,7 +152,7 @@ fn the_deadline_covers_the_start_function() {
             .instantiate(&module(wat))
             .unwrap_err();
         timed_out(&error, 20);
-        assert_eq!(error.export(), "(start)");
+        assert_eq!(error.invocation(), &Invocation::Start);
     }
 }
 
@@ -256,7 +256,7 @@ fn short_calls_do_not_read_the_clock_and_long_ones_do() {
 fn each_call_has_a_deadline_of_its_own() {
     let limits = Limits::DEFAULT.with_time(Duration::from_millis(60_000));
     let mut sandbox = Sandbox::new(limits).with_clock(Looks::default());
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "remaining",
         Capabilities::NONE,
@@ -288,7 +288,7 @@ fn each_call_has_a_deadline_of_its_own() {
 fn a_wait_ends_when_it_is_done_or_over() {
     let mut sandbox =
         Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(60_000))).with_clock(Looks::default());
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "f",
         Capabilities::NONE,
@@ -349,11 +349,11 @@ fn interrupted(result: Result<Vec<Value>, Error>) -> Error {
 #[test]
 fn an_interrupt_before_the_call_ends_it_at_once() {
     let mut instance = sandbox(Limits::DEFAULT).instantiate(&module(SPIN)).unwrap();
-    let interrupt = instance.interrupt_next();
+    let interrupt = instance.interrupt_handle_for_next_call();
     interrupt.interrupt();
     let error = interrupted(instance.call("run", &[]));
     assert_eq!(error.usage().fuel, 0);
-    assert!(instance.poison().is_some());
+    assert!(instance.poisoned_by().is_some());
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn an_interrupt_during_the_call_ends_it() {
         limits.max_time = Duration::from_millis(600_000);
         let mut sandbox = sandbox(limits);
         let (running, has_started) = mpsc::channel();
-        sandbox.host_fn("env", "started", Capabilities::NONE, move |_, ()| {
+        sandbox.func_wrap("env", "started", Capabilities::NONE, move |_, ()| {
             running.send(()).map_err(Stop::host)
         });
         // The program says that it runs, then never ends.
@@ -389,7 +389,7 @@ fn an_interrupt_during_the_call_ends_it() {
         };
         let mut instance = sandbox.instantiate(&module(&endless)).unwrap();
         for _ in 0..2 {
-            let interrupt = instance.interrupt_next();
+            let interrupt = instance.interrupt_handle_for_next_call();
             let (result, waited) = thread::scope(|scope| {
                 let call = scope.spawn(|| (instance.call("run", &arguments(wat)), Instant::now()));
                 has_started.recv().unwrap();
@@ -410,15 +410,15 @@ fn a_late_interrupt_hits_no_later_call() {
     let wat = r#"(module (func (export "short")) (func (export "run") (param i32)
         (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
     let mut instance = sandbox(Limits::DEFAULT).instantiate(&module(wat)).unwrap();
-    let interrupt = instance.interrupt_next();
+    let interrupt = instance.interrupt_handle_for_next_call();
     instance.call("short", &[]).unwrap();
     interrupt.interrupt();
-    instance.interrupt_running().interrupt();
+    instance.interrupt_handle().interrupt();
     for _ in 0..3 {
         instance.call("run", &[Value::I32(100_000)]).unwrap();
     }
     // Nor one after a reset.
-    let interrupt = instance.interrupt_next();
+    let interrupt = instance.interrupt_handle_for_next_call();
     instance.call("short", &[]).unwrap();
     instance.reset().unwrap();
     interrupt.interrupt();
@@ -429,7 +429,7 @@ fn a_late_interrupt_hits_no_later_call() {
 fn the_second_call_is_interrupted_as_the_first_was() {
     let mut instance = sandbox(Limits::DEFAULT).instantiate(&module(SPIN)).unwrap();
     for _ in 0..3 {
-        let interrupt = instance.interrupt_next();
+        let interrupt = instance.interrupt_handle_for_next_call();
         let elsewhere = thread::spawn(move || interrupt.interrupt());
         interrupted(instance.call("run", &[]));
         elsewhere.join().unwrap();
@@ -441,12 +441,12 @@ fn the_second_call_is_interrupted_as_the_first_was() {
 fn whichever_call_runs_is_interrupted() {
     let mut sandbox = sandbox(Limits::DEFAULT);
     let (running, has_started) = mpsc::channel();
-    sandbox.host_fn("env", "started", Capabilities::NONE, move |_, ()| {
+    sandbox.func_wrap("env", "started", Capabilities::NONE, move |_, ()| {
         running.send(()).map_err(Stop::host)
     });
     let wat = r#"(module (import "env" "started" (func $f)) (func (export "run") (call $f) (loop (br 0))))"#;
     let mut instance = sandbox.instantiate(&module(wat)).unwrap();
-    let interrupt = instance.interrupt_running();
+    let interrupt = instance.interrupt_handle();
     for _ in 0..2 {
         let result = thread::scope(|scope| {
             let call = scope.spawn(|| instance.call("run", &[]));
@@ -464,21 +464,21 @@ fn a_reset_with_an_endless_start_function_is_interrupted() {
     // The start function spins when the host says so.
     let spins = Arc::new(AtomicU64::new(0));
     let mut sandbox = sandbox(Limits::DEFAULT);
-    let asked = spins.clone();
-    sandbox.host_fn("env", "spins", Capabilities::NONE, move |_, ()| {
-        Ok(asked.load(Ordering::SeqCst) as i32)
+    let requested = spins.clone();
+    sandbox.func_wrap("env", "spins", Capabilities::NONE, move |_, ()| {
+        Ok(requested.load(Ordering::SeqCst) as i32)
     });
     let wat = r#"(module (import "env" "spins" (func $spins (result i32)))
         (func $start (if (call $spins) (then (loop (br 0))))) (start $start) (func (export "run")))"#;
     let mut instance = sandbox.instantiate(&module(wat)).unwrap();
     spins.store(1, Ordering::SeqCst);
-    let interrupt = instance.interrupt_next();
+    let interrupt = instance.interrupt_handle_for_next_call();
     let elsewhere = thread::spawn(move || interrupt.interrupt());
     let error = instance.reset().unwrap_err();
     elsewhere.join().unwrap();
     assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
     assert!(
-        instance.poison().is_some(),
+        instance.poisoned_by().is_some(),
         "it is not what it was, nor is it new"
     );
     spins.store(0, Ordering::SeqCst);
@@ -501,7 +501,7 @@ fn a_budget_is_drawn_by_call_after_call_to_the_last_unit() {
         let mut instance = sandbox.instantiate(&module(TURNS)).unwrap();
         for call in 1..=10 {
             instance.call("run", &[Value::I32(10)]).unwrap();
-            assert_eq!(budget.left(), 560 - 51 * call);
+            assert_eq!(budget.remaining(), 560 - 51 * call);
         }
         let error = instance.call("run", &[Value::I32(10)]).unwrap_err();
         match error.kind() {
@@ -512,7 +512,7 @@ fn a_budget_is_drawn_by_call_after_call_to_the_last_unit() {
             } => assert_eq!(*value, budget.total()),
             other => panic!("{other:?}"),
         }
-        assert_eq!(error.usage().fuel + budget.left(), 50, "nothing is lost");
+        assert_eq!(error.usage().fuel + budget.remaining(), 50, "nothing is lost");
     }
 }
 
@@ -527,7 +527,7 @@ fn a_budget_and_a_limit_for_each_call_both_hold() {
         Some(Limit::Fuel)
     );
     let burnt = instance.usage().fuel;
-    assert_eq!(budget.left(), 120 - 51 - burnt);
+    assert_eq!(budget.remaining(), 120 - 51 - burnt);
     instance.reset().unwrap();
     let error = instance.call("run", &[Value::I32(10)]).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::FuelBudget), "{error}");
@@ -558,7 +558,7 @@ fn threads_share_a_budget_to_the_last_unit() {
                                 failed.fetch_add(1, Ordering::SeqCst);
                             }
                             burnt.fetch_add(instance.usage().fuel, Ordering::SeqCst);
-                            if instance.poison().is_some() {
+                            if instance.poisoned_by().is_some() {
                                 instance.reset().unwrap();
                             }
                         }
@@ -567,7 +567,7 @@ fn threads_share_a_budget_to_the_last_unit() {
             });
             let what = format!("slices of {slice:?}, {missing} missing");
             assert_eq!(
-                burnt.load(Ordering::SeqCst) + budget.left(),
+                burnt.load(Ordering::SeqCst) + budget.remaining(),
                 budget.total(),
                 "{what}: nothing is lost"
             );
@@ -586,17 +586,17 @@ fn a_call_that_was_stopped_has_paid_what_it_burnt() {
     let budget = FuelBudget::new(1 << 40);
     let mut sandbox =
         sandbox(Limits::DEFAULT.with_time(Duration::from_millis(5))).with_fuel_budget(budget.clone());
-    sandbox.host_fn("env", "fail", Capabilities::NONE, |_, ()| {
+    sandbox.func_wrap("env", "fail", Capabilities::NONE, |_, ()| {
         Err::<(), _>(Stop::host("out of order"))
     });
     let wat = r#"(module (import "env" "fail" (func $fail)) (func (export "spin") (loop (br 0)))
         (func (export "fail") (call $fail)) (func (export "trap") unreachable))"#;
     let mut instance = sandbox.instantiate(&module(wat)).unwrap();
     for export in ["spin", "fail", "trap"] {
-        let before = budget.left();
+        let before = budget.remaining();
         let error = instance.call(export, &[]).unwrap_err();
         assert!(error.usage().fuel > 0, "{error}");
-        assert_eq!(before - budget.left(), error.usage().fuel, "{error}");
+        assert_eq!(before - budget.remaining(), error.usage().fuel, "{error}");
         instance.reset().unwrap();
     }
 }

@@ -50,7 +50,7 @@ fn run(limit: u64) -> (Result<Vec<Value>, Error>, Usage) {
     .with_capabilities(Capabilities::THREADING)
     .with_scopes(scopes);
     let met = Arc::new(AtomicU32::new(0));
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "meet",
         Capabilities::NONE,

@@ -162,7 +162,7 @@ fn linker(engine: &Engine) -> Linker<()> {
             .get_export("back")
             .and_then(|export| export.into_func())
             .expect("it is exported");
-        back.typed::<i32, i32>(&caller)?.call(&mut caller, n)
+        back.get_typed_func::<i32, i32>(&caller)?.call(&mut caller, n)
     };
     linker.func_wrap("env", "back", back).expect("the name is free");
     linker

@@ -16,7 +16,7 @@ pub(crate) const LIMITS: Limits = Limits::PERMISSIVE
 
 pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
     let mut sandbox = Sandbox::new(LIMITS);
-    sandbox.host_fn("host", "next", Capabilities::empty(), |_, (value,): (i64,)| {
+    sandbox.func_wrap("host", "next", Capabilities::empty(), |_, (value,): (i64,)| {
         Ok(value + 1)
     });
     let mut instance = sandbox.instantiate(&Module::new(&Engine::default(), wasm)?)?;

@@ -36,7 +36,7 @@ fn typed(effort: Effort) -> Outcome<Vec<Row>> {
     type Add = (i64, i64);
     let wasm = modules::assemble(modules::ADD);
     let mut ours = dynload::instance(&wasm)?;
-    let our_add = ours.typed::<Add, i64>("add")?;
+    let our_add = ours.get_typed_func::<Add, i64>("add")?;
     let engine = bare::engine(wasmi::CompilationMode::Eager, false);
     let (mut store, instance) = bare::instance(&engine, &wasm, false)?;
     let add = instance.get_typed_func::<Add, i64>(&store, "add")?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dynload_bench_modules as modules;
 use dynload_bench_report::{Samples, Unit};
-use dynload_sandbox::{Engine, Interrupt, Limits, Module, Sandbox};
+use dynload_sandbox::{Engine, InterruptHandle, Limits, Module, Sandbox};
 use extism::{Plugin, PluginBuilder};
 
 use super::Found;
@@ -84,7 +84,7 @@ fn extism(wasm: &[u8], count: usize) -> Outcome<Vec<f64>> {
 
 fn interrupts(module: &Module, count: usize) -> Outcome<Vec<f64>> {
     let mut instance = Sandbox::new(Limits::PERMISSIVE).instantiate(module)?;
-    let (calls, called) = mpsc::channel::<Interrupt>();
+    let (calls, called) = mpsc::channel::<InterruptHandle>();
     let (times, interrupted) = mpsc::channel::<Instant>();
     let other = std::thread::spawn(move || {
         for interrupt in called {
@@ -99,7 +99,7 @@ fn interrupts(module: &Module, count: usize) -> Outcome<Vec<f64>> {
     });
     let mut values = Vec::new();
     for _ in 0..count {
-        calls.send(instance.interrupt_next())?;
+        calls.send(instance.interrupt_handle_for_next_call())?;
         let stopped = instance.call("run", &[]).is_err();
         let end = Instant::now();
         assert!(stopped, "an endless loop has ended");

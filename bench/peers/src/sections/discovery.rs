@@ -3,7 +3,6 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Duration;
 
 use dynload_bench_modules as modules;
 use dynload_bench_report::{Curve, Point, Row, Unit};
@@ -14,8 +13,7 @@ use crate::race::Race;
 use crate::{Effort, Outcome};
 
 const BARE: &str = "bare";
-const COLD: &str = "dynload-discovery, cold";
-const WARM: &str = "dynload-discovery, nothing changed";
+const SCAN: &str = "dynload-discovery";
 const PLUGINS: usize = 1_000;
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
@@ -24,8 +22,6 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     for count in counts {
         populate(&folder.path().join(count.to_string()), *count)?;
     }
-    // A cache can trust times that are two seconds old, and these files have just been written.
-    std::thread::sleep(Duration::from_millis(2_100));
     let mut found = Found::default();
     let mut points = Vec::new();
     for count in counts {
@@ -42,7 +38,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
         title: "Discovery against the number of plugins".into(),
         input: "plugins".into(),
         unit: Unit::Seconds,
-        sides: [COLD, WARM, BARE].map(str::to_owned).to_vec(),
+        sides: [SCAN, BARE].map(str::to_owned).to_vec(),
         points,
     });
     Ok(found)
@@ -50,18 +46,14 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
 
 fn scan(folder: &Path, count: usize, rounds: usize) -> Outcome<Vec<Row>> {
     let root = folder.join(count.to_string());
-    let scanner = |cache| Scanner::new(SearchPath::empty().first(&root)).cache(cache);
-    let cold = scanner(CacheLocation::None);
-    let warm = scanner(CacheLocation::File(folder.join(format!("{count}.cache"))));
-    let first = warm.scan();
-    if first.plugins.len() != count || warm.scan().stats.cached != count {
-        return Err(format!("{} of {count} plugins were found", first.plugins.len()).into());
+    let scanner = Scanner::new(SearchPath::empty().with_dir(&root)).with_cache(CacheLocation::None);
+    let found = scanner.scan().plugins.len();
+    if found != count {
+        return Err(format!("{found} of {count} plugins were found").into());
     }
     Ok(Race::new(format!("discovery of {count} plugins"))
-        .side(COLD, 1, || drop(black_box(cold.scan())))
+        .side(SCAN, 1, || drop(black_box(scanner.scan())))
         .budget(1.3)
-        .side(WARM, 1, || drop(black_box(warm.scan())))
-        .budget(0.3)
         .side(BARE, 1, || assert_eq!(bare(&root), count))
         .run(rounds, BARE))
 }

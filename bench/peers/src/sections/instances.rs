@@ -46,7 +46,7 @@ fn made(effort: Effort, call: bool) -> Outcome<Vec<Row>> {
         for _ in 0..TIMES {
             let mut instance = sandbox.instantiate(&module).expect("no imports");
             if call {
-                let run = instance.typed::<(), i32>("run").expect("its type");
+                let run = instance.get_typed_func::<(), i32>("run").expect("its type");
                 black_box(run.call(&mut instance, ()).expect("it runs"));
             }
             drop(black_box(instance));

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::printable;
+use dynload_diagnostics::printable;
 
 /// A scope that cannot be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -62,8 +62,8 @@ fn against_manifest(audit: &mut Audit, wasm: &WasmFacts, manifest: Option<&Manif
     }
     audit.unused = declared & !used;
 
-    let asked = manifest.and_then(|manifest| manifest.limits.max_memory_bytes);
-    let limit = asked.unwrap_or(Limits::DEFAULT.max_memory_bytes);
+    let requested = manifest.and_then(|manifest| manifest.limits.max_memory_bytes);
+    let limit = requested.unwrap_or(Limits::DEFAULT.max_memory_bytes);
     if wasm.initial_bytes > limit {
         audit.findings.push(Finding::MemoryOverLimit {
             initial: wasm.initial_bytes,

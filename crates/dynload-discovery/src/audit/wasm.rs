@@ -126,6 +126,29 @@ impl fmt::Display for ExternKind {
     }
 }
 
+record!(FunctionType {
+    params,
+    results,
+    description
+});
+
+impl Code for ValueType {
+    fn put(&self, out: &mut Vec<u8>) {
+        let position = ValueType::NAMES.iter().position(|(_, known)| known == self);
+        out.push(position.map_or(u8::MAX, |position| position as u8));
+    }
+
+    fn take(input: &mut Input<'_>) -> Option<ValueType> {
+        let position = *input.bytes(1)?.first()?;
+        if position == u8::MAX {
+            return Some(ValueType::Other);
+        }
+        ValueType::NAMES
+            .get(usize::from(position))
+            .map(|(_, known)| *known)
+    }
+}
+
 impl Code for ExternKind {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(*self as u8);

@@ -5,41 +5,31 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::codec::{Code, Input, put_block};
-use super::record::{DirRecord, KeptManifest};
+use super::codec::{Input, put_block};
 
 /// Changes with the form of the file. The version of this crate is in the header too.
-const MAGIC: &[u8; 8] = b"dynload\x01";
+const MAGIC: &[u8; 8] = b"dynload\x02";
 /// More than a hundred thousand plugins; what is larger is no cache.
 const MAX_BYTES: u64 = 256 << 20;
 
-/// The kinds of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Dir = 0,
-    Audit = 1,
-}
-
-/// Where a record of the file is in it: its kind, its key and its bytes.
+/// The position of a record in the file: its key and its value.
 #[derive(Clone, Debug)]
-struct Place {
-    kind: Kind,
+struct Position {
     key: Range<usize>,
     value: Range<usize>,
 }
 
-/// The records of a cache, in their binary form; they are read one by one, by whoever needs them.
+/// The records of a cache in binary form, each under the path of the file that it is about.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    bytes: Arc<Vec<u8>>,
-    /// By kind and key, so that looking one up needs no other structure.
-    index: Vec<Place>,
+    bytes: Vec<u8>,
+    /// Sorted by key.
+    index: Vec<Position>,
     /// Records that are not in the file yet.
-    fresh: BTreeMap<(Kind, Box<[u8]>), Vec<u8>>,
+    fresh: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Store {
@@ -73,65 +63,42 @@ impl Store {
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
         let index = read_index(&bytes, stamp)?;
         Ok(Some(Store {
-            bytes: Arc::new(bytes),
+            bytes,
             index,
             fresh: BTreeMap::new(),
         }))
     }
 
-    /// A record of the file.
-    fn place(&self, kind: Kind, key: &[u8]) -> Option<&Place> {
+    /// The record about `file`.
+    pub(crate) fn get(&self, file: &Path) -> Option<&[u8]> {
+        if let Some(bytes) = self.fresh.get(file) {
+            return Some(bytes);
+        }
         let at = self
             .index
-            .binary_search_by(|place| (place.kind, &self.bytes[place.key.clone()]).cmp(&(kind, key)));
-        at.ok().map(|at| &self.index[at])
+            .binary_search_by(|position| self.bytes[position.key.clone()].cmp(key(file)));
+        at.ok().map(|at| &self.bytes[self.index[at].value.clone()])
     }
 
-    /// A whole record, of the file or not in it yet.
-    pub(crate) fn get<T: Code>(&self, kind: Kind, key: &[u8]) -> Option<T> {
-        let bytes = match self.fresh.get(&(kind, key.into())) {
-            Some(bytes) => bytes.as_slice(),
-            None => &self.bytes[self.place(kind, key)?.value.clone()],
+    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) {
+        self.fresh.insert(file.to_owned(), bytes);
+    }
+
+    /// Adds the records that are not in the file of `other` yet.
+    pub(crate) fn take_fresh(&mut self, other: Store) {
+        self.fresh.extend(other.fresh);
+    }
+
+    /// Drops the records about files that no longer exist.
+    pub(crate) fn forget_missing(&mut self) {
+        let exists = |file: &Path| {
+            let found = fs::symlink_metadata(file);
+            !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         };
-        let mut input = Input(bytes);
-        let value = T::take(&mut input)?;
-        input.0.is_empty().then_some(value)
-    }
-
-    /// What the file has about a directory.
-    pub(crate) fn dir(&self, key: &[u8]) -> Option<(DirRecord, KeptManifest)> {
-        let range = self.place(Kind::Dir, key)?.value.clone();
-        let mut input = Input(&self.bytes[range.clone()]);
-        let record = DirRecord::take(&mut input)?;
-        let rest = range.end - input.0.len()..range.end;
-        Some((record, KeptManifest::kept(self.bytes.clone(), rest)))
-    }
-
-    pub(crate) fn put(&mut self, kind: Kind, key: &[u8], bytes: Vec<u8>) {
-        self.fresh.insert((kind, key.into()), bytes);
-    }
-
-    /// How many records of directories the file has for which `ours` is true.
-    pub(crate) fn count_dirs(&self, ours: impl Fn(&[u8]) -> bool) -> usize {
-        let dirs = self.index.iter().filter(|place| place.kind == Kind::Dir);
-        dirs.filter(|place| ours(&self.bytes[place.key.clone()])).count()
-    }
-
-    /// Takes over the audits that `old` has and this store has not.
-    pub(crate) fn take_audits(&mut self, old: Store) {
-        for (key, bytes) in old.fresh {
-            if key.0 == Kind::Audit {
-                self.fresh.insert(key, bytes);
-            }
-        }
-    }
-
-    /// Drops the records for which `keep` is false.
-    pub(crate) fn retain(&mut self, keep: impl Fn(Kind, &[u8]) -> bool) {
         let bytes = &self.bytes;
         self.index
-            .retain(|place| keep(place.kind, &bytes[place.key.clone()]));
-        self.fresh.retain(|(kind, key), _| keep(*kind, key));
+            .retain(|position| path(&bytes[position.key.clone()]).is_none_or(|file| exists(&file)));
+        self.fresh.retain(|file, _| exists(file));
     }
 
     /// Writes the records to `path`, which holds either all of the old or all of the new ones at any moment.
@@ -139,19 +106,25 @@ impl Store {
     /// Two processes that write at once each write a whole file; the last one stays. What the other had found is found
     /// again when it is needed.
     pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<()> {
+        let mut records: BTreeMap<&[u8], &[u8]> = self
+            .index
+            .iter()
+            .map(|position| {
+                (
+                    &self.bytes[position.key.clone()],
+                    &self.bytes[position.value.clone()],
+                )
+            })
+            .collect();
+        records.extend(
+            self.fresh
+                .iter()
+                .map(|(file, value)| (key(file), value.as_slice())),
+        );
         let mut body = Vec::with_capacity(self.bytes.len());
-        // Two ordered lists become one; of two records with one key the fresh one stays.
-        let mut old = self.index.iter().peekable();
-        let key = |place: &Place| (place.kind, &self.bytes[place.key.clone()]);
-        for ((kind, name), bytes) in &self.fresh {
-            while let Some(place) = old.next_if(|place| key(place) < (*kind, &**name)) {
-                put_record(&mut body, key(place), &self.bytes[place.value.clone()]);
-            }
-            old.next_if(|place| key(place) == (*kind, &**name));
-            put_record(&mut body, (*kind, name), bytes);
-        }
-        for place in old {
-            put_record(&mut body, key(place), &self.bytes[place.value.clone()]);
+        for (key, value) in records {
+            put_block(&mut body, key);
+            put_block(&mut body, value);
         }
         let mut out = Vec::with_capacity(body.len() + 128);
         out.extend_from_slice(MAGIC);
@@ -159,21 +132,32 @@ impl Store {
         out.extend_from_slice(&checksum(&body).to_le_bytes());
         out.extend_from_slice(&body);
         if out.len() as u64 > MAX_BYTES {
-            let message =
-                "the cache would be larger than 256 MiB: plugins that are gone may fill it, delete it";
+            let message = "the cache would be larger than 256 MiB: delete it";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         replace(path, &out)
     }
 }
 
-fn put_record(out: &mut Vec<u8>, (kind, key): (Kind, &[u8]), bytes: &[u8]) {
-    out.push(kind as u8);
-    put_block(out, key);
-    put_block(out, bytes);
+/// The key of a path.
+fn key(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
-fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Place>, &'static str> {
+/// The path of a key. Keys are compared and never shown, so only those that are valid text, or bytes of Unix, are decoded.
+fn path(key: &[u8]) -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(key);
+        Some(PathBuf::from(name))
+    }
+    #[cfg(not(unix))]
+    {
+        std::str::from_utf8(key).ok().map(PathBuf::from)
+    }
+}
+
+fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Position>, &'static str> {
     const SHORT: &str = "it is damaged";
     let mut input = Input(bytes);
     if input.bytes(MAGIC.len()) != Some(MAGIC) {
@@ -186,26 +170,20 @@ fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Place>, &'static str> {
     if sum != checksum(input.0).to_le_bytes() {
         return Err(SHORT);
     }
-    let mut index: Vec<Place> = Vec::new();
+    let mut index: Vec<Position> = Vec::new();
     while !input.0.is_empty() {
-        let kind = match input.bytes(1).ok_or(SHORT)? {
-            [0] => Kind::Dir,
-            [1] => Kind::Audit,
-            _ => return Err(SHORT),
-        };
         let key = input.block().ok_or(SHORT)?.len();
         let key = bytes.len() - input.0.len() - key..bytes.len() - input.0.len();
         let value = input.block().ok_or(SHORT)?.len();
         let value = bytes.len() - input.0.len() - value..bytes.len() - input.0.len();
-        let place = Place { kind, key, value };
         // Each key once, and in order.
         if index
             .last()
-            .is_some_and(|last| (last.kind, &bytes[last.key.clone()]) >= (kind, &bytes[place.key.clone()]))
+            .is_some_and(|last| bytes[last.key.clone()] >= bytes[key.clone()])
         {
             return Err(SHORT);
         }
-        index.push(place);
+        index.push(Position { key, value });
     }
     Ok(index)
 }

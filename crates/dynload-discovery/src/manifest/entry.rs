@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 use crate::{Platform, PlatformKey};
 

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use dynload_caps::{Listed, ParseCapabilitiesError, ParseNetError, ScopeError, listed, printable};
+use dynload_caps::{ParseCapabilitiesError, ParseNetError, ScopeError};
+use dynload_diagnostics::{Listed, listed, printable};
 
 use super::EntryPathError;
 use crate::{InvalidId, UnknownPlatform};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dynload_caps::listed;
+use dynload_diagnostics::listed;
 
 /// The type of a parameter or result, named as WebAssembly's text format names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ impl FromStr for ValueType {
             .iter()
             .find(|(name, _)| *name == text)
             .map(|(_, known)| *known)
-            .ok_or_else(|| dynload_caps::nearest_name(text, names))
+            .ok_or_else(|| dynload_diagnostics::nearest_name(text, names))
     }
 }
 

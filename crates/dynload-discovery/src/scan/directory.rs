@@ -2,35 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::list::Candidate;
+use super::settings::Settings;
 use super::writable::{self, replaceable, writable, writable_cap};
 use super::{Found, is_escape, open_file};
-use crate::audit::hash;
-use crate::cache::{Code, DirRecord, EntryRecord, Fingerprint, KeptManifest, Summary, now};
+use crate::cache::Fingerprint;
 use crate::manifest::{EntryPath, Manifest};
 use crate::plugin::Entry;
-use crate::scan::scanner::Settings;
 use crate::{Incompatibility, Plugin, Problem, ProblemKind, Severity};
 
-/// Looks at one directory. `record` is what the cache has about it.
-pub(super) fn look(
-    candidate: &Candidate,
-    record: Option<(DirRecord, KeptManifest)>,
-    settings: &Settings,
-) -> Found {
+/// Looks at one directory.
+pub(super) fn look(candidate: &Candidate, settings: &Settings) -> Found {
     let mut look = Look {
         candidate,
         settings,
         found: Found::default(),
         refused: false,
     };
-    if let Err(error) = look.run(record) {
+    if let Err(error) = look.run() {
         look.found.problems.push(Problem::io(candidate.path(), error));
     }
     look.found
@@ -45,7 +40,7 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn run(&mut self, record: Option<(DirRecord, KeptManifest)>) -> io::Result<()> {
+    fn run(&mut self) -> io::Result<()> {
         let real = &self.candidate.real;
         let real = if self.candidate.link {
             fs::canonicalize(real)?
@@ -55,21 +50,12 @@ impl Look<'_> {
         if let (true, Some(parent)) = (self.candidate.link, real.parent()) {
             self.check(parent, replaceable(parent));
         }
-        let record = match record {
-            Some((record, manifest)) if self.still_holds(&real, &record, &manifest)? => {
-                (self.found.cached, self.found.recorded) = (true, true);
-                self.finish(real, record.summary, manifest, record.entry);
-                return Ok(());
-            }
-            record => record.map(|(record, _)| record),
-        };
         let dir = Dir::open_ambient_dir(&real, ambient_authority())?;
         self.check(Path::new(""), writable_cap(&dir.dir_metadata()?));
-        let started = now();
-        let Some(read) = self.read_manifest(&dir)? else {
+        let Some(text) = self.read_manifest(&dir)? else {
             return Ok(());
         };
-        let Some(manifest) = self.parse(&read) else {
+        let Some(manifest) = self.parse(&text) else {
             return Ok(());
         };
         let entry = match manifest.entry.for_platform(self.settings.platform) {
@@ -79,108 +65,9 @@ impl Look<'_> {
             },
             None => None,
         };
-        let summary = Summary::of(&manifest);
         self.found.parsed = true;
-        if self.settings.keep {
-            self.found.recorded = true;
-            let mut fresh = DirRecord {
-                manifest_file: read.file,
-                manifest_hash: hash(&read.text),
-                read_at: started,
-                summary: summary.clone(),
-                entry: entry.clone(),
-            };
-            // What was read only because links lead to it may be what the cache has.
-            let known = record.is_some_and(|record| {
-                fresh.read_at = record.read_at;
-                let known = fresh == record && fresh.manifest_file.settled_at(record.read_at);
-                fresh.read_at = started;
-                known
-            });
-            if !known {
-                let mut form = Vec::with_capacity(512);
-                fresh.put(&mut form);
-                manifest.put(&mut form);
-                self.found.fresh = Some(form);
-            }
-        }
-        self.finish(real, summary, KeptManifest::read(manifest), entry);
+        self.finish(real, manifest, entry);
         Ok(())
-    }
-
-    /// Whether what the record was made from is still there and the same. These are looked at by their paths: the same
-    /// device, inode, size and times say that the file is the one that was opened inside of the directory before, where
-    /// no link leads to it. Where one does, it is opened anew.
-    fn still_holds(&mut self, real: &Path, record: &DirRecord, kept: &KeptManifest) -> io::Result<bool> {
-        let mut path = PathBuf::with_capacity(real.as_os_str().len() + 64);
-        path.push(real);
-        let dir = fs::metadata(&path)?;
-        path.push(Manifest::FILE_NAME);
-        let Ok(manifest) = fs::symlink_metadata(&path) else {
-            return Ok(false);
-        };
-        if !manifest.is_file() || Fingerprint::of(&manifest) != record.manifest_file {
-            return Ok(false);
-        }
-        if !record.manifest_file.settled_at(record.read_at) && !self.same_content(real, record, kept) {
-            return Ok(false);
-        }
-        path.pop();
-        // Others can write to these, with their paths in the directory.
-        let mut open = Vec::new();
-        if let Some(entry) = &record.entry {
-            let mut parts = entry.path.as_path().components().peekable();
-            while let Some(part) = parts.next() {
-                path.push(part);
-                let Ok(found) = fs::symlink_metadata(&path) else {
-                    return Ok(false);
-                };
-                let holds = match parts.peek() {
-                    Some(_) => found.is_dir(),
-                    None => found.is_file() && Fingerprint::of(&found) == entry.file,
-                };
-                if !holds {
-                    return Ok(false);
-                }
-                if let (Some(kind), Ok(below)) = (writable(&found), path.strip_prefix(real)) {
-                    open.push((below.to_owned(), kind));
-                }
-            }
-        }
-        self.check(Path::new(""), writable(&dir));
-        self.check(Path::new(Manifest::FILE_NAME), writable(&manifest));
-        for (below, kind) in open {
-            self.check(&below, Some(kind));
-        }
-        Ok(true)
-    }
-
-    /// Whether a manifest that was written just before it was read is still what was read, letter by letter. When it
-    /// is, the record is good for longer from now on.
-    fn same_content(&mut self, real: &Path, record: &DirRecord, kept: &KeptManifest) -> bool {
-        let Ok(dir) = Dir::open_ambient_dir(real, ambient_authority()) else {
-            return false;
-        };
-        let started = now();
-        let Ok(file) = open_file(&dir, Path::new(Manifest::FILE_NAME)) else {
-            return false;
-        };
-        let mut text = Vec::new();
-        let read = file.take(Manifest::MAX_BYTES + 1).read_to_end(&mut text);
-        if read.is_err() || hash(&text) != record.manifest_hash {
-            return false;
-        }
-        if record.manifest_file.settled_at(started) {
-            let mut form = Vec::new();
-            DirRecord {
-                read_at: started,
-                ..record.clone()
-            }
-            .put(&mut form);
-            form.extend_from_slice(kept.bytes().unwrap_or_default());
-            self.found.fresh = Some(form);
-        }
-        true
     }
 
     /// Reports what others can write to. `below` is a path in the plugin's directory; empty for the directory itself.
@@ -201,15 +88,15 @@ impl Look<'_> {
     }
 
     /// The entry, when it is a file inside of the directory that can be read, whatever links lead to it.
-    fn look_at_entry(&mut self, dir: &Dir, entry: &EntryPath) -> Option<EntryRecord> {
+    fn look_at_entry(&mut self, dir: &Dir, entry: &EntryPath) -> Option<Entry> {
         let path = self.candidate.path().join(entry.as_path());
         let opened = open_file(dir, entry.as_path()).and_then(|file| file.metadata());
         let kind = match opened {
             Ok(metadata) if metadata.is_file() => {
                 self.check_way(dir, entry.as_path());
                 self.check(entry.as_path(), writable(&metadata));
-                return Some(EntryRecord {
-                    path: entry.clone(),
+                return Some(Entry {
+                    path: entry.as_path().to_owned(),
                     file: Fingerprint::of(&metadata),
                 });
             }
@@ -257,46 +144,32 @@ impl Look<'_> {
         }
     }
 
-    fn finish(&mut self, dir: PathBuf, summary: Summary, manifest: KeptManifest, entry: Option<EntryRecord>) {
-        let Summary {
-            id,
-            version,
-            format,
-            host_version,
-            without_scope,
-            scope_only,
-        } = summary;
-        if !without_scope.is_empty() {
-            self.warn(ProblemKind::CapabilityWithoutScope {
-                capabilities: without_scope,
-            });
+    fn finish(&mut self, dir: PathBuf, manifest: Manifest, entry: Option<Entry>) {
+        let capabilities = manifest.capabilities.without_scope();
+        if !capabilities.is_empty() {
+            self.warn(ProblemKind::CapabilityWithoutScope { capabilities });
         }
-        if !scope_only.is_empty() {
-            self.warn(ProblemKind::ScopeWithoutCapability {
-                capabilities: scope_only,
-            });
+        let capabilities = manifest.capabilities.scope_only();
+        if !capabilities.is_empty() {
+            self.warn(ProblemKind::ScopeWithoutCapability { capabilities });
         }
+        let id = &manifest.id;
         let mut incompatible = Vec::new();
         if entry.is_none() {
-            let entries = manifest.get().map(|manifest| manifest.entry.iter());
-            let offered = entries
-                .into_iter()
-                .flatten()
-                .map(|(key, _)| key.to_string())
-                .collect();
+            let offered = manifest.entry.iter().map(|(key, _)| key.to_string()).collect();
             incompatible.push(Incompatibility::Platform {
                 id: id.clone(),
                 here: self.settings.platform,
                 offered,
             });
         }
-        if let (Some(wanted), Some(host)) = (host_version, &self.settings.host_version)
+        if let (Some(wanted), Some(host)) = (&manifest.host_version, &self.settings.host_version)
             && !wanted.matches(host)
         {
             incompatible.push(Incompatibility::Host {
                 id: id.clone(),
                 here: host.clone(),
-                wanted,
+                wanted: wanted.clone(),
             });
         }
         for one in &incompatible {
@@ -307,16 +180,13 @@ impl Look<'_> {
         }
         let path = self.candidate.path();
         self.found.plugin = Some(Plugin {
-            id,
-            format,
+            id: id.clone(),
+            format: manifest.format,
             found_at: (path != dir).then(|| path.to_owned()),
             dir,
-            version: Some(version),
-            manifest: Some(manifest),
-            entry: entry.map(|entry| Entry {
-                path: PathBuf::from(entry.path.as_str()),
-                file: entry.file,
-            }),
+            version: Some(manifest.version.clone()),
+            manifest: Some(Box::new(manifest)),
+            entry,
             source: self.candidate.source,
             rank: self.candidate.rank,
             incompatible,

@@ -12,15 +12,9 @@ use crate::cache::Fingerprint;
 use crate::manifest::Manifest;
 use crate::{Problem, ProblemKind, Severity};
 
-/// A manifest as it was read from its file.
-pub(super) struct ReadManifest {
-    pub(super) text: Vec<u8>,
-    pub(super) file: Fingerprint,
-}
-
 impl Look<'_> {
     /// The text of the manifest, from one state of the file.
-    pub(super) fn read_manifest(&mut self, dir: &Dir) -> io::Result<Option<ReadManifest>> {
+    pub(super) fn read_manifest(&mut self, dir: &Dir) -> io::Result<Option<Vec<u8>>> {
         let path = self.candidate.path().join(Manifest::FILE_NAME);
         // A file that is still being written settles, or the next scan finds it.
         for _ in 0..3 {
@@ -74,19 +68,19 @@ impl Look<'_> {
             if print == Fingerprint::of(&file.metadata()?) {
                 self.check_way(dir, Path::new(Manifest::FILE_NAME));
                 self.check(Path::new(Manifest::FILE_NAME), writable(&before));
-                return Ok(Some(ReadManifest { text, file: print }));
+                return Ok(Some(text));
             }
         }
         self.problem(&path, ProblemKind::Changing);
         Ok(None)
     }
 
-    pub(super) fn parse(&mut self, read: &ReadManifest) -> Option<Manifest> {
+    pub(super) fn parse(&mut self, bytes: &[u8]) -> Option<Manifest> {
         let path = self.candidate.path().join(Manifest::FILE_NAME);
-        let text = match std::str::from_utf8(&read.text) {
+        let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
-                let before = &read.text[..error.valid_up_to()];
+                let before = &bytes[..error.valid_up_to()];
                 let line = before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
                 let kind = ProblemKind::NotUtf8 {
                     at: error.valid_up_to(),

@@ -50,15 +50,15 @@ impl Plugins {
 
     pub(crate) fn path(&self) -> SearchPath {
         fs::create_dir_all(self.root()).unwrap();
-        SearchPath::empty().first(self.root())
+        SearchPath::empty().with_dir(self.root())
     }
 
     pub(crate) fn scanner(&self) -> Scanner {
-        Scanner::new(self.path()).cache(CacheLocation::None)
+        Scanner::new(self.path()).with_cache(CacheLocation::None)
     }
 
     pub(crate) fn cached(&self) -> Scanner {
-        Scanner::new(self.path()).cache(CacheLocation::File(self.cache()))
+        Scanner::new(self.path()).with_cache(CacheLocation::File(self.cache()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader, NativeLoader, NativePlugin, State};
 use dynload_native::staging::MAX_STAGED_BYTES;
 use dynload_native::{open_regular, read_regular};

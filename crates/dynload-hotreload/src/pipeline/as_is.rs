@@ -7,7 +7,7 @@ use dynload_native::staging::{StageError, StagedFile};
 
 use super::{Content, Halt, Pipeline, Tried, guarded};
 use crate::error::ReloadError;
-use crate::event::{EventKind, Stage};
+use crate::event::{EventKind, Step};
 use crate::loader::Loader;
 use crate::watch::Signature;
 
@@ -33,7 +33,7 @@ impl<L: Loader> Pipeline<L> {
                     }
                     self.shared.bus.next_attempt();
                     let waited = self.shared.config.settle_timeout;
-                    return Err((Stage::Read, ReloadError::Unstable { path, waited }).into());
+                    return Err((Step::Read, ReloadError::Unstable { path, waited }).into());
                 }
                 Err(ReloadError::Staging {
                     source: StageError::Read(error),
@@ -46,12 +46,12 @@ impl<L: Loader> Pipeline<L> {
                         return Err(Halt::Quiet);
                     }
                     self.shared.bus.next_attempt();
-                    return Err((Stage::Read, ReloadError::Source { path, source: error }).into());
+                    return Err((Step::Read, ReloadError::Source { path, source: error }).into());
                 }
                 Err(error) => {
                     self.unsettled = None;
                     self.shared.bus.next_attempt();
-                    return Err((Stage::Read, error).into());
+                    return Err((Step::Read, error).into());
                 }
             };
             let took = started.elapsed();
@@ -84,7 +84,7 @@ impl<L: Loader> Pipeline<L> {
                 }
             }
             let artifact = self.artifact(file, self.source().to_owned());
-            let checked = guarded(Stage::Load, || self.shared.loader.check(&artifact));
+            let checked = guarded(Step::Load, || self.shared.loader.check(&artifact));
             if matches!(&checked, Err((_, ReloadError::Load(error))) if error.is_incomplete())
                 && self.settle(changed, initial, signature)?
             {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Content, Failure, Halt, Pipeline, SETTLE_STEP, Tried, guarded};
 use crate::build::{self, Job, Outcome, Recipe};
 use crate::error::ReloadError;
-use crate::event::{EventKind, Stage};
+use crate::event::{EventKind, Step};
 use crate::inbox::Pending;
 use crate::loader::Loader;
 use crate::snapshot::{Snapshot, Unreadable};
@@ -22,7 +22,7 @@ impl<L: Loader> Pipeline<L> {
                     }
                     self.shared.bus.next_attempt();
                     let waited = self.shared.config.settle_timeout;
-                    return Err((Stage::Read, ReloadError::Unstable { path, waited }).into());
+                    return Err((Step::Read, ReloadError::Unstable { path, waited }).into());
                 }
                 Err(Unreadable::Source(error)) => {
                     self.unsettled = None;
@@ -32,7 +32,7 @@ impl<L: Loader> Pipeline<L> {
                     }
                     self.shared.bus.next_attempt();
                     let path = self.source().to_owned();
-                    return Err((Stage::Read, ReloadError::Source { path, source: error }).into());
+                    return Err((Step::Read, ReloadError::Source { path, source: error }).into());
                 }
             }
         };
@@ -87,7 +87,7 @@ impl<L: Loader> Pipeline<L> {
         let started = Instant::now();
         let file = self
             .stage(&built.artifact)
-            .map_err(|error| (Stage::Stage, error))?;
+            .map_err(|error| (Step::Stage, error))?;
         let took = started.elapsed();
         if let Some(version) = self.is_running(file.hash()).then(|| self.shared.version()) {
             self.shared.set_error(None);
@@ -97,7 +97,7 @@ impl<L: Loader> Pipeline<L> {
         let artifact = self.artifact(file, built.artifact.clone());
         drop(built);
         self.staged(changed, &artifact, took);
-        guarded(Stage::Load, || self.shared.loader.check(&artifact))?;
+        guarded(Step::Load, || self.shared.loader.check(&artifact))?;
         Ok(self.load(changed, &artifact)?)
     }
 
@@ -107,7 +107,7 @@ impl<L: Loader> Pipeline<L> {
         changed: Instant,
         snapshot: &Snapshot,
     ) -> Result<Outcome, Failure> {
-        let staging = self.staging().map_err(|error| (Stage::Build, error))?;
+        let staging = self.staging().map_err(|error| (Step::Build, error))?;
         let shared = &self.shared;
         let mut overtaken = |pending: Pending| match Snapshot::take(&shared.targets) {
             Ok(now) if now == *snapshot => false,
@@ -130,6 +130,6 @@ impl<L: Loader> Pipeline<L> {
             deliver: &|| shared.bus.deliver(),
             starting: &mut |command| self.emit(Some(changed), EventKind::Building { command }),
         };
-        build::build(recipe, job).map_err(|error| (Stage::Build, error))
+        build::build(recipe, job).map_err(|error| (Step::Build, error))
     }
 }

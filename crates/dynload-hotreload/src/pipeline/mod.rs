@@ -8,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use dynload_native::ContentHash;
 use dynload_native::staging::{StagedFile, Staging};
 
 use crate::artifact::Artifact;
 use crate::build::Recipe;
 use crate::error::ReloadError;
-use crate::event::{EventKind, Stage};
+use crate::event::{EventKind, Step};
 use crate::loader::{LoadError, Loader};
 
 use crate::snapshot::Snapshot;
@@ -51,7 +51,7 @@ enum Content {
 }
 
 /// A failure and the step that it happened in.
-type Failure = (Stage, ReloadError);
+type Failure = (Step, ReloadError);
 
 /// What to do after an attempt that made no version.
 enum Halt {
@@ -91,13 +91,13 @@ impl<L: Loader> Pipeline<L> {
         match outcome {
             Ok(()) | Err(Halt::Quiet) => true,
             Err(Halt::Unfinished) => false,
-            Err(Halt::Failed((stage, why))) => {
+            Err(Halt::Failed((step, error))) => {
                 if let Some(tried) = &mut self.tried {
                     tried.failed = true;
                 }
-                let why = Arc::new(why);
-                self.shared.set_error(Some(Arc::clone(&why)));
-                self.emit(Some(changed), EventKind::Failed { stage, why });
+                let error = Arc::new(error);
+                self.shared.set_error(Some(Arc::clone(&error)));
+                self.emit(Some(changed), EventKind::Failed { step, error });
                 true
             }
         }
@@ -123,7 +123,7 @@ impl<L: Loader> Pipeline<L> {
                     paths: vec![path.clone()],
                 },
             );
-            return Err((Stage::Build, ReloadError::NoBuilder { path }).into());
+            return Err((Step::Build, ReloadError::NoBuilder { path }).into());
         }
         Err(Halt::Quiet)
     }
@@ -157,7 +157,7 @@ impl<L: Loader> Pipeline<L> {
     fn load(&mut self, changed: Instant, artifact: &Artifact) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         let started = Instant::now();
-        let loaded = guarded(Stage::Load, || shared.loader.load(artifact))?;
+        let loaded = guarded(Step::Load, || shared.loader.load(artifact))?;
         self.emit(
             Some(changed),
             EventKind::Loaded {
@@ -165,7 +165,7 @@ impl<L: Loader> Pipeline<L> {
             },
         );
         if let Some(old) = shared.slot.guard() {
-            let restored = guarded(Stage::Restore, || {
+            let restored = guarded(Step::Restore, || {
                 let state = shared.loader.save(&old)?;
                 state.map_or(Ok(()), |state| shared.loader.restore(&loaded, &state))
             });
@@ -257,18 +257,18 @@ fn drop_guarded<T>(version: T, which: &str, artifact: &Artifact) {
 }
 
 /// Calls the loader; a panic in it is a failure like any other.
-fn guarded<T>(stage: Stage, call: impl FnOnce() -> Result<T, LoadError>) -> Result<T, Failure> {
+fn guarded<T>(step: Step, call: impl FnOnce() -> Result<T, LoadError>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) if stage == Stage::Restore => Err((stage, ReloadError::Restore(error))),
-        Ok(Err(error)) => Err((stage, ReloadError::Load(error))),
+        Ok(Err(error)) if step == Step::Restore => Err((step, ReloadError::Restore(error))),
+        Ok(Err(error)) => Err((step, ReloadError::Load(error))),
         Err(panic) => {
             let message = panic
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_else(|| "no message".to_owned());
-            Err((stage, ReloadError::Panicked { stage, message }))
+            Err((step, ReloadError::Panicked { step, message }))
         }
     }
 }

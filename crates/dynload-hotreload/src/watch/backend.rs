@@ -1,6 +1,6 @@
 //! The system's file events, with each directory watched once for everybody.
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};

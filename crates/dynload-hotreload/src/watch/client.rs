@@ -86,7 +86,7 @@ impl Client {
             (Some(missing), _) => WatchState::Lost {
                 missing: missing.clone(),
             },
-            (None, Some((interval, why))) => WatchState::Polling { interval, why },
+            (None, Some((interval, reason))) => WatchState::Polling { interval, reason },
             (None, None) => WatchState::Active,
         }
     }

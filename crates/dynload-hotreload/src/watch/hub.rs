@@ -17,7 +17,7 @@ use super::{PollReason, WatchError, WatchState};
 use crate::bus::LOG_TARGET;
 use crate::config::WatchMode;
 use crate::inbox::{Hint, Inbox};
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 /// How often files are looked at when the system does not tell of changes and nothing else was asked for.
 const FALLBACK_INTERVAL: Duration = Duration::from_millis(500);
@@ -281,17 +281,17 @@ impl Thread {
         }
         let (mode, dirs) = (client.mode, client.armed.clone());
         for dir in dirs {
-            let why = match probe::kind(&dir) {
+            let reason = match probe::kind(&dir) {
                 probe::Kind::Local => continue,
                 probe::Kind::Remote => PollReason::RemoteFileSystem,
                 probe::Kind::Unknown if self.probe(&dir) => continue,
                 probe::Kind::Unknown => PollReason::NoEvents,
             };
             if mode == WatchMode::Native {
-                return Err(WatchError::NoEvents { path: dir, why });
+                return Err(WatchError::NoEvents { path: dir, reason });
             }
             if let Some(client) = self.clients.get_mut(&id) {
-                client.poll = Some((FALLBACK_INTERVAL, why));
+                client.poll = Some((FALLBACK_INTERVAL, reason));
             }
             return Ok(());
         }
@@ -319,11 +319,11 @@ impl Thread {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
-        let why = match error {
+        let reason = match error {
             WatchError::Limit { limit, .. } => PollReason::Limit(*limit),
             _ => PollReason::Unavailable,
         };
-        let new = Some((FALLBACK_INTERVAL, why));
+        let new = Some((FALLBACK_INTERVAL, reason));
         if client.poll.is_none() {
             log::warn!(target: LOG_TARGET, "{}: polling, because {error}", printable(client.targets.source.display()).path());
             client.poll = new;

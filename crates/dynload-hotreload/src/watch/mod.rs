@@ -14,7 +14,7 @@ mod routes;
 mod signature;
 mod targets;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub enum WatchState {
         /// How often.
         interval: Duration,
         /// Why the system's events are not enough.
-        why: PollReason,
+        reason: PollReason,
     },
     /// A directory on the way to the source is gone. The version that runs stays, and the directory is waited for.
     Lost {
@@ -96,7 +96,7 @@ impl fmt::Display for WatchState {
         match self {
             Self::Stopped => f.write_str("not watching"),
             Self::Active => f.write_str("watching by the system's events"),
-            Self::Polling { interval, why } => write!(f, "polling every {interval:?}: {why}"),
+            Self::Polling { interval, reason } => write!(f, "polling every {interval:?}: {reason}"),
             Self::Lost { missing } => {
                 write!(
                     f,
@@ -143,7 +143,7 @@ pub enum WatchError {
         /// The directory.
         path: PathBuf,
         /// How that is known.
-        why: PollReason,
+        reason: PollReason,
     },
 }
 
@@ -169,10 +169,10 @@ impl fmt::Display for WatchError {
                 )
             }
             Self::Backend { path: None, .. } => f.write_str("the system's file events cannot be had"),
-            Self::NoEvents { path, why } => {
+            Self::NoEvents { path, reason } => {
                 write!(
                     f,
-                    "file events do not cover `{}` ({why}): watch by polling",
+                    "file events do not cover `{}` ({reason}): watch by polling",
                     printable(path.display()).path()
                 )
             }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dynload_hotreload::{BuildCommand, Builder, Config, EventKind, ReloadError, Reloader, Stage, StartError};
+use dynload_hotreload::{BuildCommand, Builder, Config, EventKind, ReloadError, Reloader, StartError, Step};
 
 use crate::harness::*;
 use crate::native::{call, loader};
@@ -13,17 +13,17 @@ use crate::native::{call, loader};
 fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
     let script = script(dir, "tools/build", body);
     text_config(source)
-        .builder(Builder::Command(
+        .with_builder(Builder::Command(
             BuildCommand::new(script).args(["{src}", "{out}"]),
         ))
-        .build_timeout(ROOM)
+        .with_build_timeout(ROOM)
 }
 
 #[test]
 fn c_is_built_with_cc_and_a_broken_build_keeps_the_old_version() {
     let dir = Dir::new();
     let source = dir.write("plugin.c", "long long value(void) { return 1; }\n");
-    let reloader = Reloader::new(Config::new(&source).debounce(Duration::ZERO), loader()).unwrap();
+    let reloader = Reloader::new(Config::new(&source).with_debounce(Duration::ZERO), loader()).unwrap();
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     assert_eq!(
@@ -34,14 +34,14 @@ fn c_is_built_with_cc_and_a_broken_build_keeps_the_old_version() {
     );
 
     dir.write("plugin.c", "long long value(void) { return 2 }\n");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Build);
-    let output = why.build_output().unwrap();
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Build);
+    let output = error.build_output().unwrap();
     assert!(
         output.contains("plugin.c") && output.contains("error"),
         "{output}"
     );
-    assert!(why.report().contains(output.trim_end()));
+    assert!(error.report().contains(output.trim_end()));
     assert!(!reloader.check());
     assert_eq!(
         (reloader.version(), call(&reloader.current().unwrap(), "value")),
@@ -84,7 +84,7 @@ fn a_header_that_is_watched_also_rebuilds() {
         "#include \"include/deep/value.h\"\nlong long value(void) { return VALUE; }\n",
     );
     let config = Config::new(&source)
-        .debounce(Duration::ZERO)
+        .with_debounce(Duration::ZERO)
         .watch_also(dir.at("include/**/*.h"));
     let reloader = Reloader::new(config, loader()).unwrap();
     let mut trace = Trace::of(&reloader);
@@ -132,7 +132,7 @@ fn rust_is_built_with_rustc() {
     let dir = Dir::new();
     let code = |value: u32| format!("#[no_mangle] pub extern \"C\" fn value() -> i64 {{ {value} }}\n");
     let source = dir.write("my-plugin.rs", code(1));
-    let reloader = Reloader::new(Config::new(&source).debounce(Duration::ZERO), loader()).unwrap();
+    let reloader = Reloader::new(Config::new(&source).with_debounce(Duration::ZERO), loader()).unwrap();
     reloader.start().unwrap();
     assert_eq!(
         call(&reloader.current().unwrap(), "value"),
@@ -153,9 +153,9 @@ fn a_package_is_built_with_cargo() {
     let source = dir.write("Cargo.toml", manifest);
     dir.write("src/lib.rs", code(1));
     let config = Config::new(&source)
-        .debounce(Duration::from_millis(20))
-        .output_dir(dir.at("out"))
-        .build_env("CARGO_NET_OFFLINE", "true");
+        .with_debounce(Duration::from_millis(20))
+        .with_output_dir(dir.at("out"))
+        .with_build_env("CARGO_NET_OFFLINE", "true");
     let reloader = Reloader::new(config, loader()).unwrap();
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
@@ -174,14 +174,14 @@ fn a_package_is_built_with_cargo() {
     await_version(&reloader, 1);
     assert_eq!(call(&reloader.current().unwrap(), "value"), 1);
     dir.write("src/lib.rs", "compile_error!(\"on purpose\");");
-    let why = trace.await_some("the compiler's error", |kind| match kind {
-        EventKind::Failed { why, .. } if why.report().contains("on purpose") => Some(why.clone()),
+    let error = trace.await_some("the compiler's error", |kind| match kind {
+        EventKind::Failed { error, .. } if error.report().contains("on purpose") => Some(error.clone()),
         _ => None,
     });
     assert!(
-        !why.report().contains("\"reason\""),
+        !error.report().contains("\"reason\""),
         "people do not read JSON: {}",
-        why.report()
+        error.report()
     );
     dir.write("src/lib.rs", code(2));
     await_version(&reloader, 2);
@@ -206,8 +206,8 @@ fn vais_is_built_with_vaisc() {
     let source = dir.write("plugin.vais", "1");
     let path = format!("{}:{}", dir.at("bin").display(), std::env::var("PATH").unwrap());
     let config = Config::new(&source)
-        .debounce(Duration::ZERO)
-        .build_env("PATH", path);
+        .with_debounce(Duration::ZERO)
+        .with_build_env("PATH", path);
     let reloader = Reloader::new(config, loader()).unwrap();
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
@@ -218,11 +218,11 @@ fn vais_is_built_with_vaisc() {
         reloader.last_error()
     );
     dir.write("plugin.vais", "syntax");
-    let (_, why) = trace.await_failure();
+    let (_, error) = trace.await_failure();
     assert!(
-        why.report().contains("plugin.vais:1: syntax error"),
+        error.report().contains("plugin.vais:1: syntax error"),
         "{}",
-        why.report()
+        error.report()
     );
     dir.write("plugin.vais", "2");
     await_version(&reloader, 2);
@@ -236,18 +236,18 @@ fn a_builder_that_is_not_installed_is_named() {
     let empty = dir.at("nothing-here");
     let reloader = text_reloader(
         Config::new(&source)
-            .build_env("PATH", &empty)
-            .debounce(Duration::ZERO),
+            .with_build_env("PATH", &empty)
+            .with_debounce(Duration::ZERO),
     );
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Build);
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Build);
     assert!(
-        matches!(&*why, ReloadError::BuilderMissing { program, .. } if program == "vaisc"),
-        "{why:?}"
+        matches!(&*error, ReloadError::BuilderMissing { program, .. } if program == "vaisc"),
+        "{error:?}"
     );
-    assert!(why.to_string().starts_with("`vaisc` was not found"), "{why}");
+    assert!(error.to_string().starts_with("`vaisc` was not found"), "{error}");
     // It was installed meanwhile: saving again is enough.
     script(&dir, "nothing-here/vaisc", "echo 'text 1 end' > \"$5\"");
     let later = std::time::SystemTime::now() + Duration::from_secs(1);
@@ -290,8 +290,8 @@ fn a_command_gets_its_arguments_as_they_are_and_never_through_a_shell() {
         .arg("")
         .extension("txt");
     let config = text_config(&source)
-        .builder(Builder::Command(command))
-        .output_dir(dir.at("out put"));
+        .with_builder(Builder::Command(command))
+        .with_output_dir(dir.at("out put"));
     let reloader = text_reloader(config);
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
@@ -325,7 +325,7 @@ fn a_command_may_have_its_own_output() {
     let command = BuildCommand::new(script)
         .current_dir(dir.path())
         .output(dir.at("build/result"));
-    let reloader = text_reloader(text_config(&source).builder(Builder::Command(command)));
+    let reloader = text_reloader(text_config(&source).with_builder(Builder::Command(command)));
     reloader.start().unwrap();
     assert_eq!(reloader.current().unwrap().call(), 1);
     dir.write("plugin.txt", text(2));
@@ -352,7 +352,7 @@ fn a_build_that_takes_too_long_is_killed_with_its_children() {
                   sh -c 'trap "" TERM; sleep 1000 & echo $! > "$0"; wait' "$1.pid" &
                   while [ ! -s "$1.pid" ]; do sleep 0.01; done
                   echo half way; wait"#;
-    let reloader = text_reloader(scripted(&dir, &source, body).build_timeout(Duration::from_secs(2)));
+    let reloader = text_reloader(scripted(&dir, &source, body).with_build_timeout(Duration::from_secs(2)));
     let started = Instant::now();
     reloader.start().unwrap();
     assert!(started.elapsed() < ROOM / 2);

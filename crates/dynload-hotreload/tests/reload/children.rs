@@ -17,10 +17,10 @@ use crate::harness::*;
 fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
     let script = script(dir, "tools/build", body);
     text_config(source)
-        .builder(Builder::Command(
+        .with_builder(Builder::Command(
             BuildCommand::new(script).args(["{src}", "{out}"]),
         ))
-        .build_timeout(ROOM)
+        .with_build_timeout(ROOM)
 }
 
 /// Runs a test of this program again, alone and below `env` with these options, and in there `inside`.
@@ -76,7 +76,7 @@ fn builds_where_the_host_ignores_sigchld() {
             assert!(error.report().contains("what is wrong"), "{}", error.report());
             // And one that is not there is named.
             let missing =
-                text_config(&source).builder(Builder::Command(BuildCommand::new("/does/not/exist")));
+                text_config(&source).with_builder(Builder::Command(BuildCommand::new("/does/not/exist")));
             let reloader = text_reloader(missing);
             reloader.start().unwrap();
             let error = reloader.last_error().unwrap();
@@ -110,7 +110,7 @@ fn a_build_inherits_the_environment_and_nothing_else() {
     // The shell keeps the script itself open, as a descriptor of its own choice above 9.
     let body = r#"ls -l /proc/$$/fd > "$1.fds"; cat /proc/self/status > "$1.status"; cat /proc/self/stat > "$1.stat"
                   env > "$1.env"; cp "$1" "$2""#;
-    let config = scripted(&dir, &source, body).build_env("DYNLOAD_TEST_GIVEN", "yes");
+    let config = scripted(&dir, &source, body).with_build_env("DYNLOAD_TEST_GIVEN", "yes");
     let reloader = text_reloader(config);
     reloader.start().unwrap();
     let error = reloader.last_error().map(|error| error.report());
@@ -171,7 +171,7 @@ fn a_build_ends_with_its_host() {
         let source = Path::new(&dir).join("plugin.txt");
         let script = Path::new(&dir).join("build");
         let config =
-            text_config(&source).builder(Builder::Command(BuildCommand::new(script).args(["{src}"])));
+            text_config(&source).with_builder(Builder::Command(BuildCommand::new(script).args(["{src}"])));
         text_reloader(config).start().unwrap();
         return;
     }

@@ -16,7 +16,11 @@ fn saves(save: impl Fn(&Path, &str)) {
     for debounce in [Duration::ZERO, Duration::from_millis(20)] {
         let dir = Dir::new();
         let source = dir.write("plugin.txt", text(0));
-        let reloader = text_reloader(text_config(&source).debounce(debounce).settle_timeout(ROOM));
+        let reloader = text_reloader(
+            text_config(&source)
+                .with_debounce(debounce)
+                .with_settle_timeout(ROOM),
+        );
         let mut trace = Trace::of(&reloader);
         reloader.start().unwrap();
         for edit in 1..=EDITS {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dynload_hotreload::{Event, EventKind, Stage};
+use dynload_hotreload::{Event, EventKind, Step};
 
 use crate::harness::*;
 
@@ -11,7 +11,7 @@ use crate::harness::*;
 fn the_stages_come_in_order_with_their_times() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
-    let reloader = text_reloader(text_config(&source).debounce(Duration::from_millis(30)));
+    let reloader = text_reloader(text_config(&source).with_debounce(Duration::from_millis(30)));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     dir.write("plugin.txt", text(2));
@@ -83,10 +83,10 @@ fn a_failure_names_its_step_and_is_kept() {
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     dir.write("plugin.txt", "text one end");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Load);
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Load);
     assert_eq!(
-        why.report(),
+        error.report(),
         "the new version cannot be loaded: `one` is no number: invalid digit found in string"
     );
     // The same broken content again is no news; the next good one is.
@@ -125,7 +125,7 @@ fn verbose_logs_each_step() {
     log::set_max_level(log::LevelFilter::Info);
     let dir = Dir::new();
     for (name, verbose) in [("spoken.txt", true), ("quiet.txt", false)] {
-        let reloader = text_reloader(text_config(&dir.write(name, text(1))).verbose(verbose));
+        let reloader = text_reloader(text_config(&dir.write(name, text(1))).with_verbose(verbose));
         let mut trace = Trace::of(&reloader);
         reloader.start().unwrap();
         dir.write(name, "text x end");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dynload_hotreload::{
     Artifact, ArtifactKind, Config, EventKind, LoadError, Loader, NativeLoader, NativePlugin, ReloadError,
-    Reloader, Stage, State, WatchMode, WatchState,
+    Reloader, State, Step, WatchMode, WatchState,
 };
 
 use crate::harness::*;
@@ -50,16 +50,16 @@ fn times_without_an_end_are_waited_for_like_very_long_ones() {
     let dir = Dir::new();
     let endless = |config: Config| {
         config
-            .build_timeout(Duration::MAX)
-            .settle_timeout(Duration::MAX)
-            .watch_mode(WatchMode::Poll(Duration::MAX))
+            .with_build_timeout(Duration::MAX)
+            .with_settle_timeout(Duration::MAX)
+            .with_watch_mode(WatchMode::Poll(Duration::MAX))
     };
     let reloader = text_reloader(endless(text_config(&dir.write("plugin.txt", text(1)))));
     reloader.start().unwrap();
     assert_eq!(reloader.current().unwrap().version(), 1);
     // Those who watch share a thread: it goes on for others.
     let source = dir.write("other.txt", text(1));
-    let other = text_reloader(text_config(&source).debounce(Duration::MAX));
+    let other = text_reloader(text_config(&source).with_debounce(Duration::MAX));
     other.start().unwrap();
     dir.write("other.txt", text(2));
     std::thread::sleep(Duration::from_millis(300));
@@ -195,9 +195,9 @@ fn a_panic_in_the_loader_is_a_failed_reload() {
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     dir.write("plugin.txt", "one");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Load);
-    assert!(why.to_string().contains("only numbers"), "{why}");
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Load);
+    assert!(error.to_string().contains("only numbers"), "{error}");
     dir.write("plugin.txt", "2");
     await_version(&reloader, 2);
     assert_eq!(*reloader.current().unwrap(), 2);
@@ -324,9 +324,9 @@ fn an_output_directory_that_is_cleaned_up_is_made_again() {
     let source = dir.write("plugin.txt", text(1));
     for (output, copies) in [(Some(dir.at("out")), 1), (None, 0)] {
         dir.write("plugin.txt", text(1));
-        let mut config = text_config(&source).settle_timeout(ROOM);
+        let mut config = text_config(&source).with_settle_timeout(ROOM);
         if let Some(output) = &output {
-            config = config.output_dir(output);
+            config = config.with_output_dir(output);
         }
         let reloader = text_reloader(config);
         let mut trace = Trace::of(&reloader);

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use dynload_hotreload::{
-    Artifact, Builder, Config, Event, EventKind, LoadError, Loader, ReloadError, Reloader, Stage,
+    Artifact, Builder, Config, Event, EventKind, LoadError, Loader, ReloadError, Reloader, Step,
 };
 
 /// Longer than anything here takes on a machine that is busy with other things.
@@ -103,9 +103,9 @@ impl Dir {
 /// A text plugin as it is, acted on at once.
 pub(crate) fn text_config(source: &Path) -> Config {
     Config::new(source)
-        .builder(Builder::None)
-        .debounce(Duration::ZERO)
-        .settle_timeout(Duration::from_millis(300))
+        .with_builder(Builder::None)
+        .with_debounce(Duration::ZERO)
+        .with_settle_timeout(Duration::from_millis(300))
 }
 
 pub(crate) fn text_reloader(config: Config) -> Reloader<TextLoader> {
@@ -165,9 +165,9 @@ impl Trace {
     }
 
     #[track_caller]
-    pub(crate) fn await_failure(&mut self) -> (Stage, Arc<ReloadError>) {
+    pub(crate) fn await_failure(&mut self) -> (Step, Arc<ReloadError>) {
         self.await_some("failure", |kind| match kind {
-            EventKind::Failed { stage, why } => Some((*stage, Arc::clone(why))),
+            EventKind::Failed { step, error } => Some((*step, Arc::clone(error))),
             _ => None,
         })
     }
@@ -187,7 +187,7 @@ impl Trace {
     pub(crate) fn failures(&mut self) -> Vec<String> {
         self.names();
         let failures = self.seen.iter().filter_map(|event| match &event.kind {
-            EventKind::Failed { why, .. } => Some(why.report()),
+            EventKind::Failed { error, .. } => Some(error.report()),
             _ => None,
         });
         failures.collect()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dynload_hotreload::native::Options;
-use dynload_hotreload::{Builder, Config, NativeLoader, NativePlugin, Reloader, Stage, native_loader};
+use dynload_hotreload::{Builder, Config, NativeLoader, NativePlugin, Reloader, Step, native_loader};
 
 use crate::harness::*;
 
@@ -77,8 +77,8 @@ impl Patched {
 
 fn config(source: &Path) -> Config {
     Config::new(source)
-        .debounce(Duration::ZERO)
-        .settle_timeout(Duration::from_millis(100))
+        .with_debounce(Duration::ZERO)
+        .with_settle_timeout(Duration::from_millis(100))
 }
 
 fn edits(edits: u64, save: impl Fn(&Path, &[u8])) {
@@ -97,8 +97,8 @@ fn edits(edits: u64, save: impl Fn(&Path, &[u8])) {
             // A broken binary in between changes nothing.
             let whole = patched.with(edit);
             save(&source, &whole[..whole.len() / 2]);
-            let (stage, _) = trace.await_failure();
-            assert_eq!(stage, Stage::Load);
+            let (step, _) = trace.await_failure();
+            assert_eq!(step, Step::Load);
             assert_eq!(call(&reloader.current().unwrap(), "value") as u64, edit);
         }
     }
@@ -149,9 +149,9 @@ fn what_is_no_library_is_refused_and_the_old_one_runs_on() {
     ];
     for (bytes, expected) in broken {
         fs::write(&library, bytes).unwrap();
-        let (stage, why) = trace.await_failure();
-        assert_eq!(stage, Stage::Load);
-        assert!(why.report().contains(expected), "{}", why.report());
+        let (step, error) = trace.await_failure();
+        assert_eq!(step, Step::Load);
+        assert!(error.report().contains(expected), "{}", error.report());
         assert_eq!(call(&reloader.current().unwrap(), "value"), 1);
     }
     assert_eq!(reloader.version(), 1);
@@ -161,8 +161,8 @@ fn what_is_no_library_is_refused_and_the_old_one_runs_on() {
         "plugin",
         "long long nowhere(void); long long value(void) { return nowhere(); }",
     );
-    let (_, why) = trace.await_failure();
-    assert!(why.report().contains("nowhere"), "{}", why.report());
+    let (_, error) = trace.await_failure();
+    assert!(error.report().contains("nowhere"), "{}", error.report());
     compile(&dir, "plugin", "long long value(void) { return 2; }");
     await_version(&reloader, 2);
     assert_eq!(call(&reloader.current().unwrap(), "value"), 2);
@@ -206,10 +206,10 @@ fn state_lives_on_through_exported_functions() {
 
     // Another layout: refused, and the old version with its state stays.
     compile(&dir, "counter", &with(2, ""));
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Restore);
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Restore);
     assert_eq!(
-        why.report(),
+        error.report(),
         "the new version cannot take over the state of the old one: `dynload_state_restore` refused the state \
          (schema 1, 8 bytes) with 7"
     );
@@ -217,12 +217,12 @@ fn state_lives_on_through_exported_functions() {
 
     // A version without the function would lose the state.
     compile(&dir, "counter", "long long bump(void) { return -1; }");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Restore);
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Restore);
     assert!(
-        why.report().contains("exports no `dynload_state_restore`"),
+        error.report().contains("exports no `dynload_state_restore`"),
         "{}",
-        why.report()
+        error.report()
     );
     assert_eq!(call(&reloader.current().unwrap(), "bump"), 5);
 }
@@ -233,7 +233,7 @@ fn options_reach_the_library() {
     let library = compile(&dir, "plugin", "long long value(void) { return 1; }");
     // SAFETY: as for `loader`.
     let loader = unsafe { native_loader!(Options::new().require_descriptor(true)) };
-    let reloader = Reloader::new(config(&library).builder(Builder::None), loader).unwrap();
+    let reloader = Reloader::new(config(&library).with_builder(Builder::None), loader).unwrap();
     reloader.start().unwrap();
     assert_eq!(reloader.version(), 0);
     assert!(reloader.last_error().unwrap().report().contains("descriptor"));

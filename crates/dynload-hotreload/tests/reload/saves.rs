@@ -16,7 +16,9 @@ fn edits_in_a_row(edits: u64, mode: WatchMode, mut save: impl FnMut(&Path, &str)
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(0));
     // Who writes may be held up in the middle, on a disk that is busy.
-    let config = text_config(&source).watch_mode(mode).settle_timeout(ROOM);
+    let config = text_config(&source)
+        .with_watch_mode(mode)
+        .with_settle_timeout(ROOM);
     let reloader = Arc::new(text_reloader(config));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
@@ -146,7 +148,7 @@ fn polling_15_of_each() {
 fn one_content_is_one_version_however_often_it_is_saved() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
-    let reloader = text_reloader(text_config(&source).settle_timeout(ROOM));
+    let reloader = text_reloader(text_config(&source).with_settle_timeout(ROOM));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     for _ in 0..50 {
@@ -169,7 +171,7 @@ fn one_content_is_one_version_however_often_it_is_saved() {
 fn a_half_written_file_is_waited_for() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
-    let reloader = text_reloader(text_config(&source).settle_timeout(ROOM));
+    let reloader = text_reloader(text_config(&source).with_settle_timeout(ROOM));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     let mut file = fs::File::create(&source).unwrap();
@@ -192,11 +194,14 @@ fn a_file_that_stays_half_is_a_failure_and_the_old_version_stays() {
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     by_rename(&source, "text 2");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage.to_string(), "load");
-    assert_eq!(why.report(), "the new version cannot be loaded: there is no end");
+    let (step, error) = trace.await_failure();
+    assert_eq!(step.to_string(), "load");
+    assert_eq!(
+        error.report(),
+        "the new version cannot be loaded: there is no end"
+    );
     assert_eq!(reloader.current().unwrap().call(), 1);
-    assert_eq!(reloader.last_error().unwrap().report(), why.report());
+    assert_eq!(reloader.last_error().unwrap().report(), error.report());
     by_rename(&source, &text(1));
     trace.await_name("unchanged");
     assert!(reloader.last_error().is_none(), "what runs is what is there");
@@ -246,7 +251,7 @@ fn a_writer_that_never_closes_is_not_waited_for_for_ever() {
 fn debounce_is_on_the_trailing_edge() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(0));
-    let reloader = text_reloader(text_config(&source).debounce(Duration::from_millis(400)));
+    let reloader = text_reloader(text_config(&source).with_debounce(Duration::from_millis(400)));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     for edit in 1..=20 {

@@ -111,8 +111,8 @@ fn play(steps: &[Step], mode: WatchMode) {
     let dir = Dir::new();
     let source = dir.write("dir/plugin.txt", text(100));
     let config = text_config(&source)
-        .settle_timeout(Duration::from_secs(5))
-        .watch_mode(mode);
+        .with_settle_timeout(Duration::from_secs(5))
+        .with_watch_mode(mode);
     let reloader = text_reloader(config);
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();

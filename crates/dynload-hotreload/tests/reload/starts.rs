@@ -37,7 +37,7 @@ fn a_file_that_keeps_changing_does_not_hold_start_up_for_ever() {
 fn stop_ends_a_start_that_waits_for_a_file_to_be_whole() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "text 7");
-    let reloader = text_reloader(text_config(&source).settle_timeout(Duration::MAX));
+    let reloader = text_reloader(text_config(&source).with_settle_timeout(Duration::MAX));
     std::thread::scope(|scope| {
         let starting = scope.spawn(|| reloader.start());
         await_until("it starts", || reloader.is_running());
@@ -126,8 +126,8 @@ fn a_refused_version_that_panics_when_it_goes_does_not_end_the_reloader() {
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     dir.write("plugin.txt", "2");
-    let (_, why) = trace.await_failure();
-    assert!(why.report().contains("not two"), "{}", why.report());
+    let (_, error) = trace.await_failure();
+    assert!(error.report().contains("not two"), "{}", error.report());
     dir.write("plugin.txt", "3");
     await_version(&reloader, 2);
     assert_eq!(reloader.current().unwrap().number, 3);

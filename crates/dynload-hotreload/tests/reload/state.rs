@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, Stage, State};
+use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, State, Step};
 
 use crate::harness::*;
 
@@ -62,12 +62,12 @@ fn state_is_saved_restored_and_refused() {
     assert_eq!(*reloader.current().unwrap().count.lock().unwrap(), 42);
 
     dir.write("plugin.txt", "1 c");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Restore);
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Restore);
     assert!(
-        why.report().ends_with("schema 2 is newer than 1"),
+        error.report().ends_with("schema 2 is newer than 1"),
         "{}",
-        why.report()
+        error.report()
     );
     assert_eq!(reloader.version(), 2);
     assert_eq!(reloader.current().unwrap().schema, 2);
@@ -75,8 +75,8 @@ fn state_is_saved_restored_and_refused() {
     dir.write("plugin.txt", "13 d");
     await_version(&reloader, 3);
     dir.write("plugin.txt", "13 e");
-    let (stage, why) = trace.await_failure();
-    assert_eq!((stage, why.report().ends_with("not now")), (Stage::Restore, true));
+    let (step, error) = trace.await_failure();
+    assert_eq!((step, error.report().ends_with("not now")), (Step::Restore, true));
     assert_eq!(reloader.version(), 3);
 }
 
@@ -101,7 +101,7 @@ fn state_without_restore_is_not_lost_in_silence() {
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     dir.write("plugin.txt", "b");
-    let (stage, why) = trace.await_failure();
-    assert_eq!(stage, Stage::Restore);
-    assert!(why.report().contains("schema 3, 2 bytes"), "{}", why.report());
+    let (step, error) = trace.await_failure();
+    assert_eq!(step, Step::Restore);
+    assert!(error.report().contains("schema 3, 2 bytes"), "{}", error.report());
 }

@@ -12,7 +12,7 @@ use crate::harness::*;
 fn a_directory_that_vanishes_and_comes_back() {
     let dir = Dir::new();
     let source = dir.write("a/b/plugin.txt", text(0));
-    let reloader = text_reloader(text_config(&source).settle_timeout(ROOM));
+    let reloader = text_reloader(text_config(&source).with_settle_timeout(ROOM));
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
     for edit in 1..=20 {
@@ -129,13 +129,13 @@ fn polling_says_so() {
     let dir = Dir::new();
     let interval = Duration::from_millis(5);
     let source = dir.write("plugin.txt", text(0));
-    let reloader = text_reloader(text_config(&source).watch_mode(WatchMode::Poll(interval)));
+    let reloader = text_reloader(text_config(&source).with_watch_mode(WatchMode::Poll(interval)));
     reloader.start().unwrap();
     assert_eq!(
         reloader.watch_state(),
         WatchState::Polling {
             interval,
-            why: PollReason::Asked
+            reason: PollReason::Asked
         }
     );
     // As long as before, within the same tick of the file system's clock.
@@ -196,7 +196,7 @@ fn without_watches() {
 fn falls_back(expected: WatchLimit) {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(0));
-    let native = text_reloader(text_config(&source).watch_mode(WatchMode::Native));
+    let native = text_reloader(text_config(&source).with_watch_mode(WatchMode::Native));
     match native.start() {
         Err(StartError::Watch(WatchError::Limit { limit, .. })) if limit == expected => {}
         other => panic!("{other:?}"),
@@ -206,7 +206,7 @@ fn falls_back(expected: WatchLimit) {
     reloader.start().unwrap();
     match reloader.watch_state() {
         WatchState::Polling {
-            why: PollReason::Limit(limit),
+            reason: PollReason::Limit(limit),
             ..
         } if limit == expected => {}
         other => panic!("{other:?}"),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 use super::Format;
 

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 use crate::hash::ContentHash;
 

@@ -87,7 +87,7 @@ fn a_failed_copy_leaves_nothing_behind() {
     let workshop = Workshop::new();
     let staging = dynload_native::staging::Staging::in_directory(workshop.path("")).unwrap();
     let path = workshop.answering("libm3.so", 1);
-    let module = unsafe { Options::new().staging(staging.clone()).load(&path) }.unwrap();
+    let module = unsafe { Options::new().with_staging(staging.clone()).load(&path) }.unwrap();
     let copies = || std::fs::read_dir(staging.path()).unwrap().count() - 1;
     assert_eq!(copies(), 1);
     std::fs::write(&path, "nothing").unwrap();
@@ -183,7 +183,7 @@ fn a_deadline_ends_the_wait_and_the_call_goes_on() {
     drop(call);
     assert!(is_mapped(&mapped));
     assert!(
-        dynload_native::detached()
+        dynload_native::detached_images()
             .iter()
             .any(|image| image.mapped == mapped)
     );
@@ -218,7 +218,7 @@ fn a_library_that_cannot_be_unloaded_is_reported() {
     assert_eq!(unsafe { module.unload() }.unwrap(), Unload::StillMapped);
     assert!(is_mapped(&mapped));
     assert!(
-        dynload_native::detached()
+        dynload_native::detached_images()
             .iter()
             .any(|image| image.mapped == mapped)
     );

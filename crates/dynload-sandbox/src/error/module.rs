@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, string::String};
 use core::fmt;
-use dynload_caps::printable;
+use dynload_diagnostics::printable;
 
 /// Why a module was refused before any of it ran.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! What a host function sees of the call that it serves.
 
 use crate::{
-    error::{Error, ErrorKind, Limit, Stop},
+    error::{Error, ErrorKind, Invocation, Limit, Stop},
     frames,
-    host::{EntropyError, GuestMemory, Stream},
+    host::{EntropyError, GuestMemory, NoMemory, Stream},
     run, schedule,
     state::State,
     value::{Signature, Value},
@@ -29,8 +29,8 @@ const WAIT_SLICE: Duration = Duration::from_millis(1);
 /// # use dynload_sandbox::*;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut sandbox = Sandbox::new(Limits::DEFAULT);
-/// sandbox.host_fn("env", "sum", Capabilities::NONE, |caller: &mut Caller<'_>, (ptr, len): (i32, i32)| {
-///     let bytes = caller.memory().slice(ptr as u32, len as u32)?.iter().map(|b| i64::from(*b)).sum::<i64>();
+/// sandbox.func_wrap("env", "sum", Capabilities::NONE, |caller: &mut Caller<'_>, (ptr, len): (i32, i32)| {
+///     let bytes = caller.memory()?.slice(ptr as u32, len as u32)?.iter().map(|b| i64::from(*b)).sum::<i64>();
 ///     caller.charge_bytes(len as u64)?;
 ///     Ok(bytes)
 /// });
@@ -108,8 +108,20 @@ impl<'a> Caller<'a> {
         self.charge(bytes / schedule::BYTES_PER_FUEL)
     }
 
-    /// The memory that the guest exports as `memory`; one of no bytes if it exports none.
-    pub fn memory(&mut self) -> GuestMemory<'_> {
+    /// The memory that the guest exports as `memory`.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`] if it exports none; as a [`Stop`] it ends the call.
+    pub fn memory(&mut self) -> Result<GuestMemory<'_>, NoMemory> {
+        match self.0.data().wired.and_then(|wired| wired.memory) {
+            Some(memory) => Ok(GuestMemory(memory.data_mut(&mut self.0))),
+            None => Err(NoMemory),
+        }
+    }
+
+    /// As [`memory`](Caller::memory); a memory of no bytes where the guest exports none, so that every pointer is outside.
+    pub(crate) fn memory_or_empty(&mut self) -> GuestMemory<'_> {
         self.memory_and_state().0
     }
 
@@ -243,7 +255,7 @@ impl<'a> Caller<'a> {
             return Err(Stop(ErrorKind::LimitExceeded {
                 limit: Limit::Reentry,
                 value: MAX_REENTRY,
-                asked: None,
+                requested: None,
             }));
         }
         // The frames of the outer call are alive while the inner one runs; what it leaves in the counters is garbage.
@@ -260,7 +272,12 @@ impl<'a> Caller<'a> {
             Err(kind) => {
                 let usage = run::usage(&mut self.0.as_context_mut());
                 let state = self.0.data_mut();
-                state.inner_failure = Some(Error::new(export, kind.clone(), usage, state.memory.denied));
+                state.inner_failure = Some(Error::new(
+                    Invocation::Export(export),
+                    kind.clone(),
+                    usage,
+                    state.memory.denied,
+                ));
                 Err(Stop(kind))
             }
         }

@@ -58,8 +58,8 @@ pub struct Console {
 }
 
 impl Console {
-    /// Bytes that an instance may write unless [`with_cap`](Console::with_cap) says otherwise: 1 MiB.
-    pub const DEFAULT_CAP: u64 = 1 << 20;
+    /// Bytes that an instance may write unless [`with_cap`](Console::with_limit) says otherwise: 1 MiB.
+    pub const DEFAULT_LIMIT: u64 = 1 << 20;
 
     /// A console with this output, no input and the default cap.
     #[must_use]
@@ -69,14 +69,14 @@ impl Console {
             input: Arc::new([]),
             #[cfg(feature = "std")]
             inherit_input: false,
-            cap: Console::DEFAULT_CAP,
+            cap: Console::DEFAULT_LIMIT,
         }
     }
 
     /// The console of a worker: its output is kept until it is handed on, and it has no input.
     #[cfg(feature = "std")]
     pub(crate) fn of_worker(&self) -> Console {
-        Console::new(ConsoleOutput::Buffer).with_cap(self.cap.min(WORKER_CAP))
+        Console::new(ConsoleOutput::Buffer).with_limit(self.cap.min(WORKER_CAP))
     }
 
     /// The same with `bytes` as standard input.
@@ -96,7 +96,7 @@ impl Console {
 
     /// The same with a cap of `bytes` on all that one instance writes. What is beyond is not written.
     #[must_use]
-    pub fn with_cap(mut self, bytes: u64) -> Console {
+    pub fn with_limit(mut self, bytes: u64) -> Console {
         self.cap = bytes;
         self
     }

@@ -29,21 +29,14 @@ pub trait HostResults {
 }
 
 /// A number type that crosses the boundary.
-trait Number: Copy + Into<Value> {
+trait Number: Copy + Into<Value> + TryFrom<Value> {
     const TYPE: ValType;
-    fn read(value: Value) -> Option<Self>;
 }
 
 macro_rules! number {
     ($($ty:ty => $variant:ident),*) => { $(
         impl Number for $ty {
             const TYPE: ValType = ValType::$variant;
-            fn read(value: Value) -> Option<$ty> {
-                match value {
-                    Value::$variant(number) => Some(number),
-                    _ => None,
-                }
-            }
         }
 
         impl HostResults for $ty {
@@ -68,7 +61,7 @@ macro_rules! tuple {
             fn read(args: &[Value]) -> Option<Self> {
                 let mut args = args.iter().copied();
                 let _ = &mut args;
-                Some(($($name::read(args.next()?)?,)*))
+                Some(($($name::try_from(args.next()?).ok()?,)*))
             }
         }
 
@@ -138,7 +131,7 @@ impl HostFunction {
             }));
         }
         with_values(params.len(), |args| {
-            // `Sandbox::host_fn` takes numbers only, so none stays what it is.
+            // `HostFunctions` accepts signatures of numbers only, so every element is overwritten.
             for (arg, param) in args.iter_mut().zip(params) {
                 *arg = Value::from_engine(param).unwrap_or(*arg);
             }
@@ -196,23 +189,5 @@ fn with_values<R>(count: usize, f: impl FnOnce(&mut [Value]) -> R) -> R {
     match few.get_mut(..count) {
         Some(values) => f(values),
         None => f(&mut vec![Value::I32(0); count]),
-    }
-}
-
-/// The embedder's host functions of one sandbox. The last one of a name holds.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Registry(Vec<HostFunction>);
-
-impl Registry {
-    pub(crate) fn add(&mut self, function: HostFunction) {
-        self.0
-            .retain(|other| other.module != function.module || other.name != function.name);
-        self.0.push(function);
-    }
-
-    pub(crate) fn find(&self, module: &str, name: &str) -> Option<&HostFunction> {
-        self.0
-            .iter()
-            .find(|function| &*function.module == module && &*function.name == name)
     }
 }

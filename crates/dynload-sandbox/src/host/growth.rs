@@ -18,11 +18,11 @@ use wasmi::{AsContextMut, Func, Store};
 pub(crate) fn define(store: &mut Store<State>) -> Func {
     Func::wrap(
         store,
-        |mut host: wasmi::Caller<'_, State>, asked: i64, room: i64| -> Result<(), wasmi::Error> {
-            let bytes = (asked as u64).saturating_mul(crate::memory_meter::ELEMENT_BYTES);
+        |mut host: wasmi::Caller<'_, State>, requested: i64, room: i64| -> Result<(), wasmi::Error> {
+            let bytes = (requested as u64).saturating_mul(crate::memory_meter::ELEMENT_BYTES);
             // What is not counted now, a worker may take before the table grows, and its fuel be left over.
-            let fails = asked as u64 > room as u64 || !host.data_mut().memory.reserve(bytes);
-            let fuel = asked as u64 / schedule::ELEMENTS_PER_FUEL;
+            let fails = requested as u64 > room as u64 || !host.data_mut().memory.reserve(bytes);
+            let fuel = requested as u64 / schedule::ELEMENTS_PER_FUEL;
             while !fails && run::fuel(&host) < fuel {
                 run::next_slice(&mut host.as_context_mut(), fuel, false).map_err(|kind| Stop(kind).halt())?;
             }

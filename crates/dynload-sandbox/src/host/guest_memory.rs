@@ -20,7 +20,7 @@ impl fmt::Display for OutOfBounds {
         if *size == 0 {
             return write!(
                 f,
-                "{len} bytes at {ptr} cannot be reached: the guest exports no memory of the name `memory`, or an empty one"
+                "{len} bytes at {ptr} cannot be reached: the guest exports no memory named `memory`, or an empty one"
             );
         }
         write!(
@@ -39,6 +39,25 @@ impl From<OutOfBounds> for Stop {
             0 => Stop::host(outside),
             _ => Stop::trap(Trap::MemoryOutOfBounds),
         }
+    }
+}
+
+/// The guest exports no memory named `memory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoMemory;
+
+impl fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the guest exports no memory named `memory`")
+    }
+}
+
+impl core::error::Error for NoMemory {}
+
+impl From<NoMemory> for Stop {
+    fn from(none: NoMemory) -> Stop {
+        Stop::host(none)
     }
 }
 

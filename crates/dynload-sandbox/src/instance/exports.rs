@@ -24,14 +24,14 @@ pub(crate) fn call_export(
         .copied()
         .eq(args.iter().map(|value| value.ty()));
     if !fits || !signature.is_callable() {
-        let wanted = Signature {
+        let expected = Signature {
             params: args.iter().map(|value| value.ty()).collect(),
             results: Vec::new(),
         };
-        let wanted = wanted.to_string().replace(" -> ()", "");
+        let expected = expected.to_string().replace(" -> ()", "");
         return Err(ErrorKind::SignatureMismatch {
             found: signature,
-            wanted,
+            expected,
         });
     }
     let params: Vec<Val> = args.iter().map(|value| value.into_engine()).collect();
@@ -56,7 +56,7 @@ pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result
             .filter(|export| matches!(export.ty(ctx.as_context()), wasmi::ExternType::Func(_)))
             .map(|export| export.name())
             .collect();
-        let nearest = dynload_caps::nearest_name(export, functions.iter().copied());
+        let nearest = dynload_diagnostics::nearest_name(export, functions.iter().copied());
         ErrorKind::NoSuchExport {
             nearest: nearest.map(ToString::to_string),
         }

@@ -3,7 +3,7 @@
 use super::Instance;
 use crate::{
     authority::Authority,
-    error::{DeniedGrowth, Error, ErrorKind, Limit, MissingImport},
+    error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport},
     frames::FrameLimits,
     host::{self, ConsoleState},
     integers::LastCalled,
@@ -50,12 +50,12 @@ impl Instance {
             frame_start,
             last_called: LastCalled::default(),
         };
-        instance.enter("(instantiation)")?;
-        let (stage, result) = match instance.link() {
-            Ok(()) => ("(start)", instance.run_start()),
-            refused => ("(instantiation)", refused),
+        instance.enter(Invocation::Instantiation)?;
+        let (invocation, result) = match instance.link() {
+            Ok(()) => (Invocation::Start, instance.run_start()),
+            refused => (Invocation::Instantiation, refused),
         };
-        instance.leave(stage, result)?;
+        instance.leave(invocation, result)?;
         Ok(instance)
     }
 
@@ -129,7 +129,7 @@ fn out_of_memory(denied: DeniedGrowth) -> ErrorKind {
     ErrorKind::LimitExceeded {
         limit: Limit::Memory,
         value: denied.limit,
-        asked: Some(denied.asked),
+        requested: Some(denied.requested),
     }
 }
 
@@ -172,15 +172,15 @@ fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, Err
     let mut missing = Vec::new();
     for import in module.compiled().imports() {
         let (module_name, name) = (import.module(), import.name());
-        let offered = import.ty().func().and_then(|_| provide(store, module_name, name));
-        let fits = offered.is_some_and(|func| Some(&func.ty(&*store)) == import.ty().func());
-        match offered {
+        let provided = import.ty().func().and_then(|_| provide(store, module_name, name));
+        let fits = provided.is_some_and(|func| Some(&func.ty(&*store)) == import.ty().func());
+        match provided {
             Some(func) if fits => externs.push(Extern::Func(func)),
             _ => missing.push(MissingImport {
                 module: module_name.to_string(),
                 name: name.to_string(),
-                wanted: module::describe(import.ty()),
-                offered: offered.map(|func| Signature::from_engine(&func.ty(&*store)).to_string()),
+                expected: module::describe(import.ty()),
+                provided: provided.map(|func| Signature::from_engine(&func.ty(&*store)).to_string()),
                 needs: required_capability(module_name, name),
             }),
         }

@@ -1,6 +1,7 @@
 //! Why the services of a sandbox could not be set up.
 
-use dynload_caps::{ScopeError, printable};
+use dynload_caps::ScopeError;
+use dynload_diagnostics::printable;
 use std::{fmt, io, string::String};
 
 /// The scopes of a sandbox could not be opened. Found as the `source` of an instantiation's

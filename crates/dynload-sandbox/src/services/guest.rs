@@ -15,11 +15,11 @@ pub(super) fn read_u32(memory: &GuestMemory<'_>, ptr: u32) -> Result<u32, OutOfB
 }
 
 pub(super) fn write_u32(caller: &mut Caller<'_>, ptr: u32, number: u32) -> Answer {
-    Ok(caller.memory().write(ptr, &number.to_le_bytes())?)
+    Ok(caller.memory_or_empty().write(ptr, &number.to_le_bytes())?)
 }
 
 pub(super) fn write_u64(caller: &mut Caller<'_>, ptr: u32, number: u64) -> Answer {
-    Ok(caller.memory().write(ptr, &number.to_le_bytes())?)
+    Ok(caller.memory_or_empty().write(ptr, &number.to_le_bytes())?)
 }
 
 /// `ptr` moved on by `bytes`. What lies beyond the address space lies beyond every memory.
@@ -34,7 +34,7 @@ pub(super) fn offset(ptr: u32, bytes: u64) -> Result<u32, OutOfBounds> {
 
 /// A text of the guest, which must be UTF-8 and have at most `max` bytes.
 pub(super) fn text(caller: &mut Caller<'_>, ptr: u32, len: u32, max: u32) -> Answer<String> {
-    let memory = caller.memory();
+    let memory = caller.memory_or_empty();
     let bytes = memory.slice(ptr, len)?;
     if len > max {
         return Err(Errno::Nametoolong.into());
@@ -67,7 +67,7 @@ impl Buffers {
             return Err(Errno::Inval.into());
         }
         caller.charge(u64::from(count))?;
-        let memory = caller.memory();
+        let memory = caller.memory_or_empty();
         let mut buffers = Buffers {
             list: Vec::with_capacity(count as usize),
             total: 0,

@@ -199,7 +199,7 @@ fn listed(caller: &mut Caller<'_>, host: &Host) -> Answer {
 fn begin(caller: &mut Caller<'_>, ptr: u32, len: u32, port: u32, out: u32) -> Answer<Host> {
     require(caller, Capabilities::NETWORK)?;
     let host = Host::read(caller, ptr, len, port)?;
-    caller.memory().slice(out, 8)?;
+    caller.memory_or_empty().slice(out, 8)?;
     caller.state().services.table().room()?;
     Ok(host)
 }

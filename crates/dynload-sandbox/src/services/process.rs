@@ -81,7 +81,7 @@ const RESULTS: u64 = 40;
 
 impl Request {
     fn read(caller: &mut Caller<'_>, at: u32) -> Answer<Request> {
-        let memory = caller.memory();
+        let memory = caller.memory_or_empty();
         memory.slice(at, 52)?;
         let word = |n: u64| -> Answer<u32> { Ok(read_u32(&memory, guest::offset(at, n * 4)?)?) };
         let room = |n: u64| -> Answer<Room> {
@@ -100,7 +100,7 @@ impl Request {
         }
         caller.charge_bytes(u64::from(arguments.len) + u64::from(input.len))?;
         let program = guest::text(caller, program.ptr, program.len, MAX_PROGRAM)?;
-        let memory = caller.memory();
+        let memory = caller.memory_or_empty();
         let bytes = memory.slice(arguments.ptr, arguments.len)?;
         let text = core::str::from_utf8(bytes).map_err(|_| Errno::Ilseq)?;
         let arguments = match text.strip_suffix('\0') {
@@ -249,7 +249,7 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
     let Some(socket) = &mut running.stdin else {
         return Ok(());
     };
-    let memory = caller.memory();
+    let memory = caller.memory_or_empty();
     let rest = memory.slice(input.ptr + input.seen, input.left())?;
     // A program that does not read must not raise a signal in the host.
     match rustix::net::send(&*socket, rest, rustix::net::SendFlags::NOSIGNAL).map_err(io::Error::from) {
@@ -271,7 +271,7 @@ fn drain(caller: &mut Caller<'_>, pipe: &mut Option<impl Read>, room: &mut Room)
     while let Some(open) = pipe {
         caller.check()?;
         require(caller, Capabilities::PROCESS)?;
-        let mut memory = caller.memory();
+        let mut memory = caller.memory_or_empty();
         let buffer = match room.left() {
             0 => &mut rest[..],
             left => memory.slice_mut(room.ptr + room.seen, left)?,

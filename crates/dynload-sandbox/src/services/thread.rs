@@ -95,7 +95,7 @@ impl Drop for Workers {
 fn spawn(caller: &mut Caller<'_>, name_ptr: u32, name_len: u32, arg: u64, thread_out: u32) -> Answer {
     require(caller, Capabilities::THREADING)?;
     let name = guest::text(caller, name_ptr, name_len, MAX_NAME)?;
-    caller.memory().slice(thread_out, 4)?;
+    caller.memory_or_empty().slice(thread_out, 4)?;
     let max = caller.state().config.scopes.max_workers;
     if max == 0 {
         return Err(Errno::Notcapable.into());
@@ -211,7 +211,7 @@ fn work(
 
 fn join(caller: &mut Caller<'_>, thread: u32, result_out: u32) -> Answer {
     require(caller, Capabilities::THREADING)?;
-    caller.memory().slice(result_out, 8)?;
+    caller.memory_or_empty().slice(result_out, 8)?;
     // What this call has of the fuel and does not burn while it waits, its workers may need.
     caller.lend_fuel();
     let step = |caller: &mut Caller<'_>| {

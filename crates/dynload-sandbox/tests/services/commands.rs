@@ -144,7 +144,7 @@ fn console_sinks() {
     let console = Console::new(ConsoleOutput::Callback(Arc::new(callback))).with_input(b"abc".as_slice());
     let mut sandbox = Sandbox::new(Limits::DEFAULT)
         .with_capabilities(Capabilities::CONSOLE)
-        .with_console(console.with_cap(5));
+        .with_console(console.with_limit(5));
     // Three bytes of output, and two of five of the argument: then the disk is full.
     assert_eq!(run(&mut sandbox, &module, &["12345"]).0, 1);
     let all: Vec<u8> = seen

@@ -235,7 +235,7 @@ fn an_interrupt_ends_every_wait() {
         let (dir, sandbox) = world(Limits::PERMISSIVE);
         let mut guest = guest(&sandbox);
         let (name, args, _kept) = endless.prepare(&mut guest, dir.path());
-        let interrupt = guest.0.interrupt_next();
+        let interrupt = guest.0.interrupt_handle_for_next_call();
         let interrupting = thread::spawn(move || {
             thread::sleep(Duration::from_millis(30));
             interrupt.interrupt();

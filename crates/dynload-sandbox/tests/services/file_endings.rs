@@ -213,7 +213,7 @@ impl World {
             .unwrap();
         self.called.insert(name);
         let (done, waiting) = mpsc::channel::<()>();
-        let interrupt = guest.0.interrupt_next();
+        let interrupt = guest.0.interrupt_handle_for_next_call();
         let (authority, ending) = (self.sandbox.authority().clone(), self.ending);
         let result = thread::scope(|scope| {
             scope.spawn(move || {

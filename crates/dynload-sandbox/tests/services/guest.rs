@@ -182,19 +182,19 @@ impl Guest {
     }
 
     pub(crate) fn put(&mut self, at: u32, bytes: &[u8]) {
-        self.0.memory().write(at, bytes).unwrap();
+        self.0.memory().unwrap().write(at, bytes).unwrap();
     }
 
     pub(crate) fn bytes(&mut self, at: u32, len: u32) -> Vec<u8> {
-        self.0.memory().slice(at, len).unwrap().to_vec()
+        self.0.memory().unwrap().slice(at, len).unwrap().to_vec()
     }
 
     pub(crate) fn u32(&mut self, at: u32) -> u32 {
-        u32::from_le_bytes(self.0.memory().read(at).unwrap())
+        u32::from_le_bytes(self.0.memory().unwrap().read(at).unwrap())
     }
 
     pub(crate) fn u64(&mut self, at: u32) -> u64 {
-        u64::from_le_bytes(self.0.memory().read(at).unwrap())
+        u64::from_le_bytes(self.0.memory().unwrap().read(at).unwrap())
     }
 
     /// Puts a path where the tests have one, and gives pointer and length.

@@ -168,7 +168,7 @@ fn lists_are_of_bounded_length() {
     // Output of 256 MiB is paid for before any of it is written.
     let error = small.try_call("fd_write", &[1, 0, 1024, 200_000]).map(|_| ());
     let written = small.0.take_output(Stream::Out).len() as u64;
-    assert!(written <= Console::DEFAULT_CAP, "{error:?}");
+    assert!(written <= Console::DEFAULT_LIMIT, "{error:?}");
 }
 
 /// A file without an end: the deadline holds within one call.
@@ -247,7 +247,7 @@ fn workers_do_not_pile_up() {
 fn a_console_that_is_full() {
     let dir = tempfile::tempdir().unwrap();
     let mut sandbox = limited(dir.path(), Limits::DEFAULT);
-    sandbox.set_console(Console::new(ConsoleOutput::Buffer).with_cap(150_000));
+    sandbox.set_console(Console::new(ConsoleOutput::Buffer).with_limit(150_000));
     let mut guest = Guest::new(&sandbox);
     let [list, count] = guest.buffer(0, 100_000);
     assert_eq!(guest.call("fd_write", &[1, list, count, O]), SUCCESS);

@@ -157,8 +157,8 @@ fn fuel_is_that_of_the_call_exactly() {
     let (result, with_limit) = run(Limits::DEFAULT.with_fuel(Some(500_000)), Some(both.clone()));
     assert_eq!(result.unwrap(), SUCCESS);
     assert_eq!((used, with_limit), (needed, needed));
-    assert_eq!(both.left(), budget.left());
-    assert!(budget.left() <= 1_000_000 - needed);
+    assert_eq!(both.remaining(), budget.remaining());
+    assert!(budget.remaining() <= 1_000_000 - needed);
     let (result, _) = run(Limits::DEFAULT, Some(FuelBudget::new(20_000)));
     assert_eq!(result.unwrap_err().limit(), Some(Limit::FuelBudget));
 }

@@ -14,10 +14,10 @@ pub(crate) fn wide() -> Limits {
 /// `mix` computes, `back` calls back.
 pub(crate) fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
     let mut sandbox = Sandbox::new(limits);
-    sandbox.host_fn("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
+    sandbox.func_wrap("env", "mix", Capabilities::NONE, |_, (a, b): (i32, i32)| {
         Ok(a.wrapping_mul(31).wrapping_add(b))
     });
-    sandbox.host_fn(
+    sandbox.func_wrap(
         "env",
         "back",
         Capabilities::NONE,

@@ -1,6 +1,6 @@
 //! Versions of symbols (the GNU extension): `.gnu.version`, `.gnu.version_r`, `.gnu.version_d`.
 
-use dynload_caps::{TextBytes, printable};
+use dynload_diagnostics::{TextBytes, printable};
 use object::elf;
 
 use super::dynamic::Dynamic;

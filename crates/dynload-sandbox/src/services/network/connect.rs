@@ -123,7 +123,7 @@ mod tests {
             name: "several.example".into(),
             port: 0,
         };
-        sandbox.host_fn(
+        sandbox.func_wrap(
             "env",
             "go",
             Capabilities::NONE,

@@ -71,7 +71,7 @@ fn sizes(caller: &mut Caller<'_>, list: &[Vec<u8>], count_out: u32, size_out: u3
 fn fill(caller: &mut Caller<'_>, list: &[Vec<u8>], pointers: u32, buffer: u32) -> Answer {
     let size: usize = list.iter().map(|text| text.len() + 5).sum();
     caller.charge_bytes(size as u64)?;
-    let mut memory = caller.memory();
+    let mut memory = caller.memory_or_empty();
     let mut used = 0;
     for (n, text) in list.iter().enumerate() {
         let text_at = offset(buffer, used)?;

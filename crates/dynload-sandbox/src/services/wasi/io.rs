@@ -305,7 +305,7 @@ fn read_console(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u
                 if !readiness::is_ready(&stdin, PollFlags::IN, core::time::Duration::ZERO)? {
                     return if waits { Ok(None) } else { Err(Errno::Again.into()) };
                 }
-                let mut memory = caller.memory();
+                let mut memory = caller.memory_or_empty();
                 let read = rustix::io::read(&stdin, memory.slice_mut(ptr, len)?);
                 or_wait(read.map_err(io::Error::from), waits)
             };
@@ -332,7 +332,7 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
     let mut done: u32 = 0;
     if buffers.total <= WHOLE_WRITE {
         let mut whole = Vec::with_capacity(buffers.total as usize);
-        let memory = caller.memory();
+        let memory = caller.memory_or_empty();
         for (ptr, len) in buffers.pieces(CHUNK) {
             whole.extend_from_slice(memory.slice(ptr, len)?);
         }
@@ -343,7 +343,7 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
                 break;
             }
             caller.check()?;
-            let chunk = caller.memory().slice(ptr, len)?.to_vec();
+            let chunk = caller.memory_or_empty().slice(ptr, len)?.to_vec();
             let moved = write_stream(caller, stream, &chunk)?;
             done += moved;
             if moved < len {

@@ -93,7 +93,7 @@ pub(super) fn readlink(
     // As readlink(2): what does not fit is cut off.
     let target = &target[..target.len().min(buffer_len as usize)];
     caller.charge_bytes(target.len() as u64)?;
-    caller.memory().write(buffer, target)?;
+    caller.memory_or_empty().write(buffer, target)?;
     write_u32(caller, out, target.len() as u32)
 }
 

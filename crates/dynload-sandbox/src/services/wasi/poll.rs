@@ -93,12 +93,12 @@ pub(super) fn oneoff(
         return Err(Errno::Inval.into());
     }
     caller.charge(count.into())?;
-    let memory = caller.memory();
+    let memory = caller.memory_or_empty();
     memory.slice(events, count * EVENT as u32)?;
     memory.slice(out, 4)?;
     let wall = ClockId::Realtime.now(caller);
     let monotonic = caller.monotonic();
-    let memory = caller.memory();
+    let memory = caller.memory_or_empty();
     let mut all = Vec::with_capacity(count as usize);
     for n in 0..count {
         let at = offset(subscriptions, u64::from(n) * SUBSCRIPTION)?;
@@ -107,7 +107,7 @@ pub(super) fn oneoff(
     let happened = wait(caller, &all)?;
     for (n, event) in happened.iter().enumerate() {
         let at = offset(events, n as u64 * EVENT)?;
-        caller.memory().write(at, &event.encode())?;
+        caller.memory_or_empty().write(at, &event.encode())?;
     }
     write_u32(caller, out, happened.len() as u32)
 }

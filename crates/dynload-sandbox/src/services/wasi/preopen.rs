@@ -37,7 +37,7 @@ pub(super) fn get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     // `prestat`: the tag of a directory, padding, and the length of its name.
     let mut prestat = [0; 8];
     prestat[4..].copy_from_slice(&len.to_le_bytes());
-    Ok(caller.memory().write(out, &prestat)?)
+    Ok(caller.memory_or_empty().write(out, &prestat)?)
 }
 
 pub(super) fn name(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
@@ -46,7 +46,7 @@ pub(super) fn name(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answ
         return Err(Errno::Nametoolong.into());
     }
     caller.charge_bytes(name.len() as u64)?;
-    Ok(caller.memory().write(ptr, name.as_bytes())?)
+    Ok(caller.memory_or_empty().write(ptr, name.as_bytes())?)
 }
 
 /// What is no such directory gets the answer of a descriptor that is closed, on which C libraries end their search for

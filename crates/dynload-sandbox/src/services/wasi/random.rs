@@ -13,7 +13,7 @@ const CHUNK: u32 = 1 << 16;
 pub(super) fn get(caller: &mut Caller<'_>, ptr: u32, len: u32) -> Answer {
     require(caller, Capabilities::RANDOM)?;
     // All or nothing: a part that lies outside must not be found out after the rest was written.
-    caller.memory().slice(ptr, len)?;
+    caller.memory_or_empty().slice(ptr, len)?;
     caller.charge_bytes(len.into())?;
     let mut done = 0;
     while done < len {

@@ -114,7 +114,7 @@ pub(super) fn readdir(
         .state()
         .services
         .directory(granted, fd, Use::Read, rights::FD_READDIR)?;
-    caller.memory().slice(ptr, len)?;
+    caller.memory_or_empty().slice(ptr, len)?;
     // Cookies from elsewhere: skip, at a price, what comes before.
     while !directory(caller, fd)?.stands_at(cookie)? {
         caller.charge(1)?;
@@ -167,7 +167,7 @@ fn put(caller: &mut Caller<'_>, ptr: u32, len: u32, used: &mut u32, bytes: &[u8]
     let fits = bytes.len().min((len - *used) as usize);
     if fits > 0 {
         // Within the buffer, which lies in the memory.
-        caller.memory().write(ptr + *used, &bytes[..fits])?;
+        caller.memory_or_empty().write(ptr + *used, &bytes[..fits])?;
         *used += fits as u32;
     }
     Ok(fits == bytes.len())

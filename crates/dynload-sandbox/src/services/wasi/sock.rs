@@ -77,7 +77,7 @@ pub(super) fn accept(caller: &mut Caller<'_>, fd: u32, flags: u32, out: u32) -> 
     }
     socket(caller, fd, Use::Read, rights::SOCK_ACCEPT)?;
     caller.state().services.table().room()?;
-    caller.memory().slice(out, 4)?;
+    caller.memory_or_empty().slice(out, 4)?;
     let step = |caller: &mut Caller<'_>| {
         let Kind::Listener(listener) = &caller.state().services.table().get(fd)?.kind else {
             return Err(Errno::Inval.into());
@@ -109,7 +109,9 @@ pub(super) fn recv(
     let buffers = Buffers::new(caller, buffers, count)?;
     let (done, truncated) = receive(caller, fd, &buffers, flags)?;
     write_u32(caller, size_out, done)?;
-    Ok(caller.memory().write(flags_out, &truncated.to_le_bytes())?)
+    Ok(caller
+        .memory_or_empty()
+        .write(flags_out, &truncated.to_le_bytes())?)
 }
 
 pub(super) fn send(
@@ -244,7 +246,7 @@ fn receive_datagram(
         }
     };
     let received = readiness::retry(caller, Capabilities::NETWORK, step, pause(fd, PollFlags::IN))?;
-    let mut memory = caller.memory();
+    let mut memory = caller.memory_or_empty();
     let mut rest = &bytes[..received as usize];
     let mut done = 0;
     for (ptr, len) in buffers.pieces(CHUNK) {
@@ -303,7 +305,7 @@ fn transmit_datagram(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers, waits:
     }
     caller.charge_bytes(buffers.total)?;
     let mut bytes = Vec::with_capacity(buffers.total as usize);
-    let memory = caller.memory();
+    let memory = caller.memory_or_empty();
     for (ptr, len) in buffers.pieces(CHUNK) {
         bytes.extend_from_slice(memory.slice(ptr, len)?);
     }

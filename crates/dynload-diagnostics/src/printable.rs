@@ -1,15 +1,17 @@
-//! Text of others in messages of ours.
+//! Foreign text in messages.
 //!
-//! A name, a path or a message that a guest, a plugin, a manifest or a file chose is data: in an error, a log or a list it must
-//! not speak to the terminal, begin a line of its own, hide or reorder what stands beside it, or be a million characters long.
-//! An error keeps what it was given in its fields, and shows it through [`printable`].
+//! A name, a path or a message that a guest, a plugin, a manifest or a file chose is data. In an error, a log or a list it must
+//! not control the terminal, start a new line, hide or reorder the text beside it, or be a million characters long. An error
+//! keeps the original text in its fields and displays it through [`printable`].
 
 use core::fmt::{self, Display, Write};
 
-/// Shows a text as [`Printable`] says, in at most [`NAME`](Printable::NAME) bytes.
+/// Wraps a text so that it is displayed as [`Printable`] describes, in at most [`NAME`](Printable::NAME) bytes.
+///
+/// # Examples
 ///
 /// ```
-/// use dynload_caps::printable;
+/// use dynload_diagnostics::printable;
 ///
 /// let name = "a\x1b[31m\n\u{202e}b";
 /// assert_eq!(format!("`{}`", printable(name)), r"`a\u{1b}[31m\u{a}\u{202e}b`");
@@ -23,11 +25,11 @@ pub fn printable<T: Display>(text: T) -> Printable<T> {
     }
 }
 
-/// A text that shows without what is not printable, and no longer than it may be.
+/// Displays a text with escapes for its unprintable characters, and cut to a length.
 ///
-/// Everything that is not printable is written as `\u{1b}`: control characters, line ends, formatting characters (those without
-/// width, and those that change the direction), private and unassigned ones, spaces that are not U+0020. What is longer than
-/// allowed is cut between two characters and followed by `… (N bytes)`, its whole length. Nothing is allocated.
+/// Control characters, line ends, formatting characters (zero width or direction), private and unassigned characters, and
+/// spaces other than U+0020 are displayed as escapes such as `\u{1b}`. A text that is too long is cut between two characters
+/// and followed by `… (N bytes)`, its whole length. Nothing is allocated.
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct Printable<T> {
@@ -37,29 +39,29 @@ pub struct Printable<T> {
 }
 
 impl<T> Printable<T> {
-    /// The most bytes of a name: 200.
+    /// The maximum length of a name: 200 bytes.
     pub const NAME: usize = 200;
-    /// The most bytes of a path: 1 000.
+    /// The maximum length of a path: 1 000 bytes.
     pub const PATH: usize = 1_000;
-    /// The most bytes of a sentence that may have names in it: 4 000.
+    /// The maximum length of a sentence that may contain names: 4 000 bytes.
     pub const MESSAGE: usize = 4_000;
 
-    /// In at most so many bytes.
+    /// Sets the maximum length, in bytes.
     pub fn up_to(self, most: usize) -> Printable<T> {
         Printable { most, ..self }
     }
 
-    /// In at most [`PATH`](Printable::PATH) bytes.
+    /// Sets the maximum length to [`PATH`](Printable::PATH) bytes.
     pub fn path(self) -> Printable<T> {
         self.up_to(Self::PATH)
     }
 
-    /// In at most [`MESSAGE`](Printable::MESSAGE) bytes.
+    /// Sets the maximum length to [`MESSAGE`](Printable::MESSAGE) bytes.
     pub fn message(self) -> Printable<T> {
         self.up_to(Self::MESSAGE)
     }
 
-    /// Keeps line ends and tabs: for a text that is shown by itself, what a compiler wrote for instance.
+    /// Keeps line ends and tabs: for a text that is displayed alone, such as the output of a compiler.
     pub fn with_lines(self) -> Printable<T> {
         Printable { lines: true, ..self }
     }
@@ -83,26 +85,26 @@ impl<T: Display> Display for Printable<T> {
     }
 }
 
-/// In double quotes.
+/// Adds double quotes.
 impl<T: Display> fmt::Debug for Printable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
     }
 }
 
-/// Writes on what is printable, and counts the rest.
+/// Forwards printable characters, escapes the others, and counts all bytes.
 struct Writer<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
-    /// The bytes that may still be written.
+    /// The number of bytes that may still be written.
     left: usize,
     is_cut: bool,
     lines: bool,
-    /// The bytes of the whole text until now.
+    /// The length of the text so far.
     bytes: usize,
 }
 
 impl Writer<'_, '_> {
-    /// Writes all of a piece, or nothing from here on.
+    /// Writes the whole piece, or cuts the text here.
     fn put(&mut self, piece: &str) -> fmt::Result {
         self.is_cut |= piece.len() > self.left;
         if self.is_cut {
@@ -115,9 +117,9 @@ impl Writer<'_, '_> {
     fn escape(&mut self, c: char) -> fmt::Result {
         let mut escaped = [0; 10];
         let mut len = 0;
-        for (place, c) in escaped.iter_mut().zip(c.escape_unicode()) {
+        for (slot, c) in escaped.iter_mut().zip(c.escape_unicode()) {
             // ASCII, and `\u{10ffff}` at the longest.
-            *place = c as u8;
+            *slot = c as u8;
             len += 1;
         }
         self.put(core::str::from_utf8(&escaped[..len]).unwrap_or_default())
@@ -141,21 +143,23 @@ impl Write for Writer<'_, '_> {
     }
 }
 
-/// Whether a character shows as itself and does nothing else.
+/// Returns whether a character is displayed as itself and has no other effect.
 fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }
-    // The standard library knows Unicode's categories. Behind a letter it takes a combining mark for what it is.
+    // `escape_debug` knows Unicode's categories. After a letter it leaves a combining mark alone.
     let mut pair = [b'a'; 5];
     let len = 1 + c.encode_utf8(&mut pair[1..]).len();
     core::str::from_utf8(&pair[..len]).is_ok_and(|pair| pair.escape_debug().count() == 2)
 }
 
-/// Bytes that should be a text: what is not UTF-8 shows as `\xff`.
+/// Displays bytes as text, with an escape such as `\xff` for each byte that is not UTF-8.
+///
+/// # Examples
 ///
 /// ```
-/// use dynload_caps::{TextBytes, printable};
+/// use dynload_diagnostics::{TextBytes, printable};
 ///
 /// assert_eq!(printable(TextBytes(b"caf\xe9 \xc3\xa9\x07")).to_string(), r"caf\xe9 é\u{7}");
 /// ```
@@ -175,41 +179,6 @@ impl Display for TextBytes<'_> {
     }
 }
 
-/// Shows a list as [`Listed`] says.
-///
-/// ```
-/// use dynload_caps::listed;
-///
-/// assert_eq!(listed(&["a", "b"]).to_string(), "a, b");
-/// let many: Vec<u32> = (1..=6_000).collect();
-/// assert!(listed(&many).to_string().ends_with(", 19, 20 and 5980 more"));
-/// ```
-pub fn listed<T: Display>(items: &[T]) -> Listed<'_, T> {
-    Listed(items)
-}
-
-/// The first 20 of a list, and how many more there are.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Listed<'a, T>(&'a [T]);
-
-impl<T> Listed<'_, T> {
-    /// The most that are shown: 20.
-    pub const MOST: usize = 20;
-}
-
-impl<T: Display> Display for Listed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, item) in self.0.iter().take(Self::MOST).enumerate() {
-            write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
-        }
-        match self.0.len().saturating_sub(Self::MOST) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_reorders_is_escaped_and_writing_is_not() {
+    fn hiding_and_reordering_characters_are_escaped_and_scripts_are_not() {
         for c in
             "\u{61c}\u{200b}\u{200d}\u{200f}\u{2028}\u{202e}\u{2066}\u{feff}\u{ad}\u{e000}\u{378}\u{e0041}"
                 .chars()
@@ -250,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_stays_what_it_is() {
+    fn an_escape_is_not_escaped_again() {
         let once = printable("\x1b[0m").to_string();
         assert_eq!(printable(&once).to_string(), once);
     }

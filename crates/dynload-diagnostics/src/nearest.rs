@@ -1,19 +1,21 @@
-//! The known name that a misspelt one probably meant.
+//! The known name that a misspelled one probably meant.
 
 use alloc::vec::Vec;
 
-/// The candidate that is closest to `word`, for the "did you mean" of an error message.
+/// Returns the candidate that is closest to `word`, for the "did you mean" of an error message.
 ///
-/// Letter case is ignored and `-` counts as `_`. Distance is the number of letters to insert, delete, replace or
-/// swap; a candidate that differs in more than about a third of its letters is no suggestion. The first of
-/// several equally close candidates wins.
+/// Letter case is ignored and `-` equals `_`. The distance is the number of letters to insert, delete, replace or swap with a
+/// neighbor. A candidate that differs in more than about a third of its letters is not suggested. The first of several equally
+/// close candidates is returned.
+///
+/// # Examples
 ///
 /// ```
-/// assert_eq!(dynload_caps::nearest_name("fs-raed", ["env", "fs_read", "fs_write"]), Some("fs_read"));
-/// assert_eq!(dynload_caps::nearest_name("quantum", ["env", "gpu"]), None);
+/// assert_eq!(dynload_diagnostics::nearest_name("fs-raed", ["env", "fs_read", "fs_write"]), Some("fs_read"));
+/// assert_eq!(dynload_diagnostics::nearest_name("quantum", ["env", "gpu"]), None);
 /// ```
 pub fn nearest_name<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // A name as long as this was not a slip of the finger, and the table below is quadratic.
+    // A longer word is not a typing error, and the table below is quadratic.
     const LONGEST: usize = 64;
     let word: Vec<char> = fold(word).take(LONGEST + 1).collect();
     if word.is_empty() || word.len() > LONGEST {
@@ -36,7 +38,7 @@ fn fold(word: &str) -> impl Iterator<Item = char> + '_ {
         .map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() })
 }
 
-/// Optimal string alignment distance (Levenshtein, and a swap of two neighbours counts once).
+/// Optimal string alignment distance: Levenshtein distance, where swapping two neighbors counts once.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut previous: Vec<usize> = (0..=b.len()).collect();
@@ -61,7 +63,7 @@ mod tests {
     use super::nearest_name;
 
     #[test]
-    fn finds_slips_and_nothing_else() {
+    fn finds_typing_errors_and_nothing_else() {
         let names = ["console", "time", "network"];
         assert_eq!(nearest_name("Consle", names), Some("console"));
         assert_eq!(nearest_name("tmie", names), Some("time"));

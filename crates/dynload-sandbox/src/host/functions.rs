@@ -1,0 +1,175 @@
+//! The set of host functions that an embedder offers.
+
+use crate::{
+    error::Stop,
+    host::{Caller, HostArgs, HostFunction, HostResults},
+    value::{Signature, Value},
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+use dynload_caps::Capabilities;
+
+/// A set of host functions, named by module and name, as `Linker` of Wasmtime and wasmi.
+///
+/// A clone shares the functions until one of the two changes. Register them once, and pass a clone to each sandbox with
+/// [`Sandbox::with_host_functions`](crate::Sandbox::with_host_functions).
+///
+/// # Examples
+///
+/// ```
+/// use dynload_sandbox::{Capabilities, Engine, HostFunctions, Limits, Module, Sandbox, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut functions = HostFunctions::new();
+/// functions.func_wrap("env", "double", Capabilities::NONE, |_, (n,): (i64,)| Ok(n.wrapping_mul(2)));
+///
+/// let module = Module::new(&Engine::default(), wat::parse_str(
+///     r#"(module (import "env" "double" (func $double (param i64) (result i64)))
+///         (func (export "run") (result i64) (call $double (i64.const 21))))"#)?)?;
+/// for _ in 0..3 {
+///     let sandbox = Sandbox::new(Limits::DEFAULT).with_host_functions(functions.clone());
+///     assert_eq!(sandbox.instantiate(&module)?.call("run", &[])?, [Value::I64(42)]);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct HostFunctions {
+    /// Sorted by module and name.
+    functions: Arc<Vec<HostFunction>>,
+}
+
+impl HostFunctions {
+    /// Returns an empty set.
+    #[must_use]
+    pub fn new() -> HostFunctions {
+        HostFunctions::default()
+    }
+
+    /// Adds `body` as the function `module.name`. A function that the set has under this name is replaced.
+    ///
+    /// A guest that calls it without every bit of `capability` ends its call with
+    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes precedence over
+    /// one of this crate with the same name. If `body` panics, the panic continues in the host at the call of the guest, and
+    /// the instance is poisoned. See [`Caller`] for what `body` can do.
+    ///
+    /// # Grants
+    ///
+    /// Guests that have `capability` can do whatever `body` does.
+    pub fn func_wrap<A, R>(
+        &mut self,
+        module: &str,
+        name: &str,
+        capability: Capabilities,
+        body: impl Fn(&mut Caller<'_>, A) -> Result<R, Stop> + Send + Sync + 'static,
+    ) where
+        A: HostArgs,
+        R: HostResults,
+    {
+        let signature = Signature {
+            params: A::types(),
+            results: R::types(),
+        };
+        let body = move |caller: &mut Caller<'_>, args: &[Value], results: &mut [Value]| {
+            // The interpreter checked the types when it linked the function.
+            let args = A::read(args)
+                .ok_or_else(|| Stop::host("the arguments have other types than the function"))?;
+            body(caller, args)?.write(results);
+            Ok(())
+        };
+        self.insert(module, name, capability, signature, body);
+    }
+
+    /// Adds a function whose type is known only at run time. Otherwise like [`func_wrap`](HostFunctions::func_wrap).
+    ///
+    /// `body` receives the arguments, and the results to fill in, which are zero. A result of another type than `signature`
+    /// says ends the guest's call with [`ErrorKind::Host`](crate::ErrorKind::Host).
+    ///
+    /// # Errors
+    ///
+    /// [`UnsupportedSignature`] if `signature` is not [callable](Signature::is_callable). The set is unchanged.
+    ///
+    /// # Grants
+    ///
+    /// As [`func_wrap`](HostFunctions::func_wrap).
+    pub fn func_new(
+        &mut self,
+        module: &str,
+        name: &str,
+        capability: Capabilities,
+        signature: Signature,
+        body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+    ) -> Result<(), UnsupportedSignature> {
+        if !signature.is_callable() {
+            return Err(UnsupportedSignature { signature });
+        }
+        self.insert(module, name, capability, signature, body);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        module: &str,
+        name: &str,
+        capability: Capabilities,
+        signature: Signature,
+        body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+    ) {
+        let function = HostFunction {
+            module: module.into(),
+            name: name.into(),
+            capability,
+            signature,
+            body: Arc::new(body),
+        };
+        let functions = Arc::make_mut(&mut self.functions);
+        match position(functions, module, name) {
+            Ok(at) => functions[at] = function,
+            Err(at) => functions.insert(at, function),
+        }
+    }
+
+    pub(crate) fn find(&self, module: &str, name: &str) -> Option<&HostFunction> {
+        let at = position(&self.functions, module, name).ok()?;
+        Some(&self.functions[at])
+    }
+}
+
+/// Where the function `module.name` is, or where it would be inserted.
+fn position(functions: &[HostFunction], module: &str, name: &str) -> Result<usize, usize> {
+    functions.binary_search_by(|function| (&*function.module, &*function.name).cmp(&(module, name)))
+}
+
+impl fmt::Debug for HostFunctions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&*self.functions).finish()
+    }
+}
+
+/// A host function cannot have this signature: it has other types than numbers, or more than 1 000 parameters or results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnsupportedSignature {
+    /// The signature.
+    pub signature: Signature,
+}
+
+impl fmt::Display for UnsupportedSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Signature { params, results } = &self.signature;
+        if self.signature.has_only_numbers() {
+            let (params, results) = (params.len(), results.len());
+            return write!(
+                f,
+                "a host function has at most 1000 parameters and 1000 results, not {params} and {results}"
+            );
+        }
+        write!(
+            f,
+            "a host function accepts and returns i32, i64, f32 and f64 only, not {}",
+            self.signature
+        )
+    }
+}
+
+impl core::error::Error for UnsupportedSignature {}
