@@ -30,7 +30,7 @@ fn replaced(readme: &str, part: &str) -> Option<String> {
 /// The table of the budgets and the links.
 pub fn part(run: &Run) -> String {
     let mut text = String::from(
-        "| what | dynload | beside | ratio | budget | |\n| --- | ---: | --- | ---: | ---: | --- |\n",
+        "| measurement | dynload | compared with | ratio | budget | |\n| --- | ---: | --- | ---: | ---: | --- |\n",
     );
     for row in run.budgets() {
         text.push_str(&line(row));
@@ -38,9 +38,9 @@ pub fn part(run: &Run) -> String {
     let machine = &run.machine;
     let _ = write!(
         text,
-        "\nMedians of {}{}: {}, {} cores, {}, {}. Each side of a ratio was measured in the same rounds.\n\
-         [All tables](bench/RESULTS.md), [the data](bench/results.json), and beside other engines:\n\n\
-         ![The run time of programs in several engines](bench/charts/engines.svg)\n",
+        "\nMedians, measured on {}{}: {}, {} cores, {}, {}. Both sides of a ratio were measured in the same rounds.\n\
+         See [all tables](bench/RESULTS.md) and [the data](bench/results.json). Compared with other engines:\n\n\
+         ![Run time of programs in several engines](bench/charts/engines.svg)\n",
         run.date,
         if run.quick { " (a quick run, rough)" } else { "" },
         machine.cpu,
