@@ -1,4 +1,4 @@
-//! The README's part: the budgets, and how far they are kept.
+//! The generated part of the README: the budgets, and whether they are kept.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,15 +9,19 @@ use crate::{Row, Run};
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
-/// Writes the part between the two comments of this README anew.
+/// Replaces the part of the README between the two comments.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or written, or has not the comments.
+/// If the file cannot be read or written, or does not contain the comments.
 pub fn update(file: &Path, run: &Run) -> Result<(), Box<dyn Error>> {
     let readme = std::fs::read_to_string(file)?;
-    let updated = replaced(&readme, &part(run))
-        .ok_or_else(|| format!("{} has not `{BEGIN}` and, behind it, `{END}`", file.display()))?;
+    let updated = replaced(&readme, &part(run)).ok_or_else(|| {
+        format!(
+            "`{}` does not contain `{BEGIN}`, followed by `{END}`",
+            file.display()
+        )
+    })?;
     Ok(std::fs::write(file, updated)?)
 }
 
@@ -27,7 +31,7 @@ fn replaced(readme: &str, part: &str) -> Option<String> {
     Some(format!("{}\n{part}{}", &readme[..start], &readme[end..]))
 }
 
-/// The table of the budgets and the links.
+/// Returns the table of the budgets and the links.
 pub fn part(run: &Run) -> String {
     let mut text = String::from(
         "| measurement | dynload | compared with | ratio | budget | |\n| --- | ---: | --- | ---: | ---: | --- |\n",
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_part_changes() {
+    fn only_the_part_between_the_comments_changes() {
         let readme = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n";
         let new = "a\n<!-- bench:begin -->\nnew\n<!-- bench:end -->\nb\n";
         assert_eq!(replaced(readme, "new\n").as_deref(), Some(new));

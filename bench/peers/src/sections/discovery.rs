@@ -24,7 +24,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     for count in counts {
         populate(&folder.path().join(count.to_string()), *count)?;
     }
-    // A cache can trust times that are two seconds old, and these files have just been written.
+    // The cache trusts only times that are two seconds old, and these files have just been written.
     std::thread::sleep(Duration::from_millis(2_100));
     let mut found = Found::default();
     let mut points = Vec::new();
@@ -66,7 +66,7 @@ fn scan(folder: &Path, count: usize, rounds: usize) -> Outcome<Vec<Row>> {
         .run(rounds, BARE))
 }
 
-/// What a program does that has nothing for it: list, read, parse.
+/// What a program without a discovery library does: list, read, parse.
 fn bare(root: &Path) -> usize {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let tables = entries.filter_map(|entry| {
