@@ -1,4 +1,4 @@
-//! Bytes are a module: load it and run it under tiny limits.
+//! Treats the input as a module: loads it and runs it under tiny limits.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! Bytes are a program that is hard on a meter: what it uses is what the oracle counts.
+//! Generates a program that is hard to meter from the input, and compares its resource use with the oracle's.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes. A plain library, so that tests run it too.
+//! The code of the fuzz targets: a plain library, so that tests can run it too.
 
 #![forbid(unsafe_code)]
 
@@ -16,12 +16,12 @@ use dynload_sandbox::{
 use subject::{sandbox, wide};
 use values::{bits, to_sandbox};
 
-/// How far the bytes of a module came.
+/// How far a module got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reached {
-    /// They are no module that the sandbox accepts.
+    /// The sandbox does not accept the bytes as a module.
     Nothing,
-    /// It was compiled and not instantiated.
+    /// The module was compiled, but not instantiated.
     Compiled,
     /// Every export was called.
     Ran,
@@ -30,11 +30,11 @@ pub enum Reached {
 const FUEL: u64 = 20_000;
 const MEMORY: u64 = 4 << 20;
 
-/// Loads a module and calls everything it exports, twice, under tiny limits.
+/// Loads a module and calls each of its exported functions twice, under tiny limits.
 ///
 /// # Panics
 ///
-/// If anything but a typed error comes out, or if more was used than the limits allow.
+/// If the module fails without a typed error, or if it uses more than the limits allow.
 pub fn load_and_run(wasm: &[u8]) -> Reached {
     static ENGINES: OnceLock<[Engine; 2]> = OnceLock::new();
     let engines = ENGINES.get_or_init(|| {
@@ -44,7 +44,7 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
     for engine in engines {
         let module = match Module::new(engine, wasm) {
             Ok(module) => module,
-            // Every module would be refused, and nothing be found.
+            // This build refuses every module, so fuzzing it would find nothing.
             Err(refused @ ModuleError::UnsafeBuild(_)) => panic!("{refused}"),
             Err(_) => continue,
         };
@@ -96,19 +96,19 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
     reached
 }
 
-/// Whether a result is the oracle's, to the bit.
+/// Returns whether a result is bitwise equal to the oracle's.
 fn same(found: &Value, wanted: &oracle::Value) -> bool {
     let wanted = to_sandbox(wanted);
     found.ty() == wanted.ty() && bits(found) == bits(&wanted)
 }
 
-/// Makes a program of the bytes and runs it on both. Says how many calls returned.
+/// Generates a program from the bytes, runs it in the sandbox and in the oracle, and returns the number of calls that returned.
 ///
-/// The first byte chooses what the program may contain and in which slices it runs.
+/// The first byte selects what the program may contain and the fuel slices in which it runs.
 ///
 /// # Panics
 ///
-/// If results or readings differ, or a limit of exactly what a call needs stops it, or one of one less does not.
+/// If results or readings differ, if a limit of exactly what a call needs stops it, or if a limit of one less does not.
 pub fn meter(bytes: &[u8]) -> usize {
     let choice = bytes.first().copied().unwrap_or_default();
     let options = random::Options {
@@ -130,7 +130,7 @@ pub fn meter(bytes: &[u8]) -> usize {
     let (start, mut instance) = match (start, instance) {
         (Ok(start), Ok(instance)) => (start, instance),
         (Err(_), Err(_)) => return 0,
-        (start, instance) => panic!("{start:?} against {:?}", instance.map(|_| ())),
+        (start, instance) => panic!("oracle: {start:?}, sandbox: {:?}", instance.map(|_| ())),
     };
     assert_eq!(instance.usage().fuel, start.fuel, "instantiation");
     let mut returned = 0;
@@ -142,10 +142,10 @@ pub fn meter(bytes: &[u8]) -> usize {
         match (&wanted.result, &found) {
             (Ok(wanted), Ok(found)) => {
                 let equal = wanted.len() == found.len() && found.iter().zip(wanted).all(|(f, w)| same(f, w));
-                assert!(equal, "{}: {found:?} against {wanted:?}", call.name);
+                assert!(equal, "{}: got {found:?}, expected {wanted:?}", call.name);
             }
             (Err(_), Err(_)) => break,
-            (wanted, found) => panic!("{}: {found:?} against {wanted:?}", call.name),
+            (wanted, found) => panic!("{}: got {found:?}, expected {wanted:?}", call.name),
         }
         assert_eq!(usage.fuel, wanted.usage.fuel, "{}: fuel", call.name);
         assert_eq!(
@@ -173,7 +173,7 @@ pub fn meter(bytes: &[u8]) -> usize {
     returned
 }
 
-/// The first call of a program, with exactly the fuel it needs and with one less.
+/// Runs the first call of a program with exactly the fuel that it needs, and with one less.
 fn tight(module: &Module, export: &str, args: &[Value], fuel: u64, slice: Option<u64>) {
     for (limit, fits) in [(fuel, true), (fuel - 1, false)] {
         let mut instance = sandbox(wide().with_fuel(Some(limit)), slice)

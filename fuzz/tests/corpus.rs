@@ -1,9 +1,9 @@
-//! Both fuzz targets over a fixed corpus: `cargo test --no-default-features`.
+//! Runs both fuzz targets over a fixed corpus: `cargo test --no-default-features`.
 
 use dynload_fuzz::{Reached, load_and_run, meter};
 use dynload_oracle::{guests, random};
 
-/// Bytes from a seed.
+/// Returns pseudorandom bytes generated from a seed.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut byte = || {
@@ -24,7 +24,7 @@ fn rounds() -> u64 {
 }
 
 #[test]
-fn modules_and_what_is_left_of_them() {
+fn whole_and_damaged_modules_are_loaded_and_run() {
     let mut reached = std::collections::BTreeMap::new();
     for guest in ["exits", "fib", "coroutine"] {
         let whole = guests::wasm(guest).expect("a guest");
@@ -44,7 +44,7 @@ fn modules_and_what_is_left_of_them() {
 }
 
 #[test]
-fn programs_of_any_bytes_are_metered_exactly() {
+fn programs_generated_from_any_bytes_are_metered_exactly() {
     let mut returned = meter(&[]);
     for seed in 0..rounds() {
         returned += meter(&bytes(seed, 50 + (seed as usize % 30) * 40));

@@ -1,8 +1,8 @@
-//! The words after `cargo xtask`.
+//! The command-line arguments of `cargo xtask`.
 
 use crate::failure::Failure;
 
-/// What is left of the command line.
+/// The arguments that have not been consumed.
 pub(crate) struct Arguments(Vec<String>);
 
 impl Arguments {
@@ -10,7 +10,7 @@ impl Arguments {
         Arguments(std::env::args().skip(1).collect())
     }
 
-    /// Takes the first word if it is no option.
+    /// Removes and returns the first argument unless it is an option. `-h` and `--help` do not count as options.
     pub(crate) fn positional(&mut self) -> Option<String> {
         let found = self
             .0
@@ -19,14 +19,14 @@ impl Arguments {
         found.then(|| self.0.remove(0))
     }
 
-    /// Takes `--name`, wherever it is.
+    /// Removes the flag `--name` and returns whether it was present, at any position.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|word| word != name);
         self.0.len() < before
     }
 
-    /// Takes `--name VALUE` or `--name=VALUE`.
+    /// Removes `--name VALUE` or `--name=VALUE`, at any position, and returns the value.
     pub(crate) fn value(&mut self, name: &str) -> Result<Option<String>, Failure> {
         let Some(at) = self.0.iter().position(|word| {
             word.strip_prefix(name)
@@ -41,15 +41,15 @@ impl Arguments {
         if at < self.0.len() {
             return Ok(Some(self.0.remove(at)));
         }
-        Err(Failure::new(format!("{name} needs a value")))
+        Err(Failure::new(format!("{name} requires a value")))
     }
 
-    /// All that is left, for another program.
+    /// Returns the remaining arguments, to pass them to another program.
     pub(crate) fn rest(self) -> Vec<String> {
         self.0
     }
 
-    /// Refuses what nobody took.
+    /// Returns an error if an argument has not been consumed.
     pub(crate) fn end(self) -> Result<(), Failure> {
         match self.0.first() {
             None => Ok(()),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_values_are_taken_from_anywhere() {
+    fn flags_and_values_are_found_at_any_position() {
         let mut arguments = of(&["--quick", "--only=docs", "--from", "fmt"]);
         assert!(arguments.flag("--quick") && !arguments.flag("--quick"));
         assert_eq!(arguments.value("--only").unwrap().as_deref(), Some("docs"));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_takes_is_refused() {
+    fn unknown_arguments_and_missing_values_are_errors() {
         assert!(of(&["--what"]).end().unwrap_err().to_string().contains("--what"));
         assert!(of(&["--prefix"]).value("--prefix").is_err());
         assert_eq!(of(&["--prefixes", "x"]).value("--prefix").unwrap(), None);

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`.
 //!
-//! The benchmarks have a workspace of their own in `bench`, so that the peers' dependencies stay out of the project's build.
-//! Of its packages only the one that compares with the peers needs those; counting instructions and writing the report do not.
+//! The benchmarks are a separate workspace in `bench`, which keeps the peers' dependencies out of the project's build. Only the
+//! package that measures the peers needs these dependencies; counting instructions and writing the report do not.
 
 use std::process::Command;
 
@@ -9,18 +9,18 @@ use crate::arguments::Arguments;
 use crate::cargo::{cargo, root, run};
 use crate::failure::Failure;
 
-/// What is to be done.
+/// A task of `cargo xtask bench`.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
-    /// Measure beside the peers; the words are arguments of the program that does it.
+    /// Measure dynload and its peers; the strings are arguments of the measuring program.
     Measure(Vec<String>),
-    /// Count instructions, and compare with or write the baseline.
+    /// Count instructions, and compare them with the baseline or write them to it.
     Count { command: &'static str },
-    /// Write what the last run has found into `bench/RESULTS.md` and the README.
+    /// Write the results of the last run into `bench/RESULTS.md` and the README.
     Readme,
 }
 
-/// Reads the command line, and does it.
+/// Parses the arguments and runs the task.
 pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     let flags = ["--check", "--bless", "--readme"].map(|name| arguments.flag(name));
     match task(flags, arguments.rest())? {
@@ -30,7 +30,7 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Counts instructions and compares them with the baseline: the part that CI runs, and that needs no peers.
+/// Counts instructions and compares them with the baseline: the part that CI runs, which does not need the peers.
 pub(crate) fn check() -> Result<(), Failure> {
     run(cargo(["fmt", "--check"]).current_dir(root().join("bench")))?;
     count("check")
@@ -46,17 +46,21 @@ fn task([check, bless, readme]: [bool; 3], rest: Vec<String>) -> Result<Task, Fa
         (true, false, false) => Task::Count { command: "check" },
         (false, true, false) => Task::Count { command: "bless" },
         (false, false, true) => Task::Readme,
-        _ => return Err(Failure::new("--check, --bless and --readme are one at a time")),
+        _ => {
+            return Err(Failure::new(
+                "--check, --bless and --readme exclude each other: pass one of them",
+            ));
+        }
     };
     match rest.first() {
         None => Ok(task),
         Some(word) => Err(Failure::new(format!(
-            "`{word}` says nothing here: see `cargo xtask help`"
+            "unexpected argument `{word}`: see `cargo xtask help`"
         ))),
     }
 }
 
-/// Runs a package of the benchmarks' workspace.
+/// Returns the command that runs a package of the benchmark workspace.
 fn package(name: &str, profile: &str) -> Command {
     // A peer may declare a newer Rust than it needs.
     let mut command = cargo([
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_says_what_is_done() {
+    fn arguments_select_the_task() {
         let words = ["--only", "calls", "--quick"].map(str::to_owned).to_vec();
         let measure = task([false; 3], words.clone()).unwrap();
         assert_eq!(measure, Task::Measure(words.clone()));

@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 
 use crate::failure::{During, Failure};
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("."))
 }
 
-/// The crates that are published, each after those that it needs.
+/// The published crates, each after its dependencies.
 pub(crate) const PUBLISHED: &[&str] = &[
     "dynload-diagnostics",
     "dynload-caps",
@@ -25,11 +25,11 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "dynload-ffi",
 ];
 
-/// The cargo that runs this program.
+/// Returns a command for the cargo that runs this program, in the root of the workspace.
 pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root()).args(arguments);
-    // Set for this program by the cargo that started it; cargo gives its own to those that it starts.
+    // The cargo that started this program set these for it. The new cargo sets its own for the programs that it starts.
     for name in [
         "CARGO_MANIFEST_DIR",
         "CARGO_MANIFEST_PATH",
@@ -41,7 +41,7 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     command
 }
 
-/// What a person would type to run `command`.
+/// Formats `command` as a person would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
@@ -68,7 +68,7 @@ pub(crate) fn shown(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Runs a program with its output on the terminal.
+/// Runs a program, with its output on the terminal.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     println!("    $ {}", shown(command));
     let status = command
@@ -77,10 +77,10 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(format!("`{}` ended with {status}", shown(command))))
+    Err(Failure::new(format!("`{}` failed with {status}", shown(command))))
 }
 
-/// Runs a program and gives its standard output; what it says on its standard error goes to the terminal.
+/// Runs a program and returns its standard output. Its standard error appears on the terminal.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     let output = command
         .stdin(Stdio::null())
@@ -93,13 +93,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     }
     print!("{text}");
     Err(Failure::new(format!(
-        "`{}` ended with {}",
+        "`{}` failed with {}",
         shown(command),
         output.status
     )))
 }
 
-/// Whether a program is there, asked by running it.
+/// Returns whether a program is available, by running it.
 pub(crate) fn is_there(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command
@@ -110,12 +110,12 @@ pub(crate) fn is_there(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// The C compiler: `CC`, or `cc`.
+/// Returns a command for the C compiler: `CC`, or `cc`.
 pub(crate) fn c_compiler() -> Command {
     Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
 }
 
-/// Where cargo puts what it builds.
+/// Returns cargo's target directory.
 pub(crate) fn target_dir() -> Result<PathBuf, Failure> {
     let metadata = output(&mut cargo([
         "metadata",
@@ -126,10 +126,10 @@ pub(crate) fn target_dir() -> Result<PathBuf, Failure> {
     let field = json_text(&metadata, "target_directory");
     field
         .map(PathBuf::from)
-        .ok_or_else(|| Failure::new("`cargo metadata` names no target directory"))
+        .ok_or_else(|| Failure::new("`cargo metadata` does not report a target directory"))
 }
 
-/// The text of the last `"name":"..."` in a JSON text; enough for the few fields that are looked up here.
+/// Returns the value of the last `"name":"..."` in JSON text; enough for the few fields that are looked up here.
 pub(crate) fn json_text(json: &str, name: &str) -> Option<String> {
     let key = format!("\"{name}\":\"");
     let start = json.rfind(&key)? + key.len();
@@ -141,7 +141,7 @@ pub(crate) fn json_text(json: &str, name: &str) -> Option<String> {
             '\\' => match characters.next()? {
                 'n' => text.push('\n'),
                 't' => text.push('\t'),
-                // The other short forms and code points do not occur in paths that people use.
+                // The other escapes do not occur in the paths that people use.
                 other => text.push(other),
             },
             other => text.push(other),
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_found_in_json() {
+    fn a_string_field_is_found_in_json() {
         let json = r#"{"packages":[{"name":"a"}],"target_directory":"C:\\a b\\target","version":1}"#;
         assert_eq!(
             json_text(json, "target_directory").as_deref(),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_is_the_workspace() {
+    fn root_is_the_workspace_root() {
         let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[workspace]"));
         for name in PUBLISHED {

@@ -13,7 +13,7 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
         &["--version"],
     ) {
         return Err(Failure::new(
-            "the demo builds plugins in C and found no compiler: install one (on Debian: apt-get install gcc), or set CC",
+            "the demo builds plugins in C, and no C compiler was found: install one (on Debian: apt-get install gcc), or set CC",
         ));
     }
     if update {
@@ -30,11 +30,11 @@ fn played() -> Result<String, Failure> {
     output(&mut demo())
 }
 
-/// Plays the demo; the README has to show what it printed.
+/// Runs the demo and checks that the README shows its output.
 pub(crate) fn check() -> Result<(), Failure> {
     let printed = played()?;
     print!("{printed}");
-    // The names of libraries differ from system to system, and so does the output.
+    // Library names differ between systems, and so does the output.
     if cfg!(target_os = "linux") {
         readme::check(&printed)
     } else {

@@ -1,8 +1,8 @@
-//! Why a command failed.
+//! The error type of the commands.
 
 use std::fmt;
 
-/// A message for the person at the terminal: what was tried, what came of it, what to do.
+/// A message for the user: what was attempted, what happened, what to do.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -18,7 +18,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says what was being done with which file when the operating system refused.
+/// Adds the operation and the file to an error of the operating system.
 pub(crate) trait During<T> {
     fn during(self, what: impl fmt::Display) -> Result<T, Failure>;
 }

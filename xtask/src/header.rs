@@ -16,13 +16,13 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Whether the header that is checked in is the one that would be written.
+/// Checks that the committed header is the one that would be written.
 pub(crate) fn check() -> Result<(), Failure> {
     run(&mut test())
 }
 
-/// The test that compares the header with the source, and writes it where it is told to. Of the whole workspace: for one package
-/// alone, cargo would choose other features and build everything anew.
+/// Returns the command of the test that compares the header with the source, and writes it if `DYNLOAD_WRITE_HEADER` is set. The
+/// command covers the whole workspace: for a single package, cargo would select other features and rebuild everything.
 fn test() -> Command {
     cargo([
         "test",

@@ -1,4 +1,4 @@
-//! `cargo xtask install`: the C libraries where C programs look for them.
+//! `cargo xtask install`: installs the C libraries where C programs look for them.
 
 mod files;
 
@@ -11,11 +11,11 @@ use crate::failure::{During, Failure};
 use crate::readme;
 use files::{Libraries, copy, write};
 
-/// Where things go.
+/// The directories to install into.
 struct Place {
     /// The prefix as programs will see it.
     prefix: PathBuf,
-    /// What is put in front of it for the copying, for those who make packages.
+    /// A staging directory, prepended to the prefix while copying. Packagers need it.
     destdir: Option<PathBuf>,
 }
 
@@ -32,11 +32,11 @@ impl Place {
 pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     let prefix = arguments
         .value("--prefix")?
-        .ok_or_else(|| Failure::new("say where to install it: cargo xtask install --prefix DIR"))?;
+        .ok_or_else(|| Failure::new("the prefix is missing: pass --prefix DIR"))?;
     let destdir = arguments.value("--destdir")?;
     let debug = arguments.flag("--debug");
     arguments.end()?;
-    let prefix = std::path::absolute(&prefix).during(format_args!("the prefix `{prefix}`"))?;
+    let prefix = std::path::absolute(&prefix).during(format_args!("invalid prefix `{prefix}`"))?;
     install(
         &Place {
             prefix,
@@ -84,16 +84,16 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
     )
 }
 
-/// The file for pkg-config.
+/// Fills in the template of the pkg-config file.
 fn pkg_config(template: &str, prefix: &Path, version: &str) -> String {
-    // pkg-config splits into words as a shell does.
+    // pkg-config splits values into words as a shell does.
     let prefix = prefix.display().to_string().replace(' ', "\\ ");
     template
         .replace("@PREFIX@", &prefix)
         .replace("@VERSION@", version)
 }
 
-/// The version of the library.
+/// Returns the version of the library.
 fn version() -> Result<String, Failure> {
     let id = output(&mut cargo(["pkgid", "--offline", "-p", "dynload-ffi"]))?;
     let version = id.trim().rsplit(['#', '@']).next().unwrap_or_default();
@@ -101,16 +101,16 @@ fn version() -> Result<String, Failure> {
         return Ok(version.to_owned());
     }
     Err(Failure::new(format!(
-        "`cargo pkgid` gave `{}`, which has no version",
+        "`cargo pkgid` returned `{}`, which has no version",
         id.trim()
     )))
 }
 
-/// What the README's C program prints with the demo's plugin.
+/// The expected output of the README's C program with the demo's plugin.
 const ITS_OUTPUT: &str = "hello from the plugin\n84\n";
 
-/// Installs into a new directory. Then the README's C program finds the header and the libraries as any other would, and runs:
-/// with the shared library, and with the static one.
+/// Installs into a new directory. Then builds the README's C program, which finds the header and the libraries as any other
+/// program would, and runs it: once with the shared library, once with the static one.
 pub(crate) fn check() -> Result<(), Failure> {
     let scratch = target_dir()?.join("xtask/install");
     if scratch.exists() {
@@ -125,7 +125,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         true,
     )?;
     if cfg!(windows) {
-        // There is no pkg-config to ask there; that the files are built is what can be said.
+        // Windows has no pkg-config, so only building and copying the files is checked there.
         return Ok(());
     }
     let source = scratch.join("program.c");
@@ -158,7 +158,7 @@ pub(crate) fn check() -> Result<(), Failure> {
 
     let static_ = scratch.join("with_static");
     let archive = prefix.join("lib/libdynload.a");
-    // Not `-ldynload`: linkers prefer the shared library where both are.
+    // Without `-ldynload`: linkers prefer the shared library where both exist.
     let mut others = flags(&["--static", "--libs"])?;
     others.retain(|flag| flag != "-ldynload");
     run(c_compiler()
@@ -172,14 +172,14 @@ pub(crate) fn check() -> Result<(), Failure> {
 }
 
 fn says(program: &Path) -> Result<(), Failure> {
-    // Where its plugin is.
+    // The program's plugin is in this directory.
     let directory = program.parent().unwrap_or(Path::new("."));
     let said = output(Command::new(program).current_dir(directory))?;
     if said == ITS_OUTPUT {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "`{}` has to print {ITS_OUTPUT:?}, and printed {said:?}",
+        "`{}` printed {said:?}; expected {ITS_OUTPUT:?}",
         program.display()
     )))
 }

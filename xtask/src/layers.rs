@@ -1,9 +1,9 @@
-//! Which crate of the workspace may use which: imports run one way only.
+//! Which crates of the workspace each crate may depend on: dependencies run in one direction only.
 
 use crate::cargo::{PUBLISHED, cargo, output};
 use crate::failure::Failure;
 
-/// Each crate and what it may use of the others. `ARCHITECTURE.md` says why.
+/// Each crate, and the other crates that it may depend on. `ARCHITECTURE.md` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("dynload-diagnostics", &[]),
     ("dynload-caps", &["dynload-diagnostics"]),
@@ -55,7 +55,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         let wrong = foreign(&tree, name, allowed);
         if !wrong.is_empty() {
             return Err(Failure::new(format!(
-                "`{name}` uses {}, and may use only [{}] of the workspace",
+                "`{name}` depends on {}; of the workspace it may depend only on [{}]",
                 wrong.join(", "),
                 allowed.join(", ")
             )));
@@ -64,7 +64,7 @@ pub(crate) fn check() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The crates of the workspace in a tree of depth 1 that are neither `name` nor `allowed`.
+/// Returns the crates of the workspace in a tree of depth 1 that are neither `name` nor in `allowed`.
 fn foreign<'a>(tree: &'a str, name: &str, allowed: &[&str]) -> Vec<&'a str> {
     tree.lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -77,14 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_import_is_seen() {
+    fn a_forbidden_dependency_is_reported() {
         let tree = "dynload-sandbox v0.1.0 (/d)\ndynload-caps v0.1.0 (/c)\nwasmi v2.0.0\n";
         assert!(foreign(tree, "dynload-sandbox", &["dynload-caps"]).is_empty());
         assert_eq!(foreign(tree, "dynload-sandbox", &[]), ["dynload-caps"]);
     }
 
     #[test]
-    fn each_crate_may_use_only_those_before_it() {
+    fn each_crate_may_depend_only_on_crates_before_it() {
         let order = |name: &str| PUBLISHED.iter().position(|published| *published == name).unwrap();
         for (name, allowed) in MAY_USE {
             assert!(allowed.iter().all(|used| order(used) < order(name)), "{name}");

@@ -1,9 +1,9 @@
-//! The terms of everything that the published crates are built from.
+//! The licenses of everything that the published crates are built from.
 
 use crate::cargo::{PUBLISHED, cargo, output};
 use crate::failure::Failure;
 
-/// Terms that ask for no more than a notice.
+/// Licenses that require no more than a notice.
 const PERMISSIVE: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -51,15 +51,15 @@ pub(crate) fn check() -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "these dependencies have other terms than those in xtask/src/licences.rs:\n    {}",
+        "these dependencies are not available under the licenses in xtask/src/licences.rs alone:\n    {}",
         refused.join("\n    ")
     )))
 }
 
-/// Whether an SPDX expression allows use under terms of the list alone.
+/// Returns whether an SPDX expression allows use under the listed licenses alone.
 fn is_permissive(expression: &str) -> bool {
     let known = |terms: &str| PERMISSIVE.contains(&terms.trim());
-    // `/` is how `OR` was written before SPDX. In the expressions that crates use, parentheses hold alternatives.
+    // `/` is the notation for `OR` from before SPDX. In the expressions that crates use, parentheses enclose alternatives.
     expression
         .replace('/', " OR ")
         .split(" AND ")
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_are_understood() {
+    fn spdx_expressions_are_evaluated() {
         assert!(is_permissive("MIT OR Apache-2.0") && is_permissive("MIT/Apache-2.0"));
         assert!(is_permissive(
             "Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT"

@@ -1,4 +1,4 @@
-//! The proofs that take hours: properties with their full number of cases, and fuzzing.
+//! The checks that take hours: property tests with their full number of cases, and fuzzing.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::arguments::Arguments;
 use crate::cargo::{cargo, is_there, root, run, target_dir};
 use crate::failure::{During, Failure};
 
-/// `cargo xtask prove`.
+/// Runs `cargo xtask prove`.
 pub(crate) fn prove(mut arguments: Arguments) -> Result<(), Failure> {
     let package = arguments.value("--package")?;
     arguments.end()?;
@@ -25,7 +25,7 @@ pub(crate) fn prove(mut arguments: Arguments) -> Result<(), Failure> {
         "wasmtime",
     ]))?;
     models()?;
-    // The fuzz targets have a workspace of their own. Here they run over a fixed corpus, which takes no other compiler.
+    // The fuzz targets are a separate workspace. Here they run over a fixed corpus, which does not require another compiler.
     long(cargo(["test", "--release", "--no-default-features"]).current_dir(root().join("fuzz")))
 }
 
@@ -33,8 +33,8 @@ fn long(command: &mut Command) -> Result<(), Failure> {
     run(command.env("DYNLOAD_PROVE", "1"))
 }
 
-/// The models of what threads do with handles, lent instances, grants, interrupts and workers: loom tries every order. Its flag
-/// is a flag of the whole build, so everything is built once more, and kept apart.
+/// Runs the models of concurrent access to handles, lent instances, grants, interrupts and workers: loom tries every order. Its
+/// flag applies to the whole build, so everything is built again, in a separate target directory.
 fn models() -> Result<(), Failure> {
     let mut command = cargo([
         "test",
@@ -43,7 +43,7 @@ fn models() -> Result<(), Failure> {
         "dynload-ffi",
         "-p",
         "dynload-sandbox",
-        // No model runs a guest: an interpreter that is quickly built will do.
+        // No model runs a guest, so an unoptimized interpreter is enough, and it builds faster.
         "--config",
         "profile.dev.package.wasmi.opt-level=0",
         "--target-dir",
@@ -54,13 +54,15 @@ fn models() -> Result<(), Failure> {
         .env("RUSTFLAGS", "--cfg loom"))
 }
 
-/// `cargo xtask fuzz`. What follows the seconds is for libFuzzer.
+/// Runs `cargo xtask fuzz`. The remaining arguments are passed to libFuzzer.
 pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
     let seconds = arguments.value("--seconds")?.unwrap_or_else(|| "600".to_owned());
     let target = arguments.positional();
     let rest = arguments.rest();
     if seconds.parse::<u32>().is_err() {
-        return Err(Failure::new(format!("--seconds {seconds}: give a whole number")));
+        return Err(Failure::new(format!(
+            "invalid value `{seconds}` for --seconds: pass a whole number"
+        )));
     }
     let targets = match target {
         Some(target) => vec![target],
@@ -68,11 +70,11 @@ pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
     };
     if !is_there("cargo", &["fuzz", "--version"]) {
         return Err(Failure::new(
-            "cargo-fuzz is missing: `cargo install cargo-fuzz`, and a nightly toolchain",
+            "cargo-fuzz is missing: run `cargo install cargo-fuzz`, and install a nightly toolchain",
         ));
     }
     for target in targets {
-        // Not the cargo that runs this program: fuzzing needs another toolchain.
+        // Not the cargo that runs this program: fuzzing requires another toolchain.
         let mut command = Command::new("cargo");
         command
             .current_dir(root())
@@ -83,7 +85,7 @@ pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The targets of the fuzz package: a file each in `fuzz_targets`.
+/// Returns the targets of the fuzz package: one for each file in `fuzz_targets`.
 fn fuzz_targets(fuzz: &Path) -> Result<Vec<String>, Failure> {
     let directory = fuzz.join("fuzz_targets");
     let mut targets = Vec::new();

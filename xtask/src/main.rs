@@ -1,7 +1,7 @@
 //! The commands of the project: `cargo xtask <command>`. `cargo xtask help` lists them.
 //!
-//! This crate depends on nothing, so that it is built in a second on a fresh machine; what needs the project's crates (the
-//! demo, the header's generator) is a package of its own that a command here starts.
+//! This crate has no dependencies, so that it builds in a second on a fresh machine. Code that needs the project's crates (the
+//! demo, the header generator) is in separate packages, which the commands here start.
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use arguments::Arguments;
 use failure::Failure;
 
-/// A command: its name, its arguments, what it does, and how.
+/// A command: its name, arguments, description and implementation.
 struct Command {
     name: &'static str,
     arguments: &'static str,
@@ -37,19 +37,19 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "demo",
         arguments: "[--update-readme]",
-        about: "plays the specification's four examples on real plugins and compares each answer",
+        about: "runs the specification's four examples on real plugins and checks each result",
         run: demo::command,
     },
     Command {
         name: "test",
         arguments: "[--quick] [--only STEP] [--from STEP] [--list]",
-        about: "everything that CI runs; --quick leaves out what takes long",
+        about: "runs everything that CI runs; --quick skips the slow steps",
         run: test::command,
     },
     Command {
         name: "header",
         arguments: "[--check]",
-        about: "writes crates/dynload-ffi/include/dynload.h, or says whether it is current",
+        about: "writes crates/dynload-ffi/include/dynload.h; --check only checks that it is up to date",
         run: header::command,
     },
     Command {
@@ -61,24 +61,24 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "package",
         arguments: "",
-        about: "packages each crate as for crates.io, and builds it from the package alone",
+        about: "packages each crate as for crates.io and builds it from the package alone",
         run: package::command,
     },
     Command {
         name: "bench",
         arguments: "[--quick] [--only NAME] [--list] | --check | --bless | --readme",
-        about: "measures beside the peers; --check compares instruction counts with bench/baseline.json",
+        about: "measures dynload and its peers; --check compares instruction counts with bench/baseline.json",
         run: bench::command,
     },
     Command {
         name: "prove",
         arguments: "[--package CRATE]",
-        about: "the long proofs: properties with their full number of cases (DYNLOAD_PROVE=1), Wasmtime as the oracle, loom's models",
+        about: "runs the long checks: property tests with their full number of cases (DYNLOAD_PROVE=1), Wasmtime as the oracle, the loom models",
         run: long::prove,
     },
     Command {
         name: "fuzz",
-        arguments: "[TARGET] [--seconds N] [arguments of libFuzzer]",
+        arguments: "[TARGET] [--seconds N] [LIBFUZZER-ARGUMENTS]",
         about: "fuzzes one target, or each in turn; needs a nightly toolchain and cargo-fuzz",
         run: long::fuzz,
     },
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
-        eprint!("there is no command `{name}`\n\n{}", help());
+        eprint!("unknown command `{name}`\n\n{}", help());
         return ExitCode::from(2);
     };
     match (command.run)(arguments) {

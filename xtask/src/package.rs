@@ -1,4 +1,4 @@
-//! `cargo xtask package`: what would be published builds on its own.
+//! `cargo xtask package`: checks that each crate builds on its own, as it would be published.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ pub(crate) fn command(arguments: Arguments) -> Result<(), Failure> {
     check()
 }
 
-/// Packages all crates in one call, since cargo 1.90: it resolves the crates of the workspace to the packages that it just
-/// made, so that none of them has to be published for the next to be built.
+/// Packages all crates in one call. Since 1.90, cargo resolves the crates of the workspace to the packages that it has just
+/// created, so a crate does not have to be published before the next one is built.
 pub(crate) fn check() -> Result<(), Failure> {
     for name in PUBLISHED {
         complete(name)?;
     }
     let target = target_dir()?.join("xtask/package");
     remove_packages(&target.join("debug/.fingerprint"))?;
-    // The packages have no lock file of their own to be resolved with; without the network that gives the workspace's
-    // versions, which were fetched before.
+    // The packages are resolved without a lock file of their own. Offline, this selects the workspace's versions, which are
+    // fetched here first.
     run(&mut cargo(["fetch", "--locked"]))?;
     let home = cargo_home(&target.join("home"))?;
-    // What is not committed is packaged too: this is a check, and not a release.
+    // Uncommitted changes are packaged too: this is a check, not a release.
     let mut command = cargo(["package", "--allow-dirty", "--offline", "--target-dir"]);
     command.arg(&target).env("CARGO_HOME", home);
     for name in PUBLISHED {
@@ -33,24 +33,24 @@ pub(crate) fn check() -> Result<(), Failure> {
     run(&mut command)
 }
 
-/// Makes a home for cargo that has the user's settings and all that was fetched from registries, and nothing of the packages of
-/// an earlier run. Cargo keeps those unpacked, and takes a package of one name and version to be the same for ever, as it is in
-/// a true registry (seen with cargo 1.95); so they must not get into the user's own home.
+/// Creates a cargo home with the user's settings and everything fetched from registries, but without the packages of an earlier
+/// run. Cargo keeps packages unpacked, and assumes that a package of a given name and version never changes, as in a real registry
+/// (seen with cargo 1.95). So these packages must not enter the user's own cargo home.
 fn cargo_home(private: &Path) -> Result<PathBuf, Failure> {
     let user = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let user = user
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
-        .ok_or_else(|| Failure::new("cargo has no home: set CARGO_HOME"))?;
+        .ok_or_else(|| Failure::new("cannot find cargo's home directory: set CARGO_HOME"))?;
     if private.exists() {
-        // Removes the links, and nothing of what they lead to.
+        // Removes the links, not their targets.
         std::fs::remove_dir_all(private).during(format_args!("cannot remove `{}`", private.display()))?;
     }
     for kind in ["index", "cache", "src"] {
         let directory = private.join("registry").join(kind);
         create(&directory)?;
         for registry in entries(&user.join("registry").join(kind))? {
-            // Registries have the name of their host and a hash. A local one, such as cargo makes of these packages, has no
-            // host.
+            // The name of a registry's directory is its host and a hash. A local registry, like the one that cargo creates for
+            // these packages, has no host.
             let name = registry.file_name().unwrap_or_default();
             if !name.to_string_lossy().starts_with('-') {
                 link(&registry, &directory.join(name))?;
@@ -67,7 +67,7 @@ fn cargo_home(private: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn create(directory: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(directory).during(format_args!("cannot make `{}`", directory.display()))
+    std::fs::create_dir_all(directory).during(format_args!("cannot create `{}`", directory.display()))
 }
 
 fn link(to: &Path, at: &Path) -> Result<(), Failure> {
@@ -86,7 +86,7 @@ fn link(to: &Path, at: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// Removes the directories of published crates in a directory.
+/// Removes the subdirectories of a directory that belong to published crates.
 fn remove_packages(directory: &Path) -> Result<(), Failure> {
     for path in entries(directory)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -100,7 +100,7 @@ fn remove_packages(directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is in a directory; nothing where there is none.
+/// Returns the paths of the entries of a directory; none if it does not exist.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let what = format!("cannot read `{}`", directory.display());
     match std::fs::read_dir(directory) {
@@ -112,15 +112,17 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
 }
 
-/// The files that a package has to have, and that cargo does not ask for.
+/// Checks that a crate has the files that its package must contain and that cargo does not require.
 fn complete(name: &str) -> Result<(), Failure> {
     let directory = root().join("crates").join(name);
     for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         let path = directory.join(file);
-        let text =
-            std::fs::read_to_string(&path).during(format_args!("`{name}` has no {file} to package"))?;
+        let text = std::fs::read_to_string(&path).during(format_args!("cannot read {file} of `{name}`"))?;
         if text.lines().count() < 3 {
-            return Err(Failure::new(format!("`{}` says nothing yet", path.display())));
+            return Err(Failure::new(format!(
+                "`{}` has fewer than 3 lines: write it",
+                path.display()
+            )));
         }
     }
     Ok(())

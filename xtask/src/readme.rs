@@ -1,11 +1,11 @@
-//! The output of the demo in the README, which is what the demo really prints.
+//! The demo's output in the README, which must be what the demo prints.
 
 use std::ops::Range;
 
 use crate::cargo::root;
 use crate::failure::{During, Failure};
 
-/// A part of the README between two comments.
+/// A part of the README between two markers.
 struct Part {
     begin: &'static str,
     end: &'static str,
@@ -17,7 +17,7 @@ const WHOLE: Part = Part {
 };
 
 const EXCERPT: Part = Part {
-    begin: "<!-- an excerpt, which a test compares with the output -->\n```text\n",
+    begin: "<!-- an excerpt; a test compares it with the output -->\n```text\n",
     end: "```\n<!-- end of the excerpt -->",
 };
 
@@ -30,8 +30,8 @@ impl Part {
     fn place(&self, readme: &str) -> Result<Range<usize>, Failure> {
         let missing = || {
             Failure::new(format!(
-                "README.md has not this text: {:?}, and what ends it",
-                self.begin
+                "README.md does not contain {:?}, followed by {:?}",
+                self.begin, self.end
             ))
         };
         let start = readme.find(self.begin).ok_or_else(missing)? + self.begin.len();
@@ -44,14 +44,14 @@ fn read() -> Result<String, Failure> {
     std::fs::read_to_string(root().join("README.md")).during("cannot read README.md")
 }
 
-/// Says where the README and the output differ.
+/// Checks that the README contains the output. The error shows the first difference.
 pub(crate) fn check(output: &str) -> Result<(), Failure> {
     let readme = read()?;
     let written = &readme[WHOLE.place(&readme)?];
     if let Some((n, was, is)) = first_difference(written, output) {
         return Err(Failure::new(format!(
-            "line {n} of the demo's output is not what README.md says\n    README.md: {was}\n    demo:      {is}\n\
-             if the demo is right: cargo xtask demo --update-readme"
+            "line {n} of the demo's output differs from README.md\n    README.md: {was}\n    demo:      {is}\n\
+             if the demo is right, run `cargo xtask demo --update-readme`"
         )));
     }
     let excerpt = &readme[EXCERPT.place(&readme)?];
@@ -59,7 +59,7 @@ pub(crate) fn check(output: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(
-        "the excerpt at the top of README.md is not a part of the demo's output: copy it anew",
+        "the excerpt at the top of README.md is not part of the demo's output: copy it again",
     ))
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn update(output: &str) -> Result<(), Failure> {
     std::fs::write(root().join("README.md"), readme).during("cannot write README.md")
 }
 
-/// The program in C that the README shows.
+/// Returns the C program in the README.
 pub(crate) fn c_program() -> Result<String, Failure> {
     let readme = read()?;
     Ok(readme[C_PROGRAM.place(&readme)?].to_owned())
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_the_parts() {
+    fn the_readme_has_the_excerpt_and_the_whole_output() {
         let readme = read().unwrap();
         assert!(EXCERPT.place(&readme).unwrap().end < WHOLE.place(&readme).unwrap().start);
     }

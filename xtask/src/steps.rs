@@ -1,21 +1,21 @@
-//! Steps that run one after the other, until one fails.
+//! Steps that run in order until one fails.
 
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
-/// One thing that is checked.
+/// A single check.
 pub(crate) struct Step {
-    /// How `--only` and `--from` call it.
+    /// The name for `--only` and `--from`.
     pub(crate) name: &'static str,
-    /// What is known once it has passed.
+    /// What is verified once the step has passed.
     pub(crate) about: &'static str,
-    /// Whether `--quick` runs it too.
+    /// Whether `--quick` includes the step.
     pub(crate) quick: bool,
     pub(crate) run: fn() -> Result<(), Failure>,
 }
 
-/// Runs the steps, each announced, timed, and summed up at the end.
+/// Runs the steps: announces and times each one, and prints a summary at the end.
 pub(crate) fn run(steps: &[&Step]) -> Result<(), Failure> {
     let start = Instant::now();
     let mut times: Vec<(&str, Duration)> = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn run(steps: &[&Step]) -> Result<(), Failure> {
         let result = (step.run)();
         let time = begun.elapsed();
         if let Err(failure) = result {
-            let alone = format!("to run it alone: cargo xtask test --only {}", step.name);
+            let alone = format!("to run only this step: cargo xtask test --only {}", step.name);
             return Err(Failure::new(format!(
                 "step `{}` ({} of {}) failed after {:.1} s\n{failure}\n{alone}",
                 step.name,
@@ -48,7 +48,7 @@ pub(crate) fn run(steps: &[&Step]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The steps that the command line asks for.
+/// Returns the steps that the arguments select.
 pub(crate) fn select<'a>(
     all: &'a [Step],
     quick: bool,
@@ -58,10 +58,7 @@ pub(crate) fn select<'a>(
     let find = |name: &str| {
         all.iter().position(|step| step.name == name).ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|step| step.name).collect();
-            Failure::new(format!(
-                "there is no step `{name}`: it is one of {}",
-                names.join(", ")
-            ))
+            Failure::new(format!("unknown step `{name}`: use one of {}", names.join(", ")))
         })
     };
     if let Some(only) = only {
@@ -105,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_selects() {
+    fn arguments_select_the_steps() {
         assert_eq!(names(false, None, None), ["a", "b", "c"]);
         assert_eq!(names(true, None, None), ["a", "c"]);
         assert_eq!(names(true, Some("b"), None), ["b"]);

@@ -6,30 +6,30 @@ use crate::failure::Failure;
 use crate::steps::{self, Step};
 use crate::{bench, demo, header, install, layers, licences, no_std, package};
 
-/// The steps, in order: what is fast and often wrong first. All but `no_std`, `counts` and `package` use the same features and profile, so
-/// that dependencies are compiled twice in all: checked once (clippy, docs), built once (tests, header, demo, install).
+/// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same features and
+/// profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests, header, demo, install).
 const STEPS: &[Step] = &[
     Step {
         name: "tools",
-        about: "the programs that the steps need are there",
+        about: "the programs that the steps need are installed",
         quick: true,
         run: tools,
     },
     Step {
         name: "fmt",
-        about: "the code is formatted as rustfmt does it",
+        about: "the code is formatted with rustfmt",
         quick: true,
         run: fmt,
     },
     Step {
         name: "layers",
-        about: "crates import each other in one direction only",
+        about: "crates depend on each other in one direction only",
         quick: true,
         run: layers::check,
     },
     Step {
         name: "licences",
-        about: "what the crates depend on may be used under permissive terms",
+        about: "all dependencies may be used under permissive licenses",
         quick: true,
         run: licences::check,
     },
@@ -41,19 +41,19 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "tests",
-        about: "all tests and the examples in the documentation",
+        about: "all tests and documentation examples pass",
         quick: true,
         run: tests,
     },
     Step {
         name: "features",
-        about: "each crate works with its optional features, and without its default ones",
+        about: "each crate works with its optional features and without its default features",
         quick: false,
         run: features,
     },
     Step {
         name: "fuzz",
-        about: "the fuzz targets hold over a fixed corpus",
+        about: "the fuzz targets pass over a fixed corpus",
         quick: false,
         run: fuzz,
     },
@@ -65,31 +65,31 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "header",
-        about: "include/dynload.h is what the code says",
+        about: "include/dynload.h matches the code",
         quick: true,
         run: header::check,
     },
     Step {
         name: "no_std",
-        about: "caps and the sandbox's core run where there is no std",
+        about: "caps and the sandbox's core run without std",
         quick: false,
         run: no_std::check,
     },
     Step {
         name: "counts",
-        about: "no path takes more instructions than it used to",
+        about: "no path takes more instructions than the baseline allows",
         quick: false,
         run: bench::check,
     },
     Step {
         name: "demo",
-        about: "the demo's answers are the specification's, and its output is the README's",
+        about: "the demo's results match the specification, and its output matches the README",
         quick: true,
         run: demo::check,
     },
     Step {
         name: "install",
-        about: "a C program finds, links and runs the installed libraries",
+        about: "a C program finds the installed libraries, links to them and runs",
         quick: false,
         run: install::check,
     },
@@ -117,21 +117,29 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     steps::run(&steps)
 }
 
-/// Says at once what is missing, and not after ten minutes.
+/// Reports missing programs immediately, and not after ten minutes.
 fn tools() -> Result<(), Failure> {
     let needed: &[(&str, &[&str], &str)] = &[
-        ("cargo", &["fmt", "--version"], "`rustup component add rustfmt`"),
-        ("cargo", &["clippy", "--version"], "`rustup component add clippy`"),
+        (
+            "cargo",
+            &["fmt", "--version"],
+            "run `rustup component add rustfmt`",
+        ),
+        (
+            "cargo",
+            &["clippy", "--version"],
+            "run `rustup component add clippy`",
+        ),
         (
             "cc",
             &["--version"],
-            "a C compiler: the packages gcc and g++ on Debian",
+            "install a C compiler (on Debian: gcc and g++)",
         ),
-        ("c++", &["--version"], "a C++ compiler: the package g++ on Debian"),
-        ("clang", &["--version"], "the package clang on Debian"),
-        ("wasm-ld", &["--version"], "the package lld on Debian"),
-        ("python3", &["--version"], "the package python3 on Debian"),
-        ("pkg-config", &["--version"], "the package pkg-config on Debian"),
+        ("c++", &["--version"], "install a C++ compiler (on Debian: g++)"),
+        ("clang", &["--version"], "install it (on Debian: clang)"),
+        ("wasm-ld", &["--version"], "install it (on Debian: lld)"),
+        ("python3", &["--version"], "install it (on Debian: python3)"),
+        ("pkg-config", &["--version"], "install it (on Debian: pkg-config)"),
     ];
     let missing: Vec<String> = needed
         .iter()
@@ -166,11 +174,11 @@ fn clippy() -> Result<(), Failure> {
 }
 
 fn tests() -> Result<(), Failure> {
-    // All that fails is said in one run, and once more at its end.
+    // One run reports every failure, and lists them again at its end.
     run(&mut cargo(["test", "--workspace", "--no-fail-fast"]))
 }
 
-/// The features that are not part of the workspace's build.
+/// Checks the feature combinations that the workspace build does not cover.
 fn features() -> Result<(), Failure> {
     run(&mut cargo(["test", "-p", "dynload-caps", "--all-features"]))?;
     run(&mut cargo([
@@ -199,7 +207,7 @@ fn features() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The fuzz targets have a workspace of their own; over a fixed corpus they are plain tests.
+/// Runs the fuzz targets. They are a separate workspace; over a fixed corpus they are plain tests.
 fn fuzz() -> Result<(), Failure> {
     let directory = root().join("fuzz");
     run(cargo(["fmt", "--check"]).current_dir(&directory))?;

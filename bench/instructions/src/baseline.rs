@@ -1,4 +1,4 @@
-//! The counts that are kept, and how new ones compare with them.
+//! The stored counts, and the comparison of new counts with them.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -8,25 +8,25 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// The most that a count may grow where the baseline was counted, or in a place that cannot be told from it.
+/// The maximum growth of a count, in the environment of the baseline or in one that cannot be distinguished from it.
 const COUNT_ROOM: f64 = 0.03;
-/// The most that a ratio may grow elsewhere.
+/// The maximum growth of a ratio in any other environment.
 const RATIO_ROOM: f64 = 0.10;
-/// By how much bare wasmi's counts may differ in the same place. Nobody here changes wasmi: where it takes more or less, it is
-/// the processor, the C library or Valgrind that is another.
+/// The maximum difference of bare wasmi's counts in the same environment. Changes of this project do not affect wasmi, so if its
+/// counts differ, the processor, the C library or Valgrind differs.
 const SAME_PLACE: f64 = 0.005;
 
-/// What the counts depend on.
+/// The compiler, which the counts depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Compiler {
     /// `rustc --version`.
     pub(crate) rustc: String,
-    /// The architecture that it compiles for.
+    /// The architecture and system that it compiles for.
     pub(crate) target: String,
 }
 
 impl Compiler {
-    /// The one that cargo uses here.
+    /// Returns the compiler that cargo uses here.
     pub(crate) fn current() -> Result<Compiler, Box<dyn Error>> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let output = Command::new(rustc).arg("--version").output()?;
@@ -37,7 +37,7 @@ impl Compiler {
     }
 }
 
-/// Instructions of one path, each side.
+/// The instructions of one path, for each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// The sandbox's.
@@ -71,7 +71,7 @@ impl Baseline {
     pub(crate) fn read(file: &Path) -> Result<Baseline, Box<dyn Error>> {
         let text = std::fs::read_to_string(file).map_err(|cause| {
             format!(
-                "{} cannot be read ({cause}): `cargo xtask bench --bless` writes it",
+                "cannot read `{}` ({cause}): run `cargo xtask bench --bless`, which writes it",
                 file.display()
             )
         })?;
@@ -82,7 +82,7 @@ impl Baseline {
         Ok(std::fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
-    /// How these counts compare with those of `baseline`.
+    /// Compares these counts with those of `baseline`.
     pub(crate) fn compare(&self, baseline: &Baseline) -> Comparison {
         let same_place = self.paths.iter().all(|(name, now)| {
             let before = baseline.paths.get(name);
@@ -125,13 +125,13 @@ struct Line {
     name: String,
     now: Counts,
     before: Option<Counts>,
-    /// Of the count, or of the ratio when the baseline was counted elsewhere.
+    /// The growth of the count, or of the ratio if the baseline was counted elsewhere.
     growth: Option<f64>,
 }
 
-/// New counts beside those that are kept; shown as a table in Markdown.
+/// New counts next to the stored ones, displayed as a table in Markdown.
 pub(crate) struct Comparison {
-    /// The baseline's compiler, when it was counted elsewhere.
+    /// The baseline's compiler, if the baseline was counted elsewhere.
     elsewhere: Option<Compiler>,
     lines: Vec<Line>,
     /// Paths of the baseline that were not counted.
@@ -147,7 +147,7 @@ impl Comparison {
         }
     }
 
-    /// Whether nothing grew by more than there is room for, and the baseline has the paths that there are.
+    /// Returns whether no path grew by more than is allowed, and the baseline has exactly the paths that were counted.
     pub(crate) fn holds(&self) -> bool {
         self.gone.is_empty()
             && self
@@ -167,7 +167,7 @@ impl fmt::Display for Comparison {
         if let Some(other) = &self.elsewhere {
             writeln!(
                 f,
-                "the baseline was counted elsewhere (with {} for {}), so counts cannot be compared: the ratio to bare wasmi is\n",
+                "the baseline was counted elsewhere (with {} for {}), so the ratio to bare wasmi is compared instead of the counts\n",
                 other.rustc, other.target
             )?;
         }
@@ -199,20 +199,20 @@ impl fmt::Display for Comparison {
             match line.growth {
                 None => writeln!(
                     f,
-                    "`{}` is not in the baseline: cargo xtask bench --bless",
+                    "`{}` is not in the baseline: run `cargo xtask bench --bless`",
                     line.name
                 )?,
                 Some(growth) if growth > self.room() => writeln!(
                     f,
-                    "`{}` grew by {:.1} %, and {:.0} % is the most: make it cheaper, or, when what it does is worth it, \
-                     keep the new count: cargo xtask bench --bless",
+                    "`{}` grew by {:.1} %, and the maximum is {:.0} %: make it cheaper, or, if the cost is justified, \
+                     accept the new count with `cargo xtask bench --bless`",
                     line.name,
                     growth * 100.0,
                     self.room() * 100.0
                 )?,
                 Some(growth) if growth < -self.room() => writeln!(
                     f,
-                    "`{}` shrank by {:.1} %: so that it stays so: cargo xtask bench --bless",
+                    "`{}` shrank by {:.1} %: to keep it there, run `cargo xtask bench --bless`",
                     line.name,
                     -growth * 100.0
                 )?,
@@ -222,7 +222,7 @@ impl fmt::Display for Comparison {
         for name in &self.gone {
             writeln!(
                 f,
-                "the baseline's `{name}` is not counted any more: cargo xtask bench --bless"
+                "`{name}` of the baseline is no longer counted: run `cargo xtask bench --bless`"
             )?;
         }
         Ok(())
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn three_per_cent_more_instructions_fail() {
+    fn more_than_three_per_cent_growth_fails() {
         let before = counted("1", 1_000, 500);
         assert!(counted("1", 1_029, 500).compare(&before).holds());
         assert!(!counted("1", 1_031, 500).compare(&before).holds());
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn with_another_compiler_the_ratio_counts() {
+    fn with_another_compiler_the_ratio_is_compared() {
         let before = counted("1", 1_000, 500);
         assert!(counted("2", 2_000, 1_000).compare(&before).holds());
         assert!(counted("2", 2_190, 1_000).compare(&before).holds());
@@ -265,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn where_bare_wasmi_counts_otherwise_the_ratio_counts() {
+    fn if_the_counts_of_bare_wasmi_differ_the_ratio_is_compared() {
         let before = counted("1", 1_000, 500);
         assert!(counted("1", 1_090, 510).compare(&before).holds());
         assert!(!counted("1", 1_040, 501).compare(&before).holds());
     }
 
     #[test]
-    fn paths_on_one_side_only_fail() {
+    fn a_path_missing_from_either_side_fails() {
         let before = counted("1", 1_000, 500);
         let nothing = Baseline::new(before.compiler.clone());
         assert!(!before.compare(&nothing).holds());

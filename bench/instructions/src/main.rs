@@ -1,9 +1,9 @@
 //! Counts the machine instructions of the paths that have a budget, with Valgrind's Callgrind, and compares them with
 //! `bench/baseline.json`.
 //!
-//! Counts do not depend on what else the machine does, so a small change shows: a path that takes over 3 % more instructions
-//! than its baseline fails `check`. They do depend on the compiler and the machine; elsewhere than where the baseline was counted,
-//! what is compared is the ratio to bare wasmi, both sides of which are counted now, with 10 % of room.
+//! Counts do not depend on other load on the machine, so small changes are visible: a path that takes over 3 % more instructions
+//! than its baseline fails `check`. Counts do depend on the compiler and the machine. If the baseline was counted elsewhere, the
+//! ratio to bare wasmi is compared instead, for which both sides are counted now, with a tolerance of 10 %.
 #![forbid(unsafe_code)]
 
 mod baseline;
@@ -20,7 +20,7 @@ use paths::{PATHS, Side};
 const USAGE: &str = "usage: dynload-bench-instructions check | bless | list
     check   counts, and compares with the baseline
     bless   counts, and writes the baseline
-    list    names the paths";
+    list    lists the paths";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,10 +55,11 @@ fn baseline_file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../baseline.json")
 }
 
-/// What Callgrind runs: one side of one path, so many times.
+/// The command that Callgrind runs: repeats one side of one path `times` times.
 fn run(name: &str, side: &str, times: &str) -> Result<bool, Box<dyn Error>> {
-    let path = paths::find(name).ok_or_else(|| format!("there is no path `{name}`"))?;
-    let side = Side::parse(side).ok_or_else(|| format!("there is no side `{side}`"))?;
+    let path =
+        paths::find(name).ok_or_else(|| format!("unknown path `{name}`: run `list` to see the paths"))?;
+    let side = Side::parse(side).ok_or_else(|| format!("unknown side `{side}`: use `ours` or `bare`"))?;
     path.run(side, times.parse()?);
     Ok(true)
 }

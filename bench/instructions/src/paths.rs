@@ -6,10 +6,10 @@ use std::time::Duration;
 use dynload_bench_modules as modules;
 use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
 
-/// Whose instructions are counted.
+/// The side whose instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// The sandbox, every limit on.
+    /// The sandbox, with every limit on.
     Ours,
     /// wasmi: eager, unmetered.
     Bare,
@@ -30,11 +30,11 @@ impl Side {
     }
 }
 
-/// Something that is repeated and counted.
+/// Work that is repeated and counted.
 pub(crate) struct Path {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
-    /// Repetitions that are enough for what differs between two runs of a process not to show.
+    /// The number of repetitions; high enough to hide the differences between two runs of a process.
     pub(crate) times: u32,
     work: Work,
 }
@@ -44,9 +44,9 @@ enum Work {
     CallByName,
     HostCall,
     Instantiate,
-    /// This module.
+    /// Loads this module.
     Load(fn() -> Vec<u8>),
-    /// `run` of this guest, with this argument.
+    /// Calls `run` of this guest, with this argument.
     Run(&'static str, i32),
 }
 
@@ -69,26 +69,26 @@ pub(crate) static PATHS: &[Path] = &[
     ),
     path(
         "call-by-name",
-        "the same by name; the other side is wasmi's typed call",
+        "a call of `add` by name; bare wasmi makes a typed call",
         5_000,
         Work::CallByName,
     ),
     path(
         "host-call",
-        "a call of a host function that adds, 10 000 in a loop",
+        "10 000 calls of a host function that adds, in a loop",
         1,
         Work::HostCall,
     ),
     path(
         "instantiate",
-        "an instance of a loaded module, made and dropped",
+        "creating and dropping an instance of a loaded module",
         1_000,
         Work::Instantiate,
     ),
     path("load-10k", "loading `hashmap`, 11 KB", 2, Work::Load(small)),
     path(
         "load-200k",
-        "loading 200 KB: the code of `json` many times",
+        "loading 200 KB: many copies of the code of `json`",
         1,
         Work::Load(large),
     ),
@@ -97,13 +97,13 @@ pub(crate) static PATHS: &[Path] = &[
     path("run-sort", "loops and memory", 1, Work::Run("sort", 1)),
     path(
         "run-exits",
-        "blocks left in many ways, the metering's worst case",
+        "branches out of blocks, the worst case of metering",
         1,
         Work::Run("exits", 20_000),
     ),
 ];
 
-/// Calls a host function so many times.
+/// Calls a host function `$n` times.
 const HOST_CALLS: &str = r#"(module (import "env" "add" (func $add (param i64 i64) (result i64)))
     (func (export "run") (param $n i64) (result i64) (local $sum i64)
         (loop $again
@@ -111,7 +111,7 @@ const HOST_CALLS: &str = r#"(module (import "env" "add" (func $add (param i64 i6
             (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
         (local.get $sum)))"#;
 
-/// The path of this name.
+/// Returns the path of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Path> {
     PATHS.iter().find(|path| path.name == name)
 }
@@ -126,7 +126,7 @@ fn large() -> Vec<u8> {
 }
 
 impl Path {
-    /// Does it so many times.
+    /// Repeats the work `times` times on one side.
     pub(crate) fn run(&self, side: Side, times: u32) {
         match side {
             Side::Ours => self.work.ours(times),
@@ -192,7 +192,7 @@ impl Work {
     fn bare(&self, times: u32) {
         let mut config = wasmi::Config::default();
         config.compilation_mode(wasmi::CompilationMode::Eager);
-        // An engine keeps the code of its modules for ever, so each module has its own here, too.
+        // An engine keeps the code of its modules forever, so each module has its own engine here, too.
         let load =
             |wasm: &[u8]| wasmi::Module::new(&wasmi::Engine::new(&config), wasm).expect("a valid module");
         let instance = |module: &wasmi::Module| {

@@ -1,4 +1,4 @@
-//! Large modules: the functions of a real one, many times over.
+//! Large modules, which contain the functions of a real module many times.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use wasmparser::{Parser, Payload};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RepeatError {
-    /// It is not valid.
+    /// The module is not valid.
     Parse(wasmparser::BinaryReaderError),
-    /// It imports something, which would shift with each copy.
+    /// The module has imports, whose indices would shift with each copy.
     Imports,
-    /// It has an operator that cannot be written again.
+    /// The module has an operator that cannot be re-encoded.
     Encode(ReencodeError),
 }
 
@@ -22,10 +22,8 @@ impl fmt::Display for RepeatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parse(_) => f.write_str("the module is not valid"),
-            Self::Imports => {
-                f.write_str("the module imports something: only one without imports can be repeated")
-            }
-            Self::Encode(_) => f.write_str("the code of the module cannot be written again"),
+            Self::Imports => f.write_str("the module has imports: use one without"),
+            Self::Encode(_) => f.write_str("the code of the module cannot be re-encoded"),
         }
     }
 }
@@ -52,7 +50,7 @@ impl From<ReencodeError> for RepeatError {
     }
 }
 
-/// Moves calls to the copy that they are in.
+/// Redirects calls to the copy that contains them.
 struct Shift {
     by: u32,
 }
@@ -65,13 +63,13 @@ impl Reencode for Shift {
     }
 }
 
-/// A module with every function of `wasm` `copies` times, each copy calling only itself; all else is there once.
+/// Returns a module with `copies` copies of every function of `wasm`. Each copy calls only itself; all else exists once.
 ///
-/// So a module of any size has the operators of a real program, in functions as large as that program's.
+/// So a module of any size has the operators of a real program, in functions of that program's size.
 ///
 /// # Errors
 ///
-/// When `wasm` is not valid or imports something.
+/// If `wasm` is not valid or has imports.
 pub fn repeated(wasm: &[u8], copies: u32) -> Result<Vec<u8>, RepeatError> {
     let mut types: Vec<u32> = Vec::new();
     let mut bodies = Vec::new();
@@ -97,7 +95,7 @@ pub fn repeated(wasm: &[u8], copies: u32) -> Result<Vec<u8>, RepeatError> {
                     module.section(&code(&bodies, copies)?);
                 }
             }
-            // Names and the like say nothing to an engine.
+            // Engines ignore names and the like.
             Payload::CustomSection(_) => {}
             other => {
                 if let Some((id, range)) = other.as_section() {
@@ -128,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_are_valid_and_as_large_as_asked() {
+    fn copies_are_valid_and_as_large_as_requested() {
         let json = crate::guest("json").unwrap();
         let many = repeated(&json, 30).unwrap();
         wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all())
@@ -138,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_are_refused() {
+    fn a_module_with_imports_is_refused() {
         let wasm = crate::assemble(crate::HOST_CALLS);
         assert!(matches!(repeated(&wasm, 2), Err(RepeatError::Imports)));
     }

@@ -1,12 +1,12 @@
-//! Small modules in text.
+//! Small modules in text format.
 
-/// `add(i64, i64) -> i64`: nothing but the way in and out. One page of memory, as most plugins have at least.
+/// `add(i64, i64) -> i64`: only the cost of entering and leaving. One page of memory, since most plugins have at least that.
 pub const ADD: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "add") (param i64 i64) (result i64)
         (i64.add (local.get 0) (local.get 1))))"#;
 
-/// `run() -> i32`, which gives 0.
+/// `run() -> i32`, which returns 0.
 pub const EMPTY: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "run") (result i32) i32.const 0))"#;
@@ -30,7 +30,7 @@ pub const SPIN: &str = r#"(module
             (br $again))
         (local.get $n)))"#;
 
-/// `run(n)` calls n times through a table of `functions` functions.
+/// Returns a module whose `run(n)` makes n calls through a table of `functions` functions.
 pub fn indirect_calls(functions: u32) -> String {
     let mut text = String::from("(module (type $f (func (param i32) (result i32)))");
     let mut names = String::new();
@@ -53,7 +53,7 @@ pub fn indirect_calls(functions: u32) -> String {
     text
 }
 
-/// `run(n)` grows the memory by n pages, one at a time, and touches each.
+/// Returns a module whose `run(n)` grows the memory by n pages, one at a time, and writes to each.
 pub fn growing() -> &'static str {
     r#"(module
         (memory 1)
@@ -66,7 +66,7 @@ pub fn growing() -> &'static str {
             (memory.size)))"#
 }
 
-/// `sum` of this many i64 parameters.
+/// Returns a module whose `sum` adds this many i64 parameters.
 pub fn with_params(count: usize) -> String {
     let params = " i64".repeat(count);
     let sum = (0..count).fold(String::from("(i64.const 0)"), |sum, n| {
@@ -75,7 +75,7 @@ pub fn with_params(count: usize) -> String {
     format!(r#"(module (func (export "sum") (param{params}) (result i64) {sum}))"#)
 }
 
-/// A memory that begins with this many bytes of data.
+/// Returns a module whose memory starts with this many bytes of data.
 pub fn with_data(bytes: usize) -> String {
     let data = "dynload!".repeat(bytes / 8);
     let pages = bytes.div_ceil(65_536).max(1);

@@ -1,4 +1,4 @@
-//! The engines, each set up as its users would for plugins that are not trusted, or as its name says.
+//! The engines, each configured as its users would for untrusted plugins, or as its name indicates.
 
 pub(crate) mod dynload;
 pub(crate) mod wasm3;
@@ -7,11 +7,11 @@ pub(crate) mod wasmtime;
 
 use crate::Outcome;
 
-/// A program that is loaded: its `run(i32)`, the result as i64.
+/// The `run(i32)` of a loaded program, with its result as an i64.
 pub(crate) type Program = Box<dyn FnMut(i32) -> Outcome<i64>>;
 
-/// What is wrong with a program whose `run` gives something else.
-const NO_INTEGER: &str = "`run` gives no integer";
+/// The error for a program whose `run` returns something else.
+const NO_INTEGER: &str = "`run` does not return an integer";
 
 /// An engine that runs programs. They may import `host.next(i64) -> i64`, which adds 1.
 pub(crate) struct Runner {
@@ -19,7 +19,7 @@ pub(crate) struct Runner {
     pub(crate) load: fn(&[u8]) -> Outcome<Program>,
 }
 
-/// All that run programs; the sandbox comes first.
+/// All engines that run programs; the sandbox comes first.
 pub(crate) const RUNNERS: [Runner; 6] = [
     Runner {
         name: DYNLOAD,

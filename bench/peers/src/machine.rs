@@ -1,4 +1,4 @@
-//! Where a run takes place.
+//! The machine and the date of a run.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use dynload_bench_report::{Machine, folder};
 
 use crate::Outcome;
 
-/// Peers whose versions are shown.
+/// The peers whose versions are shown.
 const PEERS: [&str; 7] = [
     "wasmi",
     "wasm3x",
@@ -17,12 +17,12 @@ const PEERS: [&str; 7] = [
     "toml",
 ];
 
-/// The day, `2026-11-22`.
+/// Returns the date, `2026-11-22`.
 pub(crate) fn today() -> Outcome<String> {
     said("date", &["-u", "+%Y-%m-%d"])
 }
 
-/// Processor, system, compiler and versions.
+/// Returns the processor, system, compiler and versions.
 pub(crate) fn describe() -> Outcome<Machine> {
     let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = processors
@@ -39,13 +39,13 @@ pub(crate) fn describe() -> Outcome<Machine> {
     })
 }
 
-/// What the lock file says of the peers.
+/// Returns the versions of the peers in the lock file.
 fn versions() -> Outcome<Vec<(String, String)>> {
     let lock: toml::Table = toml::from_str(&std::fs::read_to_string(folder().join("Cargo.lock"))?)?;
     let mut versions = Vec::new();
     for name in PEERS {
         let packages = lock["package"].as_array().into_iter().flatten();
-        // Where there are several, the newest is the one that is used here.
+        // If there are several, the newest is the one used here.
         let version = packages
             .filter(|package| package["name"].as_str() == Some(name))
             .filter_map(|package| package["version"].as_str())
@@ -61,6 +61,6 @@ fn said(program: &str, arguments: &[&str]) -> Outcome<String> {
     let output = Command::new(program)
         .args(arguments)
         .output()
-        .map_err(|cause| format!("`{program}` cannot be started: {cause}"))?;
+        .map_err(|cause| format!("cannot start `{program}`: {cause}"))?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -1,6 +1,6 @@
-//! Measures dynload beside what users would take instead, in one run.
+//! Measures dynload and its alternatives in one run.
 //!
-//! The sides of a comparison take turns, each round in another order, so what else the machine does meets all of them alike.
+//! The sides of a comparison take turns, in a different order in each round, so other work of the machine affects all of them alike.
 //! A ratio is the median of the rounds' ratios.
 
 mod engines;
@@ -15,7 +15,7 @@ use std::time::Instant;
 use dynload_bench_report::{Run, chart, folder, group, machine as machine_line, results_file};
 use sections::{SECTIONS, Section};
 
-/// What a section gives, or why it cannot.
+/// The result of a measurement, or the reason why it failed.
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// How thorough a run is.
@@ -25,17 +25,17 @@ struct Effort {
 }
 
 impl Effort {
-    /// The first in a full run, the second in a quick one.
+    /// Returns the first value in a full run, the second in a quick one.
     fn of<T>(self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }
 }
 
 const USAGE: &str = "usage: cargo xtask bench [--quick] [--only NAME]... [--list]
-    --quick      fewer rounds: rough numbers in a few minutes, which are shown and not kept
-    --only NAME  one section; the others' results are kept if they are of this day and machine
-    --list       names the sections
-or one of --check, --bless (instruction counts), --readme (the last run into README.md)";
+    --quick      fewer rounds: rough numbers in a few minutes, which are printed and not saved
+    --only NAME  one section; keeps the others' results if they are of this day and machine
+    --list       lists the sections
+or one of --check, --bless (instruction counts), --readme (writes the last run into README.md)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -72,7 +72,7 @@ fn command(arguments: &[String]) -> Outcome<()> {
             "--only" => {
                 let name = words.next().ok_or(USAGE)?;
                 let section = SECTIONS.iter().find(|one| one.name == *name);
-                wanted.push(section.ok_or_else(|| format!("there is no section `{name}`: see --list"))?);
+                wanted.push(section.ok_or_else(|| format!("unknown section `{name}`: see --list"))?);
             }
             _ => return Err(USAGE.into()),
         }
@@ -105,7 +105,7 @@ fn measure(effort: Effort, wanted: &[&Section]) -> Outcome<()> {
     if let Ok(before) = Run::read(&results_file()) {
         run.fill_from(before);
     }
-    // In the order of a whole run, whichever part of it this was.
+    // In the order of a full run, even if this was a part of one.
     run.groups
         .sort_by_key(|group| SECTIONS.iter().position(|one| one.name == group.name));
     run.write(&results_file())?;

@@ -1,10 +1,10 @@
-//! Several sides of one thing, measured in turns.
+//! Measures several sides of a comparison in turns.
 
 use std::time::Instant;
 
 use dynload_bench_report::{Against, Row, Samples, Unit, paired};
 
-/// The sides, the first of which is the one that has a budget.
+/// The sides of a comparison. Usually the first one has a budget.
 pub(crate) struct Race<'a> {
     what: String,
     sides: Vec<Side<'a>>,
@@ -12,9 +12,9 @@ pub(crate) struct Race<'a> {
 
 struct Side<'a> {
     name: &'static str,
-    /// Things that are done in one go; a sample is the time of one.
+    /// The number of operations in one turn; a sample is the time of one operation.
     per: u32,
-    /// The most rounds, for what takes long.
+    /// The maximum number of rounds, for a slow side.
     rounds: usize,
     budget: Option<f64>,
     work: Box<dyn FnMut() + 'a>,
@@ -29,7 +29,7 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Adds a side, which does `per` things in one go.
+    /// Adds a side, which does `per` operations in one turn.
     pub(crate) fn side(mut self, name: &'static str, per: u32, work: impl FnMut() + 'a) -> Race<'a> {
         self.sides.push(Side {
             name,
@@ -42,7 +42,7 @@ impl<'a> Race<'a> {
         self
     }
 
-    /// The most that the ratio of the last side may be.
+    /// Sets the maximum ratio of the last side.
     pub(crate) fn budget(mut self, budget: f64) -> Race<'a> {
         if let Some(side) = self.sides.last_mut() {
             side.budget = Some(budget);
@@ -50,7 +50,7 @@ impl<'a> Race<'a> {
         self
     }
 
-    /// The most rounds that the last side takes part in, and no warm-up: for what takes seconds.
+    /// Sets the maximum number of rounds of the last side, and skips its warm-up: for work that takes seconds.
     pub(crate) fn at_most(mut self, rounds: usize) -> Race<'a> {
         if let Some(side) = self.sides.last_mut() {
             side.rounds = rounds;
@@ -58,7 +58,7 @@ impl<'a> Race<'a> {
         self
     }
 
-    /// Runs it; the rows compare with the side `base`.
+    /// Runs all rounds and returns the rows, compared with the side `base`.
     pub(crate) fn run(mut self, rounds: usize, base: &str) -> Vec<Row> {
         let count = self.sides.len();
         for side in self.sides.iter_mut().filter(|side| side.rounds > rounds) {
@@ -105,7 +105,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// A row of samples that are compared with nothing.
+/// Returns a row of samples without a comparison.
 pub(crate) fn alone(what: &str, side: &str, unit: Unit, values: &[f64], budget: Option<f64>) -> Option<Row> {
     Some(Row {
         what: what.to_owned(),

@@ -1,4 +1,4 @@
-//! What is measured, a section for each kind.
+//! The measurements, with a section for each kind.
 
 mod calls;
 mod deadlines;
@@ -18,14 +18,14 @@ use crate::{Effort, Outcome};
 
 /// One kind of measurements.
 pub(crate) struct Section {
-    /// How `--only` calls it.
+    /// The name for `--only`.
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     note: &'static str,
     measure: fn(Effort) -> Outcome<Found>,
 }
 
-/// What a section has found.
+/// The results of a section.
 #[derive(Default)]
 struct Found {
     rows: Vec<Row>,
@@ -50,71 +50,71 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "programs",
         title: "Run time of programs",
-        note: "Guests of `tests/guests` and C libraries with drivers of ours (`bench/programs`), the same binary in each \
-               engine. Extism runs its plugins in Wasmtime with Cranelift.",
+        note: "Guests of `tests/guests` and C libraries with drivers from `bench/programs`, the same binary in each engine. \
+               Extism runs its plugins in Wasmtime with Cranelift.",
         measure: programs::measure,
     },
     Section {
         name: "micro",
         title: "Single operations",
-        note: "Time of one, in a loop of the guest; of `coroutine` (tail calls) and `exits` (ways out of blocks), of all.",
+        note: "The time of one operation in a loop of the guest; for `coroutine` (tail calls) and `exits` (branches out of \
+               blocks), the time of the whole run.",
         measure: micro::measure,
     },
     Section {
         name: "calls",
-        title: "Calls of an export from outside",
-        note: "`add(i64, i64)`; Extism calls a function without arguments, with empty input and output.",
+        title: "Calls of an export from the host",
+        note: "`add(i64, i64)`. For Extism, a function without arguments, with empty input and output.",
         measure: calls::measure,
     },
     Section {
         name: "load",
         title: "Loading a module",
-        note: "From bytes to what instances are made of. `wasmi` translates everything, as the sandbox does; wasm3 only \
-               parses, and translates at each instantiation.",
+        note: "From bytes to a module that can be instantiated. `wasmi` translates everything, as the sandbox does; wasm3 \
+               only parses, and translates at each instantiation.",
         measure: load::measure,
     },
     Section {
         name: "instances",
         title: "New instances of a loaded module",
-        note: "Made and dropped; the module has one page of memory.",
+        note: "Each instance is created and dropped; the module has one page of memory.",
         measure: instances::measure,
     },
     Section {
         name: "memory",
         title: "Memory of idle instances",
-        note: "What the resident set of a process of its own grows by, for each of 1 000 instances of a module without a \
-               memory.",
+        note: "The growth of the resident set of a separate process, for each of 1 000 instances of a module without a memory.",
         measure: memory::measure,
     },
     Section {
         name: "deadlines",
         title: "Deadlines and interrupts",
-        note: "A guest in an endless loop: how long after the limit, or after the call of `interrupt`, its call returns.",
+        note: "A guest in an endless loop: the time from the limit, or from the call of `interrupt`, until its call returns.",
         measure: deadlines::measure,
     },
     Section {
         name: "grants",
         title: "Granting and revoking",
-        note: "A capability granted and taken back.",
+        note: "A capability is granted and revoked.",
         measure: grants::measure,
     },
     Section {
         name: "symbols",
         title: "Looking up a symbol",
-        note: "`cos` of the C library's mathematics.",
+        note: "`cos` of the C math library.",
         measure: symbols::measure,
     },
     Section {
         name: "reload",
         title: "Hot reload of a shared library",
-        note: "From the rename into place to the new code called, without build and debounce, or with the debounce that is \
-               named; and the processor time while nothing changes.",
+        note: "From the rename into place until the new code has been called, without build and debounce, or with the named \
+               debounce; and the processor time while nothing changes.",
         measure: reload::measure,
     },
     Section {
         name: "discovery",
         title: "Discovery",
-        note: "Directories with a manifest each; `bare` lists, reads and parses them with `toml`.",
+        note: "Directories with one manifest each; `bare` lists the directories, and reads and parses the manifests with `toml`.",
         measure: discovery::measure,
     },
 ];
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_different() {
+    fn section_names_are_unique() {
         for (n, one) in SECTIONS.iter().enumerate() {
             assert!(
                 SECTIONS[..n].iter().all(|before| before.name != one.name),

@@ -1,4 +1,4 @@
-/* run(n): the BLAKE3 hash of n KiB. */
+/* run(n): computes the BLAKE3 hash of n KiB. */
 #include <stdlib.h>
 
 #include "blake3.h"

@@ -1,11 +1,11 @@
-/* run(n): n KiB of text through bzip2, and back. */
+/* run(n): compresses n KiB of text with bzip2, and decompresses them. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "bzlib.h"
 #include "input.h"
 
-/* What the library calls when it finds itself wrong, built without stdio. */
+/* The library calls this on an internal error when it is built without stdio. */
 void bz_internal_error(int code) {
     (void)code;
     __builtin_trap();

@@ -1,4 +1,4 @@
-/* Input for programs: the same text on every machine, which compresses about as prose does. */
+/* Input for programs: the same text on every machine, which compresses about as well as prose. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,7 +9,7 @@ static uint32_t input_next(void) {
     return input_state >> 8;
 }
 
-/* Words of a small vocabulary, short ones more often than long ones. */
+/* Writes words of a small vocabulary, short words more often than long ones. */
 static void input_text(char *to, size_t size) {
     static const char syllables[] = "kalomiretusanovide";
     size_t at = 0;
@@ -26,7 +26,7 @@ static void input_text(char *to, size_t size) {
     }
 }
 
-/* A number that depends on every byte. */
+/* Returns a number that depends on every byte. */
 static uint32_t input_sum(const void *bytes, size_t size) {
     uint32_t sum = 2166136261u;
     for (size_t n = 0; n < size; n++) sum = (sum ^ ((const uint8_t *)bytes)[n]) * 16777619u;

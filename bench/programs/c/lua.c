@@ -1,4 +1,4 @@
-/* run(n): a Lua program n times: words counted, sorted and joined, closures, a sieve. */
+/* run(n): runs a Lua program n times: counts, sorts and joins words, uses closures and a sieve. */
 #include "input.h"
 #include "lauxlib.h"
 #include "lua.h"

@@ -1,4 +1,4 @@
-/* run(n): n KiB of text through LZ4, fast and at level 9, and back. */
+/* run(n): compresses n KiB of text with LZ4, fast and at level 9, and decompresses them. */
 #include <stdlib.h>
 #include <string.h>
 

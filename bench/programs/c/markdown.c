@@ -1,4 +1,4 @@
-/* run(n): n KiB of Markdown, with a bit of everything in it, to HTML. */
+/* run(n): converts n KiB of Markdown, with a bit of everything in it, to HTML. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "html.h"
 #include "input.h"
 
-/* Marks up words as they come. */
+/* Writes random words with random markup. */
 static size_t markdown(char *to, size_t size) {
     static const char *const marks[][2] = {
         {"", ""},        {"*", "*"},          {"**", "**"},       {"`", "`"},       {"~~", "~~"},
@@ -17,7 +17,7 @@ static size_t markdown(char *to, size_t size) {
     size_t at = 0;
     char word[64];
     while (at + 2 * sizeof word < size) {
-        /* Most words stand for themselves. */
+        /* Most words have no markup. */
         uint32_t which = input_next() % 8 ? 0 : input_next() % (sizeof marks / sizeof *marks);
         uint32_t length = 3 + input_next() % 7;
         for (uint32_t n = 0; n < length; n++) word[n] = 'a' + input_next() % 26;

@@ -1,8 +1,8 @@
-/* The calls of the system that wasi-libc imports: none of them is there but a clock that stands still. So a program imports
-   nothing, and does the same in every engine. */
+/* The system calls that wasi-libc imports: none of them works except a clock that never advances. So a program has no imports,
+   and does the same in every engine. */
 #include <stdint.h>
 
-/* `badf`: how the C library learns that there is no (further) open file. */
+/* `badf`: tells the C library that there are no (more) open files. */
 #define BADF 8
 #define ABSENT(name, ...) \
     int32_t __imported_wasi_snapshot_preview1_##name(__VA_ARGS__) { return BADF; }
@@ -24,7 +24,7 @@ ABSENT(fd_write, int32_t a, int32_t b, int32_t c, int32_t d)
 ABSENT(path_open, int32_t a, int32_t b, int32_t c, int32_t d, int32_t e, int64_t f, int64_t g, int32_t h, int32_t i)
 ABSENT(random_get, int32_t a, int32_t b)
 
-/* Programs make their seeds of it, and the C library traps when it fails. */
+/* Programs derive seeds from the time, and the C library traps if this call fails. */
 int32_t __imported_wasi_snapshot_preview1_clock_time_get(int32_t clock, int64_t precision, int32_t time) {
     (void)clock, (void)precision;
     *(uint64_t *)(uintptr_t)time = 1000000000u;

@@ -1,4 +1,4 @@
-/* run(n): a JavaScript program n times: objects, strings, closures, a regular expression, JSON. */
+/* run(n): runs a JavaScript program n times: objects, strings, closures, a regular expression, JSON. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static const char script[] =
 EXPORT("run") int32_t run(int32_t n) {
     JSRuntime *runtime = JS_NewRuntime();
     if (!runtime) return -1;
-    /* The stack of this machine is not the one that the engine would measure. */
+    /* Disables the stack check: the engine would measure a stack that is not the one of this machine. */
     JS_SetMaxStackSize(runtime, 0);
     JSContext *context = JS_NewContext(runtime);
     if (!context) return -2;

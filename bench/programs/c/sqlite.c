@@ -1,11 +1,11 @@
-/* run(n): a database in memory: n rows, an index, joins and sums. */
+/* run(n): fills and queries a database in memory: n rows, an index, joins and sums. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "input.h"
 #include "sqlite3.h"
 
-/* A system without files: a database in memory asks it for the time and for random numbers only. */
+/* A system without files: a database in memory requests only the time and random numbers from it. */
 static int no_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out) {
     (void)vfs, (void)name, (void)file, (void)flags, (void)out;
     return SQLITE_CANTOPEN;

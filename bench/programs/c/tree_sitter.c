@@ -1,4 +1,4 @@
-/* run(n): a JSON text of n objects, parsed by Tree-sitter, and parsed again after an edit; its nodes counted. */
+/* run(n): parses a JSON text of n objects with Tree-sitter, parses it again after an edit, and counts its nodes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* run(n): n KiB of text through zlib at level 6, and back. */
+/* run(n): compresses n KiB of text with zlib at level 6, and decompresses them. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* run(n): n KiB of text through zstd at level 3, and back. */
+/* run(n): compresses n KiB of text with zstd at level 3, and decompresses them. */
 #include <stdlib.h>
 #include <string.h>
 

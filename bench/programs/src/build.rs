@@ -1,4 +1,4 @@
-//! Compiling the programs, each once.
+//! Compiles the programs, each once.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::coremark;
 use crate::list::{Made, Program, Sources};
 use crate::sources::Workspace;
 
-/// As the guests of `tests/guests` are built, with room for deep recursion.
+/// The flags of the guests in `tests/guests`, with room for deep recursion.
 const FLAGS: &[&str] = &[
     "--target=wasm32-wasi",
     "-O2",
@@ -24,34 +24,34 @@ const FLAGS: &[&str] = &[
     "-Wl,--strip-all",
     "-Wl,-z,stack-size=1048576",
     "-DNDEBUG",
-    // The warnings are for the libraries' authors.
+    // Warnings concern only the libraries' authors.
     "-w",
 ];
 
-/// Why a program cannot be had.
+/// Why a program cannot be built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// This program cannot be started.
+    /// A build tool cannot be started.
     Start(&'static str, io::Error),
     /// A file cannot be read or written.
     File(PathBuf, io::Error),
-    /// The compiler or cargo refuses, and says this.
+    /// The compiler or cargo failed with this output.
     Refused(String),
-    /// What cargo says is not understood.
+    /// The output of cargo cannot be parsed.
     Metadata(serde_json::Error),
-    /// Cargo knows no package of this name.
+    /// Cargo reports no package of this name.
     NoPackage(String),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start(program, _) => write!(f, "`{program}` cannot be started: is it installed?"),
-            Self::File(path, _) => write!(f, "`{}` cannot be used", path.display()),
+            Self::Start(program, _) => write!(f, "cannot start `{program}`: check that it is installed"),
+            Self::File(path, _) => write!(f, "cannot read or write `{}`", path.display()),
             Self::Refused(said) => write!(f, "the program cannot be built:\n{said}"),
-            Self::Metadata(_) => f.write_str("what `cargo metadata` says is not understood"),
-            Self::NoPackage(name) => write!(f, "cargo knows no package `{name}`"),
+            Self::Metadata(_) => f.write_str("cannot parse the output of `cargo metadata`"),
+            Self::NoPackage(name) => write!(f, "cargo reports no package `{name}`"),
         }
     }
 }
@@ -66,18 +66,18 @@ impl std::error::Error for BuildError {
     }
 }
 
-/// Builds programs into a folder of the target directory, and takes from there what is built already.
+/// Builds programs into a folder of the target directory, and reuses those that are already built.
 pub struct Builder {
     workspace: Workspace,
     folder: PathBuf,
 }
 
 impl Builder {
-    /// One for this workspace. Fetches the sources if they are not there.
+    /// Returns a builder for this workspace. Fetches the sources if they are missing.
     ///
     /// # Errors
     ///
-    /// When cargo fails, or the folder cannot be made.
+    /// If cargo fails, or if the folder cannot be created.
     pub fn new() -> Result<Builder, BuildError> {
         let workspace = Workspace::ask()?;
         let folder = workspace.target.join("programs");
@@ -85,11 +85,11 @@ impl Builder {
         Ok(Builder { workspace, folder })
     }
 
-    /// The program's binary.
+    /// Returns the binary of a program, and builds it first if necessary.
     ///
     /// # Errors
     ///
-    /// When it has to be built, and cannot be.
+    /// If the program has to be built and cannot be built.
     pub fn wasm(&self, program: &Program) -> Result<Vec<u8>, BuildError> {
         let (sources, flags) = match program.made {
             Made::Compiled { sources, flags } => (sources, flags),
@@ -99,7 +99,7 @@ impl Builder {
         };
         let output = self.folder.join(program.name).with_extension("wasm");
         let arguments = self.arguments(program.name, sources, flags, &output)?;
-        // The names of the folders have the versions in them, so a change of those is seen.
+        // The folders' names contain the versions, so a change of version is detected.
         let note = format!("{arguments:?}");
         let note_file = output.with_extension("command");
         let current = std::fs::read_to_string(&note_file).is_ok_and(|before| before == note)
@@ -152,7 +152,7 @@ fn compile(arguments: &[OsString]) -> Result<(), BuildError> {
     ))
 }
 
-/// The folder of the drivers.
+/// Returns the folder of the drivers.
 fn drivers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("c")
 }
@@ -161,7 +161,7 @@ fn changed(file: &Path) -> Option<SystemTime> {
     file.metadata().and_then(|metadata| metadata.modified()).ok()
 }
 
-/// When the newest of the drivers and their headers was changed.
+/// Returns the time of the last change to any driver or header.
 fn drivers_changed() -> SystemTime {
     let newest = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -1,7 +1,7 @@
-//! CoreMark, from the binary that wasm3's sources carry as a C array.
+//! CoreMark, from the binary that wasm3's sources contain as a C array.
 //!
-//! The binary asks its host for the time and measures for as long as it likes. Here it gets a clock of its own, which is
-//! 20 s later each time it is looked at: one iteration is then long enough, and every engine does the same.
+//! The binary requests the time from its host and decides how long to measure. Here it gets its own clock, which advances by
+//! 20 s on each reading: one iteration is then long enough, and every engine does the same work.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use wasmparser::{BinaryReader, Parser, Payload};
 
 use crate::build::BuildError;
 
-/// The type `() -> i32` of the binary: that of the clock.
+/// The index of the binary's type `() -> i32`, the type of the clock.
 const CLOCK_TYPE: u8 = 5;
-/// The type that is added, of the new `run`.
+/// The index of the added type, the type of the new `run`.
 const RUN_TYPE: u8 = 10;
-/// The binary's own `run`, and the new one, which is the last function.
+/// The indices of the binary's own `run` and of the new one, which is the last function.
 const OLD_RUN: u8 = 4;
 const NEW_RUN: u8 = 16;
 
-/// The program, from the header file.
+/// Returns the program from the header file.
 pub(crate) fn wasm(header: &Path) -> Result<Vec<u8>, BuildError> {
     let text = std::fs::read_to_string(header).map_err(|cause| BuildError::File(header.to_owned(), cause))?;
     let bytes: Vec<u8> = text
@@ -28,7 +28,7 @@ pub(crate) fn wasm(header: &Path) -> Result<Vec<u8>, BuildError> {
     with_clock(&bytes).map_err(|error| BuildError::Refused(format!("CoreMark: {error}")))
 }
 
-/// Puts the clock in the place of the import, and a `run` that takes the number of rounds beside the one that is there.
+/// Replaces the import by the clock, and adds a `run` that accepts the number of rounds to the existing one.
 fn with_clock(wasm: &[u8]) -> wasmparser::Result<Vec<u8>> {
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -69,13 +69,13 @@ fn with_clock(wasm: &[u8]) -> wasmparser::Result<Vec<u8>> {
     Ok(module.finish())
 }
 
-/// Adds 20 000 ms to the time, which is global 1, and gives it.
+/// Adds 20 000 ms to the time, which is global 1, and returns it.
 const CLOCK: &[u8] = &[13, 0, 0x23, 1, 0x41, 0xa0, 0x9c, 1, 0x6a, 0x24, 1, 0x23, 1, 0x0b];
 
-/// Runs so many rounds, and gives the bits of the last score.
+/// Runs the number of rounds in its parameter, and returns the bits of the last score.
 const RUN: &[u8] = &[
     23, 1, 1, 0x7d, // a local f32
     0x03, 0x40, 0x10, OLD_RUN, 0x21, 1, // loop: call it, keep the score
-    0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b, // one less to go, again if there are more
+    0x20, 0, 0x41, 1, 0x6b, 0x22, 0, 0x0d, 0, 0x0b, // decrement the count, repeat if it is not 0
     0x20, 1, 0xbc, 0x0b, // i32.reinterpret_f32
 ];

@@ -1,9 +1,9 @@
 //! The programs.
 
-/// A program.
+/// A program to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// Its name, and its driver's file without extension.
+    /// The name of the program, and the name of its driver's file without extension.
     pub name: &'static str,
     /// What it does.
     pub about: &'static str,
@@ -17,30 +17,30 @@ pub struct Program {
 pub(crate) enum Made {
     /// A library and a driver, compiled.
     Compiled {
-        /// Crates, each with what of it is used.
+        /// Crates, each with the parts that are used.
         sources: &'static [Sources],
-        /// Definitions and the like.
+        /// Compiler flags, such as definitions.
         flags: &'static [&'static str],
     },
     /// CoreMark, from a header file in a crate.
     CoreMark {
         /// The crate's name.
         package: &'static str,
-        /// The header's path in it.
+        /// The path of the header in the crate.
         header: &'static str,
     },
 }
 
-/// What is used of a crate.
+/// The parts of a crate that are used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sources {
     /// The crate's name.
     pub(crate) package: &'static str,
-    /// The folder in it that the other paths are in.
+    /// The folder in the crate that the other paths are relative to.
     pub(crate) folder: &'static str,
     /// Folders of headers.
     pub(crate) include: &'static [&'static str],
-    /// What is compiled.
+    /// The files to compile.
     pub(crate) files: &'static [&'static str],
 }
 

@@ -1,4 +1,4 @@
-//! Where cargo has put the sources.
+//! The location of the sources.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::process::Command;
 
 use crate::build::BuildError;
 
-/// What cargo knows of this workspace.
+/// Cargo's metadata of this workspace.
 pub(crate) struct Workspace {
     /// The folder of each package.
     packages: BTreeMap<String, PathBuf>,
-    /// Where builds go.
+    /// The target directory.
     pub(crate) target: PathBuf,
 }
 
 impl Workspace {
-    /// Asks cargo, which fetches what is not there.
+    /// Runs `cargo metadata`, which fetches missing sources.
     pub(crate) fn ask() -> Result<Workspace, BuildError> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)

@@ -1,4 +1,4 @@
-//! Charts as SVG files, which follow the reader's light or dark theme.
+//! Charts as SVG files, which follow the light or dark theme of the reader.
 
 mod axis;
 mod bars;
@@ -17,15 +17,15 @@ pub use lines::lines;
 ///
 /// # Errors
 ///
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub fn write_all(run: &Run, folder: &Path) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(folder)?;
     if let Some(programs) = run.groups.iter().find(|group| group.name == "programs") {
-        let title = "run time, times that of bare wasmi (unmetered)";
+        let title = "run time relative to bare wasmi (unmetered)";
         std::fs::write(
             folder.join("engines.svg"),
             bars(
-                &format!("Geometric mean of the programs that all run: {title}"),
+                &format!("Geometric mean of the programs that all engines run: {title}"),
                 &[mean(programs)],
             ),
         )?;
@@ -40,7 +40,7 @@ pub fn write_all(run: &Run, folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `Load time against size` is in `load-time-against-size.svg`.
+/// Returns the file name for a title: `load-time-against-size.svg` for `Load time against size`.
 fn file_name(title: &str) -> String {
     let words: Vec<String> = title
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -50,7 +50,7 @@ fn file_name(title: &str) -> String {
     words.join("-") + ".svg"
 }
 
-/// The bars of each program.
+/// Returns the bars of each program.
 fn clusters(group: &Group) -> Vec<Cluster> {
     let mut clusters: Vec<Cluster> = Vec::new();
     for row in &group.rows {
@@ -70,7 +70,7 @@ fn clusters(group: &Group) -> Vec<Cluster> {
     clusters
 }
 
-/// One bar for each engine: the mean of the programs that all of them run.
+/// Returns one bar for each engine: the mean of the programs that all engines run.
 fn mean(group: &Group) -> Cluster {
     let programs = clusters(group);
     let most = programs
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_make_file_names() {
+    fn file_names_are_derived_from_titles() {
         assert_eq!(file_name("Load time, against size"), "load-time-against-size.svg");
     }
 }

@@ -1,4 +1,4 @@
-//! What a run of the benchmarks has found: the data, and how it is shown.
+//! The results of a benchmark run: the data, and its presentation.
 #![forbid(unsafe_code)]
 
 pub mod chart;
@@ -15,12 +15,12 @@ pub use model::{Against, Curve, Group, Machine, Point, Row, Run};
 pub use quantity::Unit;
 pub use statistics::{Samples, geometric_mean, paired};
 
-/// The folder of the benchmarks, `bench`.
+/// Returns the folder of the benchmarks, `bench`.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where a run is kept.
+/// Returns the path of the file that stores a run.
 pub fn results_file() -> PathBuf {
     folder().join("results.json")
 }

@@ -1,4 +1,4 @@
-//! Shows what the last run of the benchmarks has found, or writes it into `bench/RESULTS.md` and the README.
+//! Shows the results of the last benchmark run, or writes them into `bench/RESULTS.md` and the README.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

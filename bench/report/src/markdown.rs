@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{Curve, Group, Run};
 
-/// When and where a run was.
+/// Returns a line with the date and the machine of a run.
 pub fn machine(run: &Run) -> String {
     let machine = &run.machine;
     let versions: Vec<String> = machine
@@ -24,14 +24,14 @@ pub fn machine(run: &Run) -> String {
     )
 }
 
-/// A heading, the rows and the curves.
+/// Returns a heading, the rows and the curves of a group.
 pub fn group(group: &Group) -> String {
     let mut text = format!("### {} (`--only {}`)\n\n", group.title, group.name);
     if !group.note.is_empty() {
         let _ = writeln!(text, "{}\n", group.note);
     }
     if !group.rows.is_empty() {
-        text.push_str("| what | who | min | median | p99 | n | ratio (half of the rounds) | to | budget |\n");
+        text.push_str("| measurement | side | min | median | p99 | n | ratio (middle half of the rounds) | compared with | budget |\n");
         text.push_str("| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |\n");
     }
     for row in &group.rows {
@@ -98,7 +98,7 @@ mod tests {
     use crate::{Against, Row, Samples, Unit};
 
     #[test]
-    fn what_is_over_its_budget_is_marked() {
+    fn a_row_over_its_budget_is_marked() {
         let row = |ratio| Row {
             what: "call".into(),
             side: "dynload".into(),

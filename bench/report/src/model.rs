@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Samples, Unit};
 
-/// Everything that a run has found.
+/// The results of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Run {
     /// The day, `2026-11-22`.
     pub date: String,
-    /// Whether it was a short one, whose numbers are rough.
+    /// Whether it was a quick run, whose numbers are rough.
     pub quick: bool,
-    /// Where it ran.
+    /// The machine of the run.
     pub machine: Machine,
-    /// What was measured.
+    /// The measurements.
     pub groups: Vec<Group>,
 }
 
-/// What a run depends on.
+/// The properties of a machine that results depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The name of the processor.
@@ -32,52 +32,52 @@ pub struct Machine {
     pub kernel: String,
     /// `rustc --version`.
     pub rustc: String,
-    /// Names and versions of what is compared with.
+    /// Names and versions of the peers.
     pub versions: Vec<(String, String)>,
 }
 
 /// Measurements of one kind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Group {
-    /// How `--only` calls it.
+    /// The name for `--only`.
     pub name: String,
     /// A heading.
     pub title: String,
-    /// What has to be known to read the numbers.
+    /// What a reader has to know about the numbers.
     pub note: String,
-    /// One for each thing and side.
+    /// One row for each measurement and side.
     pub rows: Vec<Row>,
-    /// How something grows; a chart each.
+    /// How something grows; one chart for each curve.
     pub curves: Vec<Curve>,
 }
 
-/// One side of one thing.
+/// One side of a measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// What was done.
     pub what: String,
-    /// Who did it.
+    /// The side that did it.
     pub side: String,
     /// The unit of the samples.
     pub unit: Unit,
-    /// What was measured.
+    /// The measured samples.
     pub samples: Samples,
-    /// What it is compared with.
+    /// The side that it is compared with.
     pub against: Option<Against>,
-    /// The most that the ratio may be, or the median when it is compared with nothing.
+    /// The maximum of the ratio, or of the median if there is no comparison.
     pub budget: Option<f64>,
 }
 
-/// A comparison with what was measured in the same rounds.
+/// A comparison with another side, measured in the same rounds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Against {
-    /// Whom.
+    /// The other side.
     pub side: String,
-    /// The other's median.
+    /// The median of the other side.
     pub median: f64,
     /// The median of the rounds' ratios.
     pub ratio: f64,
-    /// Between these lie half of the rounds' ratios.
+    /// The range that contains the middle half of the rounds' ratios.
     pub middle: [f64; 2],
 }
 
@@ -86,66 +86,66 @@ pub struct Against {
 pub struct Curve {
     /// A heading, and the name of the chart's file.
     pub title: String,
-    /// What is on the horizontal axis.
+    /// The label of the horizontal axis.
     pub input: String,
     /// The unit of the vertical axis.
     pub unit: Unit,
-    /// Names of the lines.
+    /// The names of the lines.
     pub sides: Vec<String>,
-    /// Their values.
+    /// The values of the lines.
     pub points: Vec<Point>,
 }
 
-/// The values at one place of the horizontal axis.
+/// The values at one position on the horizontal axis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Point {
-    /// The place.
+    /// The position.
     pub at: f64,
     /// The value of each side.
     pub values: Vec<f64>,
 }
 
 impl Row {
-    /// The number that the budget is for.
+    /// Returns the number that the budget applies to.
     pub fn judged(&self) -> f64 {
         self.against
             .as_ref()
             .map_or(self.samples.median, |against| against.ratio)
     }
 
-    /// Whether it is within its budget; `None` if it has none.
+    /// Returns whether the row is within its budget; `None` if it has no budget.
     pub fn within(&self) -> Option<bool> {
         self.budget.map(|budget| self.judged() <= budget)
     }
 }
 
 impl Run {
-    /// A run that was kept.
+    /// Reads a run from a file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is of another form.
+    /// If the file cannot be read, or has another format.
     pub fn read(file: &Path) -> Result<Run, Box<dyn Error>> {
         let text = std::fs::read_to_string(file).map_err(|cause| {
             format!(
-                "{} cannot be read ({cause}): `cargo xtask bench` writes it",
+                "cannot read `{}` ({cause}): run `cargo xtask bench`, which writes it",
                 file.display()
             )
         })?;
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// Keeps it.
+    /// Writes the run to a file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, file: &Path) -> Result<(), Box<dyn Error>> {
         Ok(std::fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
-    /// Takes over the groups that `before` has and this run has not measured, if it was of the same day and machine: numbers of
-    /// different ones do not stand in one table.
+    /// Copies the groups of `before` that this run has not measured, if both are of the same day and machine. One table does not
+    /// mix numbers of different days or machines.
     pub fn fill_from(&mut self, before: Run) {
         if before.date != self.date || before.machine != self.machine {
             return;
@@ -157,7 +157,7 @@ impl Run {
         }
     }
 
-    /// The rows that have a budget.
+    /// Returns the rows that have a budget.
     pub fn budgets(&self) -> impl Iterator<Item = &Row> {
         self.groups
             .iter()
@@ -165,7 +165,7 @@ impl Run {
             .filter(|row| row.budget.is_some())
     }
 
-    /// The whole run in Markdown.
+    /// Returns the whole run as Markdown.
     pub fn to_markdown(&self) -> String {
         let mut text = crate::machine(self);
         for group in &self.groups {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_measured_beside_is_taken_over() {
+    fn groups_are_copied_only_from_the_same_day() {
         let mut new = run("1", &["a"]);
         new.fill_from(run("1", &["a", "b"]));
         assert_eq!(new.groups.len(), 2);

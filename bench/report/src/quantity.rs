@@ -1,8 +1,8 @@
-//! Numbers with units, for people.
+//! Numbers with units, formatted for people.
 
 use serde::{Deserialize, Serialize};
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
@@ -10,16 +10,18 @@ pub enum Unit {
     Seconds,
     /// Memory.
     Bytes,
-    /// How often something is done in a second; the only unit of which more is better.
+    /// Operations per second; the only unit of which more is better.
     PerSecond,
-    /// How many times something else.
+    /// A multiple of something else.
     Times,
-    /// A share, 1 for all.
+    /// A share; 1 is the whole.
     Share,
 }
 
 impl Unit {
-    /// The number with its unit, three digits of it.
+    /// Returns the number with its unit, with three digits.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_bench_report::Unit;
@@ -54,7 +56,7 @@ impl Unit {
     }
 }
 
-/// Three digits that count.
+/// Formats a number with three significant digits.
 fn digits(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,4 +1,4 @@
-//! The README's part: the budgets, and how far they are kept.
+//! The generated part of the README: the budgets, and whether they are kept.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -9,15 +9,19 @@ use crate::{Row, Run};
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
-/// Writes the part between the two comments of this README anew.
+/// Replaces the part of the README between the two comments.
 ///
 /// # Errors
 ///
-/// When the file cannot be read or written, or has not the comments.
+/// If the file cannot be read or written, or does not contain the comments.
 pub fn update(file: &Path, run: &Run) -> Result<(), Box<dyn Error>> {
     let readme = std::fs::read_to_string(file)?;
-    let updated = replaced(&readme, &part(run))
-        .ok_or_else(|| format!("{} has not `{BEGIN}` and, behind it, `{END}`", file.display()))?;
+    let updated = replaced(&readme, &part(run)).ok_or_else(|| {
+        format!(
+            "`{}` does not contain `{BEGIN}`, followed by `{END}`",
+            file.display()
+        )
+    })?;
     Ok(std::fs::write(file, updated)?)
 }
 
@@ -27,10 +31,10 @@ fn replaced(readme: &str, part: &str) -> Option<String> {
     Some(format!("{}\n{part}{}", &readme[..start], &readme[end..]))
 }
 
-/// The table of the budgets and the links.
+/// Returns the table of the budgets and the links.
 pub fn part(run: &Run) -> String {
     let mut text = String::from(
-        "| what | dynload | beside | ratio | budget | |\n| --- | ---: | --- | ---: | ---: | --- |\n",
+        "| measurement | dynload | compared with | ratio | budget | |\n| --- | ---: | --- | ---: | ---: | --- |\n",
     );
     for row in run.budgets() {
         text.push_str(&line(row));
@@ -38,9 +42,9 @@ pub fn part(run: &Run) -> String {
     let machine = &run.machine;
     let _ = write!(
         text,
-        "\nMedians of {}{}: {}, {} cores, {}, {}. Each side of a ratio was measured in the same rounds.\n\
-         [All tables](bench/RESULTS.md), [the data](bench/results.json), and beside other engines:\n\n\
-         ![The run time of programs in several engines](bench/charts/engines.svg)\n",
+        "\nMedians, measured on {}{}: {}, {} cores, {}, {}. Both sides of a ratio were measured in the same rounds.\n\
+         See [all tables](bench/RESULTS.md) and [the data](bench/results.json). Compared with other engines:\n\n\
+         ![Run time of programs in several engines](bench/charts/engines.svg)\n",
         run.date,
         if run.quick { " (a quick run, rough)" } else { "" },
         machine.cpu,
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_part_changes() {
+    fn only_the_part_between_the_comments_changes() {
         let readme = "a\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nb\n";
         let new = "a\n<!-- bench:begin -->\nnew\n<!-- bench:end -->\nb\n";
         assert_eq!(replaced(readme, "new\n").as_deref(), Some(new));

@@ -1,22 +1,22 @@
-//! Samples and what is said of them.
+//! Samples and their statistics.
 
 use serde::{Deserialize, Serialize};
 
-/// What several measurements of one thing say.
+/// Statistics of several measurements of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
-    /// The smallest: on a machine that does other things too, the one that says most about the thing itself.
+    /// The minimum: on a machine that also does other work, it depends least on that work.
     pub min: f64,
-    /// The middle one.
+    /// The median.
     pub median: f64,
-    /// 99 of 100 are at most this; the largest when there are fewer.
+    /// The 99th percentile; the maximum if there are fewer than 100.
     pub p99: f64,
-    /// How many.
+    /// The number of measurements.
     pub count: usize,
 }
 
 impl Samples {
-    /// Of these; `None` when there are none.
+    /// Returns the statistics of `values`; `None` if there are none.
     pub fn of(values: &[f64]) -> Option<Samples> {
         let sorted = sorted(values);
         Some(Samples {
@@ -27,7 +27,7 @@ impl Samples {
         })
     }
 
-    /// Of something that was measured once.
+    /// Returns the statistics of a single measurement.
     pub fn one(value: f64) -> Samples {
         Samples {
             min: value,
@@ -38,7 +38,7 @@ impl Samples {
     }
 }
 
-/// The ratios of what was measured in the same rounds: their median, and between what half of them lie.
+/// Returns the median of the ratios of the same rounds, and the range that contains the middle half of them.
 pub fn paired(ours: &[f64], theirs: &[f64]) -> Option<(f64, [f64; 2])> {
     let ratios: Vec<f64> = ours
         .iter()
@@ -49,7 +49,7 @@ pub fn paired(ours: &[f64], theirs: &[f64]) -> Option<(f64, [f64; 2])> {
     Some((at(&sorted, 0.5)?, [at(&sorted, 0.25)?, at(&sorted, 0.75)?]))
 }
 
-/// The geometric mean; `None` of nothing.
+/// Returns the geometric mean; `None` if there are no values.
 pub fn geometric_mean(values: &[f64]) -> Option<f64> {
     let sum: f64 = values.iter().map(|value| value.ln()).sum();
     (!values.is_empty()).then(|| (sum / values.len() as f64).exp())
@@ -61,7 +61,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The value that this share of the sorted ones does not exceed (the nearest rank).
+/// Returns the smallest value that at least this share of the sorted values does not exceed (nearest rank).
 fn at(sorted: &[f64], share: f64) -> Option<f64> {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied()
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_are_values_that_were_measured() {
+    fn statistics_are_measured_values() {
         let values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         let samples = Samples::of(&values).unwrap();
         assert_eq!((samples.min, samples.median, samples.p99), (1.0, 50.0, 99.0));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_of_the_same_round() {
+    fn ratios_are_computed_within_each_round() {
         let (median, [low, high]) = paired(&[2.0, 20.0, 3.0], &[1.0, 10.0, 1.0]).unwrap();
         assert_eq!((median, low, high), (2.0, 2.0, 3.0));
     }

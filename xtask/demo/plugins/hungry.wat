@@ -1,8 +1,8 @@
-;; Uses as much as it is told to of what a sandbox limits.
+;; Uses as much of a limited resource as its argument says.
 (module
   (memory (export "memory") 1)
 
-  ;; Goes round `$n` times.
+  ;; Loops `$n` times.
   (func (export "count") (param $n i64) (result i64)
     (local $i i64)
     (loop $again

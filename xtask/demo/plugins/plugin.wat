@@ -1,4 +1,4 @@
-;; Prints a line, looks at the clock, and doubles its argument.
+;; Prints a line, reads the clock, and doubles its argument.
 (module
   (import "vais" "println" (func $println (param i32 i32)))
   (import "vais" "now_ms" (func $now_ms (result i64)))

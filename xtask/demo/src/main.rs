@@ -1,7 +1,7 @@
-//! Plays the four examples of the specification on real plugins, and compares every answer with what the specification says.
+//! Runs the four examples of the specification on real plugins, and compares each result with the specification.
 //!
-//! It uses the flat API as a C program does: nothing but the functions of the specification, structs of `i64`, and addresses of
-//! texts. What it prints is the same on every run.
+//! It uses the flat API as a C program does: only the functions of the specification, structs of `i64`, and addresses of strings.
+//! Its output is the same on every run.
 
 mod chapters;
 mod plugin_files;
@@ -17,17 +17,17 @@ fn main() -> ExitCode {
     match play() {
         Ok(0) => ExitCode::SUCCESS,
         Ok(differences) => {
-            eprintln!("{differences} answers are not what they have to be");
+            eprintln!("{differences} results differ from the expected ones");
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("the demo cannot go on: {error}");
+            eprintln!("the demo cannot continue: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Plays all chapters; how many answers differed.
+/// Runs all chapters and returns the number of results that differed.
 fn play() -> std::io::Result<usize> {
     let mut stage = Stage::new()?;
     chapters::native::play(&mut stage)?;

@@ -1,4 +1,4 @@
-//! What the demo prints, and the comparison of each answer with what it has to be.
+//! The output of the demo, and the comparison of each result with the expected one.
 
 use std::fmt::Display;
 use std::io::Result;
@@ -9,17 +9,17 @@ use dynload_ffi::flat::{get_load_error, get_load_error_code};
 
 use crate::text;
 
-/// Columns up to the answer, and in all.
+/// The column of the result, and the width of a line.
 const ANSWER: usize = 60;
 const WIDTH: usize = 104;
 
-const INTRODUCTION: &str = "The examples of the DynLoad specification, on plugins that are built now. Each line is a call of the C \
-     API and its answer, which is compared with what it has to be: one that differs is marked, and makes the demo fail.";
+const INTRODUCTION: &str = "The examples of the DynLoad specification, run on plugins that are built here. Each line shows a \
+     call of the C API and its result, which is compared with the expected one: a result that differs is marked, and the demo fails.";
 
-/// The terminal, a directory to work in, and the score.
+/// The terminal, a working directory, and the number of results that matched.
 pub(crate) struct Stage {
     directory: PathBuf,
-    /// Numbers that differ from run to run, and what is printed for them.
+    /// Numbers that differ between runs, and the text that is printed instead of each.
     hidden: Vec<(String, &'static str)>,
     chapters: usize,
     answers: usize,
@@ -27,11 +27,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Makes the directory, and goes there.
+    /// Creates the directory and makes it the current directory.
     pub(crate) fn new() -> Result<Stage> {
         let directory = std::env::temp_dir().join(format!("dynload-demo-{}", std::process::id()));
         std::fs::create_dir_all(&directory)?;
-        // Without links, so that it is found in messages.
+        // Without symlinks, so that it can be found in messages.
         let directory = directory.canonicalize()?;
         std::env::set_current_dir(&directory)?;
         print_wrapped("", INTRODUCTION);
@@ -45,12 +45,12 @@ impl Stage {
         })
     }
 
-    /// The path of a file in the directory.
+    /// Returns the path of a file in the directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// Begins a chapter.
+    /// Starts a chapter.
     pub(crate) fn chapter(&mut self, title: &str, about: &str) {
         self.chapters += 1;
         if self.chapters > 1 {
@@ -60,12 +60,12 @@ impl Stage {
         print_wrapped("   ", about);
     }
 
-    /// Says what is done besides calling the library.
+    /// Prints a step that is not a call of the library.
     pub(crate) fn note(&self, text: &str) {
         print_wrapped(" - ", text);
     }
 
-    /// Prints what a plugin wrote.
+    /// Prints the output of a plugin, which must be `expected`.
     pub(crate) fn plugin_wrote(&mut self, output: &str, expected: &str) {
         self.answer(
             "",
@@ -74,14 +74,14 @@ impl Stage {
         );
     }
 
-    /// Prints a call and its answer, which has to be `expected`.
+    /// Prints a call and its result, which must be `expected`.
     pub(crate) fn answer(&mut self, call: &str, answer: impl Display, expected: impl Display) {
         let (answer, expected) = (self.same_each_run(&answer.to_string()), expected.to_string());
         println!("   {}", format!("{call:<ANSWER$}{answer}").trim_end());
-        self.judge(answer == expected, &format!("the answer has to be {expected}"));
+        self.judge(answer == expected, &format!("the result must be {expected}"));
     }
 
-    /// As [`answer`](Stage::answer), for a call that has to fail with `code` and a message that has all of `says`.
+    /// As [`answer`](Stage::answer), for a call that must fail with `code` and a message that contains all of `says`.
     pub(crate) fn failure(
         &mut self,
         call: &str,
@@ -98,14 +98,17 @@ impl Stage {
         print_wrapped("     error: ", message.lines().next().unwrap_or_default());
         self.judge(
             found == code as i64,
-            &format!("the code has to be {} and is {found}", code as i64),
+            &format!("the code must be {}, and is {found}", code as i64),
         );
         for word in says {
-            self.judge(message.contains(word), &format!("the error has to say `{word}`"));
+            self.judge(
+                message.contains(word),
+                &format!("the error must contain `{word}`"),
+            );
         }
     }
 
-    /// As [`failure`](Stage::failure) for messages of compilers, of which each has its own: only the words are printed.
+    /// As [`failure`](Stage::failure), for messages of compilers, which differ between compilers: only the words are printed.
     pub(crate) fn compiler_failure(
         &mut self,
         call: &str,
@@ -123,17 +126,17 @@ impl Stage {
         for word in says {
             self.judge(
                 message.contains(word),
-                &format!("the error has to say `{word}`, and is: {message}"),
+                &format!("the error must contain `{word}`, and is: {message}"),
             );
         }
     }
 
-    /// Prints a call and the text that it gave, which has to have all of `says`.
+    /// Prints a call and the text that it returned, which must contain all of `says`.
     pub(crate) fn text(&mut self, call: &str, given: &str, says: &[&str]) {
         println!("   {call}");
         print_wrapped("     ", &self.same_each_run(given));
         for word in says {
-            self.judge(given.contains(word), &format!("it has to say `{word}`"));
+            self.judge(given.contains(word), &format!("the text must contain `{word}`"));
         }
     }
 
@@ -145,20 +148,19 @@ impl Stage {
         }
     }
 
-    /// Prints `instead` for a number that differs from run to run.
+    /// Prints `instead` for a number that differs between runs.
     pub(crate) fn hide(&mut self, number: impl Display, instead: &'static str) {
         self.hidden.push((number.to_string(), instead));
     }
 
-    /// Without what differs from run to run: the directories that have the number of this process in their name, and numbers
-    /// that are hidden.
+    /// Removes what differs between runs: the directories with the ID of this process in their names, and the hidden numbers.
     fn same_each_run(&self, text: &str) -> String {
         let own = format!("{}{MAIN_SEPARATOR}", self.directory.display());
         let mut text = text.replace(&own, "");
         for (number, instead) in &self.hidden {
             text = text.replace(number, instead);
         }
-        // The private copies that the library loads: a directory for the process, one for each version.
+        // The private copies that the library loads: in a directory for the process, and in that one for each version.
         let copies = std::env::temp_dir()
             .join(format!("dynload-{}-", std::process::id()))
             .display()
@@ -173,13 +175,13 @@ impl Stage {
         text
     }
 
-    /// Prints the score; how many answers differed.
+    /// Prints the summary and returns the number of results that differed.
     pub(crate) fn end(self) -> usize {
         println!();
         if self.differences == 0 {
-            println!("All {} answers are what they have to be.", self.answers);
+            println!("All {} results are as expected.", self.answers);
         } else {
-            println!("{} of {} answers DIFFER.", self.differences, self.answers);
+            println!("{} of {} results DIFFER.", self.differences, self.answers);
         }
         self.differences
     }
@@ -187,13 +189,13 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Not from inside of what is removed. If it fails, the system's clean-up of temporary files has something to do.
+        // Leaves the directory before removing it. If that fails, it is left to the system's clean-up of temporary files.
         let _ = std::env::set_current_dir(Path::new("/"));
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
-/// Prints a text in lines that fit, the further ones indented as far as the first.
+/// Prints a text wrapped to the width of a line. The lines after the first are indented by the width of `first`.
 fn print_wrapped(first: &str, text: &str) {
     let mut line = first.to_owned();
     let mut empty = true;

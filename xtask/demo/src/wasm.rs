@@ -1,4 +1,4 @@
-//! Wasm plugins from files, as C programs handle them.
+//! Wasm plugins loaded from files, as in a C program.
 
 use dynload_ffi::abi::{WasmInstance, WasmSandbox};
 use dynload_ffi::flat::{
@@ -8,22 +8,22 @@ use dynload_ffi::flat::{
 
 use crate::text::Text;
 
-/// A file that is loaded, until this is dropped.
+/// A file that stays loaded until this is dropped.
 pub(crate) struct File(i64);
 
 impl File {
     pub(crate) fn new(name: &str) -> File {
-        // SAFETY: the text lives as long as the call.
+        // SAFETY: the string outlives the call.
         File(unsafe { load_wasm_file(Text::new(name).at()) })
     }
 
     pub(crate) fn load_into(&self, sandbox: WasmSandbox) -> WasmInstance {
-        // SAFETY: the library's own bytes and their size.
+        // SAFETY: these are the library's own bytes and their size.
         unsafe { sandbox_load(sandbox, self.0, get_wasm_size(self.0)) }
     }
 
     pub(crate) fn required_capabilities(&self) -> i64 {
-        // SAFETY: the library's own bytes and their size.
+        // SAFETY: these are the library's own bytes and their size.
         unsafe { wasm_required_capabilities(self.0, get_wasm_size(self.0)) }
     }
 }
@@ -35,7 +35,7 @@ impl Drop for File {
 }
 
 pub(crate) fn call1(plugin: WasmInstance, name: &str, argument: i64) -> i64 {
-    // SAFETY: the text lives as long as the call.
+    // SAFETY: the string outlives the call.
     unsafe { wasm_call1(plugin, Text::new(name).at(), argument) }
 }
 

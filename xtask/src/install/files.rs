@@ -1,21 +1,24 @@
-//! Which files a library is, and how they get into place.
+//! The files of a library, and their installation.
 
 use std::path::Path;
 
 use super::Place;
 use crate::failure::{During, Failure};
 
-/// The names of the libraries of one version.
+/// The files and links that make up the libraries of one version.
 pub(super) struct Libraries {
-    /// What cargo built, in which directory it goes, and under which name.
+    /// For each file: the name that cargo built it under, the directory to install it in, and the name to install it under.
     files: Vec<(String, &'static str, String)>,
-    /// Links in `lib`: the name, and the name it leads to.
+    /// Links in `lib`: the name, and the name of the target.
     links: Vec<(String, String)>,
 }
 
 impl Libraries {
-    /// On Unix the file has the whole version. What programs look for when they start has what stands for its ABI, and what
-    /// linkers look for has none. `crates/dynload-ffi/shared/build.rs` writes the same name into the library.
+    /// Returns the files and links of a version.
+    ///
+    /// On Unix, the name of the file has the full version. The name that the dynamic linker looks for has the ABI version only,
+    /// and the name that linkers look for has none. `crates/dynload-ffi/shared/build.rs` writes the name with the ABI version
+    /// into the library.
     pub(super) fn of(version: &str) -> Libraries {
         let abi = abi(version);
         let archive = ("libdynload.a".to_owned(), "lib", "libdynload.a".to_owned());
@@ -42,7 +45,7 @@ impl Libraries {
         }
     }
 
-    /// Copies them from where cargo built them.
+    /// Copies the files from the directory that cargo built them in, and creates the links.
     pub(super) fn install(&self, built: &Path, place: &Place) -> Result<(), Failure> {
         for (from, directory, to) in &self.files {
             copy(&built.join(from), &place.on_disk(&format!("{directory}/{to}")))?;
@@ -54,8 +57,8 @@ impl Libraries {
     }
 }
 
-/// The part of a version that changes when programs have to be linked anew: the first number, or the first two as long as that
-/// is 0.
+/// Returns the part of a version that changes when programs have to be relinked: the first number, or the first two while the
+/// first is 0.
 fn abi(version: &str) -> String {
     let mut numbers = version.split('.');
     match (numbers.next(), numbers.next()) {
@@ -65,7 +68,7 @@ fn abi(version: &str) -> String {
     }
 }
 
-/// Copies a file into place in one step: programs that have the old one open go on with it.
+/// Copies a file into place in one step: programs that have the old file open keep using it.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     put(to, |new| {
         std::fs::copy(from, new)
@@ -87,13 +90,13 @@ fn link(at: &Path, to: &str) -> Result<(), Failure> {
         let made = std::os::unix::fs::symlink(to, new);
         #[cfg(not(unix))]
         let made = std::fs::copy(at.with_file_name(to), new).map(drop);
-        made.during(format_args!("cannot make the link `{}`", new.display()))
+        made.during(format_args!("cannot create the link `{}`", new.display()))
     })
 }
 
 fn put(to: &Path, make: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
     if let Some(directory) = to.parent() {
-        std::fs::create_dir_all(directory).during(format_args!("cannot make `{}`", directory.display()))?;
+        std::fs::create_dir_all(directory).during(format_args!("cannot create `{}`", directory.display()))?;
     }
     let mut name = to.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_abi_is_the_part_that_breaks() {
+    fn abi_is_the_part_that_changes_when_programs_have_to_be_relinked() {
         assert_eq!(abi("0.1.0"), "0.1");
         assert_eq!(abi("0.12.3-rc.1"), "0.12");
         assert_eq!(abi("1.4.2"), "1");
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn links_lead_to_the_file() {
+    fn links_point_to_the_versioned_file() {
         let libraries = Libraries::of("0.1.0");
         assert_eq!(libraries.files[0].2, "libdynload.so.0.1.0");
         assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{NO_INTEGER, Program};
 use crate::Outcome;
 
-/// Limits that no benchmark reaches, all of them counted.
+/// Limits that no benchmark reaches, all of them metered.
 pub(crate) const LIMITS: Limits = Limits::PERMISSIVE
     .with_memory_bytes(1 << 30)
     .with_time(Duration::from_millis(600_000))
@@ -29,13 +29,13 @@ pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
     }))
 }
 
-/// An instance of a module, with the default limits and fuel.
+/// Returns an instance of a module, with the default limits and fuel.
 pub(crate) fn instance(wasm: &[u8]) -> Result<Instance, Error> {
     let module = Module::new(&Engine::default(), wasm).expect("a valid module");
     sandbox().instantiate(&module)
 }
 
-/// A sandbox with the default limits and fuel.
+/// Returns a sandbox with the default limits and fuel.
 pub(crate) fn sandbox() -> Sandbox {
     Sandbox::new(Limits::DEFAULT.with_fuel(Some(u64::MAX / 2)))
 }

@@ -1,4 +1,4 @@
-//! wasm3, eager: it has no metering.
+//! wasm3, eager. It has no metering.
 
 use wasm3x::{CompilationMode, Config, Engine, Instance, Linker, Module, Store, Val};
 
@@ -15,9 +15,11 @@ pub(crate) fn engine() -> Engine {
 
 pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
     let (mut store, instance) = instance(wasm)?;
-    let run = instance.get_func(&store, "run").ok_or("no `run`")?;
+    let run = instance
+        .get_func(&store, "run")
+        .ok_or("the module has no `run`")?;
     let ty = run.ty(&store)?.results()[0];
-    let mut result = [Val::default_for_ty(ty).ok_or("a result of an unknown type")?];
+    let mut result = [Val::default_for_ty(ty).ok_or("`run` has a result of an unknown type")?];
     Ok(Box::new(move |argument| {
         run.call(&mut store, &[Val::I32(argument)], &mut result)?;
         let value = result[0].i32().map(i64::from).or(result[0].i64());
@@ -25,7 +27,7 @@ pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
     }))
 }
 
-/// An instance in a store of its own.
+/// Returns an instance in its own store.
 pub(crate) fn instance(wasm: &[u8]) -> Outcome<(Store<()>, Instance)> {
     let engine = engine();
     let module = Module::new(&engine, wasm)?;

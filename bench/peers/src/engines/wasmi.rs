@@ -1,4 +1,4 @@
-//! Bare wasmi: eager, with its defaults but for limits of recursion that no benchmark reaches.
+//! Bare wasmi: eager, with its defaults except for recursion limits that no benchmark reaches.
 
 use wasmi::{CompilationMode, Config, Engine, Instance, Linker, Module, Store, Val};
 
@@ -25,7 +25,9 @@ pub(crate) fn metered(wasm: &[u8]) -> Outcome<Program> {
 
 fn program(wasm: &[u8], fuel: bool) -> Outcome<Program> {
     let (mut store, instance) = instance(&engine(CompilationMode::Eager, fuel), wasm, fuel)?;
-    let run = instance.get_func(&store, "run").ok_or("no `run`")?;
+    let run = instance
+        .get_func(&store, "run")
+        .ok_or("the module has no `run`")?;
     let mut result = [Val::default_for_ty(run.ty(&store).results()[0])];
     Ok(Box::new(move |argument| {
         run.call(&mut store, &[Val::I32(argument)], &mut result)?;
@@ -37,7 +39,7 @@ fn program(wasm: &[u8], fuel: bool) -> Outcome<Program> {
     }))
 }
 
-/// An instance in a store of its own.
+/// Returns an instance in its own store.
 pub(crate) fn instance(engine: &Engine, wasm: &[u8], fuel: bool) -> Outcome<(Store<()>, Instance)> {
     let module = Module::new(engine, wasm)?;
     let mut linker = Linker::new(engine);

@@ -1,11 +1,11 @@
-//! Wasmtime with fuel: Cranelift, and Pulley, its interpreter.
+//! Wasmtime with fuel: Cranelift, and its interpreter, Pulley.
 
 use wasmtime::{Config, Engine, Instance, Linker, Module, Store, Val};
 
 use super::{NO_INTEGER, Program};
 use crate::Outcome;
 
-/// What runs the code.
+/// The part of Wasmtime that runs the code.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Backend {
     /// Machine code.
@@ -18,7 +18,7 @@ pub(crate) enum Backend {
 
 pub(crate) fn engine(backend: Backend) -> Outcome<Engine> {
     let mut config = Config::new();
-    // Fibers need room for more than the guest; Extism turns them on for all.
+    // The stack of a fiber needs room for more than the guest. Extism enables fibers for all engines.
     config
         .consume_fuel(true)
         .async_stack_size(8 << 20)
@@ -45,7 +45,9 @@ pub(crate) fn pulley(wasm: &[u8]) -> Outcome<Program> {
 
 fn program(wasm: &[u8], backend: Backend) -> Outcome<Program> {
     let (mut store, instance) = instance(&engine(backend)?, wasm)?;
-    let run = instance.get_func(&mut store, "run").ok_or("no `run`")?;
+    let run = instance
+        .get_func(&mut store, "run")
+        .ok_or("the module has no `run`")?;
     let mut result = [Val::I32(0)];
     Ok(Box::new(move |argument| {
         run.call(&mut store, &[Val::I32(argument)], &mut result)?;
@@ -57,7 +59,7 @@ fn program(wasm: &[u8], backend: Backend) -> Outcome<Program> {
     }))
 }
 
-/// An instance in a store of its own.
+/// Returns an instance in its own store.
 pub(crate) fn instance(engine: &Engine, wasm: &[u8]) -> Outcome<(Store<()>, Instance)> {
     let module = Module::new(engine, wasm)?;
     let mut linker = Linker::new(engine);

@@ -1,4 +1,4 @@
-//! Calls from outside.
+//! Calls from the host.
 
 use std::hint::black_box;
 
@@ -100,7 +100,7 @@ fn wasm_of_empty() -> Vec<u8> {
     modules::assemble(modules::EMPTY)
 }
 
-/// A plugin with a deadline and fuel.
+/// Returns an Extism plugin with a deadline and fuel.
 pub(super) fn extism_plugin(wasm: &[u8]) -> Outcome<Plugin> {
     Ok(PluginBuilder::new(extism_manifest(wasm))
         .with_cache_disabled()
@@ -153,7 +153,7 @@ fn by_name(effort: Effort) -> Outcome<Vec<Row>> {
     Ok(race.run(effort.of(15, 5), WASMI))
 }
 
-/// A plugin behind the C API.
+/// A plugin that is called through the C API.
 struct Flat {
     sandbox: dynload_ffi::abi::WasmSandbox,
     instance: WasmInstance,
@@ -163,16 +163,16 @@ impl Flat {
     fn new(wasm: &[u8]) -> Outcome<Flat> {
         let sandbox = sandbox_new();
         sandbox_set_fuel(sandbox, i64::MAX / 2);
-        // SAFETY: the bytes are there while the function runs, and as many as it is told.
+        // SAFETY: the bytes outlive the call, and their number is correct.
         let instance = unsafe { sandbox_load(sandbox, wasm.as_ptr() as i64, wasm.len() as i64) };
         match get_load_error_code() {
             0 => Ok(Flat { sandbox, instance }),
-            code => Err(format!("`sandbox_load` failed with {code}").into()),
+            code => Err(format!("`sandbox_load` failed with code {code}").into()),
         }
     }
 
     fn call(&self, a: i64, b: i64) -> i64 {
-        // SAFETY: the name is a text that ends with a NUL and stays.
+        // SAFETY: the name is a static NUL-terminated string.
         unsafe { wasm_call2(self.instance, c"add".as_ptr() as i64, a, b) }
     }
 }

@@ -1,4 +1,4 @@
-//! How soon a guest stops that would not.
+//! The time until a guest in an endless loop is stopped.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::race::alone;
 use crate::{Effort, Outcome};
 
 const LIMIT: Duration = Duration::from_millis(5);
-/// Seconds, which 99 of 100 keep on an idle core.
+/// The budget in seconds, which 99 of 100 calls meet on an idle core.
 const BUDGET: f64 = 2e-3;
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
@@ -60,7 +60,7 @@ fn overshoots(module: &Module, count: usize) -> Outcome<Vec<f64>> {
         let start = Instant::now();
         let stopped = instance.call("run", &[]).is_err();
         let time = start.elapsed();
-        assert!(stopped, "an endless loop has ended");
+        assert!(stopped, "the endless loop returned without an error");
         values.push(time.saturating_sub(LIMIT).as_secs_f64());
         instance.reset()?;
     }
@@ -76,7 +76,7 @@ fn extism(wasm: &[u8], count: usize) -> Outcome<Vec<f64>> {
         let start = Instant::now();
         let stopped = plugin.call::<&[u8], Vec<u8>>("run", &[]).is_err();
         let time = start.elapsed();
-        assert!(stopped, "an endless loop has ended");
+        assert!(stopped, "the endless loop returned without an error");
         values.push(time.saturating_sub(LIMIT).as_secs_f64());
     }
     Ok(values)
@@ -88,7 +88,7 @@ fn interrupts(module: &Module, count: usize) -> Outcome<Vec<f64>> {
     let (times, interrupted) = mpsc::channel::<Instant>();
     let other = std::thread::spawn(move || {
         for interrupt in called {
-            // The call has to run by then; how long it has run does not matter.
+            // By then the call is running; how long it has been running does not matter.
             std::thread::sleep(Duration::from_millis(2));
             let now = Instant::now();
             interrupt.interrupt();
@@ -102,13 +102,11 @@ fn interrupts(module: &Module, count: usize) -> Outcome<Vec<f64>> {
         calls.send(instance.interrupt_handle_for_next_call())?;
         let stopped = instance.call("run", &[]).is_err();
         let end = Instant::now();
-        assert!(stopped, "an endless loop has ended");
+        assert!(stopped, "the endless loop returned without an error");
         values.push(end.duration_since(interrupted.recv()?).as_secs_f64());
         instance.reset()?;
     }
     drop(calls);
-    other
-        .join()
-        .map_err(|_| "the thread that interrupts has panicked")?;
+    other.join().map_err(|_| "the interrupting thread panicked")?;
     Ok(values)
 }

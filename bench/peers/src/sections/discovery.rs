@@ -58,7 +58,7 @@ fn scan(folder: &Path, count: usize, rounds: usize) -> Outcome<Vec<Row>> {
         .run(rounds, BARE))
 }
 
-/// What a program does that has nothing for it: list, read, parse.
+/// What a program without a discovery library does: list, read, parse.
 fn bare(root: &Path) -> usize {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let tables = entries.filter_map(|entry| {

@@ -1,4 +1,4 @@
-//! Making instances.
+//! Creating instances.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     Ok(found)
 }
 
-/// Instances made and dropped, with or without a call.
+/// Creates and drops instances, with or without a call.
 fn made(effort: Effort, call: bool) -> Outcome<Vec<Row>> {
     let wasm = modules::assemble(modules::EMPTY);
     let module = Module::new(&Engine::default(), &wasm)?;
@@ -123,7 +123,7 @@ fn wasmtime(backend: Backend, wasm: &[u8], call: bool) -> Outcome<impl FnMut() +
     })
 }
 
-/// How many a second, on each core a thread, all of one module.
+/// Measures the instances created per second, all of one module, by one thread on each core.
 fn on_all_cores(effort: Effort) -> Outcome<Vec<Row>> {
     let wasm = modules::assemble(modules::EMPTY);
     let module = Module::new(&Engine::default(), &wasm)?;
@@ -149,7 +149,7 @@ fn on_all_cores(effort: Effort) -> Outcome<Vec<Row>> {
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// How often a second `work` is done by as many threads as there are cores.
+/// Returns how often per second `work` is done by one thread for each core.
 fn rate(time: Duration, work: impl Fn() + Sync) -> f64 {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! The memory of idle instances, each side in a process of its own.
+//! The memory of idle instances, with each side in a separate process.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -15,12 +15,12 @@ use crate::race::alone;
 use crate::{Effort, Outcome};
 
 const INSTANCES: usize = 1_000;
-/// Bytes of an instance beyond its own linear memory.
+/// The maximum bytes of an instance beyond its linear memory.
 const BUDGET: f64 = 32.0 * 1024.0;
 
 const MODULE: &str = r#"(module (func (export "run") (result i32) i32.const 0))"#;
 
-/// A side: how the child process calls it, and its name.
+/// The sides: the argument of the child process, and the displayed name.
 const SIDES: [(&str, &str); 5] = [
     ("dynload", DYNLOAD),
     ("wasmi", WASMI),
@@ -58,7 +58,7 @@ fn ask(side: &str) -> Outcome<f64> {
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// What the child process does: prints the bytes of one instance.
+/// The work of the child process: prints the bytes of one instance.
 pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
     let wasm = modules::assemble(MODULE);
     let bytes = match arguments.first().map(String::as_str) {
@@ -91,20 +91,20 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
             let plugin = extism::CompiledPlugin::new(builder)?;
             grown(|| {
                 let mut plugin = extism::Plugin::new_from_compiled(&plugin)?;
-                // The plugin itself is instantiated by its first call.
+                // The first call instantiates the plugin.
                 plugin.call::<&[u8], Vec<u8>>("run", &[])?;
                 Ok(plugin)
             })?
         }
-        other => return Err(format!("there is no side {other:?}").into()),
+        other => return Err(format!("unknown side {other:?}").into()),
     };
     println!("{bytes}");
     Ok(())
 }
 
-/// What the resident set grows by for each instance.
+/// Returns the growth of the resident set for each instance.
 fn grown<T>(mut make: impl FnMut() -> Outcome<T>) -> Outcome<f64> {
-    // The first ones also make what all share.
+    // The first instances also create the state that all of them share.
     let mut instances = Vec::with_capacity(INSTANCES + 10);
     for _ in 0..10 {
         instances.push(make()?);
@@ -118,13 +118,13 @@ fn grown<T>(mut make: impl FnMut() -> Outcome<T>) -> Outcome<f64> {
     Ok(after.saturating_sub(before) as f64 / INSTANCES as f64)
 }
 
-/// Bytes of the resident set (proc(5), `VmRSS` in kB).
+/// Returns the bytes of the resident set (proc(5), `VmRSS` in kB).
 fn resident() -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: u64 = line
         .and_then(|line| line.trim().strip_suffix(" kB"))
-        .ok_or("no VmRSS")?
+        .ok_or("/proc/self/status has no VmRSS")?
         .trim()
         .parse()?;
     Ok(kib * 1024)

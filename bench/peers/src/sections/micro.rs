@@ -1,4 +1,4 @@
-//! Single operations in a loop, and guests that do one thing over and over.
+//! Single operations in a loop, and guests that repeat a single operation.
 
 use std::hint::black_box;
 
@@ -21,8 +21,8 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     for (what, text, times) in workloads {
         let wasm = modules::assemble(text);
         let mut race = Race::new(what);
-        // Memory cannot shrink, so each time has an instance of its own. Where loading takes longer than all the growing, that
-        // says nothing.
+        // Memory cannot shrink, so each turn needs its own instance. Where loading takes longer than all the growth, the result
+        // would be meaningless.
         let fresh = text == modules::growing();
         for runner in RUNNERS
             .iter()

@@ -14,7 +14,7 @@ use crate::{Effort, Outcome};
 /// Guests that do little but call themselves.
 const RECURSION: [&str; 2] = ["ackermann", "fib"];
 
-/// Something with a function `run` that takes a number and gives one.
+/// A module with a function `run` that accepts a number and returns one.
 pub(super) struct Workload {
     pub(super) name: &'static str,
     pub(super) wasm: Vec<u8>,
@@ -33,7 +33,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
 
 fn workloads() -> Outcome<Vec<Workload>> {
     let mut workloads = Vec::new();
-    // What is written in text does one thing over and over: see `micro`.
+    // The guests in text format repeat a single operation: see `micro`.
     for guest in modules::GUESTS.iter().filter(|guest| guest.language == "c") {
         workloads.push(Workload {
             name: guest.name,
@@ -52,7 +52,7 @@ fn workloads() -> Outcome<Vec<Workload>> {
     Ok(workloads)
 }
 
-/// Runs one in each engine in turn.
+/// Runs a workload in each engine, in turns.
 pub(super) fn run(effort: Effort, workload: &Workload) -> Vec<Row> {
     let mut race = Race::new(workload.name);
     let mut expected = None;
@@ -62,14 +62,14 @@ pub(super) fn run(effort: Effort, workload: &Workload) -> Vec<Row> {
         let (value, mut program) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                eprintln!("    {} does not run `{}`: {error}", runner.name, workload.name);
+                eprintln!("    {} cannot run `{}`: {error}", runner.name, workload.name);
                 continue;
             }
         };
         assert_eq!(
             *expected.get_or_insert(value),
             value,
-            "`{}` computes something else in {}",
+            "`{}` returns a different result in {}",
             workload.name,
             runner.name
         );
@@ -80,7 +80,7 @@ pub(super) fn run(effort: Effort, workload: &Workload) -> Vec<Row> {
     race.run(effort.of(15, 3), WASMI)
 }
 
-/// The sandbox's ratios together.
+/// Summarizes the ratios of the sandbox.
 fn summary(rows: &[Row]) -> Vec<Row> {
     let ratios = |recursion: bool| -> Vec<f64> {
         rows.iter()

@@ -1,4 +1,4 @@
-//! From a library renamed into place to its new code called.
+//! From renaming a library into place until its new code has been called.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use crate::{Effort, Outcome};
 const WHAT: &str = "reload";
 const IDLE: &str = "processor time while nothing changes, of one core";
 const OURS: &str = "dynload-hotreload";
-/// Seconds, in the median.
+/// The budget of the median, in seconds.
 const LATENCY: f64 = 3e-3;
-/// Of one core.
+/// The budget, as a share of one core.
 const IDLE_SHARE: f64 = 0.001;
-/// Long enough for everybody to have gone to sleep, as between two edits of a person.
+/// Long enough for all threads to go to sleep, as between two edits of a person.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
@@ -28,7 +28,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     let versions = Versions::build(folder.path())?;
     let mut rows = ours(&versions, effort.of(100, 15), effort.of(10, 3))?;
     for (side, debounce, count) in [
-        // Its watcher stays when it is dropped, so the one that needs less comes first.
+        // Its watcher survives when it is dropped, so the side that needs less comes first.
         ("hot-lib-reloader, its default of 500 ms", None, effort.of(8, 2)),
         (
             "hot-lib-reloader, 1 ms",
@@ -41,7 +41,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     Ok(Found { rows, curves: vec![] })
 }
 
-/// Two versions of a library, of which one or the other is put in place.
+/// Two versions of a library, which replace each other.
 struct Versions {
     folder: PathBuf,
     built: [PathBuf; 2],
@@ -60,7 +60,7 @@ impl Versions {
             if status.success() {
                 Ok(library)
             } else {
-                Err("`cc` does not build the library".into())
+                Err("`cc` failed to build the library".into())
             }
         };
         Ok(Versions {
@@ -69,7 +69,7 @@ impl Versions {
         })
     }
 
-    /// A folder with version 0 in it.
+    /// Creates a folder with version 0 of the library, and returns the library's path.
     fn installed(&self, name: &str) -> Outcome<PathBuf> {
         let folder = self.folder.join(name);
         fs::create_dir(&folder)?;
@@ -78,7 +78,7 @@ impl Versions {
         Ok(place)
     }
 
-    /// Puts a version in place, and says when.
+    /// Renames a version into place, and returns the time just before the rename.
     fn replace(&self, place: &Path, version: usize) -> Outcome<Instant> {
         let new = place.with_extension("new");
         fs::copy(&self.built[version], &new)?;
@@ -92,13 +92,13 @@ impl Versions {
 
 fn ours(versions: &Versions, count: usize, idle_seconds: u64) -> Outcome<Vec<Row>> {
     let place = versions.installed("ours")?;
-    // SAFETY: the libraries have no constructors, and define what is called as it is called.
+    // SAFETY: the libraries have no constructors, and define the called function with the type that it is called with.
     let loader = unsafe { native_loader!() };
     let reloader = Reloader::new(Config::new(&place).debounce(Duration::ZERO), loader)?;
     reloader.start()?;
     let call = || -> Outcome<i64> {
         let plugin: dynload_hotreload::Guard<NativePlugin> = reloader.current().ok_or("nothing is loaded")?;
-        // SAFETY: the libraries define it with this type.
+        // SAFETY: the libraries define the function with this type.
         let value = unsafe { plugin.library().symbol::<extern "C" fn() -> i64>("value") }?;
         Ok(value())
     };
@@ -107,7 +107,7 @@ fn ours(versions: &Versions, count: usize, idle_seconds: u64) -> Outcome<Vec<Row
         let start = versions.replace(&place, n % 2)?;
         reloader
             .wait(Duration::from_secs(10))
-            .ok_or("a reload was missed")?;
+            .ok_or("no reload was reported within 10 s")?;
         let value = call()?;
         times.push(start.elapsed().as_secs_f64());
         assert_eq!(value, (n % 2) as i64, "the old code was called");
@@ -128,7 +128,7 @@ fn theirs(
     idle_seconds: u64,
 ) -> Outcome<Vec<Row>> {
     let place = versions.installed(if debounce.is_some() { "theirs" } else { "default" })?;
-    let folder = place.parent().ok_or("a folder")?;
+    let folder = place.parent().ok_or("the library has no parent folder")?;
     let mut reloader = LibReloader::new(folder, "plugin", debounce, None)?;
     let changes = reloader.subscribe_to_file_changes();
     let mut times = Vec::new();
@@ -140,7 +140,7 @@ fn theirs(
                 break;
             }
         }
-        // SAFETY: the libraries define it with this type.
+        // SAFETY: the libraries define the function with this type.
         let value = unsafe { reloader.get_symbol::<extern "C" fn() -> i64>(b"value\0") }?();
         times.push(start.elapsed().as_secs_f64());
         assert_eq!(value, (n % 2) as i64, "the old code was called");
@@ -153,7 +153,7 @@ fn theirs(
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// The processor time of this process while it sleeps, as a share of the time (proc(5), schedstat: nanoseconds).
+/// Returns the processor time of this process while it sleeps, as a share of the time (proc(5), schedstat: nanoseconds).
 fn idle_share(time: Duration) -> Outcome<f64> {
     let before = used()?;
     std::thread::sleep(time);
@@ -163,7 +163,7 @@ fn idle_share(time: Duration) -> Outcome<f64> {
 fn used() -> Outcome<u64> {
     let mut sum = 0;
     for task in fs::read_dir("/proc/self/task")? {
-        // A thread may have ended since.
+        // The thread may have ended meanwhile.
         let stat = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
         sum += stat
             .split(' ')

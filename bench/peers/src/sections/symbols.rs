@@ -18,21 +18,21 @@ const MATHEMATICS: &str = "libm.so.6";
 type Cos = extern "C" fn(f64) -> f64;
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
-    // SAFETY: the C library's mathematics are loaded without effect, and most programs have them already.
+    // SAFETY: loading the C math library has no side effects, and most programs have loaded it already.
     let library = unsafe { Library::open_by_name(MATHEMATICS, Flags::NOW) }?;
     // SAFETY: as above.
     let theirs = unsafe { libloading::Library::new(MATHEMATICS) }?;
     let path = CString::new(library_path()?)?;
-    // SAFETY: the path is a text that ends with a NUL and stays; the library as above.
+    // SAFETY: the path is a NUL-terminated string that outlives the call; for the library, as above.
     let module = unsafe { load_module(path.as_ptr() as i64) };
     if module.loaded == 0 {
-        return Err(format!("`load_module` does not load {path:?}").into());
+        return Err(format!("`load_module` cannot load {path:?}").into());
     }
     let handle = library.raw_handle();
     let rows = Race::new("looking up a symbol")
         .side("dynload-ffi, `get_function`", TIMES, || {
             for _ in 0..TIMES {
-                // SAFETY: the name is a text that ends with a NUL and stays.
+                // SAFETY: the name is a static NUL-terminated string.
                 black_box(unsafe { get_function(black_box(module), black_box(c"cos").as_ptr() as i64) });
             }
         })
@@ -62,19 +62,17 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
             }
         })
         .run(effort.of(31, 7), DLSYM);
-    // SAFETY: nothing of the module is used any more.
+    // SAFETY: nothing from the module is used after this.
     unsafe { unload_module(module) };
     Ok(Found { rows, curves: vec![] })
 }
 
-/// Where the loader has the library's file (proc(5), `maps`).
+/// Returns the path that the dynamic linker loaded the library from (proc(5), `maps`).
 fn library_path() -> Outcome<String> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     let path = maps
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(5));
     let found = path.into_iter().find(|path| path.ends_with(MATHEMATICS));
-    Ok(found
-        .ok_or("the C library's mathematics are not mapped")?
-        .to_owned())
+    Ok(found.ok_or("the C math library is not mapped")?.to_owned())
 }

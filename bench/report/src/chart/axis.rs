@@ -1,6 +1,6 @@
 //! A logarithmic axis.
 
-/// From values to places.
+/// Maps values to coordinates.
 pub(super) struct Axis {
     low: f64,
     high: f64,
@@ -9,7 +9,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis that has room for all of `values` between the places `from` and `to`.
+    /// Returns an axis with room for all of `values` between the coordinates `from` and `to`.
     pub(super) fn new(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Axis {
         let (mut low, mut high) = (f64::MAX, f64::MIN_POSITIVE);
         for value in values.filter(|value| *value > 0.0) {
@@ -30,7 +30,7 @@ impl Axis {
         self.from + (self.to - self.from) * share
     }
 
-    /// Powers of ten; twos and fives between them when there are few.
+    /// Returns the powers of ten in range, with twos and fives between them if there are few.
     pub(super) fn ticks(&self) -> Vec<f64> {
         let decades = (self.high / self.low).log10();
         let steps: &[f64] = if decades < 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
@@ -44,7 +44,7 @@ impl Axis {
     }
 }
 
-/// The largest of 1, 2 and 5 times a power of ten that is at most this.
+/// Returns the largest of 1, 2 and 5 times a power of ten that is at most `value`.
 fn tick_at_most(value: f64) -> f64 {
     let power = 10_f64.powf(value.log10().floor());
     [5.0, 2.0, 1.0]

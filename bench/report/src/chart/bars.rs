@@ -6,16 +6,16 @@ use super::svg::{Anchor, Drawing};
 /// One bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// Whose.
+    /// The side that was measured.
     pub side: String,
-    /// How long.
+    /// The length.
     pub value: f64,
 }
 
 /// Bars that belong together.
 #[derive(Clone, Debug)]
 pub struct Cluster {
-    /// What they measure; may be empty when there is one cluster only.
+    /// What the bars measure; may be empty if there is only one cluster.
     pub name: String,
     /// The bars.
     pub bars: Vec<Bar>,
@@ -26,9 +26,9 @@ const LEFT: f64 = 210.0;
 const RIGHT: f64 = 60.0;
 const TOP: f64 = 64.0;
 
-/// A chart of clusters of bars. A line marks 1, and shorter is better.
+/// Draws a chart of clusters of bars. A line marks 1, and shorter is better.
 ///
-/// With one cluster, each bar has its name beside it; with several, a legend says whose they are.
+/// With one cluster, each bar has its name next to it; with several, a legend names the sides.
 pub fn bars(title: &str, clusters: &[Cluster]) -> String {
     let mut sides: Vec<&str> = Vec::new();
     for bar in clusters.iter().flat_map(|cluster| &cluster.bars) {

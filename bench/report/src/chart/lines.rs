@@ -11,7 +11,7 @@ const RIGHT: f64 = 200.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 48.0;
 
-/// A chart of how something grows: a line for each side, its name at its end.
+/// Draws a chart of how something grows: a line for each side, with the side's name at the end.
 pub fn lines(curve: &Curve) -> String {
     let mut drawing = Drawing::new(WIDTH, HEIGHT);
     drawing.text(12.0, 22.0, Anchor::Start, "title", &curve.title);

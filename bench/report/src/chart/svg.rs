@@ -1,8 +1,8 @@
-//! Writing SVG.
+//! An SVG writer.
 
 use std::fmt::Write as _;
 
-/// The colours of the sides, in order; readable on light and on dark.
+/// The colours of the sides, in order; readable on light and dark backgrounds.
 const COLOURS: [&str; 8] = [
     "#d9480f", "#1c7ed6", "#74a9d8", "#2f9e44", "#9c36b5", "#c28ad6", "#868e96", "#e6a700",
 ];
@@ -14,7 +14,7 @@ pub(super) struct Drawing {
     body: String,
 }
 
-/// Where a text is held.
+/// The point of a text that is placed at its coordinates.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -60,7 +60,7 @@ impl Drawing {
         );
     }
 
-    /// A line through points, with a dot at each.
+    /// Draws a line through points, with a dot at each.
     pub(super) fn curve(&mut self, points: &[(f64, f64)], side: usize) {
         let class = side % COLOURS.len();
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
@@ -77,7 +77,7 @@ impl Drawing {
         }
     }
 
-    /// The file.
+    /// Returns the contents of the file.
     pub(super) fn finish(self) -> String {
         let mut colours = String::new();
         for (n, colour) in COLOURS.iter().enumerate() {

@@ -16,8 +16,8 @@ const CAP_NETWORK: i64 = 32;
 pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     stage.chapter(
         "Capability checking: is this plugin safe to load?",
-        "verify_plugin_safety is the specification's own: 1 unless there is a dangerous capability (FS_WRITE, NETWORK, PROCESS, \
-         ENV).",
+        "verify_plugin_safety is the specification's: it returns 1 unless a dangerous capability (FS_WRITE, NETWORK, PROCESS, \
+         ENV) is present.",
     );
     let mut caps = CAP_CONSOLE;
     caps = add_capability(caps, CAP_TIME);
@@ -44,7 +44,7 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
         1,
     );
 
-    stage.note("what a Wasm plugin can use is in its imports, and is found without running it");
+    stage.note("the imports of a Wasm plugin show what it can use; they are read without running it");
     let required = File::new("plugin.wat").required_capabilities();
     stage.answer(
         "wasm_required_capabilities(bytes of plugin.wat, size)",

@@ -15,16 +15,16 @@ use crate::text::{self, Text};
 
 pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     stage.chapter(
-        "Discovery: which plugins are there?",
-        "A plugin is a directory with a plugin.toml, or a file alone. Nothing of a plugin is run to find it; what is wrong with \
-         one is said with file and line, and hides no other.",
+        "Discovery: finding plugins and their problems",
+        "A plugin is a directory with a plugin.toml, or a single file. No plugin code is run to find it. A problem is reported \
+         with its file and line, and does not hide other plugins.",
     );
     let user = text::read(vais_get_user_plugin_dir());
     let home = std::env::home_dir()
         .map(|home| home.display().to_string())
         .unwrap_or_default();
     stage.answer(
-        "vais_get_user_plugin_dir(), with ~ for the home",
+        "vais_get_user_plugin_dir(), with ~ for the home directory",
         user.replacen(&home, "~", 1),
         "~/.vais/plugins/",
     );
@@ -36,8 +36,8 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     );
 
     write_plugins(stage)?;
-    stage.note("plugins/ is filled: one plugin in C, one in Wasm, one with a mistake in its plugin.toml");
-    // SAFETY: the text lives as long as the call.
+    stage.note("plugins/ now has a plugin in C, one in Wasm, and one with a mistake in its plugin.toml");
+    // SAFETY: the string outlives the call.
     let list = unsafe { discover_plugins_in(Text::new("plugins").at()) };
     stage.answer(
         "list = discover_plugins_in(\"plugins\")",

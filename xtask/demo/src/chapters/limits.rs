@@ -1,4 +1,4 @@
-//! What `ResourceLimits` says, limit by limit.
+//! Each limit of `ResourceLimits`.
 
 use std::io::Result;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use crate::text::Text;
 use crate::wasm::{File, call1, valid};
 
-/// One of the limits, alone; the others are those of the restrictive preset.
+/// One limit. The other limits are those of the restrictive preset.
 #[derive(Clone, Copy)]
 enum Limit {
     Memory,
@@ -25,7 +25,7 @@ enum Limit {
 }
 
 impl Limit {
-    /// The limits with this one set to `value`.
+    /// Returns the limits with this one set to `value`.
     fn set(self, value: i64) -> (ResourceLimits, Option<i64>) {
         let mut limits = restrictive_limits();
         match self {
@@ -37,7 +37,7 @@ impl Limit {
         (limits, None)
     }
 
-    /// What the last call of a plugin needed.
+    /// Returns how much the last call of a plugin used.
     fn read(self, plugin: WasmInstance) -> i64 {
         match self {
             Limit::Memory => wasm_peak_memory(plugin),
@@ -49,7 +49,7 @@ impl Limit {
 
     fn code(self) -> ErrorCode {
         match self {
-            // The guest is told that it cannot have more memory, and what it does then is its own affair: this one traps.
+            // `memory.grow` fails in the guest, which decides what to do then: this one traps.
             Limit::Memory => ErrorCode::Trap,
             Limit::Stack => ErrorCode::StackLimit,
             Limit::Depth => ErrorCode::DepthLimit,
@@ -61,9 +61,9 @@ impl Limit {
 pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     std::fs::write(stage.path("hungry.wat"), HUNGRY_WAT)?;
     stage.chapter(
-        "Limits: the same sandbox against a plugin that takes too much",
-        "hungry.wat uses as much as it is told to. The meter says how much that is; a limit of exactly that lets the call \
-         end, and a limit of one less stops it.",
+        "Limits: the same sandbox and a plugin that uses too much",
+        "hungry.wat uses as much of a resource as it is told to. The meter reports the exact amount: a limit of this amount lets \
+         the call finish, and a limit of one less stops it.",
     );
     let preset = restrictive_limits();
     stage.answer(
@@ -84,9 +84,9 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     );
 
     let hungry = Hungry(File::new("hungry.wat"));
-    // Entering the function, eight operators each time round, and reading the result.
+    // One operator to enter the function, eight for each iteration, and one to read the result.
     hungry.tight(stage, Limit::Fuel, "count", 1000, ("operators", 8 * 1000 + 2));
-    // Four numbers to a frame: the argument, and three operands at most.
+    // Four numbers in each frame: the argument, and at most three operands.
     hungry.tight(stage, Limit::Stack, "nest", 400, ("bytes of stack", 400 * 4 * 8));
     hungry.tight(stage, Limit::Depth, "nest", 400, ("frames", 400));
     hungry.tight(
@@ -101,11 +101,11 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// The plugin.
+/// The plugin's file.
 struct Hungry(File);
 
 impl Hungry {
-    /// In a sandbox of its own, in which the meter also reads peaks.
+    /// Loads the plugin into its own sandbox, in which the meter also records peaks.
     fn load(&self, (limits, fuel): (ResourceLimits, Option<i64>)) -> (WasmSandbox, WasmInstance) {
         let sandbox = sandbox_with_limits(limits);
         sandbox_set_fuel(sandbox, fuel.unwrap_or(-1));
@@ -113,7 +113,7 @@ impl Hungry {
         (sandbox, self.0.load_into(sandbox))
     }
 
-    /// Reads what `function(n)` needs, and runs it with a limit of that, and with one less. It gives `n`.
+    /// Measures what `function(n)`, which returns `n`, needs. Then runs it with exactly that limit, and with one less.
     fn tight(&self, stage: &mut Stage, limit: Limit, function: &str, n: i64, (unit, expected): (&str, i64)) {
         let (sandbox, plugin) = self.load((restrictive_limits(), None));
         let gave = call1(plugin, function, n);
@@ -144,7 +144,7 @@ impl Hungry {
         sandbox_destroy(sandbox);
     }
 
-    /// Memory that a module has before any of it runs counts too.
+    /// The initial memory of a module counts too, before any of its code runs.
     fn too_large_from_the_start(&self, stage: &mut Stage) {
         let (sandbox, plugin) = self.load(Limit::Memory.set(65535));
         let answer = valid(plugin);
@@ -156,7 +156,7 @@ impl Hungry {
     fn without_end(&self, stage: &mut Stage) {
         let (sandbox, plugin) = self.load((restrictive_limits(), None));
         let begun = Instant::now();
-        // SAFETY: the text lives as long as the call.
+        // SAFETY: the string outlives the call.
         let stopped = unsafe { wasm_call(plugin, Text::new("spin").at()) };
         let took = begun.elapsed().as_millis();
         stage.failure(
@@ -166,7 +166,7 @@ impl Hungry {
             ErrorCode::TimeLimit,
             &["1000"],
         );
-        // With room for a machine that is busy; the promise is 2 ms on one that is not.
+        // With room for a busy machine; on an idle one, 2 ms are promised.
         stage.answer(
             "was it stopped after one second?",
             yes((1000..1500).contains(&took)),

@@ -1,4 +1,4 @@
-//! The examples of the specification, one each, and what it says about finding plugins.
+//! The chapters: one for each example of the specification, one for its limits, and one for finding plugins.
 
 pub(crate) mod capabilities;
 pub(crate) mod discovery;

@@ -17,8 +17,8 @@ use crate::text::{self, Text};
 pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     stage.chapter(
         "Basic dynamic loading: a native plugin in C",
-        "A shared library is loaded, called, and replaced while the program runs. What is loaded is a private copy, so the file \
-         can be overwritten; and it is looked at before the system's loader sees it, which a damaged file can kill.",
+        "A shared library is loaded, called, and replaced while the program runs. A private copy is loaded, so the file can be \
+         overwritten. It is checked before the dynamic linker sees it, which a damaged file can crash.",
     );
     let source = stage.path("answer.c");
     let name = format!("answer.{}", text::read(get_library_extension()));
@@ -26,11 +26,11 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     std::fs::write(&source, ANSWER_C)?;
     compile(&source, &library)?;
     stage.note(&format!(
-        "answer.c, whose function answer() gives 41, is compiled to {name}"
+        "answer.c, whose function answer() returns 41, is compiled to {name}"
     ));
 
-    // SAFETY: here and below: the texts live as long as the calls, the library is the one just built, and no function of it is
-    // used once it is unloaded.
+    // SAFETY: here and below: the strings outlive the calls, the library is the one just built, and none of its functions is
+    // used after it is unloaded.
     let mut module = unsafe { load_module(Text::new(&name).at()) };
     stage.answer(
         &format!("module = load_module(\"{name}\")"),
@@ -42,7 +42,7 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     std::fs::write(&source, answer_c(42))?;
     compile(&source, &library)?;
     stage.note(&format!(
-        "answer.c is changed to give 42, and compiled over {name}"
+        "answer.c is changed to return 42, and compiled over {name}"
     ));
     stage.answer("get_function(module, \"answer\")()", call(module, "answer"), "41");
     // SAFETY: as above.
@@ -55,8 +55,8 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     stage.answer("get_function(module, \"answer\")()", call(module, "answer"), "42");
 
     cut(&library)?;
-    stage.note("the file is cut in half, as a copy that was interrupted would leave it");
-    // SAFETY: as above; that this file is refused is what is shown.
+    stage.note("the file is cut to half its size, as an interrupted copy would leave it");
+    // SAFETY: as above. This file is rejected, which is the point of this step.
     module = unsafe { reload_module(module) };
     stage.failure(
         "module = reload_module(module)",
@@ -98,18 +98,18 @@ fn state(module: ModuleHandle) -> String {
     }
 }
 
-/// The answer of a function of the plugin, as text.
+/// Calls a function of the plugin and returns its result as text.
 pub(super) fn call(module: ModuleHandle, name: &str) -> String {
-    // SAFETY: the text lives as long as the call.
+    // SAFETY: the string outlives the call.
     answer(unsafe { get_function(module, Text::new(name).at()) })
 }
 
-/// What the function at an address says.
+/// Calls the function at an address and returns its result as text.
 pub(super) fn answer(address: i64) -> String {
     if address == 0 {
         return "no such function".to_owned();
     }
-    // SAFETY: the address is that of `answer` in a plugin that is loaded, compiled from `answer.c`.
+    // SAFETY: the address is that of `answer` in a loaded plugin, compiled from `answer.c`.
     let function = unsafe { std::mem::transmute::<usize, extern "C" fn() -> i64>(address as usize) };
     function().to_string()
 }

@@ -15,20 +15,20 @@ use crate::plugin_files::{answer_c, save};
 use crate::stage::Stage;
 use crate::text::Text;
 
-/// How long the compiler of a busy machine may take.
+/// How long the compiler may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     stage.chapter(
-        "Hot reload: edit the source, and the new version answers",
-        "The reloader watches the source, builds it when it is saved, and swaps the new version in. A version that does not build \
+        "Hot reload: edit the source, and the new version runs",
+        "The reloader watches the source, builds it when it is saved, and swaps in the new version. A version that does not build \
          changes nothing.",
     );
     std::fs::create_dir(stage.path("src"))?;
     let source = stage.path("src/plugin.c");
     std::fs::write(&source, answer_c(1))?;
-    stage.note("src/plugin.c is written; its function answer() gives 1");
-    // SAFETY: here and below: the texts live as long as the calls, and the source is the one written here.
+    stage.note("src/plugin.c is written; its function answer() returns 1");
+    // SAFETY: here and below: the strings outlive the calls, and the source is the one written here.
     let mut reloader = unsafe { hot_reloader_new(Text::new("src/plugin.c").at()) };
     reloader = hot_reloader_start(reloader);
     let started = "reloader = hot_reloader_start(hot_reloader_new(...))";
@@ -45,9 +45,9 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     stage.answer("hot_reloader_check(reloader)", hot_reloader_check(reloader), 0);
 
     save(&source, &answer_c(2))?;
-    stage.note("src/plugin.c is saved with an answer() of 2");
+    stage.note("src/plugin.c is saved; answer() now returns 2");
     stage.answer(
-        "hot_reloader_check(reloader), until something happened",
+        "hot_reloader_check(reloader), until something happens",
         changed(reloader),
         1,
     );
@@ -62,11 +62,11 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
         2,
     );
 
-    save(&source, "#error half-way through an edit\n")?;
+    save(&source, "#error partway through an edit\n")?;
     stage.note("src/plugin.c is saved with an error in line 1");
     let check = changed(reloader);
-    let check_call = "hot_reloader_check(reloader), until something happened";
-    stage.compiler_failure(check_call, check, 0, &["plugin.c:1", "half-way through an edit"]);
+    let check_call = "hot_reloader_check(reloader), until something happens";
+    stage.compiler_failure(check_call, check, 0, &["plugin.c:1", "partway through an edit"]);
     stage.answer(
         "hot_reloader_version(reloader)",
         hot_reloader_version(reloader),
@@ -79,9 +79,9 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     );
 
     save(&source, &answer_c(3))?;
-    stage.note("src/plugin.c is repaired, with an answer() of 3");
+    stage.note("src/plugin.c is repaired; answer() now returns 3");
     stage.answer(
-        "hot_reloader_check(reloader), until something happened",
+        "hot_reloader_check(reloader), until something happens",
         until_new(reloader),
         1,
     );
@@ -111,18 +111,18 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
 }
 
 fn current(reloader: HotReloader) -> String {
-    // SAFETY: the text lives as long as the call.
+    // SAFETY: the string outlives the call.
     answer(unsafe { hot_reloader_get_function(reloader, Text::new("answer").at()) })
 }
 
-/// Asks until there is a new version, or an error; what the check said then.
+/// Checks until there is a new version or an error, and returns the result of the last check.
 fn changed(reloader: HotReloader) -> i64 {
     ask(reloader, |check| {
         check == 1 || get_load_error_code() != ErrorCode::Ok as i64
     })
 }
 
-/// Asks until there is a new version.
+/// Checks until there is a new version, and returns the result of the last check.
 fn until_new(reloader: HotReloader) -> i64 {
     ask(reloader, |check| check == 1)
 }

@@ -17,13 +17,13 @@ use crate::wasm::{File, call1, valid};
 const CAP_CONSOLE: i64 = 1;
 const CAP_TIME: i64 = 2;
 
-/// Denied, granted, revoked.
+/// Shows a call that is denied, granted and revoked a capability.
 pub(crate) fn play(stage: &mut Stage) -> Result<()> {
     std::fs::write(stage.path("plugin.wat"), PLUGIN_WAT)?;
     stage.chapter(
-        "WASM sandbox with capabilities: a plugin that is not trusted",
-        "plugin.wat has one function, process(x), which prints a line, looks at the clock and gives 2 * x. What it may do is \
-         decided by the host, at any moment.",
+        "WASM sandbox with capabilities: an untrusted plugin",
+        "plugin.wat has one function, process(x), which prints a line, reads the clock and returns 2 * x. The host decides what \
+         it may do, and can change that at any time.",
     );
     let mut sandbox = sandbox_restrictive();
     capture(sandbox);
@@ -50,9 +50,7 @@ pub(crate) fn play(stage: &mut Stage) -> Result<()> {
         &["vais.println", "console"],
     );
     stage.answer("wasm_is_valid(plugin)", valid(plugin), "not valid");
-    stage.note(
-        "a call that was stopped half-way leaves a plugin that cannot be relied on; it is started anew",
-    );
+    stage.note("an aborted call leaves the plugin in a state that cannot be relied on, so it is reset");
     stage.answer("wasm_reset(plugin)", wasm_reset(plugin), 1);
 
     sandbox = sandbox_grant(sandbox, CAP_CONSOLE);
@@ -110,7 +108,7 @@ fn shown(sandbox: WasmSandbox) -> String {
     }
 }
 
-/// What plugins wrote since this was last asked.
+/// The output of plugins since it was last taken.
 static WRITTEN: Mutex<String> = Mutex::new(String::new());
 
 fn written() -> String {
@@ -120,16 +118,16 @@ fn written() -> String {
         .unwrap_or_default()
 }
 
-/// Takes what plugins of a sandbox write instead of this program's own standard output.
+/// Captures the output of a sandbox's plugins, which would otherwise go to this program's standard output.
 fn capture(sandbox: WasmSandbox) {
     unsafe extern "C-unwind" fn console(_userdata: i64, _stream: i64, bytes: *const u8, len: i64) {
-        // SAFETY: the library gives the bytes of one write.
+        // SAFETY: the library passes the bytes of one write.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, usize::try_from(len).unwrap_or(0)) };
         if let Ok(mut text) = WRITTEN.lock() {
             text.push_str(&String::from_utf8_lossy(bytes));
         }
     }
     let callback: ConsoleFunction = console;
-    // SAFETY: the callback has the type that the function asks for, and is there for ever.
+    // SAFETY: the callback has the type that the function requires, and is never freed.
     unsafe { sandbox_set_console(sandbox, callback as usize as i64, 0) };
 }
