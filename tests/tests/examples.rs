@@ -1,4 +1,4 @@
-//! The examples of the specification, completed where it says so, and the examples of the header.
+//! The examples of the specification, completed where their programs say so, and the examples of the header.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -108,7 +108,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             ),
             65 => world.keep(
                 Kind::Sandbox,
-                furnished(
+                prepared(
                     world,
                     vais_wasm_sandbox_create_with_limits(a, 20, dice.one_of(&[b, 1 << 20]), b),
                 ),
