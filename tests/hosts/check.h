@@ -1,4 +1,4 @@
-/* Checks that say where they failed and go on. */
+/* Checks that report where they failed and continue. */
 #include <dynload.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static int failures;
 /* The last call succeeded. */
 #define FINE CHECK(get_load_error_code() == DYNLOAD_OK && get_load_error() == 0)
 
-/* The last call failed in this way, and says something. */
+/* The last call failed with this code and has a message. */
 #define FAILS(code) CHECK(get_load_error_code() == (code) && get_load_error_str() != NULL && get_load_error_str()[0] != '\0')
 
 #define TEXT(text) dynload_address(text)

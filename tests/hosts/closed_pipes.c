@@ -1,4 +1,5 @@
-/* A host with SIGPIPE as a C program finds it, and guests that write to pipes which nobody reads: it lives on, and the signal is as it was. */
+/* A host with the default disposition of SIGPIPE, and guests that write to pipes without readers: the host survives, and the
+   state of the signal is unchanged. */
 #include "check.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,7 +11,7 @@
 static char path[4096];
 static volatile sig_atomic_t done;
 
-/* A reader that comes and goes. */
+/* Opens and closes the reading end repeatedly. */
 static void *read_now_and_then(void *unused) {
     (void)unused;
     while (!done) {
@@ -50,7 +51,7 @@ int main(int argc, char **argv) {
     pthread_join(reader, NULL);
     CHECK(broken > 0);
 
-    /* The console, which is the host's own. */
+    /* The console and the guest's standard streams, which are the host's own. */
     int ends[2], out = dup(1), err = dup(2);
     CHECK(pipe(ends) == 0);
     close(ends[0]);

@@ -1,4 +1,4 @@
-"""The library from Python: ctypes with structs by value. Arguments: the shared library, a native plugin, a Wasm plugin."""
+"""Uses the library from Python: ctypes with structs by value. Arguments: the shared library, a native plugin, a Wasm plugin."""
 
 import ctypes
 import sys
@@ -24,7 +24,7 @@ def function(name, result, *params):
 
 
 def text(value):
-    """The address of a text, which lives as long as the process."""
+    """Returns the address of a text that lives as long as the process."""
     buffer = create_string_buffer(value.encode())
     kept.append(buffer)
     return ctypes.addressof(buffer)

@@ -1,4 +1,4 @@
-/* Every function of the header with a good argument and with a bad one. Arguments: a native plugin, a Wasm plugin, one that
+/* Calls every function of the header with good and with bad arguments. Arguments: a native plugin, a Wasm plugin, one that
    imports env.twice, a C source with `answer`, a Wasm source, a directory of plugins. */
 #include "check.h"
 
@@ -12,7 +12,7 @@ static void on_console(int64_t userdata, int64_t stream, const uint8_t *bytes, i
     memcpy(console + used, bytes, (size_t)len);
 }
 
-/* Doubles its argument by asking the guest itself, and looks into the guest's memory. */
+/* Doubles its argument by calling back into the guest, and accesses the guest's memory. */
 static int64_t twice(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs, int64_t *results,
                      int64_t nresults) {
     CHECK(userdata == 7 && nargs == 1 && nresults == 1);
@@ -29,7 +29,7 @@ static int64_t twice(int64_t userdata, int64_t instance, const int64_t *args, in
     FINE;
     int64_t out[1];
     CHECK(wasm_call_n_str(guest, "inner", args, 1, out, 1) == DYNLOAD_OK && out[0] == args[0] + 1);
-    /* What is no function of the guest is an error, and the call goes on. */
+    /* A bad call back into the guest is an error, and the outer call continues. */
     CHECK(wasm_call_str(guest, "no such function") == 0);
     FAILS(DYNLOAD_ERROR_NOT_FOUND);
     CHECK(wasm_call_str(guest, "inner") == 0);
@@ -56,13 +56,13 @@ static void modules(const char *plugin) {
     CHECK(get_function_str(m, "no_such_function") == 0);
     FAILS(DYNLOAD_ERROR_NOT_FOUND);
     CHECK(module_is_loaded(m) == 1);
-    FAILS(DYNLOAD_ERROR_NOT_FOUND); /* looking does not clear it */
+    FAILS(DYNLOAD_ERROR_NOT_FOUND); /* a query does not clear it */
     ModuleHandle again = reload_module(m);
     FINE;
     CHECK(module_version(again) == 2 && again.path == m.path && again.handle != m.handle);
     CHECK(get_function_str(m, "add") == 0); /* the old handle is stale */
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
-    CHECK(add(4, 5) == 9); /* and its code is still there */
+    CHECK(add(4, 5) == 9); /* but its code stays loaded */
     CHECK(unload_module(again) == 1);
     FINE;
     CHECK(unload_module(again) == 0);
@@ -138,11 +138,11 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     FINE;
     CHECK(sandbox_allow_dir_str(s, "/tmp", "../data", 0) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
-    CHECK(sandbox_allow_dir_str(s, "/tmp", "/data", 0) == 0); /* a guest name twice */
+    CHECK(sandbox_allow_dir_str(s, "/tmp", "/data", 0) == 0); /* a duplicate guest name */
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(sandbox_allow_dir_str(s, "/tmp/is/not/there", "/missing", 0) == 0);
     FAILS(DYNLOAD_ERROR_IO);
-    CHECK(sandbox_allow_dir_str(s, "/tmp", "/missing", 0) == 1); /* nothing of it is left */
+    CHECK(sandbox_allow_dir_str(s, "/tmp", "/missing", 0) == 1); /* the failed call left nothing behind */
     FINE;
     CHECK(sandbox_allow_env_str(s, "LANG", NULL) == 1 && sandbox_allow_env_str(s, "MODE", "test") == 1);
     FINE;
@@ -303,7 +303,7 @@ static void instances(int64_t wasm, int64_t len) {
     CHECK(wasm_call1_str(p, "deep", 1) == 0 && wasm_call2_str(p, "add", 1, 2) == 0 && wasm_call_str(none, "answer") == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
 
-    /* Fuel, and no peaks where none were asked for. */
+    /* Fuel, and no peaks without profiling. */
     s = sandbox_new();
     CHECK(sandbox_set_fuel(s, 1000) == 1);
     p = sandbox_load(s, wasm, len);
@@ -389,7 +389,7 @@ static void hot_reload(const char *source, const char *wasm_source) {
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(hot_reloader_new(0).handle == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
-    /* No source yet: it runs, and waits for one. */
+    /* No source yet: it either does not run, or runs and waits for one. */
     r = hot_reloader_start(hot_reloader_new_str("/no/such/source.c"));
     CHECK(r.running == 0 || (r.running == 1 && r.version == 0));
     CHECK(get_load_error_code() != DYNLOAD_OK);

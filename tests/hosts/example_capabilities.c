@@ -1,4 +1,4 @@
-/* Capability checking: the example of the specification. */
+/* Capability checking: the example from the specification. */
 #include <dynload.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* Hot reload: the example of the specification, completed. Arguments: a C source that defines `int64_t answer(void)`; it is
-   changed by this program. */
+/* Hot reload: the example from the specification, completed. Arguments: a C source that defines `int64_t answer(void)`, which
+   this program changes. */
 #include <dynload.h>
 #include <stdio.h>
 #include <time.h>
@@ -16,7 +16,7 @@ static int64_t answer(HotReloader reloader) {
     return function != NULL ? function() : -1;
 }
 
-/* The main loop of the example: until something changed or failed, at most a minute. */
+/* The main loop of the example: waits until a reload succeeds or fails, at most a minute. */
 static int64_t wait_for_change(HotReloader reloader) {
     const struct timespec pause = {0, 5000000};
     for (int turn = 0; turn < 12000; turn++) {
@@ -24,7 +24,7 @@ static int64_t wait_for_change(HotReloader reloader) {
         if (changed == 1 || get_load_error_code() != DYNLOAD_OK) return changed;
         nanosleep(&pause, NULL);
     }
-    printf("nothing happened\n");
+    printf("no change was reported\n");
     exit(4);
 }
 
@@ -39,16 +39,16 @@ int main(int argc, char **argv) {
     int64_t changed = wait_for_change(reloader);
     printf("changed %d, version %d, answer %d\n", (int)changed, (int)hot_reloader_version(reloader), (int)answer(reloader));
 
-    write_source(argv[1], "int64_t answer(void) { this is no C }\n");
+    write_source(argv[1], "int64_t answer(void) { this is not C }\n");
     changed = wait_for_change(reloader);
     const char *error = get_load_error_str();
-    printf("changed %d, the compiler said something %d\n", (int)changed, error != NULL);
+    printf("changed %d, compiler error %d\n", (int)changed, error != NULL);
     printf("version %d, answer %d\n", (int)hot_reloader_version(reloader), (int)answer(reloader));
 
     ModuleHandle module = hot_reloader_module(reloader);
     printf("module %d, version %d\n", (int)module_is_loaded(module), (int)module_version(module));
     printf("unload %d, ", (int)unload_module(module));
-    printf("which is not ours: %d\n", get_load_error_code() == DYNLOAD_ERROR_INVALID_HANDLE);
+    printf("invalid handle %d\n", get_load_error_code() == DYNLOAD_ERROR_INVALID_HANDLE);
 
     reloader = hot_reloader_stop(reloader);
     printf("running %d, answer %d\n", (int)reloader.running, (int)answer(reloader));

@@ -1,4 +1,4 @@
-/* Basic dynamic loading: the example of the specification, completed. Arguments: the plugin. */
+/* Basic dynamic loading: the example from the specification, completed. Arguments: the plugin. */
 #include <dynload.h>
 #include <stdio.h>
 
@@ -8,7 +8,7 @@ int main(int argc, char **argv) {
     if (module_is_loaded(module) == 1) {
         int64_t (*init_fn)(void) = (int64_t (*)(void))get_function_str(module, "plugin_init");
         printf("plugin_init() = %d\n", (int)init_fn());
-        /* The handle is that of dlopen. */
+        /* The handle is the one that dlopen returns. */
         void *add = dlsym((void *)(intptr_t)module.handle, "add");
         printf("dlsym finds the same: %d\n", (int64_t)(intptr_t)add == get_function_str(module, "add"));
         printf("path %s, version %d\n", dynload_text(module.path), (int)module_version(module));

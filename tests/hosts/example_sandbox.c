@@ -1,4 +1,4 @@
-/* A Wasm sandbox with capabilities: the example of the specification, completed. Arguments: the plugin. */
+/* A Wasm sandbox with capabilities: the example from the specification, completed. Arguments: the plugin. */
 #include <dynload.h>
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
         printf("%s\n", get_load_error_str());
         return 1;
     }
-    /* Denied as soon as it is taken back. */
+    /* Denied immediately after it is revoked. */
     sandbox = sandbox_revoke(sandbox, CAP_CONSOLE);
     printf("revoked: %d\n", (int)wasm_call1_str(instance, "process", 42));
     printf("%s\n", get_load_error_str());

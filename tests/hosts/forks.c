@@ -1,5 +1,5 @@
-/* What a child of fork can do where nobody else was inside of the library: everything goes on in both, limits of time included.
-   Arguments: a native plugin, a Wasm plugin. */
+/* What a child of fork can do if no other thread was inside the library: everything keeps working in both processes, including
+   time limits. Arguments: a native plugin, a Wasm plugin. */
 #include "check.h"
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@ static void use(void) {
     CHECK(get_function_str(module, "add") != 0);
     WasmInstance another = sandbox_load(sandbox, wasm, get_wasm_size(wasm));
     CHECK(wasm_call2_str(another, "add", 40, 2) == 42);
-    /* The clock counts here as well. */
+    /* The time limit works in the child too. */
     CHECK(wasm_call_str(another, "spin") == 0);
     FAILS(DYNLOAD_ERROR_TIME_LIMIT);
     CHECK(wasm_instance_destroy(another) == 1);

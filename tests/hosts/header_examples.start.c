@@ -1,4 +1,4 @@
-/* What the examples of the header take for granted. */
+/* The definitions that the examples of the header rely on. */
 #include <dynload.h>
 #include <stdio.h>
 

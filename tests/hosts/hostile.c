@@ -1,17 +1,17 @@
-/* Hostile input to every function: null, stale, forged and foreign handles, texts that are no UTF-8, lengths that make no sense.
-   Whatever it is given, a function must fail, say so, and live. Arguments: a native plugin, a Wasm plugin. */
+/* Hostile input to every function: null, stale, forged and foreign handles, texts that are not UTF-8, nonsensical lengths.
+   Whatever the input, a function must fail, report it, and not crash. Arguments: a native plugin, a Wasm plugin. */
 #include "check.h"
 
 static const char *const NOT_UTF8 = "\xff\xfe\x80plugin";
 
-/* A call that has to fail: it gives its failure value, and there is an error. */
+/* A call that must fail: it returns its failure value and sets an error. */
 #define REFUSES(call, failure)                                                                                         \
     do {                                                                                                               \
         CHECK((call) == (failure));                                                                                    \
         CHECK(get_load_error_code() != DYNLOAD_OK && get_load_error() != 0);                                           \
     } while (0)
 
-/* Everything that takes a sandbox, with one that is none. */
+/* Every function that accepts a sandbox, with a handle that is not one. */
 static void no_sandbox(int64_t handle) {
     WasmSandbox s = {handle, -1};
     int64_t seven = ADDRESS("\0asm\1\0\0\0");
@@ -36,7 +36,7 @@ static void no_sandbox(int64_t handle) {
     REFUSES(vais_wasm_load(handle, seven, 8), 0);
 }
 
-/* Everything that takes an instance, with one that is none. */
+/* Every function that accepts an instance, with a handle that is not one. */
 static void no_instance(int64_t handle) {
     WasmInstance p = {handle, handle};
     char buffer[8];
@@ -61,7 +61,7 @@ static void no_instance(int64_t handle) {
     REFUSES(vais_wasm_instance_sandbox(handle), 0);
 }
 
-/* Everything that takes a hot reloader, with one that is none. */
+/* Every function that accepts a hot reloader, with a handle that is not one. */
 static void no_reloader(int64_t handle) {
     HotReloader r = {handle, 1, 1};
     REFUSES(hot_reloader_start(r).handle, 0);
@@ -81,7 +81,7 @@ static void no_reloader(int64_t handle) {
     REFUSES(vais_hot_reload_destroy(handle), 0);
 }
 
-/* Everything that takes a module, with one that is none. */
+/* Every function that accepts a module, with a handle that is not one. */
 static void no_module(int64_t handle, int64_t path) {
     ModuleHandle m = {handle, path, 1, 1};
     REFUSES(get_function_str(m, "add"), 0);
@@ -96,7 +96,7 @@ static void no_module(int64_t handle, int64_t path) {
     }
 }
 
-/* Everything that takes a list of plugins, with one that is none. */
+/* Every function that accepts a list of plugins, with a handle that is not one. */
 static void no_list(int64_t handle) {
     PluginList list = {handle, 1};
     REFUSES(plugin_id(list, 0), 0);
@@ -111,7 +111,7 @@ static void no_list(int64_t handle) {
     REFUSES(vais_plugin_count(handle), -1);
 }
 
-/* Everything that takes a text, with one that is none. Paths may have any bytes, but none of these is there. */
+/* Every function that accepts a text, with one that is not. Paths may have any bytes, but none of these exists. */
 static void no_text(WasmSandbox s, WasmInstance p, ModuleHandle m, HotReloader r, int64_t text) {
     int64_t good = TEXT("good");
     REFUSES(load_module(text).handle, 0);
@@ -144,7 +144,7 @@ static void no_text(WasmSandbox s, WasmInstance p, ModuleHandle m, HotReloader r
     REFUSES(vais_wasm_call_i64(p.handle, text), 0);
 }
 
-/* Lengths and numbers that make no sense. */
+/* Nonsensical lengths and numbers. */
 static void no_number(WasmSandbox s, WasmInstance p, int64_t number) {
     char buffer[16] = "";
     int64_t results[2] = {0, 0};
@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
     PluginList list = discover_plugins_in_str("/nowhere");
     CHECK(p.handle != 0 && m.handle != 0 && r.handle != 0 && list.handle != 0);
 
-    /* Stale ones: destroyed, and their places taken again. */
+    /* Stale handles: destroyed, and their slots reused. */
     WasmSandbox stale_s = sandbox_new();
     WasmInstance stale_p = sandbox_load(stale_s, wasm, get_wasm_size(wasm));
     HotReloader stale_r = hot_reloader_new_str("nothing.c");
@@ -218,7 +218,7 @@ int main(int argc, char **argv) {
     no_reloader(stale_r.handle);
     no_list(stale_list.handle);
     no_module(stale_m.handle, stale_m.path);
-    /* Of another kind. */
+    /* Handles of another kind. */
     const int64_t others[] = {p.handle, r.handle, list.handle, m.handle, wasm};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) no_sandbox(others[i]);
     const int64_t not_p[] = {s.handle, r.handle, list.handle, m.handle, wasm};
@@ -229,12 +229,12 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof not_list / sizeof *not_list; i++) no_list(not_list[i]);
     const int64_t not_m[] = {s.handle, p.handle, r.handle, list.handle, wasm};
     for (size_t i = 0; i < sizeof not_m / sizeof *not_m; i++) no_module(not_m[i], 0);
-    /* The right number with a path that is not its own. */
+    /* The right handle with the wrong path. */
     ModuleHandle wrong = m;
     wrong.path = ADDRESS("other");
     REFUSES(get_function_str(wrong, "add"), 0);
     REFUSES(unload_module(wrong), 0);
-    /* A handle of dlopen that is not of load_module. */
+    /* A handle from dlopen that did not come from load_module. */
     void *self = dlopen(NULL, RTLD_NOW);
     no_module((int64_t)(intptr_t)self, 0);
     dlclose(self);
@@ -244,7 +244,7 @@ int main(int argc, char **argv) {
     const int64_t numbers[] = {-1, -2, INT64_MIN, INT64_MAX, INT64_MAX - 7, -4096, INT64_C(1) << 62};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) no_number(s, p, numbers[i]);
 
-    /* And all that is good still is. */
+    /* Valid objects still work. */
     CHECK(wasm_call2_str(p, "add", 40, 2) == 42 && wasm_call2_str(again_p, "add", 1, 1) == 2);
     CHECK(((int64_t(*)(int64_t, int64_t))(intptr_t)get_function_str(m, "add"))(20, 22) == 42);
     CHECK(hot_reloader_destroy(r) == 1 && hot_reloader_destroy(again_r) == 1);

@@ -1,5 +1,6 @@
-/* Calls from where a program is nearly over: a handler of exit, a destructor of a thread's own data, a constructor of what is just
-   being loaded. Arguments: a Wasm plugin, the source of a native one that starts the reloader that loads it. */
+/* Calls at the edges of a program's life: from an atexit handler, from a destructor of thread-specific data, and from a
+   constructor of a library that is being loaded. Arguments: a Wasm plugin, the source of a native one that starts the reloader
+   that loads it. */
 #include "check.h"
 #include <pthread.h>
 

@@ -1,4 +1,5 @@
-// A callback that does not return. Arguments: how it leaves, a Wasm plugin that calls the host function and the console.
+// A callback that does not return. Arguments: how it leaves, the export to call, a Wasm plugin whose export calls the host
+// function or the console.
 #include "check.h"
 #include <pthread.h>
 #include <stdexcept>
@@ -34,7 +35,7 @@ static void *run(void *argument) {
     try {
         wasm_call1_str(p, export_name, 1);
     } catch (...) {
-        printf("caught on the other side\n");
+        printf("caught by the caller\n");
     }
     return NULL;
 }

@@ -1,4 +1,5 @@
-/* A program that defines flat names itself, as a compiled Vais program does, and uses the primitives. Argument: a Wasm plugin. */
+/* A program that defines flat functions itself, as a compiled Vais program does, and uses the primitives. Argument: a Wasm
+   plugin. */
 #define DYNLOAD_ONLY_PRIMITIVES
 #include <dynload.h>
 #include <stdio.h>
@@ -26,12 +27,12 @@ double wasm_call2(double a, double b) {
 
 int load_module = 7; /* not even a function */
 
-/* Its own layout, too. */
+/* A struct with its own layout, too. */
 typedef struct WasmSandbox {
     double share;
 } WasmSandbox;
 
-/* One that is the library's: some of the names are one's own, others are not. */
+/* This one is the library's: a program may define only some of the names. */
 int64_t has_dangerous_capabilities(int64_t caps);
 
 int main(int argc, char **argv) {

@@ -1,5 +1,5 @@
-; What a Vais compiler makes of a program: structs are first-class values of LLVM, the flat functions are the program's own, and
-; the library has the primitives. Argument: a Wasm plugin.
+; What a Vais compiler generates for a program: structs are LLVM first-class values, the program defines the flat functions
+; itself, and the library provides the primitives. Argument: a Wasm plugin.
 
 %WasmSandbox = type { i64, i64 }
 %WasmInstance = type { i64, i64 }
@@ -53,7 +53,7 @@ define i64 @sandbox_destroy(%WasmSandbox %s) {
   ret i64 %result
 }
 
-; Larger than what fits into two registers: here the first-class value and the C ABI differ.
+; Too large for two registers: here the first-class value and the C ABI differ.
 define %ModuleHandle @module_handle_new() {
   ret %ModuleHandle { i64 1, i64 2, i64 3, i64 4 }
 }

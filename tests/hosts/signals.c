@@ -1,5 +1,5 @@
-/* A handler that interrupts whatever runs, at any moment of making, calling, resetting and destroying instances: nobody waits.
-   Argument: a Wasm plugin. */
+/* A signal handler that interrupts whatever runs, at any moment while instances are created, called, reset and destroyed:
+   nothing blocks. Argument: a Wasm plugin. */
 #define _DEFAULT_SOURCE
 #include "check.h"
 #include <errno.h>
@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
         wasm_call_str(one, "answer");
         wasm_call_str(kept, "nothing");
         if (round % 64 == 0) {
-            /* Ended by the handler and by nothing else. */
+            /* Only the handler ends this call. */
             current.handle = one.handle;
             CHECK(wasm_call_str(one, "spin") == 0);
             interrupted += get_load_error_code() == DYNLOAD_ERROR_INTERRUPTED;
@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
     CHECK(handled > 0 && interrupted > 0);
     CHECK(wasm_interrupt(kept) == 1);
     CHECK(sandbox_destroy(sandbox) == 1 && wasm_interrupt(kept) == 0);
-    /* A query of the last thing that failed: interrupting says nothing. */
+    /* Interrupting leaves the last error as it is. */
     CHECK(sandbox_destroy(sandbox) == 0);
     CHECK(wasm_interrupt(kept) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);

@@ -1,5 +1,5 @@
-/* Four threads on the same objects: calls into one instance, grants, loads, interrupts, errors of their own, and a sandbox that
-   is destroyed under them. Arguments: a native plugin, a Wasm plugin, one that imports env.twice. */
+/* Four threads on the same objects: calls into one instance, grants, loads, interrupts, per-thread errors, and a sandbox that
+   is destroyed while they use it. Arguments: a native plugin, a Wasm plugin, one that imports env.twice. */
 #include "check.h"
 #include <pthread.h>
 #include <semaphore.h>
@@ -15,7 +15,7 @@ static pthread_barrier_t together;
 
 #define TEXT_OF(number, buffer) (snprintf(buffer, sizeof buffer, "/no/such/%d", number), buffer)
 
-/* Calls the other instance: with two threads, each within one and asking for the other, nobody may wait. */
+/* Calls the other instance. Two threads may each be inside one instance and call the other, so neither may block. */
 static int64_t twice(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs, int64_t *results,
                      int64_t nresults) {
     (void)userdata, (void)nargs, (void)nresults;
@@ -33,7 +33,7 @@ static void *work(void *argument) {
     pthread_barrier_wait(&together);
     for (int round = 0; round < ROUNDS; round++) {
         CHECK(wasm_call_str(counter, "count") > 0);
-        /* The error of this thread is this thread's. */
+        /* Each thread has its own error. */
         CHECK(load_module_str(TEXT_OF(number, path)).handle == 0);
         CHECK(get_load_error_str() != NULL && strstr(get_load_error_str(), path) != NULL);
         WasmSandbox s = sandbox_grant(shared, number % 2 ? CAP_TIME : CAP_RANDOM);
@@ -52,7 +52,7 @@ static void *work(void *argument) {
     }
     pthread_barrier_wait(&together);
     if (number == 0) {
-        /* Runs until somebody ends it. */
+        /* Runs until another thread interrupts it. */
         CHECK(wasm_call_str(spinner, "spin") == 0);
         FAILS(DYNLOAD_ERROR_INTERRUPTED);
         CHECK(wasm_is_valid(spinner) == 0);
@@ -76,12 +76,12 @@ static void *reload(void *argument) {
     int number = (int)(intptr_t)argument;
     pthread_barrier_wait(&together);
     after[number] = reload_module(before);
-    /* One that came too late found the handle gone. */
+    /* A reload that came too late found a stale handle. */
     CHECK(after[number].loaded == 1 || get_load_error_code() == DYNLOAD_ERROR_INVALID_HANDLE);
     return NULL;
 }
 
-/* All reload the same module at once: what the newest handle names is there, whoever was told it. */
+/* All threads reload the same module at the same time: the newest handle is valid, whichever thread received it. */
 static void reload_together(void) {
     before = load_module_str(plugin);
     pthread_t threads[THREADS];
@@ -103,7 +103,7 @@ static int64_t started(int64_t userdata, int64_t instance, const int64_t *args, 
     return sem_post(&starting);
 }
 
-/* Loads a plugin whose start function never ends by itself. */
+/* Loads a plugin whose start function never returns. */
 static void *load_endless(void *argument) {
     /* (module (import "env" "started" (func)) (start 1) (func (call 0) (loop (br 0)))) */
     static const unsigned char endless[] = {0,   'a', 's', 'm', 1,   0,   0,    0,    1, 4, 1, 0x60, 0, 0, 2,  15, 1, 3,
@@ -115,7 +115,8 @@ static void *load_endless(void *argument) {
     return NULL;
 }
 
-/* Changes a sandbox that is loading, which waits, or is destroyed already: nothing was changed. */
+/* Changes a sandbox that is loading, which blocks until it is destroyed, or that is already destroyed: either way nothing is
+   changed. */
 static void *change(void *argument) {
     WasmSandbox *s = argument;
     CHECK(sandbox_allow_env_str(*s, "HOME", "/") == 0);

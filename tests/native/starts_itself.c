@@ -1,4 +1,4 @@
-/* Its constructor starts the hot reloader that is loading it, whose handle is in the environment. */
+/* A plugin whose constructor starts the hot reloader that is loading it. The reloader's handle is in the environment. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-;; Calls functions of the host, and is called back by them.
+;; Calls a host function, which calls back into the plugin.
 (module
   (import "env" "twice" (func $twice (param i64) (result i64)))
   (memory (export "memory") 1)

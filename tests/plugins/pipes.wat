@@ -1,4 +1,4 @@
-;; Writes to a named pipe whose reader comes and goes, and to the console.
+;; Writes to a named pipe whose reader opens and closes it repeatedly, and to the console.
 (module
     (import "wasi_snapshot_preview1" "path_open"
         (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -7,7 +7,7 @@
     (import "vais" "print" (func $print (param i32 i32)))
     (memory (export "memory") 1)
     (data (i32.const 0) "\00\04\00\00\10\00\00\00") (data (i32.const 16) "pipe")
-    ;; Opens the pipe and writes to it until that fails; the errno, that of opening as a negative one.
+    ;; Opens the pipe and writes to it until a write fails. Returns the errno, negated if it is that of opening.
     (func (export "write") (result i64) (local $errno i32)
         (local.set $errno (call $open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4) (i32.const 0)
             (i64.const 64) (i64.const 0) (i32.const 4) (i32.const 24)))

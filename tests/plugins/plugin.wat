@@ -1,4 +1,4 @@
-;; What the tests call: arithmetic, memory, output, and every way in which a call can end.
+;; The plugin that the tests call: arithmetic, memory, output, and every way in which a call can end.
 (module
   (import "vais" "println" (func $println (param i32 i32)))
   (import "vais" "now_ms" (func $now_ms (result i64)))

@@ -1,13 +1,13 @@
-//! The libraries as their users get them, built from this workspace.
+//! The libraries as shipped, built from this workspace.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The shared and the static library, and where the header is.
+/// The shared and the static library, and the directory of the header.
 #[derive(Debug)]
 pub struct Artifacts {
-    /// The shared library, in a directory where it lies under its own name and under the one that programs look for.
+    /// The shared library, in a directory that has it under its own name and under its SONAME, which programs look for.
     pub shared: PathBuf,
     /// The static library.
     pub archive: PathBuf,
@@ -16,7 +16,7 @@ pub struct Artifacts {
     _dir: tempfile::TempDir,
 }
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 ///
 /// # Panics
 ///
@@ -29,20 +29,20 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Builds the libraries, once for each test program, with the profile and in the target directory of that program.
+/// Builds the libraries, once per test program, with the profile and in the target directory of that program.
 ///
 /// # Panics
 ///
-/// When they cannot be built.
+/// If they cannot be built.
 pub fn artifacts() -> &'static Artifacts {
     static ARTIFACTS: OnceLock<Artifacts> = OnceLock::new();
     ARTIFACTS.get_or_init(|| {
         // `<target>/<profile>/deps/<this program>`.
         let exe = std::env::current_exe().expect("a program has a path");
-        let profile_dir = exe.ancestors().nth(2).expect("test programs lie in `deps`");
+        let profile_dir = exe.ancestors().nth(2).expect("test programs are in `deps`");
         let target_dir = profile_dir
             .parent()
-            .expect("profiles lie in the target directory");
+            .expect("profiles are in the target directory");
         let mut build = Command::new(env!("CARGO"));
         build
             .current_dir(root())
@@ -56,7 +56,7 @@ pub fn artifacts() -> &'static Artifacts {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let shared = dir.path().join("libdynload.so");
         link(&profile_dir.join("libdynload.so"), &shared);
-        // The name that the library says it has (SONAME).
+        // The library's SONAME.
         link(&shared, &dir.path().join("libdynload.so.0.1"));
         Artifacts {
             shared,

@@ -1,7 +1,7 @@
-//! Writes `dynload.h` from the source of `dynload-ffi`: its documentation, its signatures, its constants.
+//! Generates `dynload.h` from the source of `dynload-ffi`: its documentation, its signatures, its constants.
 //!
-//! Why not with cbindgen: the flat functions get their names for C elsewhere, so it does not see them, and the helpers that
-//! take `const char *` and the order by topic are nothing that it could write.
+//! It does not use cbindgen: the flat functions get their C names elsewhere, so cbindgen does not see them, and it could write
+//! neither the helpers that accept `const char *` nor the order by topic.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,7 +28,7 @@ const PRIMITIVES: &[&str] = &["modules", "sandbox", "wasm", "reload", "plugins"]
 struct Item {
     docs: Vec<String>,
     declaration: String,
-    /// What is between the braces of a struct or enum.
+    /// The lines between the braces of a struct or enum.
     body: Vec<String>,
 }
 
@@ -39,17 +39,17 @@ pub struct Function {
     pub name: String,
     /// Its documentation, without the fences of examples.
     pub docs: Vec<String>,
-    /// Its parameters: name and type of Rust.
+    /// Its parameters: names and Rust types.
     pub params: Vec<(String, String)>,
-    /// Its type of Rust.
+    /// The Rust type of its result.
     pub result: String,
 }
 
-/// The header as it has to be, from the source below `root`, the root of the workspace.
+/// Generates the header from the source below `root`, the root of the workspace.
 ///
 /// # Errors
 ///
-/// What the file system says when the source cannot be read.
+/// The I/O error if the source cannot be read.
 pub fn generate(root: &Path) -> io::Result<String> {
     let src = root.join("crates/dynload-ffi/src");
     let mut out = String::from(include_str!("header/start.h"));
@@ -82,11 +82,11 @@ pub fn generate(root: &Path) -> io::Result<String> {
     Ok(out)
 }
 
-/// The functions of one file of `flat`.
+/// Returns the functions of one file of `flat`.
 ///
 /// # Errors
 ///
-/// What the file system says when the source cannot be read.
+/// The I/O error if the source cannot be read.
 pub fn flat_functions(root: &Path, file: &str) -> io::Result<Vec<Function>> {
     read_functions(
         &root
@@ -95,11 +95,11 @@ pub fn flat_functions(root: &Path, file: &str) -> io::Result<Vec<Function>> {
     )
 }
 
-/// All flat functions.
+/// Returns all flat functions.
 ///
 /// # Errors
 ///
-/// What the file system says when the source cannot be read.
+/// The I/O error if the source cannot be read.
 pub fn all_flat(root: &Path) -> io::Result<Vec<Function>> {
     let mut all = Vec::new();
     for (file, _) in FLAT {
@@ -108,11 +108,11 @@ pub fn all_flat(root: &Path) -> io::Result<Vec<Function>> {
     Ok(all)
 }
 
-/// All primitives.
+/// Returns all primitives.
 ///
 /// # Errors
 ///
-/// What the file system says when the source cannot be read.
+/// The I/O error if the source cannot be read.
 pub fn all_primitives(root: &Path) -> io::Result<Vec<Function>> {
     let mut all = Vec::new();
     for file in PRIMITIVES {
@@ -132,7 +132,7 @@ fn read_functions(path: &Path) -> io::Result<Vec<Function>> {
         .collect())
 }
 
-/// The documented public items of a source file.
+/// Returns the documented public items of a source file.
 fn items(source: &str) -> Vec<Item> {
     let mut found = Vec::new();
     let mut docs = Vec::new();
@@ -190,7 +190,7 @@ fn function(item: Item) -> Option<Function> {
     })
 }
 
-/// The documentation with examples indented instead of fenced.
+/// Returns the documentation with examples indented instead of fenced.
 fn indented(docs: &[String], fence: impl Fn(&String) -> bool) -> Vec<String> {
     let mut inside = false;
     let mut lines = Vec::new();
@@ -206,7 +206,7 @@ fn indented(docs: &[String], fence: impl Fn(&String) -> bool) -> Vec<String> {
     lines
 }
 
-/// The examples in the documentation of a function.
+/// Returns the examples in the documentation of a function.
 #[must_use]
 pub fn examples(function: &Function) -> Vec<String> {
     let mut examples = Vec::new();
@@ -278,7 +278,7 @@ fn structure(out: &mut String, name: &str, item: &Item) {
     let _ = writeln!(out, "}} {name};");
 }
 
-/// `DYNLOAD_RTLD_*`.
+/// Writes the constants `DYNLOAD_RTLD_*`.
 fn constants(out: &mut String, abi: &[Item]) {
     for item in abi {
         let Some((name, value)) = item
@@ -299,7 +299,7 @@ fn constants(out: &mut String, abi: &[Item]) {
     }
 }
 
-/// `DYNLOAD_OK` and `DYNLOAD_ERROR_*`.
+/// Writes the constants `DYNLOAD_OK` and `DYNLOAD_ERROR_*`.
 fn error_codes(out: &mut String, errors: &[Item]) {
     let Some(codes) = errors
         .iter()
@@ -307,7 +307,7 @@ fn error_codes(out: &mut String, errors: &[Item]) {
     else {
         return;
     };
-    out.push_str("\n/* What get_load_error_code() gives. More may come. */\n");
+    out.push_str("\n/* The values of get_load_error_code(). More may be added. */\n");
     let mut doc = "";
     for line in &codes.body {
         if let Some(text) = line.strip_prefix("/// ") {

@@ -1,4 +1,4 @@
-//! Host programs: compiled, linked against one of the libraries, run, and what they said.
+//! Compiles host programs, links them against one of the libraries, runs them, and returns their output.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ pub enum Link {
     Static,
 }
 
-/// Both ways.
+/// Both kinds of linking.
 pub const BOTH: [Link; 2] = [Link::Shared, Link::Static];
 
-/// A compiler and the flags that go with it.
+/// A compiler with its flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compiler {
     /// C99.
@@ -27,7 +27,7 @@ pub enum Compiler {
     Cpp,
     /// clang, for LLVM IR.
     Clang,
-    /// C with the extensions of GNU, for what is generated.
+    /// C with GNU extensions, for generated code.
     Gnu,
 }
 
@@ -37,10 +37,10 @@ impl Compiler {
     fn command(self) -> Command {
         let (program, flags): (_, &[&str]) = match self {
             Compiler::C => ("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]),
-            // It declares functions of the C library with types of its own.
+            // Generated code declares functions of the C library with its own types.
             Compiler::Gnu => ("cc", &["-std=gnu11", "-fno-builtin", "-w", "-O1"]),
             Compiler::Cpp => ("c++", &["-std=c++17", "-x", "c++"]),
-            // clang 14 has to be told that pointers have no types, which later ones take for granted.
+            // clang 14 needs a flag for opaque pointers, which are the default in later versions.
             Compiler::Clang if clang_version().is_some_and(|version| version < 15) => {
                 ("clang", &["-Wno-override-module", "-mllvm", "-opaque-pointers"])
             }
@@ -64,7 +64,7 @@ fn clang_version() -> Option<u32> {
 ///
 /// # Panics
 ///
-/// When that fails, with what the compiler said.
+/// If that fails, with the output of the compiler.
 #[must_use]
 pub fn compile(compiler: Compiler, source: &Path, link: Link, dir: &Path) -> PathBuf {
     let artifacts: &Artifacts = artifacts();
@@ -79,7 +79,7 @@ pub fn compile(compiler: Compiler, source: &Path, link: Link, dir: &Path) -> Pat
         .arg(&program);
     match link {
         Link::Shared => {
-            let dir = artifacts.shared.parent().expect("it lies in a directory");
+            let dir = artifacts.shared.parent().expect("the library is in a directory");
             command
                 .arg("-L")
                 .arg(dir)
@@ -87,7 +87,7 @@ pub fn compile(compiler: Compiler, source: &Path, link: Link, dir: &Path) -> Pat
                 .arg(format!("-Wl,-rpath,{}", dir.display()));
         }
         Link::Static => {
-            // Without debugging information it is linked in a third of the time.
+            // Without debug information, linking takes a third of the time.
             command.arg(&artifacts.archive).arg("-Wl,--strip-debug");
         }
     }
@@ -100,7 +100,7 @@ pub fn compile(compiler: Compiler, source: &Path, link: Link, dir: &Path) -> Pat
 ///
 /// # Panics
 ///
-/// When that fails, with what the compiler said.
+/// If that fails, with the output of the compiler.
 #[must_use]
 pub fn native_plugin(name: &str, dir: &Path) -> PathBuf {
     let library = dir.join(format!("lib{name}.so"));
@@ -113,11 +113,11 @@ pub fn native_plugin(name: &str, dir: &Path) -> PathBuf {
     library
 }
 
-/// Translates a Wasm plugin into `dir`.
+/// Assembles a Wasm plugin into `dir`.
 ///
 /// # Panics
 ///
-/// When it is wrong.
+/// If it is malformed.
 #[must_use]
 pub fn wasm_plugin(name: &str, dir: &Path) -> PathBuf {
     let source = root().join("tests/plugins").join(format!("{name}.wat"));
@@ -127,11 +127,11 @@ pub fn wasm_plugin(name: &str, dir: &Path) -> PathBuf {
     path
 }
 
-/// Runs a command that has to succeed; its output.
+/// Runs a command that must succeed, and returns its output.
 ///
 /// # Panics
 ///
-/// When it fails, with what it said.
+/// If it fails, with its output.
 #[track_caller]
 pub fn expect_success(command: &mut Command) -> String {
     let Output {

@@ -1,4 +1,4 @@
-//! Tests that cross crates: programs in C, C++, Python and LLVM IR against the libraries as their users get them.
+//! Tests that cross crates: programs in C, C++, Python and LLVM IR that use the libraries as shipped.
 
 pub mod artifacts;
 pub mod header;

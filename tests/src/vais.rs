@@ -1,14 +1,14 @@
-//! Vais to C, as far as `dynload.vais` and its examples use the language: functions of `i64` and structs, `:=` and `=`, `I`, `E`
-//! and `L`, and blocks whose last expression is their value. The C is that of GNU, where blocks have values too.
+//! Translates the part of Vais that `dynload.vais` and its examples use to C: functions on `i64` and structs, `:=` and `=`, `I`,
+//! `E` and `L`, and blocks whose last expression is their value. The output is GNU C, where blocks have values too.
 
 use std::fmt::Write as _;
 
-/// A piece of the source.
+/// A token of the source.
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
     /// A name or a number.
     Word(String),
-    /// A text, with its quotes.
+    /// A string literal, with its quotes.
     Text(String),
     /// An operator or a parenthesis.
     Sign(String),
@@ -20,7 +20,7 @@ enum Token {
 ///
 /// # Panics
 ///
-/// When something is not of the part of the language that is known here, with what comes next.
+/// If the source is outside the supported part of the language, with the next tokens.
 #[must_use]
 pub fn to_c(source: &str) -> String {
     let mut parser = Parser {
@@ -32,7 +32,7 @@ pub fn to_c(source: &str) -> String {
     while parser.skip_lines() {
         match parser.word().as_str() {
             "U" => {
-                // The module is put in front of the program.
+                // An import: skipped, because the caller puts the module in front of the program.
                 while parser.tokens.get(parser.at) != Some(&Token::Line) {
                     parser.at += 1;
                 }
@@ -68,7 +68,7 @@ pub fn to_c(source: &str) -> String {
                 let body = parser.block();
                 let _ = writeln!(bodies, "{signature} {{ return {body}; }}");
             }
-            other => panic!("nothing starts with `{other}`"),
+            other => panic!("no declaration starts with `{other}`"),
         }
     }
     format!("#include <stdint.h>\n{types}{declarations}{bodies}")
@@ -81,7 +81,7 @@ fn tokens(source: &str) -> Vec<Token> {
         while let Some(first) = rest.chars().next() {
             let len = match first {
                 '#' => break,
-                '"' => 2 + rest[1..].find('"').expect("a text ends on its line"),
+                '"' => 2 + rest[1..].find('"').expect("a string literal ends on its line"),
                 c if c.is_alphanumeric() || c == '_' => rest
                     .find(|c: char| !c.is_alphanumeric() && c != '_')
                     .unwrap_or(rest.len()),
@@ -108,7 +108,7 @@ struct Parser {
 }
 
 impl Parser {
-    /// Whether there is something after the empty lines.
+    /// Skips empty lines. Returns whether any token follows.
     fn skip_lines(&mut self) -> bool {
         while self.tokens.get(self.at) == Some(&Token::Line) {
             self.at += 1;
@@ -122,7 +122,7 @@ impl Parser {
                 self.at += 1;
                 word
             }
-            other => panic!("a word, not {other:?}"),
+            other => panic!("expected a word, found {other:?}"),
         }
     }
 
@@ -144,11 +144,11 @@ impl Parser {
 
     fn expect(&mut self, sign: &str) {
         let next = &self.tokens[self.at..self.tokens.len().min(self.at + 8)];
-        assert!(self.is(sign), "`{sign}`, not {next:?}");
+        assert!(self.is(sign), "expected `{sign}`, found {next:?}");
         self.at += 1;
     }
 
-    /// Names with types, between two signs.
+    /// Parses names with types, between two signs.
     fn list(&mut self, open: &str, close: &str) -> Vec<(String, String)> {
         self.expect(open);
         let mut list = Vec::new();
@@ -216,7 +216,7 @@ impl Parser {
         {
             let sign = sign.clone();
             self.at += 1;
-            // From left to right; the sources put parentheses where that is not meant.
+            // Left-associative, without precedence; the sources use parentheses where another order is needed.
             left = format!("({left} {sign} {})", self.operand());
         }
         left

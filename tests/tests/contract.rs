@@ -1,4 +1,4 @@
-//! What the header promises besides its functions: signal handlers, `fork`, callbacks that do not return.
+//! The guarantees of the header beyond its functions: signal handlers, `fork`, callbacks that do not return.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use dynload_tests::artifacts::root;
 use dynload_tests::host::{BOTH, Compiler, Link, compile, expect_success, native_plugin, wasm_plugin};
 
-/// `timeout` of coreutils ends what would wait for ever.
+/// Wraps a program in `timeout` of coreutils, which kills it if it would block for ever.
 fn bounded(program: &std::path::Path) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-s", "KILL", "60"]).arg(program);
@@ -29,7 +29,7 @@ fn an_interrupt_from_a_signal_handler_never_waits() {
 }
 
 #[test]
-fn both_go_on_after_a_fork() {
+fn parent_and_child_both_work_after_a_fork() {
     let dir = tempfile::tempdir().unwrap();
     let args = [
         native_plugin("plugin", dir.path()),
@@ -60,7 +60,7 @@ fn a_callback_that_does_not_return_ends_the_process_with_a_message() {
         );
         for (export, plugin, what) in &rows {
             for way in ["throw", "exit", "cancel"] {
-                // By itself, not through `timeout`, which would say how it ended in its own way.
+                // Run directly: `timeout` would report the exit status differently.
                 let output = Command::new(&program)
                     .args([way, export])
                     .arg(plugin)

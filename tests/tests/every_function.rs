@@ -1,4 +1,4 @@
-//! Every function with good and bad arguments, from C and C++, both libraries.
+//! Every function with good and bad arguments, from C and C++, with both libraries.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use dynload_tests::artifacts::root;
 use dynload_tests::header;
 use dynload_tests::host::{BOTH, Compiler, compile, expect_success, native_plugin, wasm_plugin};
 
-/// A directory with everything that the program takes as arguments.
+/// Creates the files that the program needs in `dir`, and returns its arguments.
 fn arguments(dir: &Path) -> Vec<String> {
     let source = dir.join("answer.c");
     fs::write(
@@ -58,7 +58,7 @@ fn every_function_with_good_and_bad_arguments() {
 }
 
 #[test]
-fn the_program_calls_them_all() {
+fn the_program_calls_every_flat_function() {
     let program = fs::read_to_string(root().join("tests/hosts/every_function.c")).unwrap();
     for function in header::all_flat(&root()).unwrap() {
         let name = &function.name;

@@ -1,4 +1,4 @@
-//! The examples of the specification, completed where it says so, and those of the header.
+//! The examples of the specification, completed where their programs say so, and the examples of the header.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +9,8 @@ use dynload_tests::artifacts::root;
 use dynload_tests::header;
 use dynload_tests::host::{BOTH, Compiler, compile, expect_success, native_plugin, wasm_plugin};
 
-/// Compiles a host program as C and links it against the shared library, as C++ against the static one, and runs both.
+/// Compiles a host program as C against the shared library and as C++ against the static one, runs both, and returns their
+/// outputs.
 fn outputs(name: &str, dir: &Path, args: &dyn Fn() -> Vec<String>) -> Vec<String> {
     let source = root().join("tests/hosts").join(format!("{name}.c"));
     let mut outputs = Vec::new();
@@ -38,7 +39,7 @@ fn wasm_sandbox_with_capabilities() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = wasm_plugin("plugin", dir.path()).display().to_string();
     for output in outputs("example_sandbox", dir.path(), &|| vec![plugin.clone()]) {
-        // The plugin writes past stdio's buffer, so its line comes first.
+        // The plugin's output bypasses stdio's buffer, so its line comes first.
         let expected = "hello from the plugin\nprocess(42) = 84\nrevoked: 0\n\
                         `process` called `vais.println`, which needs the capability console that is not granted\n\
                         valid 0, reset 1, valid 1\ndestroyed 1\nvalid 0\n";
@@ -60,8 +61,8 @@ fn hot_reload() {
     };
     for output in outputs("example_hot_reload", dir.path(), &fresh) {
         let expected = "running 1, version 1, answer 1\nchecked 0\nchanged 1, version 2, answer 2\n\
-                        changed 0, the compiler said something 1\nversion 2, answer 2\nmodule 1, version 2\n\
-                        unload 0, which is not ours: 1\nrunning 0, answer 2\ndestroyed 1\n";
+                        changed 0, compiler error 1\nversion 2, answer 2\nmodule 1, version 2\n\
+                        unload 0, invalid handle 1\nrunning 0, answer 2\ndestroyed 1\n";
         assert_eq!(output, expected);
     }
 }
@@ -74,7 +75,7 @@ fn capability_checking() {
     }
 }
 
-/// What the examples of the header print, in the order of their functions in the header.
+/// The output of the examples of the header, in the order of their functions in the header.
 const PRINTED: &[(&str, &str)] = &[
     ("get_load_error_copy", "1\n"),
     ("load_module", "5\n"),
@@ -118,7 +119,8 @@ fn the_examples_of_the_header() {
         for example in header::examples(&function) {
             let name = &function.name;
             let printed = PRINTED.iter().find(|(known, _)| known == name);
-            let (_, printed) = printed.unwrap_or_else(|| panic!("what does the example of `{name}` print?"));
+            let (_, printed) =
+                printed.unwrap_or_else(|| panic!("add the output of the example of `{name}` to `PRINTED`"));
             let _ = write!(program, "static void example_{name}(void) {{\n{example}}}\n\n");
             let _ = writeln!(main, "    example_{name}();");
             let _ = write!(expected, "{printed}");
@@ -138,7 +140,7 @@ fn the_examples_of_the_header() {
         let program = compile(compiler, &file, link, dir.path());
         let mut run = Command::new(program);
         run.args([&plugin, &wasm, &imports, &source]);
-        // No plugins, and no cache in the home of whoever runs the tests.
+        // No plugins and no cache from the home directory of the user who runs the tests.
         run.env("HOME", dir.path())
             .env("XDG_CACHE_HOME", dir.path())
             .env_remove("VAIS_PLUGIN_PATH");

@@ -1,4 +1,4 @@
-//! What the libraries export, and that every exported function goes through a guard.
+//! The exports of the libraries; every exported function must run in a guard.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ fn names(functions: Vec<header::Function>) -> BTreeSet<String> {
     functions.into_iter().map(|function| function.name).collect()
 }
 
-/// The defined symbols that `nm` lists, with their kind.
+/// Returns the defined symbols that `nm` lists, with their kinds.
 fn symbols(flags: &[&str], file: &Path) -> Vec<(String, String)> {
     let listed = expect_success(Command::new("nm").args(flags).arg(file));
     let words = listed
@@ -63,7 +63,7 @@ fn the_shared_library_has_a_versioned_name_and_stays_loaded() {
 }
 
 #[test]
-fn every_flat_function_has_its_name_listed() {
+fn the_name_of_every_flat_function_is_listed() {
     let listed = fs::read_to_string(root().join("crates/dynload-ffi/src/names.rs")).unwrap();
     let (_, rest) = listed.split_once("$then! {\n").unwrap();
     let (list, _) = rest.split_once('}').unwrap();
@@ -71,7 +71,7 @@ fn every_flat_function_has_its_name_listed() {
     assert_eq!(listed, names(header::all_flat(&root()).unwrap()));
 }
 
-/// The body of a function is one call of a guard, or (for primitives) of one flat function, which has one.
+/// The body of a function is one call of a guard, or (for primitives) of one flat function, which has a guard.
 #[test]
 fn every_exported_function_is_guarded() {
     let mut checked = 0;
@@ -103,7 +103,7 @@ fn every_exported_function_is_guarded() {
     ));
 }
 
-/// Whether a body is one call of a guard from beginning to end. Constants and closures may be named before it.
+/// Returns whether a body is one call of a guard from beginning to end. Constants and closures may be defined before it.
 fn is_guarded(body: &str) -> bool {
     let lines = body.lines().map(str::trim);
     let code: String = lines
@@ -138,7 +138,7 @@ fn is_guarded(body: &str) -> bool {
     if !guards.iter().any(|guard| code.starts_with(guard)) {
         return false;
     }
-    // What is behind the parenthesis that closes the call: nothing, or a field of the struct that it gives.
+    // After the closing parenthesis of the call: nothing, or a field of the returned struct.
     let mut depth = 0;
     let end = code.char_indices().find(|(_, c)| {
         depth += i32::from(*c == '(') - i32::from(*c == ')');

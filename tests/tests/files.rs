@@ -1,4 +1,4 @@
-//! Files that are none: whoever reads one by its path says so at once, and waits for nobody.
+//! Paths that are not regular files: functions that read them report an error immediately and never block.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use dynload_ffi::flat::*;
 
-/// Whatever takes longer waits for ever.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Anything that takes longer is assumed to block for ever.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What has a name and is no file with bytes in it.
+/// Returns paths that do not name a regular file with bytes in it, each with its kind.
 fn kinds(dir: &Path) -> Vec<(&'static str, PathBuf)> {
     let pipe = dir.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -39,21 +39,21 @@ fn text(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap()
 }
 
-/// Runs it on a thread of its own; what it gave, or a panic when that took too long.
+/// Calls `run` on its own thread. Returns its result, or panics if that takes too long.
 #[track_caller]
 fn bounded<R: Send + 'static>(what: &str, run: impl FnOnce() -> R + Send + 'static) -> R {
     let (done, result) = channel();
     std::thread::spawn(move || done.send(run()));
     result
-        .recv_timeout(PATIENCE)
-        .unwrap_or_else(|_| panic!("{what} waits"))
+        .recv_timeout(TIMEOUT)
+        .unwrap_or_else(|_| panic!("{what} blocks"))
 }
 
 #[test]
-fn nobody_waits_for_what_is_no_file() {
+fn paths_that_are_not_regular_files_never_block() {
     let dir = tempfile::tempdir().unwrap();
     for (n, (kind, path)) in kinds(dir.path()).into_iter().enumerate() {
-        // By its own name, and by links that make it look like what is wanted.
+        // By its own name, and through symlinks that have the right extensions.
         let named = |extension: &str| {
             let link = dir.path().join(format!("link{n}.{extension}"));
             symlink(&path, &link).unwrap();
@@ -63,14 +63,14 @@ fn nobody_waits_for_what_is_no_file() {
             let seen = format!("{kind} as {}", path.display());
             let file = text(&path);
             let (bytes, error) = bounded(&seen, move || {
-                // SAFETY: the text is there.
+                // SAFETY: the text is alive.
                 let bytes = unsafe { load_wasm_file(file.as_ptr() as i64) };
                 (bytes, get_load_error_code())
             });
             assert!(bytes == 0 && error != 0, "{seen}: {bytes} {error}");
             let file = text(&path);
             let loaded = bounded(&seen, move || {
-                // SAFETY: the text is there, and nothing of these is code.
+                // SAFETY: the text is alive, and none of these files is code.
                 unsafe { load_module(file.as_ptr() as i64) }.loaded
             });
             assert_eq!(loaded, 0, "{seen}");
@@ -82,7 +82,7 @@ fn nobody_waits_for_what_is_no_file() {
             let copy = path.clone();
             bounded(&seen, move || dynload_native::is_plugin_library(copy));
         }
-        // As what a plugin's directory has to have.
+        // As the files that a plugin directory contains.
         for name in ["plugin.toml", "lone.wasm", "lone.so"] {
             let plugins = dir.path().join(format!("plugins{n}"));
             std::fs::create_dir_all(plugins.join("one")).unwrap();
@@ -90,7 +90,7 @@ fn nobody_waits_for_what_is_no_file() {
             let _ = symlink(&path, plugins.join(name));
             let file = text(&plugins);
             bounded(&format!("{kind} as {name}"), move || {
-                // SAFETY: the text is there.
+                // SAFETY: the text is alive.
                 let list = unsafe { discover_plugins_in(file.as_ptr() as i64) };
                 plugin_list_destroy(list);
             });
@@ -99,14 +99,14 @@ fn nobody_waits_for_what_is_no_file() {
 }
 
 #[test]
-fn a_source_that_is_no_file_is_not_built() {
+fn a_source_that_is_not_a_regular_file_is_not_built() {
     let dir = tempfile::tempdir().unwrap();
     for (n, (kind, path)) in kinds(dir.path()).into_iter().enumerate() {
         let source = dir.path().join(format!("source{n}.wasm"));
         symlink(&path, &source).unwrap();
         let source = text(&source);
         let code = bounded(kind, move || {
-            // SAFETY: the text is there, and nothing of these is code.
+            // SAFETY: the text is alive, and none of these files is code.
             let reloader = unsafe { hot_reloader_new(source.as_ptr() as i64) };
             let started = hot_reloader_start(reloader);
             let code = get_load_error_code();
@@ -118,7 +118,7 @@ fn a_source_that_is_no_file_is_not_built() {
 }
 
 #[test]
-fn a_file_that_grows_is_read_as_it_was() {
+fn reading_a_growing_file_ends() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("grows.wasm");
     std::fs::write(&path, vec![0; 1 << 20]).unwrap();
@@ -127,7 +127,7 @@ fn a_file_that_grows_is_read_as_it_was() {
     std::fs::write(&path, vec![0; (1 << 20) + 1]).unwrap();
     let error = dynload_native::read_regular(&path, 1 << 20).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
-    // While somebody writes on for ever it ends all the same.
+    // Reading ends even while a writer keeps appending.
     let writer = path.clone();
     let (stop, stopped) = channel::<()>();
     let writing = std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The header is what the source says, and compiles cleanly wherever it may be included.
+//! The header matches the source, and compiles without warnings wherever it may be included.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn the_header_is_current() {
     let path = root().join("crates/dynload-ffi/include/dynload.h");
     let wanted = header::generate(&root()).unwrap();
     if std::env::var_os("DYNLOAD_WRITE_HEADER").is_some() {
-        // In one step: the other tests read it meanwhile.
+        // Replaced atomically: other tests read it at the same time.
         let new = path.with_extension("h.new");
         fs::write(&new, &wanted).unwrap();
         fs::rename(&new, &path).unwrap();
@@ -19,13 +19,13 @@ fn the_header_is_current() {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == wanted,
-        "`{}` is not current: write it with `cargo xtask header`",
+        "`{}` is out of date: run `cargo xtask header`",
         path.display()
     );
 }
 
 #[test]
-fn it_compiles_cleanly_alone_twice_and_beside_the_system_headers() {
+fn it_compiles_without_warnings_alone_twice_and_with_system_headers() {
     let dir = tempfile::tempdir().unwrap();
     let orders = [
         "#include <dynload.h>\n#include <dynload.h>\n",

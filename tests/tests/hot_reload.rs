@@ -1,4 +1,4 @@
-//! Hot reload through the flat API: Wasm versions, calls that go on in an old one, what a callback may do meanwhile.
+//! Hot reload through the flat API: Wasm versions, calls that continue in an old one, and what a callback may do meanwhile.
 
 use std::ffi::CString;
 use std::fs;
@@ -38,12 +38,12 @@ fn plugin(path: &Path, version: i64, extra: &str) {
     fs::write(path, wat).unwrap();
 }
 
-/// Until a new version runs.
+/// Waits until a new version runs.
 fn wait_for_version(r: dynload_ffi::abi::HotReloader) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while hot_reloader_check(r) == 0 {
         assert_eq!(get_load_error_code(), 0, "{}", last_error());
-        assert!(Instant::now() < deadline, "no new version came");
+        assert!(Instant::now() < deadline, "no new version was loaded");
         std::thread::yield_now();
     }
 }
@@ -51,7 +51,8 @@ fn wait_for_version(r: dynload_ffi::abi::HotReloader) {
 static RELOADER: AtomicI64 = AtomicI64::new(0);
 static STARTED_FROM_CALLBACK: AtomicI64 = AtomicI64::new(-1);
 
-/// Called by the guest: starts the reloader that is loading it, which is started already.
+/// Called by the guest. While the guest is being loaded (`path` is 0), starts its reloader, which is already started. While the
+/// guest runs, writes the next version and waits for it.
 unsafe extern "C" fn meanwhile(path: i64, _: i64, _: *const i64, _: i64, results: *mut i64, _: i64) -> i64 {
     let r = dynload_ffi::abi::HotReloader {
         handle: RELOADER.load(Ordering::SeqCst),
@@ -63,7 +64,7 @@ unsafe extern "C" fn meanwhile(path: i64, _: i64, _: *const i64, _: i64, results
         hot_reloader_start(r);
         STARTED_FROM_CALLBACK.store(get_load_error_code(), Ordering::SeqCst);
     } else {
-        // While it runs: the next version comes.
+        // While it runs.
         // SAFETY: the text of the path, which lives as long as the test.
         let path = unsafe { std::ffi::CStr::from_ptr(path as *const _) }
             .to_str()
@@ -77,13 +78,13 @@ unsafe extern "C" fn meanwhile(path: i64, _: i64, _: *const i64, _: i64, results
 }
 
 #[test]
-fn a_call_ends_on_the_version_that_it_started_on() {
+fn a_call_ends_in_the_version_in_which_it_started() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plugin.wat");
     plugin(&path, 1, "");
     let source = text(path.to_str().unwrap());
     let (env, name, signature) = (text("env"), text("meanwhile"), text("() -> (i64)"));
-    // SAFETY: the texts live to the end of the test, the callback is one.
+    // SAFETY: the texts live until the end of the test, and the callback has the right type.
     unsafe {
         let r = hot_reloader_with_config(HotReloadConfig {
             source_path: address(&source),
@@ -115,7 +116,7 @@ fn a_call_ends_on_the_version_that_it_started_on() {
         assert_eq!(wasm_is_valid(old), 0);
         let new = hot_reloader_wasm(r);
         assert_eq!(wasm_call(new, address(&version)), 2);
-        // A version that does not load: the one before runs on.
+        // A version that does not load: the previous one keeps running.
         fs::write(&path, "(module (func (export \"version\") (result i64)").unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         while get_load_error_code() == 0 && Instant::now() < deadline {
@@ -143,7 +144,7 @@ fn a_call_ends_on_the_version_that_it_started_on() {
         );
         plugin(&path, 3, "(start $begin) (func $begin (drop (call $meanwhile)))");
         let text = fs::read_to_string(&path).unwrap();
-        // Imports come before functions.
+        // Imports must come before functions.
         let import = "(import \"env\" \"meanwhile\" (func $meanwhile (result i64)))";
         let moved = text
             .replace(import, "")
@@ -154,7 +155,7 @@ fn a_call_ends_on_the_version_that_it_started_on() {
             std::thread::yield_now();
         }
         assert_eq!(hot_reloader_version(r), 3);
-        // It is started already; the change before this one is the latest that came to an end, and failed.
+        // The reloader was already started. The latest completed change was the one before this one, and it failed.
         assert_eq!(
             STARTED_FROM_CALLBACK.load(Ordering::SeqCst),
             ErrorCode::Load as i64
@@ -164,13 +165,13 @@ fn a_call_ends_on_the_version_that_it_started_on() {
 }
 
 #[test]
-fn a_start_that_is_stopped_says_so() {
+fn a_start_that_is_stopped_is_an_interrupted_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plugin.wat");
-    // Not whole: it is waited for.
+    // Incomplete, so the reloader waits for the rest.
     fs::write(&path, "").unwrap();
     let source = text(path.to_str().unwrap());
-    // SAFETY: the text lives to the end of the test.
+    // SAFETY: the text lives until the end of the test.
     let r = unsafe { hot_reloader_new(address(&source)) };
     std::thread::scope(|scope| {
         let starting = scope.spawn(|| {

@@ -1,4 +1,4 @@
-//! Programs of other kinds: hostile ones, ones with threads, ones that define the flat names themselves, Python.
+//! Other programs: hostile ones, ones with threads, ones that define the flat functions themselves, Python.
 
 use std::process::Command;
 
@@ -40,7 +40,7 @@ fn four_threads() {
     assert_eq!(expect_success(Command::new(program).args(&args)), "0 failures\n");
 }
 
-/// SIGPIPE ends a C program that does nothing about it.
+/// By default, SIGPIPE ends a C program.
 #[test]
 fn closed_pipes() {
     let dir = tempfile::tempdir().unwrap();
@@ -60,7 +60,7 @@ fn closed_pipes() {
 }
 
 #[test]
-fn last_calls() {
+fn calls_at_exit_at_thread_end_and_from_a_constructor() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = wasm_plugin("plugin", dir.path());
     let source = dir.path().join("starts_itself.c");
@@ -92,7 +92,7 @@ fn a_program_that_defines_the_flat_names() {
 }
 
 #[test]
-fn a_program_of_first_class_structs() {
+fn a_program_with_first_class_structs() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = wasm_plugin("plugin", dir.path());
     for link in BOTH {

@@ -1,5 +1,5 @@
 //! The public API of each published crate names only its own types, those of the standard library, and those of the crates that
-//! it is meant to hand through: the next release of an engine or a parser must not be a breaking release here.
+//! it deliberately exposes: the next release of an engine or a parser must not be a breaking release here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ const CRATES: [(&str, &[&str]); 7] = [
     ("dynload-process", &[]),
     ("dynload-native", &["dynload_caps"]),
     ("dynload-sandbox", &["dynload_caps"]),
-    // Versions are what `semver` says they are.
+    // Versions are types of `semver`.
     ("dynload-discovery", &["dynload_caps", "semver"]),
     ("dynload-hotreload", &["dynload_caps", "dynload_native"]),
     (
@@ -29,11 +29,11 @@ const CRATES: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Crates of everybody's.
+/// The crates of the standard library, which every API may name.
 const STANDARD: [&str; 3] = ["core", "alloc", "std"];
 
-/// What rustdoc says of a crate, in JSON. Its format is unstable, and each compiler has its own; what is read of it here has been
-/// the same for years.
+/// Returns rustdoc's JSON output for a crate. Its format is unstable and depends on the compiler; the parts that are read here
+/// have been the same for years.
 fn api(package: &str) -> Value {
     let target = root().join("target/public-api");
     let status = Command::new(env!("CARGO"))
@@ -55,7 +55,7 @@ fn api(package: &str) -> Value {
             "--cap-lints",
             "allow",
         ])
-        // Lets a stable compiler write it.
+        // Lets a stable compiler produce it.
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("RUSTDOCFLAGS")
         .status()
@@ -67,7 +67,7 @@ fn api(package: &str) -> Value {
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
-/// Every `id` of a path to a type or a trait in there.
+/// Collects the `id` of every path to a type or a trait in `value`.
 fn paths(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -81,7 +81,7 @@ fn paths(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The types of other crates in a crate's API, each with the item that names it.
+/// Returns the types of other crates in a crate's API, each with the item that names it.
 fn foreign(api: &Value, allowed: &[&str]) -> Vec<String> {
     let names: BTreeMap<String, &str> = api["external_crates"]
         .as_object()
@@ -92,11 +92,11 @@ fn foreign(api: &Value, allowed: &[&str]) -> Vec<String> {
     let mut foreign = Vec::new();
     for item in api["index"].as_object().unwrap().values() {
         let implemented = &item["inner"]["impl"];
-        // What a crate gets from blanket implementations of others, or from the compiler, is not its own doing.
+        // Blanket implementations of other crates and those that the compiler generates are not the crate's own.
         let is_own = item["crate_id"] == 0
             && implemented["blanket_impl"].is_null()
             && implemented["is_synthetic"] != true;
-        // A re-export names what it exports: that is looked at by its own crate's rules.
+        // A re-exported item is checked by the rules of its own crate.
         if !is_own {
             continue;
         }
@@ -116,12 +116,12 @@ fn foreign(api: &Value, allowed: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn no_type_of_an_engine_or_a_parser_is_in_it() {
+fn no_public_api_names_a_type_of_an_engine_or_a_parser() {
     let mut all = Vec::new();
     for (package, allowed) in CRATES {
         let api = api(package);
         let items = api["index"].as_object().unwrap().len();
-        assert!(items > 20, "{package}: rustdoc says little");
+        assert!(items > 20, "{package}: rustdoc lists only {items} items");
         let foreign = foreign(&api, allowed).into_iter();
         all.extend(foreign.map(|what| format!("{package}: {what}")));
     }

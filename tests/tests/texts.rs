@@ -1,4 +1,4 @@
-//! What plugins, manifests and files chose to be called, in every error: escaped and cut, in all crates.
+//! Names chosen by plugins, manifests and files, in every error of all crates: escaped and shortened.
 
 use std::error::Error;
 use std::ffi::{CStr, CString, OsString};
@@ -14,10 +14,10 @@ use dynload_native::inspect::HeaderError;
 use dynload_native::staging::StageError;
 use dynload_sandbox::{Engine, ErrorKind, Limits, Module, ModuleError, Sandbox, ServiceError, Value};
 
-/// The most bytes of an error and its causes.
+/// The maximum size of an error with its causes, in bytes.
 const MOST: usize = 16 * 1024;
 
-/// Speaks to a terminal, begins lines, turns text around, hides, and is long.
+/// Returns a long text with terminal escapes, line breaks, control characters, and characters that reorder or hide text.
 fn hostile() -> String {
     format!(
         "a\x1b[2J\x1b]0;owned\x07\n\r\t\0\u{9b}31m\u{202e}\u{200b}\u{2066}{}",
@@ -25,7 +25,7 @@ fn hostile() -> String {
     )
 }
 
-/// The same as a path, and not UTF-8.
+/// Returns the same as a path that is not UTF-8.
 fn hostile_path() -> PathBuf {
     OsString::from_vec([b"/\xff\xfe", hostile().as_bytes()].concat()).into()
 }
@@ -35,7 +35,8 @@ fn is_harmless(c: char) -> bool {
         && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
-/// The text of an error and of its causes, as one that can be shown. `lines` of its own it may have.
+/// Returns the text of an error and its causes, after checking that it is safe to show. It may have several lines if `lines` is
+/// true.
 #[track_caller]
 fn shown(error: &dyn Error, lines: bool) -> String {
     let mut text = error.to_string();
@@ -52,8 +53,8 @@ fn shown(error: &dyn Error, lines: bool) -> String {
 fn check(text: &str, lines: bool) {
     assert!(!text.is_empty());
     assert!(text.len() <= MOST, "{} bytes: {}", text.len(), &text[..200]);
-    let spoken = text.chars().find(|c| !(is_harmless(*c) || lines && *c == '\n'));
-    assert_eq!(spoken, None, "{text:?}");
+    let harmful = text.chars().find(|c| !(is_harmless(*c) || lines && *c == '\n'));
+    assert_eq!(harmful, None, "{text:?}");
 }
 
 fn not_found() -> io::Error {
@@ -61,7 +62,7 @@ fn not_found() -> io::Error {
 }
 
 #[test]
-fn every_error_of_native() {
+fn every_error_of_the_native_crate() {
     use dynload_native::Error;
     let path = hostile_path;
     let malformed = || HeaderError::Malformed {
@@ -133,7 +134,7 @@ fn every_error_of_native() {
 }
 
 #[test]
-fn every_error_of_hotreload() {
+fn every_error_of_the_hot_reload_crate() {
     let path = hostile_path;
     let load = || LoadError::new(hostile()).with_source(LoadError::new(hostile()));
     let errors = [
@@ -212,7 +213,7 @@ fn every_error_of_hotreload() {
 }
 
 #[test]
-fn what_a_compiler_wrote_keeps_its_lines_and_its_end() {
+fn compiler_output_keeps_its_lines_and_its_end() {
     let output = format!(
         "{}error: \x1b[1mno\tsuch thing\x1b[0m\n  here\n",
         "warning\n".repeat(100_000)
@@ -235,7 +236,7 @@ fn what_a_compiler_wrote_keeps_its_lines_and_its_end() {
 }
 
 #[test]
-fn every_error_of_caps() {
+fn every_error_of_the_capabilities_crate() {
     use dynload_caps::{Access, Capabilities, DirScope, EnvScope, NetScope, ProgramScope};
     shown(&hostile().parse::<Capabilities>().unwrap_err(), false);
     shown(&hostile().parse::<Access>().unwrap_err(), false);
@@ -257,7 +258,7 @@ fn every_error_of_caps() {
     shown(&ProgramScope::new(hostile()).unwrap_err(), false);
 }
 
-/// A module's name as the text format writes it.
+/// Returns a name as the text format writes it, with every byte escaped.
 fn quoted(text: &str) -> String {
     text.bytes().map(|byte| format!("\\{byte:02x}")).collect()
 }
@@ -277,7 +278,7 @@ fn six_thousand_imports_with_long_names() {
         .unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::MissingImports(all) if all.len() == 6_000));
     assert!(shown(&error, false).contains("\\u{1b}[2J\\u{a}nnn"));
-    // Short ones show twenty, and how many more there are.
+    // With short names, the error shows twenty of them and the number of the others.
     let imports: String = (0..6_000)
         .map(|n| format!(r#"(import "m" "f{n}" (func))"#))
         .collect();
@@ -317,14 +318,14 @@ fn every_error_of_the_sandbox() {
         cause: not_found(),
     };
     shown(&directory, false);
-    // What the validator says has names in it: one that is exported twice.
+    // The validator's messages contain names, such as one that is exported twice.
     let twice = r#"(module binary "\00asm\01\00\00\00\05\03\01\00\01\07\0d\02\03\1b[2\02\00\03\1b[2\02\00")"#;
     let error = Module::new(&Engine::default(), wat::parse_str(twice).unwrap()).unwrap_err();
     assert!(shown(&error, false).contains("\\u{1b}[2"));
 }
 
 #[test]
-fn an_import_of_another_type_says_both() {
+fn an_import_of_the_wrong_type_names_both_types() {
     let text = r#"(module (import "vais" "println" (func (param i64 f32) (result i32))))"#;
     let error = Sandbox::new(Limits::DEFAULT)
         .instantiate(&module(text))
@@ -337,7 +338,7 @@ fn an_import_of_another_type_says_both() {
 }
 
 #[test]
-fn printing_from_a_memory_that_is_not_exported_says_so() {
+fn printing_from_a_memory_that_is_not_exported_has_its_own_error() {
     let program = |memory: &str, arguments: &str| {
         format!(
             r#"(module (import "vais" "println" (func $p (param i32 i32))) {memory}
@@ -352,7 +353,7 @@ fn printing_from_a_memory_that_is_not_exported_says_so() {
     };
     let hidden = run(&program("(memory 1)", "(i32.const 0) (i32.const 5)"));
     assert!(hidden.contains("exports no memory named `memory`"), "{hidden}");
-    // Elsewhere it is what it was.
+    // With an exported memory, it is an ordinary trap.
     let outside = run(&program(
         r#"(memory (export "memory") 1)"#,
         "(i32.const 65530) (i32.const 50)",
@@ -381,12 +382,12 @@ fn every_error_of_a_hostile_manifest() {
     }
 }
 
-/// The error of this thread, as C gets it.
+/// Returns the error of this thread, as C receives it.
 #[track_caller]
 fn last() -> String {
     let address = get_load_error();
     assert_ne!(address, 0);
-    // SAFETY: it was just given, and nothing was called since.
+    // SAFETY: the text was just returned, and no function was called since.
     let text = unsafe { CStr::from_ptr(address as *const _) }
         .to_str()
         .unwrap()
@@ -396,7 +397,7 @@ fn last() -> String {
 }
 
 #[test]
-fn through_c() {
+fn errors_through_the_c_api() {
     let dir = tempfile::tempdir().unwrap();
     let name = "\x1b[2J\n\u{202e}x";
     let text = |text: &str| CString::new(text).unwrap();
@@ -414,7 +415,7 @@ fn through_c() {
         std::fs::write(&path, content).unwrap();
         text(&path)
     };
-    // SAFETY: every text and array is there while it is used; nothing that is loaded is code.
+    // SAFETY: every text and array is alive while it is used; no loaded file is code, except libc.
     unsafe {
         for file in [
             write("so", b"no library"),
@@ -457,7 +458,7 @@ fn through_c() {
             wasm_call(instance, at(&long));
             last();
         }
-        // One that is not there is noticed when it is granted or when a plugin is to see it.
+        // A directory that does not exist is reported when it is granted, or when a plugin that could see it is loaded.
         if sandbox_allow_dir(sandbox, at(&text(&format!("/{name}"))), at(&text(name)), 0) == 1 {
             let import =
                 r#"(import "wasi_snapshot_preview1" "fd_prestat_get" (func (param i32 i32) (result i32)))"#;
@@ -476,13 +477,13 @@ fn through_c() {
             0
         );
         last();
-        // What the loader of the system says: a symbol, and a library that is not there.
+        // A message of the dynamic linker, about a missing symbol.
         let libc = load_module(at(&text("libc.so.6")));
         if libc.loaded == 1 {
             assert_eq!(get_function(libc, at(&long)), 0);
             last();
         }
-        // Problems of plugins, which have names of their own.
+        // Problems of plugins, which contain names that the plugins chose.
         let plugin = dir.path().join("plugins").join(name);
         std::fs::create_dir_all(&plugin).unwrap();
         std::fs::write(plugin.join("plugin.toml"), "\"\\u001b[2J\\n\" = 1\n").unwrap();

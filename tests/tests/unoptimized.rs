@@ -1,5 +1,5 @@
-//! Builds in which the interpreter makes no tail calls: modules are refused before the native stack overflows, each with what
-//! helps, and that does help.
+//! Builds in which the interpreter makes no tail calls: modules are refused before the native stack overflows, each with a
+//! remedy, and the remedy works.
 
 use std::fs;
 use std::process::Command;
@@ -61,8 +61,8 @@ dynload-sandbox = {{ path = {:?} }}
             "{profile:?}: {said}"
         );
     };
-    // Behind what the profile says, which build scripts go by: a program that links at another level than it compiled its
-    // crates at is so, as a documentation test is of one that asks for fat LTO.
+    // The flag overrides the profile, which is all that build scripts see. The same happens to a program that is linked at
+    // another optimisation level than its crates were compiled at, such as a documentation test of one that requests fat LTO.
     // Without optimisation the compiler leaves debug assertions in.
     refused(
         &[],
@@ -83,7 +83,7 @@ dynload-sandbox = {{ path = {:?} }}
         "DebugAssertions",
         "`debug-assertions = false`",
     );
-    // What helps there is how this workspace itself is built.
+    // The remedy there is the way in which this workspace itself is built.
     let fast = ["wasmi", "wasmi_core", "wasmi_ir"].map(|package| format!("package.{package}.opt-level=3"));
     let fast: Vec<&str> = fast.iter().map(String::as_str).collect();
     let profile = [&[r#"opt-level="z""#], &fast[..]].concat();

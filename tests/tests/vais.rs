@@ -1,5 +1,5 @@
-//! The Vais module: everything of the specification, over primitives that exist. Its examples are translated to C with the
-//! module in front, so that they define every flat name themselves, and run.
+//! The Vais module: it defines everything in the specification, on top of existing primitives. Its examples are translated to C
+//! with the module in front, so that they define every flat function themselves, and run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ fn module() -> String {
     fs::read_to_string(root().join("crates/dynload-ffi/vais/dynload.vais")).unwrap()
 }
 
-/// What is declared with `keyword`, `F ` or `X F `: name to parameters and result.
+/// Returns the functions declared with `keyword`, which is `F ` or `X F `: from name to parameters and result.
 fn functions(source: &str, keyword: &str) -> BTreeMap<String, String> {
     let lines = source.lines().filter_map(|line| line.strip_prefix(keyword));
     lines
@@ -25,10 +25,10 @@ fn functions(source: &str, keyword: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What the examples use of the C library without declaring it: built into Vais.
+/// Functions of the C library that the examples use without declaring them: they are built into Vais.
 const FROM_C: &[&str] = &["puts", "usleep"];
 
-/// The functions of the specification with their types, as it writes them.
+/// The functions of the specification with their types, in its notation.
 const SPECIFICATION: &[&str] = &[
     "module_handle_new() -> ModuleHandle",
     "module_is_loaded(m: ModuleHandle) -> i64",
@@ -67,7 +67,7 @@ const SPECIFICATION: &[&str] = &[
 ];
 
 #[test]
-fn everything_of_the_specification_is_there_with_its_type() {
+fn everything_in_the_specification_is_declared_with_its_type() {
     let source = module();
     let defined = functions(&source, "F ");
     for function in SPECIFICATION {
@@ -121,7 +121,7 @@ fn every_flat_function_is_defined_with_its_type() {
 }
 
 #[test]
-fn every_primitive_is_declared_as_it_is() {
+fn every_primitive_is_declared_with_its_type() {
     let source = module();
     let declared = functions(&source, "X F ");
     let mut wanted = BTreeMap::new();
@@ -141,7 +141,7 @@ fn every_primitive_is_declared_as_it_is() {
 }
 
 #[test]
-fn whatever_is_called_is_defined() {
+fn every_called_function_is_defined() {
     let source = module();
     let known: BTreeSet<String> = functions(&source, "F ")
         .into_keys()
@@ -155,7 +155,7 @@ fn whatever_is_called_is_defined() {
     assert_eq!(
         files.len(),
         5,
-        "the module and an example for each of the specification's"
+        "expected the module and four examples, one for each example of the specification"
     );
     for (name, source) in files {
         let own: BTreeSet<String> = functions(&source, "F ").into_keys().collect();
@@ -179,7 +179,7 @@ fn whatever_is_called_is_defined() {
     }
 }
 
-/// Runs an example, linked both ways, in a directory where there is what it wants.
+/// Links an example against both libraries and runs it, unless `expected` is empty, in a directory with the files that it needs.
 fn run(example: &str, expected: &str) {
     let dir = tempfile::tempdir().unwrap();
     let _ = native_plugin("plugin", dir.path());
@@ -210,22 +210,22 @@ fn run(example: &str, expected: &str) {
 }
 
 #[test]
-fn the_example_of_loading_runs() {
+fn the_loading_example_runs() {
     run("loading", "plugin_init is there\nreloaded\n");
 }
 
 #[test]
-fn the_example_of_a_sandbox_runs() {
+fn the_sandbox_example_runs() {
     run("sandbox", "hello from the plugin\nit gave 84\n");
 }
 
 #[test]
-fn the_example_of_capabilities_runs() {
+fn the_capabilities_example_runs() {
     run("capabilities", "it asks for no network\nsafe to load\n");
 }
 
-/// It runs for ever, and wants a Vais compiler.
+/// Only linked: it runs for ever, and requires a Vais compiler.
 #[test]
-fn the_example_of_hot_reload_links() {
+fn the_hot_reload_example_links() {
     run("hot_reload", "");
 }

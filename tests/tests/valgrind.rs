@@ -1,5 +1,4 @@
-//! The C programs under Valgrind's memcheck, where it is installed: no invalid access, no use of what was never written, nothing
-//! lost.
+//! The C programs under Valgrind's memcheck, if it is installed: no invalid access, no use of uninitialized memory, no leaks.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -33,7 +32,7 @@ fn check(name: &str, args: &dyn Fn(&std::path::Path) -> Vec<PathBuf>, expected: 
         "--leak-check=full",
         "--errors-for-leak-kinds=definite",
     ]);
-    // Children are compilers, which are not ours.
+    // Child processes are compilers, which are not tested here.
     valgrind.args(["--trace-children=no", "--child-silent-after-fork=yes"]);
     valgrind.arg(program).args(args(dir.path()));
     assert_eq!(expect_success(&mut valgrind), expected);
@@ -42,7 +41,7 @@ fn check(name: &str, args: &dyn Fn(&std::path::Path) -> Vec<PathBuf>, expected: 
 #[test]
 fn loading_and_unloading() {
     let plugin = |dir: &std::path::Path| vec![native_plugin("plugin", dir)];
-    // What it prints has the path of the plugin in it.
+    // The output contains the path of the plugin.
     if is_installed() {
         let dir = tempfile::tempdir().unwrap();
         let path = plugin(dir.path())[0].clone();
@@ -67,11 +66,11 @@ fn a_sandbox() {
     );
 }
 
-/// Half a minute, so only with `DYNLOAD_PROVE=1`.
+/// Takes half a minute, so it runs only with `DYNLOAD_PROVE=1`.
 #[test]
 fn hostile_input() {
     if std::env::var_os("DYNLOAD_PROVE").is_none() {
-        println!("only with DYNLOAD_PROVE=1");
+        println!("skipped: set DYNLOAD_PROVE=1 to run it");
         return;
     }
     check(

@@ -2,51 +2,51 @@
  *
  * Generated from the source of dynload-ffi by `cargo xtask header`; do not edit.
  *
- * Numbers. Every argument, field and result is an int64_t. A text is the address of its characters, which end with a NUL and
- * are UTF-8 (paths may have any bytes where the system allows that, but those of sandbox_allow_dir and sandbox_allow_program);
- * the functions that end in _str take `const char *`. Lengths and counts must not be negative.
+ * Values. Every argument, field and result is an int64_t. A text is the address of a NUL-terminated UTF-8 string (paths may have
+ * any bytes where the system allows that, except those of sandbox_allow_dir and sandbox_allow_program); the functions whose
+ * names end in _str accept `const char *`. Lengths and counts must not be negative.
  *
- * Errors. A function that fails gives 0, an empty struct, or what its documentation says, and sets the error of this thread;
- * one that succeeds clears it. The text is one line of at most 16 KiB (up to 160 KiB with the lines of a compiler), in which
- * names that plugins and files chose have their control characters escaped, \u{1b}, and are cut when they are long. So after
- * a wasm_call that gave 0, get_load_error_code() tells whether it failed. Functions whose documentation says that they leave
- * the error as it is only look.
+ * Errors. A function that fails returns 0, an empty struct, or the failure value in its documentation, and sets the error of the
+ * calling thread; a function that succeeds clears it. So after a wasm_call that returned 0, get_load_error_code() tells whether
+ * it failed. Functions whose documentation says that they leave the error as it is are queries. The error text is one line of at
+ * most 16 KiB (up to 160 KiB with the output lines of a compiler). Names chosen by plugins and files have their control
+ * characters escaped in it, as \u{1b}, and are shortened if they are long.
  *
- * Handles. A handle may be wrong in any way: 0, made up, of another kind, destroyed before, from any thread, twice. That is an
- * error and nothing worse. A pointer that is not null must point to what the documentation says.
+ * Handles. A handle may be invalid in any way: 0, made up, of another kind, destroyed before, by any thread, or destroyed twice.
+ * That is an error and nothing worse. A pointer that is not null must point to what the documentation says.
  *
- * Threads. Every function may be called from any thread at any time, also from callbacks. Nothing waits but: loading, building
- * and calling take the time that they take; calls of several threads into one Wasm instance wait for each other, and so do
- * changes of a sandbox for loads into it; hot_reloader_start waits for the first build, hot_reloader_stop for its thread. From
- * within a callback of a plugin nothing waits for another plugin: what is in use is an error then (DYNLOAD_ERROR_BUSY).
+ * Threads. Every function may be called from any thread at any time, including from callbacks. Functions block only as follows:
+ * loading, building and calling take as long as they take; calls from several threads into one Wasm instance wait for each
+ * other; changes of a sandbox wait for loads into it; hot_reloader_start waits for the first build, hot_reloader_stop for the
+ * reloader's thread. Within a callback of a plugin, no function waits for another plugin: using an object that is in use is an
+ * error there (DYNLOAD_ERROR_BUSY).
  *
- * One object may be used by several threads at once, whatever it is; get_load_error and the texts that it gives are a thread's
- * own.
+ * Any object may be used by several threads at the same time; get_load_error and the texts that it returns are per thread.
  *
- * Callbacks. A host function and a console may call every function, on whichever thread they run: the one that called the
- * plugin, or one of the plugin's own. What they would have to wait for is DYNLOAD_ERROR_BUSY. They have to return. An exception
- * of C++ that leaves one, or pthread_exit or a cancellation in one, ends the process with a message (abort). longjmp out of one
- * is undefined, as it is out of any code with destructors: the plugin would run for ever in the eyes of the library. A callback
+ * Callbacks. Host functions and consoles may call every function, on whichever thread they run: the one that called the plugin,
+ * or one of the plugin's own. A call that would have to wait fails with DYNLOAD_ERROR_BUSY. Callbacks must return. A C++
+ * exception that leaves one, or pthread_exit or a cancellation in one, ends the process with a message (abort). longjmp out of
+ * one is undefined, as it is out of any code with destructors: to the library, the plugin would never stop running. A callback
  * may fork, and its child is like any other.
  *
  * Signals. A signal handler may call wasm_interrupt and vais_wasm_interrupt, and nothing else: they are async-signal-safe,
- * change neither errno nor the error of the thread, and wait for nobody, whatever the library was doing at that moment. The
- * library installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; SIGCHLD may be
- * ignored or reaped by the program. Its own threads block no signals, so a handler may run on one of them.
+ * change neither errno nor the error of the thread, and never block, whatever the library was doing at that moment. The library
+ * installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; the program may ignore
+ * SIGCHLD or reap the children. The library's own threads block no signals, so a handler may run on one of them.
  *
- * errno. Every function but the two above may change errno, and none says anything by it.
+ * errno. Every function except the two above may change errno, and none reports anything through it.
  *
- * Fork. A child has only the thread that called fork. It may at once call exec, _exit and wasm_interrupt. It may call everything
- * else where no other thread was inside of the library, which is so in a program with one thread and without hot reload: then
- * what was loaded goes on in both, limits of time included. What needs a thread that stayed behind does not: a hot reloader
- * notices nothing, and stopping or destroying it may wait for ever. Copies of native modules and builds are the parent's, and no
- * child removes them. In any other case a function may wait for a thread that is not there.
+ * Fork. A child has only the thread that called fork. It may immediately call exec, _exit and wasm_interrupt. It may call
+ * everything else if no other thread was inside the library, as in a program with one thread and without hot reload: then
+ * everything that was loaded keeps working in both processes, including time limits. What needs another thread of the parent
+ * does not: a hot reloader notices no changes, and stopping or destroying it may block for ever. Copies of native modules and
+ * builds belong to the parent, and no child removes them. In any other case a function may wait for a thread that does not exist.
  *
- * Memory. Texts that are returned belong to the library and live as long as their documentation says.
+ * Memory. Returned texts belong to the library and live as long as their documentation says.
  *
- * A program that defines some of these functions itself, as a compiled Vais program does, links against the library all the
- * same; it defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then has the vais_ functions, the constants and
- * the types of callbacks only. */
+ * A program that defines some of these functions itself, as a compiled Vais program does, can still link against the library. It
+ * defines DYNLOAD_ONLY_PRIMITIVES before it includes this file, which then contains only the vais_ functions, the constants and
+ * the callback types. */
 
 #ifndef DYNLOAD_H
 #define DYNLOAD_H
@@ -73,8 +73,8 @@ extern "C" {
 
 /* ---- Constants ---- */
 
-/* Flags of vais_module_load. They have these values on every platform; those of dlopen, without DYNLOAD_, are the
- * platform's own. */
+/* Flags of vais_module_load. They have these values on every platform; the flags of dlopen, without the DYNLOAD_ prefix, have
+ * the platform's own values. */
 
 /// RTLD_LAZY: resolve functions when they are first called.
 #define DYNLOAD_RTLD_LAZY INT64_C(1)
@@ -85,7 +85,7 @@ extern "C" {
 /// RTLD_GLOBAL: libraries that are loaded later see the symbols.
 #define DYNLOAD_RTLD_GLOBAL INT64_C(256)
 
-/* What get_load_error_code() gives. More may come. */
+/* The values of get_load_error_code(). More may be added. */
 /// No error.
 #define DYNLOAD_OK INT64_C(0)
 /// An argument that makes no sense: null, negative, not UTF-8, out of range, of no known form.
@@ -148,15 +148,15 @@ extern "C" {
 
 /* ---- Callbacks ---- */
 
-/// A function that the host offers to Wasm plugins with sandbox_host_function: userdata as it was given, the handle of the
-/// instance that calls (0 while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other
-/// number ends the call of the plugin. Integers are given and taken as they are, floats as their bits. It has to return: see
-/// "Callbacks" at the beginning of this file.
+/// A function that the host offers to Wasm plugins with sandbox_host_function. Its parameters are the userdata that was passed
+/// there, the handle of the calling instance (0 while the instance is being created), the arguments, and space for the results.
+/// Returns 0 on success; any other number ends the call of the plugin. Integers are passed as they are, floats as their bits.
+/// It must return: see "Callbacks" at the beginning of this file.
 typedef int64_t (*dynload_host_function)(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs,
                                          int64_t *results, int64_t nresults);
 
-/// Where the output of Wasm plugins goes with sandbox_set_console: userdata as it was given, 1 for standard output and 2 for
-/// standard error, and the bytes, which do not end with a NUL. It has to return, too.
+/// A function that receives the output of Wasm plugins, set with sandbox_set_console. Its parameters are the userdata that was
+/// passed there, 1 for standard output or 2 for standard error, and the bytes, which do not end with a NUL. It must return, too.
 typedef void (*dynload_console_function)(int64_t userdata, int64_t stream, const uint8_t *bytes, int64_t len);
 
 #ifndef DYNLOAD_ONLY_PRIMITIVES
@@ -681,7 +681,7 @@ DYNLOAD_API int64_t plugin_problem(PluginList list, int64_t i);
 /// Frees a list and its texts; 1 on success, 0 on failure.
 DYNLOAD_API int64_t plugin_list_destroy(PluginList list);
 
-/* ---- The same with const char * ---- */
+/* ---- The same functions with const char * ---- */
 
 static inline int64_t dynload_address(const void *pointer) { return (int64_t)(intptr_t)pointer; }
 
@@ -703,7 +703,7 @@ static inline int64_t sandbox_allow_dir_str(WasmSandbox s, const char *host_path
     return sandbox_allow_dir(s, dynload_address(host_path), dynload_address(guest_path), writable);
 }
 
-/* A value of NULL gives plugins the host's. */
+/* With a value of NULL, plugins see the host's value. */
 static inline int64_t sandbox_allow_env_str(WasmSandbox s, const char *name, const char *value) {
     return sandbox_allow_env(s, dynload_address(name), dynload_address(value));
 }
@@ -763,8 +763,8 @@ static inline PluginList discover_plugins_in_str(const char *dir) { return disco
 
 /* ---- Primitives ----
  *
- * What compiled Vais programs call: the same with numbers only. A handle stands for its struct; where the struct says more,
- * another primitive tells it. Each is named with the function that it is. */
+ * The functions that compiled Vais programs call: the same functions with numbers only. A handle replaces its struct; where the
+ * struct has more fields, other primitives return them. Each is documented with the function that it corresponds to. */
 
 
 /// load_module with the flags RTLD_NOW or RTLD_LAZY, either with RTLD_GLOBAL; the handle of the module, 0 on failure.

@@ -1,4 +1,4 @@
-/* Ackermann(2, n): deep recursion, and a loop where the compiler makes one of a tail call. */
+/* Ackermann(2, n): deep recursion, and a loop where the compiler turns a tail call into one. */
 #include <stdint.h>
 
 __attribute__((noinline)) static int32_t ackermann(int32_t m, int32_t n) {

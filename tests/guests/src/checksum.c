@@ -1,4 +1,4 @@
-/* CRC-32 (table made at run time) and Adler-32 (RFC 1950) over n kilobytes. */
+/* CRC-32 (table computed at run time) and Adler-32 (RFC 1950) over n kilobytes. */
 #include <stdint.h>
 
 static uint32_t table[256];

@@ -1,4 +1,4 @@
-;; A state machine whose states pass on to each other by tail calls, direct and through a table: n steps, one frame.
+;; A state machine whose states tail-call each other, directly and through a table: n steps, one frame.
 (module
   (type $state (func (param i32 i64) (result i64)))
   (table 4 funcref)

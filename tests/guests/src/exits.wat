@@ -1,4 +1,4 @@
-;; Ways out of nested blocks: n rounds of a parser-like loop that leaves by br_table, br_if and br, with values on the stack.
+;; Exits from nested blocks: n rounds of a parser-like loop that leaves by br_table, br_if and br, with values on the stack.
 (module
   (func $classify (param i32) (result i32)
     (block $four (result i32)

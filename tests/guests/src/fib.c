@@ -1,4 +1,4 @@
-/* Fibonacci by plain recursion: little but calls. */
+/* Fibonacci by plain recursion: mostly calls. */
 #include <stdint.h>
 
 __attribute__((noinline)) static int32_t fib(int32_t n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }

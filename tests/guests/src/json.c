@@ -1,4 +1,4 @@
-/* Tokenizes and checks a JSON document n times; the document is edited in between. Gives a sum over the tokens. */
+/* Tokenizes and checks a JSON document n times; the document is edited in between. Returns a sum over the tokens. */
 #include <stdint.h>
 #include <string.h>
 
@@ -101,7 +101,7 @@ static int value(void) {
 __attribute__((export_name("run"))) int32_t run(int32_t n) {
     sum = 0;
     for (int32_t i = 0; i < n; i++) {
-        /* A digit of the fuel; every 16th round the document is broken. */
+        /* Changes a digit of the fuel; in every 16th round the document is malformed. */
         char *digit = strstr(text, "1000000") ? strstr(text, "000000") : text;
         digit[3] = (char)('0' + i % 10);
         char *comma = strchr(text, ',');

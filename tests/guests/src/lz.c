@@ -1,5 +1,5 @@
 /* An LZ77 compressor with a hash of three bytes, and its decompressor: the round trip of n kilobytes of text must be
-   the identity. Gives the compressed size times 1000 plus a sum, or -1 when the round trip fails. */
+   the identity. Returns the compressed size times 1000 plus a sum, or -1 when the round trip fails. */
 #include <stdint.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* n products of 32x32 matrices of f64; gives the bits of the trace. */
+/* n products of 32x32 matrices of f64; returns the bits of the trace. */
 #include <stdint.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* n steps of five bodies that attract each other, in f64; gives the bits of the energy. */
+/* n steps of five bodies that attract each other, in f64; returns the bits of the energy. */
 #include <stdint.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Ways to place n queens on a board of n by n. */
+/* Counts the ways to place n queens on an n by n board. */
 #include <stdint.h>
 
 static int32_t place(uint32_t all, uint32_t columns, uint32_t left, uint32_t right) {

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) of n kilobytes of a fixed pattern; gives the first word of the digest. */
+/* SHA-256 (FIPS 180-4) of n kilobytes of a fixed pattern; returns the first word of the digest. */
 #include <stdint.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Primes below n by the sieve of Eratosthenes, at most a million; gives how many there are. */
+/* Primes below n by the sieve of Eratosthenes, at most a million; returns their number. */
 #include <stdint.h>
 #include <string.h>
 

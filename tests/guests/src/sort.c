@@ -1,4 +1,4 @@
-/* Quicksort, heap sort and merge sort of n thousand numbers; all three must agree. Gives a sum, or -1. */
+/* Quicksort, heap sort and merge sort of n thousand numbers; all three must agree. Returns a sum, or -1 if they differ. */
 #include <stdint.h>
 #include <string.h>
 

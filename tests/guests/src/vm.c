@@ -1,4 +1,4 @@
-/* A small stack machine, interpreted: it counts the steps of the Collatz sequences of 1 to n. */
+/* Interprets a small stack machine that counts the steps of the Collatz sequences of 1 to n. */
 #include <stdint.h>
 
 /* variables: 0 n, 1 i, 2 x, 3 steps */

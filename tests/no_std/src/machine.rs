@@ -1,4 +1,4 @@
-//! What a board support package would have: memory, time, a serial line, and what to do after a panic.
+//! What a board support package would provide: memory, a clock, a serial line, and a panic handler.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -7,20 +7,20 @@ use core::time::Duration;
 
 use dynload_sandbox::Clock;
 
-/// All the memory that there is.
+/// The size of all available memory, in bytes.
 const ARENA: usize = 16 << 20;
 
-/// Hands the arena out from the front and takes nothing back: enough for one program that runs once.
+/// A bump allocator over the arena that never frees: enough for one program that runs once.
 struct Arena {
     bytes: UnsafeCell<[u8; ARENA]>,
     used: AtomicUsize,
 }
 
-// SAFETY: the bytes are reached only through `alloc`, which gives each of them away once.
+// SAFETY: the bytes are reached only through `alloc`, which hands out each of them at most once.
 unsafe impl Sync for Arena {}
 
-// SAFETY: a block lies in the arena, is aligned as asked (the address is rounded up), and is part of no other block, because
-// `used` only grows, past each block.
+// SAFETY: a block is within the arena, is aligned as requested (the address is rounded up), and does not overlap any other
+// block, because `used` only grows, past each block.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let base = self.bytes.get().cast::<u8>();
@@ -48,7 +48,7 @@ static MEMORY: Arena = Arena {
     used: AtomicUsize::new(0),
 };
 
-/// A clock that goes on by a microsecond whenever it is read.
+/// A clock that advances by a microsecond whenever it is read.
 #[derive(Default)]
 pub(crate) struct Ticks(AtomicU64);
 
@@ -66,25 +66,25 @@ mod c {
     }
 }
 
-/// Sends bytes down the line.
+/// Sends bytes over the serial line.
 pub(crate) fn write(bytes: &[u8]) {
-    // SAFETY: the address and the length are those of a slice. There is nobody to tell of a failure.
+    // SAFETY: the address and the length are those of a slice. A failure has nowhere to be reported.
     let _ = unsafe { c::write(1, bytes.as_ptr(), bytes.len()) };
 }
 
 #[panic_handler]
 fn panic(_why: &core::panic::PanicInfo<'_>) -> ! {
     write(b"the program panicked\n");
-    // SAFETY: ends the process; nothing is asked of the caller.
+    // SAFETY: ends the process; the caller has no obligations.
     unsafe { c::_exit(101) }
 }
 
-/// The `core` that comes with the toolchain was compiled to unwind, and names what unwinding would call. This program aborts
+/// Satisfies the linker: the `core` of the toolchain was compiled to unwind and refers to this symbol. This program aborts
 /// instead, so it is never called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-/// As [`rust_eh_personality`].
+/// Satisfies the linker, like [`rust_eh_personality`].
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
     panic!()

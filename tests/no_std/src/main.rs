@@ -1,8 +1,8 @@
 //! Runs a plugin in a program without `std`: its own allocator, its own clock, its own panic handler.
 //!
-//! `cargo xtask test --only no_std` links it for this machine and runs it. It linking at all says that nothing in the sandbox's
-//! core brings `std` along: there would be two panic handlers. The process it runs in stands for the firmware's hardware; of
-//! the C library it uses `write` and `_exit`, and what compiled code calls on its own (`memcpy` and its like).
+//! `cargo xtask test --only no_std` links it for this machine and runs it. That it links shows that nothing in the sandbox's
+//! core pulls in `std`: there would be two panic handlers. The process stands in for the firmware's hardware. From the C
+//! library it uses `write` and `_exit`, and the functions that compiled code calls implicitly (`memcpy` and similar).
 #![no_std]
 #![no_main]
 
@@ -17,10 +17,10 @@ use dynload_sandbox::{
     Value,
 };
 
-/// Made from `plugin.wat`: `double` prints and needs the console for it, `spin` never ends.
+/// Built from `plugin.wat`: `double` prints, for which it needs the console; `spin` never ends.
 const PLUGIN: &[u8] = include_bytes!("plugin.wasm");
 
-/// 0 if all was as it should be, or the number of the step that was not.
+/// Returns 0 on success, or the number of the step that failed.
 fn run() -> u8 {
     let Ok(module) = Module::new(&Engine::default(), PLUGIN) else {
         return 1;
@@ -61,14 +61,14 @@ fn run() -> u8 {
     0
 }
 
-/// Where the C library's start code goes on.
+/// The entry point that the C library's start code calls.
 #[unsafe(no_mangle)]
 extern "C" fn main(_argc: i32, _argv: *const *const u8) -> i32 {
     let step = run();
     if step != 0 {
         machine::write(b"step ");
         machine::write(&[b'0' + step]);
-        machine::write(b" of tests/no_std/src/main.rs went wrong\n");
+        machine::write(b" of tests/no_std/src/main.rs failed\n");
     }
     i32::from(step)
 }

@@ -1,4 +1,4 @@
-;; The plugin of this program: `wat2wasm plugin.wat` makes plugin.wasm.
+;; The plugin of this program: `wat2wasm plugin.wat` builds plugin.wasm.
 (module
   (import "vais" "println" (func $println (param i32 i32)))
   (memory (export "memory") 1)

@@ -1,4 +1,4 @@
-//! What each guest burns: `cargo run -p dynload-oracle --example guest_fuel [small | large]`.
+//! Prints the fuel that each guest burns: `cargo run -p dynload-oracle --example guest_fuel [small | large]`.
 
 use std::time::Instant;
 

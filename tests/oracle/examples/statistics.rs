@@ -1,4 +1,4 @@
-//! What random programs are like: `cargo run -p dynload-oracle --example statistics [programs]`.
+//! Prints statistics of random programs: `cargo run -p dynload-oracle --example statistics [programs]`.
 
 use dynload_oracle::random::{self, Options};
 use dynload_oracle::{Imports, Limits, Oracle, Schedule};

@@ -1,6 +1,6 @@
-//! Bulk memory operators and everything on tables.
+//! Bulk memory operators and all operators on tables.
 //!
-//! A surcharge follows the length that is asked for and is charged before the bounds are looked at; growing is charged once it
+//! A surcharge depends on the requested length and is charged before the bounds are checked; growing is charged once it
 //! has succeeded.
 
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::error::Trap;
 use crate::operands::Operands;
 use crate::store::Store;
 
-/// Executes a bulk memory operator or an operator on tables; says `false` when it is none of these.
+/// Executes a bulk memory operator or an operator on tables. Returns `false` for any other operator.
 pub(crate) fn execute(
     operator: &Operator<'_>,
     operands: &mut Operands,

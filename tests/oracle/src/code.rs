@@ -5,10 +5,10 @@ use wasmparser::{BlockType, FuncValidator, FunctionBody, Operator, WasmModuleRes
 use crate::error::Error;
 use crate::value::{FuncType, ValType};
 
-/// Where a `block`, `loop` or `if` goes on.
+/// Where a `block`, `loop` or `if` continues.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extent {
-    /// Position of the `else`, if there is one.
+    /// Position of the `else`, if any.
     pub(crate) otherwise: Option<usize>,
     /// Position of the `end`.
     pub(crate) end: usize,
@@ -19,13 +19,13 @@ pub(crate) struct Code<'a> {
     pub(crate) ty: FuncType,
     /// Types of the declared locals, without the parameters.
     pub(crate) locals: Vec<ValType>,
-    /// All operators, the last `end` included.
+    /// All operators, including the final `end`.
     pub(crate) operators: Vec<Operator<'a>>,
     /// For each operator that opens a block, its extent. An `else` has the extent of its `if`.
     pub(crate) extents: Vec<Extent>,
     /// Bytes of the frame: parameters, declared locals, highest operand stack.
     pub(crate) frame_bytes: u64,
-    /// Highest operand stack alone.
+    /// Bytes of the highest operand stack alone.
     pub(crate) operand_bytes: u64,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Code<'a> {
         let mut locals = Vec::new();
         for group in body.get_locals_reader()? {
             let (count, ty) = group?;
-            // Before the vector is built, so that the validator's bound on locals comes first.
+            // Before the vector is built, so that the validator's bound on locals applies first.
             validator.define_locals(body.range().start, count, ty)?;
             locals.extend(std::iter::repeat_n(ValType::decode(ty)?, count as usize));
         }
@@ -70,9 +70,9 @@ impl<'a> Code<'a> {
     }
 }
 
-/// Whether the point after the operator seen last is reachable, as the validation algorithm of the specification's
-/// appendix sees it: no control frame that is open here has been marked `unreachable`. (A frame opened in dead code is
-/// not itself marked; the frame around it is.)
+/// Returns whether the point after the last operator is reachable according to the validation algorithm of the
+/// specification's appendix: no control frame that is open here has been marked `unreachable`. (A frame opened in dead code
+/// is not itself marked; the frame around it is.)
 fn reachable(validator: &FuncValidator<impl WasmModuleResources>) -> bool {
     let open = validator.control_stack_height() as usize;
     (0..open).all(|depth| {
@@ -87,7 +87,7 @@ fn operand_height(validator: &FuncValidator<impl WasmModuleResources>) -> u64 {
     operands
         .map(|depth| match validator.get_operand_type(depth) {
             Some(Some(wasmparser::ValType::V128)) => ValType::V128.stack_bytes(),
-            // `ref.func` leaves a more precise type than funcref; every reference counts the same.
+            // `ref.func` pushes a more precise type than funcref; every reference counts the same.
             Some(Some(_)) => 8,
             other => panic!("operand {depth} in reachable code has the type {other:?}"),
         })
@@ -96,7 +96,7 @@ fn operand_height(validator: &FuncValidator<impl WasmModuleResources>) -> u64 {
 
 fn extents(operators: &[Operator<'_>]) -> Vec<Extent> {
     let mut extents = vec![Extent::default(); operators.len()];
-    // Positions of the blocks that are open; the function's own body opens at no position.
+    // Positions of the open blocks; the function body itself has no position.
     let mut open: Vec<Option<usize>> = vec![None];
     for (position, operator) in operators.iter().enumerate() {
         match operator {
@@ -120,7 +120,7 @@ fn extents(operators: &[Operator<'_>]) -> Vec<Extent> {
     extents
 }
 
-/// Parameters and results of a block.
+/// Returns the number of parameters and results of a block.
 pub(crate) fn block_arity(block: BlockType, types: &[FuncType]) -> (usize, usize) {
     match block {
         BlockType::Empty => (0, 0),

@@ -1,4 +1,4 @@
-//! What can go wrong before and while a program runs.
+//! Errors before and while a program runs.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use std::fmt;
 pub enum Error {
     /// The module does not decode or validate.
     Invalid(wasmparser::Error),
-    /// The module is valid and uses something the oracle does not know.
+    /// The module is valid and uses something the oracle does not support.
     Unsupported(String),
-    /// An import that nobody provides.
+    /// An import has no provider.
     UnknownImport {
         /// The import's module.
         module: String,
         /// The import's name.
         name: String,
     },
-    /// An import that is provided with another type than the module asks for.
+    /// An import is provided with another type than the module requires.
     IncompatibleImport {
         /// The import's module.
         module: String,
@@ -32,10 +32,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(_) => write!(f, "the module is not valid"),
-            Self::Unsupported(what) => write!(f, "the oracle does not know {what}"),
-            Self::UnknownImport { module, name } => write!(f, "nobody provides the import `{module}.{name}`"),
+            Self::Unsupported(what) => write!(f, "the oracle does not support {what}"),
+            Self::UnknownImport { module, name } => write!(f, "the import `{module}.{name}` has no provider"),
             Self::IncompatibleImport { module, name } => {
-                write!(f, "the import `{module}.{name}` is provided with another type")
+                write!(
+                    f,
+                    "the import `{module}.{name}` has another type than the module requires"
+                )
             }
             Self::Stopped(_) => write!(f, "instantiation stopped"),
         }
@@ -64,7 +67,7 @@ impl From<Trap> for Error {
     }
 }
 
-/// Why running stopped before its end.
+/// Why a run stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trap {
@@ -94,13 +97,13 @@ pub enum Trap {
     StackBytes,
     /// Memories and tables at instantiation are above [`Limits::memory_bytes`](crate::Limits::memory_bytes).
     MemoryLimit,
-    /// More operators than [`Limits::steps`](crate::Limits::steps): the oracle's own guard, no limit of the sandbox.
+    /// More operators than [`Limits::steps`](crate::Limits::steps): the oracle's own guard, which the sandbox does not have.
     StepCap,
     /// A host function failed, with its reason.
     Host(String),
-    /// An operator the oracle does not know was executed.
+    /// An operator that the oracle does not support was executed.
     Unsupported(String),
-    /// There is no such function, or its parameters are others than the arguments given.
+    /// No such function exists, or its parameter types differ from those of the arguments.
     BadCall(String),
 }
 
@@ -122,7 +125,7 @@ impl fmt::Display for Trap {
             Self::MemoryLimit => "memory limit exceeded",
             Self::StepCap => "step cap reached",
             Self::Host(reason) => return write!(f, "host function failed: {reason}"),
-            Self::Unsupported(what) => return write!(f, "the oracle does not know {what}"),
+            Self::Unsupported(what) => return write!(f, "the oracle does not support {what}"),
             Self::BadCall(what) => return write!(f, "{what}"),
         })
     }
@@ -131,7 +134,7 @@ impl fmt::Display for Trap {
 impl std::error::Error for Trap {}
 
 impl Trap {
-    /// Whether a limit stopped the program, rather than the program itself.
+    /// Returns whether a limit stopped the program, rather than the program itself.
     pub fn is_limit(&self) -> bool {
         matches!(
             self,

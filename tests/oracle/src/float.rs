@@ -1,16 +1,16 @@
-//! What Wasm wants of floats and Rust does another way.
+//! Float operations for which Wasm requires other results than Rust produces.
 
 use crate::error::Trap;
 use crate::value::{Operand, Value};
 
-/// A 32-bit float that is only looked at as bits.
+/// A 32-bit float that is treated only as bits.
 pub(crate) struct F32Bits(pub(crate) u32);
 
 impl F32Bits {
     pub(crate) const SIGN: u32 = 1 << 31;
 }
 
-/// A 64-bit float that is only looked at as bits.
+/// A 64-bit float that is treated only as bits.
 pub(crate) struct F64Bits(pub(crate) u64);
 
 impl F64Bits {
@@ -21,7 +21,7 @@ impl Operand for F32Bits {
     fn from_value(value: Value) -> Self {
         match value {
             Value::F32(bits) => Self(bits),
-            other => panic!("validated code found {other:?} where it needs an f32"),
+            other => panic!("validated code found {other:?} where it requires an f32"),
         }
     }
 
@@ -34,7 +34,7 @@ impl Operand for F64Bits {
     fn from_value(value: Value) -> Self {
         match value {
             Value::F64(bits) => Self(bits),
-            other => panic!("validated code found {other:?} where it needs an f64"),
+            other => panic!("validated code found {other:?} where it requires an f64"),
         }
     }
 
@@ -44,11 +44,11 @@ impl Operand for F64Bits {
 }
 
 pub(crate) trait Float: Sized {
-    /// An arithmetic result: a NaN must have its quiet bit set (core specification, "NaN propagation").
+    /// Sets the quiet bit of a NaN, as an arithmetic result must have it (core specification, "NaN propagation").
     fn quiet(self) -> Self;
-    /// NaN if one of them is; -0 is smaller than +0.
+    /// Returns the smaller one, or NaN if one of them is NaN; -0 is smaller than +0.
     fn wasm_min(self, other: Self) -> Self;
-    /// NaN if one of them is; +0 is larger than -0.
+    /// Returns the larger one, or NaN if one of them is NaN; +0 is larger than -0.
     fn wasm_max(self, other: Self) -> Self;
 }
 
@@ -67,7 +67,7 @@ macro_rules! float {
                 if self.is_nan() || other.is_nan() {
                     (self + other).quiet()
                 } else if self == other {
-                    // Only zeros are equal and have different bits.
+                    // Only zeros can be equal and have different bits.
                     Self::from_bits(self.to_bits() | other.to_bits())
                 } else if self < other {
                     self
@@ -94,8 +94,7 @@ macro_rules! float {
 float!(f32, 1 << 22);
 float!(f64, 1 << 51);
 
-/// Cuts off the fraction of a float that is strictly between the two bounds. Every f32 is an f64 too, so one function
-/// does for both.
+/// Truncates a float that is strictly between the two bounds. Every f32 is also an f64, so one function is enough for both.
 pub(crate) fn truncate(x: f64, below: f64, above: f64) -> Result<f64, Trap> {
     if x.is_nan() {
         Err(Trap::InvalidConversionToInteger)

@@ -1,7 +1,7 @@
 //! Real guest programs: C and WAT, in `tests/guests/src`.
 //!
-//! Each imports nothing and exports `run(i32) -> i32` or `run(i32) -> i64`, a checksum of work that grows with its argument.
-//! [`wasm`] has what is checked in; [`build`] compiles the sources again.
+//! Each imports nothing and exports `run(i32) -> i32` or `run(i32) -> i64`, which returns a checksum; its work grows with the
+//! argument. [`wasm`] returns the checked-in binary; [`build`] compiles the source.
 
 use std::fmt;
 use std::io;
@@ -11,13 +11,13 @@ use std::process::Command;
 /// A guest program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guest {
-    /// Its name, and its file's without extension.
+    /// Its name, which is also that of its file without extension.
     pub name: &'static str,
     /// `c` or `wat`.
     pub language: &'static str,
-    /// An argument of `run` that is enough to see what it does: some ten thousand to a million operators.
+    /// An argument of `run` for tests: about ten thousand to a million operators.
     pub small: i32,
-    /// An argument for benchmarks: some tens of millions of operators.
+    /// An argument of `run` for benchmarks: some tens of millions of operators.
     pub large: i32,
 }
 
@@ -62,7 +62,7 @@ pub const ALL: &[Guest] = &[
     c("vm", 20, 800),
 ];
 
-/// Arguments for clang that every C guest is compiled with. With one version of clang they give the same bytes everywhere.
+/// The clang arguments that every C guest is compiled with. With one version of clang they produce the same bytes everywhere.
 pub const CLANG_FLAGS: &[&str] = &[
     "--target=wasm32-wasi",
     "-O2",
@@ -75,15 +75,15 @@ pub const CLANG_FLAGS: &[&str] = &[
     "-Wl,--strip-all",
 ];
 
-/// Why a guest cannot be had.
+/// Why a guest is not available.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// There is no guest of this name.
+    /// No guest has this name.
     Unknown(String),
-    /// A file cannot be read or written, or a program not be started.
+    /// A file cannot be read or written, or a program cannot be started.
     Io(PathBuf, io::Error),
-    /// clang has refused the source, and says this.
+    /// clang rejected the source, with this output.
     Refused(String),
     /// The WAT source does not parse.
     Wat(wat::Error),
@@ -92,9 +92,9 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(name) => write!(f, "there is no guest `{name}`"),
-            Self::Io(path, _) => write!(f, "`{}` cannot be used", path.display()),
-            Self::Refused(stderr) => write!(f, "clang does not compile the guest:\n{stderr}"),
+            Self::Unknown(name) => write!(f, "no guest is named `{name}`"),
+            Self::Io(path, _) => write!(f, "cannot read, write or run `{}`", path.display()),
+            Self::Refused(stderr) => write!(f, "clang failed to compile the guest:\n{stderr}"),
             Self::Wat(_) => write!(f, "the guest is not valid WAT"),
         }
     }
@@ -110,17 +110,19 @@ impl std::error::Error for BuildError {
     }
 }
 
-/// The folder of the guests.
+/// Returns the folder of the guests.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests")
 }
 
-/// The guest of this name.
+/// Returns the guest with this name.
 pub fn find(name: &str) -> Option<Guest> {
     ALL.iter().copied().find(|guest| guest.name == name)
 }
 
-/// A guest's binary as it is checked in; needs no compiler.
+/// Returns a guest's checked-in binary, which needs no compiler.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_oracle::{guests, Imports, Limits, Oracle, Schedule, Value};
@@ -134,17 +136,19 @@ pub fn find(name: &str) -> Option<Guest> {
 /// ```
 ///
 /// # Errors
-/// [`BuildError::Unknown`], [`BuildError::Io`]
+/// - [`BuildError::Unknown`] if no guest has this name
+/// - [`BuildError::Io`] if the binary cannot be read
 pub fn wasm(name: &str) -> Result<Vec<u8>, BuildError> {
     let guest = find(name).ok_or_else(|| BuildError::Unknown(name.into()))?;
     let path = folder().join("wasm").join(guest.name).with_extension("wasm");
     std::fs::read(&path).map_err(|cause| BuildError::Io(path, cause))
 }
 
-/// Compiles a guest from its source: C with the `clang` in the path (or the one `CLANG` names), WAT with the `wat` crate.
+/// Compiles a guest from its source: C with the `clang` in `PATH` (or the one named by the environment variable `CLANG`), WAT
+/// with the `wat` crate.
 ///
 /// # Errors
-/// All of [`BuildError`]
+/// Any [`BuildError`]
 pub fn build(name: &str) -> Result<Vec<u8>, BuildError> {
     let guest = find(name).ok_or_else(|| BuildError::Unknown(name.into()))?;
     let source = folder()

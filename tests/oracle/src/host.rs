@@ -1,4 +1,4 @@
-//! What a program imports.
+//! The imports of a program.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::module::{ExternType, GlobalType, MemoryType, Module, TableType};
 use crate::store::{Extern, InstanceId, Store, zeros};
 use crate::value::{FuncType, Value};
 
-/// What a host function does.
+/// The behaviour of a host function.
 pub trait Host<'a>: Fn(&mut Caller<'_, 'a>, &[Value]) -> Result<Vec<Value>, Trap> + 'a {}
 
 impl<'a, F> Host<'a> for F where F: Fn(&mut Caller<'_, 'a>, &[Value]) -> Result<Vec<Value>, Trap> + 'a {}
@@ -19,7 +19,7 @@ pub struct HostFunc<'a> {
 }
 
 impl<'a> HostFunc<'a> {
-    /// A function of type `ty` that does `call`.
+    /// Creates a host function of type `ty` that runs `call`.
     pub fn new(ty: FuncType, call: impl Host<'a>) -> Self {
         Self {
             ty,
@@ -28,17 +28,17 @@ impl<'a> HostFunc<'a> {
     }
 }
 
-/// Something an import can be resolved to.
+/// Something that an import can be resolved to.
 pub enum Import<'a> {
     /// A host function.
     Func(HostFunc<'a>),
-    /// A memory of the host's, made when the module is instantiated.
+    /// A host memory, created when the module is instantiated.
     Memory(MemoryType),
-    /// A table of the host's, made when the module is instantiated.
+    /// A host table, created when the module is instantiated.
     Table(TableType),
-    /// A global of the host's, made when the module is instantiated.
+    /// A host global, created when the module is instantiated.
     Global(GlobalType, Value),
-    /// Something that is in the store already.
+    /// Something that is already in the store.
     Extern(Extern),
 }
 
@@ -47,12 +47,12 @@ pub enum Import<'a> {
 pub struct Imports<'a>(pub(crate) HashMap<(String, String), Import<'a>>);
 
 impl<'a> Imports<'a> {
-    /// None.
+    /// Creates an empty set of imports.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Provides `module.name`; the last one given counts.
+    /// Provides `module.name`, replacing any earlier definition.
     pub fn define(&mut self, module: &str, name: &str, import: Import<'a>) {
         self.0.insert((module.into(), name.into()), import);
     }
@@ -64,8 +64,8 @@ impl<'a> Imports<'a> {
         self
     }
 
-    /// Something for every import of a module: functions that return zeros and nulls, memories and tables of the size
-    /// asked for, globals that are zero.
+    /// Provides every import of a module: functions that return zeros and nulls, memories and tables of the requested size,
+    /// globals that are zero.
     pub fn zeros(module: &Module<'_>) -> Self {
         let mut imports = Self::new();
         for import in module.imports() {
@@ -87,7 +87,7 @@ impl<'a> Imports<'a> {
     }
 }
 
-/// What a host function can do to who called it.
+/// A host function's access to its caller.
 pub struct Caller<'s, 'a> {
     store: &'s mut Store<'a>,
     instance: Option<usize>,
@@ -98,11 +98,12 @@ impl<'s, 'a> Caller<'s, 'a> {
         Self { store, instance }
     }
 
-    /// Calls an export of the instance that called, within the same call from outside: fuel, depth and stack go on.
-    /// This is a call of the host's: the function entered costs its entry, no operator is charged for calling it.
+    /// Calls an export of the calling instance, within the same call from outside: fuel, depth and stack keep counting.
+    /// The host makes this call, so it costs the function entry and no call operator.
     ///
     /// # Errors
-    /// The [`Trap`] that stopped it
+    /// - The [`Trap`] that stopped it
+    /// - [`Trap::BadCall`] if there is no such function or the arguments do not match
     pub fn call(&mut self, name: &str, args: &[Value]) -> Result<Vec<Value>, Trap> {
         let export = self
             .instance
@@ -113,26 +114,27 @@ impl<'s, 'a> Caller<'s, 'a> {
         }
     }
 
-    /// Calls a function the guest passed as a reference.
+    /// Calls a function that the guest passed as a reference.
     ///
     /// # Errors
-    /// The [`Trap`] that stopped it; [`Trap::BadCall`] when `func` is no function
+    /// - The [`Trap`] that stopped it
+    /// - [`Trap::BadCall`] if `func` is not a function or the arguments do not match
     pub fn call_ref(&mut self, func: Value, args: &[Value]) -> Result<Vec<Value>, Trap> {
         match func {
             Value::FuncRef(Some(func)) => self.store.invoke(func, args),
-            other => Err(Trap::BadCall(format!("{other:?} is no function"))),
+            other => Err(Trap::BadCall(format!("{other:?} is not a function"))),
         }
     }
 
-    /// Charges for work of the host's; counted as surcharge.
+    /// Charges fuel for work of the host; it counts as surcharge.
     ///
     /// # Errors
-    /// [`Trap::OutOfFuel`]
+    /// [`Trap::OutOfFuel`] if this exceeds the fuel limit
     pub fn burn(&mut self, fuel: u64) -> Result<(), Trap> {
         self.store.meter.surcharge(fuel)
     }
 
-    /// A memory of the instance that called, by its index in the module.
+    /// Returns a memory of the calling instance, by its index in the module.
     pub fn memory(&mut self, index: usize) -> Option<&mut [u8]> {
         let addr = *self.store.instances[self.instance?].memories.get(index)?;
         Some(&mut self.store.memories[addr].bytes)

@@ -10,11 +10,11 @@ use crate::value::Value;
 
 impl<'a> Store<'a> {
     /// Instantiates a module: imports, memories and tables, active element segments, active data segments, the start
-    /// function. [`usage`](Self::usage) has what it used.
+    /// function. [`usage`](Self::usage) then returns what it used.
     ///
     /// # Errors
-    /// - [`Error::UnknownImport`], [`Error::IncompatibleImport`] before anything is done
-    /// - [`Error::Stopped`] when a segment, a limit or the start function stopped it
+    /// - [`Error::UnknownImport`], [`Error::IncompatibleImport`] before any item of the module itself is created
+    /// - [`Error::Stopped`] if a segment, a limit or the start function stopped it
     pub fn instantiate(
         &mut self,
         module: &Module<'a>,
@@ -34,7 +34,7 @@ impl<'a> Store<'a> {
                 });
             };
             let given = self.define(given)?;
-            // The same import may be asked for twice.
+            // A module may import the same item twice.
             imports.define(&wanted_module, &name, crate::host::Import::Extern(given));
             if !import_matches(&import.ty, &self.extern_type(given)) {
                 return Err(Error::IncompatibleImport {
@@ -101,7 +101,7 @@ impl<'a> Store<'a> {
         self.meter.surcharge(self.meter.schedule.records(records))?;
         self.meter
             .surcharge(self.meter.schedule.constant_operator * operators_beyond_the_first(module))?;
-        // Kept even if a segment is out of bounds: what came before it has been written, and may be seen by others.
+        // Kept even if a segment is out of bounds: earlier segments have been written, and other instances may see them.
         self.instances.push(instance);
         self.write_segments(id, module)?;
         if let Some(start) = module.start {
@@ -111,7 +111,7 @@ impl<'a> Store<'a> {
         Ok(InstanceId(id))
     }
 
-    /// Bytes of records that are not free.
+    /// Returns the bytes of records beyond the free ones.
     fn records(&self, module: &Module<'a>) -> u64 {
         let schedule = &self.meter.schedule;
         let own = [
@@ -167,7 +167,7 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// Value of a constant expression.
+    /// Evaluates a constant expression.
     fn eval(&self, instance: &Instance<'a>, expr: &[Operator<'_>]) -> Result<Value, Error> {
         let mut stack = Vec::new();
         for operator in expr {
@@ -211,13 +211,13 @@ impl<'a> Store<'a> {
             .ok_or_else(|| Error::Unsupported("an empty constant expression".into()))
     }
 
-    /// Whether an [`ExternType`] of this store's satisfies an import; for callers that link by hand.
+    /// Returns whether something in this store satisfies an import of type `wanted`; for callers that link by hand.
     pub fn matches(&self, wanted: &ExternType, given: Extern) -> bool {
         import_matches(wanted, &self.extern_type(given))
     }
 }
 
-/// Operators of all constant expressions but the first of each.
+/// Counts the operators of all constant expressions except the first of each.
 fn operators_beyond_the_first(module: &Module<'_>) -> u64 {
     let globals = module.globals.iter().map(|global| global.init.len());
     let tables = module
@@ -240,7 +240,7 @@ fn operators_beyond_the_first(module: &Module<'_>) -> u64 {
     all.map(|operators| operators.saturating_sub(1) as u64).sum()
 }
 
-/// The null of a heap type.
+/// Returns the null reference of a heap type.
 pub(crate) fn null(hty: wasmparser::HeapType) -> Result<Value, Error> {
     match hty {
         wasmparser::HeapType::FUNC => Ok(Value::FuncRef(None)),
@@ -249,7 +249,7 @@ pub(crate) fn null(hty: wasmparser::HeapType) -> Result<Value, Error> {
     }
 }
 
-/// `offset .. offset + len` if that is within `size`.
+/// Returns `offset .. offset + len` if that is within `size`.
 fn range(offset: Value, len: usize, size: usize) -> Option<std::ops::Range<usize>> {
     let offset = match offset {
         Value::I32(offset) => u64::from(offset as u32),

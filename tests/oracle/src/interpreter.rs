@@ -1,4 +1,4 @@
-//! Running: one operator after the other, every frame on the heap.
+//! The interpreter: executes one operator after the other, with every frame on the heap.
 
 use std::rc::Rc;
 
@@ -15,15 +15,15 @@ use crate::store::{Func, Store};
 use crate::value::Value;
 use crate::vector;
 
-/// Where a branch goes and what it takes along.
+/// The target of a branch and the values it carries.
 struct Label {
-    /// Values a branch takes along.
+    /// The number of values that a branch carries.
     arity: usize,
-    /// Operands below the block.
+    /// The number of operands below the block.
     height: usize,
-    /// The operator a branch goes on with.
+    /// The operator at which execution continues after a branch.
     target: usize,
-    /// A branch to a loop stays in the loop.
+    /// Whether the block is a loop: a branch to a loop stays in it.
     is_loop: bool,
 }
 
@@ -33,19 +33,19 @@ struct Frame<'a> {
     /// The operator to execute next.
     next: usize,
     locals: Vec<Value>,
-    /// The blocks that are open, the function's own body first.
+    /// The open blocks, the function body first.
     labels: Vec<Label>,
-    /// Operands below the frame.
+    /// The number of operands below the frame.
     height: usize,
 }
 
-/// Why the operators of a frame are left.
+/// Why the execution of a frame pauses or ends.
 enum Leave {
-    /// To call this function.
+    /// It calls this function.
     Call(usize),
-    /// To call this function in place of the frame.
+    /// It calls this function, which replaces the frame.
     TailCall(usize),
-    /// To go back to the caller.
+    /// It returns to the caller.
     Return,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn run<'a>(store: &mut Store<'a>, func: usize, args: &[Value]) -> Res
         frames: Vec::new(),
     };
     let result = machine.run(func);
-    // After a trap frames are left; a host function that catches the trap goes on without them.
+    // After a trap, frames remain; a host function that catches the trap continues without them.
     while let Some(frame) = machine.frames.pop() {
         machine.store.meter.pop_frame(frame.code.frame_bytes);
     }
@@ -97,10 +97,10 @@ impl<'a> Machine<'_, 'a> {
     fn frame(&mut self) -> &mut Frame<'a> {
         self.frames
             .last_mut()
-            .expect("there is a frame while operators run")
+            .expect("a frame exists while operators run")
     }
 
-    /// Takes the arguments from the operands; a host function also gives its results.
+    /// Enters a function: pops the arguments and pushes a frame, or runs a host function and pushes its results.
     fn enter(&mut self, func: usize, caller: Option<usize>) -> Result<(), Trap> {
         let func = self.store.funcs[func].clone();
         let args = self.operands.take_many(func.ty().params.len());
@@ -136,7 +136,7 @@ impl<'a> Machine<'_, 'a> {
         self.store.meter.surcharge(schedule.locals(slots))
     }
 
-    /// Drops the frame and keeps its `count` highest operands.
+    /// Pops the frame and keeps its `count` topmost operands.
     fn leave(&mut self, count: usize) {
         let frame = self.frames.pop().expect("only a frame can be left");
         self.operands.unwind(frame.height, count);
@@ -164,7 +164,7 @@ impl<'a> Machine<'_, 'a> {
         }
     }
 
-    /// The height computed at load must hold at every moment.
+    /// Asserts that the operand stack never exceeds the height computed at load.
     fn check_height(&self, code: &Code<'_>) {
         if self.store.self_check {
             let base = self.frames.last().map_or(0, |frame| frame.height);
@@ -230,7 +230,7 @@ impl<'a> Machine<'_, 'a> {
                     None => self.frame().next = extent.end + 1,
                 }
             }
-            // Control runs into it at the end of the first arm.
+            // Reached at the end of the first arm.
             Operator::Else => self.frame().next = extent.end,
             Operator::End => {
                 self.frame().labels.pop();
@@ -316,11 +316,11 @@ impl<'a> Machine<'_, 'a> {
             }
             other => {
                 let instance = self.frame().instance;
-                let known = numeric::execute(other, &mut self.operands)?
+                let supported = numeric::execute(other, &mut self.operands)?
                     || memory::execute(other, &mut self.operands, self.store, instance)?
                     || bulk::execute(other, &mut self.operands, self.store, instance)?
                     || vector::execute(other, &mut self.operands, self.store, instance)?;
-                if !known {
+                if !supported {
                     return Err(Trap::Unsupported(format!("{other:?}")));
                 }
             }
@@ -333,7 +333,7 @@ impl<'a> Machine<'_, 'a> {
         block_arity(block, &self.store.instances[instance].types)
     }
 
-    /// Opens a block; `label.height` is given as the number of its parameters.
+    /// Opens a block; `label.height` is the number of its parameters.
     fn open(&mut self, label: Label) {
         let height = self.operands.0.len() - label.height;
         self.frame().labels.push(Label { height, ..label });
@@ -343,7 +343,7 @@ impl<'a> Machine<'_, 'a> {
         let frame = self
             .frames
             .last_mut()
-            .expect("there is a frame while operators run");
+            .expect("a frame exists while operators run");
         let index = frame.labels.len() - 1 - depth as usize;
         let label = &frame.labels[index];
         self.operands.unwind(label.height, label.arity);

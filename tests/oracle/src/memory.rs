@@ -7,7 +7,7 @@ use crate::operands::Operands;
 use crate::store::Store;
 use crate::value::Value;
 
-/// Takes an address and gives the bytes there.
+/// Pops an address and returns the bytes at it.
 pub(crate) fn load<const N: usize>(
     operands: &mut Operands,
     store: &Store<'_>,
@@ -22,7 +22,7 @@ pub(crate) fn load<const N: usize>(
     Ok(bytes)
 }
 
-/// Takes an address and writes the bytes there.
+/// Pops an address and writes the bytes to it.
 pub(crate) fn store_bytes<const N: usize>(
     operands: &mut Operands,
     store: &mut Store<'_>,
@@ -53,7 +53,7 @@ fn effective_address(base: u64, memarg: &MemArg, len: usize, size: usize) -> Res
     Ok(start as usize)
 }
 
-/// Executes a load, a store, `memory.size` or `memory.grow`; says `false` when it is none of these.
+/// Executes a load, a store, `memory.size` or `memory.grow`. Returns `false` for any other operator.
 pub(crate) fn execute(
     operator: &Operator<'_>,
     operands: &mut Operands,

@@ -3,35 +3,35 @@
 use crate::error::Trap;
 use crate::schedule::Schedule;
 
-/// Where to stop. `None` is no limit. A limit of L lets a program use exactly L.
+/// The limits of a run. `None` means no limit. A limit of L lets a program use exactly L.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Fuel of one call from outside, or of one instantiation.
     pub fuel: Option<u64>,
-    /// Wasm frames alive at once.
+    /// Wasm frames alive at the same time.
     pub call_depth: Option<u64>,
-    /// Stack bytes of the frames alive at once.
+    /// Stack bytes of the frames alive at the same time.
     pub stack_bytes: Option<u64>,
     /// Bytes of all memories and tables together.
     pub memory_bytes: Option<u64>,
-    /// Operators executed: a guard against programs that do not end. Free operators count too.
+    /// Operators executed: a guard against programs that do not terminate. Free operators count too.
     pub steps: Option<u64>,
 }
 
 /// What one call from outside, or one instantiation, used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Fuel, surcharges included. After [`Trap::OutOfFuel`]: what was burned before the operator that did not fit.
+    /// Fuel, including surcharges. After [`Trap::OutOfFuel`]: the fuel burned before the charge that exceeded the limit.
     pub fuel: u64,
-    /// The part of [`fuel`](Self::fuel) that is surcharges: everything but operators and function entries.
+    /// The part of [`fuel`](Self::fuel) that is surcharges: everything except operators and function entries.
     pub surcharge: u64,
-    /// Most Wasm frames alive at once.
+    /// The maximum number of Wasm frames alive at the same time.
     pub peak_call_depth: u64,
-    /// Most stack bytes of Wasm frames alive at once.
+    /// The maximum stack bytes of Wasm frames alive at the same time.
     pub peak_stack_bytes: u64,
-    /// Most bytes of memories and tables together. They never shrink, so this is also what they are at the end.
+    /// The maximum bytes of memories and tables together. They never shrink, so this is also their size at the end.
     pub peak_memory_bytes: u64,
-    /// Operators executed, the free ones included.
+    /// Operators executed, including free ones.
     pub steps: u64,
 }
 
@@ -112,7 +112,7 @@ impl Meter {
         self.stack_bytes -= bytes;
     }
 
-    /// Whether `bytes` more of memories and tables are within the limit.
+    /// Returns whether `bytes` more of memories and tables are within the limit.
     pub(crate) fn may_grow(&self, bytes: u64) -> bool {
         let total = self.memory_bytes.checked_add(bytes);
         total.is_some_and(|total| self.limits.memory_bytes.is_none_or(|limit| total <= limit))

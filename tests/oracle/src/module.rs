@@ -1,4 +1,4 @@
-//! Decoding: a validated module as plain tables.
+//! Decodes and validates a module into plain tables.
 
 use std::rc::Rc;
 
@@ -16,9 +16,9 @@ use crate::value::{FuncType, ValType};
 pub struct MemoryType {
     /// Whether addresses are i64.
     pub memory64: bool,
-    /// Pages at first.
+    /// Initial number of pages.
     pub initial: u64,
-    /// Most pages, if declared.
+    /// Maximum number of pages, if declared.
     pub maximum: Option<u64>,
     /// Page size as a power of two; 16 unless the custom-page-sizes proposal is used.
     pub page_size_log2: u32,
@@ -31,9 +31,9 @@ pub struct TableType {
     pub table64: bool,
     /// Type of the elements.
     pub element: ValType,
-    /// Elements at first.
+    /// Initial number of elements.
     pub initial: u64,
-    /// Most elements, if declared.
+    /// Maximum number of elements, if declared.
     pub maximum: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ pub struct GlobalType {
     pub mutable: bool,
 }
 
-/// What an import asks for, or what an export is.
+/// The type of an import or export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExternType {
     /// A function.
@@ -66,7 +66,7 @@ pub struct ImportType {
     pub module: String,
     /// The item's name.
     pub name: String,
-    /// What it must be.
+    /// The required type.
     pub ty: ExternType,
 }
 
@@ -133,7 +133,7 @@ pub struct Module<'a> {
 }
 
 impl<'a> Module<'a> {
-    /// The proposals a module may use: Wasm 2.0, tail calls, several memories, 64-bit memories, extended constant
+    /// Returns the features that a module may use: Wasm 2.0, tail calls, several memories, 64-bit memories, extended constant
     /// expressions, custom page sizes.
     pub fn features() -> WasmFeatures {
         WasmFeatures::WASM2
@@ -147,8 +147,8 @@ impl<'a> Module<'a> {
     /// Decodes and validates a binary module.
     ///
     /// # Errors
-    /// - [`Error::Invalid`] when it does not decode or validate with [`features`](Self::features)
-    /// - [`Error::Unsupported`] when it has a type the oracle does not know
+    /// - [`Error::Invalid`] if it does not decode or validate with [`features`](Self::features)
+    /// - [`Error::Unsupported`] if it uses something that the oracle does not support
     pub fn new(wasm: &'a [u8]) -> Result<Self, Error> {
         let mut validator = Validator::new_with_features(Self::features());
         let mut module = Self::default();
@@ -167,12 +167,12 @@ impl<'a> Module<'a> {
         Ok(module)
     }
 
-    /// What the module asks for, in order.
+    /// Returns the imports of the module, in order.
     pub fn imports(&self) -> &[ImportType] {
         &self.imports
     }
 
-    /// Names and types of the exported functions, in order.
+    /// Returns the names and types of the exported functions, in order.
     pub fn exported_funcs(&self) -> impl Iterator<Item = (&str, &FuncType)> {
         self.exports.iter().filter_map(|(name, idx)| match idx {
             ExternIdx::Func(func) => Some((name.as_str(), &self.funcs[*func as usize])),

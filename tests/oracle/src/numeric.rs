@@ -7,7 +7,7 @@ use crate::float::{F32Bits, F64Bits, Float, truncate};
 use crate::operands::Operands;
 use crate::value::Value;
 
-/// Executes a numeric operator; says `false` when it is none.
+/// Executes a numeric operator. Returns `false` for any other operator.
 pub(crate) fn execute(operator: &Operator<'_>, operands: &mut Operands) -> Result<bool, Trap> {
     // One operand of the type, a result of any type.
     macro_rules! unary {
@@ -24,7 +24,7 @@ pub(crate) fn execute(operator: &Operator<'_>, operands: &mut Operands) -> Resul
             operands.give($body);
         }};
     }
-    // A float to an integer, or a trap: `$below` < x < `$above` is what fits.
+    // A float to an integer, or a trap unless `$below` < x < `$above`.
     macro_rules! truncation {
         ($float:ty, $int:ty, $below:expr, $above:expr) => {{
             let x: $float = operands.take();
@@ -89,7 +89,7 @@ pub(crate) fn execute(operator: &Operator<'_>, operands: &mut Operands) -> Resul
         Operator::I32And => binary!(|a, b: i32| a & b),
         Operator::I32Or => binary!(|a, b: i32| a | b),
         Operator::I32Xor => binary!(|a, b: i32| a ^ b),
-        // Shift counts are modulo the width, which is what the wrapping shifts of Rust do.
+        // Shift counts are modulo the width, as in Rust's wrapping shifts.
         Operator::I32Shl => binary!(|a, b: u32| a.wrapping_shl(b)),
         Operator::I32ShrS => binary!(|a, b: i32| a.wrapping_shr(b as u32)),
         Operator::I32ShrU => binary!(|a, b: u32| a.wrapping_shr(b)),
@@ -118,7 +118,7 @@ pub(crate) fn execute(operator: &Operator<'_>, operands: &mut Operands) -> Resul
         Operator::I64Rotl => binary!(|a, b: u64| a.rotate_left((b % 64) as u32)),
         Operator::I64Rotr => binary!(|a, b: u64| a.rotate_right((b % 64) as u32)),
 
-        // Sign operators work on the bits, NaN or not.
+        // Sign operators work on the bits, even of a NaN.
         Operator::F32Abs => unary!(|a: F32Bits| F32Bits(a.0 & !F32Bits::SIGN)),
         Operator::F64Abs => unary!(|a: F64Bits| F64Bits(a.0 & !F64Bits::SIGN)),
         Operator::F32Neg => unary!(|a: F32Bits| F32Bits(a.0 ^ F32Bits::SIGN)),
@@ -160,8 +160,8 @@ pub(crate) fn execute(operator: &Operator<'_>, operands: &mut Operands) -> Resul
         Operator::I64Extend8S => unary!(|a: i64| i64::from(a as i8)),
         Operator::I64Extend16S => unary!(|a: i64| i64::from(a as i16)),
         Operator::I64Extend32S => unary!(|a: i64| i64::from(a as i32)),
-        // The bounds are the nearest floats that do not fit; every float strictly between them does once its fraction
-        // is cut off. -2^31 - 1 is no f32, the next one below -2^31 is -2147483904.
+        // The bounds are the nearest floats that do not fit; every float strictly between them fits once truncated.
+        // -2^31 - 1 is not an f32; the next f32 below -2^31 is -2147483904.
         Operator::I32TruncF32S => truncation!(f32, i32, -2147483904.0, 2147483648.0),
         Operator::I32TruncF32U => truncation!(f32, u32, -1.0, 4294967296.0),
         Operator::I32TruncF64S => truncation!(f64, i32, -2147483649.0, 2147483648.0),
@@ -170,7 +170,7 @@ pub(crate) fn execute(operator: &Operator<'_>, operands: &mut Operands) -> Resul
         Operator::I64TruncF32U => truncation!(f32, u64, -1.0, 18446744073709551616.0),
         Operator::I64TruncF64S => truncation!(f64, i64, -9223372036854777856.0, 9223372036854775808.0),
         Operator::I64TruncF64U => truncation!(f64, u64, -1.0, 18446744073709551616.0),
-        // A cast in Rust saturates and gives 0 for NaN, as these do.
+        // A cast in Rust saturates and converts NaN to 0, as these operators do.
         Operator::I32TruncSatF32S => unary!(|a: f32| a as i32),
         Operator::I32TruncSatF32U => unary!(|a: f32| a as u32),
         Operator::I32TruncSatF64S => unary!(|a: f64| a as i32),

@@ -2,7 +2,7 @@
 
 use crate::value::{Operand, Value};
 
-/// Values the operators work on, of all frames of one run.
+/// The operands of all frames of one run.
 #[derive(Default)]
 pub(crate) struct Operands(pub(crate) Vec<Value>);
 
@@ -25,16 +25,16 @@ impl Operands {
         T::from_value(self.pop())
     }
 
-    /// An address, index or length: i32 or i64, both unsigned.
+    /// Pops an address, index or length: i32 or i64, both unsigned.
     pub(crate) fn take_index(&mut self) -> u64 {
         match self.pop() {
             Value::I32(index) => u64::from(index as u32),
             Value::I64(index) => index as u64,
-            other => panic!("validated code found {other:?} where it needs an index"),
+            other => panic!("validated code found {other:?} where it requires an index"),
         }
     }
 
-    /// An index of the width asked for.
+    /// Pushes an index: i64 if `wide`, else i32.
     pub(crate) fn give_index(&mut self, wide: bool, index: u64) {
         self.push(if wide {
             Value::I64(index as i64)
@@ -47,7 +47,7 @@ impl Operands {
         self.0.split_off(self.0.len() - count)
     }
 
-    /// Keeps the `count` highest values and the `height` lowest ones.
+    /// Keeps the `count` topmost values and the `height` lowest ones.
     pub(crate) fn unwind(&mut self, height: usize, count: usize) {
         let kept = self.take_many(count);
         self.0.truncate(height);

@@ -1,4 +1,4 @@
-//! One module, one instance: what comparing needs.
+//! One module with one instance, for comparisons.
 
 use crate::error::{Error, Trap};
 use crate::host::Imports;
@@ -11,13 +11,15 @@ use crate::value::{FuncType, Value};
 /// How a call from outside ended and what it used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The results, or why there are none.
+    /// The results, or the trap that stopped it.
     pub result: Result<Vec<Value>, Trap>,
-    /// What it used until then.
+    /// The usage until then.
     pub usage: Usage,
 }
 
 /// A module with its own store.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_oracle::{Imports, Limits, Oracle, Schedule, Trap, Value};
@@ -55,7 +57,7 @@ impl<'a> Oracle<'a> {
     /// Decodes and validates a binary module.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Unsupported`]
+    /// Those of [`Module::new`]
     pub fn new(wasm: &'a [u8], imports: Imports<'a>, schedule: Schedule) -> Result<Self, Error> {
         let store = Store::new(schedule, Limits::default());
         Ok(Self {
@@ -67,10 +69,10 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// As [`new`](Self::new), with [`Imports::zeros`] for what is not in `imports`.
+    /// Decodes and validates a binary module, with [`Imports::zeros`] for every import that is not in `imports`.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Unsupported`]
+    /// Those of [`Module::new`]
     pub fn with_zeros(wasm: &'a [u8], imports: Imports<'a>, schedule: Schedule) -> Result<Self, Error> {
         let mut oracle = Self::new(wasm, imports, schedule)?;
         let mut all = Imports::zeros(&oracle.module);
@@ -79,17 +81,16 @@ impl<'a> Oracle<'a> {
         Ok(oracle)
     }
 
-    /// The module's imports and exports.
+    /// Returns the module, with its imports and exports.
     pub fn module(&self) -> &Module<'a> {
         &self.module
     }
 
-    /// Makes the instance, in a new store; can be done once.
-    /// The usage covers active segments and the start function.
+    /// Creates the instance in a new store; may be called only once.
+    /// The returned usage covers segments and the start function.
     ///
     /// # Errors
-    /// [`Error::UnknownImport`], [`Error::IncompatibleImport`], [`Error::Stopped`]; [`usage`](Self::usage) has what was
-    /// used until then
+    /// Those of [`Store::instantiate`]; [`usage`](Self::usage) then returns what was used until the error
     pub fn instantiate(&mut self, limits: Limits) -> Result<Usage, Error> {
         self.store = Store::new(self.schedule, limits);
         self.store.self_check = true;
@@ -99,7 +100,7 @@ impl<'a> Oracle<'a> {
 
     /// Calls an exported function.
     ///
-    /// An instance goes on after a trap as the guest left it.
+    /// After a trap, the instance stays usable in the state in which the guest left it.
     pub fn call(&mut self, name: &str, args: &[Value], limits: Limits) -> Outcome {
         let Some(instance) = self.instance else {
             let result = Err(Trap::BadCall("the module is not instantiated".into()));
@@ -116,12 +117,12 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// What the last call or instantiation used.
+    /// Returns what the last call or instantiation used.
     pub fn usage(&self) -> Usage {
         self.store.usage()
     }
 
-    /// Type of an exported function.
+    /// Returns the type of an exported function.
     pub fn func_type(&self, name: &str) -> Option<&FuncType> {
         self.module
             .exported_funcs()
@@ -129,24 +130,25 @@ impl<'a> Oracle<'a> {
             .map(|(_, ty)| ty)
     }
 
-    /// Bytes of a memory, by its index in the module (imported ones first).
+    /// Returns the bytes of a memory, by its index in the module (imported ones first).
     pub fn memory(&self, index: usize) -> Option<&[u8]> {
         self.store.memory(self.instance?, index)
     }
 
-    /// Elements of a table, by its index in the module.
+    /// Returns the elements of a table, by its index in the module.
     pub fn table(&self, index: usize) -> Option<&[Value]> {
         self.store.table(self.instance?, index)
     }
 
-    /// Values of all globals, by their index in the module.
+    /// Returns the values of all globals, by their index in the module.
     pub fn globals(&self) -> Vec<Value> {
         self.instance
             .map(|instance| self.store.globals(instance))
             .unwrap_or_default()
     }
 
-    /// Bytes of one frame of each function that is not imported, in order: what the depth of a call multiplies.
+    /// Returns the bytes of one frame of each function that is not imported, in order. A recursion multiplies them by its
+    /// depth.
     pub fn frame_bytes(&self) -> Vec<u64> {
         self.module.code.iter().map(|code| code.frame_bytes).collect()
     }

@@ -1,14 +1,14 @@
-//! What costs how much fuel. Every number is here and nowhere else.
+//! The fuel prices. Every number is defined here and nowhere else.
 
 use wasmparser::Operator;
 
 /// The prices of everything that burns fuel.
 ///
 /// [`Schedule::default`] is the sandbox's schedule; [`Schedule::WASMTIME`] has no surcharges and is what Wasmtime 48
-/// charges when its own price per byte of bulk operators is set to 0.
+/// charges when its per-byte price of bulk operators is set to 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Entering a Wasm function, by whatever way: from the host, a call, a tail call, as a start function.
+    /// Entering a Wasm function by any route: from the host, by a call, by a tail call, as a start function.
     pub function_entry: u64,
     /// Calling a host function, charged when control reaches it (the `call` itself is charged as an operator).
     pub host_entry: u64,
@@ -22,16 +22,16 @@ pub struct Schedule {
     pub segment_bytes_per_fuel: u64,
     /// Each data and element segment costs this, at instantiation.
     pub segment: u64,
-    /// Bytes that each import, function, global, memory, table, export and segment counts as.
+    /// The size, in bytes, that each import, function, global, memory, table, export and segment counts as.
     pub record_bytes: u64,
-    /// Bytes of records, names of exports included, that are free. What is beyond costs fuel like a segment's bytes, and
+    /// This many bytes of records, including names of exports, are free. The rest costs fuel like a segment's bytes, and
     /// counts against the memory limit.
     pub free_record_bytes: u64,
-    /// Each operator of a constant expression but the first of it costs this, at instantiation.
+    /// Each operator of a constant expression except its first costs this, at instantiation.
     pub constant_operator: u64,
     /// Bytes that one table element counts against the memory limit.
     pub element_bytes: u64,
-    /// So many 8-byte slots of declared locals (parameters are not declared locals) are free.
+    /// This many 8-byte slots of declared locals (parameters are not declared locals) are free.
     pub free_local_slots: u64,
     /// Above [`free_local_slots`](Self::free_local_slots), this many slots cost 1, rounded up. 0: free.
     pub local_slots_per_fuel: u64,
@@ -75,10 +75,10 @@ impl Schedule {
         local_slots_per_fuel: 0,
     };
 
-    /// What executing `operator` costs, without its surcharge.
+    /// Returns the price of executing `operator`, without its surcharge.
     ///
-    /// An `else` is executed when control runs into it from the first arm, an `end` when control runs into it; both are
-    /// free, so it makes no difference.
+    /// An `else` is executed when control reaches it from the first arm, an `end` when control reaches it; both are
+    /// free, so this makes no difference.
     pub fn operator(&self, operator: &Operator<'_>) -> u64 {
         match operator {
             Operator::Block { .. }
@@ -93,37 +93,37 @@ impl Schedule {
         }
     }
 
-    /// Surcharge of a bulk memory operator on `len` bytes.
+    /// Returns the surcharge of a bulk memory operator on `len` bytes.
     pub fn memory_bulk(&self, len: u64) -> u64 {
         per(len, self.memory_bytes_per_fuel)
     }
 
-    /// Surcharge of a bulk table operator on `len` elements.
+    /// Returns the surcharge of a bulk table operator on `len` elements.
     pub fn table_bulk(&self, len: u64) -> u64 {
         per(len, self.elements_per_fuel)
     }
 
-    /// Surcharge of a `memory.grow` by `bytes`.
+    /// Returns the surcharge of a `memory.grow` by `bytes`.
     pub fn memory_grow(&self, bytes: u64) -> u64 {
         per(bytes, self.grow_bytes_per_fuel)
     }
 
-    /// Price of a data segment of which `len` bytes are copied.
+    /// Returns the price of a data segment of which `len` bytes are copied.
     pub fn data_segment(&self, len: u64) -> u64 {
         self.segment + per(len, self.segment_bytes_per_fuel)
     }
 
-    /// Price of an element segment of which `len` elements are made: as copying them.
+    /// Returns the price of an element segment of which `len` elements are created, which cost as much as copying them.
     pub fn element_segment(&self, len: u64) -> u64 {
         self.segment + per(len, self.elements_per_fuel)
     }
 
-    /// Price of so many bytes of records.
+    /// Returns the price of this many bytes of records.
     pub fn records(&self, bytes: u64) -> u64 {
         per(bytes, self.segment_bytes_per_fuel)
     }
 
-    /// Surcharge for entering a function with `slots` 8-byte slots of declared locals.
+    /// Returns the surcharge for entering a function with `slots` 8-byte slots of declared locals.
     pub fn locals(&self, slots: u64) -> u64 {
         if self.local_slots_per_fuel == 0 {
             return 0;

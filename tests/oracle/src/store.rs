@@ -1,4 +1,4 @@
-//! Functions, tables, memories and globals that live, and who can see them.
+//! The store: live functions, tables, memories and globals, and the instances that refer to them.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -65,7 +65,7 @@ pub(crate) struct Global {
     pub(crate) value: Value,
 }
 
-/// An instance: for each index of its module, the address in the store.
+/// An instance: maps each index of its module to an address in the store.
 #[derive(Default)]
 pub(crate) struct Instance<'a> {
     pub(crate) types: Vec<FuncType>,
@@ -80,7 +80,7 @@ pub(crate) struct Instance<'a> {
     pub(crate) exports: HashMap<String, Extern>,
 }
 
-/// Where instances live. One store has one meter; instances that share a store share it.
+/// A store of instances. One store has one meter; instances that share a store share it.
 #[derive(Default)]
 pub struct Store<'a> {
     pub(crate) funcs: Vec<Func<'a>>,
@@ -89,15 +89,16 @@ pub struct Store<'a> {
     pub(crate) globals: Vec<Global>,
     pub(crate) instances: Vec<Instance<'a>>,
     pub(crate) meter: Meter,
-    /// Compare the operand stack with the height computed at load after every operator.
+    /// Whether to compare the operand stack with the height computed at load after every operator.
     pub(crate) self_check: bool,
 }
 
-/// A table as large as this many elements, or a memory of as many bytes, is more than the oracle wants to hold.
+/// The size in bytes of the largest memory or table that the oracle allocates; a table element counts as
+/// [`Schedule::element_bytes`].
 const MAX_ALLOCATION: u64 = 1 << 32;
 
 impl<'a> Store<'a> {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new(schedule: Schedule, limits: Limits) -> Self {
         Self {
             meter: Meter::new(schedule, limits),
@@ -105,20 +106,20 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Changes the limits for what is called from now on.
+    /// Changes the limits for later calls.
     pub fn set_limits(&mut self, limits: Limits) {
         self.meter.limits = limits;
     }
 
-    /// What the last call from outside, or the last instantiation, used.
+    /// Returns what the last call from outside, or the last instantiation, used.
     pub fn usage(&self) -> Usage {
         self.meter.usage()
     }
 
-    /// Puts something of the host's into the store.
+    /// Puts a host item into the store.
     ///
     /// # Errors
-    /// [`Trap::MemoryLimit`] when a memory or table is larger than the limit lets it be
+    /// [`Trap::MemoryLimit`] if a memory or table exceeds the limit
     pub fn define(&mut self, import: Import<'a>) -> Result<Extern, Trap> {
         Ok(match import {
             Import::Func(func) => {
@@ -132,25 +133,25 @@ impl<'a> Store<'a> {
         })
     }
 
-    /// A host function's entry.
+    /// Puts a host function into the store.
     pub fn define_func(&mut self, ty: FuncType, call: impl Host<'a>) -> Extern {
         self.funcs.push(Func::Host(Rc::new(HostFunc::new(ty, call))));
         Extern::Func(self.funcs.len() - 1)
     }
 
-    /// What an instance exports under a name.
+    /// Returns what an instance exports under a name.
     pub fn export(&self, instance: InstanceId, name: &str) -> Option<Extern> {
         self.instances[instance.0].exports.get(name).copied()
     }
 
-    /// Everything an instance exports, as imports of the module `module`.
+    /// Defines everything that an instance exports as imports from the module `module`.
     pub fn export_all(&self, instance: InstanceId, module: &str, imports: &mut Imports<'a>) {
         for (name, what) in &self.instances[instance.0].exports {
             imports.define(module, name, Import::Extern(*what));
         }
     }
 
-    /// The type of something in the store.
+    /// Returns the type of something in the store.
     pub fn extern_type(&self, what: Extern) -> ExternType {
         match what {
             Extern::Func(addr) => ExternType::Func(self.funcs[addr].ty().clone()),
@@ -172,7 +173,7 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// The value of an exported global.
+    /// Returns the value of an exported global.
     pub fn global(&self, instance: InstanceId, name: &str) -> Option<Value> {
         match self.export(instance, name)? {
             Extern::Global(addr) => Some(self.globals[addr].value),
@@ -183,7 +184,8 @@ impl<'a> Store<'a> {
     /// Calls an exported function from outside: usage starts at 0.
     ///
     /// # Errors
-    /// The [`Trap`] that stopped it; [`Trap::BadCall`] when there is no such function or the arguments do not fit.
+    /// - The [`Trap`] that stopped it
+    /// - [`Trap::BadCall`] if there is no such function or the arguments do not match
     pub fn call(&mut self, instance: InstanceId, name: &str, args: &[Value]) -> Result<Vec<Value>, Trap> {
         let Some(Extern::Func(func)) = self.export(instance, name) else {
             return Err(Trap::BadCall(format!("there is no exported function `{name}`")));
@@ -192,12 +194,12 @@ impl<'a> Store<'a> {
         self.invoke(func, args)
     }
 
-    /// Calls a function within the call that runs.
+    /// Calls a function within the running call.
     pub(crate) fn invoke(&mut self, func: usize, args: &[Value]) -> Result<Vec<Value>, Trap> {
         let params = &self.funcs[func].ty().params;
         if !params.iter().copied().eq(args.iter().map(Value::ty)) {
             return Err(Trap::BadCall(format!(
-                "the function takes {params:?} and was given {args:?}"
+                "the function accepts {params:?}, not {args:?}"
             )));
         }
         interpreter::run(self, func, args)
@@ -213,7 +215,7 @@ impl<'a> Store<'a> {
         let results = (host.call)(&mut Caller::new(self, instance), args)?;
         if !host.ty.results.iter().copied().eq(results.iter().map(Value::ty)) {
             return Err(Trap::BadCall(format!(
-                "a host function of type {:?} gave {results:?}",
+                "a host function of type {:?} returned {results:?}",
                 host.ty
             )));
         }
@@ -253,12 +255,12 @@ impl<'a> Store<'a> {
         self.globals.len() - 1
     }
 
-    /// `memory.grow`: the old size in pages, or `None` when it is denied.
+    /// Executes `memory.grow`: returns the old size in pages, or `None` if it is denied.
     pub(crate) fn grow_memory(&mut self, addr: usize, delta: u64) -> Option<u64> {
         let memory = &self.memories[addr];
         let old = memory.pages();
         let new = old.checked_add(delta)?;
-        // Where nothing is declared, what the address type can reach.
+        // Without a declared maximum, the address type is the limit.
         let reach = if memory.ty.memory64 { 64 } else { 32 };
         let most = 1_u128 << (reach - memory.ty.page_size_log2);
         if u128::from(new) > memory.ty.maximum.map_or(most, u128::from).min(most) {
@@ -275,7 +277,7 @@ impl<'a> Store<'a> {
         Some(old)
     }
 
-    /// `table.grow`: the old size, or `None` when it is denied.
+    /// Executes `table.grow`: returns the old size, or `None` if it is denied.
     pub(crate) fn grow_table(&mut self, addr: usize, delta: u64, init: Value) -> Option<u64> {
         let table = &self.tables[addr];
         let old = table.elements.len() as u64;
@@ -296,13 +298,13 @@ impl<'a> Store<'a> {
         Some(old)
     }
 
-    /// Bytes of an instance's memory, by its index in the module.
+    /// Returns the bytes of an instance's memory, by its index in the module.
     pub fn memory(&self, instance: InstanceId, index: usize) -> Option<&[u8]> {
         let addr = *self.instances[instance.0].memories.get(index)?;
         Some(&self.memories[addr].bytes)
     }
 
-    /// Values of all globals of an instance, by their index in the module, imported ones first.
+    /// Returns the values of all globals of an instance, by their index in the module, imported ones first.
     pub fn globals(&self, instance: InstanceId) -> Vec<Value> {
         self.instances[instance.0]
             .globals
@@ -311,21 +313,21 @@ impl<'a> Store<'a> {
             .collect()
     }
 
-    /// Elements of an instance's table, by its index in the module.
+    /// Returns the elements of an instance's table, by its index in the module.
     pub fn table(&self, instance: InstanceId, index: usize) -> Option<&[Value]> {
         let addr = *self.instances[instance.0].tables.get(index)?;
         Some(&self.tables[addr].elements)
     }
 
-    /// Parameter and result types of an exported function.
+    /// Returns the parameter and result types of an exported function.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the instance has no such function
+    /// [`Error::Unsupported`] if the instance has no such function
     pub fn func_type(&self, instance: InstanceId, name: &str) -> Result<&FuncType, Error> {
         match self.export(instance, name) {
             Some(Extern::Func(addr)) => Ok(self.funcs[addr].ty()),
             _ => Err(Error::Unsupported(format!(
-                "a call of `{name}`, which is no exported function"
+                "a call of `{name}`, which is not an exported function"
             ))),
         }
     }
@@ -355,7 +357,7 @@ pub(crate) fn import_matches(wanted: &ExternType, given: &ExternType) -> bool {
     }
 }
 
-/// A null reference or zero of `ty`, for hosts that have nothing better to give.
+/// Returns a zero or null reference for each type, for hosts that have no better value.
 pub(crate) fn zeros(types: &[ValType]) -> Vec<Value> {
     types.iter().map(|ty| ty.zero()).collect()
 }

@@ -17,12 +17,12 @@ pub enum ValType {
     V128,
     /// Reference to a function, or null.
     FuncRef,
-    /// Reference to something of the host's, or null.
+    /// Reference to a host object, or null.
     ExternRef,
 }
 
 impl ValType {
-    /// What a value of this type counts in stack bytes: 16 for a vector, 8 for everything else.
+    /// Returns the stack bytes that a value of this type counts as: 16 for a vector, 8 for everything else.
     pub fn stack_bytes(self) -> u64 {
         match self {
             Self::V128 => 16,
@@ -30,12 +30,12 @@ impl ValType {
         }
     }
 
-    /// How many 8-byte local slots a value of this type takes: 2 for a vector, 1 for everything else.
+    /// Returns the number of 8-byte local slots that a value of this type occupies: 2 for a vector, 1 for everything else.
     pub fn slots(self) -> u64 {
         self.stack_bytes() / 8
     }
 
-    /// The value a local of this type starts with.
+    /// Returns the initial value of a local of this type.
     pub fn zero(self) -> Value {
         match self {
             Self::I32 => Value::I32(0),
@@ -80,7 +80,7 @@ pub struct FuncType {
 }
 
 impl FuncType {
-    /// A type from its two lists.
+    /// Creates a type from its parameters and results.
     pub fn new(params: impl Into<Vec<ValType>>, results: impl Into<Vec<ValType>>) -> Self {
         Self {
             params: params.into(),
@@ -104,12 +104,12 @@ pub enum Value {
     V128(u128),
     /// Address of a function in its [`Store`](crate::Store), or null.
     FuncRef(Option<usize>),
-    /// Any number the host likes, or null.
+    /// Any number that the host chooses, or null.
     ExternRef(Option<u32>),
 }
 
 impl Value {
-    /// The value's type.
+    /// Returns the value's type.
     pub fn ty(&self) -> ValType {
         match self {
             Self::I32(_) => ValType::I32,
@@ -122,8 +122,8 @@ impl Value {
         }
     }
 
-    /// Whether this is a float that is not a number. The specification leaves open which NaN an operation gives, so two
-    /// engines may differ in its bits.
+    /// Returns whether this is a float that is not a number. The specification leaves open which NaN an operation returns,
+    /// so two engines may differ in its bits.
     pub fn is_nan(&self) -> bool {
         match self {
             Self::F32(bits) => f32::from_bits(*bits).is_nan(),
@@ -132,13 +132,13 @@ impl Value {
         }
     }
 
-    /// Equal bits, or two NaNs of one type.
+    /// Returns whether both have equal bits, or are NaNs of the same type.
     pub fn same_but_for_nan(&self, other: &Self) -> bool {
         self == other || (self.ty() == other.ty() && self.is_nan() && other.is_nan())
     }
 }
 
-/// A type of Rust that stands for one type of Wasm on the operand stack.
+/// A Rust type that represents one Wasm type on the operand stack.
 pub(crate) trait Operand: Sized {
     fn from_value(value: Value) -> Self;
     fn into_value(self) -> Value;
@@ -150,8 +150,8 @@ macro_rules! operand {
             fn from_value(value: Value) -> Self {
                 match value {
                     Value::$variant(raw) => $from(raw),
-                    // Only validated code runs, so this is an error of the oracle and must be seen.
-                    other => panic!("validated code found {other:?} where it needs {}", stringify!($variant)),
+                    // Only validated code runs, so this is a bug in the oracle and must not go unnoticed.
+                    other => panic!("validated code found {other:?} where it requires {}", stringify!($variant)),
                 }
             }
 

@@ -1,4 +1,4 @@
-//! The few vector operators that are needed to move vectors about; every other one is unsupported.
+//! The few vector operators that are needed to move vectors around; all others are unsupported.
 
 use wasmparser::Operator;
 
@@ -7,7 +7,7 @@ use crate::memory::{load, store_bytes};
 use crate::operands::Operands;
 use crate::store::Store;
 
-/// Executes a vector operator; says `false` when it is not one of those known.
+/// Executes a supported vector operator. Returns `false` for any other operator.
 pub(crate) fn execute(
     operator: &Operator<'_>,
     operands: &mut Operands,

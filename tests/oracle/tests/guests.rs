@@ -1,4 +1,4 @@
-//! The guests: what they compute is right, and the binaries that are checked in are those of the sources.
+//! The guests: their results are correct, and the checked-in binaries match the sources.
 
 use dynload_oracle::guests::{self, Guest};
 use dynload_oracle::{Imports, Limits, Oracle, Schedule, Usage, Value};
@@ -6,7 +6,9 @@ use dynload_oracle::{Imports, Limits, Oracle, Schedule, Usage, Value};
 #[track_caller]
 fn run(wasm: &[u8], argument: i32) -> (Value, Usage) {
     let mut oracle = Oracle::new(wasm, Imports::new(), Schedule::default()).expect("the guest is valid");
-    oracle.instantiate(Limits::default()).expect("it needs no import");
+    oracle
+        .instantiate(Limits::default())
+        .expect("the guest needs no imports");
     let outcome = oracle.call("run", &[Value::I32(argument)], Limits::default());
     match outcome.result.as_deref() {
         Ok([value]) => (*value, outcome.usage),
@@ -25,11 +27,11 @@ fn known_answers() {
         ("sha256", 1, Value::I32(-2077838187)),
         ("checksum", 2, Value::I64(9048678675700448302)),
         ("sieve", 10_000, Value::I32(1229)),
-        // Collatz: 1 takes no step, 2 one, 3 seven.
+        // Collatz: no step from 1, one from 2, seven from 3.
         ("vm", 3, Value::I64(8)),
     ];
     for (name, argument, expected) in cases {
-        let wasm = guests::wasm(name).expect("it is checked in");
+        let wasm = guests::wasm(name).expect("the binary is checked in");
         assert_eq!(run(&wasm, argument).0, expected, "{name}({argument})");
     }
 }
@@ -37,11 +39,11 @@ fn known_answers() {
 #[test]
 fn small_runs_are_small_and_succeed() {
     for Guest { name, small, .. } in guests::ALL {
-        let wasm = guests::wasm(name).expect("it is checked in");
+        let wasm = guests::wasm(name).expect("the binary is checked in");
         let (value, usage) = run(&wasm, *small);
         assert!(
             !matches!(value, Value::I32(-1) | Value::I64(-1)),
-            "{name} says that it failed"
+            "{name} returned -1, its failure value"
         );
         assert!(
             (2_000..2_000_000).contains(&usage.fuel),
@@ -52,25 +54,25 @@ fn small_runs_are_small_and_succeed() {
 }
 
 #[test]
-fn checked_in_binaries_are_those_of_the_sources() {
+fn checked_in_binaries_match_the_sources() {
     for guest in guests::ALL {
         if guest.language == "c" && !has_pinned_clang() {
             continue;
         }
-        let built = guests::build(guest.name).expect("it compiles");
+        let built = guests::build(guest.name).expect("the guest compiles");
         assert!(
-            built == guests::wasm(guest.name).expect("it is checked in"),
+            built == guests::wasm(guest.name).expect("the binary is checked in"),
             "{} is out of date",
             guest.name
         );
     }
 }
 
-/// Other versions of clang give other bytes for the same source.
+/// Returns whether the pinned clang is installed: other versions produce other bytes from the same source.
 fn has_pinned_clang() -> bool {
     let clang = std::env::var_os("CLANG").unwrap_or_else(|| "clang".into());
     let output = std::process::Command::new(clang).arg("--version").output();
-    let readme = std::fs::read_to_string(guests::folder().join("README.md")).expect("it is there");
+    let readme = std::fs::read_to_string(guests::folder().join("README.md")).expect("the README exists");
     let version = |text: &str| text.lines().next().map(str::to_owned);
     let Some(installed) = output
         .ok()

@@ -1,4 +1,4 @@
-//! What the oracle counts, worked out by hand.
+//! The oracle's counts, against values worked out by hand.
 
 use dynload_oracle::{
     Caller, Error, FuncType, Imports, Limits, Oracle, Outcome, Schedule, Trap, Usage, ValType, Value,
@@ -12,7 +12,7 @@ const FREE: Limits = Limits {
     steps: None,
 };
 
-/// Prices of these tests, whatever the sandbox's are.
+/// The prices in these tests, independent of the sandbox's.
 const PRICES: Schedule = Schedule {
     function_entry: 1,
     host_entry: 5,
@@ -38,7 +38,7 @@ fn run(wat: &str, args: &[Value]) -> Outcome {
 #[track_caller]
 fn run_with(wat: &str, args: &[Value], imports: Imports<'_>, limits: Limits) -> Outcome {
     let wasm = wat::parse_str(wat).expect("the test's module parses");
-    // The closures of imports outlive the module's bytes only if both are kept here.
+    // Leaked, because the bytes must live as long as the imports.
     let wasm: &'static [u8] = wasm.leak();
     let mut oracle = Oracle::new(wasm, imports, PRICES).expect("the test's module is valid");
     oracle.instantiate(FREE).expect("the test's module instantiates");
@@ -48,7 +48,7 @@ fn run_with(wat: &str, args: &[Value], imports: Imports<'_>, limits: Limits) -> 
 #[track_caller]
 fn usage(wat: &str) -> Usage {
     let outcome = run(wat, &[]);
-    outcome.result.expect("it returns");
+    outcome.result.expect("the call returns");
     outcome.usage
 }
 
@@ -87,13 +87,13 @@ fn a_trapping_operator_has_been_executed() {
 }
 
 #[test]
-fn what_a_branch_skips_costs_nothing() {
+fn code_skipped_by_a_branch_costs_nothing() {
     let wat = r#"(module (func (export "run") (param i32)
         (block (br_if 0 (local.get 0)) (drop (i32.const 1)) (drop (i32.const 2)))
         (if (local.get 0) (then nop) (else (drop (i32.const 3))))))"#;
     // local.get, br_if, local.get, if
     assert_eq!(run(wat, &[Value::I32(1)]).usage.fuel, 1 + 4);
-    // the same and three constants
+    // the same, plus three constants
     assert_eq!(run(wat, &[Value::I32(0)]).usage.fuel, 1 + 7);
 }
 
@@ -173,17 +173,17 @@ fn segments_cost_at_instantiation() {
         "x".repeat(1000),
         "$f ".repeat(17),
     );
-    let wasm = wat::parse_str(wat).expect("it parses");
-    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
-    let usage = oracle.instantiate(FREE).expect("it instantiates");
-    // Four segments; 130 / 64, nothing for a passive one, 3 / 64, 17 / 16; the start function. Its eight parts are free.
+    let wasm = wat::parse_str(wat).expect("the module parses");
+    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("the module is valid");
+    let usage = oracle.instantiate(FREE).expect("the module instantiates");
+    // Four segments; 130 / 64, nothing for the passive one, 3 / 64, 17 / 16; the start function. The eight records are free.
     assert_eq!((usage.surcharge, usage.fuel), (4 + 2 + 1, 4 + 2 + 1 + 2));
     assert_eq!(usage.peak_memory_bytes, 65_536 + 20 * 8);
     let short = Limits {
         fuel: Some(8),
         ..FREE
     };
-    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
+    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("the module is valid");
     assert!(matches!(
         oracle.instantiate(short),
         Err(Error::Stopped(Trap::OutOfFuel))
@@ -191,15 +191,15 @@ fn segments_cost_at_instantiation() {
 }
 
 #[test]
-fn parts_and_constant_expressions_cost_at_instantiation() {
-    // Thirteen parts, of which eight are free; a passive segment of three; two operators beyond the first.
+fn records_and_constant_expressions_cost_at_instantiation() {
+    // Thirteen records, of which eight are free; a passive segment of three; two operators after the first.
     let wat = r#"(module (func $f) (elem funcref (ref.func $f) (ref.func $f) (ref.func $f))
         (global i32 (i32.add (i32.const 1) (i32.const 2))) (global i32 (i32.const 1)) (global i32 (i32.const 1))
         (global i32 (i32.const 1)) (global i32 (i32.const 1)) (global i32 (i32.const 1)) (global i32 (i32.const 1))
         (global i32 (i32.const 1)) (global i32 (i32.const 1)) (func (export "names")))"#;
-    let wasm = wat::parse_str(wat).expect("it parses");
-    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
-    let usage = oracle.instantiate(FREE).expect("it instantiates");
+    let wasm = wat::parse_str(wat).expect("the module parses");
+    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("the module is valid");
+    let usage = oracle.instantiate(FREE).expect("the module instantiates");
     let records = (13 - 8) * 128 + 5;
     assert_eq!(usage.fuel, 1 + records / 64 + 2);
     assert_eq!(usage.peak_memory_bytes, records + 3 * 8);
@@ -208,9 +208,9 @@ fn parts_and_constant_expressions_cost_at_instantiation() {
 #[test]
 fn frames_count_parameters_locals_and_the_highest_operand_stack() {
     let frame = |func: &str| {
-        let wasm = wat::parse_str(format!("(module (memory 1) {func})")).expect("it parses");
+        let wasm = wat::parse_str(format!("(module (memory 1) {func})")).expect("the module parses");
         Oracle::new(&wasm, Imports::new(), PRICES)
-            .expect("it is valid")
+            .expect("the module is valid")
             .frame_bytes()[0]
     };
     assert_eq!(frame("(func)"), 0);
@@ -229,7 +229,7 @@ fn frames_count_parameters_locals_and_the_highest_operand_stack() {
     );
     // Parameters of a block are not counted twice.
     assert_eq!(frame("(func i32.const 1 (block (param i32) drop))"), 8);
-    // A call's results can be more than its arguments.
+    // A call can have more results than arguments.
     assert_eq!(
         frame("(func (call 1) drop drop drop) (func (result i32 i32 i32) unreachable)"),
         24
@@ -239,9 +239,9 @@ fn frames_count_parameters_locals_and_the_highest_operand_stack() {
 #[test]
 fn dead_code_does_not_count_for_the_operand_stack() {
     let frame = |func: &str| {
-        let wasm = wat::parse_str(format!("(module {func})")).expect("it parses");
+        let wasm = wat::parse_str(format!("(module {func})")).expect("the module parses");
         Oracle::new(&wasm, Imports::new(), PRICES)
-            .expect("it is valid")
+            .expect("the module is valid")
             .frame_bytes()[0]
     };
     assert_eq!(frame("(func return i32.const 1 i32.const 2 drop drop)"), 0);
@@ -249,9 +249,9 @@ fn dead_code_does_not_count_for_the_operand_stack() {
         frame("(func (block br 0 i32.const 1 (block i32.const 2 drop) drop))"),
         0
     );
-    // Behind the end of the block the validation algorithm takes code for live again.
+    // After the end of the block, the validation algorithm treats code as live again.
     assert_eq!(frame("(func (block unreachable) (drop (i32.const 1)))"), 8);
-    // The second arm is live although the first one ends dead.
+    // The second arm is live although the end of the first one is dead.
     assert_eq!(
         frame("(func (param i32) local.get 0 if return else i64.const 1 i64.const 1 drop drop end)"),
         8 + 16
@@ -262,7 +262,7 @@ const COUNTDOWN: &str = r#"(module (func $f (export "run") (param i32)
     (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))))"#;
 
 #[test]
-fn depth_and_stack_count_frames_alive_at_once() {
+fn depth_and_stack_count_frames_alive_at_the_same_time() {
     let usage = run(COUNTDOWN, &[Value::I32(9)]).usage;
     assert_eq!(
         (usage.peak_call_depth, usage.peak_stack_bytes),
@@ -302,7 +302,7 @@ fn frames_above_a_host_function_count_too() {
         (usage.peak_call_depth, usage.peak_stack_bytes),
         (10, 10 * (8 + 16))
     );
-    // Each of nine: local.get, if, local.get, i32.const, i32.sub, call, and 5 + 3 of the host's; the last: local.get, if; entries.
+    // Each of nine: local.get, if, local.get, i32.const, i32.sub, call, and 5 + 3 for the host; the last: local.get, if; entries.
     assert_eq!((usage.fuel, usage.surcharge), (9 * (6 + 8) + 2 + 10, 72));
     let limits = Limits {
         call_depth: Some(9),
@@ -315,7 +315,7 @@ fn frames_above_a_host_function_count_too() {
 }
 
 #[test]
-fn a_host_that_goes_on_after_a_trap_has_its_frames_back() {
+fn frames_are_released_when_a_host_function_catches_a_trap() {
     let wat = r#"(module (import "h" "try" (func $try)) (func (export "boom") unreachable) (func (export "run") call $try))"#;
     let imports = Imports::new().func(
         "h",
@@ -339,7 +339,7 @@ fn memory_is_the_sum_over_memories_and_tables() {
     let outcome = run(wat, &[]);
     assert_eq!(outcome.result, Ok(vec![Value::I32(3)]));
     assert_eq!(outcome.usage.peak_memory_bytes, start + 65_536 + 40);
-    // One byte less: the table's growth is denied and the program goes on.
+    // One byte less: the table's growth is denied and the program continues.
     let limits = Limits {
         memory_bytes: Some(start + 65_536 + 39),
         ..FREE
@@ -347,8 +347,8 @@ fn memory_is_the_sum_over_memories_and_tables() {
     let outcome = run_with(wat, &[], Imports::new(), limits);
     assert_eq!(outcome.result, Ok(vec![Value::I32(-1)]));
     assert_eq!(outcome.usage.peak_memory_bytes, start + 65_536);
-    let wasm = wat::parse_str(wat).expect("it parses");
-    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("it is valid");
+    let wasm = wat::parse_str(wat).expect("the module parses");
+    let mut oracle = Oracle::new(&wasm, Imports::new(), PRICES).expect("the module is valid");
     let limits = Limits {
         memory_bytes: Some(start - 1),
         ..FREE

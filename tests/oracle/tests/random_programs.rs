@@ -1,4 +1,4 @@
-//! The generator's promises: valid, ends, no import, no trap, no NaN; and rich in what it is for.
+//! The generator's guarantees: programs are valid, terminate, need no import, do not trap, compute no NaN, and do enough work.
 
 use dynload_oracle::random::{self, Options};
 use dynload_oracle::{Imports, Limits, Oracle, Schedule, Trap};
@@ -32,9 +32,9 @@ fn check(seed: u64, options: &Options) -> u64 {
         match &outcome.result {
             Ok(results) => assert!(
                 !results.iter().any(|value| value.is_nan()),
-                "seed {seed} gave a NaN"
+                "seed {seed} returned a NaN"
             ),
-            Err(Trap::StepCap) => panic!("seed {seed} does not end"),
+            Err(Trap::StepCap) => panic!("seed {seed} does not terminate"),
             Err(trap) if !options.traps => trapped(trap),
             Err(_) => {}
         }
@@ -44,7 +44,7 @@ fn check(seed: u64, options: &Options) -> u64 {
 }
 
 #[test]
-fn programs_with_everything_are_valid_and_end() {
+fn programs_with_all_features_are_valid_and_terminate() {
     let options = Options {
         imports: true,
         tail_calls: true,
@@ -60,7 +60,7 @@ fn programs_with_everything_are_valid_and_end() {
 }
 
 #[test]
-fn programs_with_nothing_are_valid_and_end() {
+fn programs_with_no_optional_features_are_valid_and_terminate() {
     let options = Options {
         tail_calls: false,
         bulk: false,
@@ -73,14 +73,14 @@ fn programs_with_nothing_are_valid_and_end() {
 }
 
 #[test]
-fn programs_from_bytes_are_valid_whatever_the_bytes() {
+fn programs_from_arbitrary_bytes_are_valid() {
     for seed in 0..300_u64 {
-        // Bytes that are not random at all, and few of them, are what a fuzzer begins with.
+        // A fuzzer starts with few bytes, which are far from random.
         let bytes: Vec<u8> = (0..seed * 7).map(|i| ((i * (seed + 1)) >> 3) as u8).collect();
         let program = random::program_from(&bytes, &Options::default());
         let mut oracle = Oracle::new(&program.wasm, Imports::new(), Schedule::default())
-            .unwrap_or_else(|error| panic!("bytes of {seed} make no valid program: {error:?}"));
-        oracle.instantiate(limits()).expect("it instantiates");
+            .unwrap_or_else(|error| panic!("the program from the bytes of {seed} is not valid: {error:?}"));
+        oracle.instantiate(limits()).expect("the program instantiates");
         for call in &program.calls {
             let outcome = oracle.call(&call.name, &call.args, limits());
             assert!(outcome.result.is_ok(), "bytes of {seed}: {outcome:?}");
@@ -89,12 +89,12 @@ fn programs_from_bytes_are_valid_whatever_the_bytes() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_program() {
+fn the_same_seed_produces_the_same_program() {
     assert_eq!(random::program(77), random::program(77));
     assert_ne!(random::program(77).wasm, random::program(78).wasm);
 }
 
-/// What a usage needs is what it gets along with, and not less.
+/// A call succeeds with limits equal to its reported usage, and fails with any of them reduced by one.
 #[test]
 fn limits_are_tight() {
     let mut stopped = [0; 3];
@@ -103,7 +103,9 @@ fn limits_are_tight() {
         let call = &program.calls[0];
         let run = |limits: Limits| {
             let mut oracle = Oracle::new(&program.wasm, Imports::new(), Schedule::default()).expect("valid");
-            oracle.instantiate(Limits::default()).expect("it instantiates");
+            oracle
+                .instantiate(Limits::default())
+                .expect("the program instantiates");
             oracle.call(&call.name, &call.args, limits)
         };
         let free = run(Limits::default());
@@ -148,8 +150,8 @@ fn limits_are_tight() {
 }
 
 #[test]
-fn default_programs_are_valid_and_end() {
+fn default_programs_are_valid_and_terminate() {
     let fuel: Vec<u64> = (0..1500).map(|seed| check(seed, &Options::default())).collect();
     let busy = fuel.iter().filter(|fuel| **fuel > 500).count();
-    assert!(busy > 500, "only {busy} programs do much");
+    assert!(busy > 500, "only {busy} programs burn more than 500 fuel");
 }

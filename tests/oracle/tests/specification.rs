@@ -1,4 +1,4 @@
-//! The official specification tests, run by the oracle.
+//! The official specification tests, run on the oracle.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ fn version_3() {
 
 #[test]
 fn all_proposals() {
-    // Vectors can be moved, not computed with.
+    // The oracle can move vectors, but not compute with them.
     let unsupported = [Proposal::Simd, Proposal::RelaxedSimd];
     proposals::<Script>(&[Proposal::CustomPageSizes], &unsupported, &[]);
 }
@@ -40,13 +40,13 @@ impl Engine for Script {
     type Instance = InstanceId;
 
     fn new() -> Script {
-        // Deep enough for every test that is to return, and not too slow for those that are to overflow.
+        // Deep enough for every test that must return, and not too slow for those that must overflow.
         let limits = Limits {
             call_depth: Some(5000),
             ..Limits::default()
         };
         let mut store = Store::new(Schedule::default(), limits);
-        let spectest = define_spectest(&mut store).expect("there is room for them");
+        let spectest = define_spectest(&mut store).expect("the host items are within the limits");
         Script { store, spectest }
     }
 
@@ -108,7 +108,7 @@ fn from_script(value: spectest::Value) -> Value {
         spectest::Value::V128(value) => Value::V128(value),
         spectest::Value::NullFunc => Value::FuncRef(None),
         spectest::Value::Extern(value) => Value::ExternRef(value),
-        spectest::Value::Func => unreachable!("no script gives a function"),
+        spectest::Value::Func => unreachable!("no script passes a function"),
     }
 }
 

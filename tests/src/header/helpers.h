@@ -1,5 +1,5 @@
 
-/* ---- The same with const char * ---- */
+/* ---- The same functions with const char * ---- */
 
 static inline int64_t dynload_address(const void *pointer) { return (int64_t)(intptr_t)pointer; }
 
@@ -21,7 +21,7 @@ static inline int64_t sandbox_allow_dir_str(WasmSandbox s, const char *host_path
     return sandbox_allow_dir(s, dynload_address(host_path), dynload_address(guest_path), writable);
 }
 
-/* A value of NULL gives plugins the host's. */
+/* With a value of NULL, plugins see the host's value. */
 static inline int64_t sandbox_allow_env_str(WasmSandbox s, const char *name, const char *value) {
     return sandbox_allow_env(s, dynload_address(name), dynload_address(value));
 }

@@ -1,5 +1,5 @@
 
 /* ---- Primitives ----
  *
- * What compiled Vais programs call: the same with numbers only. A handle stands for its struct; where the struct says more,
- * another primitive tells it. Each is named with the function that it is. */
+ * The functions that compiled Vais programs call: the same functions with numbers only. A handle replaces its struct; where the
+ * struct has more fields, other primitives return them. Each is documented with the function that it corresponds to. */

@@ -1,4 +1,4 @@
-//! What the library calls back, and what then calls in again.
+//! Callbacks that the library calls and that call back into it.
 
 use std::sync::atomic::Ordering;
 
@@ -29,7 +29,7 @@ pub(crate) unsafe extern "C" fn callback(
         for n in 0..nargs as usize {
             sum ^= *args.add(n);
         }
-        // Back into the guest, another one, and whatever else.
+        // Calls back into the guest, then accesses its memory, then calls random functions.
         let mut dice = Dice(sum as u64 | 1);
         wasm_call1(inst, c"inner".as_ptr() as i64, sum);
         let mut buffer = [0_u8; 8];

@@ -4,14 +4,14 @@ use dynload_ffi::abi::*;
 use dynload_ffi::flat::*;
 
 use crate::callbacks::{callback, console};
-use crate::primitives::{furnished, started};
+use crate::primitives::{prepared, started};
 use crate::world::{Dice, Drawn, Kind, World};
 
-/// How many of the calls below may be made from a callback: those that start nothing heavy.
+/// The number of calls below that may be made from a callback: those that start no expensive work.
 const LIGHT: usize = 54;
 const ALL: usize = 69;
 
-/// One call of a flat function with something; what it gave. `inside` is inside of a callback.
+/// Calls a random flat function with random arguments and returns its result. `inside` is true within a callback.
 pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
     let Drawn {
         numbers: (a, b),
@@ -46,8 +46,8 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
     let mut buffer = [0_i64; 8];
     let room = buffer.as_mut_ptr() as i64;
     let small = dice.one_of(&[0, 1, 2, 8, -1]);
-    // SAFETY: texts and buffers are alive and as long as is said, or null, or of lengths that are refused; callbacks are of
-    // their types; the native plugin is harmless, and no code of it runs but its constructors.
+    // SAFETY: texts and buffers are alive and as long as claimed, or null, or have lengths that are rejected; callbacks have
+    // the right types; the native plugin is harmless, and only its constructors run.
     unsafe {
         match dice.below(if inside { LIGHT } else { ALL }) {
             0 => sandbox_grant(s, a & 1023).handle,
@@ -139,7 +139,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                         .handle
                     }
                 };
-                furnished(world, made);
+                prepared(world, made);
                 let quiet = WasmSandbox {
                     handle: made,
                     capabilities: 0,
@@ -181,13 +181,10 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             60 => hot_reloader_stop(r).handle,
             61 => hot_reloader_sandbox(r).handle,
             62 if rarely => hot_reloader_destroy(r),
-            63 => world.keep(Kind::Sandbox, furnished(world, sandbox_new().handle)),
+            63 => world.keep(Kind::Sandbox, prepared(world, sandbox_new().handle)),
             64 => {
                 let limits = dice.one_of(&[permissive_limits(), restrictive_limits(), default_limits()]);
-                world.keep(
-                    Kind::Sandbox,
-                    furnished(world, sandbox_with_limits(limits).handle),
-                )
+                world.keep(Kind::Sandbox, prepared(world, sandbox_with_limits(limits).handle))
             }
             65 if rarely && world.may_reload() => {
                 let mut config = hot_reload_config(file_path);

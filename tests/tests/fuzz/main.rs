@@ -1,8 +1,8 @@
 //! Random sequences of calls over the whole API, from four threads on the same objects, with live, stale, forged and foreign
-//! handles. Nothing may crash, hang, or fail without an error; whatever is left over is destroyed at the end.
+//! handles. Nothing may crash, hang, or fail without an error; the remaining objects are destroyed at the end.
 //!
-//! A fixed seed and a few thousand calls by default. `DYNLOAD_PROVE=1` makes millions with seeds of the day, and runs the same
-//! under AddressSanitizer where there is a nightly toolchain.
+//! By default, a fixed seed and 50 000 calls. `DYNLOAD_PROVE=1` makes 3 million calls with a seed from the current time, and
+//! runs the same test under AddressSanitizer, which requires a nightly toolchain.
 
 mod callbacks;
 mod flat;
@@ -22,7 +22,7 @@ use world::{Dice, World, destroy};
 
 const THREADS: u64 = 4;
 
-/// One call of something with something. `inside` is inside of a callback, where nothing heavy is started.
+/// Makes one random call. `inside` is true within a callback, where no expensive work is started.
 fn step(world: &World, dice: &mut Dice, inside: bool) {
     world.calls.fetch_add(1, Ordering::Relaxed);
     let result = if dice.below(2) == 0 {
@@ -32,11 +32,11 @@ fn step(world: &World, dice: &mut Dice, inside: bool) {
     };
     let code = get_load_error_code();
     world.outcomes[code as usize].fetch_add(1, Ordering::Relaxed);
-    // Either of them may be; but a text is there exactly when there is a code.
+    // Any call may fail, but there is an error text exactly if there is an error code.
     assert_eq!(
         code != 0,
         get_load_error() != 0,
-        "after a call that gave {result}"
+        "after a call that returned {result}"
     );
 }
 
@@ -50,7 +50,7 @@ fn fuzz(seed: u64, calls: u64) -> u64 {
     let wat = dir.path().join("imports.wat");
     std::fs::copy(root().join("tests/plugins/imports.wat"), &wat).unwrap();
     let world = World::new(&files, &[wat, dir.path().to_owned()]);
-    // Some calls make directories, by whatever text they are given.
+    // Some calls create directories, named by the text that they receive.
     let before = std::env::current_dir().unwrap();
     std::env::set_current_dir(dir.path()).unwrap();
     std::thread::scope(|scope| {
@@ -70,7 +70,7 @@ fn fuzz(seed: u64, calls: u64) -> u64 {
         }
     }
     for module in world.modules.lock().unwrap().drain(..) {
-        // SAFETY: nobody runs code of the plugin any more.
+        // SAFETY: no thread runs code of the plugin any more.
         unsafe { unload_module(module) };
     }
     std::env::set_current_dir(before).unwrap();
@@ -86,7 +86,7 @@ fn fuzz(seed: u64, calls: u64) -> u64 {
 #[test]
 fn random_calls_from_four_threads() {
     let prove = std::env::var_os("DYNLOAD_PROVE").is_some();
-    // Under a sanitizer the number is given.
+    // The run under the sanitizer sets the number of calls.
     let calls = std::env::var("DYNLOAD_FUZZ_CALLS")
         .ok()
         .and_then(|calls| calls.parse().ok());
@@ -103,7 +103,10 @@ fn random_calls_from_four_threads() {
     let made = fuzz(seed, calls);
     println!("{made} calls in {:?}", started.elapsed());
     assert!(made >= calls);
-    assert!(started.elapsed() < Duration::from_secs(3600), "something waits");
+    assert!(
+        started.elapsed() < Duration::from_secs(3600),
+        "the calls took too long"
+    );
 }
 
 #[test]
@@ -121,7 +124,7 @@ fn no_function_is_left_out() {
         let preceded = |at: usize| calls[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
         assert!(
             calls.match_indices(&called).any(|(at, _)| !preceded(at)),
-            "nothing calls {}",
+            "the test does not call `{}`",
             function.name
         );
     }
@@ -130,7 +133,7 @@ fn no_function_is_left_out() {
 #[test]
 fn random_calls_under_address_sanitizer() {
     if std::env::var_os("DYNLOAD_PROVE").is_none() || std::env::var_os("DYNLOAD_FUZZ_CALLS").is_some() {
-        println!("only with DYNLOAD_PROVE=1");
+        println!("skipped: set DYNLOAD_PROVE=1 to run it");
         return;
     }
     let target = expect_success(Command::new("rustc").args(["-vV"]));
@@ -152,8 +155,8 @@ fn random_calls_under_address_sanitizer() {
         "--target",
         target,
     ]);
-    // The interpreter goes from operator to operator by tail calls, which the sanitizer makes into real ones. The sandbox notices
-    // and runs nothing; with this feature it uses a loop.
+    // The interpreter dispatches from operator to operator by tail calls, which the sanitizer turns into ordinary calls. The
+    // sandbox detects this and runs nothing; with this feature it uses a loop.
     cargo.args([
         "-p",
         "dynload-sandbox",
@@ -164,14 +167,14 @@ fn random_calls_under_address_sanitizer() {
         .arg("--target-dir")
         .arg(target_dir)
         .args(["--", "random_calls_from_four_threads"]);
-    // Set by the cargo that runs this test, and not for another toolchain.
+    // Set by the cargo that runs this test, and wrong for another toolchain.
     for name in ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTDOC"] {
         cargo.env_remove(name);
     }
     cargo
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("DYNLOAD_FUZZ_CALLS", "1000000");
-    // Texts that are kept for ever by design are reachable, so they count as no leak.
+    // Texts that are kept for ever by design are reachable, so they do not count as leaks.
     cargo.env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1");
     expect_success(&mut cargo);
 }

@@ -1,15 +1,15 @@
-//! The functions with nothing but `i64`.
+//! The functions that use only `i64`.
 
 use dynload_ffi::primitives::*;
 
 use crate::callbacks::{callback, console};
 use crate::world::{Dice, Drawn, Kind, World};
 
-/// How many of the calls below may be made from a callback: those that start nothing heavy.
+/// The number of calls below that may be made from a callback: those that start no expensive work.
 const LIGHT: usize = 62;
 const ALL: usize = 76;
 
-/// One call of a primitive with something; what it gave. `inside` is inside of a callback.
+/// Calls a random primitive with random arguments and returns its result. `inside` is true within a callback.
 pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
     let Drawn {
         numbers: (a, b),
@@ -30,8 +30,8 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
     let mut buffer = [0_i64; 8];
     let room = buffer.as_mut_ptr() as i64;
     let small = dice.one_of(&[0, 1, 2, 8, -1]);
-    // SAFETY: texts and buffers are alive and as long as is said, or null, or of lengths that are refused; callbacks are of
-    // their types; the native plugin is harmless, and no code of it runs but its constructors.
+    // SAFETY: texts and buffers are alive and as long as claimed, or null, or have lengths that are rejected; callbacks have
+    // the right types; the native plugin is harmless, and only its constructors run.
     unsafe {
         match dice.below(if inside { LIGHT } else { ALL }) {
             0 => vais_module_symbol(module, text),
@@ -101,14 +101,14 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             59 => vais_wasm_reset(inst),
             60 if rarely => vais_wasm_instance_destroy(inst) ^ vais_wasm_instance_sandbox(inst),
             61 => vais_wasm_required_capabilities(bytes, len),
-            62 | 63 => world.keep(Kind::Sandbox, furnished(world, vais_wasm_sandbox_create())),
+            62 | 63 => world.keep(Kind::Sandbox, prepared(world, vais_wasm_sandbox_create())),
             64 => world.keep(
                 Kind::Sandbox,
-                furnished(world, vais_wasm_sandbox_create_restrictive()),
+                prepared(world, vais_wasm_sandbox_create_restrictive()),
             ),
             65 => world.keep(
                 Kind::Sandbox,
-                furnished(
+                prepared(
                     world,
                     vais_wasm_sandbox_create_with_limits(a, 20, dice.one_of(&[b, 1 << 20]), b),
                 ),
@@ -141,11 +141,12 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
     }
 }
 
-/// Gives a new sandbox a host function and a console of this program, and so little fuel that no call takes long.
-pub(crate) fn furnished(world: &World, sandbox: i64) -> i64 {
+/// Sets this program's host function and console in a new sandbox, and so little fuel that no call takes long. Returns the
+/// sandbox.
+pub(crate) fn prepared(world: &World, sandbox: i64) -> i64 {
     let userdata = std::ptr::from_ref(world) as i64;
     let names = [c"env", c"twice", c"(i64) -> (i64)"].map(|text| text.as_ptr() as i64);
-    // SAFETY: the texts are alive for ever, the world outlives the threads, and the callbacks are of their types.
+    // SAFETY: the texts live for ever, the world outlives the threads, and the callbacks have the right types.
     unsafe {
         vais_wasm_set_console(sandbox, console as *const () as i64, userdata);
         vais_wasm_set_fuel(sandbox, 20_000);
@@ -162,9 +163,9 @@ pub(crate) fn furnished(world: &World, sandbox: i64) -> i64 {
     sandbox
 }
 
-/// Starts a new reloader; what it reloads is used as an instance that was loaded is.
+/// Starts a new reloader and keeps its instance like one that was loaded directly. Returns the reloader.
 pub(crate) fn started(world: &World, reloader: i64) -> i64 {
-    furnished(world, vais_hot_reload_sandbox(reloader));
+    prepared(world, vais_hot_reload_sandbox(reloader));
     vais_hot_reload_start(reloader);
     world.keep(Kind::Instance, vais_hot_reload_wasm(reloader));
     reloader

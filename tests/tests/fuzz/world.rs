@@ -1,4 +1,4 @@
-//! What the threads share, and where chance takes its arguments from.
+//! The state that the threads share, and the source of random arguments.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a handle is of.
+/// The kind of object that a handle refers to.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Sandbox,
@@ -43,7 +43,8 @@ pub(crate) enum Kind {
     File,
 }
 
-/// The kinds, and how many handles of each are remembered; older ones are destroyed. A reloader has a thread.
+/// The kinds, with the number of handles of each that are kept; older objects are destroyed. Each reloader has a thread, so few
+/// of them are kept.
 const KINDS: [(Kind, usize); 5] = [
     (Kind::Sandbox, 128),
     (Kind::Instance, 16),
@@ -52,25 +53,25 @@ const KINDS: [(Kind, usize); 5] = [
     (Kind::File, 4),
 ];
 
-/// What all threads share: the handles that were ever given out, and good arguments.
+/// The state that all threads share: the handles that calls returned, and good arguments.
 pub(crate) struct World {
     pub(crate) handles: [Mutex<Vec<i64>>; KINDS.len()],
     pub(crate) modules: Mutex<Vec<ModuleHandle>>,
-    /// Texts by their addresses: good and bad ones, all alive.
+    /// Texts that are passed by address: good and bad ones, all alive.
     texts: Vec<CString>,
     wasm: Vec<Vec<u8>>,
     pub(crate) calls: AtomicU64,
     reloads: AtomicU64,
-    /// How many calls ended with each error code, 0 for success.
+    /// The number of calls that ended with each error code, 0 for success.
     pub(crate) outcomes: [AtomicU64; 23],
-    /// How often a guest called the host function.
+    /// The number of times that a guest called the host function.
     pub(crate) called_back: AtomicU64,
 }
 
-/// How many of the texts are paths of plugins, at the end.
+/// The number of texts, at the end, that are paths of plugins.
 const FILES: usize = 5;
 
-/// How many of the texts are names of the plugins' exports.
+/// The number of texts, after the first, that are names of the plugins' exports.
 const EXPORTS: usize = 16;
 
 impl World {
@@ -135,7 +136,7 @@ impl World {
         }
     }
 
-    /// Remembers a handle that was given out; gives it on.
+    /// Keeps a handle that a call returned, and returns it.
     pub(crate) fn keep(&self, kind: Kind, handle: i64) -> i64 {
         if handle == 0 {
             return handle;
@@ -159,12 +160,12 @@ impl World {
         modules.push(module);
         drop(modules);
         if let Some(old) = old {
-            // SAFETY: nobody runs code of the plugin in this test.
+            // SAFETY: no thread runs code of the plugin in this test.
             unsafe { unload_module(old) };
         }
     }
 
-    /// A module of which only the handle was given.
+    /// Keeps a module of which only the handle is known.
     pub(crate) fn keep_module_handle(&self, handle: i64) {
         self.keep_module(ModuleHandle {
             handle,
@@ -174,7 +175,7 @@ impl World {
         });
     }
 
-    /// Mostly a handle of a kind, which may have been destroyed; sometimes one of another kind, or none.
+    /// Returns mostly a handle of this kind, which may have been destroyed; sometimes one of another kind, or an invalid one.
     pub(crate) fn handle(&self, dice: &mut Dice, kind: Kind) -> i64 {
         let kind = match dice.below(16) {
             0 => return dice.one_of(&[0, 1, -1, i64::MIN, i64::MAX, 1 << 56, 2 << 56, 3 << 56, 4 << 56]),
@@ -213,13 +214,13 @@ impl World {
         self.texts[dice.below(self.texts.len())].as_ptr() as i64
     }
 
-    /// Whether one more native library may be reloaded. The old image of each stays mapped, by design, and the system gives a
-    /// process only so many mappings.
+    /// Returns whether another native library may be reloaded. The old image of each stays mapped, by design, and the system
+    /// limits the number of mappings of a process.
     pub(crate) fn may_reload(&self) -> bool {
         self.reloads.fetch_add(1, Ordering::Relaxed) < 2_000
     }
 
-    /// Mostly the path of a plugin.
+    /// Returns mostly the path of a plugin.
     pub(crate) fn file(&self, dice: &mut Dice) -> i64 {
         match dice.below(4) {
             0 => self.text(dice),
@@ -227,7 +228,7 @@ impl World {
         }
     }
 
-    /// Mostly the name of an export.
+    /// Returns mostly the name of an export.
     pub(crate) fn export(&self, dice: &mut Dice) -> i64 {
         match dice.below(4) {
             0 => self.text(dice),
@@ -235,7 +236,7 @@ impl World {
         }
     }
 
-    /// Bytes of a module, sometimes with a length that is too small.
+    /// Returns the bytes of a module, sometimes with a length that is too small.
     pub(crate) fn bytes(&self, dice: &mut Dice) -> (i64, i64) {
         let bytes = &self.wasm[dice.below(self.wasm.len())];
         let len = bytes.len() as i64;
@@ -247,7 +248,7 @@ impl World {
     }
 }
 
-/// What a call of either face of the API may be made with.
+/// Random arguments for a call of a flat function or a primitive.
 pub(crate) struct Drawn {
     pub(crate) numbers: (i64, i64),
     pub(crate) sandbox: i64,
@@ -255,12 +256,13 @@ pub(crate) struct Drawn {
     pub(crate) reloader: i64,
     pub(crate) plugins: i64,
     pub(crate) file: i64,
-    /// The name of an export, mostly.
+    /// Mostly the name of an export.
     pub(crate) export: i64,
-    /// The path of a file, mostly.
+    /// Mostly the path of a file.
     pub(crate) path: i64,
     pub(crate) texts: (i64, i64),
-    /// Objects have to live for a while, so that something can be done with them; and a reloader takes long to make.
+    /// True one time in eight, for calls that destroy objects, which must live long enough to be used, and for calls that create
+    /// reloaders, which takes long.
     pub(crate) rarely: bool,
 }
 
@@ -281,7 +283,7 @@ impl Drawn {
     }
 }
 
-/// A number that is often at an edge.
+/// Returns a number that is often at an edge.
 pub(crate) fn number(dice: &mut Dice) -> i64 {
     let random = dice.roll() as i64;
     dice.one_of(&[
@@ -301,7 +303,7 @@ pub(crate) fn number(dice: &mut Dice) -> i64 {
     ])
 }
 
-/// Destroys whatever it is.
+/// Destroys an object of any kind.
 pub(crate) fn destroy(handle: i64) {
     sandbox_destroy(WasmSandbox {
         handle,

@@ -1,4 +1,4 @@
-//! A module around the bodies.
+//! Assembles a module around the bodies.
 
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
@@ -11,12 +11,12 @@ use super::dice::Dice;
 use super::{Call, Options, Program, import_types};
 use crate::value::{FuncType, ValType, Value};
 
-/// Bytes of the passive data segment.
+/// The length of the passive data segment.
 pub(crate) const PASSIVE_BYTES: usize = 200;
-/// Elements of the table that bulk operators work on.
+/// The initial size of the table that bulk operators work on.
 pub(crate) const TABLE_ELEMENTS: usize = 40;
 
-/// Hosts bound how often they are re-entered, and every re-entry takes patience.
+/// The maximum patience of programs with imports. Hosts limit the depth of re-entry, and every re-entry uses up patience.
 const MOST_REENTRIES: usize = 40;
 
 pub(crate) fn encode(ty: ValType) -> wasm_encoder::ValType {
@@ -44,7 +44,7 @@ pub(crate) fn program(mut dice: Dice<'_>, options: &Options) -> Program {
     } else {
         Vec::new()
     };
-    // The functions that do things, then for each an exported one that sets the patience and calls it.
+    // The functions that do the work, then for each an exported one that sets the patience and calls it.
     let workers: Vec<FuncType> = (0..dice.range(1, 5)).map(|_| func_type(dice, options)).collect();
     let mut funcs = imported.clone();
     funcs.extend(workers.clone());
@@ -138,7 +138,7 @@ fn func_type(dice: &mut Dice<'_>, options: &Options) -> FuncType {
             .map(|_| types[dice.weighted(&[8, 3, 2, 1, vectors])])
             .collect()
     };
-    // Parameters and results of exported functions are passed in and out, and a vector cannot be everywhere.
+    // Parameters and results of exported functions cross to the host, where vectors are not supported everywhere.
     let (params, results) = (list(3), list(2));
     FuncType::new(params, results)
 }
@@ -152,7 +152,7 @@ fn declared_locals(dice: &mut Dice<'_>, options: &Options) -> Vec<ValType> {
         ValType::FuncRef,
         ValType::V128,
     ];
-    // Around the number that is free, and far beyond.
+    // Around the free number, and far above it.
     let count = match dice.below(12) {
         0 => dice.range(60, 75),
         1 => dice.range(100, 400),
@@ -200,7 +200,7 @@ fn runner(worker: u32, ty: &FuncType, patience: i32, global: u32) -> Defined {
     }
 }
 
-/// The export that `env.back` calls: `(i32) -> i32`, calls the first worker without new patience.
+/// The export `(i32) -> i32` that `env.back` calls: it calls the first worker without resetting the patience.
 fn back(first: u32, worker: &FuncType) -> Defined {
     let mut code: Vec<_> = worker
         .params
@@ -346,6 +346,6 @@ fn constant(instruction: Instruction<'static>) -> ConstExpr {
         Instruction::I32Const(value) => ConstExpr::i32_const(value),
         Instruction::I64Const(value) => ConstExpr::i64_const(value),
         Instruction::F64Const(value) => ConstExpr::f64_const(value),
-        other => unreachable!("no global starts with {other:?}"),
+        other => unreachable!("no global is initialized with {other:?}"),
     }
 }

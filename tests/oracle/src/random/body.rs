@@ -1,4 +1,4 @@
-//! A function's body, made from left to right with the operand stack in mind.
+//! Function bodies, generated from left to right while tracking the operand stack.
 
 use wasm_encoder::{BlockType, Instruction};
 
@@ -6,7 +6,7 @@ use super::Options;
 use super::dice::Dice;
 use crate::value::{FuncType, ValType};
 
-/// What a body can refer to.
+/// The items that a body can refer to.
 pub(crate) struct Context {
     pub(crate) options: Options,
     /// Function types by index; grows as block types are needed.
@@ -19,7 +19,7 @@ pub(crate) struct Context {
     pub(crate) slots: Vec<u32>,
     /// Types of the globals that bodies may use.
     pub(crate) globals: Vec<ValType>,
-    /// The global that makes programs end.
+    /// The global that makes programs terminate.
     pub(crate) patience: u32,
     pub(crate) memories: u32,
     pub(crate) data_segments: u32,
@@ -39,14 +39,14 @@ impl Context {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Label {
-    /// What a branch here takes along.
+    /// The types that a branch to this label carries.
     pub(crate) takes: Vec<ValType>,
-    /// What the block leaves at its end.
+    /// The result types of the block.
     pub(crate) leaves: Vec<ValType>,
-    /// Operands below the block.
+    /// The number of operands below the block.
     pub(crate) base: usize,
     pub(crate) is_loop: bool,
-    /// Whether some branch goes here.
+    /// Whether any branch targets this label.
     pub(crate) targeted: bool,
 }
 
@@ -58,12 +58,12 @@ pub(crate) struct Body<'c, 'd, 'b> {
     pub(crate) stack: Vec<ValType>,
     pub(crate) labels: Vec<Label>,
     pub(crate) code: Vec<Instruction<'static>>,
-    /// Operators that may still be made.
+    /// The number of operators that may still be emitted.
     pub(crate) left: usize,
 }
 
 impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
-    /// The operators of a function, its last `end` included. `locals` are parameters and declared locals.
+    /// Generates the operators of a function, including the final `end`. `locals` are parameters and declared locals.
     pub(crate) fn generate(
         context: &'c mut Context,
         dice: &'d mut Dice<'b>,
@@ -94,7 +94,7 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
         body.code
     }
 
-    /// Returns constants when the patience is used up, else takes one off.
+    /// Emits code that returns constants if the patience is used up, and otherwise decrements it.
     pub(crate) fn out_of_patience(&mut self) {
         let patience = self.context.patience;
         self.code.extend([
@@ -121,14 +121,14 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
         self.code.push(instruction);
     }
 
-    /// Operands that the innermost block put on the stack.
+    /// Returns the operands that belong to the innermost block.
     pub(crate) fn own(&self) -> &[ValType] {
         &self.stack[self.labels.last().map_or(0, |label| label.base)..]
     }
 
-    /// Fills the innermost block and leaves exactly what it must leave.
+    /// Fills the innermost block, so that exactly its results are on the stack.
     pub(crate) fn statements(&mut self) {
-        // The function's own block is long; the ones in it are short, now and then empty.
+        // The function's own block is long; nested blocks are short, occasionally empty.
         let count = match self.labels.len() {
             1 => self.dice.range(2, 14),
             _ => self.dice.weighted(&[2, 3, 4, 4, 3, 2, 1, 1]),
@@ -145,7 +145,7 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
         self.finish();
     }
 
-    /// Brings the stack of the innermost block to what it leaves; code is live here.
+    /// Brings the stack of the innermost block to its results; code is live here.
     fn finish(&mut self) {
         let label = self.labels.last().expect("statements are in a block").clone();
         let same = self
@@ -156,7 +156,7 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
             .count();
         let surplus = self.own().len() - same;
         if surplus > 0 && self.dice.chance(40) && !label.is_loop {
-            // A branch throws away what is below the values it takes along.
+            // A branch discards the operands below the values it carries.
             self.need(&label.leaves);
             self.mark(0);
             self.emit(Instruction::Br(0));
@@ -172,14 +172,14 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
         self.leave();
     }
 
-    /// Sets the stack to what it is behind the innermost block's `end`.
+    /// Sets the stack to its state after the innermost block's `end`.
     fn leave(&mut self) {
         let label = self.labels.last().expect("statements are in a block");
         self.stack.truncate(label.base);
         self.stack.extend(&label.leaves);
     }
 
-    /// Code behind a branch: typed like any code, on a stack that has whatever is wanted of it.
+    /// Generates code after a branch: typed like any code, on a polymorphic stack.
     fn dead_code(&mut self) {
         let label = self.labels.last().expect("statements are in a block").clone();
         self.stack.truncate(label.base);
@@ -200,7 +200,7 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
         }
     }
 
-    /// An operator that pops what nobody pushed.
+    /// Emits an operator that pops operands that were never pushed.
     fn pop_from_nowhere(&mut self) {
         let local = self.dice.below(self.locals.len().max(1)) as u32;
         match self.dice.below(7) {
@@ -232,20 +232,20 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
     }
 
     pub(crate) fn pop(&mut self) -> ValType {
-        self.stack.pop().expect("only what is there is popped")
+        self.stack.pop().expect("the stack has an operand")
     }
 
     pub(crate) fn label(&self, depth: usize) -> &Label {
         &self.labels[self.labels.len() - 1 - depth]
     }
 
-    /// Remembers that a branch goes to the block at this depth.
+    /// Records that a branch targets the block at this depth.
     pub(crate) fn mark(&mut self, depth: usize) {
         let index = self.labels.len() - 1 - depth;
         self.labels[index].targeted = true;
     }
 
-    /// Makes the highest operands be of these types: takes those that are there and adds the rest.
+    /// Ensures that the topmost operands have these types: uses those already present and pushes the rest.
     pub(crate) fn need(&mut self, types: &[ValType]) {
         let own = self.own();
         let fits = |count: &usize| own.ends_with(&types[..*count]);
@@ -255,7 +255,7 @@ impl<'c, 'd, 'b> Body<'c, 'd, 'b> {
         }
     }
 
-    /// Takes these types off the stack, after [`need`](Self::need).
+    /// Pops these types off the stack, after [`need`](Self::need).
     pub(crate) fn consume(&mut self, types: &[ValType]) {
         self.stack.truncate(self.stack.len() - types.len());
     }

@@ -1,4 +1,4 @@
-//! Statements: control flow, calls, and what changes something.
+//! Statements: control flow, calls, and operators with side effects.
 
 use wasm_encoder::{BlockType, Instruction};
 
@@ -9,11 +9,11 @@ use crate::value::{FuncType, ValType};
 const MAX_DEPTH: usize = 9;
 
 impl Body<'_, '_, '_> {
-    /// Makes a statement; says `false` when what follows it is dead.
+    /// Generates a statement. Returns `false` if the code after it is dead.
     pub(crate) fn statement(&mut self) -> bool {
         let deeper = usize::from(self.labels.len() < MAX_DEPTH);
         let bulk = usize::from(self.context.options.bulk);
-        // What leaves the function for good is rare in its own block, so that functions do something first.
+        // Operators that leave the function are rare in its outermost block, so that functions do something first.
         let inner = usize::from(self.labels.len() > 1);
         let tail = usize::from(self.context.options.tail_calls);
         match self.dice.weighted(&[
@@ -86,7 +86,7 @@ impl Body<'_, '_, '_> {
         true
     }
 
-    /// A block to branch to, the near ones more often.
+    /// Picks a block to branch to, the nearer ones more often.
     fn depth(&mut self) -> usize {
         let open = self.labels.len();
         if self.dice.chance(50) {
@@ -130,7 +130,7 @@ impl Body<'_, '_, '_> {
         });
     }
 
-    /// Up to three of the highest operands, and up to two result types.
+    /// Picks the types of up to three of the topmost operands, and up to three result types.
     fn block_types(&mut self) -> (Vec<ValType>, Vec<ValType>) {
         let most = self.own().len().min(3);
         let count = if self.dice.chance(50) {
@@ -177,7 +177,7 @@ impl Body<'_, '_, '_> {
         self.open(&params, &results, is_loop);
         let head = self.code.len();
         self.statements();
-        let label = self.labels.pop().expect("it was opened above");
+        let label = self.labels.pop().expect("the block was opened above");
         if is_loop && (label.targeted || self.dice.chance(30)) {
             let rest = self.code.split_off(head);
             self.out_of_patience();
@@ -197,13 +197,13 @@ impl Body<'_, '_, '_> {
         self.pop();
         self.emit(Instruction::If(ty));
         self.open(&params, &results, false);
-        // An arm with nothing in it, where that is valid.
+        // An empty arm, where that is valid.
         if !(params == results && self.dice.chance(15)) {
             self.statements();
         }
         if !without_else {
             self.emit(Instruction::Else);
-            let base = self.labels.last().expect("it was opened above").base;
+            let base = self.labels.last().expect("the block was opened above").base;
             self.stack.truncate(base);
             self.stack.extend(&params);
             if !(params == results && self.dice.chance(25)) {
@@ -260,7 +260,7 @@ impl Body<'_, '_, '_> {
         self.stack.extend(ty.results);
     }
 
-    /// Puts a slot of a function of the same type as `slot`'s on the stack.
+    /// Pushes the index of a slot whose function has the same type as the one in `slot`.
     fn slot(&mut self, slot: usize) {
         let ty = &self.context.funcs[self.context.slots[slot] as usize];
         let same: Vec<usize> = (0..self.context.slots.len())
@@ -283,7 +283,7 @@ impl Body<'_, '_, '_> {
         let slot = self.dice.below(self.context.slots.len());
         let ty = self.context.funcs[self.context.slots[slot] as usize].clone();
         self.need(&ty.params);
-        // The index is pushed without being seen on the stack: what is made in between leaves the stack as it is.
+        // The index is pushed without being tracked on the stack: the code generated in between leaves the stack unchanged.
         self.slot(slot);
         self.consume(&ty.params);
         let type_index = self.context.intern(ty.clone());

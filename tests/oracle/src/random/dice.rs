@@ -1,9 +1,9 @@
-//! Where choices come from.
+//! The source of random choices.
 
 /// Choices from a seed, or from a fuzzer's bytes.
 pub(crate) enum Dice<'a> {
     Seed(u64),
-    /// When no bytes are left, every choice is the first one, which ends the program soon.
+    /// When no bytes are left, every choice is the first one, which soon completes the program.
     Bytes(&'a [u8]),
 }
 
@@ -29,19 +29,19 @@ impl Dice<'_> {
         }
     }
 
-    /// A number below `n`.
+    /// Returns a number below `n`.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 
-    /// A number from `low` to `high`.
+    /// Returns a number from `low` to `high`, inclusive.
     pub(crate) fn range(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
-    /// True `percent` times of a hundred.
+    /// Returns true with a probability of `percent` in a hundred.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        // So that bytes that have run out say no.
+        // Subtracted from 99, so that the answer is no once the bytes have run out.
         99 - self.below(100) < percent
     }
 
@@ -49,7 +49,7 @@ impl Dice<'_> {
         from[self.below(from.len())]
     }
 
-    /// An index, as often as its weight says.
+    /// Returns an index with a probability proportional to its weight.
     pub(crate) fn weighted(&mut self, weights: &[usize]) -> usize {
         let mut at = self.below(weights.iter().sum());
         for (index, weight) in weights.iter().enumerate() {
@@ -61,7 +61,7 @@ impl Dice<'_> {
         unreachable!("the number drawn is below the sum of the weights")
     }
 
-    /// A constant, mostly a small one.
+    /// Returns a constant, mostly a small one.
     pub(crate) fn constant(&mut self) -> i32 {
         match self.below(8) {
             0 => 0,

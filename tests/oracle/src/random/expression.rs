@@ -1,4 +1,4 @@
-//! Expressions: code that leaves one operand of a wanted type.
+//! Expressions: code that pushes one operand of a given type.
 
 use wasm_encoder::{BlockType, Instruction, MemArg, MemArgTarget};
 
@@ -95,7 +95,7 @@ impl Body<'_, '_, '_> {
         self.stack.push(ty);
     }
 
-    /// `if ... else ...` that gives a value; the second arm may branch away.
+    /// Generates an `if ... else ...` that results in a value; the second arm may branch away.
     fn choice(&mut self, ty: ValType, depth: usize) {
         self.condition();
         self.pop();
@@ -148,7 +148,7 @@ impl Body<'_, '_, '_> {
                     self.emit(chosen);
                 }
             },
-            // Nothing that can overflow into an infinity: infinities make NaNs.
+            // No operator that can overflow to an infinity: infinities lead to NaNs.
             ValType::F64 => match self.dice.below(3) {
                 0 => {
                     self.expression(ValType::I32, depth);
@@ -187,7 +187,7 @@ impl Body<'_, '_, '_> {
         self.stack.push(ty);
     }
 
-    /// An i32 from an operator; does not push its type.
+    /// Generates an i32 from an operator; does not push its type.
     fn integer(&mut self, depth: usize) {
         match self.dice.below(9) {
             0 => {
@@ -240,7 +240,7 @@ impl Body<'_, '_, '_> {
         }
     }
 
-    /// A comparison; does not push its type.
+    /// Generates a comparison; does not push its type.
     fn comparison(&mut self, depth: usize) {
         let ty = self
             .dice
@@ -272,7 +272,7 @@ impl Body<'_, '_, '_> {
         self.emit(chosen);
     }
 
-    /// Pushes an i32 to decide by: now and then a constant, also one that is hidden a little.
+    /// Pushes an i32 condition: occasionally a constant, sometimes one that is slightly hidden.
     pub(crate) fn condition(&mut self) {
         match self.dice.below(10) {
             0 => {
@@ -318,7 +318,7 @@ impl Body<'_, '_, '_> {
         self.emit(Instruction::I32And);
     }
 
-    /// Pushes an i32 up to `most`.
+    /// Pushes an i32 of at most `most`.
     pub(crate) fn length(&mut self, most: usize) {
         let most = most.max(1);
         if self.dice.chance(50) {

@@ -1,12 +1,12 @@
-//! Random programs that are hard on a meter.
+//! Random programs that are hard to meter.
 //!
-//! Every program is valid, ends soon, needs no import (unless asked for), computes no NaN (so results can be compared bit by
-//! bit), and is rich in what makes counting difficult: branches out of many depths with values left behind, branches
-//! that pass values, loops with parameters, arms with nothing in them, code behind branches that is dead, conditions
-//! that are constant, calls of every kind, bulk operators, functions with many locals.
+//! Every program is valid, terminates soon, needs no import (unless requested), computes no NaN (so results can be compared
+//! bit by bit), and is rich in constructs that make counting difficult: branches out of many depths that discard values,
+//! branches that carry values, loops with parameters, empty arms, dead code after branches, constant conditions, calls of
+//! every kind, bulk operators, functions with many locals.
 //!
-//! It ends because a hidden global, the *patience*, is set by each exported function and counted down at the head of
-//! every loop that is branched to and on entry to every function; at 0 the function returns at once.
+//! It terminates because a hidden global, the *patience*, is set by each exported function and counted down at the head of
+//! every loop that is branched to and on entry to every function; at 0 the function returns immediately.
 
 mod assemble;
 mod body;
@@ -19,10 +19,10 @@ use crate::host::Imports;
 use crate::value::{FuncType, ValType, Value};
 use dice::Dice;
 
-/// What programs may contain beyond control flow, numbers, calls, tables and memories.
+/// The features that programs may contain beyond control flow, numbers, calls, tables and memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Imports `env.mix` and `env.back`, see [`imports`]. At most 40 calls back are open at once.
+    /// Imports `env.mix` and `env.back`, see [`imports`]. At most 40 calls back are active at the same time.
     pub imports: bool,
     /// Tail calls.
     pub tail_calls: bool,
@@ -32,10 +32,10 @@ pub struct Options {
     pub vectors: bool,
     /// A second memory.
     pub two_memories: bool,
-    /// Now and then an operator that traps. (Where a trap is in the middle of straight code, what the rest of the code costs
-    /// may have been charged already.)
+    /// Occasional operators that trap. (Where a trap is in the middle of a basic block, the rest of the block may have been
+    /// charged already.)
     pub traps: bool,
-    /// Most operators of a function, roughly.
+    /// The approximate maximum number of operators of a function.
     pub size: usize,
 }
 
@@ -53,7 +53,7 @@ impl Default for Options {
     }
 }
 
-/// An exported function to call, with arguments.
+/// A call of an exported function, with arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The export's name.
@@ -62,7 +62,7 @@ pub struct Call {
     pub args: Vec<Value>,
 }
 
-/// A program and what to do with it.
+/// A program and the calls to make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
     /// The binary module. It exports its memories as `memory0`, `memory1` and its globals as `global0` and so on.
@@ -71,7 +71,9 @@ pub struct Program {
     pub calls: Vec<Call>,
 }
 
-/// A program from a seed, with the default [`Options`].
+/// Generates a program from a seed, with the default [`Options`].
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_oracle::{Imports, Limits, Oracle, Schedule, random};
@@ -89,25 +91,25 @@ pub fn program(seed: u64) -> Program {
     program_with(seed, &Options::default())
 }
 
-/// The module of [`program`].
+/// Returns the module of [`program`].
 pub fn module(seed: u64) -> Vec<u8> {
     program(seed).wasm
 }
 
-/// A program from a seed.
+/// Generates a program from a seed.
 pub fn program_with(seed: u64, options: &Options) -> Program {
     assemble::program(Dice::Seed(seed), options)
 }
 
-/// A program from a fuzzer's bytes: similar bytes, similar programs.
+/// Generates a program from a fuzzer's bytes. Similar bytes result in similar programs.
 pub fn program_from(bytes: &[u8], options: &Options) -> Program {
     assemble::program(Dice::Bytes(bytes), options)
 }
 
-/// The host functions of programs with [`Options::imports`].
+/// Returns the host functions of programs with [`Options::imports`].
 ///
-/// - `env.mix (i32, i32) -> i32`: 31 times the first, plus the second, wrapping.
-/// - `env.back (i32) -> i32`: calls the guest's export `back`, of type `(i32) -> i32`, and passes its result on.
+/// - `env.mix (i32, i32) -> i32`: returns 31 times the first plus the second, wrapping.
+/// - `env.back (i32) -> i32`: calls the guest's export `back`, of type `(i32) -> i32`, and returns its result.
 pub fn imports<'a>() -> Imports<'a> {
     let [mix, back] = import_types();
     Imports::new()

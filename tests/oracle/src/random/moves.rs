@@ -1,21 +1,21 @@
-//! Random programs that move operands about: blocks, loops, arms and branches of every shape with up to 16 values of all types
-//! along, above other operands; constants at the edges of memories and types; comparisons, `select`s and what may stand between
-//! them.
+//! Random programs that move operands around: blocks, loops, arms and branches of every shape that carry up to 16 values of
+//! all types, above other operands; constants at the edges of memories and types; comparisons, `select`s and operators that
+//! may appear between them.
 //!
-//! An interpreter that keeps operands in places of its own has to move them for each of these. Where it forgets one, it reads
-//! what somebody else left there: [`FILL`] leaves a pattern.
+//! An interpreter that keeps operands in its own slots has to move them for each of these. If it misses one, it reads what
+//! other code left in the slot: [`FILL`] leaves a pattern there.
 
 use std::fmt::Write as _;
 
 use super::dice::Dice;
 use crate::value::Value;
 
-/// The export that is the program: of three i32, gives an i32 and an i64.
+/// The export that runs the program: accepts three i32, returns an i32 and an i64.
 pub const RUN: &str = "run";
-/// An export that fills the places of many operands with a pattern.
+/// An export that fills the slots of many operands with a pattern.
 pub const FILL: &str = "fill";
 
-/// What programs may contain beyond that.
+/// The features that programs may contain beyond that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The memories have 64-bit addresses.
@@ -27,7 +27,7 @@ pub struct Options {
 /// Arguments for [`RUN`].
 pub const ARGUMENTS: [[i32; 3]; 4] = [[0, 0, 0], [1, 7, -1], [-1, 3, 2], [100, 200, 1]];
 
-/// Arguments as the oracle takes them.
+/// Converts arguments to the oracle's values.
 pub fn arguments(of: [i32; 3]) -> Vec<Value> {
     of.map(Value::I32).to_vec()
 }
@@ -67,10 +67,10 @@ const LOCALS: [Ty; 9] = [
     Ty::F64,
     Ty::FuncRef,
 ];
-/// A local that only vectors are in.
+/// The local for vectors.
 const VECTOR_LOCAL: usize = LOCALS.len();
 
-/// Functions to call: parameters and results.
+/// The parameters and results of the functions to call.
 const FUNCTIONS: [(&[Ty], &[Ty]); 4] = [
     (&[], &[Ty::I32]),
     (&[Ty::I32, Ty::I64], &[Ty::I64, Ty::I32]),
@@ -80,10 +80,10 @@ const FUNCTIONS: [(&[Ty], &[Ty]); 4] = [
 
 const RESULTS: [Ty; 2] = [Ty::I32, Ty::I64];
 
-/// The program of a seed, in the text format.
+/// Generates a program from a seed, in the text format.
 pub fn program(seed: u64, options: Options) -> String {
     let mut dice = Dice::Seed(seed);
-    // Sizes of which the second is declared to be the largest.
+    // Initial and declared maximum sizes.
     let (initial, maximum) = dice.pick(&[(1, Some(1)), (1, Some(3)), (2, None), (0, Some(2))]);
     let maximum: String = maximum.map(|pages: u32| pages.to_string()).unwrap_or_default();
     let index = if options.memory64 { "i64" } else { "" };
@@ -128,9 +128,9 @@ struct Writer<'d> {
     options: Options,
     text: String,
     stack: Vec<Ty>,
-    /// What a branch to each label takes along, the innermost last.
+    /// The types that a branch to each label carries, the innermost last.
     labels: Vec<Vec<Ty>>,
-    /// How much more may be written.
+    /// The remaining budget of statements and computations.
     budget: i32,
 }
 
@@ -140,7 +140,7 @@ impl Writer<'_> {
         self.text.push('\n');
     }
 
-    /// Writes an operator that takes so many operands and gives one.
+    /// Writes an operator that pops `takes` operands and pushes one of type `gives`.
     fn operator(&mut self, text: &str, takes: usize, gives: Ty) {
         self.write(text);
         self.stack.truncate(self.stack.len() - takes);
@@ -199,7 +199,7 @@ impl Writer<'_> {
         self.operator(&text, 0, ty);
     }
 
-    /// Puts a value on the operand stack.
+    /// Pushes a value on the operand stack.
     fn push(&mut self, ty: Ty) {
         match self.dice.below(10) {
             0..=4 => {
@@ -218,7 +218,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes what does nothing, and may keep apart what an interpreter joins or not.
+    /// Writes code without effect, which may or may not separate operators that an interpreter fuses.
     fn nothing(&mut self) {
         let local = self.dice.below(LOCALS.len());
         let text = match self.dice.below(4) {
@@ -293,7 +293,7 @@ impl Writer<'_> {
         self.operator("select", 3, ty);
     }
 
-    /// An address: a constant at some edge, or one that is surely inside.
+    /// Pushes an address: a constant at some edge, or a value below 256.
     fn address(&mut self) {
         let ty = if self.options.memory64 { Ty::I64 } else { Ty::I32 };
         if self.dice.chance(30) {
@@ -321,17 +321,17 @@ impl Writer<'_> {
         }
     }
 
-    fn place(&mut self) -> String {
+    fn memarg(&mut self) -> String {
         let memory = self.dice.below(2);
         let offset = self.dice.pick(&[0, 0, 3, 60_000, 65_535, 65_536, 70_000]);
         format!("{memory} offset={offset}")
     }
 
     fn load(&mut self, operator: &str, gives: Ty) {
-        // A constant at an edge traps more often than not; then nothing more is seen of this call.
+        // A constant at an edge traps more often than not; then the rest of this call is not tested.
         self.address();
-        let place = self.place();
-        self.operator(&format!("{operator} {place}"), 1, gives);
+        let memarg = self.memarg();
+        self.operator(&format!("{operator} {memarg}"), 1, gives);
     }
 
     fn store(&mut self) {
@@ -344,12 +344,12 @@ impl Writer<'_> {
             ("f64.store", Ty::F64),
         ]);
         self.push(ty);
-        let place = self.place();
-        self.write(&format!("{operator} {place}"));
+        let memarg = self.memarg();
+        self.write(&format!("{operator} {memarg}"));
         self.stack.truncate(self.stack.len() - 2);
     }
 
-    /// Brings the operands above `base` to these types.
+    /// Drops and pushes operands until those above `base` have these types.
     fn fix(&mut self, base: usize, wanted: &[Ty]) {
         let fits = |(have, want): &(&Ty, &Ty)| have == want;
         let kept = self.stack[base..].iter().zip(wanted).take_while(fits).count();
@@ -362,18 +362,19 @@ impl Writer<'_> {
         }
     }
 
-    /// Statements; what they leave lies above `base`. The operands there are to be as at the end, even if nobody gets there.
+    /// Writes statements, whose operands are above `base`. Afterwards the stack is that at their end, even if the end is
+    /// unreachable.
     fn body(&mut self, base: usize, depth: usize, most: usize) {
         for _ in 0..1 + self.dice.below(most) {
             if !self.statement(base, depth) {
-                // What follows is valid whatever is on the stack, and is never run.
+                // The code after it is valid whatever is on the stack, and never runs.
                 self.stack.truncate(base);
                 return;
             }
         }
     }
 
-    /// Writes a statement. Whether anybody gets past it.
+    /// Writes a statement. Returns whether the code after it is reachable.
     fn statement(&mut self, base: usize, depth: usize) -> bool {
         self.budget -= 1;
         match self.dice.weighted(&[5, 3, 1, 2, 2, 1, 4, 2, 1, 2]) {
@@ -433,7 +434,7 @@ impl Writer<'_> {
         self.write(&head);
     }
 
-    /// A block, a loop or an `if`, with parameters from the operand stack.
+    /// Writes a block, a loop or an `if`, with parameters from the operand stack.
     fn frame(&mut self, base: usize, depth: usize) {
         let kind = self.dice.pick(&["block", "loop", "if"]);
         let taken = self.dice.below(4).min(self.stack.len() - base);
@@ -475,7 +476,7 @@ impl Writer<'_> {
         self.stack.extend(&results);
     }
 
-    /// A label, counted from the innermost, and what goes there.
+    /// Picks a label, counted from the innermost. Returns it with the types that a branch to it carries.
     fn label(&mut self) -> (usize, Vec<Ty>) {
         let depth = self.dice.below(self.labels.len());
         (depth, self.labels[self.labels.len() - 1 - depth].clone())
@@ -483,7 +484,7 @@ impl Writer<'_> {
 
     fn branch_if(&mut self, base: usize) {
         let (label, values) = self.label();
-        // What is there already, or other values above it.
+        // Uses the values already on the stack if they match, or else pushes new ones above them.
         if !self.stack[base..].ends_with(&values) {
             for ty in &values {
                 self.push(*ty);
@@ -494,7 +495,8 @@ impl Writer<'_> {
         self.write(&format!("br_if {label}"));
     }
 
-    /// A `br` or a `br_table` to all labels that take the same along. Nobody gets past it.
+    /// Writes a `br`, or a `br_table` over labels that carry the same types. The code after it is unreachable, so it returns
+    /// `false`.
     fn branch(&mut self) -> bool {
         let (label, values) = self.label();
         for ty in &values {
@@ -514,25 +516,25 @@ impl Writer<'_> {
         false
     }
 
-    /// Many blocks, one in the other, and a `br_table` over all of them in the innermost.
+    /// Writes many nested blocks, with a `br_table` over all of them in the innermost.
     fn fan(&mut self) {
         let values = self.types(16);
-        let places = match self.dice.below(20) {
+        let blocks = match self.dice.below(20) {
             0 => 600,
             1..=3 => 70,
             _ => 1 + self.dice.below(6),
         };
         let targets = match self.dice.below(40) {
-            // Wasmtime takes no more.
+            // Wasmtime accepts no more.
             0 => 65_500,
             1..=4 => 1_000,
             _ => 1 + self.dice.below(8),
         };
-        // The outer ones have operands of their own below, so that not all are equally high.
-        let own = places.min(3);
-        for place in 0..places {
+        // The outermost blocks may contain other operators, so that not all are alike.
+        let outer = blocks.min(3);
+        for block in 0..blocks {
             self.head("block", &[], &values);
-            if place < own && self.dice.chance(30) {
+            if block < outer && self.dice.chance(30) {
                 self.write("i32.const 9 drop");
             }
         }
@@ -543,13 +545,13 @@ impl Writer<'_> {
         self.push(Ty::I32);
         let mut table = String::from("br_table");
         for target in 0..targets {
-            let _ = write!(table, " {}", target % places);
+            let _ = write!(table, " {}", target % blocks);
         }
-        let default = self.dice.below(places);
+        let default = self.dice.below(blocks);
         self.write(&format!("{table} {default}"));
         self.stack
             .truncate(self.stack.len() - below.len() - values.len() - 1);
-        for _ in 0..places {
+        for _ in 0..blocks {
             self.write("end");
         }
         self.stack.extend(&values);
