@@ -21,9 +21,6 @@ const FLAT: &[(&str, &str)] = &[
     ("plugins", "Discovery"),
 ];
 
-/// The chapters of the primitives.
-const PRIMITIVES: &[&str] = &["modules", "sandbox", "wasm", "reload", "plugins"];
-
 /// A documented item of the source: its documentation and the text of its declaration, up to `{` or `;`.
 struct Item {
     docs: Vec<String>,
@@ -53,9 +50,12 @@ pub struct Function {
 pub fn generate(root: &Path) -> io::Result<String> {
     let src = root.join("crates/dynload-ffi/src");
     let mut out = String::from(include_str!("header/start.h"));
-    let abi = items(&fs::read_to_string(src.join("abi.rs"))?);
+    let abi = items(&fs::read_to_string(src.join("boundary/abi.rs"))?);
     constants(&mut out, &abi);
-    error_codes(&mut out, &items(&fs::read_to_string(src.join("error.rs"))?));
+    error_codes(
+        &mut out,
+        &items(&fs::read_to_string(src.join("boundary/error.rs"))?),
+    );
     out.push_str(include_str!("header/capabilities.h"));
     out.push_str(include_str!("header/callbacks.h"));
     out.push_str("\n#ifndef DYNLOAD_ONLY_PRIMITIVES\n\n/* ---- Structs ---- */\n");
@@ -71,12 +71,9 @@ pub fn generate(root: &Path) -> io::Result<String> {
     out.push_str(include_str!("header/helpers.h"));
     out.push_str("\n#endif /* DYNLOAD_ONLY_PRIMITIVES */\n");
     out.push_str(include_str!("header/primitives.h"));
-    for file in PRIMITIVES {
+    for chapter in primitives(root)? {
         out.push('\n');
-        functions(
-            &mut out,
-            &read_functions(&src.join("primitives").join(format!("{file}.rs")))?,
-        );
+        functions(&mut out, &chapter);
     }
     out.push_str(include_str!("header/end.h"));
     Ok(out)
@@ -114,15 +111,22 @@ pub fn all_flat(root: &Path) -> io::Result<Vec<Function>> {
 ///
 /// The I/O error if the source cannot be read.
 pub fn all_primitives(root: &Path) -> io::Result<Vec<Function>> {
-    let mut all = Vec::new();
-    for file in PRIMITIVES {
-        all.extend(read_functions(
-            &root
-                .join("crates/dynload-ffi/src/primitives")
-                .join(format!("{file}.rs")),
-        )?);
-    }
-    Ok(all)
+    Ok(primitives(root)?.into_iter().flatten().collect())
+}
+
+/// Returns the primitives, table by table.
+fn primitives(root: &Path) -> io::Result<Vec<Vec<Function>>> {
+    let source = fs::read_to_string(root.join("crates/dynload-ffi/src/primitives.rs"))?;
+    let tables = source.split("\nprimitives! {\n").skip(1);
+    let chapter = |table: &str| {
+        let end = table.find("\n}\n").unwrap_or(table.len());
+        let table: String = table[..end]
+            .lines()
+            .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
+            .collect();
+        items(&table).into_iter().filter_map(function).collect()
+    };
+    Ok(tables.map(chapter).collect())
 }
 
 fn read_functions(path: &Path) -> io::Result<Vec<Function>> {
@@ -180,7 +184,9 @@ fn function(item: Item) -> Option<Function> {
     let params = params
         .filter_map(|param| param.split_once(": "))
         .map(|(name, ty)| (name.to_owned(), ty.to_owned()));
-    let result = result.trim().strip_prefix("->")?.trim_end_matches('{').trim();
+    let result = result.trim().strip_prefix("->")?;
+    // Up to the body, or to the value of a primitive.
+    let result = result.split(['{', '=']).next()?.trim();
     let fence = |line: &String| line.starts_with("```");
     Some(Function {
         name: name.to_owned(),

@@ -28,23 +28,10 @@
 #[doc(hidden)]
 pub mod names;
 
-pub mod abi;
-mod board;
-mod callback;
-mod error;
+mod boundary;
 pub mod flat;
-mod guest;
-mod handle;
-mod host_function;
-mod instance;
-mod lent;
-mod module;
-mod plugins;
+mod objects;
 pub mod primitives;
-mod reload;
-mod sandbox;
-mod sync;
-mod text;
-mod wasm_file;
 
-pub use error::ErrorCode;
+pub use boundary::abi;
+pub use boundary::error::ErrorCode;

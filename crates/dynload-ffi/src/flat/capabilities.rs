@@ -2,8 +2,8 @@
 
 use dynload_sandbox::Capabilities;
 
-use crate::error::{guard_query, guard_with};
-use crate::sandbox::{bits, capabilities};
+use crate::boundary::error::{guard_query, guard_with};
+use crate::objects::sandbox::{bits, capabilities};
 
 /// Capabilities that can do harm: FS_WRITE, NETWORK, PROCESS, ENV.
 const DANGEROUS: i64 = {

@@ -1,7 +1,7 @@
 //! The last error of the thread.
 
-use crate::error::{guard_query, with_last};
-use crate::text;
+use crate::boundary::error::{guard_query, with_last};
+use crate::boundary::text;
 
 /// What went wrong in the last call of this thread that failed, as a text; 0 if the last call succeeded.
 ///
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn get_load_error_copy(buf: i64, len: i64) -> i64 {
             // Back to where a character begins.
             let fits = |end: &usize| message.get(*end).is_none_or(|byte| byte & 0xc0 != 0x80);
             let end = (0..=message.len().min(room)).rev().find(fits).unwrap_or(0);
-            let cut = crate::text::c_string(&message[..end]);
+            let cut = crate::boundary::text::c_string(&message[..end]);
             // SAFETY: the caller's promise about the buffer. Null and nonsense leave it alone.
             let _ = unsafe { text::store(buf, cut.as_bytes_with_nul(), "buffer") };
             needed

@@ -2,9 +2,9 @@
 
 use dynload_sandbox::Limits;
 
-use crate::abi::ResourceLimits;
-use crate::error::guard_query;
-use crate::sandbox::resource_limits;
+use crate::boundary::abi::ResourceLimits;
+use crate::boundary::error::guard_query;
+use crate::objects::sandbox::resource_limits;
 
 /// 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
 pub extern "C" fn default_limits() -> ResourceLimits {

@@ -2,9 +2,10 @@
 
 use dynload_native::Flags;
 
-use crate::abi::ModuleHandle;
-use crate::error::{ErrorCode, guard, guard_query, guard_with};
-use crate::{module, text};
+use crate::boundary::abi::ModuleHandle;
+use crate::boundary::error::{ErrorCode, guard, guard_query, guard_with};
+use crate::boundary::text;
+use crate::objects::module;
 
 /// An empty module handle: nothing is loaded.
 pub extern "C" fn module_handle_new() -> ModuleHandle {

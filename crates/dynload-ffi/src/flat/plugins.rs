@@ -1,9 +1,9 @@
 //! Discovery of plugins.
 
-use crate::abi::PluginList;
-use crate::error::guard;
-use crate::plugins::{self, Field};
-use crate::text;
+use crate::boundary::abi::PluginList;
+use crate::boundary::error::guard;
+use crate::boundary::text;
+use crate::objects::plugins::{self, Field};
 
 /// Looks for plugins in the directories of `VAIS_PLUGIN_PATH`, the user's and the system's. Nothing of a plugin is run. On
 /// failure the list is empty and its handle 0.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::abi::{HotReloadConfig, HotReloader, ModuleHandle, WasmInstance, WasmSandbox};
-use crate::error::{Error, ErrorCode, Result, guard, guard_partial, guard_query, guard_with};
-use crate::{reload, sandbox, text};
+use crate::boundary::abi::{HotReloadConfig, HotReloader, ModuleHandle, WasmInstance, WasmSandbox};
+use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_partial, guard_query, guard_with};
+use crate::boundary::text;
+use crate::objects::{reload, sandbox};
 
 const NONE: HotReloader = HotReloader {
     handle: 0,

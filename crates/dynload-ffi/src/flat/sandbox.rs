@@ -3,9 +3,10 @@
 use dynload_caps::{Access, DirScope, EnvScope, NetScope, ProgramScope};
 use dynload_sandbox::{Capabilities, Console, ConsoleOutput, Limits};
 
-use crate::abi::{ConsoleFunction, HostFunction, ResourceLimits, WasmInstance, WasmSandbox};
-use crate::error::{Error, ErrorCode, Result, guard, guard_with};
-use crate::{host_function, sandbox, text, wasm_file};
+use crate::boundary::abi::{ConsoleFunction, HostFunction, ResourceLimits, WasmInstance, WasmSandbox};
+use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_with};
+use crate::boundary::text;
+use crate::objects::{host_function, sandbox, wasm_file};
 
 const NONE: WasmSandbox = WasmSandbox {
     handle: 0,

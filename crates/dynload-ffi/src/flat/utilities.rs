@@ -1,7 +1,8 @@
 //! File names, and files of modules.
 
-use crate::error::{guard, guard_query};
-use crate::{text, wasm_file};
+use crate::boundary::error::{guard, guard_query};
+use crate::boundary::text;
+use crate::objects::wasm_file;
 
 /// This platform's extension of shared libraries: the text `so`, `dylib` or `dll`, which is never freed.
 pub extern "C" fn get_library_extension() -> i64 {

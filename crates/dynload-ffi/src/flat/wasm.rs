@@ -2,9 +2,10 @@
 
 use dynload_sandbox::Usage;
 
-use crate::abi::WasmInstance;
-use crate::error::{Error, ErrorCode, Result, guard, guard_query, guard_signal, guard_with};
-use crate::{instance, sandbox, text, wasm_file};
+use crate::boundary::abi::WasmInstance;
+use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_query, guard_signal, guard_with};
+use crate::boundary::text;
+use crate::objects::{instance, sandbox, wasm_file};
 
 /// Calls the exported function `name` without arguments and gives its result; 0 where it has none, and on failure. After a
 /// result of 0, `get_load_error_code() != 0` tells a failure.
@@ -225,7 +226,7 @@ pub extern "C" fn wasm_reset(inst: WasmInstance) -> i64 {
 /// Destroys an instance; 1 on success, 0 on failure. A call that runs in it is interrupted; this does not wait for it.
 pub extern "C" fn wasm_instance_destroy(inst: WasmInstance) -> i64 {
     guard(0, || {
-        instance::remove(inst.handle)?;
+        sandbox::destroy_instance(inst.handle)?;
         Ok(1)
     })
 }

@@ -6,9 +6,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use crate::board::Board;
-use crate::error::{Error, ErrorCode, Result};
-use crate::sync::RwLock;
+use crate::boundary::board::Board;
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::sync::RwLock;
 
 const SLOT_BITS: u32 = 28;
 const GENERATION_BITS: u32 = 28;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
-use crate::sync::yield_now;
+use crate::boundary::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
+use crate::boundary::sync::yield_now;
 
 /// The first page has so many places, and each further one twice as many as the one before.
 const FIRST: usize = if cfg!(all(test, loom)) { 1 } else { 64 };

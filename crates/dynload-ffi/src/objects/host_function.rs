@@ -8,11 +8,12 @@ use dynload_sandbox::{
 };
 use std::sync::Arc;
 
-use crate::abi::{ConsoleFunction, HostFunction};
-use crate::callback::contained;
-use crate::error::{Error, ErrorCode, Result};
-use crate::instance::{from_value, to_value};
-use crate::{guest, sandbox};
+use crate::boundary::abi::{ConsoleFunction, HostFunction};
+use crate::boundary::callback::contained;
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::guest;
+use crate::objects::instance::{from_value, to_value};
+use crate::objects::sandbox;
 
 /// Reads a function's type: `(i32, i64) -> (f64)`, `i32 i64 -> f64`, `() -> ()`, `(i32)`.
 pub(crate) fn parse_signature(text: &str) -> Result<Signature> {

@@ -6,11 +6,11 @@ use std::sync::{Arc, LazyLock};
 
 use dynload_discovery::{Plugin, Scanner, SearchPath, system_plugin_dir, user_plugin_dir};
 
-use crate::abi::PluginList;
-use crate::error::{Error, ErrorCode, Result};
-use crate::handle::{Kind, Table};
-use crate::sandbox::bits;
-use crate::text::{address, c_string, intern};
+use crate::boundary::abi::PluginList;
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::handle::{Kind, Table};
+use crate::boundary::text::{address, c_string, intern};
+use crate::objects::sandbox::bits;
 
 /// The outcome of one scan.
 pub(crate) struct PluginListEntry {

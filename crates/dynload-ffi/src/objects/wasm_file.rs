@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use dynload_diagnostics::printable;
 use dynload_native::read_regular;
 
-use crate::error::{Error, ErrorCode, Result};
-use crate::text;
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::text;
 
 /// The most that a file may have: what an engine takes, and a little more so that the engine says so itself.
 const MAX_BYTES: u64 = 128 << 20;

@@ -9,12 +9,12 @@ use dynload_sandbox::{
     Sandbox, Scopes,
 };
 
-use crate::abi::ResourceLimits;
-use crate::error::{Error, ErrorCode, Result};
-use crate::guest;
-use crate::handle::{Kind, Table};
-use crate::instance;
-use crate::sync::{Condvar, Mutex, lock};
+use crate::boundary::abi::ResourceLimits;
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::guest;
+use crate::boundary::handle::{Kind, Table};
+use crate::boundary::sync::{Condvar, Mutex, lock};
+use crate::objects::instance;
 
 /// A sandbox as handles name it.
 pub(crate) struct SandboxEntry {
@@ -135,7 +135,7 @@ pub(crate) fn destroy(handle: i64) -> Result<()> {
     entry.loaded.notify_all();
     for instance in instances {
         // One that was destroyed meanwhile is what is wanted.
-        let _ = instance::remove(instance);
+        let _ = instance::destroy(instance);
     }
     Ok(())
 }
@@ -268,22 +268,29 @@ impl SandboxEntry {
         let mut inner = lock(&self.inner);
         if inner.destroyed {
             drop(inner);
-            let _ = instance::remove(instance);
+            let _ = instance::destroy(instance);
             return Err(gone());
         }
         inner.instances.insert(instance);
         Ok(instance)
     }
-
-    fn forget(&self, instance: i64) {
-        lock(&self.inner).instances.remove(&instance);
-    }
 }
 
-/// An instance is gone.
-pub(crate) fn forget(handle: i64, instance: i64) {
+/// Destroys an instance. A call that runs in it is interrupted.
+pub(crate) fn destroy_instance(instance: i64) -> Result<()> {
+    forget(instance::destroy(instance)?, instance);
+    Ok(())
+}
+
+/// Releases the handle of an instance. A call that runs in it completes.
+pub(crate) fn retire_instance(instance: i64) -> Result<()> {
+    forget(instance::retire(instance)?, instance);
+    Ok(())
+}
+
+fn forget(handle: i64, instance: i64) {
     if let Ok(entry) = SANDBOXES.get(handle) {
-        entry.forget(instance);
+        lock(&entry.inner).instances.remove(&instance);
     }
 }
 

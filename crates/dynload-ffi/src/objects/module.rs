@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwapOption, Guard};
 use dynload_native::{Flags, Library, Module};
 
-use crate::abi::ModuleHandle;
-use crate::error::{Error, ErrorCode, Result};
-use crate::text;
+use crate::boundary::abi::ModuleHandle;
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::text;
 
 /// Something that a handle of `dlopen` stands for.
 #[derive(Clone)]

@@ -11,10 +11,10 @@ use dynload_diagnostics::printable;
 use dynload_hotreload::{Config, EventKind, Reloader, native_loader};
 
 use self::loader::{FlatLoader, Loaded, OwnSandbox};
-use crate::abi::{HotReloader, ModuleHandle, WasmInstance};
-use crate::error::{Error, ErrorCode, Result};
-use crate::handle::{Kind, Table};
-use crate::module;
+use crate::boundary::abi::{HotReloader, ModuleHandle, WasmInstance};
+use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::handle::{Kind, Table};
+use crate::objects::module;
 
 /// A reloader as handles name it.
 pub(crate) struct ReloaderEntry {

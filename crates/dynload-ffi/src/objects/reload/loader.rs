@@ -9,8 +9,8 @@ use dynload_native::staging::MAX_STAGED_BYTES;
 use dynload_native::{open_regular, read_regular};
 use dynload_sandbox::{Capabilities, Limits};
 
-use crate::error::{Error, Result};
-use crate::{instance, module, sandbox, wasm_file};
+use crate::boundary::error::{Error, Result};
+use crate::objects::{module, sandbox, wasm_file};
 
 /// The sandbox in which a reloader's Wasm versions live, made when it is first asked for.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Drop for Loaded {
             Loaded::Native { handle, .. } => module::remove_reloaded(*handle),
             Loaded::Wasm { instance, .. } => {
                 // It may have been destroyed by its handle.
-                let _ = instance::retire(*instance);
+                let _ = sandbox::retire_instance(*instance);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Wasm instances and calls into them.
 
-use std::sync::{Arc, OnceLock};
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 
 use dynload_diagnostics::{listed, printable};
 use dynload_sandbox::{
@@ -8,15 +10,16 @@ use dynload_sandbox::{
     Value,
 };
 
-use crate::error::{Error, ErrorCode, Result, kind_code};
-use crate::guest;
-use crate::handle::{Kind, Table};
-use crate::lent::{Lent, Loan, Unavailable};
-use crate::sandbox;
+use crate::boundary::error::{Error, ErrorCode, Result, kind_code};
+use crate::boundary::guest;
+use crate::boundary::handle::{Kind, Table};
 
 /// An instance as handles name it.
 pub(crate) struct InstanceEntry {
-    instance: Lent<Instance>,
+    /// Locked during a call, and so while a host function of the guest runs.
+    instance: Mutex<Instance>,
+    /// Whether the instance is poisoned, as of the end of the last call.
+    poisoned: AtomicBool,
     interrupt: InterruptHandle,
     module: Module,
     sandbox: i64,
@@ -38,39 +41,31 @@ pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     let interrupt = instance.interrupt_handle();
     let module = instance.module().clone();
     instances().insert(Arc::new(InstanceEntry {
-        instance: Lent::new(instance),
+        instance: Mutex::new(instance),
+        poisoned: AtomicBool::new(false),
         interrupt,
         module,
         sandbox,
     }))
 }
 
-/// Destroys an instance; a call that runs in it is interrupted, and so is one that looked its handle up before and is about to
-/// begin: nobody else could end that any more.
-pub(crate) fn remove(handle: i64) -> Result<()> {
+/// Removes an instance and returns the handle of its sandbox. A call that runs in it is interrupted, and so is one that looked
+/// the handle up before and is about to begin: no one could interrupt that one later.
+pub(super) fn destroy(handle: i64) -> Result<i64> {
     let entry = instances().remove(handle)?;
     entry.interrupt.interrupt_all();
-    sandbox::forget(entry.sandbox, handle);
-    Ok(())
+    Ok(entry.sandbox)
 }
 
-/// Takes the handle of an instance back; a call that runs in it ends in peace.
-pub(crate) fn retire(handle: i64) -> Result<()> {
-    let entry = instances().remove(handle)?;
-    sandbox::forget(entry.sandbox, handle);
-    Ok(())
+/// Removes an instance and returns the handle of its sandbox. A call that runs in it completes.
+pub(super) fn retire(handle: i64) -> Result<i64> {
+    Ok(instances().remove(handle)?.sandbox)
 }
 
-/// Whether calls can be made: it is there, and no earlier call ended half-way. One that is running can.
+/// Returns whether calls can be made: the instance exists and is not poisoned. One that is running is valid.
 pub(crate) fn is_valid(handle: i64) -> bool {
     let entry = instances().get(handle);
-    entry.is_ok_and(
-        |entry| match entry.instance.peek(|instance| instance.poisoned_by().is_none()) {
-            Ok(healthy) => healthy,
-            Err(Unavailable::Out) => true,
-            Err(Unavailable::Lost) => false,
-        },
-    )
+    entry.is_ok_and(|entry| !entry.poisoned.load(Ordering::Acquire) && !entry.instance.is_poisoned())
 }
 
 /// The sandbox of an instance.
@@ -105,18 +100,55 @@ impl InstanceEntry {
         ))
     }
 
-    /// Takes the instance, after the calls of other threads. From a callback there is no waiting.
-    fn take(&self) -> Result<Loan<'_, Instance>> {
-        let in_callback = guest::is_running();
-        self.instance.take(!in_callback).map_err(|unavailable| match unavailable {
-            Unavailable::Out => Error::new(
+    /// Locks the instance, after the calls of other threads. In a callback it does not wait: two threads could wait for each
+    /// other forever.
+    fn lock(&self) -> Result<Locked<'_>> {
+        let locked = if guest::is_running() {
+            self.instance.try_lock()
+        } else {
+            self.instance.lock().map_err(TryLockError::Poisoned)
+        };
+        match locked {
+            Ok(instance) => Ok(Locked {
+                instance,
+                poisoned: &self.poisoned,
+            }),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorCode::Busy,
                 "the instance is running: from a callback it can be reached only through a host function of its own",
-            ),
-            Unavailable::Lost => {
-                Error::new(ErrorCode::Poisoned, "the instance was lost to a fault of the library: load it anew")
-            }
-        })
+            )),
+            Err(TryLockError::Poisoned(_)) => Err(Error::new(
+                ErrorCode::Poisoned,
+                "the instance was lost to a fault of the library: load it anew",
+            )),
+        }
+    }
+}
+
+/// A locked instance. When it is dropped, the entry learns whether the instance is poisoned.
+struct Locked<'a> {
+    instance: MutexGuard<'a, Instance>,
+    poisoned: &'a AtomicBool,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.instance
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Instance {
+        &mut self.instance
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let poisoned = self.instance.poisoned_by().is_some();
+        self.poisoned.store(poisoned, Ordering::Release);
     }
 }
 
@@ -134,7 +166,7 @@ pub(crate) fn call(handle: i64, name: &str, args: &[i64]) -> Result<i64> {
     {
         return result;
     }
-    let mut instance = entry.take()?;
+    let mut instance = entry.lock()?;
     Ok(guest::run(handle, || instance.call_i64(name, args))?)
 }
 
@@ -191,7 +223,7 @@ pub(crate) fn call_n(handle: i64, name: &str, args: &[i64], results: &mut [i64])
     let values = match from_within {
         Some(values) => values?,
         None => {
-            let mut instance = entry.take()?;
+            let mut instance = entry.lock()?;
             guest::run(handle, || instance.call(name, &args))?
         }
     };
@@ -238,7 +270,7 @@ fn convert(
 /// The meter's reading after the last call.
 pub(crate) fn usage(handle: i64) -> Result<Usage> {
     let entry = instances().get(handle)?;
-    let mut instance = entry.take()?;
+    let mut instance = entry.lock()?;
     Ok(instance.usage())
 }
 
@@ -256,7 +288,7 @@ pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Res
             return result;
         }
     }
-    let mut instance = entry.take()?;
+    let mut instance = entry.lock()?;
     match f.take() {
         Some(f) => instance.memory().map_err(no_memory).and_then(f),
         None => Err(Error::new(ErrorCode::Internal, "the memory was given twice")),
@@ -280,7 +312,7 @@ pub(crate) fn offset(offset: i64) -> Result<u32> {
 /// Starts an instance anew from its module.
 pub(crate) fn reset(handle: i64) -> Result<()> {
     let entry = instances().get(handle)?;
-    let mut instance = entry.take()?;
+    let mut instance = entry.lock()?;
     Ok(guest::run(handle, || instance.reset())?)
 }
 
@@ -302,8 +334,8 @@ mod tests {
     fn a_call_that_was_about_to_begin_ends_with_its_instance() {
         let handle = spinning();
         let entry = instances().get(handle).unwrap();
-        remove(handle).unwrap();
-        let mut instance = entry.take().unwrap();
+        destroy(handle).unwrap();
+        let mut instance = entry.lock().unwrap();
         let error = instance.call("spin", &[]).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
         assert!(instance.reset().is_err());
@@ -314,7 +346,7 @@ mod tests {
         let handle = spinning();
         let entry = instances().get(handle).unwrap();
         retire(handle).unwrap();
-        entry.take().unwrap().call("nothing", &[]).unwrap();
+        entry.lock().unwrap().call("nothing", &[]).unwrap();
         assert!(call(handle, "nothing", &[]).is_err());
     }
 }

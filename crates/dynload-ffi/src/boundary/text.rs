@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::error::{Error, ErrorCode, Result};
+use crate::boundary::error::{Error, ErrorCode, Result};
 
 /// The text at an address, without its NUL.
 ///
