@@ -15,7 +15,7 @@ use crate::staging::StagedFile;
 pub enum Unload {
     /// The image is no longer in memory.
     Unmapped,
-    /// The loader closed its handle and keeps the image: it is open elsewhere, it was linked so that it cannot be
+    /// The library was closed, but the loader keeps the image: it is open elsewhere, it was linked so that it cannot be
     /// unloaded, or destructors of thread-local values in it have yet to run. It counts as
     /// [detached](crate::detached_images).
     StillMapped,
