@@ -1,7 +1,7 @@
-//! `Library::address` and `Library::symbol` against a bare `dlsym`: `cargo bench -p dynload-native --bench symbol`
+//! Compares `Library::address` and `Library::symbol` with a bare `dlsym`: `cargo bench -p dynload-native --bench symbol`
 //!
-//! Each round measures all of them one after the other; what is shown is the median of the ratios of each round,
-//! which a busy machine disturbs less than times.
+//! Each round measures all of them one after the other. The output is the median of the ratios of each round, which a
+//! busy machine disturbs less than times.
 
 use std::ffi::{c_char, c_void};
 use std::hint::black_box;
@@ -15,7 +15,7 @@ unsafe extern "C" {
 
 const CALLS: u32 = 20_000;
 const ROUNDS: usize = 51;
-/// The most that the design allows for a lookup by name, against `dlsym`.
+/// The highest cost that the design allows for a lookup by name, relative to `dlsym`.
 const BUDGET: f64 = 1.3;
 
 fn nanoseconds(mut f: impl FnMut()) -> f64 {
@@ -32,8 +32,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    // SAFETY: the C library's mathematics are loaded without effect, and most programs have them already.
-    let library = unsafe { Library::open_by_name("libm.so.6", Flags::NOW) }.expect("the C library is there");
+    // SAFETY: loading the C math library has no side effects, and most programs have it loaded already.
+    let library = unsafe { Library::open_by_name("libm.so.6", Flags::NOW) }.expect("libm.so.6 is installed");
     let handle = library.raw_handle();
     let (mut raw, mut by_str, mut by_c_str, mut typed) = (vec![], vec![], vec![], vec![]);
     for _ in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! What the headers of libraries say, without loading them: `cargo run --example inspect -- FILE...`
+//! Prints the headers of libraries, without loading them: `cargo run --example inspect -- FILE...`
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -31,7 +31,7 @@ fn show(out: &mut impl Write, file: PathBuf) -> io::Result<bool> {
         Err(error) => {
             writeln!(out, "{}: {error}", file.display())?;
             if let Some(cause) = error.source() {
-                writeln!(out, "  because {cause}")?;
+                writeln!(out, "  caused by: {cause}")?;
             }
             Ok(false)
         }

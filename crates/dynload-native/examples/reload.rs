@@ -1,6 +1,6 @@
-//! Builds a plugin, calls it, rebuilds it, reloads it, breaks it: `cargo run --example reload`
+//! Builds a plugin, calls it, rebuilds it, reloads it, and breaks it: `cargo run --example reload`
 //!
-//! Needs a C compiler by the name of `cc`.
+//! It requires a C compiler named `cc`.
 
 use std::error::Error;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn build(source: &str, out: &Path) -> Result<(), Box<dyn Error>> {
 
 fn price(module: &Module) -> Result<i64, Box<dyn Error>> {
     let call = module.enter()?;
-    // SAFETY: the source below gives `price` this type, in each version.
+    // SAFETY: each version of the source below declares `price` with this type.
     let price = unsafe { call.symbol::<extern "C" fn(i64) -> i64>("price") }?;
     Ok(price(100))
 }
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = directory.join(library_filename("shop"));
 
     build("long long price(long long net) { return net; }", &path)?;
-    // SAFETY: the plugin is ours; it has no constructors, and never will.
+    // SAFETY: the plugin is ours; none of its versions has constructors.
     let module = unsafe { Module::load(&path, Flags::NOW) }?;
     println!("version {}: the price is {}", module.version(), price(&module)?);
 
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let version = unsafe { module.reload() }?;
     println!("version {version}: the price is {}", price(&module)?);
 
-    // A build that was interrupted: half of a library. A bare dlopen would die of SIGBUS here.
+    // An interrupted build: half of a library. A bare dlopen would die of SIGBUS here.
     let whole = std::fs::read(&path)?;
     std::fs::write(&path, &whole[..whole.len() / 2])?;
     // SAFETY: as above.
@@ -54,12 +54,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("the {} step failed: {error}", error.step());
         let mut cause = error.source();
         while let Some(error) = cause {
-            println!("  because {error}");
+            println!("  caused by: {error}");
             cause = error.source();
         }
     }
     println!(
-        "version {} goes on: the price is {}",
+        "version {} keeps running: the price is {}",
         module.version(),
         price(&module)?
     );

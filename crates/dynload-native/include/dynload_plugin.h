@@ -1,5 +1,5 @@
 /*
- * What a C or C++ plugin says about itself to a host that loads it with dynload.
+ * The descriptor of a C or C++ plugin, for a host that loads it with dynload.
  *
  *     #include "dynload_plugin.h"
  *
@@ -12,8 +12,8 @@
  *
  * Build: cc -shared -fPIC greeter.c -o libgreeter.so
  *
- * The descriptor is a constant: the host reads it from the file, and refuses a plugin that does not fit before
- * anything of it has run. A plugin without one is loaded as any shared library is.
+ * The descriptor is a constant: the host reads it from the file, and refuses an incompatible plugin before any of
+ * its code runs. A plugin without a descriptor is loaded like any shared library.
  */
 #ifndef DYNLOAD_PLUGIN_H
 #define DYNLOAD_PLUGIN_H
@@ -21,19 +21,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The version of the interface between host and plugin that this header has. */
+/* The version of the interface between host and plugin that this header describes. */
 #define DYNLOAD_PLUGIN_ABI 1u
 
-/* What a panic in the plugin does. C has none; 1 unwinds and is caught in the plugin, 2 ends the process. */
+/* What a panic in the plugin does. C has no panics; 1 unwinds and is caught in the plugin, 2 ends the process. */
 #define DYNLOAD_PANIC_NONE 0u
 #define DYNLOAD_PANIC_UNWIND 1u
 #define DYNLOAD_PANIC_ABORT 2u
 
-/* What the host tells dynload_plugin.init. */
+/* The information that the host passes to dynload_plugin.init. */
 struct dynload_host {
     uint32_t abi_version;    /* DYNLOAD_PLUGIN_ABI of the host */
     uint32_t struct_size;    /* sizeof(struct dynload_host) of the host */
-    uint64_t module_version; /* 1 for the first load, one more for each reload that worked */
+    uint64_t module_version; /* 1 for the first load, one more for each successful reload */
 };
 
 struct dynload_plugin {
@@ -41,10 +41,10 @@ struct dynload_plugin {
     uint32_t struct_size; /* sizeof(struct dynload_plugin) */
     uint32_t panic_mode;  /* DYNLOAD_PANIC_* */
     uint32_t reserved;    /* 0 */
-    char name[64];        /* UTF-8 that ends with a NUL, as the next two */
+    char name[64];        /* NUL-terminated UTF-8, like the next two */
     char version[32];
-    char target[48];      /* DYNLOAD_TARGET; empty: not said */
-    /* Called once, before anything else but constructors. 0 is success; the host is good during the call. */
+    char target[48];      /* DYNLOAD_TARGET; empty: not specified */
+    /* Called once, before any other code but constructors. 0 is success; host is valid during the call. */
     int32_t (*init)(const struct dynload_host *host);
     /* Called once, after the last call into the plugin ended, on any thread. */
     void (*shutdown)(void);
@@ -66,7 +66,7 @@ struct dynload_plugin {
 #define DYNLOAD_DECLARE_ DYNLOAD_EXPORT extern
 #endif
 
-/* The machine, as architecture-system-environment; empty where this header does not know it. */
+/* The target, as architecture-system-environment; empty if this header does not know it. */
 #if defined(__x86_64__) && !defined(__ILP32__) || defined(_M_X64)
 #define DYNLOAD_ARCH_ "x86_64"
 #elif defined(__i386__) || defined(_M_IX86)
@@ -86,7 +86,7 @@ struct dynload_plugin {
 #elif defined(__linux__)
 #define DYNLOAD_TARGET DYNLOAD_ARCH_ "-linux-musl"
 #elif defined(__APPLE__) && defined(__MACH__)
-/* Which of Apple's systems it is, the plain predefined macros do not say. */
+/* The plain predefined macros do not say which of Apple's systems it is. */
 #define DYNLOAD_TARGET ""
 #elif defined(_MSC_VER)
 #define DYNLOAD_TARGET DYNLOAD_ARCH_ "-windows-msvc"

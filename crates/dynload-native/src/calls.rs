@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::generation::Generation;
 use crate::library::Library;
 
-/// How many calls are in flight in one generation of a module.
+/// The number of calls in flight in one generation of a module.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     active: AtomicUsize,
@@ -24,8 +24,8 @@ impl Calls {
     }
 
     fn leave(&self) {
-        // Sequential consistency decides who was first: either a waiter sees this call gone, or this sees the
-        // waiter. Only then is the lock paid for.
+        // Sequential consistency orders the two sides: either a waiter sees that this call has ended, or this call
+        // sees the waiter. Only in the second case is the lock taken.
         if self.active.fetch_sub(1, Ordering::SeqCst) == 1 && self.waiters.load(Ordering::SeqCst) > 0 {
             let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
             self.idle.notify_all();
@@ -36,7 +36,7 @@ impl Calls {
         self.active.load(Ordering::SeqCst)
     }
 
-    /// Waits until no call is in flight, at most until `deadline`. How many are left.
+    /// Waits until no call is in flight, at most until `deadline`. Returns the number that are left.
     pub(crate) fn wait_until_idle(&self, deadline: Instant) -> usize {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.waiters.fetch_add(1, Ordering::SeqCst);
@@ -55,20 +55,20 @@ impl Calls {
     }
 }
 
-/// A call into a module, in flight for as long as this lives.
+/// A call into a module, in flight until the guard is dropped.
 ///
-/// It is the library as it was when the call began: what is called through it runs on the code that it started
-/// on, whatever is reloaded meanwhile. A version that was replaced is shut down and let go of when the last
-/// guard on it is gone.
+/// The guard dereferences to the library as it was when the call began: functions called through it run the code of
+/// that version, even if the module is reloaded in the meantime. A replaced version is shut down and detached when its
+/// last guard is dropped.
 pub struct CallGuard {
-    /// Dropped before the call counts as ended, so that whoever waits for that finds the generation free.
+    /// Dropped before the call counts as ended, so that a thread that waits for that finds the generation released.
     generation: Option<Arc<Generation>>,
     calls: Arc<Calls>,
 }
 
 impl CallGuard {
-    /// To be called while the generation is known to be the current one: who takes it away waits for those who
-    /// entered before.
+    /// Must be called while the generation is known to be the current one: the thread that removes it waits for the
+    /// calls that entered before.
     pub(crate) fn enter(generation: &Arc<Generation>) -> CallGuard {
         let calls = Arc::clone(generation.calls());
         calls.enter();
@@ -78,11 +78,11 @@ impl CallGuard {
         }
     }
 
-    /// The generation that is called.
+    /// Returns the generation that is called.
     ///
     /// # Panics
     ///
-    /// Never: it is taken away only when the guard is dropped.
+    /// Never: the generation is removed only when the guard is dropped.
     pub fn generation(&self) -> &Generation {
         self.generation.as_ref().expect("taken only by drop")
     }

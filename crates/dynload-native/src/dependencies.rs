@@ -1,9 +1,9 @@
-//! Libraries that lie beside a plugin.
+//! Libraries beside a plugin.
 //!
-//! A copy is loaded from another directory, so `$ORIGIN` in its run path is no longer where the plugin lies. What the
-//! run path names is linked to the same place as seen from the copy: a library in the plugin's own directory by itself,
-//! another directory as a whole. So the loader finds what it would have found, in its own order (ld.so(8)), and knows
-//! which of it is loaded already.
+//! A copy is loaded from another directory, so `$ORIGIN` in its run path is no longer the plugin's directory. What the
+//! run path names is linked at the same relative path from the copy: a library in the plugin's own directory
+//! individually, another directory as a whole. So the loader finds what it would have found for the original, in its
+//! own order (ld.so(8)), and recognizes which of these libraries are loaded already.
 //!
 //! ```text
 //! /plugins/greeter/libgreeter.so           run path $ORIGIN:$ORIGIN/deps:$ORIGIN/../lib
@@ -23,14 +23,14 @@ use crate::error::Error;
 use crate::inspect::{self, HeaderError, LibraryInfo};
 use crate::staging::StagedFile;
 
-/// The longest way up, as in `$ORIGIN/../../lib`.
+/// The most levels above the plugin's directory that a path may reach, as in `$ORIGIN/../../lib`.
 const LEVELS: usize = 16;
 
-/// Links what `info`, the library `source`, needs from beside it to where the copy `staged` looks for it.
+/// Links the libraries beside `source` that it needs, by its headers `info`, to where the copy `staged` looks for them.
 ///
 /// # Errors
 ///
-/// - [`Error::Header`] when a library that the loader would find is damaged: it never sees one that is.
+/// - [`Error::Header`] when a library that the loader would find is damaged: the loader never sees a damaged one.
 pub(crate) fn link(source: &Path, staged: &mut StagedFile, info: &LibraryInfo) -> Result<(), Error> {
     let Some(directory) = std::path::absolute(source)
         .ok()
@@ -44,7 +44,7 @@ pub(crate) fn link(source: &Path, staged: &mut StagedFile, info: &LibraryInfo) -
         level: Some(0),
     };
     plan.visit(&origin, info, &[])?;
-    // What cannot be linked is not found, and the loader says so.
+    // The loader does not find a library that could not be linked, and reports that.
     let _ = plan.carry_out(staged);
     Ok(())
 }
@@ -53,11 +53,12 @@ pub(crate) fn link(source: &Path, staged: &mut StagedFile, info: &LibraryInfo) -
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Directory {
     path: PathBuf,
-    /// How far above the plugin it is, if it is the plugin's own or one on the way up from there. Others are linked whole.
+    /// How many levels above the plugin's directory it is, if it is that directory or one above it. Others are linked
+    /// as a whole.
     level: Option<usize>,
 }
 
-/// A name in the directory of the copy, or so many levels above it, and what it leads to.
+/// A link to create: `name`, in the directory that is `level` levels above the copy's own, which points to `target`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Link {
     level: usize,
@@ -68,13 +69,13 @@ struct Link {
 #[derive(Debug, Default)]
 struct Plan {
     links: HashSet<Link>,
-    /// The libraries that were looked at.
+    /// The libraries that were visited.
     seen: HashSet<PathBuf>,
 }
 
 impl Plan {
-    /// Looks for what a library in the directory `origin` needs. `inherited` are the directories of those that need it:
-    /// the loader looks there too (`DT_RPATH`), and a link too many does no harm.
+    /// Finds what a library in the directory `origin` needs. `inherited` are the directories of the libraries that need
+    /// it: the loader searches those too (`DT_RPATH`), and a superfluous link does no harm.
     fn visit(
         &mut self,
         origin: &Directory,
@@ -92,7 +93,7 @@ impl Plan {
         }
         for needed in &info.needed {
             match from_origin(needed) {
-                // It names its place itself.
+                // The name contains the location itself.
                 Some(place) => {
                     if let (Some(parent), Some(name)) = (place.parent(), place.file_name())
                         && let Some(directory) = self.enter(origin, parent)
@@ -100,7 +101,7 @@ impl Plan {
                         self.find(&directory, Path::new(name), &directories)?;
                     }
                 }
-                // Another name with a separator is a path, and is not searched for (dlopen(3)).
+                // Any other name with a separator is a path, and is not searched for (dlopen(3)).
                 None if needed.contains('/') => {}
                 None => {
                     for directory in directories.clone() {
@@ -112,7 +113,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The directory at `place`, seen from `origin`. It is linked unless it is `origin` or above it.
+    /// Returns the directory at the path `place` relative to `origin`. Links it unless it is `origin` or above it.
     fn enter(&mut self, origin: &Directory, place: &Path) -> Option<Directory> {
         let mut entered = Directory {
             path: origin.path.join(place),
@@ -137,7 +138,7 @@ impl Plan {
                 return None;
             }
             match first {
-                // From there on the system follows the path.
+                // The system follows the rest of the path.
                 Some(name) => self.link(level, name.to_owned(), above.join(name)),
                 None => entered.level = Some(level),
             }
@@ -145,7 +146,7 @@ impl Plan {
         Some(entered)
     }
 
-    /// Looks for a library in a directory, and for what it needs itself.
+    /// Looks for a library in a directory, and for the libraries that it needs.
     fn find(&mut self, directory: &Directory, name: &Path, inherited: &[Directory]) -> Result<(), Error> {
         let path = directory.path.join(name);
         if !path.is_file() || !self.seen.insert(path.clone()) {
@@ -153,7 +154,7 @@ impl Plan {
         }
         let found = match inspect::inspect(&path) {
             Ok(found) => Some(found),
-            // The loader passes over these.
+            // The loader skips these.
             Err(
                 HeaderError::Read(_)
                 | HeaderError::WrongArchitecture { .. }
@@ -181,7 +182,7 @@ impl Plan {
         staged.lower(links.iter().map(|link| link.level).max().unwrap_or(0))?;
         for Link { level, name, target } in links {
             if let Some(directory) = staged.path().ancestors().nth(level + 1) {
-                // The plugin's own name is taken: by the copy, which is what is meant.
+                // The plugin's own name is taken by the copy, which is the file to be found under it.
                 let _ = link_to(&target, &directory.join(name));
             }
         }
@@ -189,10 +190,10 @@ impl Plan {
     }
 }
 
-/// The run paths that begin where the library lies, from there.
+/// Returns the run paths that begin at the library's directory, relative to it.
 fn run_paths(info: &LibraryInfo) -> Vec<PathBuf> {
     if cfg!(windows) {
-        // Windows looks in the directory of a library for what it needs, without being told.
+        // Windows searches the directory of a library for what it needs, without a run path.
         return vec![PathBuf::new()];
     }
     info.run_paths
@@ -201,8 +202,8 @@ fn run_paths(info: &LibraryInfo) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The path that is meant, from the directory of the library, when one begins with `$ORIGIN` (ld.so(8)) or, on Apple's
-/// systems, with `@loader_path` (dyld(1)); nothing when it does not.
+/// Returns the rest of a path that begins with `$ORIGIN` (ld.so(8)) or, on Apple's systems, with `@loader_path`
+/// (dyld(1)): a path relative to the library's directory. Returns `None` for other paths.
 fn from_origin(path: &str) -> Option<PathBuf> {
     let origins: &[&str] = if cfg!(target_vendor = "apple") {
         &["@loader_path"]
@@ -221,8 +222,8 @@ fn link_to(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)
 }
 
-/// Links need a privilege on Windows, where only files of the plugin's own directory are looked for. What cannot be linked,
-/// as on another volume, is copied; what is there already stays.
+/// Creates a hard link: symlinks need a privilege on Windows, where only files of the plugin's own directory are looked
+/// for. A file that cannot be linked, such as one on another volume, is copied. An existing file is kept.
 #[cfg(not(unix))]
 fn link_to(target: &Path, link: &Path) -> io::Result<()> {
     std::fs::hard_link(target, link).or_else(|_| {
@@ -239,7 +240,7 @@ mod tests {
     use super::link_to;
 
     #[test]
-    fn what_lies_there_already_stays() {
+    fn an_existing_file_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let [target, link, copy] = ["source", "link", "copy"].map(|name| directory.path().join(name));
         fs::write(&target, "the source").unwrap();

@@ -1,8 +1,8 @@
-//! What a plugin says about itself, before anything of it is called.
+//! The description of a plugin, which the host reads before it calls the plugin.
 //!
-//! A plugin may export one constant, `dynload_plugin_descriptor`, a [`PluginDescriptor`]: which version of this
-//! interface it was made for, its name and version, the machine it was built for, what a panic in it does, and
-//! how it starts and ends. Rust plugins have it from [`export_plugin!`](crate::export_plugin), C plugins from
+//! A plugin may export one constant, `dynload_plugin_descriptor`, a [`PluginDescriptor`]: the version of this
+//! interface for which it was built, its name and version, the machine for which it was built, what a panic in it does,
+//! and how it starts and ends. Rust plugins get it from [`export_plugin!`](crate::export_plugin), C plugins from
 //! `include/dynload_plugin.h`:
 //!
 //! ```c
@@ -11,43 +11,44 @@
 //! DYNLOAD_PLUGIN("greeter", "1.2.0", NULL, NULL);
 //! ```
 //!
-//! All of it but the two entry points is plain data, so the host reads it from the *file*: a plugin that does
-//! not fit is refused before a single instruction of it has run, its constructors included. A plugin without a
-//! descriptor loads, and nothing is checked.
+//! All of it except the two entry points is plain data, so the host reads it from the *file*: an incompatible plugin
+//! is refused before any of its code runs, its constructors included. A plugin without a descriptor loads, and nothing
+//! is checked.
 
 use std::ffi::{CStr, c_char};
 use std::fmt;
 
-/// The version of the interface between host and plugin that this crate speaks.
+/// The version of the interface between host and plugin that this crate implements.
 pub const ABI_VERSION: u32 = 1;
 
 /// The name of the symbol that a plugin exports: a constant [`PluginDescriptor`].
 pub const DESCRIPTOR_SYMBOL: &CStr = c"dynload_plugin_descriptor";
 
-/// The name of the function by which a host learns of a panic in the plugin; the type is [`TakePanic`].
+/// The name of the function from which a host gets the message of a panic in the plugin; the type is [`TakePanic`].
 pub const TAKE_PANIC_SYMBOL: &CStr = c"dynload_plugin_take_panic";
 
-/// The plugin's entry point: called once, after the library was opened and before anything else of it is called.
-/// The pointer is good during the call. 0 is success; anything else, and the plugin is not loaded.
+/// The plugin's entry point: called once, after the library was opened and before any other function in it is called.
+///
+/// The pointer is valid during the call. The result 0 is success; with any other result the plugin is not loaded.
 pub type Init = unsafe extern "C" fn(host: *const Host) -> i32;
 
-/// The plugin's end: called once, after the last call into it ended, and only when `init` returned 0 or there is
-/// none.
+/// The plugin's exit point: called once, after the last call into it ended, and only if `init` returned 0 or is absent.
 pub type Shutdown = unsafe extern "C" fn();
 
-/// Copies the message of this thread's last panic in the plugin to `buffer`, at most `size` bytes, and forgets it.
+/// Copies the message of this thread's last panic in the plugin to `buffer`, at most `size` bytes, and clears it.
+///
 /// The result is the length of the message in bytes, 0 when there was no panic.
 pub type TakePanic = unsafe extern "C" fn(buffer: *mut c_char, size: usize) -> usize;
 
-/// What the host tells a plugin's `init`.
+/// The information that the host passes to a plugin's `init`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Host {
-    /// [`ABI_VERSION`] of the host.
+    /// The [`ABI_VERSION`] of the host.
     pub abi_version: u32,
-    /// The size of this struct in bytes, as the host knows it.
+    /// The size of this struct in bytes, in the host's version of the interface.
     pub struct_size: u32,
-    /// Which version of the module this is: 1 for the first load, one more for each reload that worked.
+    /// The version of the module: 1 for the first load, and one more for each successful reload.
     pub module_version: u64,
 }
 
@@ -55,16 +56,16 @@ pub struct Host {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PanicMode {
-    /// The plugin does not say, or cannot panic: C.
+    /// The plugin does not say, or it cannot panic: C.
     None,
-    /// It unwinds, and is caught before it leaves the plugin.
+    /// The panic unwinds, and is caught before it leaves the plugin.
     Unwind,
-    /// It ends the process: a Rust plugin that was built with `panic = "abort"`.
+    /// The panic ends the process: a Rust plugin that was built with `panic = "abort"`.
     Abort,
 }
 
 impl PanicMode {
-    /// The value in [`PluginDescriptor::panic_mode`].
+    /// Returns the value in [`PluginDescriptor::panic_mode`].
     pub const fn value(self) -> u32 {
         match self {
             PanicMode::None => 0,
@@ -80,30 +81,30 @@ impl PanicMode {
     }
 }
 
-/// The C struct that a plugin exports under [`DESCRIPTOR_SYMBOL`]. `include/dynload_plugin.h` has the same.
+/// The C struct that a plugin exports under [`DESCRIPTOR_SYMBOL`], as in `include/dynload_plugin.h`.
 ///
-/// Texts are UTF-8 and end with a NUL. Later versions of the interface add fields at the end and raise
-/// `struct_size`; a change of what is there raises `abi_version`.
+/// Strings are UTF-8 and end with a NUL. Later versions of the interface add fields at the end and increase
+/// `struct_size`; a change of the existing fields increases `abi_version`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct PluginDescriptor {
-    /// [`ABI_VERSION`] that the plugin was made for.
+    /// The [`ABI_VERSION`] for which the plugin was built.
     pub abi_version: u32,
-    /// The size of this struct in bytes, as the plugin knows it.
+    /// The size of this struct in bytes, in the plugin's version of the interface.
     pub struct_size: u32,
-    /// [`PanicMode::value`].
+    /// The [`PanicMode::value`].
     pub panic_mode: u32,
-    /// 0.
+    /// Reserved: 0.
     pub reserved: u32,
     /// The plugin's name.
     pub name: [u8; 64],
     /// The plugin's version.
     pub version: [u8; 32],
-    /// What the plugin was built for, as [`TARGET`] of the host. Empty: it does not say.
+    /// The target for which the plugin was built, in the form of [`TARGET`]. Empty if the plugin does not say.
     pub target: [u8; 48],
-    /// The entry point, or none.
+    /// The entry point, if any.
     pub init: Option<Init>,
-    /// The end, or none.
+    /// The exit point, if any.
     pub shutdown: Option<Shutdown>,
 }
 
@@ -111,11 +112,11 @@ impl PluginDescriptor {
     /// The size of this struct in bytes.
     pub const SIZE: usize = size_of::<PluginDescriptor>();
 
-    /// A descriptor of a Rust plugin that is being compiled, for this version of the interface.
+    /// Returns the descriptor of the Rust plugin that is being compiled, for this version of the interface.
     ///
     /// # Panics
     ///
-    /// When a text has a NUL in it or is too long for its field; for a constant that is an error at compile time.
+    /// Panics if a string contains a NUL or is too long for its field; in a constant this is a compile-time error.
     pub const fn new(
         name: &str,
         version: &str,
@@ -137,26 +138,30 @@ impl PluginDescriptor {
     }
 }
 
-/// The text, with a NUL after it.
+/// Returns the string in a field, terminated by a NUL.
 const fn text<const N: usize>(from: &str) -> [u8; N] {
     let from = from.as_bytes();
-    assert!(from.len() < N, "a text of the plugin's descriptor is too long");
+    assert!(from.len() < N, "a string in the plugin's descriptor is too long");
     let mut to = [0; N];
     let mut at = 0;
     while at < from.len() {
-        assert!(from[at] != 0, "a text of the plugin's descriptor has a NUL in it");
+        assert!(
+            from[at] != 0,
+            "a string in the plugin's descriptor contains a NUL"
+        );
         to[at] = from[at];
         at += 1;
     }
     to
 }
 
-/// What this was compiled for, as `architecture-system-environment` in Rust's names:
-/// `x86_64-linux-gnu`, `aarch64-macos-`, `x86_64-windows-msvc`.
+/// The target for which this was compiled, as `architecture-system-environment` in Rust's names.
+///
+/// Examples are `x86_64-linux-gnu`, `aarch64-macos-` and `x86_64-windows-msvc`.
 pub const TARGET: &str = concat_target();
 
 const fn concat_target() -> &'static str {
-    // `target_arch` and its like are no strings at compile time, so the parts are put together as bytes.
+    // `target_arch` and the like are not available as string literals, so the parts are joined as bytes.
     const ENVIRONMENT: &str = if cfg!(target_env = "gnu") {
         "gnu"
     } else if cfg!(target_env = "musl") {
@@ -193,22 +198,22 @@ const fn concat_target() -> &'static str {
     }
 }
 
-/// A descriptor that fits this host, without its entry points.
+/// A descriptor that is compatible with this host, without its entry points.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Descriptor {
     /// The plugin's name.
     pub name: String,
-    /// The plugin's version, as it writes it.
+    /// The plugin's version, as written in the descriptor.
     pub version: String,
-    /// What it was built for; empty when it does not say.
+    /// The target for which it was built; empty if the plugin does not say.
     pub target: String,
     /// What a panic in it does.
     pub panic_mode: PanicMode,
 }
 
-/// Reads a descriptor from the bytes that a library's file has for it. The entry points are not looked at: in
-/// a file they are not yet addresses.
+/// Reads a descriptor from its bytes in a library's file. The entry points are not read: in a file they are not yet
+/// addresses.
 #[cfg_attr(
     not(feature = "host"),
     allow(dead_code, reason = "only a host reads descriptors")
@@ -218,7 +223,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Descriptor, DescriptorError> {
         let bytes = bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map(u32::from_ne_bytes).ok_or(DescriptorError::NoData)
     };
-    // The first two fields are there, and mean the same, in every version.
+    // The first two fields exist, and have the same meaning, in every version.
     let (abi_version, struct_size) = (field(0)?, field(4)?);
     if abi_version != ABI_VERSION {
         return Err(DescriptorError::AbiVersion {
@@ -264,37 +269,37 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Descriptor, DescriptorError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DescriptorError {
-    /// The plugin has none, and the host asked for one.
+    /// The plugin has no descriptor, and the host requires one.
     Missing,
-    /// The symbol is there, and there is no struct behind it in the file.
+    /// The symbol exists, but the file has no struct at its address.
     NoData,
-    /// The plugin was made for another version of the interface.
+    /// The plugin was built for another version of the interface.
     AbiVersion {
-        /// Its version.
+        /// The plugin's version.
         found: u32,
-        /// The host's.
+        /// The host's version.
         expected: u32,
     },
-    /// The struct is smaller than that version of the interface has it.
+    /// The struct is smaller than it is in that version of the interface.
     Size {
         /// Its size in bytes.
         found: u32,
-        /// The size that it must have, at least.
+        /// The smallest size in bytes that it may have.
         expected: u32,
     },
-    /// A text does not end, or is not UTF-8.
+    /// A string is not terminated, or is not UTF-8.
     Text {
         /// The field.
         field: &'static str,
     },
-    /// The plugin was built for something else.
+    /// The plugin was built for another target.
     Target {
-        /// What it was built for.
+        /// The plugin's target.
         found: String,
-        /// What the host was built for.
+        /// The host's target.
         expected: &'static str,
     },
-    /// The panic mode has no meaning.
+    /// The panic mode is unknown.
     PanicMode {
         /// Its value.
         found: u32,
@@ -307,26 +312,26 @@ impl fmt::Display for DescriptorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DescriptorError::Missing => f.write_str(
-                "the plugin exports no `dynload_plugin_descriptor`, which this host requires: add `export_plugin!` or `DYNLOAD_PLUGIN`",
+                "the plugin does not export `dynload_plugin_descriptor`, which this host requires: add `export_plugin!` or `DYNLOAD_PLUGIN`",
             ),
             DescriptorError::NoData => {
-                f.write_str("`dynload_plugin_descriptor` is no constant of the size that a descriptor has")
+                f.write_str("`dynload_plugin_descriptor` is not a constant with the size of a descriptor")
             }
             DescriptorError::AbiVersion { found, expected } => write!(
                 f,
-                "the plugin was made for version {found} of the plugin interface, and this host has version {expected}"
+                "the plugin was built for version {found} of the plugin interface, but this host has version {expected}"
             ),
             DescriptorError::Size { found, expected } => {
-                write!(f, "the plugin's descriptor has {found} bytes, and must have at least {expected}")
+                write!(f, "the plugin's descriptor has {found} bytes, but must have at least {expected}")
             }
             DescriptorError::Text { field } => {
-                write!(f, "the `{field}` in the plugin's descriptor is not UTF-8 with a NUL at its end")
+                write!(f, "the `{field}` in the plugin's descriptor is not NUL-terminated UTF-8")
             }
             DescriptorError::Target { found, expected } => {
-                write!(f, "the plugin was built for `{}`, and this host for `{expected}`", found.escape_debug())
+                write!(f, "the plugin was built for `{}`, but this host was built for `{expected}`", found.escape_debug())
             }
             DescriptorError::PanicMode { found } => {
-                write!(f, "the plugin's panic mode is {found}, and only 0, 1 and 2 have a meaning")
+                write!(f, "the plugin's panic mode is {found}, but only 0, 1 and 2 are defined")
             }
             DescriptorError::PanicAborts => f.write_str(
                 "the plugin was built with panic = \"abort\", so a panic in it would end this process: build it with panic = \"unwind\", or allow it in the host's `Options`",

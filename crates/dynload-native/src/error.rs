@@ -1,4 +1,4 @@
-//! What can go wrong between a path and a running plugin.
+//! The errors of loading, reloading, searching and unloading a library.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,80 +13,80 @@ use crate::staging::StageError;
 
 /// A library could not be loaded, reloaded, searched or unloaded.
 ///
-/// The message names the file and what was asked; the reason, such as the text of `dlerror`, is the
-/// [`source`](StdError::source). [`Error::step`] says how far a load or a reload came.
+/// The message names the file and the request; the reason, such as the text of `dlerror`, is the
+/// [`source`](StdError::source). [`Error::step`] returns the step that failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// Bits that are no loading flag.
+    /// A bit is not a loading flag.
     Flags(UnknownFlags),
-    /// A path or name that no loader can take: it is empty, or has a NUL in it, or a name has a separator.
+    /// A path or name that no loader accepts: it is empty or contains a NUL, or a name contains a separator.
     Name {
-        /// What was given.
+        /// The path or name.
         name: String,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The copy that is to be loaded could not be made.
+    /// The copy to load could not be created.
     Stage {
         /// The library.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: StageError,
     },
     /// The file's headers say that it cannot be loaded here. The platform's loader never saw it.
     Header {
         /// The library, or one beside it that it needs.
         path: PathBuf,
-        /// What was found.
+        /// The reason.
         source: HeaderError,
     },
     /// The platform's loader refused the library.
     Open {
         /// The library.
         path: PathBuf,
-        /// Another library that this one needs and that was not found, where the loader tells its name.
+        /// Another library that this one needs and that was not found, if the loader reports its name.
         missing: Option<String>,
-        /// The loader's own words.
+        /// The loader's message.
         source: LoaderError,
     },
     /// The library's descriptor does not fit this host.
     Descriptor {
         /// The library.
         path: PathBuf,
-        /// What does not fit.
+        /// The reason.
         source: DescriptorError,
     },
     /// The plugin's `init` refused to start.
     Init {
         /// The library.
         path: PathBuf,
-        /// What `init` returned: never 0.
+        /// The result of `init`: never 0.
         code: i32,
-        /// The plugin's own words, where it was made with [`export_plugin!`](crate::export_plugin).
+        /// The plugin's own message, if it was built with [`export_plugin!`](crate::export_plugin).
         message: Option<String>,
     },
     /// The library has no such symbol.
     Symbol {
         /// The library.
         path: PathBuf,
-        /// The symbol that was asked for.
+        /// The requested symbol.
         name: String,
-        /// The loader's own words.
+        /// The loader's message.
         source: LoaderError,
     },
-    /// The symbol is there and its address is null, so there is nothing to call or read.
+    /// The symbol exists but its address is null, so there is nothing to call or read.
     NullSymbol {
         /// The library.
         path: PathBuf,
-        /// The symbol that was asked for.
+        /// The requested symbol.
         name: String,
     },
     /// The platform's loader could not unload the library.
     Close {
         /// The library.
         path: PathBuf,
-        /// The loader's own words.
+        /// The loader's message.
         source: LoaderError,
     },
     /// The module was unloaded or retired.
@@ -94,7 +94,7 @@ pub enum Error {
         /// The library.
         path: PathBuf,
     },
-    /// A reload, retirement or unload was asked for from within one of the same module: by its constructor,
+    /// A reload, retirement or unload was requested during another one of the same module: by its constructor,
     /// `init` or `shutdown`.
     Reentered {
         /// The library.
@@ -102,11 +102,11 @@ pub enum Error {
     },
 }
 
-/// How far a load or a reload came: the step that failed.
+/// The step that failed: how far a load or a reload progressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// The request itself was wrong.
+    /// Checking the request itself.
     Request,
     /// Copying the file.
     Stage,
@@ -140,7 +140,7 @@ impl fmt::Display for Step {
 }
 
 impl Error {
-    /// The step that failed.
+    /// Returns the step that failed.
     pub fn step(&self) -> Step {
         match self {
             Error::Flags(_) | Error::Name { .. } | Error::NotLoaded { .. } | Error::Reentered { .. } => {
@@ -156,7 +156,7 @@ impl Error {
         }
     }
 
-    /// The library that the error is about, as the caller named it.
+    /// Returns the path of the library that the error is about, as the caller named it.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Error::Flags(_) | Error::Name { .. } => None,
@@ -180,7 +180,11 @@ impl fmt::Display for Error {
             Error::Flags(unknown) => unknown.fmt(f),
             Error::Name { name, problem } => write!(f, "cannot load `{}`: {problem}", printable(name)),
             Error::Stage { path, .. } => {
-                write!(f, "cannot copy `{}` to load it", printable(path.display()).path())
+                write!(
+                    f,
+                    "cannot copy `{}` for loading",
+                    printable(path.display()).path()
+                )
             }
             Error::Header { path, .. } => {
                 write!(
@@ -211,7 +215,7 @@ impl fmt::Display for Error {
             Error::Descriptor { path, .. } => {
                 write!(
                     f,
-                    "`{}` was not made for this host",
+                    "`{}` is not compatible with this host",
                     printable(path.display()).path()
                 )
             }
@@ -249,7 +253,7 @@ impl fmt::Display for Error {
             Error::NullSymbol { path, name } => {
                 write!(
                     f,
-                    "the symbol `{}` of `{}` has no address",
+                    "the address of the symbol `{}` of `{}` is null",
                     printable(name),
                     printable(path.display()).path()
                 )
@@ -258,13 +262,13 @@ impl fmt::Display for Error {
             Error::NotLoaded { path } => {
                 write!(
                     f,
-                    "`{}` is not loaded any more: load it anew",
+                    "`{}` is no longer loaded: load it again",
                     printable(path.display()).path()
                 )
             }
             Error::Reentered { path } => write!(
                 f,
-                "`{}` asked for its own reload or unload while one was under way: ask from outside of its constructors, init and shutdown",
+                "`{}` requested its own reload or unload while one was in progress: request it outside of its constructors, init and shutdown",
                 printable(path.display()).path()
             ),
         }
@@ -296,7 +300,7 @@ impl From<UnknownFlags> for Error {
     }
 }
 
-/// What the platform's loader said: the text of `dlerror`, or of the Windows error code.
+/// The message of the platform's loader: the text of `dlerror`, or of the Windows error code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoaderError {
     text: String,
@@ -307,12 +311,12 @@ impl LoaderError {
         LoaderError { text: text.into() }
     }
 
-    /// The loader's text, as it came.
+    /// Returns the loader's text, unchanged.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The library that glibc and musl name as not found, where that is another one than the one asked for.
+    /// Returns the library that glibc or musl reports as not found, if it is not the requested one.
     ///
     /// glibc: `libx.so: cannot open shared object file: ...`;
     /// musl: `Error loading shared library libx.so: ... (needed by ...)`.

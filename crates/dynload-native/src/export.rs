@@ -1,4 +1,4 @@
-//! The plugin's side: the macro that makes a Rust library a plugin, and what catches its panics.
+//! The plugin side: the macro that turns a Rust library into a plugin, and the code that catches its panics.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::descriptor::Host;
 
-/// How much of a panic's message is kept, in bytes.
+/// The most bytes of a panic's message that are kept.
 const MESSAGE: usize = 512;
 
 struct Message {
@@ -17,12 +17,12 @@ struct Message {
 }
 
 thread_local! {
-    // An array and no `String`: a thread-local value without a destructor keeps no library from being unloaded.
+    // An array, not a `String`: a thread-local value without a destructor does not keep a library from being unloaded.
     static LAST: RefCell<Message> = const { RefCell::new(Message { length: 0, bytes: [0; MESSAGE] }) };
 }
 
 fn record(message: &str) {
-    // The end of a character that does not fit is cut off.
+    // A character that does not fit completely is left out.
     let mut length = message.len().min(MESSAGE);
     while !message.is_char_boundary(length) {
         length -= 1;
@@ -40,20 +40,23 @@ fn record_panic(payload: Box<dyn Any + Send>) {
         text.filter(|text| !text.is_empty())
             .unwrap_or("a panic without a message"),
     );
-    // The payload may be of any type, and its destructor may panic as well.
+    // The payload may be of any type, and its destructor may panic too.
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
     }
 }
 
-/// Runs `body` in a plugin and gives its result, or that of `or` when it panics. The panic goes no further, and
-/// its message is kept for the host.
+/// Runs `body` in a plugin and returns its result, or the result of `or` when `body` panics.
 ///
-/// [`export_plugin!`](crate::export_plugin) puts this around every function that it exports; it is for those that
-/// are exported by hand, because they are `unsafe`, say. A panic that leaves an `extern "C"` function ends the
+/// The panic is caught, and its message is kept for the host.
+///
+/// [`export_plugin!`](crate::export_plugin) puts this around every function that it exports. Call it in functions that
+/// are exported by hand, for example because they are `unsafe`. A panic that leaves an `extern "C"` function ends the
 /// process, so `or` must not panic.
 ///
 /// A library that was built with `panic = "abort"` ends the process at the panic.
+///
+/// # Examples
 ///
 /// ```
 /// #[unsafe(no_mangle)]
@@ -65,7 +68,7 @@ fn record_panic(payload: Box<dyn Any + Send>) {
 /// assert_eq!(divide(7, 0), i64::MIN);
 /// ```
 pub fn catch_panic<R>(or: impl FnOnce() -> R, body: impl FnOnce() -> R) -> R {
-    // What a body leaves half-done is the plugin's own, as it is behind a thread that panics.
+    // State that the body leaves inconsistent is the plugin's own concern, as it is after a thread panics.
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => result,
         Err(payload) => {
@@ -100,15 +103,17 @@ pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
     LAST.with_borrow_mut(|last| {
         if !buffer.is_null() {
             let length = last.length.min(size);
-            // SAFETY: the caller says that there is room for `size` bytes; the message is not in there.
+            // SAFETY: the caller promises room for `size` bytes; the message is not inside the buffer.
             unsafe { std::ptr::copy_nonoverlapping(last.bytes.as_ptr(), buffer.cast::<u8>(), length) };
         }
         std::mem::take(&mut last.length)
     })
 }
 
-/// Makes a Rust library (`crate-type = ["cdylib"]`) a plugin: emits its
-/// [descriptor](crate::descriptor), and exports functions that no panic leaves.
+/// Turns a Rust library (`crate-type = ["cdylib"]`) into a plugin: emits its
+/// [descriptor](crate::descriptor), and exports functions that catch panics.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_native::descriptor::Host;
@@ -126,7 +131,7 @@ pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
 ///         /// A panic makes this return -1.
 ///         fn divide(a: i64, b: i64) -> i64 { a / b } else { -1 }
 ///
-///         /// Without an `else`, it is the type's default value.
+///         /// Without an `else`, it returns the type's default value.
 ///         fn at(index: u32) -> i64 { [1, 2, 3][index as usize] }
 ///     }
 /// }
@@ -137,11 +142,11 @@ pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
 ///
 /// All but `name` and `version` may be left out; the order is as above. `name` (at most 63 bytes) and `version`
 /// (at most 31) are constants such as `env!("CARGO_PKG_NAME")`. `init` is called with a [`Host`] and
-/// returns a `Result<(), E>` with any `E: Display`: an error, and the plugin is not loaded. `shutdown` takes and
-/// returns nothing. Functions are exported as `extern "C"` under their own names and can have only types that C
-/// has: the host may have been built by another compiler, which lays out Rust's types in its own way.
+/// returns a `Result<(), E>` with any `E: Display`; on an error the plugin is not loaded. `shutdown` takes and
+/// returns nothing. Functions are exported as `extern "C"` under their own names and can use only types that C
+/// has: the host may have been built by another compiler, which lays out Rust's types differently.
 ///
-/// The plugin needs nothing that loads: depend on this crate with `default-features = false`.
+/// The plugin does not need the code that loads: depend on this crate with `default-features = false`.
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -169,7 +174,7 @@ macro_rules! export_plugin {
                 let mut entry: Option<$crate::descriptor::Init> = None;
                 $(
                     unsafe extern "C" fn init(host: *const $crate::descriptor::Host) -> i32 {
-                        // SAFETY: a host calls this with its own `Host`, which lives during the call.
+                        // SAFETY: a host calls this with its own `Host`, which is alive during the call.
                         let host = unsafe { &*host };
                         $crate::run_init(host, $init)
                     }
@@ -232,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_caught_and_told_once() {
+    fn a_panic_is_caught_and_its_message_is_returned_once() {
         assert_eq!(catch_panic(|| -1, || 7), 7);
         assert_eq!(taken(), None);
         assert_eq!(catch_panic(|| -1, || panic!("no {}", "luck")), -1);
@@ -241,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_cut_between_characters() {
+    fn a_message_is_truncated_between_characters() {
         let long = "é".repeat(MESSAGE);
         catch_panic(|| (), || panic!("x{long}"));
         let taken = taken().unwrap();

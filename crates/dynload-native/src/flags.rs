@@ -1,16 +1,18 @@
-//! How a library is bound and who sees its symbols.
+//! How a library is bound and which libraries see its symbols.
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 
-/// How a library is bound and who sees its symbols.
+/// How a library is bound and which libraries see its symbols.
 ///
-/// The values are the same on every platform (1, 2 and 256) and are translated to what the platform's own
-/// `dlopen` takes; macOS, for one, has another value for `RTLD_GLOBAL`. Windows knows neither: there every
-/// library is bound at once and nothing is global.
+/// The values are the same on every platform (1, 2 and 256) and are translated to the values of the platform's own
+/// `dlopen`; macOS, for example, has another value for `RTLD_GLOBAL`. Windows has neither lazy binding nor global
+/// symbols: every library is bound immediately and nothing is global.
 ///
-/// Of [`LAZY`](Flags::LAZY) and [`NOW`](Flags::NOW) one should be there. With neither, or with both, `NOW` is
-/// meant: a missing symbol is then an error of the load and not the death of the process at the first call.
+/// Set one of [`LAZY`](Flags::LAZY) and [`NOW`](Flags::NOW). With neither, or with both, `NOW` applies: a missing
+/// symbol is then an error of the load and not the death of the process at the first call.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_native::Flags;
@@ -25,26 +27,26 @@ use std::ops::{BitOr, BitOrAssign};
 pub struct Flags(u32);
 
 impl Flags {
-    /// Resolve functions when they are first called (`RTLD_LAZY`).
+    /// Resolves functions when they are first called (`RTLD_LAZY`).
     pub const LAZY: Flags = Flags(1);
-    /// Resolve every symbol before the load returns (`RTLD_NOW`).
+    /// Resolves every symbol before the load returns (`RTLD_NOW`).
     pub const NOW: Flags = Flags(2);
-    /// Make the symbols available to libraries that are loaded later (`RTLD_GLOBAL`).
+    /// Makes the symbols available to libraries that are loaded later (`RTLD_GLOBAL`).
     ///
     /// A library that is reloaded should not be global: the loader searches the oldest image first, so
-    /// whatever is loaded later would go on to find the old version's symbols.
+    /// libraries that are loaded later would still find the old version's symbols.
     pub const GLOBAL: Flags = Flags(256);
 
-    /// The value, as [`Flags::from_bits`] takes it.
+    /// Returns the value, as [`Flags::from_bits`] accepts it.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// Flags from their value.
+    /// Returns the flags with a value.
     ///
     /// # Errors
     ///
-    /// - [`UnknownFlags`] when a bit is set that is none of `LAZY`, `NOW` and `GLOBAL`.
+    /// - [`UnknownFlags`] when a bit other than `LAZY`, `NOW` and `GLOBAL` is set.
     pub const fn from_bits(bits: u32) -> Result<Flags, UnknownFlags> {
         let unknown = bits & !(Flags::LAZY.0 | Flags::NOW.0 | Flags::GLOBAL.0);
         if unknown == 0 {
@@ -54,19 +56,19 @@ impl Flags {
         }
     }
 
-    /// Whether every bit of `other` is set.
+    /// Returns whether every bit of `other` is set.
     pub const fn contains(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether functions are resolved at their first call: `LAZY` and not `NOW`.
+    /// Returns whether functions are resolved at their first call: `LAZY` and not `NOW`.
     pub const fn is_lazy(self) -> bool {
         self.contains(Flags::LAZY) && !self.contains(Flags::NOW)
     }
 }
 
 impl Default for Flags {
-    /// [`Flags::NOW`].
+    /// Returns [`Flags::NOW`].
     fn default() -> Flags {
         Flags::NOW
     }
@@ -110,11 +112,11 @@ impl fmt::Debug for Flags {
     }
 }
 
-/// Bits that are no loading flag.
+/// Bits that are not loading flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownFlags {
-    /// The bits that have no meaning.
+    /// The unknown bits.
     pub bits: u32,
 }
 
@@ -122,7 +124,7 @@ impl fmt::Display for UnknownFlags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "unknown loading flags {:#x}: only 1 (lazy), 2 (now) and 256 (global) have a meaning",
+            "unknown loading flags {:#x}: use only 1 (lazy), 2 (now) and 256 (global)",
             self.bits
         )
     }

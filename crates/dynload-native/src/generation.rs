@@ -19,7 +19,7 @@ use crate::inspect::{self, LibraryInfo};
 use crate::library::{Library, absolute};
 use crate::staging::{StagedFile, Staging};
 
-/// How a module is loaded, and again at each reload.
+/// How a module is loaded, and how it is loaded again at each reload.
 ///
 /// ```no_run
 /// use dynload_native::{Flags, Options};
@@ -39,43 +39,43 @@ pub struct Options {
 }
 
 impl Options {
-    /// [`Flags::NOW`], copies in [`Staging::shared`], plugins with and without a descriptor, but none that say
-    /// that a panic in them ends the process.
+    /// Returns the default options: [`Flags::NOW`], copies in [`Staging::shared`], plugins with or without a
+    /// descriptor, but no plugin whose descriptor says that a panic in it ends the process.
     pub fn new() -> Options {
         Options::default()
     }
 
-    /// How the library is bound and who sees its symbols. By default, [`Flags::NOW`].
+    /// Sets how the library is bound and which libraries see its symbols. The default is [`Flags::NOW`].
     pub fn with_flags(mut self, flags: Flags) -> Options {
         self.flags = flags;
         self
     }
 
-    /// Where the copies are made. By default, in [`Staging::shared`].
+    /// Sets where the copies are created. The default is [`Staging::shared`].
     pub fn with_staging(mut self, staging: Arc<Staging>) -> Options {
         self.staging = Some(staging);
         self
     }
 
-    /// Whether a plugin must have a [descriptor]. By default, it need not.
+    /// Sets whether a plugin must have a [descriptor]. By default, it need not.
     pub fn require_descriptor(mut self, require: bool) -> Options {
         self.require_descriptor = require;
         self
     }
 
-    /// Whether a plugin may say that a panic in it ends the process ([`PanicMode::Abort`]). By default, it is
+    /// Sets whether to accept a plugin in which a panic ends the process ([`PanicMode::Abort`]). By default, it is
     /// refused.
     pub fn allow_panic_abort(mut self, allow: bool) -> Options {
         self.allow_panic_abort = allow;
         self
     }
 
-    /// Copies the library to where it will be loaded from.
+    /// Copies the library to the location from which it will be loaded.
     ///
     /// # Errors
     ///
-    /// - [`Error::Name`] when the path is empty or has a NUL in it.
-    /// - [`Error::Stage`] when the copy cannot be made.
+    /// - [`Error::Name`] when the path is empty or contains a NUL.
+    /// - [`Error::Stage`] when the copy cannot be created.
     pub fn stage(&self, path: impl AsRef<Path>) -> Result<StagedFile, Error> {
         let asked = path.as_ref();
         let path = absolute(asked)?;
@@ -91,7 +91,7 @@ impl Options {
             })
     }
 
-    /// The descriptor, when it fits.
+    /// Returns the descriptor if it is compatible with these options.
     fn check(&self, info: &LibraryInfo) -> Result<Option<Descriptor>, DescriptorError> {
         match &info.descriptor {
             None if self.require_descriptor => Err(DescriptorError::Missing),
@@ -109,12 +109,12 @@ impl Options {
 
 /// One version of a module: a staged copy that was checked, opened and started.
 ///
-/// [`Module`](crate::Module) makes, swaps and retires these; whoever wants to do that himself, as a hot reloader
-/// does to time each step, stages with [`Options::stage`] and opens with [`Generation::open`].
+/// [`Module`](crate::Module) creates, swaps and retires generations. To do that yourself, as a hot reloader does to
+/// time each step, stage with [`Options::stage`] and open with [`Generation::open`].
 ///
-/// Dropping it calls the plugin's `shutdown`, and lets go of the library without unmapping it.
+/// Dropping it calls the plugin's `shutdown`, and detaches the library without unmapping it.
 pub struct Generation {
-    /// Ends the plugin before the library goes: fields are dropped in this order.
+    /// Shuts the plugin down before the library is dropped: fields are dropped in this order.
     running: Option<Running>,
     library: Library,
     source: PathBuf,
@@ -128,19 +128,22 @@ pub struct Generation {
 impl Generation {
     /// Checks, opens and starts a staged copy of the library `source`, as version `version` of its module.
     ///
-    /// In this order: the headers of the copy, the descriptor in it, the headers of the libraries beside `source` that
+    /// The order is: the headers of the copy, the descriptor in it, the headers of the libraries beside `source` that
     /// it needs, the platform's loader with the library's constructors, the plugin's `init`.
     ///
     /// # Safety
     ///
-    /// The constructors, `init` and `shutdown` of the library run, the last on whichever thread drops this; its
-    /// destructors run at the end of the process, or when it is unmapped. They are foreign code: the caller
-    /// promises that it is sound to run them. A symbol by the name of [`DESCRIPTOR_SYMBOL`] or
-    /// [`TAKE_PANIC_SYMBOL`] is what this crate says it is.
+    /// The constructors, `init` and `shutdown` of the library run, the last on the thread that drops the generation;
+    /// its destructors run at the end of the process, or when it is unmapped. They are foreign code: the caller
+    /// promises that it is sound to run them. A symbol named [`DESCRIPTOR_SYMBOL`] or [`TAKE_PANIC_SYMBOL`] has the
+    /// type that this crate documents.
     ///
     /// # Errors
     ///
-    /// - [`Error::Header`], [`Error::Descriptor`], [`Error::Open`] and [`Error::Init`], for the step that failed.
+    /// - [`Error::Header`] when the headers of the copy, or of a library beside `source` that it needs, are refused.
+    /// - [`Error::Descriptor`] when the plugin's descriptor does not fit this host.
+    /// - [`Error::Open`] when the platform's loader refuses the library.
+    /// - [`Error::Init`] when the plugin's `init` refuses to start.
     pub unsafe fn open(
         mut staged: StagedFile,
         source: impl AsRef<Path>,
@@ -157,11 +160,12 @@ impl Generation {
             .map_err(|source| Error::Descriptor { path: path(), source })?;
         dependencies::link(source, &mut staged, &info)?;
         let mapped = staged.path().to_owned();
-        // SAFETY: the caller answers for the constructors and destructors, of the library and of what it needs.
+        // SAFETY: the caller answers for the constructors and destructors of the library and of its dependencies.
         let library = unsafe { Library::open_checked(path(), mapped, Some(staged), options.flags) }?;
-        // What has no descriptor may find one in a library that it needs, and that is another's.
+        // Without a descriptor, the lookup could find this symbol in a library that this one needs, where it belongs
+        // to another plugin.
         let take_panic = descriptor.as_ref().and_then(|_| {
-            // SAFETY: the caller says that such a symbol is what this crate says it is.
+            // SAFETY: the caller promises that a symbol of this name has this type.
             unsafe { library.symbol::<TakePanic>(TAKE_PANIC_SYMBOL) }
                 .ok()
                 .map(|symbol| *symbol)
@@ -177,43 +181,46 @@ impl Generation {
             calls: Arc::default(),
         };
         if generation.descriptor.is_some() {
-            // SAFETY: the descriptor was read from the file and has the size of this version of it.
+            // SAFETY: the descriptor was read from the file and has the size of this interface version's struct.
             generation.running = Some(unsafe { start(&generation) }?);
         }
         Ok(generation)
     }
 
-    /// The library, open.
+    /// Returns the open library.
     pub fn library(&self) -> &Library {
         &self.library
     }
 
-    /// The library, as the caller named it.
+    /// Returns the path of the library, as the caller named it.
     pub fn source(&self) -> &Path {
         &self.source
     }
 
-    /// Which version of its module this is.
+    /// Returns the version of its module that this is.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The hash of the copy's content.
+    /// Returns the hash of the copy's content.
     pub fn hash(&self) -> ContentHash {
         self.hash
     }
 
-    /// What the plugin says about itself, where it does.
+    /// Returns the plugin's descriptor, if it has one.
     pub fn descriptor(&self) -> Option<&Descriptor> {
         self.descriptor.as_ref()
     }
 
-    /// The message of the last panic that was caught in this plugin on this thread, which forgets it. Nothing
-    /// when there was none, or the plugin was not made with [`export_plugin!`](crate::export_plugin).
+    /// Returns the message of the last panic that was caught in this plugin on this thread, and clears it.
+    ///
+    /// Returns `None` when there was no panic, or the plugin was not built with
+    /// [`export_plugin!`](crate::export_plugin).
     pub fn take_panic(&self) -> Option<String> {
         let take = self.take_panic?;
         let mut buffer = [0u8; 1024];
-        // SAFETY: the buffer has the size that is given, and who opened this promised that the symbol is one.
+        // SAFETY: the buffer has the size that is passed, and the caller of `open` promised that the symbol has this
+        // type.
         let length = unsafe { take(buffer.as_mut_ptr().cast::<c_char>(), buffer.len()) };
         (length > 0).then(|| String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned())
     }
@@ -222,7 +229,7 @@ impl Generation {
         &self.calls
     }
 
-    /// Shuts the plugin down and unmaps it, at once or when the last symbol of it is gone.
+    /// Shuts the plugin down and unmaps it, immediately or when its last symbol is dropped.
     ///
     /// # Safety
     ///
@@ -250,21 +257,23 @@ impl fmt::Debug for Generation {
     }
 }
 
-/// A plugin whose `init` worked.
+/// A plugin whose `init` succeeded.
 struct Running {
     shutdown: Option<Shutdown>,
 }
 
+/// Calls the plugin's `init`.
+///
 /// # Safety
 ///
-/// The library's file has a whole descriptor of this version.
+/// The library's file contains a complete descriptor of this interface version.
 unsafe fn start(generation: &Generation) -> Result<Running, Error> {
     let descriptor = generation
         .library
         .address(DESCRIPTOR_SYMBOL)?
         .cast::<PluginDescriptor>();
-    // SAFETY: the file has the whole struct there. Nothing is said about its alignment. The bytes of the entry
-    // points are addresses by now, or null.
+    // SAFETY: the file contains the whole struct at this address. Its alignment is not guaranteed. The entry points
+    // have been relocated by now: each is an address or null.
     let descriptor = unsafe { descriptor.read_unaligned() };
     if let Some(init) = descriptor.init {
         let _: Init = init;
@@ -273,7 +282,7 @@ unsafe fn start(generation: &Generation) -> Result<Running, Error> {
             struct_size: size_of::<Host>() as u32,
             module_version: generation.version,
         };
-        // SAFETY: who opened the generation answers for `init`; `host` lives during the call.
+        // SAFETY: the caller of `Generation::open` answers for `init`; `host` is alive during the call.
         let code = unsafe { init(&raw const host) };
         if code != 0 {
             return Err(Error::Init {
@@ -291,8 +300,8 @@ unsafe fn start(generation: &Generation) -> Result<Running, Error> {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(shutdown) = self.shutdown {
-            // SAFETY: who opened the generation answers for `shutdown`, and the library is open: it is dropped
-            // after this.
+            // SAFETY: the caller of `Generation::open` answers for `shutdown`, and the library is still open: it is
+            // dropped after this.
             unsafe { shutdown() };
         }
     }

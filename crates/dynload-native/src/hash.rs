@@ -4,9 +4,11 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a file's bytes: two libraries with the same hash are the same library.
+/// The SHA-256 of a file's bytes: two libraries with the same hash are the same library.
 ///
-/// Shown as 64 lower-case hexadecimal digits.
+/// It is displayed as 64 lower-case hexadecimal digits.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_native::ContentHash;
@@ -18,12 +20,12 @@ use sha2::{Digest, Sha256};
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
-    /// The hash of some bytes.
+    /// Returns the hash of some bytes.
     pub fn of(bytes: &[u8]) -> ContentHash {
         ContentHash(Sha256::digest(bytes).into())
     }
 
-    /// The 32 bytes of the hash.
+    /// Returns the 32 bytes of the hash.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -41,7 +43,7 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// A [`ContentHash`] of bytes that come piece by piece.
+/// Computes the [`ContentHash`] of bytes that arrive in pieces.
 #[derive(Default)]
 pub(crate) struct ContentHasher(Sha256);
 

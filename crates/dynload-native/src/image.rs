@@ -1,4 +1,4 @@
-//! Images in memory: who has them open, and which are still there although nobody has.
+//! Images in memory: how often each is open, and which are still mapped although no library has them open.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,27 @@ use crate::error::Error;
 use crate::os::{self, Handle};
 use crate::staging::StagedFile;
 
-/// What became of a library that was to be unmapped.
+/// The outcome of unloading a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unload {
-    /// The image is gone from memory.
+    /// The image is no longer in memory.
     Unmapped,
-    /// The loader was told, and keeps the image: someone else has it open, it was linked so that it cannot be
+    /// The library was closed, but the loader keeps the image: it is open elsewhere, it was linked so that it cannot be
     /// unloaded, or destructors of thread-local values in it have yet to run. It counts as
     /// [detached](crate::detached_images).
     StillMapped,
-    /// Symbols, libraries or calls of this image are alive. It is unmapped when the last one is gone.
+    /// Symbols, libraries or calls of this image are alive. It is unmapped when the last one is dropped.
     Pending,
 }
 
-/// One image that is in memory and that nobody has open through this crate.
+/// An image that is in memory and that is not open through this crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DetachedImage {
-    /// The library, as the caller named it.
+    /// The path of the library, as the caller named it.
     pub path: PathBuf,
-    /// The file that the loader has mapped: the staged copy, where there was one. It may be deleted already.
+    /// The file that the loader has mapped: the staged copy, if there was one. It may be deleted already.
     pub mapped: PathBuf,
 }
 
@@ -38,10 +38,10 @@ struct Entry {
     image: DetachedImage,
 }
 
-/// Every image that was opened through this crate and is, as far as is known, still in memory.
+/// Every image that was opened through this crate and is, as far as this crate knows, still in memory.
 static IMAGES: Mutex<Option<HashMap<Handle, Entry>>> = Mutex::new(None);
 
-/// Nothing that can panic runs under the lock, and a map is whole between two statements.
+/// Locks the images. Nothing that can panic runs under the lock, and the map is consistent between two statements.
 fn images() -> MutexGuard<'static, Option<HashMap<Handle, Entry>>> {
     IMAGES.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -59,18 +59,18 @@ pub fn detached_images() -> Vec<DetachedImage> {
         .collect()
 }
 
-/// An open library. Dropping it lets go without unmapping, unless [`Image::unmap_when_dropped`] was called.
+/// An open library. Dropping it detaches it without unmapping, unless [`Image::unmap_when_dropped`] was called.
 pub(crate) struct Image {
     handle: Handle,
     /// The program itself is never closed, and never detached.
     is_process: bool,
     /// As the caller named it.
     path: PathBuf,
-    /// What the loader was given.
+    /// The path that was passed to the loader.
     mapped: PathBuf,
     unmap: AtomicBool,
     closed: bool,
-    /// Deleted when the image is let go of.
+    /// Deleted when the image is dropped.
     _staged: Option<StagedFile>,
 }
 
@@ -128,6 +128,8 @@ impl Image {
         &self.mapped
     }
 
+    /// Makes dropping the image unmap it.
+    ///
     /// # Safety
     ///
     /// As for [`os::close`], from the moment when the image is dropped.
@@ -135,25 +137,25 @@ impl Image {
         self.unmap.store(true, Ordering::Release);
     }
 
-    /// Gives the image back now.
+    /// Closes the image now.
     ///
     /// # Safety
     ///
     /// As for [`os::close`].
     pub(crate) unsafe fn close(mut self) -> Result<Unload, Error> {
-        // SAFETY: the caller's promise; `self` is gone after this.
+        // SAFETY: the caller's promise; `self` is dropped after this.
         unsafe { self.close_once() }
     }
 
     /// # Safety
     ///
-    /// As for [`os::close`], when it was not closed before.
+    /// As for [`os::close`], and the image was not closed before.
     unsafe fn close_once(&mut self) -> Result<Unload, Error> {
         if self.is_process {
             return Ok(Unload::StillMapped);
         }
         self.closed = true;
-        // The entry goes first: once the image is closed, another thread may be given the same handle for
+        // The entry is removed first: once the image is closed, another thread may receive the same handle for
         // another library.
         let entry = release(self.handle);
         // SAFETY: the caller's promise.
@@ -176,7 +178,7 @@ impl Image {
     }
 }
 
-/// One less has the image open; its entry is gone when that was the last.
+/// Counts one open library less. When it was the last, removes the entry and returns its image.
 fn release(handle: Handle) -> Option<DetachedImage> {
     let mut images = images();
     let images = images.as_mut()?;
@@ -194,8 +196,8 @@ impl Drop for Image {
             return;
         }
         if *self.unmap.get_mut() {
-            // SAFETY: who set `unmap` promised it for this moment. Nobody is left to hear of an error: the
-            // image then stays mapped and is counted.
+            // SAFETY: the caller that set `unmap` promised this for the moment of the drop. An error cannot be
+            // reported here: the image then stays mapped and is counted.
             let _ = unsafe { self.close_once() };
         } else if let Some(images) = images().as_mut()
             && let Some(entry) = images.get_mut(&self.handle)

@@ -2,23 +2,23 @@
 //!
 //! For programs whose plugins change while they run, or may be broken:
 //!
-//! - [`Module`] loads a private copy of a library, and [reloads](Module::reload) it beside the old one: only when
-//!   the new one was read, checked, opened and started does it take over. Whatever fails, the old one stays.
-//! - [`inspect`](mod@inspect) reads every table that the platform's loader will read, before it does: a truncated or damaged file is an
-//!   error, where `dlopen` would end the process with `SIGBUS`.
-//! - [`Library`] and [`Symbol`] are the ground that it stands on: typed symbols that keep their library in memory.
-//!   Nothing is unmapped unless somebody says so with `unsafe`.
-//! - [`export_plugin!`] and `include/dynload_plugin.h` are for plugins: a [descriptor] by which one that does not fit
-//!   is refused before anything of it has run, and functions that no panic leaves.
+//! - [`Module`] loads a private copy of a library, and [reloads](Module::reload) it beside the old one. The new one
+//!   takes over only after it was read, checked, opened and started. If any step fails, the old one stays.
+//! - [`inspect`](mod@inspect) reads every table that the platform's loader will read, before the loader does: a
+//!   truncated or damaged file is an error, where `dlopen` would end the process with `SIGBUS`.
+//! - [`Library`] and [`Symbol`] are the foundation: typed symbols that keep their library in memory. Nothing is
+//!   unmapped unless the caller requests it with `unsafe`.
+//! - [`export_plugin!`] and `include/dynload_plugin.h` are for plugins: a [descriptor], by which an incompatible
+//!   plugin is refused before any of its code runs, and functions that catch panics.
 //!
 //! ```no_run
 //! # #[cfg(feature = "host")] {
 //! use dynload_native::{Flags, Module};
 //!
-//! // SAFETY: we trust what is built there.
+//! // SAFETY: we trust the library that is built there.
 //! let module = unsafe { Module::load("target/debug/libgreeter.so", Flags::NOW) }?;
 //! let call = module.enter()?;
-//! // SAFETY: the plugin's source says so.
+//! // SAFETY: the plugin's source declares this type.
 //! let add = unsafe { call.symbol::<extern "C" fn(i64, i64) -> i64>("add") }?;
 //! assert_eq!(add(2, 3), 5);
 //! # }
@@ -27,27 +27,27 @@
 //!
 //! # What this is not
 //!
-//! A sandbox. Native code can do whatever the process can, and its constructors run when it is loaded. What is
-//! checked is that a file is what it seems, not that it means well; for plugins that are not trusted there is
-//! Wasm. Nor does it check types: a symbol has the type that the caller says, which is why that is `unsafe`.
+//! A sandbox. Native code can do whatever the process can, and its constructors run when it is loaded. The check
+//! is that a file is what it claims to be, not that it is harmless; for untrusted plugins, use Wasm. This crate does
+//! not check types either: a symbol has the type that the caller declares, which is why requesting one is `unsafe`.
 //!
 //! # Thread safety
 //!
-//! Everything here may be used from any thread at any time. A module is replaced by one thread at a time; calls
-//! never wait for that.
+//! Everything here may be used from any thread at any time. Only one thread at a time replaces a module; calls never
+//! wait for that.
 //!
 //! # Platforms
 //!
-//! Linux is tested. For macOS, the BSDs and Windows the code is there, and is not yet tested. What
-//! [`inspect`](mod@inspect) knows of ELF follows glibc's loader; of Mach-O and PE it checks that what the headers name is in the
-//! file.
+//! Linux is tested. The code for macOS, the BSDs and Windows exists, but is not yet tested. For ELF,
+//! [`inspect`](mod@inspect) follows glibc's loader; for Mach-O and PE it checks that the parts that the headers name
+//! are in the file.
 //!
 //! # Features
 //!
-//! - `host` (on by default): everything that loads. Without it there is only the plugin's side, with no dependency:
-//!   what a plugin wants that uses [`export_plugin!`].
+//! - `host` (on by default): everything that loads. Without it only the plugin side is left, which has no
+//!   dependencies: a plugin that uses [`export_plugin!`] needs no more.
 
-// The plugin's side alone is not documented by itself: docs.rs has all features.
+// The documentation is never built for the plugin side alone: docs.rs enables all features.
 #![cfg_attr(not(feature = "host"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "host")]

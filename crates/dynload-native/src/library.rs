@@ -1,4 +1,4 @@
-//! A shared library that is open.
+//! An open shared library.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::os;
 use crate::staging::StagedFile;
 use crate::symbol::{Symbol, SymbolName};
 
-/// A shared library that is open.
+/// An open shared library.
 ///
-/// A clone is another owner of the same open library, and so is every [`Symbol`]. All of it is for any thread.
+/// A clone is another owner of the same open library, and so is every [`Symbol`]. All of them may be used from any
+/// thread.
 ///
-/// When the last owner goes, the library is *let go of and stays in memory*. Unmapping it is what makes
-/// `dlclose` so dangerous: code of it may still be running on some thread, and thread-local values of it may
-/// have destructors that are yet to run. It then counts as [detached](crate::detached_images).
-/// [`Library::unload`] unmaps for real.
+/// When the last owner is dropped, the library is *detached and stays in memory*. Unmapping is what makes `dlclose`
+/// dangerous: the library's code may still be running on some thread, and its thread-local values may have destructors
+/// that have yet to run. The library then counts as [detached](crate::detached_images). [`Library::unload`] unmaps it.
 #[derive(Clone)]
 pub struct Library {
     image: Arc<Image>,
@@ -30,22 +30,22 @@ pub struct Library {
 impl Library {
     /// Opens the library at a path.
     ///
-    /// The headers are read first ([`inspect`]): a file that is truncated, or made for another
-    /// machine, or no library at all is refused before the platform's loader sees it. A relative path is taken
-    /// from the current directory, never from the library search path; for that there is
-    /// [`open_by_name`](Library::open_by_name).
+    /// The headers are read first ([`inspect`]): a file that is truncated, built for another machine, or not a
+    /// library is refused before the platform's loader sees it. A relative path is resolved from the current
+    /// directory, never from the library search path; for that, use [`open_by_name`](Library::open_by_name).
     ///
-    /// The loader maps this very file. Who may overwrite it while it is open wants [`Module`](crate::Module).
+    /// The loader maps the file itself. If the file may be overwritten while it is open, use
+    /// [`Module`](crate::Module).
     ///
     /// # Safety
     ///
-    /// Opening runs the library's constructors, and the end of the process (or an unload) its destructors. They
-    /// are foreign code: the caller promises that it is sound to run them, on this thread, now and then.
-    /// The file must not be changed in place while it is open.
+    /// Opening runs the library's constructors, and the end of the process (or an unload) runs its destructors. They
+    /// are foreign code: the caller promises that it is sound to run the constructors now, on this thread, and the
+    /// destructors then. The file must not be changed in place while it is open.
     ///
     /// # Errors
     ///
-    /// - [`Error::Name`] when the path is empty or has a NUL in it.
+    /// - [`Error::Name`] when the path is empty or contains a NUL.
     /// - [`Error::Header`] when the file's headers say that it cannot be loaded here, or it cannot be read.
     /// - [`Error::Open`] when the platform's loader refuses it.
     pub unsafe fn open(path: impl AsRef<Path>, flags: Flags) -> Result<Library, Error> {
@@ -59,19 +59,19 @@ impl Library {
         unsafe { Library::open_checked(asked.to_owned(), path, None, flags) }
     }
 
-    /// Opens a library by its name on the platform's search path, as in `libz.so.1`: see dlopen(3) for where
-    /// that leads.
+    /// Opens a library by its name on the platform's search path, as in `libz.so.1`.
     ///
-    /// Which file that is, only the loader knows, so its headers are not checked beforehand.
+    /// See dlopen(3) for the search path. Only the loader knows which file it will find, so the headers are not checked
+    /// beforehand.
     ///
     /// # Safety
     ///
-    /// As for [`Library::open`], for whatever library is found.
+    /// As for [`Library::open`], for the library that is found.
     ///
     /// # Errors
     ///
-    /// - [`Error::Name`] when the name is empty, or has a separator or a NUL in it.
-    /// - [`Error::Open`] when it was not found, or the platform's loader refuses it.
+    /// - [`Error::Name`] when the name is empty, or contains a separator or a NUL.
+    /// - [`Error::Open`] when it is not found, or the platform's loader refuses it.
     pub unsafe fn open_by_name(name: &str, flags: Flags) -> Result<Library, Error> {
         let wrong = |problem| Error::Name {
             name: name.to_owned(),
@@ -81,21 +81,21 @@ impl Library {
             return Err(wrong("the name is empty"));
         }
         if name.contains('\0') {
-            return Err(wrong("there is a NUL in the name"));
+            return Err(wrong("the name contains a NUL"));
         }
         if name.chars().any(std::path::is_separator) {
-            return Err(wrong("this is a path and not a name: open it by path"));
+            return Err(wrong("this is a path, not a name: open it by path"));
         }
         // SAFETY: the caller answers for the constructors and destructors.
         unsafe { Library::open_checked(name.into(), name.into(), None, flags) }
     }
 
-    /// The running program itself, with the libraries that it was linked with and those that were opened with
+    /// Opens the running program itself, with the libraries that it was linked with and those that were opened with
     /// [`Flags::GLOBAL`] (on Windows: the program alone).
     ///
     /// # Errors
     ///
-    /// - [`Error::Open`] when the platform has no such thing.
+    /// - [`Error::Open`] when the platform does not support this.
     pub fn this_process() -> Result<Library, Error> {
         let handle = os::this_process().map_err(|source| Error::Open {
             path: std::env::current_exe().unwrap_or_default(),
@@ -131,7 +131,7 @@ impl Library {
         }
     }
 
-    /// A symbol, as a function or a pointer of the given type.
+    /// Returns a symbol, as a function or a pointer of the type `T`.
     ///
     /// `T` must have the size of a pointer, or this does not compile:
     ///
@@ -142,30 +142,31 @@ impl Library {
     ///
     /// # Safety
     ///
-    /// The symbol has type `T`: for a function the same parameters, result and calling convention, for a
-    /// variable `T` is a pointer to its type.
+    /// The symbol has type `T`. For a function, `T` has the same parameters, result and calling convention; for a
+    /// variable, `T` is a pointer to its type.
     ///
     /// # Errors
     ///
-    /// - [`Error::Symbol`] when there is no such symbol, or the name has a NUL in it.
+    /// - [`Error::Symbol`] when the symbol does not exist, or the name contains a NUL.
     /// - [`Error::NullSymbol`] when its address is null.
     pub unsafe fn symbol<T: Copy>(&self, name: impl SymbolName) -> Result<Symbol<T>, Error> {
         const {
             assert!(
                 size_of::<T>() == size_of::<*mut c_void>(),
-                "a symbol has the size of a pointer"
+                "`T` must have the size of a pointer"
             )
         };
         let address = self.address(name)?.as_ptr();
-        // SAFETY: `T` has the size of a pointer (asserted above), and the caller says that the symbol is one.
+        // SAFETY: `T` has the size of a pointer (asserted above), and the caller promises that the symbol is a `T`.
         let value = unsafe { std::mem::transmute_copy::<*mut c_void, T>(&address) };
         Ok(Symbol::new(value, self.clone()))
     }
 
-    /// The address of a symbol. To have an address is safe; to use it is not, and it does not keep the
-    /// library in memory.
+    /// Returns the address of a symbol.
     ///
-    /// This allocates nothing when it succeeds, unless the name has 128 bytes or more.
+    /// Obtaining an address is safe; using it is not, and it does not keep the library in memory.
+    ///
+    /// A successful lookup does not allocate, unless the name has 128 bytes or more.
     ///
     /// # Errors
     ///
@@ -188,43 +189,43 @@ impl Library {
             None => Error::Symbol {
                 path,
                 name,
-                source: crate::LoaderError::new("there is a NUL in the name"),
+                source: crate::LoaderError::new("the name contains a NUL"),
             },
         }
     }
 
-    /// The platform's own handle: what `dlopen` returned (on Windows: the `HMODULE`).
+    /// Returns the platform's own handle: the result of `dlopen` (on Windows: the `HMODULE`).
     ///
-    /// It is good for `dlsym` while this library is open. It stays ours: not to be closed.
+    /// It is valid for `dlsym` while this library is open. It belongs to this library and must not be closed.
     pub fn raw_handle(&self) -> *mut c_void {
         self.image.handle().as_ptr()
     }
 
-    /// The library, as it was named when it was opened.
+    /// Returns the path or name with which the library was opened.
     pub fn path(&self) -> &Path {
         self.image.path()
     }
 
-    /// The file that the loader has mapped: for a library that was staged, the copy.
+    /// Returns the file that the loader has mapped: for a library that was staged, the copy.
     pub fn mapped_path(&self) -> &Path {
         self.image.mapped_path()
     }
 
-    /// Unmaps the library: at once when this is its last owner, or else when the last owner goes
+    /// Unmaps the library: immediately when this is its last owner, otherwise when the last owner is dropped
     /// ([`Unload::Pending`]).
     ///
     /// # Safety
     ///
-    /// From the moment when the last owner goes, nothing may refer to the image any more: no thread runs code
-    /// of it or will return into it, no callback, signal handler or `atexit` handler of it is registered, no
-    /// address that was taken from it is used, no value from it (with a vtable, a destructor or a `'static`
+    /// From the moment when the last owner is dropped, nothing may refer to the image any more: no thread runs its
+    /// code or will return into it, none of its callbacks, signal handlers or `atexit` handlers is registered, no
+    /// address that was obtained from it is used, and no value from it (with a vtable, a destructor or a `'static`
     /// reference into it) is alive. Its destructors run, and are foreign code.
     ///
     /// # Errors
     ///
     /// - [`Error::Close`] when the platform's loader reports a failure.
     pub unsafe fn unload(self) -> Result<Unload, Error> {
-        // SAFETY: what the image asks for is what this function asks for.
+        // SAFETY: the image requires the same promise as this function.
         unsafe { self.image.unmap_when_dropped() };
         match Arc::into_inner(self.image) {
             // SAFETY: likewise.
@@ -233,11 +234,13 @@ impl Library {
         }
     }
 
+    /// Makes dropping the last owner unmap the library.
+    ///
     /// # Safety
     ///
     /// As for [`Library::unload`].
     pub(crate) unsafe fn unmap_when_dropped(&self) {
-        // SAFETY: what the image asks for is what this function asks for.
+        // SAFETY: the image requires the same promise as this function.
         unsafe { self.image.unmap_when_dropped() };
     }
 }
@@ -251,7 +254,7 @@ impl fmt::Debug for Library {
     }
 }
 
-/// The path, as one that no search path and no later change of directory can turn into another file.
+/// Returns the path as an absolute one, so that no search path and no later change of directory leads to another file.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
     let wrong = |problem| Error::Name {
         name: path.to_string_lossy().into_owned(),
@@ -261,8 +264,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Error> {
         return Err(wrong("the path is empty"));
     }
     if path.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err(wrong("there is a NUL in the path"));
+        return Err(wrong("the path contains a NUL"));
     }
-    std::path::absolute(path)
-        .map_err(|_| wrong("the current directory cannot be read: give an absolute path"))
+    std::path::absolute(path).map_err(|_| wrong("the current directory cannot be read: use an absolute path"))
 }

@@ -17,21 +17,23 @@ use crate::staging::StagedFile;
 
 /// A library that can be replaced while it runs.
 ///
-/// What is loaded is a private copy, so the file may be rebuilt, overwritten or deleted at any time.
-/// [`reload`](Module::reload) loads a new copy beside the old one and swaps the two only when all went well: when
+/// The loaded file is a private copy, so the original may be rebuilt, overwritten or deleted at any time.
+/// [`reload`](Module::reload) loads a new copy beside the old one and swaps the two only if every step succeeds: when
 /// anything fails the old one stays, and works.
 ///
-/// Every method may be called from any thread, at any time, also while others run. Dropping a module shuts the plugin
-/// down when its last call ends, and lets go of it without unmapping it.
+/// Every method may be called from any thread, at any time, even while others run. Dropping a module shuts the plugin
+/// down when its last call ends, and detaches it without unmapping it.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use dynload_native::{Flags, Module};
 ///
-/// // SAFETY: we built this plugin, and so we will its later versions.
+/// // SAFETY: we built this plugin, and will build its later versions.
 /// let module = unsafe { Module::load("plugins/libgreeter.so", Flags::NOW) }?;
 /// {
 ///     let call = module.enter()?;
-///     // SAFETY: the plugin's source says so.
+///     // SAFETY: the plugin's source declares this type.
 ///     let add = unsafe { call.symbol::<extern "C" fn(i64, i64) -> i64>("add") }?;
 ///     assert_eq!(add(2, 3), 5);
 /// }
@@ -39,7 +41,7 @@ use crate::staging::StagedFile;
 /// // SAFETY: as above.
 /// match unsafe { module.reload() } {
 ///     Ok(version) => println!("version {version} runs"),
-///     Err(error) => println!("version {} goes on: {error}", module.version()),
+///     Err(error) => println!("version {} keeps running: {error}", module.version()),
 /// }
 /// # Ok::<(), dynload_native::Error>(())
 /// ```
@@ -50,20 +52,20 @@ pub struct Module {
     change: Change,
 }
 
-/// What is running, and the version of what ran last.
+/// The running generation, if any, and the version of the last one.
 struct Current {
     generation: Option<Arc<Generation>>,
     version: u64,
 }
 
-/// What became of a version that was retired.
+/// The outcome of retiring a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retired {
     /// The version.
     pub version: u64,
-    /// How many calls had not ended at the deadline. With 0 the plugin was shut down; else that comes when the
-    /// last of them ends.
+    /// The number of calls that had not ended at the deadline. With 0, the plugin was shut down; otherwise it is shut
+    /// down when the last of them ends.
     pub in_flight: usize,
     /// The file that is still mapped. It may be deleted already.
     pub still_mapped: PathBuf,
@@ -81,7 +83,7 @@ impl Options {
     /// As for [`Module::load`].
     pub unsafe fn load(self, path: impl AsRef<Path>) -> Result<Module, Error> {
         let path = path.as_ref();
-        // A later change of directory must not make a reload another file's.
+        // A later change of directory must not make a reload load another file.
         let absolute = crate::library::absolute(path)?;
         let staged = self.stage(&absolute)?;
         // SAFETY: the caller's promise.
@@ -100,19 +102,21 @@ impl Options {
 }
 
 impl Module {
-    /// Loads the library at a path as version 1 of a module. [`Options`] has more to choose from.
+    /// Loads the library at a path as version 1 of a module.
+    ///
+    /// [`Options`] has more settings.
     ///
     /// # Safety
     ///
     /// Loading runs the constructors of the library and the `init` of its [descriptor](crate::descriptor), and
-    /// later its `shutdown` and destructors, on whichever thread lets go of it. They are foreign code: the caller
+    /// later its `shutdown` and destructors, on the thread that drops the last owner. They are foreign code: the caller
     /// promises that it is sound to run them.
     ///
     /// # Errors
     ///
-    /// [`Error::step`] tells them apart:
+    /// [`Error::step`] distinguishes them:
     ///
-    /// - [`Error::Name`] when the path is empty or has a NUL in it.
+    /// - [`Error::Name`] when the path is empty or contains a NUL.
     /// - [`Error::Stage`] when the file cannot be copied.
     /// - [`Error::Header`] when the copy's headers say that it cannot be loaded here.
     /// - [`Error::Descriptor`] when its descriptor does not fit this host.
@@ -123,27 +127,29 @@ impl Module {
         unsafe { Options::new().with_flags(flags).load(path) }
     }
 
-    /// The library's path, absolute.
+    /// Returns the library's absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// 1 after the load, one more for each reload that worked. It stays when the module is unloaded.
+    /// Returns the version: 1 after the load, and one more for each successful reload.
+    ///
+    /// It stays the same when the module is unloaded.
     pub fn version(&self) -> u64 {
         self.read(|current| current.version)
     }
 
-    /// Whether there is something to call: until the module is retired or unloaded.
+    /// Returns whether the module can be called: true until it is retired or unloaded.
     pub fn is_loaded(&self) -> bool {
         self.read(|current| current.generation.is_some())
     }
 
-    /// The hash of what is loaded.
+    /// Returns the hash of the loaded version, if one is loaded.
     pub fn hash(&self) -> Option<ContentHash> {
         self.read(|current| current.generation.as_ref().map(|generation| generation.hash()))
     }
 
-    /// What the plugin that is loaded says about itself, where it does.
+    /// Returns the descriptor of the loaded plugin, if it has one.
     pub fn descriptor(&self) -> Option<Descriptor> {
         self.read(|current| {
             current
@@ -153,7 +159,7 @@ impl Module {
         })
     }
 
-    /// How many calls are in flight in what is loaded.
+    /// Returns the number of calls in flight in the loaded version.
     pub fn in_flight(&self) -> usize {
         self.read(|current| {
             current
@@ -163,18 +169,18 @@ impl Module {
         })
     }
 
-    /// Begins a call: the library as it is now, for as long as the guard lives.
+    /// Begins a call: the guard is the library as it is now, until the guard is dropped.
     ///
     /// # Errors
     ///
     /// - [`Error::NotLoaded`] when the module was retired or unloaded.
     pub fn enter(&self) -> Result<CallGuard, Error> {
-        // Under the lock: who swaps the generation out has every call counted that got hold of it.
+        // Under the lock: when a thread swaps the generation out, every call that obtained it has been counted.
         let guard = self.read(|current| current.generation.as_ref().map(CallGuard::enter));
         guard.ok_or_else(|| self.not_loaded())
     }
 
-    /// The same as [`enter`](Module::enter): the guard is the library.
+    /// Does the same as [`enter`](Module::enter): the guard is the library.
     ///
     /// # Errors
     ///
@@ -183,14 +189,14 @@ impl Module {
         self.enter()
     }
 
-    /// Loads the library anew and replaces the running version by it. The new version is returned.
+    /// Loads the library again, replaces the running version with it, and returns the new version.
     ///
-    /// A copy is staged, checked, opened and started; then it takes the place of the old one, which is shut down
-    /// and let go of when its last call ends. When anything fails the old one stays and the version with it, and
-    /// [`Error::step`] says what it was. The same content is loaded again too: whoever does not want that
-    /// compares [`hash`](Module::hash).
+    /// A copy is staged, checked, opened and started; then it replaces the old one, which is shut down and detached
+    /// when its last call ends. When anything fails, the old one stays, its version number does not change, and
+    /// [`Error::step`] returns the step that failed. Unchanged content is loaded again too: to avoid that, compare
+    /// [`hash`](Module::hash).
     ///
-    /// Variables of the library start afresh. The old image stays in memory
+    /// The library's variables are initialized again. The old image stays in memory
     /// ([`detached_images`](crate::detached_images)).
     ///
     /// # Safety
@@ -202,7 +208,7 @@ impl Module {
     /// As for [`Module::load`], and:
     ///
     /// - [`Error::NotLoaded`] when the module was retired or unloaded.
-    /// - [`Error::Reentered`] when the plugin itself asks while it is loaded or unloaded.
+    /// - [`Error::Reentered`] when the plugin itself requests it while it is being loaded or unloaded.
     pub unsafe fn reload(&self) -> Result<u64, Error> {
         let change = self.begin()?;
         let staged = self.options.stage(&self.path)?;
@@ -210,7 +216,7 @@ impl Module {
         unsafe { self.replace(staged, &change) }
     }
 
-    /// [`reload`](Module::reload) from a copy that was [staged](Options::stage) before.
+    /// Reloads, as [`reload`](Module::reload) does, from a copy that was [staged](Options::stage) before.
     ///
     /// # Safety
     ///
@@ -238,20 +244,21 @@ impl Module {
             current.version = version;
             current.generation.replace(Arc::new(new))
         };
-        // Not under the lock: the old plugin's `shutdown` may run now, and take its time.
+        // Not under the lock: the old plugin's `shutdown` may run now, and may take long.
         drop(old);
         Ok(version)
     }
 
-    /// Takes the running version away, waits for its calls to end, at most as long as `patience`, shuts it down
-    /// and lets go of it. Calls that begin now find the module not loaded.
+    /// Removes the running version, waits at most `patience` for its calls to end, shuts it down and detaches it.
+    ///
+    /// Calls that begin after the removal return [`Error::NotLoaded`].
     ///
     /// # Errors
     ///
     /// - [`Error::NotLoaded`] when the module was retired or unloaded before.
-    /// - [`Error::Reentered`] when the plugin itself asks while it is loaded or unloaded.
+    /// - [`Error::Reentered`] when the plugin itself requests it while it is being loaded or unloaded.
     pub fn retire(&self, patience: Duration) -> Result<Retired, Error> {
-        // What no clock can say is no deadline.
+        // A deadline that the clock cannot represent means no deadline.
         let now = Instant::now();
         let deadline = now
             .checked_add(patience)
@@ -267,24 +274,24 @@ impl Module {
         })
     }
 
-    /// Takes the running version away, shuts it down and unmaps it for real: at once, or, when calls or symbols
-    /// of it are alive, when the last of them is gone.
+    /// Removes the running version, shuts it down and unmaps it.
+    ///
+    /// This happens immediately or, when calls or symbols of the version are alive, when the last of them is dropped.
     ///
     /// # Safety
     ///
-    /// As for [`Library::unload`](crate::Library::unload): when the last call and symbol is gone nothing else may
-    /// refer to the image, be it a thread that runs in it, a callback, or an address or value that was taken
-    /// from it.
+    /// As for [`Library::unload`](crate::Library::unload): when the last call and symbol is dropped, nothing else may
+    /// refer to the image: no thread that runs in it, no callback, and no address or value that was obtained from it.
     ///
     /// # Errors
     ///
     /// - [`Error::NotLoaded`] when the module was retired or unloaded before.
-    /// - [`Error::Close`] when the platform's loader reports a failure; the module is not loaded any more.
-    /// - [`Error::Reentered`] when the plugin itself asks while it is loaded or unloaded.
+    /// - [`Error::Close`] when the platform's loader reports a failure; the module is no longer loaded.
+    /// - [`Error::Reentered`] when the plugin itself requests it while it is being loaded or unloaded.
     pub unsafe fn unload(&self) -> Result<Unload, Error> {
         let _change = self.begin()?;
         let generation = self.take()?;
-        // SAFETY: the caller's promise is for the moment when the last owner goes.
+        // SAFETY: the caller's promise is for the moment when the last owner is dropped.
         unsafe { generation.library().unmap_when_dropped() };
         match Arc::into_inner(generation) {
             // SAFETY: likewise.
@@ -334,18 +341,20 @@ impl fmt::Debug for Module {
     }
 }
 
-/// Only one thread at a time replaces or removes what runs. Calls do not wait for it.
+/// A lock that reports re-entry: only one thread at a time replaces or removes the running version. Calls do not wait
+/// for it.
 #[derive(Default)]
 struct Change {
     by: Mutex<Option<ThreadId>>,
     done: Condvar,
 }
 
-/// A change that is under way.
+/// A change in progress; dropping it ends the change.
 struct Changing<'a>(&'a Change);
 
 impl Change {
-    /// Waits for a change that is under way, or nothing when this very thread is amid one.
+    /// Waits for a change in progress to end, and begins one. Returns `None` when the change in progress is this
+    /// thread's own.
     fn begin(&self) -> Option<Changing<'_>> {
         let this = std::thread::current().id();
         let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);

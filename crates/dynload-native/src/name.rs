@@ -1,16 +1,18 @@
-//! What a shared library is called on this platform.
+//! The file names of shared libraries on this platform.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
 
 use crate::inspect;
 
-/// This platform's extension of shared libraries, without the dot: `so`, `dylib` or `dll`.
+/// Returns this platform's extension of shared libraries, without the dot: `so`, `dylib` or `dll`.
 pub const fn library_extension() -> &'static str {
     std::env::consts::DLL_EXTENSION
 }
 
-/// The file name of the library `name` on this platform: `libname.so`, `libname.dylib`, `name.dll`.
+/// Returns the file name of the library `name` on this platform: `libname.so`, `libname.dylib`, `name.dll`.
+///
+/// # Examples
 ///
 /// ```
 /// # #[cfg(target_os = "linux")]
@@ -20,9 +22,12 @@ pub fn library_filename(name: &str) -> String {
     format!("{DLL_PREFIX}{name}{DLL_SUFFIX}")
 }
 
-/// Whether the file is a library that this platform could load: its name has the
-/// [extension](library_extension) (on Linux also with a version, `libz.so.1.2`), and where the file exists, its
-/// headers are good too.
+/// Returns whether the file is a library that this platform could load.
+///
+/// Its name must have the [extension](library_extension) (on Linux also with a version, `libz.so.1.2`), and if the file
+/// exists, its headers must be valid too.
+///
+/// # Examples
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -42,7 +47,7 @@ pub fn is_plugin_library(path: impl AsRef<Path>) -> bool {
     if !has_library_name(name.as_encoded_bytes()) {
         return false;
     }
-    // A link that leads nowhere is there and is no library.
+    // A dangling symlink exists, but is not a library.
     match path.symlink_metadata() {
         Ok(_) => inspect::inspect(path).is_ok(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -51,7 +56,7 @@ pub fn is_plugin_library(path: impl AsRef<Path>) -> bool {
 
 fn has_library_name(name: &[u8]) -> bool {
     let suffix = DLL_SUFFIX.as_bytes();
-    // Windows does not tell cases apart.
+    // File names are not case-sensitive on Windows.
     let same = |a: &[u8]| {
         if cfg!(windows) {
             a.eq_ignore_ascii_case(suffix)
@@ -66,7 +71,7 @@ fn has_library_name(name: &[u8]) -> bool {
     if cfg!(any(windows, target_vendor = "apple")) {
         return false;
     }
-    // `libz.so.1.2`: take the numbers off.
+    // `libz.so.1.2`: remove the numbers.
     let mut stem = name;
     while let Some(dot) = stem.iter().rposition(|&byte| byte == b'.') {
         let number = &stem[dot + 1..];
@@ -83,7 +88,7 @@ mod tests {
     use super::has_library_name;
 
     #[test]
-    fn names() {
+    fn library_names_are_recognized() {
         for good in ["a.so", "liba.so", "liba.so.1", "liba.so.1.2.3", ".x.so", "a.b.so"] {
             assert!(has_library_name(good.as_bytes()), "{good}");
         }

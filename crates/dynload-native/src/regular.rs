@@ -1,17 +1,20 @@
-//! Opening a file that somebody named, without being made to wait.
+//! Opening a file by a path from outside, without blocking.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a regular file to read it, and says how long it is. What is no regular file is an error, and nothing is waited for:
-/// neither for the other end of a named pipe, nor for a device.
+/// Opens a regular file for reading, and returns it with its size in bytes.
 ///
-/// What was opened is what was looked at: nobody can put another file in its place meanwhile.
+/// Anything but a regular file is an error. The call does not wait: neither for the other end of a named pipe, nor for
+/// a device.
+///
+/// The opened file itself is checked, so no other file can replace it between the check and the use.
 ///
 /// # Errors
 ///
-/// What the system said, or [`io::ErrorKind::InvalidInput`] for what is no regular file.
+/// - [`io::ErrorKind::InvalidInput`] when the path is not a regular file.
+/// - The system's error when the file cannot be opened.
 pub fn open_regular(path: impl AsRef<Path>) -> io::Result<(File, u64)> {
     let file = open_to_read(path.as_ref())?;
     let metadata = file.metadata()?;
@@ -20,25 +23,26 @@ pub fn open_regular(path: impl AsRef<Path>) -> io::Result<(File, u64)> {
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!("this is {} and not a file", file_kind(&metadata)),
+        format!("this is {}, not a regular file", file_kind(&metadata)),
     ))
 }
 
-/// Reads a whole regular file of at most `most` bytes, as [`open_regular`] opens it.
+/// Reads a whole regular file of at most `most` bytes, opened as by [`open_regular`].
 ///
-/// It reads the bytes that the file had when it was opened and no more: one that grows meanwhile is not followed, and one
-/// of `/proc` that has no size has no bytes.
+/// The size when the file is opened is the number of bytes read: bytes that are appended in the meantime are not read,
+/// and a file of `/proc` with size 0 reads as empty.
 ///
 /// # Errors
 ///
-/// As [`open_regular`]; [`io::ErrorKind::FileTooLarge`] where there are more bytes, and [`io::ErrorKind::UnexpectedEof`] where
-/// somebody made the file shorter meanwhile.
+/// - The errors of [`open_regular`].
+/// - [`io::ErrorKind::FileTooLarge`] when the file has more than `most` bytes.
+/// - [`io::ErrorKind::UnexpectedEof`] when the file was truncated while it was read.
 pub fn read_regular(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
     let (file, size) = open_regular(path)?;
     if size > most {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("it has {size} bytes, and at most {most} are read"),
+            format!("the file has {size} bytes; at most {most} are read"),
         ));
     }
     let mut bytes = Vec::new();
@@ -46,20 +50,20 @@ pub fn read_regular(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 != size {
         return Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
-            "it became shorter while it was read: try again",
+            "the file was truncated while it was read: try again",
         ));
     }
     Ok(bytes)
 }
 
-/// Opens a file to read it, without waiting: opening a pipe would wait for its writer.
+/// Opens a file for reading, without blocking: opening a pipe would wait for its writer.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
     match options.open(path) {
-        // Windows denies access to a directory. It is a directory all the same, and should be called one.
+        // Windows denies access to a directory. The error should still say that it is one.
         Err(error) if cfg!(windows) && path.is_dir() => {
             Err(io::Error::new(io::ErrorKind::IsADirectory, error))
         }
@@ -67,7 +71,7 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     }
 }
 
-/// What a file that is not a regular one is.
+/// The kind of a file that is not a regular file, for messages.
 pub(crate) fn file_kind(metadata: &Metadata) -> &'static str {
     #[cfg(unix)]
     {

@@ -8,12 +8,12 @@ use crate::library::Library;
 
 /// A typed symbol of a library.
 ///
-/// It holds the library, so the code or value that it names stays in memory for as long as the symbol lives.
-/// A function is called through it; `T` is a function pointer such as `extern "C" fn(i64) -> i64`. For a
-/// variable, `T` is a pointer such as `*mut i32`.
+/// It is an owner of the library, so the code or value that it names stays in memory for as long as the symbol exists.
+/// For a function, `T` is a function pointer such as `extern "C" fn(i64) -> i64`, which is called through the symbol.
+/// For a variable, `T` is a pointer such as `*mut i32`.
 ///
-/// `T` may be copied out (`let add = *symbol;`). The copy holds nothing: it is good for as long as the library
-/// is loaded, which is for ever unless somebody unloads it with `unsafe`.
+/// `T` may be copied out (`let add = *symbol;`). The copy does not keep the library loaded: it is valid for as long as
+/// the library is in memory, which is forever unless the library is unloaded with `unsafe`.
 ///
 /// ```
 /// use dynload_native::Library;
@@ -35,7 +35,7 @@ impl<T> Symbol<T> {
         Symbol { value, library }
     }
 
-    /// The library that the symbol is from.
+    /// Returns the library that the symbol is from.
     pub fn library(&self) -> &Library {
         &self.library
     }
@@ -57,10 +57,10 @@ impl<T> fmt::Debug for Symbol<T> {
     }
 }
 
-/// What names a symbol: a string, bytes, or a C string.
+/// The name of a symbol: a string, bytes, or a C string.
 ///
-/// The name is taken as it is; nothing is mangled. A C string costs nothing, a name of fewer than 128 bytes is
-/// copied to the stack, a longer one is allocated. A NUL at the end of a string or of bytes is allowed.
+/// The name is used as it is; nothing is mangled. A C string costs nothing, a name of fewer than 128 bytes is
+/// copied to the stack, and a longer one is allocated. A NUL at the end of a string or of bytes is allowed.
 pub trait SymbolName: sealed::Sealed {}
 
 pub(crate) mod sealed {
@@ -70,16 +70,16 @@ pub(crate) mod sealed {
         /// The name without a NUL, for messages.
         fn bytes(&self) -> &[u8];
 
-        /// Calls `f` with the name as a C string, or with nothing when there is a NUL within it.
+        /// Calls `f` with the name as a C string, or with `None` when it contains a NUL before its end.
         fn with_c_str<R>(&self, f: impl FnOnce(Option<&CStr>) -> R) -> R;
     }
 }
 
-/// Names that are shorter are looked up without an allocation.
+/// Names shorter than this are looked up without an allocation.
 const STACK_NAME: usize = 128;
 const SHORT_NAME: usize = 32;
 
-/// The name in a buffer of zeros, which is longer.
+/// Copies the name into a zeroed buffer, which must be longer than the name.
 fn terminated<'a, const N: usize>(name: &[u8], buffer: &'a mut [u8; N]) -> Option<&'a CStr> {
     buffer[..name.len()].copy_from_slice(name);
     CStr::from_bytes_with_nul(&buffer[..=name.len()]).ok()
@@ -95,7 +95,7 @@ impl sealed::Sealed for [u8] {
         if self.last() == Some(&0) {
             return f(CStr::from_bytes_with_nul(self).ok());
         }
-        // Clearing the buffer is a good part of the cost, and most names are short.
+        // Zeroing the buffer is a large part of the cost, and most names are short.
         if self.len() < SHORT_NAME {
             return f(terminated(self, &mut [0; SHORT_NAME]));
         }

@@ -1,7 +1,8 @@
-//! Real libraries, built by `cc`, `c++` and `rustc` as the tests run, loaded into this process or a child of it.
+//! Tests with real libraries, built by `cc`, `c++` and `rustc` during the tests, and loaded into this process or a child
+//! process.
 //!
-//! `DYNLOAD_PROVE=1` tries every change of a library that it knows, not one in twenty, and every library of the system:
-//! some minutes. Under AddressSanitizer (images that are let go of are no leak):
+//! `DYNLOAD_PROVE=1` tries all of the changes to a library instead of one in twenty, and every library of the system,
+//! which takes some minutes. Under AddressSanitizer (detached images are not leaks):
 //!
 //! ```sh
 //! RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 \
@@ -10,7 +11,7 @@
 #![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
-    reason = "every library that is opened was built by its test"
+    reason = "every opened library was built by its test"
 )]
 
 #[path = "native/beside.rs"]

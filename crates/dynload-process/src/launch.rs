@@ -1,7 +1,7 @@
-//! `fork` and `execve`, and what has to happen between the two. Nearly all of the crate's `unsafe` is here.
+//! `fork` and `execve`, and the steps between the two. Nearly all of the crate's `unsafe` code is here.
 //!
-//! `posix_spawn` would do without it, but cannot close descriptors that it does not know of (nor does every C library
-//! change the directory), and says who the child is only after it may be gone.
+//! `posix_spawn` would not require it, but it cannot close descriptors that it does not know of (and not every C library
+//! can change the directory), and it returns the child's process id only when the child may have ended already.
 
 use crate::{Environment, Stream};
 use rustix::{
@@ -20,16 +20,16 @@ use std::{
     ptr,
 };
 
-/// Where programs are looked for when the environment does not say.
+/// The directories that are searched for programs if the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Numbers beyond the highest descriptor in use that are closed as well, where they are closed one by one.
+/// The number of descriptors above the highest one in use that are closed too, if they are closed one by one.
 const SLACK: RawFd = 1024;
 
-/// The number of the last signal on any of the systems.
+/// The highest signal number on any of the systems.
 const LAST_SIGNAL: i32 = 64;
 
-/// Bytes of the kernel's set of signals.
+/// The size of the kernel's signal set in bytes.
 #[cfg(target_os = "linux")]
 const KERNEL_SIGNAL_SET: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
     16
@@ -37,11 +37,11 @@ const KERNEL_SIGNAL_SET: usize = if cfg!(any(target_arch = "mips", target_arch =
     8
 };
 
-/// A child that waits at its gate, as a copy of the host, and becomes the program when it is let through.
+/// A child that waits at its gate, as a copy of the host, and becomes the program when it is released.
 pub(crate) struct Child {
     pub(crate) pid: Pid,
     gate: OwnedFd,
-    /// Kept open: writing to a pipe that nobody reads any more would raise a signal in the host.
+    /// Kept open: writing to a pipe without a reader would raise a signal in the host.
     _theirs: OwnedFd,
     report: OwnedFd,
 }
@@ -49,36 +49,36 @@ pub(crate) struct Child {
 impl Child {
     /// Lets it become the program.
     pub(crate) fn release(self) -> io::Result<()> {
-        // A child that is gone tells so by the report.
+        // An error is ignored: a child that failed has written the reason to the report.
         let _ = retry_on_intr(|| write(&self.gate, &[1]));
         let mut errno = [0; 4];
         match retry_on_intr(|| read(&self.report, &mut errno))? {
-            // Closed by `execve`.
+            // `execve` closed the report.
             0 => Ok(()),
             _ => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
         }
     }
 }
 
-/// Where the child has its end of the report, and of the gate; everything from there on is closed.
+/// The child's descriptors of the report and the gate; those from `REST` on are closed.
 const REPORT: RawFd = 3;
 const GATE: RawFd = 4;
 const REST: RawFd = 5;
 
-/// Everything that the child needs, made before there is one: it must not allocate.
+/// Everything that the child needs, created before the fork: the child must not allocate.
 struct Plan {
     candidates: Vec<CString>,
     dir: Option<CString>,
     streams: [OwnedFd; 3],
     gate: OwnedFd,
     report: OwnedFd,
-    /// Where descriptors end, for systems that cannot close all of them at once.
+    /// The end of the descriptors, for systems that cannot close all of them with one call.
     end: RawFd,
     #[cfg(target_os = "linux")]
     host: Pid,
 }
 
-/// Strings with the list of pointers that `execve` wants.
+/// Strings with the list of pointers that `execve` requires.
 struct Strings {
     _owned: Vec<CString>,
     pointers: Vec<*const libc::c_char>,
@@ -122,8 +122,8 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
         text(OsStr::from_bytes(&entry))
     };
     let variables = Strings::new(variables.into_iter().map(entry).collect::<io::Result<_>>()?);
-    // SAFETY: a set of signals is plain data that `sigfillset` fills. With all signals blocked, no handler of the host
-    // runs in the child, which has its memory but none of its threads; the mask of this thread is put back right after.
+    // SAFETY: a signal set is plain data, which `sigfillset` fills. With all signals blocked, no handler of the host runs
+    // in the child, which has the host's memory but none of its threads; this thread's mask is restored right after.
     let pid = unsafe {
         let mut all = mem::zeroed();
         let mut before = mem::zeroed();
@@ -148,14 +148,15 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
     })
 }
 
-/// What the child does.
+/// Turns the child into the program.
+///
+/// Other threads of the host may have held locks when the child was forked without them, so this uses only what POSIX
+/// calls async-signal-safe ("2.4.3 Signal Actions"): system calls and plain memory. Nothing allocates or panics.
 ///
 /// # Safety
-/// To be called in a process that was just forked, with all signals blocked. The lists are those of `execve`: pointers to
-/// C strings that live, with a null at the end.
 ///
-/// Other threads of the host may have held locks when they were copied away, so only what POSIX calls
-/// async-signal-safe is used here ("2.4.3 Signal Actions"): system calls and plain memory. Nothing allocates or panics.
+/// The process was just forked, and all signals are blocked. The lists are those of `execve`: pointers to live C strings,
+/// with a null at the end.
 unsafe fn become_program(
     plan: &Plan,
     arguments: &[*const libc::c_char],
@@ -165,7 +166,7 @@ unsafe fn become_program(
     unsafe {
         default_signals();
         let result = prepare(plan);
-        // From here on a signal ends the child, which has no handlers any more.
+        // From here on a signal ends the child, which no longer has handlers.
         let mut none = mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::pthread_sigmask(libc::SIG_SETMASK, &none, ptr::null_mut());
@@ -177,7 +178,7 @@ unsafe fn become_program(
             libc::execve(program.as_ptr(), arguments.as_ptr(), variables.as_ptr());
             match last_errno() {
                 Errno::NOENT | Errno::NOTDIR => {}
-                // As `execvp`: there may be one further on that can be run.
+                // As in `execvp`: a later candidate may be executable.
                 Errno::ACCESS => errno = Errno::ACCESS,
                 other => fail(other),
             }
@@ -186,16 +187,17 @@ unsafe fn become_program(
     }
 }
 
-/// Gives every signal its default disposition.
+/// Sets every signal to its default disposition.
 ///
 /// # Safety
-/// As [`become_program`]: handlers of a process that has others running would be gone.
+///
+/// As for [`become_program`]: a process with other threads would lose its handlers.
 unsafe fn default_signals() {
     for signal in 1..=LAST_SIGNAL {
-        // Signals that have no other disposition say so, and that is all right.
+        // The calls fail for signals that have no other disposition, which is harmless.
         #[cfg(target_os = "linux")]
-        // SAFETY: the kernel's own `sigaction`, since that of the C library leaves out the signals it keeps for itself. All of
-        // the kernel's structure being zero is the default disposition, and no architecture has a larger one.
+        // SAFETY: this is the kernel's own `sigaction`, since the C library's excludes the signals that it reserves for
+        // itself. An all-zero kernel structure is the default disposition, and no architecture has a larger structure.
         unsafe {
             let default = [0_u64; 8];
             let old = ptr::null_mut::<u64>();
@@ -216,12 +218,13 @@ unsafe fn default_signals() {
     }
 }
 
-/// Everything but the program itself.
+/// Prepares everything but the program itself.
 ///
 /// # Safety
-/// As [`become_program`]: every descriptor but those of the plan is closed, whoever it belongs to.
+///
+/// As for [`become_program`]: every descriptor except those of the plan is closed, whatever code uses it.
 unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
-    // The host's descriptors go first: a copy of one keeps a lock, a pipe or a program file busy.
+    // The host's descriptors are closed first: a copy of one keeps a lock, a pipe or a program file busy.
     let [input, output, errors] = &plan.streams;
     for (from, to) in [
         (&plan.report, REPORT),
@@ -230,14 +233,14 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
         (output, 1),
         (errors, 2),
     ] {
-        // SAFETY: numbers that `above` made sure are no descriptor of the plan's own.
+        // SAFETY: `above` ensured that these numbers are not descriptors of the plan.
         if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
             return Err(last_errno());
         }
     }
-    // SAFETY: the promise of the caller.
+    // SAFETY: the caller's promise.
     unsafe { close_from(REST, plan.end) };
-    // SAFETY: it was opened above, and stays.
+    // SAFETY: both were opened above, and stay open.
     let [report, gate] = [REPORT, GATE].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
     fcntl_setfd(report, FdFlags::CLOEXEC)?;
     fcntl_setfd(gate, FdFlags::CLOEXEC)?;
@@ -245,7 +248,7 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-        // It may have ended before. Out of another namespace of processes, it cannot be seen.
+        // The host may have ended before. From another PID namespace, the parent cannot be seen.
         let parent = rustix::process::getppid();
         if parent.is_some_and(|parent| parent != plan.host) {
             return Err(Errno::CANCELED);
@@ -254,7 +257,7 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
     if let Some(dir) = &plan.dir {
         rustix::process::chdir(dir.as_c_str())?;
     }
-    // The host opens what it holds the child by, and sets its mark.
+    // Wait until the host has opened the child's pidfd and set its mark.
     match retry_on_intr(|| read(gate, &mut [0; 1]))? {
         0 => Err(Errno::CANCELED),
         _ => Ok(()),
@@ -264,29 +267,31 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
 /// Closes all descriptors from `first` on.
 ///
 /// # Safety
+///
 /// Nothing in the process uses them any more.
 unsafe fn close_from(first: RawFd, end: RawFd) {
     #[cfg(target_os = "linux")]
     {
-        // SAFETY: a system call that takes numbers; the rest is the promise of the caller.
+        // SAFETY: the system call takes numbers; the rest is the caller's promise.
         let done = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
         if done == 0 {
             return;
         }
     }
     for fd in first..end {
-        // SAFETY: the promise of the caller.
+        // SAFETY: the caller's promise.
         unsafe { libc::close(fd) };
     }
 }
 
-/// Tells the host why there is no program.
+/// Reports to the host why the program could not be started, and ends the child.
 ///
 /// # Safety
-/// As [`become_program`].
+///
+/// As for [`become_program`].
 unsafe fn fail(errno: Errno) -> ! {
-    // SAFETY: where `prepare` puts the report before anything else can fail: moving a descriptor that is open to a number
-    // that the system has given out does not.
+    // SAFETY: `prepare` moves the report to this descriptor before anything else can fail: moving an open descriptor to a
+    // number that the system has handed out before does not fail.
     unsafe {
         let errno = errno.raw_os_error().to_ne_bytes();
         libc::write(REPORT, errno.as_ptr().cast(), errno.len());
@@ -298,12 +303,12 @@ fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
-/// A copy of the descriptor that is none of those which the child will overwrite.
+/// Duplicates the descriptor to a number that the child will not overwrite.
 fn above(fd: impl AsFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(fd, REST)?)
 }
 
-/// A number above all descriptors in use.
+/// Returns a number above all descriptors in use.
 fn end_of_descriptors() -> RawFd {
     let listed = std::fs::read_dir("/dev/fd").ok().and_then(|list| {
         list.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok())
@@ -332,7 +337,7 @@ fn variables(command: &Command, environment: Environment) -> BTreeMap<OsString, 
     variables
 }
 
-/// Where the program may be, in order.
+/// Returns the paths at which the program may be, in the order in which they are tried.
 fn candidates(program: &OsStr, path: Option<&OsString>) -> io::Result<Vec<CString>> {
     if program.as_bytes().contains(&b'/') || program.is_empty() {
         return Ok(vec![text(program)?]);
@@ -351,7 +356,7 @@ fn candidates(program: &OsStr, path: Option<&OsString>) -> io::Result<Vec<CStrin
 }
 
 fn text(string: &OsStr) -> io::Result<CString> {
-    // What `Command` keeps in place of a string with a NUL.
+    // `Command` stores this instead of a string with a NUL.
     if string == "<string-with-nul>" {
         return Err(io::ErrorKind::InvalidInput.into());
     }

@@ -1,4 +1,6 @@
-//! Runs a program that inherits nothing, and ends it with what it started.
+//! Runs a program that inherits nothing, and ends it together with the processes that it started.
+//!
+//! # Examples
 //!
 //! ```
 //! # #[cfg(unix)]
@@ -21,34 +23,41 @@
 //! # fn main() {}
 //! ```
 //!
-//! # What the program gets
+//! # What the program inherits
 //!
-//! On Unix: three descriptors, its arguments, an environment, a directory, and nothing else. Every other descriptor of the
-//! host is closed in it, whether it was marked close-on-exec or not; those of the host stay as they are. It leads a session
-//! and a process group of its own and has no controlling terminal (POSIX, `setsid`). No signal is blocked or ignored.
-//! It keeps the user and groups, the limits, the file mode mask, the priority, the namespaces and the cgroup of the host.
+//! On Unix, the program gets three descriptors, its arguments, an environment, a directory, and nothing else. Every other
+//! descriptor of the host is closed in it, whether it was marked close-on-exec or not; the host's own descriptors do not
+//! change. The program leads its own session and process group and has no controlling terminal (POSIX, `setsid`). No signal
+//! is blocked or ignored. It keeps the user and groups, the limits, the file mode mask, the priority, the namespaces and the
+//! cgroup of the host.
 //!
-//! On Linux it is killed when the thread that started it ends (`PR_SET_PDEATHSIG`), with the host for instance, unless it is
-//! a program that changes user.
+//! On Linux it is killed when the thread that started it ends (`PR_SET_PDEATHSIG`), for example because the host ends, unless
+//! it is a program that changes user.
 //!
-//! # How it is held
+//! # How the program is held
 //!
-//! On Linux (5.4 or later) by a pidfd, opened while it is certain to live. So waiting and killing never mean another process,
-//! also where the host ignores `SIGCHLD`, or somebody else in it waits for any child: the end is seen all the same, and
-//! what is lost is the exit status ([`Process::reap`] gives `None`). Elsewhere it is held by its number, which is used only
-//! while the process is known not to be reaped.
+//! On Linux (5.4 or later) it is held by a pidfd, which is opened while the program is certain to be alive. So waiting and
+//! killing never affect another process, even if the host ignores `SIGCHLD`, or other code in it waits for any child: the
+//! end is still detected, and only the exit status is lost ([`Process::reap`] returns `None`). On other systems it is held
+//! by its process id, which is used only while the process is known not to be reaped.
 //!
-//! # What it started
+//! # The processes that it started
 //!
-//! On Linux, a process that descends from the program carries a mark: the hard limit of `RLIMIT_RTTIME`, set to a random
-//! number of about 100 000 years. `fork`, `execve` and `setsid` hand it on, no process can raise it, and whoever may kill the
-//! process can read it. [`Process::kill_all`] kills everything that carries it, a daemon in a session of its own as well.
+//! On Linux, every descendant of the program has a mark: the hard limit of `RLIMIT_RTTIME`, set to a random number of about
+//! 100 000 years. `fork`, `execve` and `setsid` preserve it, no process can raise it, and any process that may kill the
+//! descendant can read it. [`Process::kill_all`] kills every process with the mark, including a daemon in its own session.
 //!
-//! Looking for them takes a part of a millisecond, and up to a second where they fork meanwhile or do not end at once.
+//! Finding them takes a fraction of a millisecond, or up to a second if they fork in the meantime or do not end immediately.
 //!
-//! What gets away: processes that replace themselves by `fork` faster than they can be looked at, mostly; a process that lowers that limit itself on purpose, one of another user (`sudo`), and work that somebody
-//! else does on request (`at`, `systemd-run`, a container engine). Where there is no mark (other systems, no `/proc`, a
-//! kernel without pidfds, a host that has such a limit itself) only the process group is killed, and what left it gets away.
+//! These processes escape:
+//!
+//! - in most cases, processes that replace themselves by `fork` faster than they can be checked,
+//! - a process that lowers that limit itself on purpose,
+//! - a process of another user (`sudo`),
+//! - work that another process does on request (`at`, `systemd-run`, a container engine).
+//!
+//! Without the mark (on other systems, without `/proc`, on a kernel without pidfds, or in a host that has this limit
+//! itself), only the process group is killed, and processes that left it escape.
 #![deny(unsafe_code)]
 
 #[cfg(unix)]
@@ -75,17 +84,18 @@ use std::{
     time::Duration,
 };
 
-/// What a program gets as standard input, output or error: anything that is a descriptor (on Windows, a handle).
+/// The standard input, output or error of a program: any descriptor (on Windows, a handle).
 #[cfg(unix)]
 pub type Stream = std::os::fd::OwnedFd;
-/// What a program gets as standard input, output or error: anything that is a descriptor (on Windows, a handle).
+/// The standard input, output or error of a program: any descriptor (on Windows, a handle).
 #[cfg(not(unix))]
 pub type Stream = std::os::windows::io::OwnedHandle;
 
-/// A stream that has nothing to read and swallows what is written.
+/// Opens a stream that is empty when read and discards everything that is written.
 ///
 /// # Errors
-/// As opening a file.
+///
+/// Returns the error of opening the file.
 pub fn null() -> io::Result<Stream> {
     let path = if cfg!(unix) { "/dev/null" } else { "NUL" };
     let file = std::fs::File::options().read(true).write(true).open(path)?;
@@ -95,16 +105,16 @@ pub fn null() -> io::Result<Stream> {
 /// The variables that a program gets besides those that its command sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// None.
+    /// No variables.
     Empty,
-    /// The host's, but for those that the command removes.
+    /// The host's variables, except those that the command removes.
     Host,
 }
 
 /// A program that was started.
 ///
-/// Dropping it kills its process group and takes it off the system's list; call [`reap`](Process::reap) to leave alone what
-/// it started.
+/// Dropping it kills its process group and reaps it; if [`reap`](Process::reap) has reaped it before, the processes that it
+/// started are left alone.
 #[derive(Debug)]
 pub struct Process(system::Process);
 
@@ -113,61 +123,69 @@ pub struct Process(system::Process);
 pub struct Watch(system::Watch);
 
 impl Process {
-    /// Starts the program of `command` with its arguments, directory and variables, and with these as standard input, output
-    /// and error. What the command says about streams, groups and users does not count.
+    /// Starts the program of `command` with its arguments, directory and variables, and with `streams` as standard input,
+    /// output and error.
     ///
-    /// Without a directory it starts in the host's. A program without a slash is looked for in the `PATH` that it gets.
+    /// The command's settings for streams, groups and users are ignored. Without a directory, the program starts in the
+    /// host's. A program name without a slash is searched for in the `PATH` that the program gets.
     ///
     /// # Errors
-    /// As `execve`, `chdir` and `fork`; [`io::ErrorKind::InvalidInput`] for a NUL in a string.
+    ///
+    /// - The errors of `execve`, `chdir` and `fork`.
+    /// - [`io::ErrorKind::InvalidInput`] when a string contains a NUL.
     pub fn spawn(command: &Command, environment: Environment, streams: [Stream; 3]) -> io::Result<Process> {
         system::Process::spawn(command, environment, streams).map(Process)
     }
 
-    /// Its number. It is the program's own only until it is reaped.
+    /// Returns the process id, which belongs to the program only until it is reaped.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Whether it has ended.
+    /// Returns whether the program has ended.
     ///
     /// # Errors
-    /// As the system's.
+    ///
+    /// Returns the system's error.
     pub fn has_ended(&self) -> io::Result<bool> {
         self.0.has_ended()
     }
 
-    /// Waits for its end.
+    /// Waits for the program to end.
     ///
     /// # Errors
-    /// As the system's.
+    ///
+    /// Returns the system's error.
     pub fn wait(&self) -> io::Result<()> {
         self.0.wait()
     }
 
-    /// Something that waits for the end on another thread; `None` where the system has nothing of the kind, and
-    /// [`has_ended`](Process::has_ended) must be asked.
+    /// Returns a [`Watch`], which waits for the end on another thread.
+    ///
+    /// Returns `None` if the system does not support that; then call [`has_ended`](Process::has_ended) repeatedly.
     ///
     /// # Errors
-    /// As duplicating a descriptor.
+    ///
+    /// Returns the error of duplicating a descriptor.
     pub fn watch(&self) -> io::Result<Option<Watch>> {
         Ok(self.0.watch()?.map(Watch))
     }
 
-    /// Tells its process group to end (`SIGTERM`), and kills what is left of it when the program has ended or `grace` is
-    /// over.
+    /// Asks its process group to end (`SIGTERM`), and kills the rest of the group when the program has ended or `grace` has
+    /// passed.
     pub fn kill_group(&mut self, grace: Duration) {
         self.0.kill_group(grace);
     }
 
-    /// Kills it and everything that descends from it, as far as the system lets it be found (see above).
+    /// Kills the program and all of its descendants that can be found (see the [crate documentation](crate)).
     pub fn kill_all(&mut self) {
         self.0.kill_all();
     }
 
-    /// Takes it off the system's list once it has ended: how it did, or `None` where it has not, or somebody else was told.
-    /// What it started is left alone.
+    /// Reaps the program if it has ended, and returns its exit status.
+    ///
+    /// Returns `None` if it has not ended, or if it has been reaped already. The processes that it started are left alone.
     pub fn reap(&mut self) -> Option<ExitStatus> {
         self.0.reap()
     }

@@ -1,12 +1,13 @@
-//! Reading a limit of another process: what `rustix` offers sets one at the same time. The other place with `unsafe`.
+//! Reading a limit of another process: the call of `rustix` sets the limit at the same time. The other module with
+//! `unsafe` code.
 
 use rustix::process::Pid;
 
-/// The hard limit of `RLIMIT_RTTIME` of a process; `None` for one that is gone, or that is none of ours to ask
-/// (prlimit(2): of another user).
+/// Returns the hard limit of `RLIMIT_RTTIME` of a process, or `None` if the process has ended or this process may not
+/// read its limits (prlimit(2): it belongs to another user).
 pub(crate) fn rttime(pid: Pid) -> Option<u64> {
     let mut limit = [0_u64; 2];
-    // SAFETY: with no new limit the call only writes the old one, a `struct rlimit64`: two numbers of 64 bits.
+    // SAFETY: without a new limit the call only writes the old one, a `struct rlimit64`: two 64-bit numbers.
     let failed = unsafe {
         libc::syscall(
             libc::SYS_prlimit64,

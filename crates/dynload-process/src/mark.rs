@@ -1,4 +1,4 @@
-//! What marks the descendants of a program, and finding them.
+//! Marking the descendants of a program, and finding them.
 
 use crate::limit;
 use rustix::{
@@ -12,23 +12,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long those that were killed are waited for. A process that the system itself holds up is left to it.
+/// The longest wait for killed processes to end. A process that the system itself delays is left to the system.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Looks in a row that find nothing before no more are taken.
+/// The number of consecutive scans that find nothing after which scanning stops.
 const LOOKS: u32 = 20;
 
-/// The hard limit of `RLIMIT_RTTIME` that a program has, and that nothing else on the system does.
+/// The hard limit of `RLIMIT_RTTIME` of a program and its descendants, which no other process on the system has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(u64);
 
 impl Mark {
-    /// Marks a process that waits for its start; `None` where that is not possible, or would hide a mark that it has.
+    /// Marks a process that waits for its start. Returns `None` if that is not possible, or would hide a mark that it has
+    /// already.
     pub(crate) fn set(pid: Pid) -> Option<Mark> {
         if getrlimit(Resource::Rttime).maximum.is_some() {
             return None;
         }
-        // The keys of each state are other ones. The top bit but one keeps the limit from ever being reached.
+        // The keys of each state are different. The second-highest bit makes the limit too high to be ever reached.
         let number = RandomState::new().hash_one(pid.as_raw_nonzero()) >> 2 | 1 << 62;
         let limit = Rlimit {
             current: Some(number),
@@ -36,15 +37,17 @@ impl Mark {
         };
         prlimit(Some(pid), Resource::Rttime, limit).ok()?;
         let mark = Mark(number);
-        // Whether it can be read as well.
+        // The mark must be readable too.
         mark.is_on(pid).then_some(mark)
     }
 
-    /// Sends the signal to each process that has the mark, and is in the group if one is given: how many live.
+    /// Sends the signal to each process that has the mark and, if `group` is set, is in that group. Returns pidfds of
+    /// the processes that were alive.
     ///
-    /// None is meant by its number: it is held first, and then looked at again. If it is gone by then, the signal goes nowhere.
+    /// No process is signaled by its process id: its pidfd is opened first, and then the process is checked again. If it
+    /// ends after that, no process receives the signal.
     pub(crate) fn signal(self, group: Option<Pid>, signal: Signal) -> Vec<OwnedFd> {
-        // A program could put its mark on the host itself.
+        // A program could set its mark on the host itself.
         let host = rustix::process::getpid();
         let wanted =
             |pid| pid != host && self.is_on(pid) && group.is_none_or(|group| group_of(pid) == Some(group));
@@ -58,10 +61,10 @@ impl Mark {
             .collect()
     }
 
-    /// Kills them until none is left: one that forks meanwhile hands on its mark.
+    /// Kills the marked processes until none is left: a process that forks in the meantime passes on its mark.
     ///
-    /// Where nothing on the system forked during a look that found none, there is none. Where something did, one may have been
-    /// passed from a process that had been looked at already, and a few more looks are taken.
+    /// If no process on the system forked during a scan that found none, none is left. Otherwise the mark may have been
+    /// passed on to a process that the scan missed, and a few more scans follow.
     pub(crate) fn kill(self, group: Option<Pid>) {
         let deadline = Instant::now() + PATIENCE;
         let mut looks = LOOKS;
@@ -92,24 +95,24 @@ impl Mark {
     }
 }
 
-/// Processes and threads that were made on the system since it started (proc(5), `/proc/stat`).
+/// Returns the number of processes and threads created since the system started (proc(5), `/proc/stat`).
 fn forks() -> Option<u64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let line = stat.lines().find_map(|line| line.strip_prefix("processes "))?;
     line.trim().parse().ok()
 }
 
-/// The process group, from `/proc/PID/stat` (proc(5)): the third word after the name, which is in brackets and may have any
-/// character.
+/// Returns the process group, from `/proc/PID/stat` (proc(5)): the third word after the name, which is in parentheses and
+/// may contain any character.
 fn group_of(pid: Pid) -> Option<Pid> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, words) = stat.rsplit_once(')')?;
     let group = words.split_whitespace().nth(2)?.parse().ok()?;
-    // Of a process that just ended, it is -1.
+    // For a process that has just ended, it is -1.
     (group > 0).then(|| Pid::from_raw(group)).flatten()
 }
 
-/// Whether a process that is held has ended, after waiting so long at most.
+/// Waits at most `time` for the process of a pidfd to end, and returns whether it has ended.
 pub(crate) fn ends_within(held: &OwnedFd, time: Duration) -> bool {
     let deadline = Instant::now() + time;
     loop {

@@ -1,4 +1,4 @@
-//! A process of Windows, with its children as the tree that `taskkill` knows.
+//! A process on Windows, with its descendants as the tree that `taskkill` finds.
 
 use crate::{Environment, Stream};
 use std::{
@@ -11,12 +11,12 @@ use std::{
 
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// In a lock that nobody contends: `std` wants it to itself to ask whether it has ended.
+    /// In an uncontended mutex: `std` requires exclusive access to check whether it has ended.
     child: Mutex<Child>,
     is_reaped: bool,
 }
 
-/// `std` has no second handle to a process that another thread could wait on.
+/// Never exists: `std` has no second handle to a process on which another thread could wait.
 #[derive(Debug)]
 pub(crate) enum Watch {}
 

@@ -1,4 +1,4 @@
-//! A process of Unix: held by a pidfd where there are such, or else by its number.
+//! A process on Unix: held by a pidfd if the system has pidfds, otherwise by its process id.
 
 #[cfg(target_os = "linux")]
 use crate::mark::{Mark, ends_within};
@@ -17,10 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a process is looked at whose end nobody tells.
+/// The polling interval for a process whose end the system does not report.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How long the end of a process that was killed is waited for.
+/// The longest wait for a killed process to end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -48,12 +48,12 @@ impl Process {
     ) -> io::Result<Process> {
         let child = launch(command, environment, streams)?;
         let pid = child.pid;
-        // The child waits: its number is its own for certain.
+        // The child waits, so its process id is certainly its own.
         #[cfg(target_os = "linux")]
         let held = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok();
         let mut process = Process {
             pid,
-            // Without pidfds, those that have the mark could not be held.
+            // Without pidfds, the processes with the mark could not be held.
             #[cfg(target_os = "linux")]
             mark: held.as_ref().and_then(|_| Mark::set(pid)),
             #[cfg(target_os = "linux")]
@@ -144,7 +144,7 @@ impl Process {
             #[cfg(target_os = "linux")]
             if let Some(held) = &self.held {
                 let id = WaitId::PidFd(rustix::fd::AsFd::as_fd(held));
-                // Linux 5.3 has pidfds and cannot wait for them.
+                // Linux 5.3 has pidfds but cannot wait for them.
                 match waitid(id, WaitIdOptions::EXITED | options) {
                     Err(Errno::INVAL) => {}
                     result => return result,
@@ -154,7 +154,7 @@ impl Process {
         })
     }
 
-    /// Whether a process that is nobody's child any more has ended: it was reaped by somebody else, or by the system.
+    /// Returns whether a process that is no longer a child has ended: other code or the system has reaped it.
     fn ended_unseen(&self) -> bool {
         #[cfg(target_os = "linux")]
         if let Some(held) = &self.held {
@@ -163,7 +163,7 @@ impl Process {
         true
     }
 
-    /// Waits for the end, so long at most.
+    /// Waits at most `time` for the end.
     fn await_end(&self, time: Duration) {
         #[cfg(target_os = "linux")]
         if let Some(held) = &self.held {
@@ -176,7 +176,7 @@ impl Process {
         }
     }
 
-    /// Sends a signal to the group by its number, while that is the program's own: as long as it is not reaped.
+    /// Sends a signal to the process group by its id, if that still belongs to the program: until the program is reaped.
     fn signal_group(&self, signal: Signal) {
         let look = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if self.look(look).is_ok() {
@@ -203,12 +203,12 @@ impl Watch {
             return;
         }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        // Any error but an interruption: it is nobody's child any more.
+        // Any error except an interruption means that it is no longer a child.
         let _ = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(self.pid), options));
     }
 }
 
-/// As `waitpid` would have given it.
+/// Converts a status to the form that `waitpid` returns.
 fn exit_status(status: &WaitIdStatus) -> Option<ExitStatus> {
     let raw = match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => (code & 0xff) << 8,

@@ -1,4 +1,4 @@
-//! What a program gets, and that nothing of it stays.
+//! What a program inherits, and how it and its descendants end.
 #![cfg(target_os = "linux")]
 
 use dynload_process::{Environment, Process, null};
@@ -29,7 +29,7 @@ fn start(command: &Command) -> Process {
     Process::spawn(command, Environment::Empty, [0; 3].map(|_| null().unwrap())).unwrap()
 }
 
-/// Runs it to its end: what it wrote.
+/// Runs the command to its end, and returns its output.
 fn output(command: &Command, environment: Environment) -> String {
     let (mut reader, writer) = io::pipe().unwrap();
     let streams = [null().unwrap(), writer.into(), null().unwrap()];
@@ -40,20 +40,20 @@ fn output(command: &Command, environment: Environment) -> String {
     text
 }
 
-/// Waits until the file says something.
+/// Waits until the file contains a line.
 fn await_text(path: &Path) -> String {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match fs::read_to_string(path) {
             Ok(text) if text.ends_with('\n') => return text,
-            _ => assert!(Instant::now() < deadline, "{} stays empty", path.display()),
+            _ => assert!(Instant::now() < deadline, "{} remained empty", path.display()),
         }
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Whether a process lives: one that nobody reaped does not.
-fn lives(pid: &str) -> bool {
+/// Returns whether a process is alive, which a zombie is not.
+fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     state.is_some_and(|state| !"ZX".contains(state))
@@ -61,14 +61,14 @@ fn lives(pid: &str) -> bool {
 
 fn await_death(pid: &str) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while lives(pid) {
-        assert!(Instant::now() < deadline, "{pid} lives on");
+    while is_alive(pid) {
+        assert!(Instant::now() < deadline, "{pid} is still alive");
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Runs a test of this program again, below `env` with these options, and in there `inside`.
-fn below(options: &[&str], test: &str, inside: impl FnOnce()) {
+/// Runs a test of this program again, started by `env` with these options, and runs `inside` in that process.
+fn run_under_env(options: &[&str], test: &str, inside: impl FnOnce()) {
     const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
         return inside();
@@ -87,7 +87,7 @@ fn below(options: &[&str], test: &str, inside: impl FnOnce()) {
     );
 }
 
-/// `/bin/cat /proc/self/fd/9` read what the host had open without close-on-exec.
+/// With an inherited descriptor, `/bin/cat /proc/self/fd/9` could read the file that the host opened without close-on-exec.
 #[test]
 fn no_descriptor_of_the_host_is_inherited() {
     let dir = tempfile::tempdir().unwrap();
@@ -103,13 +103,13 @@ fn no_descriptor_of_the_host_is_inherited() {
         cat.arg(format!("/proc/self/fd/{fd}"));
         assert_eq!(output(&cat, Environment::Empty), "");
     }
-    // The host's own are as they were.
+    // The host's own descriptors are unchanged.
     assert_eq!(fcntl_getfd(&secret).unwrap(), FdFlags::empty());
     assert_eq!(fcntl_getfd(&far).unwrap(), FdFlags::empty());
 }
 
 #[test]
-fn the_environment_is_what_was_given() {
+fn the_program_gets_exactly_the_requested_environment() {
     let mut env = Command::new("/usr/bin/env");
     assert_eq!(output(&env, Environment::Empty), "");
     env.env("A", "b c").env_remove("PATH");
@@ -119,14 +119,14 @@ fn the_environment_is_what_was_given() {
 }
 
 #[test]
-fn a_session_without_a_terminal_and_default_signals() {
+fn the_program_has_its_own_session_no_terminal_and_default_signals() {
     let options = [
         "--ignore-signal=CHLD,HUP,INT,USR1",
         "--block-signal=TERM,USR2,ALRM",
     ];
-    below(
+    run_under_env(
         &options,
-        "a_session_without_a_terminal_and_default_signals",
+        "the_program_has_its_own_session_no_terminal_and_default_signals",
         || {
             let own = fs::read_to_string("/proc/thread-self/status").unwrap();
             assert!(!own.contains("SigIgn:\t0000000000000000"), "{own}");
@@ -135,13 +135,13 @@ fn a_session_without_a_terminal_and_default_signals() {
             cat.args(["/proc/self/stat", "/proc/self/status"]);
             let text = output(&cat, Environment::Host);
             let (pid, rest) = text.split_once(' ').unwrap();
-            // State, parent, group, session, terminal.
+            // The words are the state, parent, group, session and terminal.
             let words: Vec<&str> = rest.split_once(") ").unwrap().1.split(' ').collect();
             assert_eq!(words[2..5], [pid, pid, "0"], "{text}");
             for name in ["SigBlk", "SigIgn", "SigCgt"] {
                 assert!(text.contains(&format!("{name}:\t0000000000000000")), "{text}");
             }
-            // The host's mask is as it was.
+            // The host's mask is unchanged.
             let blocked = |text: &str| {
                 text.lines()
                     .find(|line| line.starts_with("SigBlk"))
@@ -154,7 +154,7 @@ fn a_session_without_a_terminal_and_default_signals() {
 }
 
 #[test]
-fn why_there_is_no_program() {
+fn spawn_reports_why_the_program_did_not_start() {
     let error = |program: &str, dir: &str| {
         let mut command = Command::new(program);
         command.current_dir(dir);
@@ -162,19 +162,23 @@ fn why_there_is_no_program() {
         let error = Process::spawn(&command, Environment::Empty, streams).unwrap_err();
         error.kind()
     };
-    below(&["--ignore-signal=CHLD"], "why_there_is_no_program", || {
-        for _ in 0..20 {
-            assert_eq!(error("/does/not/exist", "/"), io::ErrorKind::NotFound);
-            assert_eq!(error("does-not-exist", "/"), io::ErrorKind::NotFound);
-            assert_eq!(error("/bin/true", "/does/not/exist"), io::ErrorKind::NotFound);
-            assert_eq!(error("/etc/passwd", "/"), io::ErrorKind::PermissionDenied);
-            assert_eq!(error("/bin/true\0", "/"), io::ErrorKind::InvalidInput);
-        }
-    });
+    run_under_env(
+        &["--ignore-signal=CHLD"],
+        "spawn_reports_why_the_program_did_not_start",
+        || {
+            for _ in 0..20 {
+                assert_eq!(error("/does/not/exist", "/"), io::ErrorKind::NotFound);
+                assert_eq!(error("does-not-exist", "/"), io::ErrorKind::NotFound);
+                assert_eq!(error("/bin/true", "/does/not/exist"), io::ErrorKind::NotFound);
+                assert_eq!(error("/etc/passwd", "/"), io::ErrorKind::PermissionDenied);
+                assert_eq!(error("/bin/true\0", "/"), io::ErrorKind::InvalidInput);
+            }
+        },
+    );
 }
 
 #[test]
-fn how_it_ended() {
+fn reap_returns_the_exit_status_once() {
     let status = |script: &str| {
         let mut process = start(&shell(script));
         process.wait().unwrap();
@@ -192,7 +196,7 @@ fn how_it_ended() {
     assert!(process.has_ended().unwrap());
 }
 
-fn ends_are_seen() {
+fn check_that_ends_are_detected() {
     for _ in 0..20 {
         let mut process = start(&shell("exit 0"));
         process.watch().unwrap().unwrap().wait();
@@ -205,14 +209,14 @@ fn ends_are_seen() {
     }
 }
 
-/// Where the host ignores SIGCHLD the system reaps for it: the end is seen, how it was is not.
+/// If the host ignores SIGCHLD, the system reaps the program: the end is detected, but the exit status is lost.
 #[test]
-fn the_end_is_seen_where_sigchld_is_ignored() {
-    below(
+fn the_end_is_detected_if_sigchld_is_ignored() {
+    run_under_env(
         &["--ignore-signal=CHLD"],
-        "the_end_is_seen_where_sigchld_is_ignored",
+        "the_end_is_detected_if_sigchld_is_ignored",
         || {
-            ends_are_seen();
+            check_that_ends_are_detected();
             let mut process = start(&shell("exit 3"));
             process.wait().unwrap();
             assert_eq!(process.reap(), None);
@@ -221,20 +225,24 @@ fn the_end_is_seen_where_sigchld_is_ignored() {
 }
 
 #[test]
-fn the_end_is_seen_where_somebody_reaps_every_child() {
-    below(&[], "the_end_is_seen_where_somebody_reaps_every_child", || {
-        thread::spawn(|| {
-            loop {
-                if waitid(WaitId::All, WaitIdOptions::EXITED).is_err() {
-                    thread::yield_now();
+fn the_end_is_detected_if_another_thread_reaps_every_child() {
+    run_under_env(
+        &[],
+        "the_end_is_detected_if_another_thread_reaps_every_child",
+        || {
+            thread::spawn(|| {
+                loop {
+                    if waitid(WaitId::All, WaitIdOptions::EXITED).is_err() {
+                        thread::yield_now();
+                    }
                 }
-            }
-        });
-        ends_are_seen();
-    });
+            });
+            check_that_ends_are_detected();
+        },
+    );
 }
 
-/// A child that left by `setsid`, one whose parent is gone, and one without an environment.
+/// A child that left the session by `setsid`, one whose parent has ended, and one without an environment.
 #[test]
 fn a_daemon_is_killed_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -252,20 +260,20 @@ fn a_daemon_is_killed_too() {
         );
         let mut process = start(&shell(&script));
         let pid = await_text(&mark);
-        assert!(lives(&pid));
+        assert!(is_alive(&pid));
         if leaves_group {
-            // Where only the group is meant, it is none of ours.
+            // Killing only the group does not affect it.
             process.kill_group(Duration::ZERO);
-            assert!(process.has_ended().unwrap() && lives(&pid), "{leave}");
+            assert!(process.has_ended().unwrap() && is_alive(&pid), "{leave}");
         }
         process.kill_all();
         assert!(process.has_ended().unwrap());
-        assert!(!lives(&pid), "{leave} lives on");
+        assert!(!is_alive(&pid), "{leave}: the child is still alive");
     }
 }
 
 #[test]
-fn many_that_fork_are_killed() {
+fn many_forking_descendants_are_killed() {
     let dir = tempfile::tempdir().unwrap();
     let alive = dir.path().join("alive");
     let script = format!(
@@ -281,7 +289,7 @@ fn many_that_fork_are_killed() {
 }
 
 #[test]
-fn dropping_it_kills_the_group() {
+fn dropping_the_process_kills_its_group() {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("pid");
     let process = start(&shell(&format!(
@@ -294,7 +302,7 @@ fn dropping_it_kills_the_group() {
 }
 
 #[test]
-fn it_ends_with_the_thread_that_started_it() {
+fn the_program_ends_with_the_thread_that_started_it() {
     let process = thread::spawn(|| start(&shell("exec sleep 1000"))).join().unwrap();
     process.wait().unwrap();
 }

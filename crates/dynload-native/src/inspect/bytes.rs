@@ -1,4 +1,4 @@
-//! The bytes of a file, of which only some are read.
+//! Access to the bytes of a file, of which only the needed ones are read.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -6,8 +6,8 @@ use std::io;
 
 use super::HeaderError;
 
-/// Tables that are larger than this are no tables. A loader reads all of a table, so a library that has one
-/// takes seconds to load.
+/// The size of the largest table that is accepted. A loader reads all of a table, so a library with a larger one takes
+/// seconds to load.
 const MAX_TABLE_BYTES: u64 = 1 << 30;
 
 /// The bytes of a file, or of memory.
@@ -44,7 +44,7 @@ impl<'a> Bytes<'a> {
         self.len == 0
     }
 
-    /// Refuses a range that is not all in the file.
+    /// Refuses a range that is not completely in the file.
     pub(super) fn check(&self, offset: u64, size: u64) -> Result<(), HeaderError> {
         match offset.checked_add(size) {
             Some(end) if end <= self.len => Ok(()),
@@ -55,7 +55,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// `size` bytes from `offset`.
+    /// Reads `size` bytes from `offset`.
     pub(super) fn read(&self, offset: u64, size: u64) -> Result<Cow<'a, [u8]>, HeaderError> {
         self.check(offset, size)?;
         if size > MAX_TABLE_BYTES {
@@ -80,7 +80,7 @@ impl<'a> Bytes<'a> {
                     .map_err(|_| HeaderError::Read(io::ErrorKind::OutOfMemory.into()))?;
                 buffer.resize(length, 0);
                 read_exact_at(file, &mut buffer, offset).map_err(|error| match error.kind() {
-                    // It was shorter than a moment ago.
+                    // The file was truncated after its size was read.
                     io::ErrorKind::UnexpectedEof => HeaderError::Truncated {
                         needs: offset + size,
                         has: self.len,

@@ -1,4 +1,4 @@
-//! Why a file cannot be loaded here.
+//! The reasons why a file cannot be loaded here.
 
 use std::fmt;
 use std::io;
@@ -7,13 +7,13 @@ use dynload_diagnostics::printable;
 
 use super::Format;
 
-/// A file cannot be loaded here, by what its headers say.
+/// A file cannot be loaded here, according to its headers.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The file could not be read.
     Read(io::Error),
-    /// This is not a regular file.
+    /// The path is not a regular file.
     NotAFile {
         /// What it is, as in "a directory".
         kind: &'static str,
@@ -24,45 +24,45 @@ pub enum HeaderError {
     TooLarge {
         /// Its size in bytes.
         size: u64,
-        /// The largest that is allowed.
+        /// The largest size in bytes that is allowed.
         limit: u64,
     },
-    /// The file ends before what its headers name.
+    /// The file ends before a part that its headers name.
     Truncated {
-        /// The size in bytes that it would have to have, at least.
+        /// The size in bytes that it must have, at least.
         needs: u64,
-        /// The size that it has.
+        /// The size in bytes that it has.
         has: u64,
     },
-    /// This is something else.
+    /// The file is not a library.
     NotALibrary {
         /// What it is, as in "a script".
         found: &'static str,
     },
-    /// This is a library or program of another system.
+    /// The file is a library or program of another system.
     WrongFormat {
         /// Its format.
         found: Format,
         /// This platform's format.
         expected: Format,
     },
-    /// The library was made for another architecture.
+    /// The library was built for another architecture.
     WrongArchitecture {
         /// Its architecture.
         found: String,
-        /// This machine's.
+        /// This process's architecture.
         expected: &'static str,
     },
-    /// The library was made for another size of pointers.
+    /// The library was built for another pointer size.
     WrongWordSize {
-        /// Its pointers, in bits.
+        /// The size of its pointers, in bits.
         found: u32,
-        /// This process's pointers, in bits.
+        /// The size of this process's pointers, in bits.
         expected: u32,
     },
-    /// The library was made for the other byte order.
+    /// The library was built for the other byte order.
     WrongByteOrder,
-    /// A table or field in the file is damaged, in a way that would make the loader crash or refuse.
+    /// A table or field in the file is damaged, in a way that would make the loader crash or refuse the file.
     Malformed {
         /// The part of the file, as the format's specification names it.
         part: &'static str,
@@ -85,34 +85,37 @@ impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HeaderError::Read(_) => f.write_str("cannot read the file"),
-            HeaderError::NotAFile { kind } => write!(f, "this is {kind} and not a file"),
+            HeaderError::NotAFile { kind } => write!(f, "this is {kind}, not a regular file"),
             HeaderError::Empty => f.write_str("the file is empty"),
             HeaderError::TooLarge { size, limit } => {
                 write!(
                     f,
-                    "{size} bytes are too large for a library: the limit is {limit}"
+                    "the file or a table in it has {size} bytes; the limit is {limit}"
                 )
             }
             HeaderError::Truncated { needs, has } => write!(
                 f,
-                "the file is truncated: its headers need at least {needs} bytes, and it has {has}; build or copy it anew"
+                "the file is truncated: its headers require at least {needs} bytes, but it has {has}; build or copy it again"
             ),
-            HeaderError::NotALibrary { found } => write!(f, "this is {found} and not a shared library"),
+            HeaderError::NotALibrary { found } => write!(f, "this is {found}, not a shared library"),
             HeaderError::WrongFormat { found, expected } => {
-                write!(f, "this is a {found} file, and this platform loads {expected}")
+                write!(
+                    f,
+                    "the file format is {found}, but this platform loads {expected}"
+                )
             }
             HeaderError::WrongArchitecture { found, expected } => {
                 let found = printable(found);
-                write!(f, "the library is for {found}, and this process is {expected}")
+                write!(f, "the library is for {found}, but this process is {expected}")
             }
             HeaderError::WrongWordSize { found, expected } => {
                 write!(
                     f,
-                    "the library has {found}-bit pointers, and this process has {expected}-bit pointers"
+                    "the library has {found}-bit pointers, but this process has {expected}-bit pointers"
                 )
             }
             HeaderError::WrongByteOrder => {
-                f.write_str("the library has the other byte order than this machine")
+                f.write_str("the byte order of the library is not that of this machine")
             }
             HeaderError::Malformed { part, problem } => {
                 let problem = printable(problem).message();

@@ -1,4 +1,4 @@
-//! Mach-O and PE, by the `object` crate: what the headers name must be in the file.
+//! Mach-O and PE, read with the `object` crate: the parts that the headers name must be in the file.
 
 use object::ReadRef;
 use object::read::{Architecture, File, Object, ObjectKind, ObjectSegment, ObjectSymbol};
@@ -27,7 +27,7 @@ pub(super) fn inspect(bytes: &Bytes<'_>, format: Format) -> Result<LibraryInfo, 
         ObjectKind::Core => return Err(HeaderError::NotALibrary { found: "a core dump" }),
         _ => {
             return Err(HeaderError::NotALibrary {
-                found: "an executable file that is no library",
+                found: "an executable file that is not a library",
             });
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn inspect(bytes: &Bytes<'_>, format: Format) -> Result<LibraryInfo, 
     })
 }
 
-/// The part of a file with several architectures that is for this one.
+/// Returns the part of a file with several architectures that is for this process's architecture.
 fn own_architecture(data: &[u8]) -> Result<&[u8], HeaderError> {
     use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
 
@@ -119,7 +119,7 @@ fn check_architecture<'a, R: ReadRef<'a>>(file: &File<'a, R>) -> Result<(), Head
     })
 }
 
-/// The bytes of the descriptor, as far as its segment has them.
+/// Returns the bytes of the descriptor, if its segment contains them.
 fn descriptor<'a, R: ReadRef<'a>>(file: &File<'a, R>) -> Option<Vec<u8>> {
     let size = crate::descriptor::PluginDescriptor::SIZE as u64;
     let address = match file.exports() {
@@ -171,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn every_length_is_judged_without_a_panic() {
+    fn no_length_causes_a_panic() {
         for (library, format) in [(DLL, Format::Pe), (DYLIB, Format::MachO)] {
-            // The last section may be padded, and what is in the file may end before.
+            // The last section may be padded, so the content may end before the file does.
             assert!((0..library.len() / 2).all(|length| read(&library[..length], format).is_err()));
             for length in library.len() / 2..library.len() {
                 let _ = read(&library[..length], format);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_byte_is_judged_without_a_panic() {
+    fn no_changed_byte_causes_a_panic() {
         for (library, format) in [(DLL, Format::Pe), (DYLIB, Format::MachO)] {
             let mut library = library.to_vec();
             for at in 0..library.len() {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_part_of_a_universal_file_is_read() {
+    fn the_part_of_a_universal_file_for_this_architecture_is_read() {
         // `fat_header` and one `fat_arch` (mach-o/fat.h), in the other byte order.
         let universal = |cpu: u32, offset: u32, size: u32| {
             let words = [0xcafe_babe, 1, cpu, 3, offset, size, 12];

@@ -1,10 +1,11 @@
-//! What a file's headers say, read before the platform's loader sees it.
+//! Reading a file's headers before the platform's loader sees the file.
 //!
-//! Loaders trust what they are given. glibc maps what the program headers name, so a library that was cut off
-//! kills the process with `SIGBUS` when the loader touches a page that is not there; a wrong offset is a
-//! `SIGSEGV`, and some inconsistencies are an `assert` in the loader, which aborts. None of that can be caught.
-//! [`inspect()`] reads every table that the loader will read and follows every pointer that it will follow, and
-//! says what is wrong:
+//! Loaders trust their input. glibc maps the parts that the program headers name, so a truncated library kills the
+//! process with `SIGBUS` when the loader touches a page beyond the end of the file; a wrong offset is a `SIGSEGV`, and
+//! some inconsistencies are an `assert` in the loader, which aborts. None of that can be caught. [`inspect()`] reads
+//! every table that the loader will read, follows every pointer that it will follow, and reports what is wrong.
+//!
+//! # Examples
 //!
 //! ```
 //! use dynload_native::inspect::{HeaderError, inspect_bytes};
@@ -13,7 +14,7 @@
 //! assert!(matches!(inspect_bytes(b"#!/bin/sh\n"), Err(HeaderError::NotALibrary { found: "a script" })));
 //! ```
 //!
-//! The check is of the structure, not of the code: what the library's constructors do is beyond it.
+//! The structure is checked, not the code: the check does not cover what the library's constructors do.
 
 mod bytes;
 mod elf;
@@ -26,24 +27,24 @@ use self::bytes::Bytes;
 pub use self::error::HeaderError;
 use crate::regular::{file_kind, open_to_read};
 
-/// The largest library that is looked at: 4 GiB.
+/// The size of the largest library that is inspected: 4 GiB.
 const MAX_LIBRARY_BYTES: u64 = crate::staging::MAX_STAGED_BYTES;
 
-/// What a library's headers say about it.
+/// The information in a library's headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LibraryInfo {
-    /// The format of the file: this platform's ([`Format::NATIVE`]).
+    /// The format of the file: always this platform's ([`Format::NATIVE`]).
     pub format: Format,
-    /// The architecture, as Rust's `target_arch` names it: this machine's.
+    /// The architecture, as Rust's `target_arch` names it: always this process's.
     pub architecture: &'static str,
     /// The name that the library gives itself (`DT_SONAME`). Read from ELF only.
     pub name: Option<String>,
     /// The libraries that it needs, as it names them, in the order in which they are searched.
     pub needed: Vec<String>,
-    /// Where it has them looked for, as written (`DT_RUNPATH` or else `DT_RPATH`). Read from ELF only.
+    /// The directories in which they are searched for, as written (`DT_RUNPATH` or else `DT_RPATH`). Read from ELF only.
     pub run_paths: Vec<String>,
-    /// The bytes of its [descriptor](crate::descriptor), where it exports one.
+    /// The bytes of its [descriptor](crate::descriptor), if it exports one.
     pub(crate) descriptor: Option<Vec<u8>>,
 }
 
@@ -60,7 +61,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What this platform's loader takes.
+    /// The format that this platform's loader accepts.
     pub const NATIVE: Format = if cfg!(windows) {
         Format::Pe
     } else if cfg!(target_vendor = "apple") {
@@ -82,12 +83,12 @@ impl std::fmt::Display for Format {
 
 /// Reads the headers of the file at `path`.
 ///
-/// Only what is needed is read, not the whole file. The file must not change between this and the load: ask
-/// about a [staged](crate::staging) copy.
+/// Only the needed parts are read, not the whole file. The file must not change between this and the load: inspect a
+/// [staged](crate::staging) copy.
 ///
 /// # Errors
 ///
-/// - [`HeaderError`] says why this file cannot be loaded here.
+/// Returns a [`HeaderError`] that says why this file cannot be loaded here.
 pub fn inspect(path: impl AsRef<Path>) -> Result<LibraryInfo, HeaderError> {
     let file = open_to_read(path.as_ref()).map_err(HeaderError::Read)?;
     let metadata = file.metadata().map_err(HeaderError::Read)?;
@@ -135,13 +136,14 @@ fn inspect_source(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
     }
 }
 
-/// The format by its magic number, or what else this is.
+/// Returns the format by its magic number, or a description of what else the file is.
 fn format_of(start: &[u8]) -> Result<Format, &'static str> {
     match start {
         [0x7f, b'E', b'L', b'F', ..] => Ok(Format::Elf),
         // 32 and 64 bits in both byte orders, and files with several architectures.
         [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..] | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..] => Ok(Format::MachO),
-        // Java's class files have the same number; then come a version above 40, or a count of architectures.
+        // Java's class files have the same magic number. A class file has a version above 40 next, a Mach-O file the
+        // number of architectures.
         [0xca, 0xfe, 0xba, 0xbe, a, b, c, d, ..] if u32::from_be_bytes([*a, *b, *c, *d]) < 40 => {
             Ok(Format::MachO)
         }
@@ -162,7 +164,7 @@ fn format_of(start: &[u8]) -> Result<Format, &'static str> {
 fn is_text(start: &[u8]) -> bool {
     let start = match std::str::from_utf8(start) {
         Ok(text) => text,
-        // The first bytes may end within a character.
+        // The first bytes may end in the middle of a character.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(&start[..error.valid_up_to()]).unwrap_or_default()
         }

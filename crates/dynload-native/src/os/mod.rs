@@ -1,4 +1,4 @@
-//! The platform's loader: the only place where a library is opened, searched and closed.
+//! The platform's loader: the only module that opens, searches and closes libraries.
 
 #[cfg(unix)]
 mod unix;
@@ -12,7 +12,7 @@ pub(crate) use self::windows::*;
 
 use crate::error::LoaderError;
 
-/// The loader's own text. libloading says which call failed and keeps the text as the source.
+/// Returns the loader's own text. libloading's error names the call that failed, and has the text as its source.
 fn loader_error(error: libloading::Error) -> LoaderError {
     match std::error::Error::source(&error) {
         Some(text) => LoaderError::new(text.to_string()),

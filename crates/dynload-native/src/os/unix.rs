@@ -10,9 +10,10 @@ use super::loader_error;
 use crate::error::LoaderError;
 use crate::flags::Flags;
 
-/// A handle of `dlopen`, closed only by [`close`]. Kept as an address, so that it may go to any thread:
-/// POSIX.1-2008 (XSH 2.9.1) has every function of the `dl` family but `dlerror` thread-safe, and `dlerror`
-/// is per thread on every platform that this crate is used on.
+/// A handle of `dlopen`, closed only by [`close`].
+///
+/// It is stored as an address, so that any thread may use it: in POSIX.1-2008 (XSH 2.9.1) every function of the `dl`
+/// family except `dlerror` is thread-safe, and `dlerror` is per thread on every platform that this crate is used on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Handle(usize);
 
@@ -22,7 +23,7 @@ impl Handle {
     }
 
     fn library(self) -> ManuallyDrop<Library> {
-        // SAFETY: a `Handle` is only ever made from a successful `dlopen`; `ManuallyDrop` keeps it from being
+        // SAFETY: a `Handle` is only created from a successful `dlopen`; `ManuallyDrop` keeps it from being
         // closed here.
         ManuallyDrop::new(unsafe { Library::from_raw(self.as_ptr()) })
     }
@@ -34,7 +35,7 @@ impl From<Library> for Handle {
     }
 }
 
-/// This platform's values of the flags.
+/// Returns this platform's values of the flags.
 fn dlopen_flags(flags: Flags) -> c_int {
     let binding = if flags.is_lazy() { RTLD_LAZY } else { RTLD_NOW };
     binding
@@ -58,7 +59,7 @@ pub(crate) unsafe fn open(path: &Path, flags: Flags) -> Result<Handle, LoaderErr
         .map_err(loader_error)
 }
 
-/// The program itself and what it was linked with.
+/// Opens the program itself and the libraries that it was linked with.
 pub(crate) fn this_process() -> Result<Handle, LoaderError> {
     // SAFETY: a null file name opens nothing new, so no constructor runs.
     unsafe { Library::open(None::<&Path>, dlopen_flags(Flags::NOW)) }
@@ -66,11 +67,11 @@ pub(crate) fn this_process() -> Result<Handle, LoaderError> {
         .map_err(loader_error)
 }
 
-/// The address of a symbol; null when it is there and has none.
+/// Returns the address of a symbol; null when the symbol exists and its address is null.
 pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderError> {
     // SAFETY: the handle is open, and the name ends with a NUL.
     let found = unsafe { libc::dlsym(handle.as_ptr(), name.as_ptr()) };
-    // Only null is ambiguous, and only then are the two calls of `dlerror` paid for that tell its meanings apart.
+    // Only null is ambiguous, so only null costs the two calls of `dlerror` that distinguish its meanings.
     if found.is_null() {
         address_or_error(handle, name)
     } else {
@@ -86,7 +87,7 @@ fn address_or_error(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderEr
     symbol.map(|symbol| symbol.as_raw_ptr()).map_err(loader_error)
 }
 
-/// Gives the handle back; the image goes when nobody else has it and nothing holds it.
+/// Closes the handle. The image is unmapped when it is not open elsewhere and nothing else keeps it.
 ///
 /// # Safety
 ///
@@ -98,16 +99,16 @@ pub(crate) unsafe fn close(handle: Handle) -> Result<(), LoaderError> {
         .map_err(loader_error)
 }
 
-/// Whether the image of a closed handle is still in memory: others have it open, or it cannot be unloaded
+/// Returns whether the image of a closed handle is still in memory: it is open elsewhere, or it cannot be unloaded
 /// (`DF_1_NODELETE`, thread-local destructors that have yet to run).
 pub(crate) fn is_mapped(handle: Handle, path: &Path) -> bool {
-    // SAFETY: with `RTLD_NOLOAD` nothing is loaded, so no constructor runs; the handle is given back when the
+    // SAFETY: with `RTLD_NOLOAD` nothing is loaded, so no constructor runs; the handle is closed when the
     // `Library` is dropped, which leaves the image as it was.
     let found = unsafe { Library::open(Some(path), libc::RTLD_NOLOAD | RTLD_LAZY) };
-    // glibc, musl and macOS give the same handle for the same image.
+    // glibc, musl and macOS return the same handle for the same image.
     found.is_ok_and(|library| {
         let found = library.into_raw();
-        // SAFETY: the handle came from `dlopen` just now and was not given back.
+        // SAFETY: the handle was returned by `dlopen` just now and was not closed.
         drop(unsafe { Library::from_raw(found) });
         found == handle.as_ptr()
     })

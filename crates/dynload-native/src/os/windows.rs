@@ -10,8 +10,9 @@ use super::loader_error;
 use crate::error::LoaderError;
 use crate::flags::Flags;
 
-/// A module handle, closed only by [`close`]. Kept as an address, so that it may go to any thread: the loader
-/// has a lock of its own.
+/// A module handle, closed only by [`close`].
+///
+/// It is stored as an address, so that any thread may use it: the loader has its own lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Handle(usize);
 
@@ -21,7 +22,7 @@ impl Handle {
     }
 
     fn library(self) -> ManuallyDrop<Library> {
-        // SAFETY: a `Handle` is only ever made from a successful load; `ManuallyDrop` keeps it from being
+        // SAFETY: a `Handle` is only created from a successful load; `ManuallyDrop` keeps it from being
         // freed here.
         ManuallyDrop::new(unsafe { Library::from_raw(self.0 as _) })
     }
@@ -53,12 +54,12 @@ pub(crate) unsafe fn open(path: &Path, _flags: Flags) -> Result<Handle, LoaderEr
         .map_err(loader_error)
 }
 
-/// The program itself. Libraries that it was linked with are not searched (GetModuleHandleExW).
+/// Opens the program itself. Libraries that it was linked with are not searched (GetModuleHandleExW).
 pub(crate) fn this_process() -> Result<Handle, LoaderError> {
     Library::this().map(Handle::from).map_err(loader_error)
 }
 
-/// The address of a symbol.
+/// Returns the address of a symbol.
 pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderError> {
     let library = handle.library();
     // SAFETY: the address is only read as an address, which every symbol has.
@@ -66,7 +67,7 @@ pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, Loader
     symbol.map(|symbol| symbol.as_raw_ptr()).map_err(loader_error)
 }
 
-/// Gives the handle back; the image goes when nobody else has it.
+/// Closes the handle. The image is unmapped when it is not open elsewhere.
 ///
 /// # Safety
 ///
@@ -78,11 +79,11 @@ pub(crate) unsafe fn close(handle: Handle) -> Result<(), LoaderError> {
         .map_err(loader_error)
 }
 
-/// Whether the image of a closed handle is still in memory because others have it open.
+/// Returns whether the image of a closed handle is still in memory because it is open elsewhere.
 pub(crate) fn is_mapped(handle: Handle, path: &Path) -> bool {
     Library::open_already_loaded(path).is_ok_and(|library| {
         let found = library.into_raw();
-        // SAFETY: the handle was got just now and was not given back.
+        // SAFETY: the handle was returned just now and was not closed.
         drop(unsafe { Library::from_raw(found) });
         found as usize == handle.0
     })

@@ -1,4 +1,4 @@
-//! Copying a file that somebody may be writing.
+//! Copying a file that may be written to at the same time.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -10,16 +10,16 @@ use super::{MAX_STAGED_BYTES, StageError};
 use crate::hash::{ContentHash, ContentHasher};
 use crate::regular::{file_kind, open_regular, open_to_read};
 
-/// How often a copy is tried when the file changes under it.
+/// The number of times that a copy is tried when the file changes during the copy.
 const ATTEMPTS: usize = 3;
 
-/// What was copied.
+/// The content that was copied.
 pub(super) struct Copied {
     pub(super) hash: ContentHash,
     pub(super) size: u64,
 }
 
-/// What says that a file was written to.
+/// The metadata that shows whether a file was written to.
 #[derive(PartialEq)]
 struct Stamp {
     size: u64,
@@ -35,8 +35,8 @@ impl Stamp {
     }
 }
 
-/// Copies all of `source` as it was at one moment: the file's size and time are the same before and after, or the
-/// copy is made again.
+/// Copies all of `source` as it was at one moment: unless the file's size and modification time are the same before and
+/// after the copy, it is copied again.
 pub(super) fn copy_whole(source: &Path, target: &Path) -> Result<Copied, StageError> {
     for _ in 0..ATTEMPTS {
         let mut from = open_to_read(source).map_err(StageError::Read)?;
@@ -51,7 +51,7 @@ pub(super) fn copy_whole(source: &Path, target: &Path) -> Result<Copied, StageEr
         }
         let before = Stamp::of(&before);
         let copied = copy_bytes(&mut from, target)?;
-        // Who renames another file to this path does not change this one: the copy is whole, if not the newest.
+        // Renaming another file to this path does not change the open file: the copy is complete, if not the newest.
         let unchanged = from.metadata().is_ok_and(|now| Stamp::of(&now) == before);
         if copied.size == before.size && unchanged {
             return Ok(copied);
@@ -93,11 +93,12 @@ fn copy_bytes(from: &mut File, target: &Path) -> Result<Copied, StageError> {
     })
 }
 
-/// Copies the debug information that lies beside `source` to where debuggers look for it beside the copy:
-/// `libx.so.debug`, `libx.debug` and the same in `.debug/` (gdb, "Debugging Information in Separate Files"),
+/// Copies the debug information beside `source` to where debuggers look for it beside the copy.
+///
+/// It is in `libx.so.debug`, `libx.debug` and the same in `.debug/` (gdb, "Debugging Information in Separate Files"),
 /// `libx.so.dwp` and `libx.dwp` (split DWARF), `libx.pdb` (Windows), `libx.dylib.dSYM` (macOS).
 ///
-/// A plugin runs as well without: what cannot be copied is left out.
+/// A plugin also runs without it: a file that cannot be copied is left out.
 pub(super) fn copy_debug_information(source: &Path, target: &Path) {
     let (Some(directory), Some(name)) = (source.parent(), source.file_name()) else {
         return;

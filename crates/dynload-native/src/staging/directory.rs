@@ -1,4 +1,4 @@
-//! A directory that is this process's alone, and the removal of those whose process is dead.
+//! A directory for this process alone, and the removal of the directories of dead processes.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -6,12 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// What the names of directories begin with. One that is being made has another name until its lock is held.
+/// The prefixes of directory names. A directory that is being created has another name until its lock is held.
 const READY: &str = "dynload-";
 const UNREADY: &str = ".dynload-new-";
 const LOCK: &str = "lock";
 
-/// An unready directory is this old before it is taken for abandoned: its lock is not held from the beginning.
+/// The age at which an unready directory counts as abandoned: its lock is not held from the beginning.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A directory for this process, removed when it is dropped.
@@ -25,7 +25,7 @@ pub(super) struct PrivateDirectory {
 impl PrivateDirectory {
     pub(super) fn create(parent: &Path) -> io::Result<PrivateDirectory> {
         let owner = std::process::id();
-        // A name that is taken is not ours to use: /tmp belongs to everyone.
+        // A directory that exists already must not be used: /tmp is shared by all users.
         for _ in 0..16 {
             let name = format!("{owner}-{:016x}", RandomState::new().build_hasher().finish());
             let unready = parent.join(format!("{UNREADY}{name}"));
@@ -35,8 +35,8 @@ impl PrivateDirectory {
                 Err(error) => return Err(error),
             }
             let path = parent.join(format!("{READY}{name}"));
-            // The name changes only once the lock is held: whoever finds a ready directory that is not locked
-            // knows that its process is dead.
+            // The name changes only once the lock is held, so a ready directory that is not locked belongs to a dead
+            // process.
             let lock = match Lock::take(&unready.join(LOCK), true)? {
                 Some(lock) => lock,
                 None => continue,
@@ -61,7 +61,7 @@ impl PrivateDirectory {
         }
         Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
-            "every name that was tried is taken",
+            "every attempted name is taken",
         ))
     }
 
@@ -69,7 +69,7 @@ impl PrivateDirectory {
         &self.path
     }
 
-    /// False in the child of a `fork`.
+    /// Returns whether this process created the directory: false in the child of a `fork`.
     pub(super) fn is_of_this_process(&self) -> bool {
         self.owner == std::process::id()
     }
@@ -77,14 +77,14 @@ impl PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by the next process: Windows keeps files that are mapped.
+        // Files that cannot be removed now are swept by the next process: Windows keeps files that are mapped.
         if self.is_of_this_process() {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Makes a directory that only this user can enter.
+/// Creates a directory that only this user can enter.
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "there is no mode to set"))]
     let mut builder = DirBuilder::new();
@@ -93,8 +93,8 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Removes the directories of dead processes. What cannot be read or removed is left: this is housekeeping, and
-/// the plugin loads as well without.
+/// Removes the directories of dead processes. Anything that cannot be read or removed is left: this is housekeeping,
+/// and the plugin also loads without it.
 pub(super) fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -107,7 +107,7 @@ pub(super) fn sweep(parent: &Path) {
     }
 }
 
-/// `<process id>-<16 hexadecimal digits>`: somebody else's directory may begin like ours.
+/// Checks for `<process id>-<16 hexadecimal digits>`: the directory of another program may have the same prefix.
 fn is_ours_by_name(rest: &str) -> bool {
     rest.split_once('-').is_some_and(|(process, random)| {
         process.parse::<u32>().is_ok()
@@ -119,7 +119,7 @@ fn is_ours_by_name(rest: &str) -> bool {
 }
 
 fn sweep_one(path: &Path, ready: bool) {
-    // A link is not followed, and what belongs to another user is theirs.
+    // A symlink is not followed, and a directory of another user is left alone.
     let Ok(metadata) = path.symlink_metadata() else {
         return;
     };
@@ -130,9 +130,9 @@ fn sweep_one(path: &Path, ready: bool) {
         Ok(Some(_lock)) => {
             let _ = fs::remove_dir_all(path);
         }
-        // Its process lives.
+        // Its process is alive.
         Ok(None) => {}
-        // It lost its lock only to a removal that was interrupted, or was never given one.
+        // The lock file is missing only after an interrupted removal, or if it was never created.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let _ = fs::remove_dir_all(path);
         }
@@ -160,14 +160,14 @@ fn is_ours(_metadata: &fs::Metadata) -> bool {
     true
 }
 
-/// A lock file that is held until the process ends, however it ends.
+/// A locked lock file. The lock is held until the process ends, however it ends.
 #[derive(Debug)]
 struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock, or nothing when somebody holds it.
+    /// Acquires the lock, or returns `None` when it is held already.
     #[cfg(unix)]
     fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
         use std::os::fd::AsRawFd;
@@ -178,7 +178,7 @@ impl Lock {
         let file = options
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(path)?;
-        // SAFETY: the descriptor is open for as long as `file` lives, and flock(2) touches no memory of ours.
+        // SAFETY: the descriptor is open while `file` is alive, and flock(2) does not access memory of this process.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
             return Ok(Some(Lock { _file: file }));
         }
@@ -188,14 +188,14 @@ impl Lock {
         }
     }
 
-    /// Takes the lock, or nothing when somebody holds it.
+    /// Acquires the lock, or returns `None` when it is held already.
     #[cfg(windows)]
     fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
         use std::os::windows::fs::OpenOptionsExt;
 
         const ERROR_SHARING_VIOLATION: i32 = 32;
         const FILE_SHARE_DELETE: u32 = 4;
-        // Whoever opens it to write has it alone; it may be deleted by whoever holds it.
+        // Opening it for writing excludes all other opens; the file may still be deleted by the holder.
         let mut options = fs::OpenOptions::new();
         options
             .read(true)

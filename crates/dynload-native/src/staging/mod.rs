@@ -1,20 +1,20 @@
 //! Private copies of the files that are loaded.
 //!
-//! A library that is loaded from where it was built is at the mercy of the next build: who overwrites the file
-//! in place changes the code that is running, and who renames a new one over it and opens the same path again
-//! may be given the old image, because loaders tell images apart by path. So what is loaded is a copy, in a
-//! directory of this process alone, at a path that was never used before:
+//! A library that is loaded from where it was built is at the mercy of the next build: overwriting the file in place
+//! changes the code that is running, and after a new file is renamed over it, opening the same path again may return
+//! the old image, because loaders distinguish images by path. So the file that is loaded is a copy, in a directory of
+//! this process alone, at a path that was never used before:
 //!
 //! ```text
 //! $TMPDIR/dynload-<process id>-<random>/   only for this user (0700), named after this process
-//!     lock                                 locked for as long as the process lives
+//!     lock                                 locked while the process is alive
 //!     1/libgreeter.so                      the first copy, and its debug information
 //!     2/libgreeter.so                      the second
 //! ```
 //!
-//! A directory goes with its [`Staging`], and those of processes that died are swept when the next process
-//! makes its own. Whether a process lives is told by its lock, which the system releases when it dies, and not
-//! by its number, which the system gives out again and which means nothing in another container.
+//! A directory is removed with its [`Staging`], and the directories of dead processes are swept when the next process
+//! creates its own. Whether a process is alive is determined by its lock, which the system releases when the process
+//! dies, and not by its process id, which the system reuses and which means nothing in another container.
 
 mod copy;
 mod directory;
@@ -29,11 +29,14 @@ use dynload_diagnostics::printable;
 
 use crate::hash::ContentHash;
 
-/// The largest file that is staged: 4 GiB. A file that says it is larger is damaged or sparse, and a copy of it
-/// would fill the disk.
+/// The size of the largest file that is staged: 4 GiB.
+///
+/// A file that claims to be larger is damaged or sparse, and a copy of it would fill the disk.
 pub const MAX_STAGED_BYTES: u64 = 4 << 30;
 
 /// A directory of this process for the copies that it loads.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_native::staging::Staging;
@@ -55,23 +58,24 @@ pub struct Staging {
     last: AtomicU64,
 }
 
-/// The one of this process, while somebody holds it.
+/// The shared directory of this process, while it has an owner.
 static SHARED: Mutex<Weak<Staging>> = Mutex::new(Weak::new());
 
 impl Staging {
-    /// The directory that this process uses, in the system's directory for temporary files
-    /// ([`std::env::temp_dir`]; `TMPDIR` on Unix). It is made when there is none, after the directories of dead
-    /// processes there were swept.
+    /// Returns the directory that this process shares, in the system's directory for temporary files
+    /// ([`std::env::temp_dir`]; `TMPDIR` on Unix).
     ///
-    /// The file system must allow code to be mapped: where `/tmp` is mounted `noexec`, set `TMPDIR`, or take
+    /// If it does not exist, it is created, after the directories of dead processes there are swept.
+    ///
+    /// The file system must allow code to be mapped: where `/tmp` is mounted `noexec`, set `TMPDIR`, or use
     /// [`Staging::in_directory`].
     ///
     /// # Errors
     ///
-    /// - [`StageError::Directory`] when the directory cannot be made.
+    /// - [`StageError::Directory`] when the directory cannot be created.
     pub fn shared() -> Result<Arc<Staging>, StageError> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        // After a `fork` the directory is the parent's, who may end and remove it at any time.
+        // After a `fork` the directory is the parent's, which may end and remove it at any time.
         if let Some(staging) = shared
             .upgrade()
             .filter(|staging| staging.directory.is_of_this_process())
@@ -83,12 +87,13 @@ impl Staging {
         Ok(staging)
     }
 
-    /// A new directory for this process within `parent`, which must exist. Directories of dead processes in
-    /// `parent` are swept first.
+    /// Creates a new directory for this process within `parent`, which must exist.
+    ///
+    /// Directories of dead processes in `parent` are swept first.
     ///
     /// # Errors
     ///
-    /// - [`StageError::Directory`] when the directory cannot be made.
+    /// - [`StageError::Directory`] when the directory cannot be created.
     pub fn in_directory(parent: impl AsRef<Path>) -> Result<Arc<Staging>, StageError> {
         let parent = parent.as_ref();
         let failed = |source| StageError::Directory {
@@ -104,22 +109,23 @@ impl Staging {
         }))
     }
 
-    /// Where the copies are.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Copies a file, and the debug information that lies beside it (`.debug`, `.dwp`, `.pdb`, `.dSYM`), to a
-    /// path that was never used before. The copy keeps the file's name.
+    /// Copies a file, and the debug information beside it (`.debug`, `.dwp`, `.pdb`, `.dSYM`), to a path that was never
+    /// used before.
     ///
-    /// Nothing is said about what is in it: that is for [`inspect`](crate::inspect), asked about the copy.
+    /// The copy keeps the file's name. Its content is not checked: to check it, call [`inspect`](crate::inspect) on the
+    /// copy.
     ///
     /// # Errors
     ///
-    /// - [`StageError::Read`] when there is no such file, or it cannot be read.
+    /// - [`StageError::Read`] when the file does not exist or cannot be read.
     /// - [`StageError::NotAFile`] when it is a directory, a pipe or the like.
     /// - [`StageError::TooLarge`] when it is larger than [`MAX_STAGED_BYTES`].
-    /// - [`StageError::Changing`] when somebody went on writing it while it was copied: ask again later.
+    /// - [`StageError::Changing`] when the file was written to during every attempt to copy it: try again later.
     /// - [`StageError::Write`] when the copy cannot be written.
     pub fn stage(self: &Arc<Self>, path: impl AsRef<Path>) -> Result<StagedFile, StageError> {
         let source = path.as_ref();
@@ -133,7 +139,7 @@ impl Staging {
             source,
         };
         directory::create_private(&directory).map_err(write)?;
-        // From here on a failure removes what was made.
+        // From here on a failure removes what was created: `staged` is dropped.
         let mut staged = StagedFile {
             path: directory.join(name),
             directory: directory.clone(),
@@ -148,7 +154,9 @@ impl Staging {
     }
 }
 
-/// A private copy of a file. It is deleted when this value is dropped; what is mapped from it stays mapped.
+/// A private copy of a file, deleted when this value is dropped.
+///
+/// An image that is mapped from it stays mapped.
 #[derive(Debug)]
 pub struct StagedFile {
     path: PathBuf,
@@ -159,22 +167,23 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    /// The copy.
+    /// Returns the path of the copy.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The hash of its bytes.
+    /// Returns the hash of its bytes.
     pub fn hash(&self) -> ContentHash {
         self.hash
     }
 
-    /// Its size in bytes.
+    /// Returns its size in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Moves the copy and what lies beside it so many directories further down, so that there is room above it.
+    /// Moves the copy and the files beside it `levels` directories down, so that there are directories above it for
+    /// links.
     pub(crate) fn lower(&mut self, levels: usize) -> io::Result<()> {
         if levels == 0 {
             return Ok(());
@@ -198,27 +207,27 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         // After a `fork` the copy is the parent's to delete. A failure leaves a file that is swept later:
-        // Windows does not let go of a library that is still mapped.
+        // Windows does not delete a library that is still mapped.
         if self.staging.directory.is_of_this_process() {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }
 }
 
-/// A file could not be copied to where it is loaded from.
+/// A file could not be staged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StageError {
-    /// The directory for the copies could not be made.
+    /// The directory for the copies could not be created.
     Directory {
-        /// Where it was to be.
+        /// The directory in which it was to be created.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file could not be read.
     Read(io::Error),
-    /// This is not a regular file.
+    /// The path is not a regular file.
     NotAFile {
         /// What it is, as in "a directory".
         kind: &'static str,
@@ -228,13 +237,13 @@ pub enum StageError {
         /// Its size in bytes.
         size: u64,
     },
-    /// Somebody was writing the file.
+    /// The file was being written to while it was copied.
     Changing,
     /// The copy could not be written.
     Write {
-        /// Where it was to be.
+        /// The path at which it was to be written.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -244,18 +253,18 @@ impl fmt::Display for StageError {
         match self {
             StageError::Directory { path, .. } => write!(
                 f,
-                "cannot make a private directory in `{}`: set TMPDIR to a directory that can be written",
+                "cannot create a private directory in `{}`: set TMPDIR to a writable directory",
                 printable(path.display()).path()
             ),
             StageError::Read(_) => f.write_str("cannot read the file"),
-            StageError::NotAFile { kind } => write!(f, "this is {kind} and not a file"),
+            StageError::NotAFile { kind } => write!(f, "this is {kind}, not a regular file"),
             StageError::TooLarge { size } => {
                 write!(
                     f,
-                    "the file has {size} bytes, and at most {MAX_STAGED_BYTES} are copied"
+                    "the file has {size} bytes; at most {MAX_STAGED_BYTES} are copied"
                 )
             }
-            StageError::Changing => f.write_str("the file was being written while it was copied: try again"),
+            StageError::Changing => f.write_str("the file was written to while it was copied: try again"),
             StageError::Write { path, .. } => write!(
                 f,
                 "cannot write the copy in `{}`",

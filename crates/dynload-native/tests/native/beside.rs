@@ -1,4 +1,4 @@
-//! Libraries that lie beside a plugin. What the platform's loader finds from where the plugin lies is the oracle.
+//! Libraries beside a plugin. The oracle is what the platform's loader finds for the plugin in its original directory.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,14 @@ use crate::build::Workshop;
 use crate::child;
 use crate::module::answer;
 
-/// Set in a child: `place` or `copy`, and the flags.
+/// Set in a child: `original` or `copy`, and the flags.
 const HOW: &str = "DYNLOAD_NATIVE_HOW";
 
-/// What `answer` of a library gives in a process of its own: of the library in its place, and of a copy, twice.
+/// Calls `answer` of a library in a child process: of the original and, in another child, of a copy, before and after a
+/// reload.
 #[track_caller]
 fn answers(plugin: &Path, flags: &str, library_path: Option<PathBuf>) -> [Result<i32, String>; 2] {
-    ["place", "copy"].map(|how| {
+    ["original", "copy"].map(|how| {
         let test = "beside::a_copy_finds_what_the_loader_finds_for_the_original";
         let mut child = child::command(test, plugin);
         child.env(HOW, format!("{how} {flags}"));
@@ -35,7 +36,7 @@ fn child(plugin: &Path, how: &str) {
     } else {
         Flags::NOW
     };
-    let found = if how.starts_with("place") {
+    let found = if how.starts_with("original") {
         unsafe { Library::open(plugin, flags) }.map(|library| answer(&library))
     } else {
         unsafe { Module::load(plugin, flags) }.map(|module| {
@@ -58,7 +59,7 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
     }
     let workshop = Workshop::new();
     let named = |name: &str| format!("-Wl,-soname,{}", name.rsplit('/').next().unwrap());
-    // A library that gives a number, with a name of its own or without.
+    // A library with a function that returns a number: `plain` without a soname, `number` with one.
     let plain = |name: &str, function: &str, number: i32| {
         let source = format!("int {function}(void) {{ return {number}; }}");
         workshop.c(name, &source, &[])
@@ -108,13 +109,13 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
         14,
     );
 
-    // One beside it that needs another one there, and says nothing of where that is: the plugin needs both.
+    // A library beside the plugin that needs another one there, but has no run path: the plugin needs both.
     number("libbase.so", "base", 20);
     adding("libmiddle.so", "middle", "base", &["-lbase"]);
     let arguments = ["-Wl,--no-as-needed", "-lbase", "-lmiddle", "-Wl,-rpath,$ORIGIN"];
     check(&adding("a3.so", "answer", "middle", &arguments), "now", None, 22);
 
-    // By DT_RPATH, which counts for what is needed by what is needed, too; also from a directory further down.
+    // By DT_RPATH, which also applies to indirect dependencies, and for a library in a subdirectory.
     let old = "-Wl,--disable-new-dtags";
     let arguments = [old, "-lmiddle", "-Wl,-rpath,$ORIGIN", "-Wl,-rpath-link,."];
     check(&adding("a4.so", "answer", "middle", &arguments), "now", None, 22);
@@ -127,7 +128,7 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
     ];
     check(&adding("a5.so", "answer", "lower", &arguments), "now", None, 22);
 
-    // One that uses a function of the plugin.
+    // A library that uses a function of the plugin.
     workshop.c(
         "libback.so",
         "int home(void); int back(void) { return home(); }",
@@ -140,10 +141,10 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
     );
     check(&path, "now", None, 31);
 
-    // One with a function that nobody has, and nobody calls.
+    // A library that refers to an undefined function, but does not call it.
     workshop.c(
         "liblazy.so",
-        "int nobody(void); int lazy(int go) { return go ? nobody() : 41; }",
+        "int no_such_function(void); int lazy(int call) { return call ? no_such_function() : 41; }",
         &["-Wl,-soname,liblazy.so", "-Wl,-z,lazy"],
     );
     let path = workshop.c(
@@ -152,10 +153,11 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
         &["-L.", "-llazy", "-Wl,-rpath,$ORIGIN", "-Wl,-z,lazy"],
     );
     check(&path, "lazy", None, 41);
-    let [place, copy] = answers(&path, "now", None);
+    let [original, copy] = answers(&path, "now", None);
+    let name = "no_such_function";
     assert!(
-        place.unwrap_err().contains("nobody") && copy.unwrap_err().contains("nobody"),
-        "the loader's own words"
+        original.unwrap_err().contains(name) && copy.unwrap_err().contains(name),
+        "both have the loader's message"
     );
 
     // From a directory above.
@@ -164,7 +166,7 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
     let path = adding("plugins/p/a8.so", "answer", "above", &arguments);
     check(&path, "now", None, 51);
 
-    // What comes first is taken: another run path, or what the user says.
+    // The first match is used: from another run path, or from `LD_LIBRARY_PATH`.
     number("deps/libtwice.so", "twice", 60);
     number("elsewhere/libtwice.so", "twice", 70);
     let elsewhere = workshop.path("elsewhere");
@@ -183,7 +185,7 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
     );
     check(&path, "now", None, 61);
     check(&path, "now", Some(elsewhere.clone()), 71);
-    // But what DT_RPATH says comes before that.
+    // But DT_RPATH has priority over `LD_LIBRARY_PATH`.
     let path = adding(
         "a11.so",
         "answer",
@@ -194,7 +196,7 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
 }
 
 #[test]
-fn one_that_is_damaged_does_not_reach_the_loader() {
+fn a_damaged_dependency_does_not_reach_the_loader() {
     let workshop = Workshop::new();
     let beside = workshop.c("deps/libbroken.so", "int broken(void) { return 1; }", &[]);
     let source = "int broken(void); int answer(void) { return broken(); }";
@@ -216,9 +218,9 @@ fn one_that_is_damaged_does_not_reach_the_loader() {
 }
 
 #[test]
-fn what_only_leads_there_is_no_harm() {
+fn unusual_run_paths_and_dependencies_do_no_harm() {
     let workshop = Workshop::new();
-    // Libraries that need each other, a directory that is missing, one too far up, the plugin's own name.
+    // Libraries that need each other, a missing directory, one too many levels up, and the plugin's own name.
     workshop.c("libone.so", "int one(void) { return 1; }", &[]);
     workshop.c(
         "libtwo.so",

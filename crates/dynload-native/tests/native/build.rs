@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// A directory for one test, in which it builds.
+/// A directory in which one test builds.
 pub(crate) struct Workshop {
     directory: TempDir,
 }
@@ -66,7 +66,7 @@ impl Workshop {
         out
     }
 
-    /// A C library with `answer()` that returns a number, in a file of the given name.
+    /// Builds a C library with a function `answer()` that returns `number`, in the file `name`.
     #[track_caller]
     pub(crate) fn answering(&self, name: &str, number: i32) -> PathBuf {
         self.c(name, &format!("int answer(void) {{ return {number}; }}"), &[])
@@ -101,7 +101,7 @@ fn rustc() -> Command {
     command
 }
 
-/// This crate as a plugin has it: without features, and so without dependencies.
+/// Builds this crate as a plugin uses it: without features, and so without dependencies.
 fn plugin_side(arguments: &[&str]) -> PathBuf {
     static UNWIND: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     static ABORT: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
@@ -130,7 +130,7 @@ fn plugin_side(arguments: &[&str]) -> PathBuf {
         .clone()
 }
 
-/// Replaces `target` by `source` as a build tool does: a new file with the same name.
+/// Replaces `target` with `source` as a build tool does: with a new file of the same name.
 pub(crate) fn rename_over(source: &Path, target: &Path) {
     std::fs::copy(source, target.with_extension("new")).unwrap();
     std::fs::rename(target.with_extension("new"), target).unwrap();

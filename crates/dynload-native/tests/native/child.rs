@@ -1,16 +1,16 @@
-//! Running a test again in a process of its own, which may die.
+//! Running a test again in its own process, which may die.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 const ARGUMENT: &str = "DYNLOAD_NATIVE_CHILD";
 
-/// In a child: what the parent passed.
+/// In a child, returns the argument that the parent passed.
 pub(crate) fn argument() -> Option<PathBuf> {
     std::env::var_os(ARGUMENT).map(PathBuf::from)
 }
 
-/// A child that runs one test of this program, by its full name, with an argument.
+/// Returns the command of a child that runs one test of this program, by its full name, with an argument.
 pub(crate) fn command(test: &str, argument: impl Into<PathBuf>) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads", "1"]);
@@ -18,7 +18,7 @@ pub(crate) fn command(test: &str, argument: impl Into<PathBuf>) -> Command {
     command
 }
 
-/// Runs it to its end, which must be a good one.
+/// Runs the command to its end, and checks that it succeeded and ran a test.
 #[track_caller]
 pub(crate) fn succeeds(command: &mut Command) -> Output {
     let output = command.output().unwrap();

@@ -1,7 +1,7 @@
-//! A library with one value in it changed is refused, or loads, and the process lives.
+//! A library with one changed value is refused or loads, and the process survives.
 //!
-//! The code is left alone: what a library's own code does, no header tells. So are the types of symbols where a
-//! change makes a function one that the loader calls (`STT_GNU_IFUNC`): it is code, and not a resolver's.
+//! Code is not changed: headers do not tell what a library's own code does. Neither is the type of a symbol when the
+//! change would turn a function into one that the loader calls (`STT_GNU_IFUNC`): it is code, but not a resolver.
 
 use std::path::Path;
 
@@ -32,14 +32,14 @@ struct Change {
     bytes: Vec<u8>,
 }
 
-/// Every change of this library, or a part of them that is the same each time.
+/// Returns every change to this library, or a part of them that is the same in each run.
 fn changes(library: &[u8]) -> Vec<Change> {
     let all = std::env::var_os("DYNLOAD_PROVE").is_some();
     let symbol_types = symbol_types(library);
     let mut changes = Vec::new();
     for at in 0..library.len() {
         let around = &library[at.saturating_sub(8)..(at + 8).min(library.len())];
-        // Code, and the empty space between sections, of which there is much.
+        // Skip code, and the padding between sections, which is large.
         if is_code(library, at) || (!all && around.iter().all(|&byte| byte == 0)) {
             continue;
         }
@@ -68,7 +68,7 @@ fn changes(library: &[u8]) -> Vec<Change> {
 
 const STT_GNU_IFUNC: u8 = 10;
 
-/// Where the types of the dynamic symbols are, told from the section headers of the unchanged library.
+/// Returns the offsets of the types of the dynamic symbols, from the section headers of the unchanged library.
 fn symbol_types(library: &[u8]) -> Vec<usize> {
     const SHT_DYNSYM: u32 = 11;
     let word = |at: usize| u64::from_le_bytes(library[at..at + 8].try_into().unwrap()) as usize;
@@ -79,7 +79,7 @@ fn symbol_types(library: &[u8]) -> Vec<usize> {
     (0..size / 24).map(|n| start + n * 24 + 4).collect()
 }
 
-/// Whether a byte is in a segment that is executed, told from the program headers of the unchanged library.
+/// Returns whether a byte is in an executable segment, from the program headers of the unchanged library.
 fn is_code(library: &[u8], at: usize) -> bool {
     let word = |at: usize| u64::from_le_bytes(library[at..at + 8].try_into().unwrap()) as usize;
     let (table, count) = (word(32), usize::from(library[56]));
@@ -114,7 +114,7 @@ fn a_damaged_library_is_refused_or_loads() {
     let library = workshop.c("libdamaged.so", SOURCE, &arguments);
     let count = changes(&std::fs::read(&library).unwrap()).len();
     assert!(count > 1000, "only {count} changes");
-    // A child that dies is followed by one that goes on after the change that killed it.
+    // After a child dies, the next child continues after the change that killed it.
     let mut deaths = Vec::new();
     loop {
         let output = child::command(test, &library).output().unwrap();
@@ -136,7 +136,7 @@ fn a_damaged_library_is_refused_or_loads() {
     );
 }
 
-/// In the child: each change that was not tried yet.
+/// In the child, tries each change that was not tried yet.
 fn try_changes(library: &Path) {
     let whole = std::fs::read(library).unwrap();
     let progress = library.with_extension("progress");
@@ -153,7 +153,7 @@ fn try_changes(library: &Path) {
         match unsafe { Library::open(&path, Flags::NOW) } {
             Ok(library) => {
                 loaded += 1;
-                // A search that fails goes through every chain and version.
+                // A failing search visits every chain and version.
                 assert!(library.address("no_such_symbol").is_err());
                 let _ = library.address("answer");
                 let outcome = unsafe { library.unload() }.unwrap();

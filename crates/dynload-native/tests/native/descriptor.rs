@@ -1,4 +1,4 @@
-//! Plugins that say what they are, in C.
+//! Plugins in C with a descriptor.
 
 use dynload_native::descriptor::{DescriptorError, Host, PanicMode, PluginDescriptor, TARGET};
 use dynload_native::{Error, Flags, Module, Options, Step};
@@ -53,7 +53,7 @@ impl Built {
 }
 
 #[test]
-fn a_plugin_that_fits_is_started_and_ended_once() {
+fn a_compatible_plugin_is_started_and_shut_down_once() {
     let built = Built::new(GOOD, 0);
     let module = unsafe { Module::load(&built.path, Flags::NOW) }.unwrap();
     let descriptor = module.descriptor().unwrap();
@@ -73,7 +73,7 @@ fn a_plugin_that_fits_is_started_and_ended_once() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_before_anything_of_it_has_run() {
+fn an_incompatible_plugin_is_refused_before_any_of_its_code_runs() {
     for (fields, expected) in [
         (
             r#"2, sizeof(struct dynload_plugin), 0, 0, "n", "1", DYNLOAD_TARGET, start, stop"#,
@@ -125,12 +125,12 @@ fn what_does_not_fit_is_refused_before_anything_of_it_has_run() {
             Err(Error::Descriptor { source, .. }) => assert_eq!(source, expected),
             other => panic!("{fields}: {other:?}"),
         }
-        assert_eq!(built.marks(), "", "{fields}: something has run");
+        assert_eq!(built.marks(), "", "{fields}: code of the plugin has run");
     }
 }
 
 #[test]
-fn a_descriptor_that_is_no_struct_is_refused() {
+fn a_descriptor_that_is_not_a_struct_is_refused() {
     let workshop = Workshop::new();
     for (name, source) in [
         (
@@ -161,7 +161,7 @@ fn an_init_that_refuses_is_an_error_and_the_old_version_stays() {
     let error = unsafe { Module::load(&built.path, Flags::NOW) }.unwrap_err();
     assert!(matches!(error, Error::Init { code: 7, .. }), "{error:?}");
     assert_eq!(error.step(), Step::Init);
-    // It never started, so it is not ended.
+    // It never started, so it is not shut down.
     assert!(!built.marks().contains("shutdown"), "{}", built.marks());
 
     let good = Built::new(GOOD, 0);
@@ -201,7 +201,7 @@ fn a_host_may_require_a_descriptor_and_allow_aborts() {
     assert_eq!(module.descriptor().unwrap().target, "");
 }
 
-/// The header and the Rust struct are the same to a byte.
+/// The layouts of the C and the Rust structs are identical.
 #[test]
 fn the_header_has_the_same_layout() {
     use std::mem::offset_of;

@@ -1,4 +1,4 @@
-//! Files that are no library, or half of one.
+//! Files that are not libraries, or are incomplete ones.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ fn header_error(path: &Path) -> HeaderError {
 }
 
 #[test]
-fn each_wrong_file_is_an_error_of_its_own() {
+fn each_kind_of_wrong_file_has_its_own_error() {
     let workshop = Workshop::new();
     assert!(matches!(
         header_error(&workshop.write("empty.so", "")),
@@ -85,7 +85,7 @@ fn a_pipe_is_refused_without_waiting_for_its_writer() {
 }
 
 #[test]
-fn other_machines_and_kinds_are_named() {
+fn errors_name_other_machines_and_file_kinds() {
     let workshop = Workshop::new();
     let library = std::fs::read(workshop.answering("liba.so", 1)).unwrap();
     let with = |at: usize, bytes: &[u8]| {
@@ -123,7 +123,7 @@ fn other_machines_and_kinds_are_named() {
         with(16, &[4, 0]),
         HeaderError::NotALibrary { found: "a core dump" }
     ));
-    // A program that can be anywhere in memory has the type of a library.
+    // A position-independent executable has the ELF type of a library.
     let program = header_error(&std::env::current_exe().unwrap());
     assert!(
         matches!(
@@ -153,7 +153,7 @@ fn other_machines_and_kinds_are_named() {
 }
 
 #[test]
-fn headers_tell_names_and_needs() {
+fn headers_contain_names_and_dependencies() {
     let workshop = Workshop::new();
     workshop.c(
         "libdep.so",
@@ -179,7 +179,7 @@ fn headers_tell_names_and_needs() {
 }
 
 #[test]
-fn plugin_libraries_are_told_by_name_and_header() {
+fn plugin_libraries_are_recognized_by_name_and_header() {
     let workshop = Workshop::new();
     let library = workshop.answering("liba.so", 1);
     let versioned = workshop.path("liba.so.1.2");
@@ -190,14 +190,15 @@ fn plugin_libraries_are_told_by_name_and_header() {
     assert!(is_plugin_library(&versioned));
     assert!(!is_plugin_library(misnamed));
     assert!(!is_plugin_library(workshop.write("libb.so", "text")));
-    assert!(is_plugin_library(workshop.path("not-there.so")));
+    assert!(is_plugin_library(workshop.path("missing.so")));
     std::os::unix::fs::symlink("nowhere", workshop.path("link.so")).unwrap();
     assert!(!is_plugin_library(workshop.path("link.so")));
     assert!(!is_plugin_library(""));
     assert!(!is_plugin_library("/"));
 }
 
-/// The largest library of other people's that the default run looks at, in bytes; all that are larger take minutes.
+/// The size in bytes of the largest third-party library that the default run inspects; inspecting all of them takes
+/// minutes.
 fn largest() -> u64 {
     if std::env::var_os("DYNLOAD_PROVE").is_some() {
         u64::MAX
@@ -206,10 +207,10 @@ fn largest() -> u64 {
     }
 }
 
-/// What other people's linkers made is not called damaged: every library of this system.
+/// No library of this system is reported as damaged, whatever linker created it.
 #[test]
 fn every_library_of_the_system_is_accepted() {
-    let mut looked_at = 0;
+    let mut inspected = 0;
     for directory in [
         "/lib",
         "/usr/lib",
@@ -228,7 +229,7 @@ fn every_library_of_the_system_is_accepted() {
                 continue;
             }
             match inspect(&path) {
-                Ok(_) => looked_at += 1,
+                Ok(_) => inspected += 1,
                 // Linker scripts, and libraries for other word sizes.
                 Err(HeaderError::NotALibrary { found: "a text file" }) => {}
                 Err(HeaderError::WrongWordSize { .. } | HeaderError::WrongArchitecture { .. }) => {}
@@ -236,7 +237,7 @@ fn every_library_of_the_system_is_accepted() {
             }
         }
     }
-    assert!(looked_at > 20, "only {looked_at} libraries were found");
+    assert!(inspected > 20, "only {inspected} libraries were found");
 }
 
 proptest::proptest! {
@@ -247,9 +248,9 @@ proptest::proptest! {
         ..Default::default()
     })]
 
-    /// Any bytes behind any beginning are judged without a panic, and the same from a file.
+    /// Any bytes after any magic number are refused without a panic.
     #[test]
-    fn any_bytes_are_judged(
+    fn any_bytes_are_refused(
         magic in proptest::sample::select(vec![
             b"\x7fELF\x02\x01\x01".as_slice(), b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!", b"",
         ]),
@@ -259,9 +260,9 @@ proptest::proptest! {
         proptest::prop_assert!(inspect_bytes(&bytes).is_err());
     }
 
-    /// Several changes at once to the tables of a real library: no panic.
+    /// Several changes at the same time to a real library cause no panic.
     #[test]
-    fn a_library_with_many_changes_is_judged(
+    fn a_library_with_many_changes_causes_no_panic(
         changes in proptest::collection::vec((proptest::num::usize::ANY, proptest::num::u64::ANY, 1..9usize), 1..12),
     ) {
         static LIBRARY: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
@@ -271,7 +272,7 @@ proptest::proptest! {
             let at = at % (library.len() - 8);
             library[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
         }
-        // Either answer is right; that there is one is what is asked.
+        // Either result is right; the test is that the call returns.
         let _ = inspect_bytes(&library);
     }
 }
@@ -283,9 +284,9 @@ fn toolchain_libraries() -> Vec<PathBuf> {
         .args(["--print", "sysroot", "--print", "target-libdir"])
         .output()
         .unwrap();
-    // The second line is where those for this machine are; there may be some for others beside.
-    let said = String::from_utf8(output.stdout).unwrap();
-    let (sysroot, own) = said.trim().split_once('\n').unwrap();
+    // The second line is the directory for this machine; there may be others for other targets.
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (sysroot, own) = text.trim().split_once('\n').unwrap();
     let library = Path::new(sysroot).join("lib");
     let entries = |path: &Path| {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
@@ -299,21 +300,21 @@ fn toolchain_libraries() -> Vec<PathBuf> {
 
 #[test]
 fn large_libraries_of_another_linker_are_accepted() {
-    let mut looked_at = 0;
+    let mut inspected = 0;
     for path in toolchain_libraries() {
         if path.metadata().unwrap().len() > largest() * 16 {
             continue;
         }
         match inspect(&path) {
-            Ok(_) => looked_at += 1,
+            Ok(_) => inspected += 1,
             Err(HeaderError::NotALibrary { found: "a text file" }) => {}
             Err(error) => panic!("{}: {error}", path.display()),
         }
     }
-    assert!(looked_at > 0, "the standard library was not found");
+    assert!(inspected > 0, "the standard library was not found");
 }
 
-/// Every length from 0 to the whole: it is refused, or it loads, and the process lives.
+/// At every length from 0 to the whole, the file is refused or loads, and the process survives.
 #[test]
 fn a_library_of_every_length_is_refused_or_loads() {
     let test = "header::a_library_of_every_length_is_refused_or_loads";
@@ -328,7 +329,7 @@ fn a_library_of_every_length_is_refused_or_loads() {
     let part = library.with_file_name("libpart.so");
     let mut refused = 0;
     for length in 0..=whole.len() {
-        // A new name each time: the loader remembers those that it has.
+        // A new name each time: the loader remembers the names that it has loaded.
         let path = part.with_extension(format!("{length}.so"));
         std::fs::write(&path, &whole[..length]).unwrap();
         match unsafe { Library::open(&path, Flags::NOW) } {
@@ -342,17 +343,17 @@ fn a_library_of_every_length_is_refused_or_loads() {
             }
             Err(other) => panic!("{length}: {other:?}"),
         }
-        // The bytes alone are judged as the file is.
+        // The result for the bytes is the same as for the file.
         assert_eq!(inspect_bytes(&whole[..length]).is_ok(), inspect(&path).is_ok());
         std::fs::remove_file(&path).unwrap();
     }
-    // A linker puts the section headers at the end, so none but the whole is whole.
+    // A linker puts the section headers at the end, so only the whole file is complete.
     assert_eq!(refused, whole.len());
 }
 
-/// Some linkers, LLD 14 among them, have what becomes read-only end with the page, and the segment that it is in before.
+/// Some linkers, LLD 14 among them, let `PT_GNU_RELRO` end with the page, and the segment that contains it end earlier.
 #[test]
-fn what_becomes_read_only_may_end_with_the_page() {
+fn the_relro_segment_may_end_with_the_page() {
     let workshop = Workshop::new();
     let path = workshop.answering("rounded.so", 41);
     let mut bytes = std::fs::read(&path).unwrap();
@@ -368,7 +369,7 @@ fn what_becomes_read_only_may_end_with_the_page() {
     const RELRO: u32 = 0x6474_e552;
     let at = header(&bytes, RELRO);
     let (address, size) = (word(&bytes, at + 16), word(&bytes, at + 40));
-    // As far as the last segment fills its page, and a page too many.
+    // First up to the end of the last segment's page, then one byte further.
     let end = (0..count)
         .map(|n| table + n * 56)
         .filter(|at| bytes[*at..*at + 4] == 1_u32.to_le_bytes())
@@ -386,11 +387,11 @@ fn what_becomes_read_only_may_end_with_the_page() {
     ));
 }
 
-/// glibc calls constructors that it was told of by relocations, and does not see that there are none.
+/// glibc calls constructors whose addresses come from relocations, and does not notice that the table is missing.
 #[test]
 fn relocations_without_their_table_are_refused() {
     let workshop = Workshop::new();
-    // With constructors: what the compiler puts around every library.
+    // It has constructors: those that the compiler adds to every library.
     let path = workshop.answering("plain.so", 41);
     let mut bytes = std::fs::read(&path).unwrap();
     const RELA: u64 = 7;
@@ -399,7 +400,7 @@ fn relocations_without_their_table_are_refused() {
     let mut entries = (0..bytes.len() - 32).step_by(8);
     let tag = entries
         .find(|at| words(&bytes[*at..*at + 8]) == RELA && words(&bytes[*at + 16..*at + 24]) == RELA_SIZE)
-        .expect("the table and its size are neighbours");
+        .expect("the table and its size are adjacent entries");
     bytes[tag] ^= 0x80;
     assert!(matches!(
         inspect_bytes(&bytes),

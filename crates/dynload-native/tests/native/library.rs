@@ -13,7 +13,7 @@ type Answer = extern "C" fn() -> i32;
 fn assert_thread_safe<T: Send + Sync>() {}
 
 #[test]
-fn everything_is_for_any_thread() {
+fn every_type_is_send_and_sync() {
     assert_thread_safe::<Library>();
     assert_thread_safe::<Symbol<Answer>>();
     assert_thread_safe::<dynload_native::Module>();
@@ -63,7 +63,7 @@ fn names_may_be_of_any_kind_and_length() {
 }
 
 #[test]
-fn a_missing_symbol_is_named_with_the_loaders_words() {
+fn a_missing_symbol_error_has_the_name_and_the_loaders_message() {
     let workshop = Workshop::new();
     let path = workshop.answering("liba.so", 1);
     let library = unsafe { Library::open(&path, Flags::NOW) }.unwrap();
@@ -99,7 +99,7 @@ fn a_symbol_without_an_address_is_an_error() {
 }
 
 #[test]
-fn the_raw_handle_is_dlopens() {
+fn the_raw_handle_works_with_dlsym() {
     let workshop = Workshop::new();
     let library = unsafe { Library::open(workshop.answering("liba.so", 1), Flags::NOW) }.unwrap();
     let found: *mut c_void = unsafe { libc_dlsym(library.raw_handle(), c"answer") };
@@ -114,14 +114,14 @@ unsafe fn libc_dlsym(handle: *mut c_void, name: &CStr) -> *mut c_void {
 }
 
 #[test]
-fn lazy_binding_leaves_missing_functions_for_later() {
+fn lazy_binding_resolves_missing_functions_later() {
     let workshop = Workshop::new();
     let source = "int nowhere(void); int answer(void) { return 3; } int ask(void) { return nowhere(); }";
     let path = workshop.c("liba.so", source, &["-Wl,-z,lazy"]);
     let lazy = unsafe { Library::open(&path, Flags::LAZY) }.unwrap();
     assert_eq!(unsafe { lazy.symbol::<Answer>("answer") }.unwrap()(), 3);
     drop(lazy);
-    // Another file: the first one is still in memory, and is bound already as far as the loader is concerned.
+    // Another file: the first one is still in memory, and the loader considers it bound already.
     let copy = workshop.path("libb.so");
     std::fs::copy(&path, &copy).unwrap();
     let error = unsafe { Library::open(&copy, Flags::NOW) }.unwrap_err();
@@ -136,7 +136,7 @@ fn lazy_binding_leaves_missing_functions_for_later() {
 }
 
 #[test]
-fn global_symbols_are_seen_by_later_libraries() {
+fn later_libraries_see_global_symbols() {
     let workshop = Workshop::new();
     let local = workshop.c("liblocal.so", "int only_local(void) { return 1; }", &[]);
     let global = workshop.c("libglobal.so", "int only_global(void) { return 7; }", &[]);
@@ -180,7 +180,7 @@ fn a_name_is_searched_for_and_a_path_is_not() {
     let library = unsafe { Library::open_by_name(system, Flags::NOW) }.unwrap();
     let cosine = unsafe { library.symbol::<extern "C" fn(f64) -> f64>("cos") }.unwrap();
     assert_eq!(cosine(0.0), 1.0);
-    // `open` looks in the current directory alone.
+    // `open` looks only in the current directory.
     let error = unsafe { Library::open(system, Flags::NOW) }.unwrap_err();
     assert!(matches!(error, Error::Header { .. }), "{error:?}");
     for (name, problem) in [("", "empty"), ("a/b.so", "path"), ("a\0b", "NUL")] {
@@ -188,12 +188,12 @@ fn a_name_is_searched_for_and_a_path_is_not() {
         assert!(error.to_string().contains(problem), "{error}");
     }
     let error = unsafe { Library::open_by_name("libno-such-library.so", Flags::NOW) }.unwrap_err();
-    // It is the library itself that is missing, and not one that it needs.
+    // The library itself is missing, not one that it needs.
     assert!(matches!(&error, Error::Open { missing: None, .. }), "{error:?}");
 }
 
 #[test]
-fn paths_that_are_none_are_refused() {
+fn invalid_paths_are_refused() {
     use std::os::unix::ffi::OsStrExt;
     for path in [Path::new(""), Path::new(std::ffi::OsStr::from_bytes(b"a\0b.so"))] {
         let error = unsafe { Library::open(path, Flags::NOW) }.unwrap_err();
@@ -202,7 +202,7 @@ fn paths_that_are_none_are_refused() {
 }
 
 #[test]
-fn paths_need_not_be_text() {
+fn paths_need_not_be_utf8() {
     use std::os::unix::ffi::OsStrExt;
     let workshop = Workshop::new();
     let path = workshop
@@ -256,7 +256,7 @@ fn unloading_waits_for_symbols() {
 }
 
 #[test]
-fn letting_go_does_not_unmap_and_is_counted() {
+fn dropping_a_library_detaches_it_without_unmapping() {
     let workshop = Workshop::new();
     let path = workshop.answering("libdetach.so", 9);
     let detached = || {
@@ -271,7 +271,7 @@ fn letting_go_does_not_unmap_and_is_counted() {
     drop(library);
     assert!(is_mapped(&path));
     assert_eq!((answer(), detached()), (9, 1));
-    // Opened again it is the same image, and no longer without an owner.
+    // Opening it again returns the same image, which then has an owner again.
     let library = unsafe { Library::open(&path, Flags::NOW) }.unwrap();
     assert_eq!(detached(), 0);
     assert_eq!(
@@ -282,10 +282,10 @@ fn letting_go_does_not_unmap_and_is_counted() {
     assert!(!dynload_native::detached_images().is_empty());
 }
 
-/// Asks the kernel and not the loader.
+/// Returns whether the file is mapped, according to the kernel, not the loader.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_mapped(path: &Path) -> bool {
-    // Other tests map files whose names are no text.
+    // Other tests map files whose names are not UTF-8.
     String::from_utf8_lossy(&std::fs::read("/proc/self/maps").unwrap()).contains(path.to_str().unwrap())
 }
 

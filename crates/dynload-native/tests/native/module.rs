@@ -15,7 +15,7 @@ pub(crate) fn answer(library: &Library) -> i32 {
 }
 
 #[test]
-fn a_reload_has_the_new_code_and_the_next_version() {
+fn a_reload_loads_the_new_code_as_the_next_version() {
     let workshop = Workshop::new();
     let path = workshop.answering("libm1.so", 1);
     let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
@@ -26,19 +26,19 @@ fn a_reload_has_the_new_code_and_the_next_version() {
     let hash = module.hash().unwrap();
     let old = module.enter().unwrap();
     workshop.answering("libm1.so", 2);
-    // The loader was given a copy, so the new build changed nothing yet.
+    // The loader maps a copy, so the new build has not changed anything yet.
     assert_eq!(answer(&old), 1);
     assert_eq!(unsafe { module.reload() }.unwrap(), 2);
     assert_ne!(module.hash().unwrap(), hash);
     assert_eq!(answer(&module.enter().unwrap()), 2);
-    // A call that began before goes on where it began.
+    // A call that began before the reload stays on its version.
     assert_eq!((answer(&old), old.generation().version()), (1, 1));
-    // The same content is another image all the same: its variables start afresh.
+    // Unchanged content still becomes another image, with newly initialized variables.
     assert_eq!(unsafe { module.reload() }.unwrap(), 3);
 }
 
 #[test]
-fn whatever_fails_the_old_one_stays_and_works() {
+fn the_old_version_stays_and_works_whatever_step_fails() {
     let workshop = Workshop::new();
     let path = workshop.answering("libm2.so", 1);
     let good = std::fs::read(&path).unwrap();
@@ -83,7 +83,7 @@ fn whatever_fails_the_old_one_stays_and_works() {
 }
 
 #[test]
-fn a_failed_copy_leaves_nothing_behind() {
+fn a_failed_reload_leaves_no_copy() {
     let workshop = Workshop::new();
     let staging = dynload_native::staging::Staging::in_directory(workshop.path("")).unwrap();
     let path = workshop.answering("libm3.so", 1);
@@ -98,14 +98,14 @@ fn a_failed_copy_leaves_nothing_behind() {
     assert_eq!(
         copies(),
         1,
-        "the copy of the old version is deleted when nobody uses it"
+        "the copy of the old version is deleted when it is no longer used"
     );
 }
 
 #[test]
 fn the_file_may_be_overwritten_in_place_while_it_is_loaded() {
     let workshop = Workshop::new();
-    // Enough code that it is not all in memory yet.
+    // So much code that not all of it is in memory yet.
     let functions: String = (0..2000)
         .map(|n| format!("int f{n}(int x) {{ return x * {n} + {n}; }}\n"))
         .collect();
@@ -143,7 +143,7 @@ fn a_retired_module_waits_for_its_calls() {
         wait.recv().unwrap();
         assert_eq!(module.in_flight(), 1);
         let retiring = scope.spawn(|| module.retire(Duration::from_secs(60)).unwrap());
-        // From the moment of retirement nobody enters.
+        // No call can enter after the retirement has begun.
         while module.is_loaded() {
             std::thread::yield_now();
         }
@@ -167,7 +167,7 @@ fn a_retired_module_waits_for_its_calls() {
 }
 
 #[test]
-fn a_deadline_ends_the_wait_and_the_call_goes_on() {
+fn a_deadline_ends_the_wait_and_the_call_continues() {
     let workshop = Workshop::new();
     let module = unsafe { Module::load(workshop.answering("libm6.so", 1), Flags::NOW) }.unwrap();
     let call = module.enter().unwrap();
@@ -190,7 +190,7 @@ fn a_deadline_ends_the_wait_and_the_call_goes_on() {
 }
 
 #[test]
-fn unloading_unmaps_at_once_or_with_the_last_call() {
+fn unloading_unmaps_immediately_or_with_the_last_call() {
     let workshop = Workshop::new();
     let path = workshop.answering("libm7.so", 1);
     let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
@@ -225,7 +225,7 @@ fn a_library_that_cannot_be_unloaded_is_reported() {
 }
 
 #[test]
-fn a_plugin_that_asks_for_its_own_reload_while_it_starts_gets_an_error() {
+fn a_plugin_that_requests_its_own_reload_while_it_starts_gets_an_error() {
     static MODULE: std::sync::OnceLock<Module> = std::sync::OnceLock::new();
     static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
     extern "C" fn reload_me() -> i32 {
@@ -235,7 +235,7 @@ fn a_plugin_that_asks_for_its_own_reload_while_it_starts_gets_an_error() {
         0
     }
     let workshop = Workshop::new();
-    // The host's function is handed over in a library that the plugin is linked to.
+    // The host passes its function through a library that the plugin is linked to.
     let slot = workshop.c("libslot.so", "int (*slot)(void);", &["-Wl,-soname,libslot.so"]);
     let shared = unsafe { Library::open(&slot, Flags::NOW | Flags::GLOBAL) }.unwrap();
     let pointer = unsafe { shared.symbol::<*mut extern "C" fn() -> i32>("slot") }.unwrap();
@@ -254,13 +254,13 @@ fn a_plugin_that_asks_for_its_own_reload_while_it_starts_gets_an_error() {
     assert_eq!(unsafe { MODULE.get().unwrap().reload() }.unwrap(), 2);
     let seen = SEEN.lock().unwrap();
     assert!(
-        seen.len() == 1 && seen[0].contains("asked for its own reload"),
+        seen.len() == 1 && seen[0].contains("requested its own reload"),
         "{seen:?}"
     );
 }
 
 #[test]
-fn a_relative_path_stays_the_same_file() {
+fn a_relative_path_is_made_absolute() {
     let workshop = Workshop::new();
     workshop.answering("libm11.so", 1);
     let relative = std::path::absolute(workshop.path("libm11.so")).unwrap();
@@ -277,7 +277,7 @@ fn a_relative_path_stays_the_same_file() {
 }
 
 #[test]
-fn rename_over_is_a_reload_too() {
+fn a_reload_loads_a_file_that_was_renamed_over_the_old_one() {
     let workshop = Workshop::new();
     let (path, next) = (
         workshop.answering("libm12.so", 1),

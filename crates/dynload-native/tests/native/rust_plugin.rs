@@ -10,7 +10,7 @@ const PLUGIN: &str = r#"
 use dynload_native::descriptor::Host;
 
 fn start(host: &Host) -> Result<(), String> {
-    // What is meant to panic need not say so among the tests' output.
+    // Intended panics should not appear in the output of the tests.
     std::panic::set_hook(Box::new(|_| ()));
     if host.module_version == 3 { return Err("three is too many".into()) }
     if host.module_version == 4 { panic!("four is worse") }
@@ -87,7 +87,7 @@ fn a_plugin_that_would_abort_is_refused() {
 }
 
 #[test]
-fn an_init_that_panics_is_a_failed_load() {
+fn a_panic_in_init_fails_the_load() {
     let workshop = Workshop::new();
     let source = r#"
         fn start(_: &dynload_native::descriptor::Host) -> Result<(), String> {
@@ -111,7 +111,7 @@ struct Noisy(Vec<u8>);
 
 impl Drop for Noisy {
     fn drop(&mut self) {
-        // Code and data of this library, at a time when it may be gone.
+        // Uses code and data of this library when it could already be unmapped.
         assert_eq!(self.0, b"thread-local");
         println!("destroyed {}", self.0.len());
     }
@@ -128,7 +128,8 @@ dynload_native::export_plugin! {
 }
 "#;
 
-/// The case that crashes others: a thread ends after the library was let go of or unloaded, and has values of it.
+/// The case that crashes with a bare `dlclose`: a thread with values of the library ends after the library was detached
+/// or unloaded.
 #[test]
 fn thread_local_destructors_run_after_reload_and_unload() {
     let test = "rust_plugin::thread_local_destructors_run_after_reload_and_unload";

@@ -11,7 +11,7 @@ use crate::build::Workshop;
 use crate::child;
 
 #[test]
-fn copies_are_private_never_share_a_path_and_go_when_dropped() {
+fn copies_are_private_have_unique_paths_and_are_deleted_when_dropped() {
     let workshop = Workshop::new();
     let staging = Staging::in_directory(workshop.path("")).unwrap();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
@@ -43,7 +43,7 @@ fn copies_are_private_never_share_a_path_and_go_when_dropped() {
 }
 
 #[test]
-fn debug_information_is_copied_along() {
+fn debug_information_is_copied_too() {
     let workshop = Workshop::new();
     let source = workshop.write("libp.so", "library");
     for name in [
@@ -76,7 +76,7 @@ fn debug_information_is_copied_along() {
 }
 
 #[test]
-fn a_file_that_cannot_be_copied_says_why_and_leaves_nothing() {
+fn a_failed_copy_reports_the_reason_and_leaves_no_files() {
     let workshop = Workshop::new();
     let staging = Staging::in_directory(workshop.path("")).unwrap();
     assert!(matches!(
@@ -104,7 +104,7 @@ fn a_file_that_cannot_be_copied_says_why_and_leaves_nothing() {
     assert!(matches!(error, StageError::Directory { .. }), "{error:?}");
 }
 
-/// A directory whose process was killed goes when the next one starts; that of a living process stays.
+/// The directory of a killed process is removed when the next process starts; that of a live process stays.
 #[test]
 fn directories_of_dead_processes_are_swept_and_others_are_not() {
     let test = "staging::directories_of_dead_processes_are_swept_and_others_are_not";
@@ -112,7 +112,7 @@ fn directories_of_dead_processes_are_swept_and_others_are_not() {
         let staging = Staging::in_directory(&parent).unwrap();
         let _staged = staging.stage(parent.join("libp.so")).unwrap();
         std::fs::write(parent.join("ready"), staging.path().to_str().unwrap()).unwrap();
-        // Until it is killed.
+        // Wait to be killed.
         loop {
             std::thread::park();
         }
@@ -121,7 +121,7 @@ fn directories_of_dead_processes_are_swept_and_others_are_not() {
     let parent = workshop.path("shared");
     std::fs::create_dir(&parent).unwrap();
     workshop.write("shared/libp.so", "library");
-    // Not ours, however alike.
+    // Similar names that are not this crate's.
     for name in [
         "dynload-notes",
         "dynload-1-abc",
@@ -143,7 +143,7 @@ fn directories_of_dead_processes_are_swept_and_others_are_not() {
         std::thread::yield_now();
     };
     let own = Staging::in_directory(&parent).unwrap();
-    assert!(directory.exists(), "the child lives");
+    assert!(directory.exists(), "the child is alive");
     process.kill().unwrap();
     process.wait().unwrap();
     assert!(directory.exists());
@@ -160,9 +160,9 @@ fn directories_of_dead_processes_are_swept_and_others_are_not() {
     }
 }
 
-/// Many who begin at the same time sweep while the others are not ready.
+/// Many threads that start at the same time sweep while the directories of the others are not ready.
 #[test]
-fn a_directory_that_is_being_made_is_not_swept() {
+fn a_directory_that_is_being_created_is_not_swept() {
     let workshop = Workshop::new();
     let parent = workshop.path("");
     let begun = |name: &str, age: Duration| {
@@ -189,7 +189,7 @@ fn a_directory_that_is_being_made_is_not_swept() {
 }
 
 #[test]
-fn a_link_is_not_swept_through() {
+fn sweeping_does_not_follow_a_symlink() {
     let workshop = Workshop::new();
     let precious = workshop.write("precious/file", "precious");
     let link = workshop.path("dynload-1-0123456789abcdef");
@@ -198,9 +198,9 @@ fn a_link_is_not_swept_through() {
     assert!(precious.exists() && link.symlink_metadata().is_ok());
 }
 
-/// Somebody writes the file all the time: a copy is whole, or refused.
+/// The file is replaced continuously: a copy is complete, or refused.
 #[test]
-fn a_copy_is_never_half_of_one_and_half_of_another() {
+fn a_copy_never_mixes_two_files() {
     let workshop = Workshop::new();
     let staging = Staging::in_directory(workshop.path("")).unwrap();
     let source = workshop.write("libp.so", vec![0u8; 3 << 20]);
@@ -229,7 +229,7 @@ fn a_copy_is_never_half_of_one_and_half_of_another() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    println!("{whole} of 30 copies were made");
+    println!("{whole} of 30 copies succeeded");
 }
 
 /// Two processes reload the same file, each from its own copies.

@@ -1,4 +1,4 @@
-//! Everything at once, from many threads.
+//! All operations concurrently, from many threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use dynload_native::{Error, Flags, Library, Module};
 use crate::build::Workshop;
 use crate::child;
 
-/// A library in which each function knows its number: a call that ran half on one version would show.
+/// A library whose function checks its number, to detect a call that runs partly on another version.
 const SOURCE: &str = r#"
 static volatile int number = NUMBER;
 int answer(void) {
@@ -22,7 +22,7 @@ fn numbered(workshop: &Workshop, name: &str, number: u32) -> std::path::PathBuf 
     workshop.c(name, SOURCE, &[&format!("-DNUMBER={number}")])
 }
 
-/// 1 000 reloads with calls on four threads. Its own process: that many images stay mapped.
+/// 1 000 reloads with calls on four threads, in its own process, because as many images stay mapped.
 #[test]
 fn a_thousand_reloads_with_calls_running() {
     let test = "stress::a_thousand_reloads_with_calls_running";
@@ -50,7 +50,7 @@ fn a_thousand_reloads_with_calls_running() {
                 while !done.load(Ordering::Relaxed) {
                     let call = module.enter().unwrap();
                     let (version, answer) = (call.generation().version(), crate::module::answer(&call));
-                    // The code is the one that belongs to the version, and versions only go up.
+                    // The code belongs to the version, and versions only increase.
                     assert_eq!(answer as u64, version % 4);
                     assert!(version >= last);
                     last = version;
@@ -70,10 +70,10 @@ fn a_thousand_reloads_with_calls_running() {
     assert_eq!(module.retire(Duration::from_secs(60)).unwrap().in_flight, 0);
 }
 
-/// Load, reload, symbols, retirement and unload of the same modules, from eight threads at once.
+/// Load, reload, symbols, retirement and unload of the same modules, from eight threads concurrently.
 #[test]
-fn everything_from_any_thread_at_once() {
-    let test = "stress::everything_from_any_thread_at_once";
+fn all_operations_concurrently_from_any_thread() {
+    let test = "stress::all_operations_concurrently_from_any_thread";
     let Some(path) = child::argument() else {
         let workshop = Workshop::new();
         child::succeeds(&mut child::command(test, numbered(&workshop, "libany.so", 5)));
@@ -101,7 +101,7 @@ fn everything_from_any_thread_at_once() {
                             _ => {
                                 let library = unsafe { Library::open(path, Flags::LAZY) }.unwrap();
                                 assert_eq!(crate::module::answer(&library), 5);
-                                // Others may have it open, and then it stays.
+                                // Other threads may have it open, and then it stays mapped.
                                 unsafe { library.unload() }.unwrap();
                             }
                         }
@@ -109,7 +109,7 @@ fn everything_from_any_thread_at_once() {
                     if thread == 7 {
                         let outcome = match round % 2 {
                             0 => module.retire(Duration::from_secs(60)).map(drop),
-                            // Every call in it is counted, and no address is kept.
+                            // Sound: every call is counted, and no address is kept.
                             _ => unsafe { module.unload() }.map(drop),
                         };
                         outcome.unwrap();

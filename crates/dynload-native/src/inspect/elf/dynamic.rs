@@ -1,4 +1,4 @@
-//! The dynamic section: where the loader finds everything else.
+//! The dynamic section, through which the loader finds everything else.
 
 use std::collections::HashMap;
 
@@ -9,17 +9,17 @@ use super::words::{WORD, Words};
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 
-/// The sizes of `Elf64_Rela`, `Elf64_Rel` and `Elf64_Sym`, or of their 32-bit brothers.
+/// The sizes of `Elf64_Rela`, `Elf64_Rel` and `Elf64_Sym`, or of their 32-bit counterparts.
 pub(super) const RELA: u64 = 3 * WORD as u64;
 pub(super) const REL: u64 = 2 * WORD as u64;
 pub(super) const SYMBOL: u64 = if WORD == 8 { 24 } else { 16 };
 
-/// The entries of the dynamic section, and the strings that they name.
+/// The entries of the dynamic section, and the string table.
 pub(super) struct Dynamic {
-    /// For a tag that is there more than once the last value, as for glibc.
+    /// For a tag that occurs more than once, the last value, as in glibc.
     values: HashMap<i64, u64>,
     needed: Vec<u64>,
-    /// Libraries that are searched in place of this one (`DT_FILTER`, `DT_AUXILIARY`).
+    /// Libraries that are searched instead of this one (`DT_FILTER`, `DT_AUXILIARY`).
     filters: Vec<u64>,
     strings: Vec<u8>,
 }
@@ -41,7 +41,12 @@ impl Dynamic {
         });
         loop {
             match entries.next() {
-                None => return Err(HeaderError::malformed("PT_DYNAMIC", "it has no end (DT_NULL)")),
+                None => {
+                    return Err(HeaderError::malformed(
+                        "PT_DYNAMIC",
+                        "it has no terminator (DT_NULL)",
+                    ));
+                }
                 Some((tag, _)) if tag == elf::DT_NULL => break,
                 Some((tag, value)) => {
                     match tag {
@@ -61,7 +66,7 @@ impl Dynamic {
                 found: "an executable program",
             });
         }
-        // Where the section says that it can be written, glibc turns its addresses into pointers in place.
+        // If the section's header says that it is writable, glibc relocates its addresses in place.
         if segments.dynamic_is_writable() {
             segments.check_writable("PT_DYNAMIC", section.address, section.memory_size)?;
         }
@@ -75,7 +80,7 @@ impl Dynamic {
         self.values.get(&tag).copied()
     }
 
-    /// The value of a tag that must be there when another is.
+    /// Returns the value of a required tag.
     pub(super) fn require(&self, tag: i64, name: &'static str) -> Result<u64, HeaderError> {
         self.get(tag)
             .ok_or_else(|| HeaderError::malformed(name, "it is missing from the dynamic section"))
@@ -88,9 +93,12 @@ impl Dynamic {
         self.strings = segments
             .read_table(bytes, "DT_STRTAB", address, size)?
             .into_owned();
-        // Then every string that begins within it ends within it.
+        // This check ensures that every string that begins in the table ends in it.
         if self.strings.last() != Some(&0) {
-            return Err(HeaderError::malformed("DT_STRTAB", "its last string has no end"));
+            return Err(HeaderError::malformed(
+                "DT_STRTAB",
+                "its last string is not terminated",
+            ));
         }
         for tag in [
             elf::DT_SONAME,
@@ -104,18 +112,18 @@ impl Dynamic {
                 .map_or(Ok(()), |offset| self.string(offset).map(drop))?;
         }
         for &offset in self.needed.iter().chain(&self.filters) {
-            // glibc takes it for the program, and counts that among what is closed with the library.
+            // glibc resolves an empty name to the program, and counts that among the objects to close with the library.
             if self.string(offset)?.is_empty() {
                 return Err(HeaderError::malformed(
                     "DT_NEEDED",
-                    "the name of a library that is needed is empty",
+                    "the name of a needed library is empty",
                 ));
             }
         }
         Ok(())
     }
 
-    /// The string at an offset in the string table.
+    /// Returns the string at an offset in the string table.
     pub(super) fn string(&self, offset: u64) -> Result<&[u8], HeaderError> {
         let rest = usize::try_from(offset)
             .ok()
@@ -124,7 +132,7 @@ impl Dynamic {
             Some(string) if offset < self.strings.len() as u64 => Ok(string),
             _ => {
                 let problem = format!(
-                    "a string at {offset} is named, and there are {} bytes",
+                    "the string offset {offset} is out of bounds: the table has {} bytes",
                     self.strings.len()
                 );
                 Err(HeaderError::malformed("DT_STRTAB", problem))
@@ -132,7 +140,7 @@ impl Dynamic {
         }
     }
 
-    /// Whether a string at this offset is in the table.
+    /// Returns whether an offset is in the string table.
     pub(super) fn has_string(&self, offset: u32) -> bool {
         (offset as usize) < self.strings.len()
     }
@@ -142,20 +150,20 @@ impl Dynamic {
         Ok(string.map(|string| String::from_utf8_lossy(string).into_owned()))
     }
 
-    /// The libraries that are needed, in their order.
+    /// Returns the names of the needed libraries, in their order.
     pub(super) fn needed(&self) -> Result<Vec<String>, HeaderError> {
         let text = |&offset: &u64| Ok(String::from_utf8_lossy(self.string(offset)?).into_owned());
         self.needed.iter().map(text).collect()
     }
 
-    /// Whether the library names another among those that it needs.
+    /// Returns whether `name` is among the needed libraries.
     pub(super) fn needs(&self, name: &[u8]) -> bool {
         self.needed
             .iter()
             .any(|&offset| self.string(offset).is_ok_and(|needed| needed == name))
     }
 
-    /// Sizes of entries that glibc asserts (elf/get-dynamic-info.h): with another one it aborts.
+    /// Checks the entry sizes that glibc asserts (elf/get-dynamic-info.h): it aborts on any other size.
     fn check_sizes(&self) -> Result<(), HeaderError> {
         let sizes = [
             (elf::DT_SYMTAB, elf::DT_SYMENT, "DT_SYMENT", SYMBOL),
@@ -167,21 +175,25 @@ impl Dynamic {
             if self.get(table).is_some() && self.require(tag, name)? != expected {
                 return Err(HeaderError::malformed(
                     name,
-                    format!("the size of an entry is {expected}"),
+                    format!("the entry size must be {expected}"),
                 ));
             }
-            // Without the table nothing would be relocated, and the constructors are called all the same.
+            // Without the table nothing would be relocated, but the constructors would still be called.
             if self.get(table).is_none() && self.get(tag).is_some() {
-                return Err(HeaderError::malformed(name, "there is no table of such entries"));
+                return Err(HeaderError::malformed(
+                    name,
+                    "the table of these entries is missing",
+                ));
             }
         }
         Ok(())
     }
 
-    /// Constructors and destructors are code, and so are those that relocations put into the arrays.
+    /// Checks that constructors and destructors are code. Those that relocations write into the arrays are checked
+    /// with the relocations.
     fn check_code(&self, segments: &Segments) -> Result<(), HeaderError> {
         for (tag, name) in [(elf::DT_INIT, "DT_INIT"), (elf::DT_FINI, "DT_FINI")] {
-            // 0 is an address like any other here, and linkers that mean none leave the tag out.
+            // 0 is an address like any other here: linkers omit the tag when there is no function.
             if let Some(address) = self.get(tag) {
                 segments.check_code(name, address)?;
             }
@@ -195,14 +207,14 @@ impl Dynamic {
                 let size = self.require(size, name)?;
                 segments.check_file(name, address, size)?;
                 if size % WORD as u64 != 0 || address % WORD as u64 != 0 {
-                    return Err(HeaderError::malformed(name, "it is no array of addresses"));
+                    return Err(HeaderError::malformed(name, "it is not an array of addresses"));
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether an address is in the arrays of constructors and destructors.
+    /// Returns whether an address is in the arrays of constructors and destructors.
     pub(super) fn is_in_code_array(&self, address: u64) -> bool {
         [
             (elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ),

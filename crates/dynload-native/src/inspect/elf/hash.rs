@@ -1,4 +1,4 @@
-//! The symbol table, and the hash tables by which the loader searches it.
+//! The symbol table, and the hash tables with which the loader searches it.
 
 use object::elf;
 
@@ -9,12 +9,12 @@ use super::words::{IS_64, WORD, Words};
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 
-/// The symbols that a search can find, and before them those that the library asks for.
+/// The symbol table: the symbols that the library imports, followed by those that a search can find.
 pub(super) struct Symbols {
     table: Words<'static>,
-    /// Those that are in a hash table are below this.
+    /// The indices of all symbols in a hash table are below this.
     hashed: u32,
-    /// As many as there is room for: relocations may name symbols that no search finds.
+    /// The number of symbols for which there is room: relocations may refer to symbols that no search finds.
     count: u32,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn read(
     if !found {
         return Err(HeaderError::malformed(
             "DT_GNU_HASH",
-            "there is no hash table of the symbols",
+            "there is no symbol hash table",
         ));
     }
     let table = segments.read_table(bytes, "DT_SYMTAB", address, u64::from(count) * SYMBOL)?;
@@ -60,15 +60,15 @@ pub(super) fn read(
     })
 }
 
-/// `DT_GNU_HASH`: how many symbols there are up to the last that it has.
+/// Checks `DT_GNU_HASH`, and returns the number of symbols up to its last one.
 fn gnu(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Result<u32, HeaderError> {
     const PART: &str = "DT_GNU_HASH";
     let wrong = |problem: &str| Err(HeaderError::malformed(PART, problem));
     let header = Words::from(segments.read_table(bytes, PART, address, 16)?);
     let (buckets, first, filter_words) = (header.int(0), header.int(4), header.int(8));
-    // glibc asserts it, and takes the words minus one for a mask.
+    // glibc asserts this, and uses the number of words minus one as a mask.
     if !filter_words.is_power_of_two() {
-        return wrong("the size of its filter is no power of two");
+        return wrong("the size of its Bloom filter is not a power of two");
     }
     let filter = u64::from(filter_words) * WORD as u64;
     segments.check_file(PART, address + 16, filter)?;
@@ -82,9 +82,9 @@ fn gnu(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Resu
         return Ok(first.min(count));
     };
     if starts.iter().any(|&start| start < first || start >= count) {
-        return wrong("a bucket names a symbol that is not in the table");
+        return wrong("a bucket refers to a symbol that is not in the table");
     }
-    // The chains lie one after the other, and the lowest bit of a hash ends one.
+    // The chains are adjacent, and the lowest bit of a hash marks the end of a chain.
     let chains_at = buckets_at + u64::from(buckets) * 4;
     let room = u64::from(count - first).min(segments.file_bytes_from(chains_at) / 4);
     let chains = Words::from(segments.read_table(bytes, PART, chains_at, room * 4)?);
@@ -96,10 +96,10 @@ fn gnu(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Resu
             return Ok(symbol + 1);
         }
     }
-    wrong("its last chain has no end")
+    wrong("its last chain is not terminated")
 }
 
-/// `DT_HASH`: how many symbols there are.
+/// Checks `DT_HASH`, and returns the number of symbols.
 fn system_v(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Result<u32, HeaderError> {
     const PART: &str = "DT_HASH";
     let wrong = |problem: &str| Err(HeaderError::malformed(PART, problem));
@@ -112,15 +112,15 @@ fn system_v(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) ->
     let chains_at = buckets_at + u64::from(buckets) * 4;
     let buckets_table = Words::from(segments.read_table(bytes, PART, buckets_at, u64::from(buckets) * 4)?);
     let chains = Words::from(segments.read_table(bytes, PART, chains_at, u64::from(symbols) * 4)?);
-    // Each symbol is in one chain. One that is met twice is a chain without an end, or two that run together.
+    // Each symbol is in one chain. A symbol that occurs twice is in a chain without an end, or in two chains that merge.
     let mut met = vec![false; symbols as usize];
     for bucket in 0..buckets as usize {
         let mut symbol = buckets_table.int(bucket * 4);
         while symbol != 0 {
             match met.get_mut(symbol as usize) {
                 Some(met @ false) => *met = true,
-                Some(true) => return wrong("a chain runs in a circle"),
-                None => return wrong("a chain names a symbol that is not in the table"),
+                Some(true) => return wrong("a symbol occurs twice in its chains"),
+                None => return wrong("a chain refers to a symbol that is not in the table"),
             }
             symbol = chains.int(symbol as usize * 4);
         }
@@ -154,7 +154,8 @@ impl Symbols {
         })
     }
 
-    /// Every symbol that a search may find has a name and a version, and code where the loader calls it.
+    /// Checks that every symbol that a search may find has a name and a version, and that its address is code if the
+    /// loader calls it.
     pub(super) fn check(
         &self,
         segments: &Segments,
@@ -173,7 +174,10 @@ impl Symbols {
     ) -> Result<(), HeaderError> {
         const PART: &str = "DT_SYMTAB";
         let Some(symbol) = self.get(index) else {
-            let problem = format!("symbol {index} is named, and there is room for {}", self.count);
+            let problem = format!(
+                "the symbol index {index} is out of bounds: there is room for {} symbols",
+                self.count
+            );
             return Err(HeaderError::malformed(PART, problem));
         };
         if !dynamic.has_string(symbol.name) {
@@ -186,13 +190,13 @@ impl Symbols {
             return versions.check_symbol(index);
         }
         match symbol.info & 0xf {
-            // The loader calls these to learn the address.
+            // The loader calls these to determine the address.
             elf::STT_GNU_IFUNC => segments.check_code(PART, symbol.value)?,
-            // glibc looks up the module's thread-local block, and has none for a library without PT_TLS.
+            // glibc looks up the library's thread-local block, which does not exist without PT_TLS.
             elf::STT_TLS if !segments.has_tls => {
                 return Err(HeaderError::malformed(
                     PART,
-                    "there is a thread-local symbol and no PT_TLS",
+                    "there is a thread-local symbol but no PT_TLS",
                 ));
             }
             _ => {}
@@ -200,7 +204,7 @@ impl Symbols {
         versions.check_symbol(index)
     }
 
-    /// A symbol that is defined here.
+    /// Finds a symbol that this library defines.
     pub(super) fn find(&self, dynamic: &Dynamic, name: &[u8]) -> Option<Symbol> {
         (1..self.hashed)
             .filter_map(|index| self.get(index))

@@ -1,9 +1,8 @@
-//! ELF, as the System V gABI and glibc's loader have it.
+//! ELF, as the System V gABI defines it and glibc's loader reads it.
 //!
-//! What is checked is what glibc 2.36 reads and follows between `open` and the first constructor
-//! (elf/dl-load.c, dl-deps.c, dl-version.c, dl-lookup.c, dl-reloc.c, elf/get-dynamic-info.h): each offset is in
-//! the file, each address in a segment that has it, each chain ends, and nothing is written where the segment
-//! cannot be written.
+//! The check covers what glibc 2.36 reads and follows between `open` and the first constructor (elf/dl-load.c,
+//! dl-deps.c, dl-version.c, dl-lookup.c, dl-reloc.c, elf/get-dynamic-info.h): each offset is in the file, each address
+//! is in a suitable segment, each chain ends, and the loader writes only to writable segments.
 
 mod dynamic;
 mod hash;
@@ -21,11 +20,11 @@ use super::bytes::Bytes;
 use super::{Format, HeaderError, LibraryInfo};
 use crate::descriptor::{DESCRIPTOR_SYMBOL, PluginDescriptor};
 
-/// The sizes of `Elf64_Ehdr` and `Elf64_Shdr`, or of their 32-bit brothers.
+/// The sizes of `Elf64_Ehdr` and `Elf64_Shdr`, or of their 32-bit counterparts.
 const HEADER: u64 = if IS_64 { 64 } else { 52 };
 const SECTION: u64 = if IS_64 { 64 } else { 40 };
 
-/// Where in `e_ident` each byte is, and its size (gABI, "ELF Identification").
+/// The index of each byte in `e_ident`, and its size (gABI, "ELF Identification").
 const EI_CLASS: usize = 4;
 const EI_DATA: usize = 5;
 const EI_VERSION: usize = 6;
@@ -56,7 +55,7 @@ pub(super) fn inspect(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
         descriptor: symbols
             .find(&dynamic, DESCRIPTOR_SYMBOL.to_bytes())
             .map(|symbol| {
-                // What is not in the file is no constant: then there is nothing to read, and the reader says so.
+                // Data that is not in the file is not a constant: the result is empty, which the reader reports.
                 let size = symbol.size.min(PluginDescriptor::SIZE as u64);
                 segments
                     .read_address(bytes, symbol.value, size)
@@ -66,7 +65,7 @@ pub(super) fn inspect(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
     })
 }
 
-/// `e_machine` of this process, where this crate knows it.
+/// The `e_machine` of this process, if this crate knows it.
 const MACHINE: Option<u16> = if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
     Some(elf::EM_X86_64)
 } else if cfg!(target_arch = "x86") {
@@ -87,7 +86,7 @@ const MACHINE: Option<u16> = if cfg!(all(target_arch = "x86_64", target_pointer_
     None
 };
 
-/// The file header, when it is that of a shared library for this process.
+/// Returns the file header if it is that of a shared library for this process.
 fn header(bytes: &Bytes<'_>) -> Result<Words<'static>, HeaderError> {
     let identification = bytes.read(0, EI_NIDENT as u64)?;
     let class = match identification[EI_CLASS] {
@@ -96,7 +95,7 @@ fn header(bytes: &Bytes<'_>) -> Result<Words<'static>, HeaderError> {
         other => {
             return Err(HeaderError::malformed(
                 "e_ident",
-                format!("class {other} is neither 32 nor 64 bits"),
+                format!("class {other} is neither 32-bit nor 64-bit"),
             ));
         }
     };
@@ -106,14 +105,14 @@ fn header(bytes: &Bytes<'_>) -> Result<Words<'static>, HeaderError> {
         other => {
             return Err(HeaderError::malformed(
                 "e_ident",
-                format!("there is no byte order {other}"),
+                format!("byte order {other} is not defined"),
             ));
         }
     };
     if little != cfg!(target_endian = "little") {
         return Err(HeaderError::WrongByteOrder);
     }
-    // A library of another architecture is called that, whatever its word size; the field is at the same place.
+    // A library for another architecture is reported as such, whatever its word size; the field has the same offset.
     let machine = Words::from(bytes.read(16, 4)?.into_owned()).half(2);
     let expected = std::env::consts::ARCH;
     if MACHINE.is_some_and(|own| own != machine) {
@@ -130,17 +129,14 @@ fn header(bytes: &Bytes<'_>) -> Result<Words<'static>, HeaderError> {
     }
     let header = Words::from(bytes.read(0, HEADER)?.into_owned());
     if identification[EI_VERSION] != elf::EV_CURRENT || header.int(20) != u32::from(elf::EV_CURRENT) {
-        return Err(HeaderError::malformed(
-            "e_version",
-            "this is not version 1 of ELF",
-        ));
+        return Err(HeaderError::malformed("e_version", "the ELF version is not 1"));
     }
-    // glibc takes these two, and GNU only with ABI version 3 or less (elf/dl-load.c).
+    // glibc accepts these two, and GNU only with ABI version 3 or less (elf/dl-load.c).
     let abi = (identification[EI_OSABI], identification[EI_ABIVERSION]);
     if cfg!(target_os = "linux") && !matches!(abi, (elf::ELFOSABI_SYSV, 0) | (elf::ELFOSABI_GNU, 0..=3)) {
         return Err(HeaderError::malformed(
             "e_ident",
-            format!("OS ABI {} version {} is not Linux", abi.0, abi.1),
+            format!("OS ABI {} version {} is not a Linux ABI", abi.0, abi.1),
         ));
     }
     match header.half(16) {
@@ -154,7 +150,7 @@ fn header(bytes: &Bytes<'_>) -> Result<Words<'static>, HeaderError> {
         elf::ET_CORE => Err(HeaderError::NotALibrary { found: "a core dump" }),
         other => Err(HeaderError::malformed(
             "e_type",
-            format!("there is no type {other}"),
+            format!("type {other} is not defined"),
         )),
     }
 }
@@ -177,8 +173,8 @@ fn machine_name(machine: u16) -> String {
     .to_owned()
 }
 
-/// The section headers. The loader does not look at them, but linkers write them last: when they are not all
-/// there, neither is the file.
+/// Checks the section headers. The loader does not read them, but linkers write them last: when they are incomplete,
+/// so is the file.
 fn check_sections(bytes: &Bytes<'_>, header: &Words<'_>) -> Result<(), HeaderError> {
     let (offset, after) = if IS_64 {
         (header.word(40), 58)

@@ -1,4 +1,4 @@
-//! Relocations: what the loader writes, and where.
+//! Relocations: the values that the loader writes, and their addresses.
 
 use object::elf;
 
@@ -15,11 +15,11 @@ struct Context<'a> {
     dynamic: &'a Dynamic,
     symbols: &'a Symbols,
     versions: &'a Versions,
-    /// With DT_TEXTREL the loader makes everything writable for the time being.
+    /// With DT_TEXTREL the loader makes everything writable while it relocates.
     text: bool,
 }
 
-/// Where a table of relocations is.
+/// The location of a relocation table.
 struct Table {
     name: &'static str,
     address: u64,
@@ -68,7 +68,7 @@ impl Context<'_> {
                 self.table(bytes, &table, dynamic.get(count).unwrap_or(0))?;
             }
         }
-        // When one of the three is there, glibc takes the others to be there.
+        // When one of the three is present, glibc assumes that the others are.
         if dynamic
             .get(elf::DT_JMPREL)
             .or(dynamic.get(elf::DT_PLTREL))
@@ -80,11 +80,11 @@ impl Context<'_> {
             let entry = match dynamic.require(elf::DT_PLTREL, "DT_PLTREL")? {
                 kind if kind == elf::DT_RELA as u64 && uses_rela() != Some(false) => RELA,
                 kind if kind == elf::DT_REL as u64 && uses_rela() != Some(true) => REL,
-                // glibc asserts that it is the machine's own kind.
+                // glibc asserts that it is the kind that the machine uses.
                 kind => {
                     return Err(HeaderError::malformed(
                         "DT_PLTREL",
-                        format!("this machine has no kind {kind}"),
+                        format!("this machine does not use relocations of kind {kind}"),
                     ));
                 }
             };
@@ -102,7 +102,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// The first `relative` entries are said to be of that kind, and glibc asserts it.
+    /// Checks a table. Its first `relative` entries must be relative relocations, which glibc asserts.
     fn table(&self, bytes: &Bytes<'_>, table: &Table, relative: u64) -> Result<(), HeaderError> {
         let &Table {
             name,
@@ -113,13 +113,13 @@ impl Context<'_> {
         if size % entry != 0 {
             return Err(HeaderError::malformed(
                 name,
-                "its size is not that of whole entries",
+                "its size is not a multiple of the entry size",
             ));
         }
         if relative > size / entry {
             return Err(HeaderError::malformed(
                 name,
-                "it has fewer entries than are said to be relative",
+                "it has fewer entries than its count of relative ones",
             ));
         }
         let table = Words::from(self.segments.read_table(bytes, name, address, size)?);
@@ -134,11 +134,11 @@ impl Context<'_> {
             if (index as u64) < relative && kinds::RELATIVE.is_some_and(|relative| relative != kind) {
                 return Err(HeaderError::malformed(
                     name,
-                    format!("entry {index} is not relative, as is said of it"),
+                    format!("entry {index} is not relative, but is counted as relative"),
                 ));
             }
-            // Most symbols are named by many entries in a row. The name and version are looked up whatever the
-            // kind is.
+            // Many consecutive entries refer to the same symbol, so it is checked once. The loader looks up the name
+            // and version whatever the kind is.
             if symbol != 0 && symbol != checked {
                 self.symbols
                     .check_one(symbol, self.segments, self.dynamic, self.versions)?;
@@ -149,10 +149,10 @@ impl Context<'_> {
             }
             self.target(name, target)?;
             if Some(kind) == kinds::COPY {
-                // It is for programs, and copies as much as somebody else's symbol says.
+                // Copy relocations are for programs, and copy as many bytes as another library's symbol says.
                 return Err(HeaderError::malformed(
                     name,
-                    "a shared library has no copy relocations",
+                    "a shared library must not have copy relocations",
                 ));
             }
             let called = Some(kind) == kinds::IRELATIVE
@@ -165,7 +165,7 @@ impl Context<'_> {
     }
 
     fn target(&self, name: &'static str, address: u64) -> Result<(), HeaderError> {
-        // The smallest that is written; whatever is more is in the same page or the next of the same segment.
+        // The smallest size that is written; further bytes are in the same page or the next of the same segment.
         let size = if IS_64 { 4 } else { 1 };
         if self.text {
             self.segments.check_memory(name, address, size)
@@ -174,7 +174,7 @@ impl Context<'_> {
         }
     }
 
-    /// `DT_RELR`: addresses, and after each a bitmap for the 63 words that follow it.
+    /// Checks `DT_RELR`: addresses, and after each a bitmap for the 63 words that follow it.
     fn relative(&self, bytes: &Bytes<'_>) -> Result<(), HeaderError> {
         const PART: &str = "DT_RELR";
         let Some(address) = self.dynamic.get(elf::DT_RELR) else {
@@ -185,7 +185,7 @@ impl Context<'_> {
         if table.len() % WORD != 0 {
             return Err(HeaderError::malformed(
                 PART,
-                "its size is not that of whole entries",
+                "its size is not a multiple of the entry size",
             ));
         }
         let word = WORD as u64;
@@ -209,7 +209,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// With lazy binding the loader puts itself into the second and third word of `DT_PLTGOT`.
+    /// Checks `DT_PLTGOT`: with lazy binding the loader writes its own addresses to the second and third word of it.
     fn lazy(&self) -> Result<(), HeaderError> {
         match (self.dynamic.get(elf::DT_PLTGOT), self.dynamic.get(elf::DT_JMPREL)) {
             (Some(got), Some(_)) => self.segments.check_writable("DT_PLTGOT", got, 3 * WORD as u64),
@@ -223,7 +223,7 @@ impl Context<'_> {
     }
 }
 
-/// Whether this machine's relocations have addends, where it has only one of the two kinds.
+/// Returns whether this machine's relocations have addends, if it uses only one of the two kinds.
 const fn uses_rela() -> Option<bool> {
     if cfg!(any(target_arch = "x86", target_arch = "arm")) {
         Some(false)
@@ -234,7 +234,7 @@ const fn uses_rela() -> Option<bool> {
     }
 }
 
-/// The kinds of relocations that are looked at, on the machines that this crate knows.
+/// The kinds of relocations that are checked, on the machines that this crate knows.
 mod kinds {
     use object::elf;
 

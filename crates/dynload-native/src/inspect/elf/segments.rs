@@ -1,4 +1,4 @@
-//! Program headers: what of the file is mapped where.
+//! Program headers: which parts of the file are mapped at which addresses.
 
 use std::borrow::Cow;
 
@@ -56,7 +56,7 @@ impl Segment {
         self.flags & flag != 0
     }
 
-    /// Whether `size` bytes at `address` are in this segment, of which the first `limit` bytes count.
+    /// Returns whether `size` bytes at `address` are in the first `limit` bytes of this segment.
     fn holds(&self, address: u64, size: u64, limit: u64) -> bool {
         address >= self.address
             && (address - self.address)
@@ -65,7 +65,7 @@ impl Segment {
     }
 }
 
-/// The program headers that a loader looks at.
+/// The program headers that a loader reads.
 pub(super) struct Segments {
     loads: Vec<Segment>,
     pub(super) dynamic: Segment,
@@ -99,11 +99,11 @@ impl Segments {
             .copied()
             .collect();
         check_loads(bytes, &loads)?;
-        // The last one counts, as it does for glibc.
+        // The last one counts, as in glibc.
         let dynamic = all.iter().rfind(|segment| segment.kind == elf::PT_DYNAMIC);
         let Some(dynamic) = dynamic.copied() else {
             return Err(HeaderError::NotALibrary {
-                found: "a program or data without a dynamic section",
+                found: "an ELF file without a dynamic section",
             });
         };
         let has_tls = all
@@ -120,7 +120,7 @@ impl Segments {
         Ok(segments)
     }
 
-    /// Whether the dynamic section says that it can be written.
+    /// Returns whether the header of the dynamic section says that it is writable.
     pub(super) fn dynamic_is_writable(&self) -> bool {
         self.dynamic.is(elf::PF_W)
     }
@@ -135,8 +135,8 @@ impl Segments {
             _ => return Ok(()),
         };
         if segment.kind == elf::PT_GNU_RELRO {
-            // The loader takes the right to write away from these pages: they must be the library's own. Some linkers
-            // have it end with the page.
+            // The loader makes these pages read-only, so they must be the library's own. Some linkers round the end up
+            // to the page.
             let whole_pages = |load: &Segment| {
                 let end = load.address.saturating_add(load.memory_size);
                 let end = end.checked_next_multiple_of(SMALLEST_PAGE).unwrap_or(end);
@@ -150,7 +150,10 @@ impl Segments {
         bytes.check(segment.offset, segment.file_size)?;
         if segment.kind == elf::PT_TLS {
             if segment.align > 1 && !segment.align.is_power_of_two() {
-                return Err(HeaderError::malformed(part, "its alignment is no power of two"));
+                return Err(HeaderError::malformed(
+                    part,
+                    "its alignment is not a power of two",
+                ));
             }
             if segment.memory_size < segment.file_size {
                 return Err(HeaderError::malformed(
@@ -160,11 +163,11 @@ impl Segments {
             }
             return self.check_file(part, segment.address, segment.file_size);
         }
-        // These are read where they are mapped, with their size in memory.
+        // The loader reads these at their mapped addresses, with their size in memory.
         self.check_file(part, segment.address, segment.memory_size)
     }
 
-    /// Refuses addresses that are not in memory once the library is loaded.
+    /// Refuses addresses that are not mapped when the library is loaded.
     pub(super) fn check_memory(
         &self,
         part: &'static str,
@@ -181,12 +184,12 @@ impl Segments {
         }
     }
 
-    /// Refuses addresses that are not filled from the file when the library is loaded.
+    /// Refuses addresses whose content does not come from the file when the library is loaded.
     pub(super) fn check_file(&self, part: &'static str, address: u64, size: u64) -> Result<(), HeaderError> {
         self.offset(part, address, size).map(drop)
     }
 
-    /// Refuses addresses that cannot be written.
+    /// Refuses addresses that are not writable.
     pub(super) fn check_writable(
         &self,
         part: &'static str,
@@ -199,13 +202,13 @@ impl Segments {
             None => {
                 self.check_memory(part, address, size)?;
                 let problem =
-                    format!("the loader has to write {size} bytes at {address:#x}, which is read-only");
+                    format!("the loader must write {size} bytes at {address:#x}, which is read-only");
                 Err(HeaderError::malformed(part, problem))
             }
         }
     }
 
-    /// Refuses an address that is not in code.
+    /// Refuses an address that is not in an executable segment.
     pub(super) fn check_code(&self, part: &'static str, address: u64) -> Result<(), HeaderError> {
         match self
             .loads
@@ -220,7 +223,7 @@ impl Segments {
         }
     }
 
-    /// How many bytes from `address` on are filled from the file.
+    /// Returns the number of bytes from `address` on whose content comes from the file.
     pub(super) fn file_bytes_from(&self, address: u64) -> u64 {
         let load = self
             .loads
@@ -236,7 +239,7 @@ impl Segments {
             .ok_or_else(|| outside(part, address, size))
     }
 
-    /// The bytes that are at `address` once the library is loaded.
+    /// Reads the bytes that are at `address` when the library is loaded.
     pub(super) fn read_table<'a>(
         &self,
         bytes: &Bytes<'a>,
@@ -247,7 +250,7 @@ impl Segments {
         bytes.read(self.offset(part, address, size)?, size)
     }
 
-    /// The same, for what may be elsewhere.
+    /// Does the same for a symbol's address, which may be outside the file.
     pub(super) fn read_address<'a>(
         &self,
         bytes: &Bytes<'a>,
@@ -262,14 +265,14 @@ impl Segments {
 fn outside(part: &'static str, address: u64, size: u64) -> HeaderError {
     HeaderError::malformed(
         part,
-        format!("no segment that can be read has {size} bytes at {address:#x}"),
+        format!("no readable segment has {size} bytes at {address:#x}"),
     )
 }
 
 fn check_loads(bytes: &Bytes<'_>, loads: &[Segment]) -> Result<(), HeaderError> {
     let wrong = |problem: &str| Err(HeaderError::malformed("PT_LOAD", problem));
     if loads.is_empty() {
-        return wrong("there is no segment to load");
+        return wrong("there is no loadable segment");
     }
     let mut free = 0;
     for load in loads {
@@ -278,11 +281,11 @@ fn check_loads(bytes: &Bytes<'_>, loads: &[Segment]) -> Result<(), HeaderError> 
             return wrong("a segment is larger in the file than in memory");
         }
         let Some(end) = load.address.checked_add(load.memory_size) else {
-            return wrong("a segment goes beyond the last address");
+            return wrong("a segment extends beyond the last address");
         };
-        // The loader rounds ends up to pages; half of what can be addressed is the kernel's anyway.
+        // The loader rounds ends up to pages; half of the address space is the kernel's anyway.
         if end > (usize::MAX / 2) as u64 {
-            return wrong("a segment goes beyond the last address");
+            return wrong("a segment extends beyond the last address");
         }
         if load.align < SMALLEST_PAGE || !load.align.is_power_of_two() {
             return wrong("a segment is not aligned to pages");
@@ -290,7 +293,7 @@ fn check_loads(bytes: &Bytes<'_>, loads: &[Segment]) -> Result<(), HeaderError> 
         if load.address % load.align != load.offset % load.align {
             return wrong("a segment's offset in the file does not match its address");
         }
-        // The loader maps the first and goes up from there.
+        // The loader maps the segments in order, at ascending addresses.
         if load.address < free {
             return wrong("the segments overlap or are not in ascending order");
         }

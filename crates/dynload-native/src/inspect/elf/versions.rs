@@ -1,4 +1,4 @@
-//! Versions of symbols (the GNU extension): `.gnu.version`, `.gnu.version_r`, `.gnu.version_d`.
+//! Symbol versions (the GNU extension): `.gnu.version`, `.gnu.version_r`, `.gnu.version_d`.
 
 use dynload_diagnostics::{TextBytes, printable};
 use object::elf;
@@ -9,12 +9,12 @@ use super::words::Words;
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 
-/// More entries than there can be versions, whose numbers have 15 bits: lists that are longer only cost time.
+/// A limit for the entries of a list. Version numbers have 15 bits, so longer lists only cost time.
 const MOST: u32 = 1 << 16;
 
-/// Which version each symbol has.
+/// The version of each symbol.
 pub(super) struct Versions {
-    /// `DT_VERSYM`, where there is one: as much of it as the file has.
+    /// `DT_VERSYM`, if present: as much of it as the file has.
     of_symbols: Option<Words<'static>>,
     /// The highest version that is defined or needed.
     highest: u16,
@@ -33,11 +33,11 @@ pub(super) fn read(
         highest = highest.max(defined(bytes, segments, dynamic, address)?);
     }
     let of_symbols = match dynamic.get(elf::DT_VERSYM) {
-        // glibc takes it to be there when there are versions.
+        // glibc assumes that it is present when there are versions.
         None if highest > 0 => dynamic.require(elf::DT_VERSYM, "DT_VERSYM").map(|_| None)?,
         None => None,
         Some(address) => {
-            // There is no telling how many there are: symbols are checked one by one.
+            // The file does not say how many there are: symbols are checked one by one.
             let size = segments.file_bytes_from(address);
             Some(Words::from(
                 segments
@@ -49,8 +49,8 @@ pub(super) fn read(
     Ok(Versions { of_symbols, highest })
 }
 
-/// `DT_VERNEED`: a list of libraries, with a list of versions each. glibc follows the lists until a link is 0,
-/// whatever number of entries the dynamic section says.
+/// Reads `DT_VERNEED`: a list of libraries, each with a list of versions. glibc follows the lists until a link is 0,
+/// whatever the number of entries in the dynamic section is.
 fn needed(
     bytes: &Bytes<'_>,
     segments: &Segments,
@@ -65,10 +65,10 @@ fn needed(
         let entry = Words::from(segments.read_table(bytes, PART, library, 16)?);
         let (file, first, next) = (entry.int(4), entry.int(8), entry.int(12));
         let name = dynamic.string(file.into())?;
-        // glibc asserts that the library is loaded, and it is when it is needed.
+        // glibc asserts that the library is loaded, which is the case when it is needed.
         if !dynamic.needs(name) {
             let name = printable(TextBytes(name));
-            let problem = format!("it names versions of `{name}`, which is not among the needed libraries");
+            let problem = format!("it lists versions of `{name}`, which is not among the needed libraries");
             return Err(HeaderError::malformed(PART, problem));
         }
         let mut version = library + u64::from(first);
@@ -96,7 +96,7 @@ fn needed(
     }
 }
 
-/// `DT_VERDEF`: a list of versions, with a list of names each, of which the first is its own.
+/// Reads `DT_VERDEF`: a list of versions, each with a list of names, of which the first is its own.
 fn defined(
     bytes: &Bytes<'_>,
     segments: &Segments,
@@ -124,7 +124,7 @@ fn defined(
 }
 
 impl Versions {
-    /// Refuses a symbol whose version is beyond those that there are: glibc uses it as an index, unchecked.
+    /// Refuses a symbol whose version is beyond the highest one: glibc uses it as an index, unchecked.
     pub(super) fn check_symbol(&self, index: u32) -> Result<(), HeaderError> {
         let Some(table) = &self.of_symbols else {
             return Ok(());
@@ -137,7 +137,7 @@ impl Versions {
             ));
         }
         let version = table.half(at) & 0x7fff;
-        // 0 and 1 are "local" and "global", and always there.
+        // 0 and 1 are "local" and "global", which always exist.
         if version > 1 && version > self.highest {
             return Err(HeaderError::malformed(
                 "DT_VERSYM",

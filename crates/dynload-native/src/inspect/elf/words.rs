@@ -7,8 +7,8 @@ pub(super) const WORD: usize = size_of::<usize>();
 /// Whether this process loads `ELFCLASS64`.
 pub(super) const IS_64: bool = WORD == 8;
 
-/// A table that is known to be there. A number that is not all in it reads as 0, so that no size that was checked
-/// wrongly can panic.
+/// A table that has been read. A number that is not completely in it reads as 0, so that a wrong size check cannot
+/// cause a panic.
 pub(super) struct Words<'a>(Cow<'a, [u8]>);
 
 impl From<Vec<u8>> for Words<'static> {
@@ -40,17 +40,17 @@ impl Words<'_> {
         self.array::<1>(at)[0]
     }
 
-    /// `Elf64_Half`
+    /// Reads an `Elf64_Half`.
     pub(super) fn half(&self, at: usize) -> u16 {
         u16::from_ne_bytes(self.array(at))
     }
 
-    /// `Elf64_Word`
+    /// Reads an `Elf64_Word`.
     pub(super) fn int(&self, at: usize) -> u32 {
         u32::from_ne_bytes(self.array(at))
     }
 
-    /// `Elf64_Addr`, `Elf64_Off`, `Elf64_Xword`, or the 32-bit ones.
+    /// Reads an `Elf64_Addr`, `Elf64_Off` or `Elf64_Xword`, or its 32-bit counterpart.
     pub(super) fn word(&self, at: usize) -> u64 {
         usize::from_ne_bytes(self.array(at)) as u64
     }
