@@ -1,6 +1,8 @@
 //! The interpreter and how it is set up.
 
-use crate::{operator_cost, schedule};
+pub(crate) mod dispatch;
+
+use crate::{metering::operator_cost, schedule};
 use alloc::sync::Arc;
 use wasmi::{CompilationMode, Config, CustomFuelCosts};
 

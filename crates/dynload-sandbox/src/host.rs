@@ -3,21 +3,15 @@
 //! With `std` there is a default for each; without, the embedder brings its own.
 
 mod caller;
-mod clock;
 mod console;
 mod entropy;
 mod function;
 mod functions;
 mod growth;
 mod guest_memory;
-#[cfg(feature = "std")]
-mod ticker;
 mod vais;
 
 pub use caller::{Caller, MAX_REENTRY};
-#[cfg(feature = "std")]
-pub use clock::SystemClock;
-pub use clock::{Clock, ClockScope};
 pub use console::{Console, ConsoleOutput, OutputFn, Stream};
 #[cfg(feature = "std")]
 pub use entropy::OsEntropy;

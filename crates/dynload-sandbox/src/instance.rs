@@ -1,20 +1,23 @@
 //! A running module: one store each, gone with it.
 
 mod exports;
+mod integers;
 mod link;
+pub(crate) mod typed;
 
 pub(crate) use exports::{call_export, exported, signature};
+use integers::LastCalled;
+pub(crate) use link::Origin;
 
 use crate::{
     authority::Authority,
+    call::interrupt::InterruptHandle,
+    call::run,
+    call::state::{State, Wired},
     error::{Error, ErrorKind, Invocation},
-    frames,
     host::{GuestMemory, NoMemory, Stream},
-    integers::{self, LastCalled},
-    interrupt::InterruptHandle,
+    metering::hidden,
     module::Module,
-    run,
-    state::{State, Wired},
     usage::Usage,
     value::{Signature, Value},
 };
@@ -91,15 +94,15 @@ impl Instance {
     /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). The instance is then poisoned.
     pub fn reset(&mut self) -> Result<(), Error> {
         let state = self.store.data();
-        let fresh = Instance::new(
-            self.module.clone(),
-            state.config.clone(),
-            self.authority.clone(),
-            self.nth,
-            state.gate.clone(),
-            state.call,
-        );
-        match fresh {
+        let origin = Origin {
+            config: state.config.clone(),
+            authority: self.authority.clone(),
+            nth: self.nth,
+            gate: state.gate.clone(),
+            call: state.call,
+            parent: state.parent.clone(),
+        };
+        match Instance::new(self.module.clone(), origin) {
             Ok(fresh) => {
                 *self = fresh;
                 Ok(())
@@ -249,13 +252,13 @@ impl Instance {
 
     /// Puts the frame counters where they stand with no frame alive.
     fn rewind_frames(&mut self) {
-        let hidden = self.wired().hidden;
-        if let Some(global) = hidden.frames {
-            frames::write(self.store.as_context_mut(), global, self.frame_start);
+        let globals = self.wired().hidden;
+        if let Some(global) = globals.frames {
+            hidden::write(self.store.as_context_mut(), global, self.frame_start);
         }
-        if let Some((stack, depth)) = hidden.peaks {
-            frames::write(self.store.as_context_mut(), stack, 0);
-            frames::write(self.store.as_context_mut(), depth, 0);
+        if let Some((stack, depth)) = globals.peaks {
+            hidden::write(self.store.as_context_mut(), stack, 0);
+            hidden::write(self.store.as_context_mut(), depth, 0);
         }
     }
 }

@@ -34,38 +34,29 @@ extern crate alloc;
 extern crate std;
 
 mod authority;
-mod budget;
-mod dispatch;
+mod call;
+mod clock;
+mod config;
 mod engine;
 mod error;
-mod frames;
 mod host;
 mod instance;
-mod integers;
-mod interrupt;
-mod memory_meter;
-mod meter;
+mod metering;
 mod module;
-mod operator_cost;
-#[cfg(feature = "std")]
-mod outside;
 mod rewrite;
-mod run;
 mod sandbox;
 pub mod schedule;
 #[cfg(all(feature = "std", unix))]
 mod services;
-#[cfg_attr(not(feature = "std"), allow(dead_code, reason = "only threads make workers"))]
-mod share;
-mod state;
 mod sync;
-mod typed;
 mod usage;
 mod value;
-mod watch;
 
 pub use authority::Authority;
-pub use budget::FuelBudget;
+pub use call::interrupt::InterruptHandle;
+#[cfg(feature = "std")]
+pub use clock::SystemClock;
+pub use clock::{Clock, ClockScope};
 pub use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
     Scopes,
@@ -74,20 +65,19 @@ pub use engine::{Engine, EngineConfig, ModuleLimits};
 pub use error::{
     DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild,
 };
-pub use host::{
-    Caller, Clock, ClockScope, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs,
-    HostFunctions, HostResults, MAX_REENTRY, NoMemory, OutOfBounds, OutputFn, SeededEntropy, Stream,
-    UnsupportedSignature,
-};
 #[cfg(feature = "std")]
-pub use host::{OsEntropy, SystemClock};
+pub use host::OsEntropy;
+pub use host::{
+    Caller, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs, HostFunctions, HostResults,
+    MAX_REENTRY, NoMemory, OutOfBounds, OutputFn, SeededEntropy, Stream, UnsupportedSignature,
+};
 pub use instance::Instance;
-pub use interrupt::InterruptHandle;
+pub use instance::typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
+pub use metering::budget::FuelBudget;
 pub use module::{Export, Import, Module};
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]
 pub use services::ServiceError;
-pub use typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
 pub use usage::Usage;
 pub use value::{Signature, ValType, Value, ValueTypeMismatch};
 

@@ -1,8 +1,8 @@
 //! A module, compiled once and instantiated any number of times.
 
 use crate::{
-    dispatch,
     engine::Engine,
+    engine::dispatch,
     error::{ModuleError, UnsafeBuild, explained},
     rewrite::{self, Rewritten},
     value::{Signature, ValType},

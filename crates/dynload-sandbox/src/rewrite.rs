@@ -1,7 +1,7 @@
 //! Rewrites a module, once, so that running it counts fuel, frames and stack bytes exactly.
 //!
 //! The interpreter can charge fuel by itself, but only per operator. Here it charges for `nop`s alone
-//! ([`operator_cost`](crate::operator_cost)), and the rewriter inserts as many as a whole region costs, on as few paths as
+//! ([`operator_cost`](crate::metering::operator_cost)), and the rewriter inserts as many as a whole region costs, on as few paths as
 //! possible. This page follows one function through that.
 //!
 //! ```text
@@ -93,7 +93,7 @@
 //!
 //! The host subtracts the refunds from the fuel. A `loop` of cost 0 without a branch to it becomes a `block` instead.
 //!
-//! At the entry of each function, [`guard`] emits code that adds its frame to the [frame counters](crate::frames), and traps
+//! At the entry of each function, [`guard`] emits code that adds its frame to the [frame counters](crate::metering::frames), and traps
 //! if a limit is exceeded. A function with calls keeps the sum in a hidden local and stores it in the global before each call.
 //! The example becomes:
 //!

@@ -2,41 +2,19 @@
 
 use crate::{
     authority::Authority,
-    budget::FuelBudget,
+    call::interrupt::InterruptHandle,
+    clock::{Clock, ClockScope},
+    config::Config,
     error::{Error, Stop},
-    host::{
-        Caller, Clock, ClockScope, Console, Entropy, HostArgs, HostFunctions, HostResults,
-        UnsupportedSignature,
-    },
-    instance::Instance,
-    interrupt::InterruptHandle,
+    host::{Caller, Console, Entropy, HostArgs, HostFunctions, HostResults, UnsupportedSignature},
+    instance::{Instance, Origin},
+    metering::budget::FuelBudget,
     module::Module,
-    share::Share,
     value::{Signature, Value},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, sync::atomic::AtomicUsize, sync::atomic::Ordering};
 use dynload_caps::{Capabilities, Grant, Limits, Scopes};
-
-/// Everything about a sandbox that an instance keeps from the moment it is made.
-#[derive(Clone)]
-pub(crate) struct Config {
-    pub(crate) limits: Limits,
-    pub(crate) scopes: Scopes,
-    /// The directories of the scopes, open.
-    #[cfg(all(feature = "std", unix))]
-    pub(crate) grants: crate::services::Grants,
-    pub(crate) functions: HostFunctions,
-    pub(crate) console: Console,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) clock_scope: ClockScope,
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) budget: Option<FuelBudget>,
-    pub(crate) args: Vec<String>,
-    pub(crate) fixed_slice: Option<u64>,
-    /// What a worker has from the call that started it.
-    pub(crate) share: Option<Share>,
-}
 
 /// The place a plugin runs in: limits, capabilities, scopes, host functions.
 ///
@@ -70,7 +48,7 @@ impl Sandbox {
     pub fn new(limits: Limits) -> Sandbox {
         Sandbox::with_host(
             limits,
-            Arc::new(crate::host::SystemClock::new()),
+            Arc::new(crate::clock::SystemClock::new()),
             Arc::new(crate::host::OsEntropy),
         )
     }
@@ -94,7 +72,6 @@ impl Sandbox {
                 budget: None,
                 args: Vec::new(),
                 fixed_slice: None,
-                share: None,
             }),
             authority: Authority::default(),
             made: AtomicUsize::new(0),
@@ -416,14 +393,15 @@ impl Sandbox {
         let n = self.made.fetch_add(1, Ordering::Relaxed);
         let gate = Arc::default();
         tell(InterruptHandle::of_first(&gate));
-        Instance::new(
-            module.clone(),
-            self.config.clone(),
-            self.authority.clone(),
-            n,
+        let origin = Origin {
+            config: self.config.clone(),
+            authority: self.authority.clone(),
+            nth: n,
             gate,
-            0,
-        )
+            call: 0,
+            parent: None,
+        };
+        Instance::new(module.clone(), origin)
     }
 }
 

@@ -29,12 +29,12 @@ pub(crate) use readiness::PIPE_ROOM;
 pub(crate) use signals::held_back;
 
 use crate::{
+    call::share::Share,
+    call::state::State,
+    config::Config,
     error::ErrorKind,
     host::{Caller, Stream},
     module::Module,
-    sandbox::Config,
-    share::Share,
-    state::State,
 };
 use answer::Answer;
 use descriptor::{Descriptor, Kind, OpenDir, OpenFile, Table, Use};
@@ -73,11 +73,11 @@ impl Services {
     }
 
     /// Gets ready what the scopes give, once.
-    fn prepare(&mut self, config: &Config) {
+    fn prepare(&mut self, config: &Config, parent: Option<&Share>) {
         if self.open.is_some() || self.refused.is_some() {
             return;
         }
-        match Open::new(config) {
+        match Open::new(config, parent) {
             Ok(open) => self.open = Some(Box::new(open)),
             Err(error) => self.refused = Some(error),
         }
@@ -158,13 +158,13 @@ impl Services {
 }
 
 impl Open {
-    fn new(config: &Config) -> Result<Open, ServiceError> {
+    fn new(config: &Config, parent: Option<&Share>) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
             table: wasi::preopen(&config.grants)?,
             guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
-            resolving: config.share.as_ref().map(Share::resolving).unwrap_or_default(),
+            resolving: parent.map(Share::resolving).unwrap_or_default(),
             workers: thread::Workers::default(),
         })
     }
@@ -193,8 +193,7 @@ pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Opti
         _ => None,
     }?;
     let state = store.data_mut();
-    let config = state.config.clone();
-    state.services.prepare(&config);
+    state.services.prepare(&state.config, state.parent.as_ref());
     Some(function)
 }
 
@@ -213,7 +212,7 @@ macro_rules! functions {
         match $name {
             $($import => Some(wasmi::Func::wrap(
                 $store,
-                |host: wasmi::Caller<'_, $crate::state::State> $(, $arg: $ty)*| -> Result<i32, wasmi::Error> {
+                |host: wasmi::Caller<'_, $crate::call::state::State> $(, $arg: $ty)*| -> Result<i32, wasmi::Error> {
                     $crate::services::answer::answer(host, |caller| $service(caller $(, $arg)*))
                 },
             )),)*

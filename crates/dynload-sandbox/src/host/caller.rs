@@ -1,11 +1,12 @@
 //! What a host function sees of the call that it serves.
 
 use crate::{
+    call::run,
+    call::state::State,
     error::{Error, ErrorKind, Invocation, Limit, Stop},
-    frames,
     host::{EntropyError, GuestMemory, NoMemory, Stream},
-    run, schedule,
-    state::State,
+    metering::hidden,
+    schedule,
     value::{Signature, Value},
 };
 use alloc::{string::ToString, vec::Vec};
@@ -121,6 +122,7 @@ impl<'a> Caller<'a> {
     }
 
     /// As [`memory`](Caller::memory); a memory of no bytes where the guest exports none, so that every pointer is outside.
+    #[cfg(all(feature = "std", unix))]
     pub(crate) fn memory_or_empty(&mut self) -> GuestMemory<'_> {
         self.memory_and_state().0
     }
@@ -260,12 +262,12 @@ impl<'a> Caller<'a> {
         }
         // The frames of the outer call are alive while the inner one runs; what it leaves in the counters is garbage.
         let frames = self.0.data().wired.and_then(|wired| wired.hidden.frames);
-        let alive = frames.map(|global| (global, frames::read(self.0.as_context(), global)));
+        let alive = frames.map(|global| (global, hidden::read(self.0.as_context(), global)));
         self.state().reentries += 1;
         let result = crate::instance::call_export(self.0.as_context_mut(), export, args);
         self.state().reentries -= 1;
         if let Some((global, counters)) = alive {
-            frames::write(self.0.as_context_mut(), global, counters);
+            hidden::write(self.0.as_context_mut(), global, counters);
         }
         match result {
             Ok(results) => Ok(results),

@@ -116,7 +116,7 @@ pub(crate) struct ConsoleState {
     buffers: [Vec<u8>; 2],
     /// What the callback panicked with.
     #[cfg(feature = "std")]
-    pub(crate) panic: Option<crate::state::Panic>,
+    pub(crate) panic: Option<crate::call::state::Panic>,
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only WASI reads"))]
     read: usize,
 }

@@ -1,9 +1,9 @@
 //! Host functions of the embedder.
 
 use crate::{
+    call::state::State,
     error::{ErrorKind, Stop},
     host::Caller,
-    state::State,
     value::{Signature, ValType, Value},
 };
 use alloc::{format, sync::Arc, vec, vec::Vec};

@@ -1,9 +1,10 @@
 //! What has to happen before a memory or a table grows.
 
 use crate::{
+    call::run,
+    call::state::State,
     error::{Pause, Stop},
-    run, schedule,
-    state::State,
+    schedule,
 };
 use wasmi::{AsContextMut, Func, Store};
 
@@ -19,7 +20,7 @@ pub(crate) fn define(store: &mut Store<State>) -> Func {
     Func::wrap(
         store,
         |mut host: wasmi::Caller<'_, State>, requested: i64, room: i64| -> Result<(), wasmi::Error> {
-            let bytes = (requested as u64).saturating_mul(crate::memory_meter::ELEMENT_BYTES);
+            let bytes = (requested as u64).saturating_mul(crate::metering::memory_meter::ELEMENT_BYTES);
             // What is not counted now, a worker may take before the table grows, and its fuel be left over.
             let fails = requested as u64 > room as u64 || !host.data_mut().memory.reserve(bytes);
             let fuel = requested as u64 / schedule::ELEMENTS_PER_FUEL;

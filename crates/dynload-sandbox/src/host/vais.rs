@@ -4,9 +4,9 @@
 //! [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). They need nothing of `std`.
 
 use crate::{
+    call::state::State,
     error::{Stop, Trap},
     host::{Caller, Stream},
-    state::State,
 };
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -1,9 +1,10 @@
 //! Exported functions: finding them, and calling them with a list of values.
 
 use crate::{
+    call::run,
+    call::state::{State, Wired},
     error::ErrorKind,
-    rewrite, run,
-    state::{State, Wired},
+    rewrite,
     value::{Signature, Value},
 };
 use alloc::{string::ToString, vec::Vec};

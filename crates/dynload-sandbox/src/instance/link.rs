@@ -3,21 +3,21 @@
 use super::Instance;
 use crate::{
     authority::Authority,
+    call::interrupt::CallGate,
+    call::run,
+    call::share::Share,
+    call::state::{State, Wired},
+    call::watch::Watch,
+    config::Config,
     error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport},
-    frames::FrameLimits,
     host::{self, ConsoleState},
-    integers::LastCalled,
-    interrupt::CallGate,
-    memory_meter::MemoryMeter,
-    meter::CallMeter,
+    instance::integers::LastCalled,
+    metering::call_meter::CallMeter,
+    metering::frames::FrameLimits,
+    metering::memory_meter::MemoryMeter,
     module::{self, Module},
     rewrite::{self, Hidden},
-    run,
-    sandbox::Config,
-    share::Share,
-    state::{State, Wired},
     value::Signature,
-    watch::Watch,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -27,18 +27,25 @@ use wasmi::{AsContextMut, Extern, Store};
 /// Numbers stores over the whole process.
 static STORES: AtomicUsize = AtomicUsize::new(1);
 
+/// What a new instance gets from its sandbox, or from the call that starts it as a worker.
+pub(crate) struct Origin {
+    pub(crate) config: Arc<Config>,
+    pub(crate) authority: Authority,
+    /// The number of the instance in its sandbox.
+    pub(crate) nth: usize,
+    pub(crate) gate: Arc<CallGate>,
+    /// The number of the last call.
+    pub(crate) call: usize,
+    /// What a worker shares with the call that started it.
+    pub(crate) parent: Option<Share>,
+}
+
 impl Instance {
     /// Makes the store and the instance in it, and runs the start function, as the call after `call`.
-    pub(crate) fn new(
-        module: Module,
-        config: Arc<Config>,
-        authority: Authority,
-        nth: usize,
-        gate: Arc<CallGate>,
-        call: usize,
-    ) -> Result<Instance, Error> {
-        let frame_start = FrameLimits::new(&config.limits).start();
-        let store = new_store(&module, config, authority.clone(), nth, gate, call);
+    pub(crate) fn new(module: Module, origin: Origin) -> Result<Instance, Error> {
+        let frame_start = FrameLimits::new(&origin.config.limits).none_alive();
+        let (authority, nth) = (origin.authority.clone(), origin.nth);
+        let store = new_store(&module, origin);
         let store_id = STORES.fetch_add(1, Ordering::Relaxed);
         let mut instance = Instance {
             module,
@@ -133,24 +140,26 @@ fn out_of_memory(denied: DeniedGrowth) -> ErrorKind {
     }
 }
 
-fn new_store(
-    module: &Module,
-    config: Arc<Config>,
-    authority: Authority,
-    nth: usize,
-    gate: Arc<CallGate>,
-    call: usize,
-) -> Box<Store<State>> {
+fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
+    let Origin {
+        config,
+        authority,
+        nth,
+        gate,
+        call,
+        parent,
+    } = origin;
     let state = State {
         meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
-            .began(config.share.as_ref().map(Share::started)),
+            .began(parent.as_ref().map(Share::started)),
         memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
-            .of_worker(config.share.as_ref().map(Share::memory)),
+            .of_worker(parent.as_ref().map(Share::memory)),
         console: ConsoleState::new(config.console.clone()),
         entropy_state: config.entropy.start(nth),
         #[cfg(all(feature = "std", unix))]
         services: crate::services::Services::new(module),
         config,
+        parent,
         authority,
         gate,
         call,

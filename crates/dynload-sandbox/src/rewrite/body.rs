@@ -239,7 +239,7 @@ impl BodyRewriter {
         context.load.add(self.load)?;
         self.flow.reweight();
         frame_bytes += self.max_operand_bytes;
-        let frame = guard::constant(frame_bytes);
+        let frame = crate::metering::frames::frame(frame_bytes);
         let counters = (self.calls || context.globals.peaks.is_some())
             .then(|| self.locals + self.hidden_locals.len() as u32);
         if counters.is_some() {

@@ -1,7 +1,7 @@
 //! Emits the code that counts frames: at the entry of a function, before its calls, before its tail calls.
 
 use super::binary::{i64_const, indexed, op};
-use crate::frames::{FRAME, GUARDS, MAX};
+use crate::metering::frames::{DEPTH_SHIFT, GUARDS, STACK_MASK};
 use alloc::vec::Vec;
 
 /// The indices of the hidden globals.
@@ -10,12 +10,6 @@ pub(crate) struct Globals {
     pub(crate) frames: u32,
     pub(crate) refund: u32,
     pub(crate) peaks: Option<(u32, u32)>,
-}
-
-/// Returns the value that a frame of `bytes` adds to the counters.
-pub(crate) fn constant(bytes: u64) -> i64 {
-    // A frame that does not fit into the counter exceeds every limit, as it should.
-    FRAME + bytes.min(MAX + 1) as i64
 }
 
 /// Adds the frame and traps beyond a limit. Stores the counters in `local`, if there is one, for the calls of this function.
@@ -47,12 +41,12 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
     if let (Some((stack, depth)), Some(local)) = (globals.peaks, local) {
         peak(out, stack, |out| {
             indexed(out, op::LOCAL_GET, local);
-            i64_const(out, i64::from(u32::MAX));
+            i64_const(out, STACK_MASK as i64);
             out.push(op::I64_AND);
         });
         peak(out, depth, |out| {
             indexed(out, op::LOCAL_GET, local);
-            i64_const(out, 32);
+            i64_const(out, i64::from(DEPTH_SHIFT));
             out.push(op::I64_SHR_U);
         });
     }

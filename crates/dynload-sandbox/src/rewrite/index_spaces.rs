@@ -2,7 +2,7 @@
 //! ([Wasm spec, index spaces](https://webassembly.github.io/spec/core/syntax/modules.html#indices))
 
 use super::binary::val_type;
-use crate::memory_meter::ELEMENT_BYTES;
+use crate::metering::memory_meter::ELEMENT_BYTES;
 use alloc::vec::Vec;
 use wasmparser::{BlockType, FuncType, GlobalType, MemoryType, TableType, TypeRef, ValType};
 

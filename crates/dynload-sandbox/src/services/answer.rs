@@ -2,9 +2,9 @@
 
 use super::wasi::Errno;
 use crate::{
+    call::state::State,
     error::Stop,
     host::{Caller, OutOfBounds},
-    state::State,
 };
 use std::io;
 

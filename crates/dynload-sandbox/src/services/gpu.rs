@@ -1,7 +1,7 @@
 //! GPU: the names link, and answer NOSYS until there is something behind them.
 
 use super::{answer::Answer, functions, require, wasi::Errno};
-use crate::{host::Caller, state::State};
+use crate::{call::state::State, host::Caller};
 use dynload_caps::Capabilities;
 use wasmi::{Func, Store};
 

@@ -14,7 +14,7 @@ use super::{
     functions, guest, require,
     wasi::Errno,
 };
-use crate::{host::Caller, state::State};
+use crate::{call::state::State, host::Caller};
 use cap_std::{
     ambient_authority,
     net::{IpAddr, Pool, SocketAddr, UdpSocket},

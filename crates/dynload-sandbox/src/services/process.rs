@@ -11,7 +11,7 @@ use super::{
     readiness, require,
     wasi::Errno,
 };
-use crate::{host::Caller, state::State};
+use crate::{call::state::State, host::Caller};
 use dynload_caps::Capabilities;
 use dynload_process::{Environment, Process, null};
 use rustix::{

@@ -72,7 +72,7 @@ pub(super) fn retry<T>(
 /// Gives back fuel that is not burnt while a call waits, where others share it.
 pub(super) fn lend(caller: &mut Caller<'_>) {
     let state = caller.state();
-    if state.config.share.is_some() || state.services.open().workers.is_shared() {
+    if state.parent.is_some() || state.services.open().workers.is_shared() {
         caller.lend_fuel();
     }
 }

@@ -6,13 +6,13 @@
 use super::{answer::Answer, functions, guest, readiness, require, wasi::Errno};
 use crate::{
     authority::Authority,
+    call::share::Share,
+    call::state::State,
+    config::Config,
     error::{Error, ErrorKind, Limit, Stop},
     host::{Caller, Stream},
-    instance::Instance,
+    instance::{Instance, Origin},
     module::Module,
-    sandbox::Config,
-    share::Share,
-    state::State,
     value::Value,
 };
 use dynload_caps::Capabilities;
@@ -110,9 +110,10 @@ fn spawn(caller: &mut Caller<'_>, name_ptr: u32, name_len: u32, arg: u64, thread
     let workers = &mut state.services.open_mut().workers;
     let number = workers.next;
     let (sender, outcome) = mpsc::sync_channel(1);
+    let parent = share.clone();
     let work = move || {
         // The call may have ended without waiting for the outcome.
-        let _ = sender.send(work(module, config, authority, number, &name, arg as i64));
+        let _ = sender.send(work(module, config, parent, authority, number, &name, arg as i64));
     };
     let started = thread::Builder::new()
         .name("dynload-worker".into())
@@ -141,7 +142,7 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let now = caller.monotonic();
     let state = caller.state();
     let started = now.saturating_sub(state.meter.elapsed(now));
-    let parent = state.config.share.clone();
+    let parent = state.parent.clone();
     let memory = state.memory.share();
     let resolving = state.services.open().resolving.clone();
     let share =
@@ -149,7 +150,6 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let config = Arc::new(Config {
         budget: state.meter.share_fuel(),
         console: state.config.console.of_worker(),
-        share: Some(share.clone()),
         ..(*state.config).clone()
     });
     let shared = (share, config);
@@ -161,13 +161,21 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
 fn work(
     module: Module,
     config: Arc<Config>,
+    parent: Share,
     authority: Authority,
     number: u32,
     name: &str,
     arg: i64,
 ) -> Outcome {
-    let nth = FIRST_WORKER + number as usize;
-    let mut instance = match Instance::new(module, config, authority, nth, Arc::default(), 0) {
+    let origin = Origin {
+        config,
+        authority,
+        nth: FIRST_WORKER + number as usize,
+        gate: Arc::default(),
+        call: 0,
+        parent: Some(parent),
+    };
+    let mut instance = match Instance::new(module, origin) {
         Ok(instance) => instance,
         Err(error) => {
             let fuel = error.usage().fuel;
@@ -279,7 +287,7 @@ pub(super) fn end_call(state: &mut State) {
         }
     }
     state.services.open_mut().workers.shared = None;
-    if state.config.share.is_none() {
+    if state.parent.is_none() {
         state.memory.end_share();
     }
 }

@@ -34,7 +34,7 @@ pub(super) use preopen::preopen;
 pub(super) use readdir::Listing;
 
 use super::functions;
-use crate::{error::Stop, state::State};
+use crate::{call::state::State, error::Stop};
 use wasmi::{Func, Store};
 
 /// Makes the function of that name in a store, if there is one.

@@ -2,6 +2,7 @@
 
 use super::{Errno, Filetype, clock::ClockId, rights};
 use crate::{
+    call::state::State,
     host::{Caller, GuestMemory, Stream},
     services::{
         answer::Answer,
@@ -9,7 +10,6 @@ use crate::{
         guest::{offset, write_u32},
         readiness,
     },
-    state::State,
 };
 use dynload_caps::Capabilities;
 use rustix::{

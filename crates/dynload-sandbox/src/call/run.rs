@@ -1,9 +1,9 @@
 //! Running a function in slices of fuel, with a look at clock and interrupts between.
 
 use crate::{
+    call::state::State,
     error::{ErrorKind, Halt, Limit, Pause, Stop, Trap},
-    frames::{self, FrameLimits},
-    state::State,
+    metering::{frames::FrameLimits, hidden},
     usage::Usage,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc};
@@ -48,7 +48,7 @@ fn go_on(
 }
 
 /// Ends a slice and hands out the next, unless the call has to stop. Code that runs out of fuel is
-/// [lent](crate::meter::CallMeter::grant) some, a host function is not.
+/// [lent](crate::metering::call_meter::CallMeter::grant) some, a host function is not.
 pub(crate) fn next_slice(
     ctx: &mut StoreContextMut<'_, State>,
     required: u64,
@@ -89,9 +89,9 @@ fn take_refund(ctx: &mut StoreContextMut<'_, State>) -> u64 {
     let Some(global) = ctx.data().wired.and_then(|wired| wired.hidden.refund) else {
         return 0;
     };
-    let refund = frames::read(ctx.as_context(), global);
+    let refund = hidden::read(ctx.as_context(), global);
     if refund != 0 {
-        frames::write(ctx.as_context_mut(), global, 0);
+        hidden::write(ctx.as_context_mut(), global, 0);
     }
     refund
 }
@@ -169,7 +169,7 @@ fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
     let state = ctx.data();
     let global = state.wired?.hidden.frames?;
     let limits = FrameLimits::new(&state.config.limits);
-    let (limit, value) = limits.exceeded(frames::read(ctx, global))?;
+    let (limit, value) = limits.exceeded(hidden::read(ctx, global))?;
     Some(ErrorKind::LimitExceeded {
         limit,
         value,
@@ -179,11 +179,11 @@ fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
 
 /// The meter's reading of the running call.
 pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
-    let hidden = ctx.data().wired.map(|wired| wired.hidden);
-    let start = FrameLimits::new(&ctx.data().config.limits).start();
-    let peaks = hidden.and_then(|hidden| hidden.peaks).map(|(stack, depth)| {
-        let peak = |global, zero: u64| frames::read(ctx.as_context(), global).saturating_sub(zero);
-        (peak(stack, start & u64::from(u32::MAX)), peak(depth, start >> 32))
+    let globals = ctx.data().wired.map(|wired| wired.hidden);
+    let limits = FrameLimits::new(&ctx.data().config.limits);
+    let peaks = globals.and_then(|globals| globals.peaks).map(|(stack, depth)| {
+        let peak = |global| hidden::read(ctx.as_context(), global);
+        limits.peaks(peak(stack), peak(depth))
     });
     let left = fuel(ctx.as_context()) + pending_refund(ctx);
     ctx.data_mut().usage(left, peaks)
@@ -192,5 +192,5 @@ pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
 /// The refund that is pending, left in place: a reading must not change what it reads.
 fn pending_refund(ctx: &StoreContextMut<'_, State>) -> u64 {
     let refund = ctx.data().wired.and_then(|wired| wired.hidden.refund);
-    refund.map_or(0, |global| frames::read(ctx.as_context(), global)) + ctx.data().memory.refund
+    refund.map_or(0, |global| hidden::read(ctx.as_context(), global)) + ctx.data().memory.refund
 }

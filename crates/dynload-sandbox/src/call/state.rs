@@ -1,15 +1,9 @@
 //! What belongs to one instance while it lives: the data of its store.
 
 use crate::{
-    authority::Authority,
-    host::{Clock, ConsoleState},
-    interrupt::CallGate,
-    memory_meter::MemoryMeter,
-    meter::CallMeter,
-    rewrite::Hidden,
-    sandbox::Config,
-    usage::Usage,
-    watch::Watch,
+    authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
+    config::Config, host::ConsoleState, metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter,
+    rewrite::Hidden, usage::Usage,
 };
 use alloc::sync::Arc;
 
@@ -20,6 +14,8 @@ pub(crate) type Panic = std::sync::Mutex<std::boxed::Box<dyn core::any::Any + Se
 /// The data of an instance's store.
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
+    /// What a worker shares with the call that started it.
+    pub(crate) parent: Option<Share>,
     pub(crate) authority: Authority,
     pub(crate) gate: Arc<CallGate>,
     /// The number of the running call, or of the last one.

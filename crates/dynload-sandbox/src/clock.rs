@@ -1,5 +1,8 @@
 //! Time, as the host lends it.
 
+#[cfg(feature = "std")]
+mod ticker;
+
 use core::{sync::atomic::AtomicUsize, time::Duration};
 
 /// A clock of the host.
@@ -133,7 +136,7 @@ impl Clock for SystemClock {
     }
 
     fn ticks(&self) -> Option<&'static AtomicUsize> {
-        super::ticker::ticks()
+        ticker::ticks()
     }
 
     fn sleep(&self, duration: Duration) {

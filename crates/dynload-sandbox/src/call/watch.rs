@@ -4,7 +4,7 @@
 //! fuel can tell, so each of them is followed by a glance: at a counter that somebody else advances, where the clock has
 //! one, and at the clock itself where it has none or where the counter has changed.
 
-use crate::{error::ErrorKind, share::Share, state::State};
+use crate::{call::share::Share, call::state::State, error::ErrorKind};
 use core::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -23,7 +23,7 @@ pub(crate) struct Watch {
     /// Glances until the clock is read all the same.
     glances: u32,
     #[cfg(feature = "std")]
-    outside: outside::Watch,
+    enclosing: enclosing::Enclosing,
 }
 
 impl State {
@@ -58,7 +58,7 @@ impl State {
         if !self.watch.has_begun {
             self.watch.has_begun = true;
             #[cfg(feature = "std")]
-            self.look_outside(now);
+            self.look_at_enclosing(now);
         }
         if self.is_interrupted() {
             return Err(ErrorKind::Interrupted);
@@ -78,7 +78,7 @@ impl State {
     /// Whether the running call was told to stop, or one that it was made from.
     pub(crate) fn is_interrupted(&self) -> bool {
         #[cfg(feature = "std")]
-        if self.watch.outside.is_interrupted() {
+        if self.watch.enclosing.is_interrupted() {
             return true;
         }
         self.is_told_to_stop()
@@ -87,7 +87,7 @@ impl State {
     /// Whether the running call was told to stop itself.
     #[inline]
     pub(crate) fn is_told_to_stop(&self) -> bool {
-        self.gate.is_interrupted(self.call) || self.config.share.as_ref().is_some_and(Share::has_ended)
+        self.gate.is_interrupted(self.call) || self.parent.as_ref().is_some_and(Share::has_ended)
     }
 
     /// The call has ended: its time is taken, if it was looked at, and what it looked at is forgotten.
@@ -96,7 +96,7 @@ impl State {
         if self.watch.has_begun {
             self.meter.stop(&*self.config.clock);
             #[cfg(feature = "std")]
-            self.watch.outside.end();
+            self.watch.enclosing.end();
             self.watch = Watch::default();
         }
     }
@@ -104,67 +104,65 @@ impl State {
 
 /// The call that this one was made from, and this one as those see it that are made from it.
 #[cfg(feature = "std")]
-mod outside {
+mod enclosing {
     use crate::{
-        outside::{self, Running},
-        share::Share,
-        state::State,
+        call::enclosing::{self as calls, Running},
+        call::share::Share,
+        call::state::State,
     };
     use alloc::sync::Arc;
     use core::time::Duration;
 
     #[derive(Default)]
-    pub(super) struct Watch {
-        outside: Option<Arc<Running>>,
+    pub(super) struct Enclosing {
+        outer: Option<Arc<Running>>,
         announced: Option<Arc<Running>>,
     }
 
-    impl Watch {
+    impl Enclosing {
         pub(super) fn is_interrupted(&self) -> bool {
-            self.outside
-                .as_ref()
-                .is_some_and(|outside| outside.is_interrupted())
+            self.outer.as_ref().is_some_and(|outer| outer.is_interrupted())
         }
 
         pub(super) fn end(&mut self) {
             if self.announced.take().is_some() {
-                outside::announce(self.outside.take());
+                calls::announce(self.outer.take());
             }
         }
     }
 
     impl State {
         /// Finds out which call this one was made from: its time is this one's as well.
-        pub(super) fn look_outside(&mut self, now: Duration) {
-            let share = self.config.share.as_ref();
-            let outside = share.and_then(Share::outside).or_else(outside::innermost);
-            if let Some(outside) = &outside {
-                self.meter.end_with(outside.time_left(), now);
+        pub(super) fn look_at_enclosing(&mut self, now: Duration) {
+            let share = self.parent.as_ref();
+            let outer = share.and_then(Share::enclosing).or_else(calls::innermost);
+            if let Some(outer) = &outer {
+                self.meter.end_with(outer.time_left(), now);
             }
-            self.watch.outside.outside = outside;
+            self.watch.enclosing.outer = outer;
         }
 
         /// Makes the running call known to those that its host functions make.
         pub(super) fn announce(&mut self, now: Duration) {
-            if self.watch.outside.announced.is_some() {
+            if self.watch.enclosing.announced.is_some() {
                 return;
             }
             let deadline = now.saturating_add(self.meter.remaining(now));
             let running = Arc::new(Running::new(
                 (self.gate.clone(), self.call),
-                self.config.share.clone(),
+                self.parent.clone(),
                 self.config.clock.clone(),
                 (deadline, self.meter.named_time_limit()),
-                self.watch.outside.outside.clone(),
+                self.watch.enclosing.outer.clone(),
             ));
-            outside::announce(Some(running.clone()));
-            self.watch.outside.announced = Some(running);
+            calls::announce(Some(running.clone()));
+            self.watch.enclosing.announced = Some(running);
         }
 
         /// The running call, as workers see it that it starts.
         #[cfg(unix)]
         pub(crate) fn running(&self) -> Option<Arc<Running>> {
-            self.watch.outside.announced.clone()
+            self.watch.enclosing.announced.clone()
         }
     }
 }

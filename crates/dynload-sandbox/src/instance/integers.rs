@@ -1,6 +1,8 @@
 //! Calls in which every number is an `i64`: what C and Vais callers pass.
 
-use crate::{error::ErrorKind, instance, run, state::State, typed::run_typed, value::Signature};
+use crate::{
+    call::run, call::state::State, error::ErrorKind, instance, instance::typed::run_typed, value::Signature,
+};
 use alloc::{boxed::Box, format, vec::Vec};
 use wasmi::{AsContextMut, Func, StoreContextMut, TypedFunc, Val, ValType};
 

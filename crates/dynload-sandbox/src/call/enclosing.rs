@@ -3,7 +3,7 @@
 //! Its deadline and its interrupts hold for what it started as well. A call announces itself on its thread before its first
 //! host function runs; a call that begins meanwhile on that thread was made from it.
 
-use crate::{host::Clock, interrupt::CallGate, share::Share};
+use crate::{call::interrupt::CallGate, call::share::Share, clock::Clock, metering::call_meter::TimeLeft};
 use alloc::sync::Arc;
 use core::{cell::RefCell, time::Duration};
 
@@ -21,15 +21,7 @@ pub(crate) struct Running {
     deadline: Duration,
     limit: Duration,
     /// The call that it was made from itself.
-    outside: Option<Arc<Running>>,
-}
-
-/// The time that a call has.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimeLeft {
-    pub(crate) left: Duration,
-    /// The limit that it is left of.
-    pub(crate) limit: Duration,
+    outer: Option<Arc<Running>>,
 }
 
 impl Running {
@@ -38,7 +30,7 @@ impl Running {
         share: Option<Share>,
         clock: Arc<dyn Clock>,
         (deadline, limit): (Duration, Duration),
-        outside: Option<Arc<Running>>,
+        outer: Option<Arc<Running>>,
     ) -> Running {
         Running {
             gate,
@@ -47,7 +39,7 @@ impl Running {
             clock,
             deadline,
             limit,
-            outside,
+            outer,
         }
     }
 
@@ -55,10 +47,7 @@ impl Running {
     pub(crate) fn is_interrupted(&self) -> bool {
         self.gate.is_interrupted(self.call)
             || self.share.as_ref().is_some_and(Share::has_ended)
-            || self
-                .outside
-                .as_ref()
-                .is_some_and(|outside| outside.is_interrupted())
+            || self.outer.as_ref().is_some_and(|outer| outer.is_interrupted())
     }
 
     /// The time that is left of it. Its own deadline is the earliest of all that it was made from.

@@ -1,8 +1,8 @@
 //! What a call shares with the workers that it started.
 
 use crate::{
-    interrupt::CallGate,
-    memory_meter::MemoryShare,
+    call::interrupt::CallGate,
+    metering::memory_meter::MemoryShare,
     sync::{AtomicBool, AtomicU32, Ordering},
 };
 use alloc::sync::Arc;
@@ -28,7 +28,7 @@ struct Shared {
     parent: Option<Share>,
     /// That call, for those that a worker's host functions make.
     #[cfg(feature = "std")]
-    outside: Option<Arc<crate::outside::Running>>,
+    enclosing: Option<Arc<crate::call::enclosing::Running>>,
     /// Names that are being looked up for all of them.
     #[cfg(all(feature = "std", unix))]
     resolving: crate::services::Resolving,
@@ -55,7 +55,7 @@ impl Share {
             memory,
             parent,
             #[cfg(feature = "std")]
-            outside: None,
+            enclosing: None,
             #[cfg(all(feature = "std", unix))]
             resolving: Default::default(),
         }))
@@ -66,11 +66,11 @@ impl Share {
     #[cfg(all(feature = "std", unix))]
     pub(crate) fn of(
         mut self,
-        outside: Option<Arc<crate::outside::Running>>,
+        enclosing: Option<Arc<crate::call::enclosing::Running>>,
         resolving: crate::services::Resolving,
     ) -> Share {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
-            shared.outside = outside;
+            shared.enclosing = enclosing;
             shared.resolving = resolving;
         }
         self
@@ -83,8 +83,8 @@ impl Share {
 
     /// The call that it is of.
     #[cfg(feature = "std")]
-    pub(crate) fn outside(&self) -> Option<Arc<crate::outside::Running>> {
-        self.0.outside.clone()
+    pub(crate) fn enclosing(&self) -> Option<Arc<crate::call::enclosing::Running>> {
+        self.0.enclosing.clone()
     }
 
     pub(crate) fn memory(&self) -> MemoryShare {
@@ -133,7 +133,7 @@ impl fmt::Debug for Share {
 #[cfg(all(test, loom))]
 mod models {
     use super::*;
-    use crate::interrupt::InterruptHandle;
+    use crate::call::interrupt::InterruptHandle;
     use loom::thread;
 
     #[test]

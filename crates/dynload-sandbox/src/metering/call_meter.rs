@@ -1,9 +1,9 @@
 //! Fuel and time of one call, as they are counted while it runs.
 
 use crate::{
-    budget::{Dry, FuelBudget},
+    clock::Clock,
     error::{ErrorKind, Limit},
-    host::Clock,
+    metering::budget::{Dry, FuelBudget},
     schedule,
 };
 use core::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) struct CallMeter {
     budget: Option<FuelBudget>,
     time_limit: Duration,
     /// Where the call that this one was made from ends first: when this one has to end, and the limit of that one.
-    outside: Option<(Duration, Duration)>,
+    outer: Option<(Duration, Duration)>,
     /// What is handed out next.
     slice: u64,
     /// What is handed out until the first look at the clock, and between two looks.
@@ -39,13 +39,22 @@ pub(crate) struct CallMeter {
     ended: Option<Duration>,
 }
 
+/// The time that an enclosing call has left.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeLeft {
+    pub(crate) left: Duration,
+    /// The limit that it is left of.
+    pub(crate) limit: Duration,
+}
+
 impl CallMeter {
     pub(crate) fn new(limits: &Limits, budget: Option<FuelBudget>, slice: Option<u64>) -> CallMeter {
         CallMeter {
             limit: limits.max_fuel.unwrap_or(u64::MAX),
             budget,
             time_limit: limits.max_time,
-            outside: None,
+            outer: None,
             slice: 0,
             slices: slice.map_or((schedule::UNTIMED_FUEL, SLICE), |slice| (slice, slice)),
             used: 0,
@@ -93,7 +102,7 @@ impl CallMeter {
         self.lent = 0;
         self.overdrawn = None;
         self.slice = self.slices.0;
-        self.outside = None;
+        self.outer = None;
         self.started = self.began;
         if self.began.is_none() && self.budget.is_some() {
             self.budget = self.budget.take().and_then(FuelBudget::without_call);
@@ -192,22 +201,22 @@ impl CallMeter {
 
     /// Ends with the call that this one was made from, whose time is up in `left` from `now` on.
     #[cfg(feature = "std")]
-    pub(crate) fn end_with(&mut self, outside: crate::outside::TimeLeft, now: Duration) {
+    pub(crate) fn end_with(&mut self, outer: TimeLeft, now: Duration) {
         let since = now.saturating_sub(*self.started.get_or_insert(now));
-        let limit = since.saturating_add(outside.left);
+        let limit = since.saturating_add(outer.left);
         if limit < self.time_limit {
-            self.outside = Some((limit, outside.limit));
+            self.outer = Some((limit, outer.limit));
         }
     }
 
     /// How long the call may take.
     fn time_limit(&self) -> Duration {
-        self.outside.map_or(self.time_limit, |(limit, _)| limit)
+        self.outer.map_or(self.time_limit, |(limit, _)| limit)
     }
 
     /// The limit that its deadline comes from.
     pub(crate) fn named_time_limit(&self) -> Duration {
-        self.outside.map_or(self.time_limit, |(_, limit)| limit)
+        self.outer.map_or(self.time_limit, |(_, limit)| limit)
     }
 
     /// Starts the clock of the call if nobody did yet, and says whether its time is up.

@@ -1,10 +1,10 @@
 //! Typed handles for functions that are called often.
 
 use crate::{
+    call::run,
+    call::state::State,
     error::{Error, ErrorKind, Invocation},
     instance::{Instance, exported},
-    run,
-    state::State,
     value::Signature,
 };
 use alloc::{format, string::String, sync::Arc};

@@ -8,17 +8,25 @@
 //! Both counters start so high that exceeding their limit carries into the guard bit above them, so that the code that
 //! the rewriter puts at a function's entry adds the frame's constant and tests both guards at once.
 
-use crate::{error::Limit, state::State};
+use crate::error::Limit;
 use dynload_caps::Limits;
-use wasmi::{Global, StoreContext, StoreContextMut, Val};
 
-/// One more frame.
-pub(crate) const FRAME: i64 = 1 << 32;
+/// The shift of the call depth: below it are the stack bytes.
+pub(crate) const DEPTH_SHIFT: u32 = 32;
+/// The mask of the stack bytes and their guard bit.
+pub(crate) const STACK_MASK: u64 = (1 << DEPTH_SHIFT) - 1;
 /// Both guard bits.
-pub(crate) const GUARDS: i64 = (1 << 63) | STACK_GUARD;
-const STACK_GUARD: i64 = 1 << 31;
-/// The most that either counter holds. A larger limit in [`Limits`] means this one.
-pub(crate) const MAX: u64 = (1 << 31) - 1;
+pub(crate) const GUARDS: i64 = (DEPTH_GUARD | STACK_GUARD) as i64;
+const DEPTH_GUARD: u64 = 1 << 63;
+const STACK_GUARD: u64 = 1 << 31;
+/// The maximum of each counter. A larger limit in [`Limits`] means this one.
+const MAX: u64 = (1 << 31) - 1;
+
+/// Returns the value that one frame of `bytes` adds to the counters.
+pub(crate) fn frame(bytes: u64) -> i64 {
+    // A frame that does not fit into the counter exceeds every limit, as it should.
+    ((1 << DEPTH_SHIFT) + bytes.min(MAX + 1)) as i64
+}
 
 /// The frame limits of a sandbox.
 #[derive(Debug, Clone, Copy)]
@@ -35,35 +43,29 @@ impl FrameLimits {
         }
     }
 
-    /// The counters with no frame alive.
-    pub(crate) fn start(self) -> u64 {
-        ((MAX - self.depth) << 32) | (MAX - self.stack)
+    /// Returns the counters without a frame.
+    pub(crate) fn none_alive(self) -> u64 {
+        ((MAX - self.depth) << DEPTH_SHIFT) | (MAX - self.stack)
     }
 
-    /// Which limit the counters have exceeded, with its value.
+    /// Returns which limit the counters exceed, with its value.
     pub(crate) fn exceeded(self, counters: u64) -> Option<(Limit, u64)> {
-        if counters >> 63 != 0 {
+        if counters & DEPTH_GUARD != 0 {
             Some((Limit::CallDepth, self.depth))
-        } else if counters & STACK_GUARD as u64 != 0 {
+        } else if counters & STACK_GUARD != 0 {
             Some((Limit::Stack, self.stack))
         } else {
             None
         }
     }
-}
 
-/// Reads a hidden i64 global.
-pub(crate) fn read(ctx: StoreContext<'_, State>, global: Global) -> u64 {
-    match global.get(ctx) {
-        Val::I64(value) => value as u64,
-        _ => 0,
+    /// Returns the stack bytes and the call depth of the highest values that the two counters had.
+    pub(crate) fn peaks(self, stack: u64, depth: u64) -> (u64, u64) {
+        (
+            stack.saturating_sub(MAX - self.stack),
+            depth.saturating_sub(MAX - self.depth),
+        )
     }
-}
-
-/// Writes a hidden i64 global.
-pub(crate) fn write(ctx: StoreContextMut<'_, State>, global: Global, value: u64) {
-    let written = global.set(ctx, Val::I64(value as i64));
-    debug_assert!(written.is_ok(), "hidden globals are mutable i64");
 }
 
 #[cfg(test)]
@@ -71,7 +73,7 @@ mod tests {
     use super::*;
 
     fn after(limits: FrameLimits, frames: u64, bytes: u64) -> Option<(Limit, u64)> {
-        limits.exceeded(limits.start().wrapping_add(frames * FRAME as u64 + bytes))
+        limits.exceeded(limits.none_alive().wrapping_add((frames << DEPTH_SHIFT) + bytes))
     }
 
     #[test]

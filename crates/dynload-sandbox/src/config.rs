@@ -1,0 +1,27 @@
+//! The configuration that instances share with their sandbox.
+
+use crate::{
+    clock::{Clock, ClockScope},
+    host::{Console, Entropy, HostFunctions},
+    metering::budget::FuelBudget,
+};
+use alloc::{string::String, sync::Arc, vec::Vec};
+use dynload_caps::{Limits, Scopes};
+
+/// Everything about a sandbox that an instance keeps from the moment it is made.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) scopes: Scopes,
+    /// The directories of the scopes, open.
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) grants: crate::services::Grants,
+    pub(crate) functions: HostFunctions,
+    pub(crate) console: Console,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_scope: ClockScope,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) budget: Option<FuelBudget>,
+    pub(crate) args: Vec<String>,
+    pub(crate) fixed_slice: Option<u64>,
+}
