@@ -1,5 +1,4 @@
-//! A console that is the host's own, unread output: a guest that writes to it ends at its deadline, however it
-//! writes.
+//! A console that is the host's own, unread output: a guest that writes to it ends at its deadline, however it writes.
 //!
 //! Each guest runs in its own process, whose output is a pipe that stays full.
 

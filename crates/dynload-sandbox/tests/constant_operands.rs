@@ -169,8 +169,7 @@ fn operators() -> Vec<(String, Vec<&'static str>)> {
     all
 }
 
-/// All combinations of operands for an operator; for three or more operands, only the first four choices of
-/// each.
+/// All combinations of operands for an operator; for three or more operands, only the first four choices of each.
 fn combinations(types: &[&str]) -> Vec<String> {
     let mut all = vec![String::new()];
     for ty in types {
@@ -211,8 +210,7 @@ fn code_after_an_operator_is_not_charged_to_a_path_that_skips_it() {
             "#,
         );
         for (n, operator) in portion.iter().enumerate() {
-            // Results that the operator leaves on the stack end with the code after it: `unreachable` accepts
-            // them all.
+            // Results that the operator leaves on the stack end with the code after it: `unreachable` accepts them all.
             text += &format!(
                 r#"(func (export "{n}") (param i32 i32 i64 f32 f64) (result i64) (local funcref)
                     (block (block (br_if 1 (local.get 0)) {operator}

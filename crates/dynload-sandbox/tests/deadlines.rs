@@ -254,7 +254,7 @@ proptest! {
     }
 }
 
-/// The host function returns after its call has to stop; the guest does nothing more.
+/// The host function returns after the call should have stopped; the guest does nothing more.
 #[test]
 fn a_call_ends_after_the_host_function_that_was_running() {
     for (us, burst) in [(100, 10_000), (1_000, 0)] {

@@ -1,5 +1,4 @@
-//! Random modules, rewritten and original, on the same interpreter: same results, traps, memories, tables and
-//! globals.
+//! Random modules, rewritten and original, on the same interpreter: same results, traps, memories, tables and globals.
 //!
 //! The interpreter computes some modules wrong (see `wasmi_workarounds.rs`), and the rewriter works around that. Where the
 //! two differ, the independent oracle decides.
@@ -217,8 +216,7 @@ fn config() -> Config {
     config
 }
 
-/// The error of the oracle's instantiation, `Some(None)` if it succeeds, and `None` if the oracle cannot
-/// decide.
+/// The error of the oracle's instantiation, `Some(None)` if it succeeds, and `None` if the oracle cannot decide.
 fn oracles_instantiation(wasm: &[u8]) -> Option<Option<Outcome>> {
     let mut reference = Oracle::new(wasm, oracle::Imports::new(), oracle::Schedule::default()).ok()?;
     match reference.instantiate(oracle::Limits::default()) {

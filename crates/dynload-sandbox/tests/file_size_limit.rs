@@ -69,7 +69,7 @@ fn guest(sandbox: &Sandbox) -> Instance {
     sandbox.instantiate(&module).unwrap()
 }
 
-/// Every method to let a file grow, up to the limit and beyond.
+/// Every operation that makes a file grow, up to the limit and beyond.
 fn grow(dir: &Path) {
     let mut guest = guest(&sandbox(dir));
     let mut call = |name: &str, args: &[i64], wanted: i64| {

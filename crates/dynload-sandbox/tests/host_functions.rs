@@ -26,7 +26,7 @@ fn a_call_back_that_cannot_be_made_aborts_the_outer_call() {
         let back = move |caller: &mut Caller<'_>, ()| caller.call(export, &[]).map(drop);
         sandbox.func_wrap("env", "back", Capabilities::NONE, back);
         let mut instance = sandbox.instantiate(&guest).unwrap();
-        // Nothing of the outer call itself has run: the instance is unchanged.
+        // None of the outer call itself has run: the instance is unchanged.
         assert!(instance.call("missing", &[]).is_err());
         assert!(instance.call("process", &[Value::I32(1)]).is_err());
         assert_eq!(instance.call("ok", &[]).unwrap(), [Value::I32(0)]);

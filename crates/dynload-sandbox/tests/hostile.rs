@@ -499,8 +499,7 @@ fn names_of_hidden_exports_are_refused() {
     assert!(load(&module(&[export(b"\xed\xa0\x80")])).is_err());
 }
 
-/// The rewriter's additions come after the guest's own items: an index that reaches them is not valid in the
-/// guest.
+/// The rewriter's additions come after the guest's own items: an index that reaches them is not valid in the guest.
 #[test]
 fn hidden_items_have_no_index_in_the_guest() {
     for wat_with_wrong_index in [
@@ -615,8 +614,7 @@ fn time_of(wasm: &[u8], what: &str) -> Duration {
     (0..5).map(|_| load()).min().unwrap_or_default()
 }
 
-/// Four times the size takes four times as long, not sixteen times; the interpreter's input is in proportion
-/// too.
+/// Four times the size takes four times as long, not sixteen times; the interpreter's input is in proportion too.
 #[test]
 fn loading_is_linear_in_size() {
     for (what, n, family) in families() {

@@ -191,7 +191,7 @@ fn a_module_that_needs_too_much_memory_is_refused() {
         }
         other => panic!("{other:?}"),
     }
-    // The excess was found partway.
+    // The excess is detected partway.
     let taken = (ALLOCATOR.peak_usage() - before) as u64;
     assert!(taken < estimate / 5, "{taken} of {estimate}");
 }

@@ -1,5 +1,5 @@
-//! A dropped module is freed, whatever created it and whatever its engine continues to do. The only test in its
-//! process, because it measures the whole process.
+//! A dropped module is freed, even while its engine stays in use. The only test in its process, because it measures
+//! the whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(

@@ -23,8 +23,7 @@ fn engine() -> Engine {
     Engine::new(EngineConfig::default().with_profile(true))
 }
 
-/// Runs a program's calls on both and compares results and usage; if `tight`, then runs the first call at L and
-/// L-1.
+/// Runs a program's calls on both and compares results and usage; if `tight`, then runs the first call at L and L-1.
 fn compare(name: &str, wasm: &[u8], calls: &[random::Call], tight: bool) {
     let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
     let instantiated = reference.instantiate(oracle::Limits::default());
@@ -106,7 +105,7 @@ fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
             continue;
         }
         for slice in [None, Some(1), Some(7), Some(1_000), Some(1_000_000)] {
-            // A call that is stopped at every operator takes long.
+            // A call that is stopped at every operator takes a long time.
             if used.fuel > 20_000 && slice.is_some_and(|slice| slice < 1_000) && programs() < 1_000 {
                 continue;
             }

@@ -1,5 +1,4 @@
-//! Facts about wasmi 2.0.0 that break a sandbox that leaves its limits to it, one test for each fact that was
-//! measured.
+//! Facts about wasmi 2.0.0 that break a sandbox that leaves its limits to it, one test for each fact that was measured.
 
 #![allow(
     clippy::disallowed_methods,
@@ -283,8 +282,7 @@ fn the_first_call_costs_the_same_as_every_call() {
     }
 }
 
-/// Lazy translation loses a call that runs out of fuel in it; here each call continues, however small the
-/// slices are.
+/// Lazy translation loses a call that runs out of fuel in it; here each call continues, however small the slices are.
 #[test]
 fn a_call_continues_after_every_slice() {
     let functions: String = (0..30)

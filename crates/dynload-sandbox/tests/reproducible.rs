@@ -84,8 +84,8 @@ fn the_same_run_twice() {
         let fuel = if seed % 2 == 0 { 50_000 } else { 900 };
         let first = run(&program.wasm, &calls, fuel, None, 1);
         assert_eq!(first, run(&program.wasm, &calls, fuel, None, 1), "seed {seed}");
-        // Slices depend on how fast the machine is; measurements do not. (The fuel that a stopped call has burned
-        // does: how far it got is known only to the stretch of code.)
+        // Slices depend on how fast the machine is; measurements do not. (The fuel burned by a
+        // stopped call does, because code is paid for a stretch at a time.)
         let other = run(&program.wasm, &calls, fuel, Some(17), 1);
         assert_eq!(first.results, other.results, "seed {seed} in slices");
     }

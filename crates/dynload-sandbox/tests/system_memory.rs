@@ -1,5 +1,4 @@
-//! Growth that the system refuses costs nothing: the same program burns the same fuel on a machine with less
-//! memory.
+//! Growth that the system refuses costs nothing: the same program burns the same fuel on a machine with less memory.
 
 #![cfg(target_os = "linux")]
 

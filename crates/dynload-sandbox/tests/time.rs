@@ -20,7 +20,7 @@ fn module(wat: &str) -> Module {
     Module::new(&Engine::default(), wasm).unwrap_or_else(|error| panic!("{error}: {wat}"))
 }
 
-/// A sandbox with host functions that take long.
+/// A sandbox with host functions that take a long time.
 fn sandbox(limits: Limits) -> Sandbox {
     let mut sandbox = Sandbox::new(limits);
     sandbox.func_wrap(

@@ -58,8 +58,7 @@ const ALL: [Endless; 15] = [
     Endless::Join,
 ];
 
-/// A listener that accepts no more connections: a further one gets no answer. With it, the connections that
-/// filled it.
+/// A listener that accepts no more connections: a further one gets no answer. With it, the connections that filled it.
 pub(crate) fn full(address: &str) -> (TcpListener, Vec<OwnedFd>) {
     let address: SocketAddr = address.parse().unwrap();
     let family = match address {

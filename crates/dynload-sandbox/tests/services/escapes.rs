@@ -205,7 +205,7 @@ fn links_that_stay_inside() {
         assert_eq!(world.guest.read(path).unwrap(), b"inside", "{path}");
     }
     assert_eq!(world.guest.read("down/c/deep").unwrap(), b"deep inside");
-    // A link is not followed if the guest requests that.
+    // Without the flag to follow links, a link is not followed.
     assert_eq!(world.guest.open_with("a/up", 0, 0, READ_RIGHTS, 0), Err(LOOP));
 }
 

@@ -1,5 +1,4 @@
-//! Every function on files ends, on every kind of file: on its own, by the deadline, by an interrupt, by a
-//! revocation.
+//! Every function on files ends, on every kind of file: on its own, by the deadline, by an interrupt, by a revocation.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access;
@@ -63,8 +62,7 @@ enum Ending {
     Revocation,
 }
 
-/// Creates the files of the test again, because some of the calls remove them. The returned value keeps them in
-/// use.
+/// Creates the files of the test again, because some of the calls remove them. The returned value keeps them in use.
 fn make(dir: &Path) -> Box<dyn Any> {
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();

@@ -58,7 +58,7 @@ fn a_reset_keeps_the_same_directory() {
     assert_eq!(guest.rename_at(3, "a", 3, "old"), SUCCESS);
     assert_eq!(guest.mkdir_at(4, "dir"), SUCCESS);
     assert_eq!(guest.symlink_at("../../../outside", 3, "old/b/dir/b"), PERM);
-    // Even if a guest finds a method to create such a link, or the host creates it, it leads nowhere.
+    // Even if a guest finds a way to create such a link, or the host creates it, it leads nowhere.
     symlink("../../outside", world.d.join("old/b/dir/b")).unwrap();
     assert_eq!(guest.rename_at(4, "dir", 3, "a"), SUCCESS);
     guest.0.reset().unwrap();

@@ -52,8 +52,7 @@ impl Dice {
     }
 }
 
-/// `d` is granted, with `a/keys` read-only and `a/keys/open` read-write in it; `outside` and `elsewhere` are
-/// not.
+/// `d` is granted, with `a/keys` read-only and `a/keys/open` read-write in it; `outside` and `elsewhere` are not.
 struct World {
     root: tempfile::TempDir,
     before: BTreeMap<PathBuf, String>,

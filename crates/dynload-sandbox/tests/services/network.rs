@@ -332,15 +332,14 @@ fn a_pattern_for_the_server_is_enough_for_datagrams() {
         server.send_to(b"yes", ("127.0.0.1", client.port())).unwrap();
         assert_eq!(guest.call("sock_recv", &[fd, list, count, 0, O, O + 8]), SUCCESS);
         assert_eq!(guest.bytes(DATA, 3), b"yes");
-        // A local port of its choice, an unlisted peer or no peer is a different request.
+        // A local port of its choice, an unlisted peer or no peer is refused.
         assert_eq!(bind(&mut guest, 53, port), NOTCAPABLE);
         assert_eq!(bind(&mut guest, 0, port ^ 1), NOTCAPABLE);
         assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), NOTCAPABLE);
     }
 }
 
-/// Connecting ends with the call: a thread used to continue after the end of the call, the grant and the
-/// sandbox.
+/// Connecting ends with the call: a thread used to continue after the end of the call, the grant and the sandbox.
 #[test]
 fn nothing_connects_after_the_call() {
     let (listener, waiting) = super::endings::full("127.0.0.1:0");

@@ -53,8 +53,7 @@ impl World {
         self.d.join("a/keys")
     }
 
-    /// Everything that is read-only: names, modes, contents, and when each was last changed. Without
-    /// `keys/open`.
+    /// Everything that is read-only: names, modes, contents, and when each was last changed. Without `keys/open`.
     fn picture(&self) -> BTreeSet<String> {
         fn below(path: &Path, into: &mut BTreeSet<String>) {
             let found = fs::symlink_metadata(path).unwrap();

@@ -46,8 +46,7 @@ pub(crate) fn request(guest: &mut Guest, program: &str, args: &[&str], input: &[
     AT.into()
 }
 
-/// Runs a program. Returns its status, the number of bytes of output, the output, and the number of bytes of
-/// errors.
+/// Runs a program. Returns its status, the number of bytes of output, the output, and the number of bytes of errors.
 fn run_program(
     guest: &mut Guest,
     program: &str,

@@ -1,5 +1,4 @@
-//! Symbolic links that guests create, move and give second names: none leads out of the directory that it is
-//! in.
+//! Symbolic links that guests create, move and give second names: none leads out of the directory that it is in.
 
 use super::{
     escapes::Done,

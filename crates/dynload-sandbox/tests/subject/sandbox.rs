@@ -1,5 +1,4 @@
-//! The sandbox that random programs run in: with the functions that they import, and with limits that never
-//! apply.
+//! The sandbox that random programs run in: with the functions that they import, and with limits that never apply.
 
 use dynload_sandbox::{Caller, Capabilities, Limits, Sandbox, Value};
 

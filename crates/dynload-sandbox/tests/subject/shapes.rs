@@ -60,8 +60,7 @@ pub(crate) fn body(before: &[u8], part: &[u8], n: usize, after: &[u8]) -> Vec<u8
     body
 }
 
-/// Inserts a section before the code of a module that [`functions`] created from the empty type and one
-/// function.
+/// Inserts a section before the code of a module that [`functions`] created from the empty type and one function.
 fn before_code(module: &[u8], section: &[u8]) -> Vec<u8> {
     // Header, types and functions.
     let at = 8 + 6 + 4;
