@@ -1,11 +1,11 @@
-//! A console that is the host's own output, which nobody reads: a guest that writes to it ends with its time, however it writes.
+//! A console that is the host's own, unread output: a guest that writes to it ends at its deadline, however it writes.
 //!
-//! Each guest runs in a process of its own whose output is a pipe that stays full.
+//! Each guest runs in its own process, whose output is a pipe that stays full.
 
 #![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
-    reason = "the test runs itself in processes of its own; no guest work is done there"
+    reason = "the test runs itself in separate processes; no guest work is done there"
 )]
 
 use std::process::{Command, Stdio};
@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use dynload_caps::Scopes;
 use dynload_sandbox::*;
 
-/// Set in the processes in which the guests run: which one.
+/// Set in the processes in which the guests run: the name of the guest.
 const GUEST: &str = "DYNLOAD_TEST_GUEST";
 
-/// More than the one second that the guest has, on a machine that is busy with other things. Without its deadline it takes for ever.
+/// More than the guest's one second, on a busy machine. Without its deadline the guest runs forever.
 const ROOM: Duration = Duration::from_secs(60);
 
-/// What writes more than a pipe takes, and then ends: a page at a time for ever, or 200 000 bytes of a worker.
+/// Guests that write more than a pipe accepts: a page at a time forever, or 200 000 bytes from a worker.
 const GUESTS: [(&str, &str); 4] = [
     (
         "vais.print",
@@ -45,7 +45,7 @@ const GUESTS: [(&str, &str); 4] = [
                 (drop (call $join (i32.load (i32.const 8)) (i32.const 16)))))"#,
     ),
     (
-        "a worker that is not",
+        "a worker that is not joined",
         r#"(module
             (import "dynload" "thread_spawn" (func $spawn (param i32 i32 i64 i32) (result i32)))
             (import "vais" "print" (func $print (param i32 i32)))
@@ -58,7 +58,7 @@ const GUESTS: [(&str, &str); 4] = [
     ),
 ];
 
-/// Runs one guest and leaves with 0 if its time was up.
+/// Runs one guest and exits with 0 if it exceeded its time limit.
 fn run(guest: &str) -> ! {
     let (_, text) = GUESTS.iter().find(|(name, _)| *name == guest).unwrap();
     let scopes = Scopes::none().with_max_workers(1);
@@ -90,7 +90,7 @@ fn run(guest: &str) -> ! {
 }
 
 #[test]
-fn a_guest_whose_output_nobody_reads_ends_with_its_time() {
+fn a_guest_with_unread_output_ends_at_its_deadline() {
     if let Ok(guest) = std::env::var(GUEST) {
         run(&guest);
     }
@@ -98,7 +98,7 @@ fn a_guest_whose_output_nobody_reads_ends_with_its_time() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "a_guest_whose_output_nobody_reads_ends_with_its_time",
+                "a_guest_with_unread_output_ends_at_its_deadline",
                 "--nocapture",
             ])
             .env(GUEST, guest)
@@ -112,7 +112,7 @@ fn a_guest_whose_output_nobody_reads_ends_with_its_time() {
                 None if Instant::now() > deadline => {
                     child.kill().unwrap();
                     child.wait().unwrap();
-                    panic!("{guest}: it waits for somebody to read");
+                    panic!("{guest}: it still waits for its output to be read");
                 }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }

@@ -3,7 +3,7 @@
 use dynload_sandbox::*;
 use std::time::Duration;
 
-/// A clock that stands still, at a moment that is no multiple of anything round.
+/// A clock that stands still, at a time that is not a multiple of anything round.
 struct Still;
 
 impl Clock for Still {
@@ -64,7 +64,7 @@ fn the_full_scope_shows_the_clock_as_it_is() {
 }
 
 #[test]
-fn a_coarse_scope_rounds_down_and_says_so() {
+fn a_coarse_scope_rounds_down_and_reports_its_resolution() {
     let mut instance = reader(ClockScope::FULL.with_resolution(Duration::from_millis(100)));
     assert_eq!(ask(&mut instance, "time", MONOTONIC), (OK, 1_234_500_000_000));
     assert_eq!(
@@ -79,7 +79,7 @@ fn a_coarse_scope_rounds_down_and_says_so() {
 }
 
 #[test]
-fn without_the_wall_clock_the_date_is_not_there() {
+fn without_the_wall_clock_there_is_no_date() {
     let mut instance = reader(ClockScope::FULL.without_wall());
     assert_eq!(ask(&mut instance, "time", REALTIME).0, INVAL);
     assert_eq!(ask(&mut instance, "resolution", REALTIME).0, INVAL);
@@ -88,7 +88,7 @@ fn without_the_wall_clock_the_date_is_not_there() {
 }
 
 #[test]
-fn a_resolution_of_nothing_is_a_nanosecond() {
+fn a_resolution_of_zero_is_a_nanosecond() {
     let mut instance = reader(ClockScope::FULL.with_resolution(Duration::ZERO));
     assert_eq!(ask(&mut instance, "time", MONOTONIC), (OK, 1_234_567_891_234));
 }

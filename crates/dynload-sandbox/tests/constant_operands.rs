@@ -1,8 +1,9 @@
-//! What the interpreter's translator knows about constants: it computes with them, decides by them, and gives up the code behind
-//! an operator of which it knows that it traps. Every operator with every kind of operand stands here on the way that is not
-//! taken, with code behind it: what that costs must not fall on the way that is. The oracle says what is right.
+//! The interpreter's translator folds constants, decides branches by them, and drops the code after an operator
+//! that it knows to trap. Here, every operator with every kind of operand is on the path that is not taken,
+//! with code after it: the cost of that code must not be charged to the path that is taken. The oracle provides
+//! the expected results.
 //!
-//! The reasons were looked up in wasmi 2.0.0's translator; a new one shows here as a different price.
+//! The reasons were found in wasmi 2.0.0's translator; a new translator shows here as a different price.
 
 use dynload_oracle::{self as oracle, Oracle, Schedule};
 use dynload_sandbox::*;
@@ -51,7 +52,7 @@ fn operands(ty: &str) -> Vec<String> {
     };
     let local = format!("(local.get {local})");
     let constants = constants.iter().map(|value| format!("({ty}.const {value})"));
-    // An own immutable global is a constant too.
+    // An immutable global of the module itself is a constant too.
     let global = format!("(global.get ${ty})");
     std::iter::once(local).chain(constants).chain([global]).collect()
 }
@@ -78,7 +79,7 @@ fn operators() -> Vec<(String, Vec<&'static str>)> {
             }
         }
         for load in ["load", "load8_s", "load8_u", "load16_s", "load16_u"] {
-            for place in [
+            for memarg in [
                 "",
                 " offset=65533",
                 " offset=65536",
@@ -86,11 +87,11 @@ fn operators() -> Vec<(String, Vec<&'static str>)> {
                 " 1",
                 " 1 offset=131069",
             ] {
-                all.push((format!("{ty}.{load}{place}"), vec!["i32"]));
+                all.push((format!("{ty}.{load}{memarg}"), vec!["i32"]));
             }
         }
         for store in ["store", "store8", "store16"] {
-            for place in [
+            for memarg in [
                 "",
                 " offset=65533",
                 " offset=65536",
@@ -98,7 +99,7 @@ fn operators() -> Vec<(String, Vec<&'static str>)> {
                 " 1",
                 " 1 offset=131069",
             ] {
-                all.push((format!("{ty}.{store}{place}"), vec!["i32", ty]));
+                all.push((format!("{ty}.{store}{memarg}"), vec!["i32", ty]));
             }
         }
     }
@@ -116,9 +117,9 @@ fn operators() -> Vec<(String, Vec<&'static str>)> {
                 all.push((format!("{ty}.convert_{from}_{sign}"), vec![from]));
             }
         }
-        for place in ["", " offset=65536", " 1 offset=131069"] {
-            all.push((format!("{ty}.load{place}"), vec!["i32"]));
-            all.push((format!("{ty}.store{place}"), vec!["i32", ty]));
+        for memarg in ["", " offset=65536", " 1 offset=131069"] {
+            all.push((format!("{ty}.load{memarg}"), vec!["i32"]));
+            all.push((format!("{ty}.store{memarg}"), vec!["i32", ty]));
         }
     }
     for (name, operands) in [
@@ -168,7 +169,7 @@ fn operators() -> Vec<(String, Vec<&'static str>)> {
     all
 }
 
-/// All ways to give an operator its operands; of three or more only those with at most two constants that matter.
+/// All combinations of operands for an operator; for three or more operands, only the first four choices of each.
 fn combinations(types: &[&str]) -> Vec<String> {
     let mut all = vec![String::new()];
     for ty in types {
@@ -188,8 +189,8 @@ fn combinations(types: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_behind_an_operator_costs_nobody_who_does_not_get_there() {
-    // Many operators to a module, a function each: loading is what takes time.
+fn code_after_an_operator_is_not_charged_to_a_path_that_skips_it() {
+    // Many operators per module, one function each: most of the time is spent on loading.
     let functions: Vec<String> = operators()
         .iter()
         .flat_map(|(operator, types)| {
@@ -209,7 +210,7 @@ fn what_is_behind_an_operator_costs_nobody_who_does_not_get_there() {
             "#,
         );
         for (n, operator) in portion.iter().enumerate() {
-            // What is left of the operator's own results ends with the code behind it: `unreachable` takes them all.
+            // Results that the operator leaves on the stack end with the code after it: `unreachable` accepts them all.
             text += &format!(
                 r#"(func (export "{n}") (param i32 i32 i64 f32 f64) (result i64) (local funcref)
                     (block (block (br_if 1 (local.get 0)) {operator}

@@ -1,7 +1,7 @@
-//! A deadline and an interrupt hold for every mix of what a guest and its host can do.
+//! A deadline and an interrupt take effect in every mix of what a guest and its host can do.
 //!
-//! What is measured is the time that the calling thread has had a processor, so that a busy machine does not count: a thread that
-//! waits for one burns none.
+//! The measure is the CPU time of the calling thread, so that a busy machine does not count: a thread that
+//! waits for a processor uses none.
 
 #![cfg(target_os = "linux")]
 
@@ -19,13 +19,13 @@ use std::{
     time::Duration,
 };
 
-/// Time that this thread has had a processor.
+/// The CPU time of this thread.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// A clock that goes on while the thread that reads it runs.
+/// A clock that advances while the thread that reads it runs.
 struct ProcessorClock;
 
 impl Clock for ProcessorClock {
@@ -41,7 +41,7 @@ fn spin(time: Duration) {
     }
 }
 
-/// What is imported.
+/// The imports of every program.
 const IMPORTS: &str = r#"
     (import "env" "spin" (func $spin (param i64)))
     (import "vais" "random" (func $random (result i64)))
@@ -56,13 +56,13 @@ const IMPORTS: &str = r#"
     (import "dynload" "process_run" (func $process_run (param i32) (result i32)))
     (import "dynload" "tcp_connect" (func $connect (param i32 i32 i32 i32) (result i32)))"#;
 
-/// What a loop may do: the dearest things that little fuel buys. `$x` is a number that goes on.
+/// The steps of a loop: the most expensive operations that little fuel buys. `$x` is a number that increases.
 const STEPS: [&str; 30] = [
     "",
     "(drop (i64.div_u (i64.const -1) (i64.or (local.get $x) (i64.const 1))))",
     "(drop (f64.sqrt (f64.convert_i64_u (local.get $x))))",
     "(drop (f64.nearest (f64.div (f64.const 1e300) (f64.convert_i64_u (local.get $x)))))",
-    // A page that was never touched, or that no cache has.
+    // A page that was never touched, or that is in no cache.
     "(drop (i64.load (i32.and (i32.wrap_i64 (i64.mul (local.get $x) (i64.const 0x9e3779b97f4a7c15))) (i32.const 0x3fffff8))))",
     "(i64.store offset=4096 (i32.and (i32.wrap_i64 (i64.mul (local.get $x) (i64.const 0x9e3779b97f4a7c15))) (i32.const 0x3ffeff8)) (local.get $x))",
     "(memory.fill (i32.const 5000) (i32.const 1) (i32.const 63))",
@@ -93,12 +93,12 @@ const STEPS: [&str; 30] = [
      (drop (call $process_run (i32.const 0))) (drop (call $connect (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))",
 ];
 
-/// A program that does cheap things for a while and then each of the steps so many times, for ever.
+/// A program that runs cheap code for a while, and then each of the steps a number of times, forever.
 fn program(burst: u32, steps: &[(usize, u32)]) -> Vec<u8> {
     wat::parse_str(text(burst, steps)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The same as a start function.
+/// The same program as a start function.
 fn start(step: usize) -> Vec<u8> {
     let text = text(1_000, &[(step, 1_000)]).replace("(func (export \"run\")", "(start $run) (func $run");
     wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"))
@@ -147,8 +147,8 @@ fn sandbox(limits: Limits) -> Sandbox {
     sandbox
 }
 
-/// By how much a call outlasts its limit: the least of three, if that is much. What the machine does now and then is not what
-/// is measured.
+/// Returns by how much a call outlasts its limit: the least of three runs, if that is much. Occasional delays
+/// of the machine are not what is measured.
 fn overshoot(sandbox: &Sandbox, wasm: &[u8], limit: Duration) -> Duration {
     let mut least = overshoot_once(sandbox, wasm, limit);
     for _ in 0..2 {
@@ -177,7 +177,7 @@ fn limits() -> Limits {
         .with_memory_bytes(256 << 20)
 }
 
-/// Says what is over the bounds: a hundredth may take more than 2 ms, none more than 10 ms and one operator.
+/// Checks the bounds: one in a hundred may be late by more than 2 ms, none by more than 10 ms.
 #[track_caller]
 fn within_bounds(what: &str, mut all: Vec<(Duration, String)>) {
     all.sort_unstable();
@@ -199,7 +199,7 @@ fn within_bounds(what: &str, mut all: Vec<(Duration, String)>) {
     );
 }
 
-/// The programs that are tried one by one: each step alone, after bursts of all sizes.
+/// The programs that run one by one: each step alone, after bursts of all sizes.
 fn programs() -> Vec<(String, Vec<u8>)> {
     let mut programs = Vec::new();
     for (step, text) in STEPS.iter().enumerate() {
@@ -210,9 +210,9 @@ fn programs() -> Vec<(String, Vec<u8>)> {
     programs
 }
 
-/// By a clock that has no counter: it is read around each host function.
+/// With a clock that has no counter: it is read around each host function.
 #[test]
-fn by_a_clock_of_the_embedder() {
+fn deadlines_by_a_clock_of_the_embedder() {
     let sandbox = sandbox(limits()).with_clock(ProcessorClock);
     let limit = Duration::from_millis(LIMIT);
     let all = programs()
@@ -222,9 +222,9 @@ fn by_a_clock_of_the_embedder() {
     within_bounds("clock of the embedder", all);
 }
 
-/// By the system's clock. A thread counts its ticks, and may have to wait for a processor where others are busy.
+/// With the system's clock. A thread counts its ticks, and may have to wait for a processor on a busy machine.
 #[test]
-fn by_the_clock_of_the_system() {
+fn deadlines_by_the_system_clock() {
     let sandbox = sandbox(limits());
     let limit = Duration::from_millis(LIMIT);
     let worst = programs()
@@ -244,7 +244,7 @@ proptest! {
     })]
 
     #[test]
-    fn in_every_mix(
+    fn deadlines_in_every_mix(
         burst in prop_oneof![Just(0_u32), 1..200_000_u32],
         steps in prop::collection::vec((0..STEPS.len(), 1..3_000_u32), 1..5),
     ) {
@@ -254,7 +254,7 @@ proptest! {
     }
 }
 
-/// The host function returns when it was told to stop; the guest does nothing more.
+/// The host function returns after the call should have stopped; the guest does nothing more.
 #[test]
 fn a_call_ends_after_the_host_function_that_was_running() {
     for (us, burst) in [(100, 10_000), (1_000, 0)] {
@@ -273,7 +273,7 @@ fn a_call_ends_after_the_host_function_that_was_running() {
         let mut instance = sandbox.instantiate(&module).unwrap();
         let error = instance.call("run", &[]).unwrap_err();
         assert_eq!(error.limit(), Some(Limit::Time));
-        // However long a sleep takes: no more of them begin than fit, but for one.
+        // However long a sleep takes: at most one more begins than fit.
         let most = limit.as_micros() as u64 / us + 1;
         let calls = calls.load(Ordering::Relaxed);
         assert!(calls <= most, "{calls} calls of {us} us, {most} fit");
@@ -284,16 +284,16 @@ fn module(wat: &str) -> Module {
     Module::new(&Engine::default(), wat::parse_str(wat).unwrap()).unwrap()
 }
 
-/// An instance whose `run` never ends by itself, and has ten minutes.
+/// An instance whose `run` never ends on its own, and has ten minutes.
 fn endless() -> Instance {
     let module = module(r#"(module (func (export "run") (loop (br 0))))"#);
     let limits = Limits::DEFAULT.with_time(Duration::from_secs(600));
     Sandbox::new(limits).instantiate(&module).unwrap()
 }
 
-/// A host function of one instance calls another five times, each of which would have time enough for itself.
+/// A host function of one instance calls another five times; each of these calls has enough time of its own.
 #[test]
-fn an_outer_deadline_holds_for_what_is_called_from_it() {
+fn an_outer_deadline_applies_to_nested_calls() {
     let inner = endless();
     let inner = Arc::new(Mutex::new(inner));
     let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(50)));
@@ -315,17 +315,17 @@ fn an_outer_deadline_holds_for_what_is_called_from_it() {
         let ErrorKind::LimitExceeded { limit, value, .. } = inner.kind() else {
             panic!("{inner:?}");
         };
-        // Each says whose time it was.
+        // Each error names the limit of the outer call.
         assert_eq!((*limit, *value), (Limit::Time, 50), "{inner}");
     }
     assert_eq!(failures.lock().unwrap().len(), 5);
-    // What was called from nowhere has its own time again.
+    // Outside a call, the instance has its own time again.
     instance.reset().unwrap();
 }
 
-/// A host function hands the inner error on: the outer call ends by its own limit all the same.
+/// A host function passes the inner error on: the outer call still ends by its own limit.
 #[test]
-fn an_error_that_is_handed_on_does_not_hide_the_limit() {
+fn a_propagated_error_does_not_hide_the_limit() {
     let inner = endless();
     let inner = Mutex::new(inner);
     let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(20)));
@@ -342,16 +342,16 @@ fn an_error_that_is_handed_on_does_not_hide_the_limit() {
     assert_eq!(error.limit(), Some(Limit::Time), "{error}");
 }
 
-/// An interrupt of the outer call ends the inner one, and the outer one after it.
+/// An interrupt of the outer call ends the inner one, and then the outer one.
 #[test]
-fn an_outer_interrupt_holds_for_what_is_called_from_it() {
+fn an_outer_interrupt_applies_to_nested_calls() {
     let inner = endless();
     let inner = Mutex::new(inner);
-    let (told, started) = mpsc::channel();
-    let told = Mutex::new(told);
+    let (running, started) = mpsc::channel();
+    let running = Mutex::new(running);
     let mut outer = Sandbox::new(Limits::DEFAULT.with_time(Duration::from_millis(600_000)));
     outer.func_wrap("env", "other", Capabilities::NONE, move |_, ()| {
-        told.lock().unwrap().send(()).unwrap();
+        running.lock().unwrap().send(()).unwrap();
         let error = inner.lock().unwrap().call("run", &[]).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
         Ok(())
@@ -369,7 +369,7 @@ fn an_outer_interrupt_holds_for_what_is_called_from_it() {
     canceller.join().unwrap();
 }
 
-/// The loops that took 242 ms and more to notice.
+/// Loops that used to take 242 ms and more to notice an interrupt.
 #[test]
 fn an_interrupt_ends_every_loop() {
     for step in [0, 11, 13, 16, 20, 22, 23] {

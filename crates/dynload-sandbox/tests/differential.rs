@@ -1,4 +1,4 @@
-//! Random modules, rewritten and as they are, on the same interpreter: same results, traps, memories, tables and globals.
+//! Random modules, rewritten and original, on the same interpreter: same results, traps, memories, tables and globals.
 //!
 //! The interpreter computes some modules wrong (see `wasmi_workarounds.rs`), and the rewriter works around that. Where the
 //! two differ, the independent oracle decides.
@@ -19,7 +19,7 @@ fn modules() -> u64 {
     }
 }
 
-/// A module that ends; `None` when the bytes give none.
+/// A module that terminates; `None` if the bytes produce none.
 fn smith(seed: u64) -> Option<Vec<u8>> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut byte = || {
@@ -110,14 +110,14 @@ struct Contents {
     tables: Vec<(String, Vec<bool>)>,
 }
 
-/// An instance of one of the two.
+/// An instance of the original or of the rewritten module.
 struct Side {
     store: Store<StoreLimits>,
     instance: Instance,
 }
 
 impl Side {
-    /// The module as it is, without metering.
+    /// The original module, without metering.
     fn plain(wasm: &[u8]) -> Result<Side, Outcome> {
         let mut config = config();
         config.consume_fuel(false);
@@ -159,7 +159,7 @@ impl Side {
         }
     }
 
-    /// Calls an export with these arguments; `None` if there is none.
+    /// Calls an export with these arguments; `None` if it does not exist.
     fn call(&mut self, name: &str, args: &[Val]) -> Option<Outcome> {
         let func = self.instance.get_func(&self.store, name)?;
         if let Some(counters) = self.instance.get_global(&self.store, "\0dynload.frames") {
@@ -203,7 +203,7 @@ impl Side {
     }
 }
 
-/// As a sandbox sets the interpreter up.
+/// The interpreter's configuration in a sandbox.
 fn config() -> Config {
     let mut config = Config::default();
     config
@@ -216,7 +216,7 @@ fn config() -> Config {
     config
 }
 
-/// What the oracle's instantiation fails with, `Some(None)` if it does not, and `None` if the oracle cannot say.
+/// The error of the oracle's instantiation, `Some(None)` if it succeeds, and `None` if the oracle cannot decide.
 fn oracles_instantiation(wasm: &[u8]) -> Option<Option<Outcome>> {
     let mut reference = Oracle::new(wasm, oracle::Imports::new(), oracle::Schedule::default()).ok()?;
     match reference.instantiate(oracle::Limits::default()) {
@@ -226,7 +226,7 @@ fn oracles_instantiation(wasm: &[u8]) -> Option<Option<Outcome>> {
     }
 }
 
-/// What the oracle makes of the calls so far, if it can.
+/// The oracle's outcome of the calls so far, if it can decide.
 fn oracles_answer(wasm: &[u8], calls: &[(String, Vec<Val>)]) -> Option<Outcome> {
     let mut reference = Oracle::new(wasm, oracle::Imports::new(), oracle::Schedule::default()).ok()?;
     reference.instantiate(oracle::Limits::default()).ok()?;
@@ -244,7 +244,7 @@ fn oracles_answer(wasm: &[u8], calls: &[(String, Vec<Val>)]) -> Option<Outcome> 
     }
 }
 
-/// The interpreter's word for the oracle's; `None` for what is no trap of Wasm's.
+/// The interpreter's code for a trap of the oracle; `None` for a trap that Wasm does not define.
 fn trap_code(trap: &oracle::Trap) -> Option<TrapCode> {
     Some(match trap {
         oracle::Trap::Unreachable => TrapCode::UnreachableCodeReached,
@@ -286,7 +286,7 @@ fn of_oracle(value: &oracle::Value) -> Option<Seen> {
     })
 }
 
-/// Arguments that differ from function to function and from round to round.
+/// Arguments that differ by type and by round.
 fn argument(ty: ValType, round: u64) -> Val {
     match (ty, round) {
         (ValType::I32, 1) => Val::I32(-7),
@@ -371,25 +371,28 @@ fn compare(seed: u64, wasm: &[u8], tally: &mut Tally) {
 #[test]
 fn rewriting_changes_nothing() {
     let mut tally = Tally::default();
-    let mut made = 0;
+    let mut generated = 0;
     for seed in 0..modules() {
         if let Some(wasm) = smith(seed) {
-            made += 1;
+            generated += 1;
             compare(seed, &wasm, &mut tally);
         }
     }
-    println!("{made} modules: {tally:?}");
-    assert!(made * 10 > modules() * 9, "only {made} modules");
-    assert!(tally.returned > made && tally.trapped > made / 10, "{tally:?}");
+    println!("{generated} modules: {tally:?}");
+    assert!(generated * 10 > modules() * 9, "only {generated} modules");
     assert!(
-        tally.plain_is_wrong * 20 < made,
-        "the interpreter is wrong too often to be compared with: {tally:?}"
+        tally.returned > generated && tally.trapped > generated / 10,
+        "{tally:?}"
+    );
+    assert!(
+        tally.plain_is_wrong * 20 < generated,
+        "the interpreter is wrong too often for a comparison: {tally:?}"
     );
 }
 
-/// Programs made for a meter are hard on a rewriter too.
+/// Programs that are hard to meter are hard to rewrite too.
 #[test]
-fn programs_that_are_hard_on_a_meter_compute_the_same() {
+fn programs_that_are_hard_to_meter_compute_the_same() {
     let mut tally = Tally::default();
     for seed in 0..modules() / 2 {
         let options = oracle::random::Options {

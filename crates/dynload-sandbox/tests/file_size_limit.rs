@@ -1,10 +1,11 @@
-//! A process that may not make large files (`ulimit -f`): what a guest writes beyond is an error of the guest, and no signal that
-//! ends the host. Each host is a process of its own, for the limit is of the whole process.
+//! A process that may not create large files (`ulimit -f`): a guest's write beyond the limit is an error of the
+//! guest, not a signal that ends the host. Each host is a separate process, because the limit applies to the
+//! whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "the test makes the directories that it grants, and runs itself in processes of its own"
+    reason = "the test creates the directories that it grants, and runs itself in separate processes"
 )]
 
 use std::os::unix::process::ExitStatusExt;
@@ -16,13 +17,14 @@ use dynload_caps::{Access, DirScope};
 use dynload_sandbox::*;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Set in the processes of their own: what they do.
+/// Set in the separate processes: what they do.
 const HOST: &str = "DYNLOAD_TEST_HOST";
 
 const LIMIT: i64 = 8192;
 const FBIG: i64 = 22;
 
-/// A guest whose exports are functions of WASI; it has one buffer of 3 000 bytes, and the result of each call at 8.
+/// A guest whose exports are functions of WASI; it has one buffer of 3 000 bytes, and the result of each call
+/// at address 8.
 const GUEST: &str = r#"(module
     (import "wasi_snapshot_preview1" "path_open"
         (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -67,7 +69,7 @@ fn guest(sandbox: &Sandbox) -> Instance {
     sandbox.instantiate(&module).unwrap()
 }
 
-/// Every way to let a file grow, up to the limit and beyond.
+/// Every operation that makes a file grow, up to the limit and beyond.
 fn grow(dir: &Path) {
     let mut guest = guest(&sandbox(dir));
     let mut call = |name: &str, args: &[i64], wanted: i64| {
@@ -87,7 +89,7 @@ fn grow(dir: &Path) {
     call("allocate", &[0, LIMIT + 1], FBIG);
     call("allocate", &[LIMIT, 1], FBIG);
     call("allocate", &[1 << 40, 1], FBIG);
-    // A write that crosses the limit is cut short, one behind it is refused, one of nothing is not.
+    // A write that crosses the limit is cut short, one after the limit is refused, an empty one is not.
     call("set_size", &[0], 0);
     call("seek", &[6000], 0);
     call("write", &[3000], 0);
@@ -100,18 +102,18 @@ fn grow(dir: &Path) {
     call("done", &[], LIMIT - 6000);
     call("pwrite", &[LIMIT], FBIG);
     call("pwrite", &[1 << 40], FBIG);
-    // At the end, wherever that is.
+    // At the end of the file, wherever that is.
     call("set_size", &[8000], 0);
     call("open", &[1], 0);
     call("write", &[3000], 0);
     call("done", &[], LIMIT - 8000);
     call("write", &[3000], FBIG);
     call("pwrite", &[LIMIT], FBIG);
-    // A file that others made larger can be cut and written to, as far as the limit goes.
+    // A file that others made larger can be truncated and written to, up to the limit.
     assert_eq!(std::fs::metadata(dir.join("file")).unwrap().len(), LIMIT as u64);
 }
 
-/// Instances that append to one file: between the look and the write of one, the others write.
+/// Instances that append to one file: between the check and the write of one, the others write.
 fn race(dir: &Path) {
     let sandbox = sandbox(dir);
     let append = || {
@@ -141,7 +143,7 @@ fn print(dir: &Path) {
 }
 
 #[test]
-fn a_guest_cannot_end_a_host_that_may_not_make_large_files() {
+fn a_guest_cannot_end_a_host_with_a_file_size_limit() {
     if let Ok(host) = std::env::var(HOST) {
         let (what, dir) = host.split_once(' ').unwrap();
         let limit = Rlimit {
@@ -162,7 +164,7 @@ fn a_guest_cannot_end_a_host_that_may_not_make_large_files() {
         let child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "a_guest_cannot_end_a_host_that_may_not_make_large_files",
+                "a_guest_cannot_end_a_host_with_a_file_size_limit",
                 "--nocapture",
             ])
             .env(HOST, format!("{what} {}", dir.path().display()))

@@ -1,4 +1,4 @@
-//! Host functions that fail, panic, answer wrongly or call back in vain.
+//! Host functions that fail, panic, return a wrong type or call back in vain.
 
 use dynload_sandbox::*;
 use std::{
@@ -14,7 +14,7 @@ fn module(wat: &str) -> Module {
 }
 
 #[test]
-fn a_call_back_to_what_is_not_there_stops_the_outer_call_half_way() {
+fn a_call_back_that_cannot_be_made_aborts_the_outer_call() {
     let guest = module(
         r#"(module (import "env" "back" (func $back)) (global $g (mut i32) (i32.const 0))
             (func (export "takes") (param i64))
@@ -26,7 +26,7 @@ fn a_call_back_to_what_is_not_there_stops_the_outer_call_half_way() {
         let back = move |caller: &mut Caller<'_>, ()| caller.call(export, &[]).map(drop);
         sandbox.func_wrap("env", "back", Capabilities::NONE, back);
         let mut instance = sandbox.instantiate(&guest).unwrap();
-        // Of the outer call itself nothing ran: the instance is as good as before.
+        // None of the outer call itself has run: the instance is unchanged.
         assert!(instance.call("missing", &[]).is_err());
         assert!(instance.call("process", &[Value::I32(1)]).is_err());
         assert_eq!(instance.call("ok", &[]).unwrap(), [Value::I32(0)]);
@@ -39,7 +39,7 @@ fn a_call_back_to_what_is_not_there_stops_the_outer_call_half_way() {
 }
 
 #[test]
-fn frames_are_counted_right_behind_a_call_back_that_failed() {
+fn frames_are_counted_correctly_after_a_failed_call_back() {
     let guest = module(
         r#"(module (import "env" "try" (func $try (result i32)))
             (func $deep (export "deep") (call $deep))
@@ -55,7 +55,7 @@ fn frames_are_counted_right_behind_a_call_back_that_failed() {
                 ..
             }
         ));
-        // There is room for as many as the first time, and not for none.
+        // There is room for as many frames as the first time, and not for none.
         let again = caller.call("deep", &[]).unwrap_err();
         assert!(matches!(
             again.kind(),
@@ -76,7 +76,7 @@ fn frames_are_counted_right_behind_a_call_back_that_failed() {
 }
 
 #[test]
-fn a_panic_goes_on_to_who_called_the_guest() {
+fn a_panic_propagates_to_the_caller_of_the_guest() {
     let guest = module(
         r#"(module (import "env" "divide" (func $divide (param i32 i32) (result i32)))
             (func (export "run") (param i32) (result i32) (call $divide (i32.const 10) (local.get 0))))"#,
@@ -87,7 +87,7 @@ fn a_panic_goes_on_to_who_called_the_guest() {
     let mut instance = sandbox.instantiate(&guest).unwrap();
     assert_eq!(instance.call("run", &[Value::I32(5)]).unwrap(), [Value::I32(2)]);
     let panic = catch_unwind(AssertUnwindSafe(|| instance.call("run", &[Value::I32(0)]))).unwrap_err();
-    let message = panic.downcast_ref::<&str>().expect("that of the division");
+    let message = panic.downcast_ref::<&str>().expect("the panic of the division");
     assert!(message.contains("divide by zero"), "{message}");
     assert!(instance.poisoned_by().is_some());
     instance.reset().unwrap();
@@ -95,7 +95,7 @@ fn a_panic_goes_on_to_who_called_the_guest() {
 }
 
 #[test]
-fn a_panic_of_the_console_goes_on_to_who_called_the_guest() {
+fn a_panic_of_the_console_propagates_to_the_caller_of_the_guest() {
     let guest = module(
         r#"(module (import "vais" "print" (func $print (param i32 i32))) (memory (export "memory") 1)
             (func (export "run") (call $print (i32.const 0) (i32.const 1))))"#,
@@ -110,7 +110,7 @@ fn a_panic_of_the_console_goes_on_to_who_called_the_guest() {
 }
 
 #[test]
-fn a_result_of_another_type_than_the_function_has_is_an_error() {
+fn a_result_of_the_wrong_type_is_an_error() {
     let guest = module(
         r#"(module (import "env" "f" (func $f (result i32)))
             (func (export "run") (result i64) (i64.extend_i32_u (call $f))))"#,
@@ -134,9 +134,9 @@ fn a_result_of_another_type_than_the_function_has_is_an_error() {
 }
 
 #[test]
-fn a_host_function_of_more_parameters_than_there_are_types_for_is_not_offered() {
+fn a_host_function_with_too_many_parameters_is_not_registered() {
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
-    let mut offer = |params: usize, results: usize| {
+    let mut register = |params: usize, results: usize| {
         let signature = Signature {
             params: vec![ValType::I32; params],
             results: vec![ValType::I64; results],
@@ -146,7 +146,7 @@ fn a_host_function_of_more_parameters_than_there_are_types_for_is_not_offered() 
             .is_ok()
     };
     assert_eq!(
-        [offer(1_001, 0), offer(0, 1_001), offer(1_000, 1_000)],
+        [register(1_001, 0), register(0, 1_001), register(1_000, 1_000)],
         [false, false, true]
     );
     let guest = module(r#"(module (import "env" "f" (func)))"#);
@@ -158,7 +158,7 @@ fn a_host_function_of_more_parameters_than_there_are_types_for_is_not_offered() 
 }
 
 #[test]
-fn a_host_function_can_ask_what_there_is_to_call() {
+fn a_host_function_can_look_up_exports() {
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
     let body = |caller: &mut Caller<'_>, ()| {
         assert!(caller.signature("no such").is_none());
@@ -213,7 +213,7 @@ fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
     let error = sandbox.instantiate(&guest).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Time), "{error}");
     holder.join().unwrap().unwrap();
-    // With the fuel there, it runs until its own limit.
+    // With the fuel available, it runs until its own limit.
     let error = sandbox.instantiate(&guest).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
     assert_eq!(error.usage().fuel, 1_000);
@@ -239,7 +239,7 @@ fn a_call_that_waits_lends_its_fuel() {
             let done = caller.wait(Duration::from_secs(4), |_| {
                 has_worked.lock().unwrap().try_recv().is_ok()
             })?;
-            assert!(done, "the other one needs the fuel that this one holds");
+            assert!(done, "the other call needs the fuel that this one holds");
             Ok(())
         },
     );
@@ -250,7 +250,7 @@ fn a_call_that_waits_lends_its_fuel() {
     assert_eq!(works.call("works", &[]).unwrap(), [Value::I32(7)]);
     worked.send(()).unwrap();
     first.join().unwrap().unwrap();
-    // Two calls, each of a function and what it does.
+    // Two calls, each of which pays for its entry and its operators.
     assert_eq!(
         budget.remaining(),
         5_000 - works.usage().fuel - 2 - schedule::HOST_CALL

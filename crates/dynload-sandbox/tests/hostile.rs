@@ -1,9 +1,9 @@
-//! Modules that were made to hurt: too large, too deep, broken, forged. Loading costs time and memory in proportion to the
-//! module's size, and nothing but a typed error comes out.
+//! Hostile modules: too large, too deep, broken, forged. Loading takes time and memory in proportion to the
+//! module's size, and fails only with a typed error.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the tests read about their own process; no guest work is done there"
+    reason = "the tests read statistics of their own process; no guest work is done there"
 )]
 
 #[path = "subject/shapes.rs"]
@@ -30,7 +30,7 @@ fn tiny() -> Limits {
         .with_memory_bytes(4 << 20)
 }
 
-/// Loads a module and runs whatever it exports. Says how far it came.
+/// Loads a module and runs whatever it exports. Returns how far it got.
 fn load_and_run(engine: &Engine, wasm: &[u8]) -> &'static str {
     let module = match Module::new(engine, wasm) {
         Ok(module) => module,
@@ -74,7 +74,7 @@ fn load_and_run(engine: &Engine, wasm: &[u8]) -> &'static str {
 }
 
 #[test]
-fn what_is_too_much_is_refused_and_the_limit_is_not() {
+fn the_limit_is_accepted_and_one_more_is_refused() {
     let mut limits = ModuleLimits::default();
     limits.max_bytes = 4_000;
     limits.max_items = 20;
@@ -136,7 +136,7 @@ fn what_is_too_much_is_refused_and_the_limit_is_not() {
                 "i64 ".repeat(n - 99)
             )
         }),
-        // The body's list of locals and its `end` are two bytes.
+        // The body's list of locals and its `end` take two bytes.
         ("bytes in one function", 200, |n| {
             format!("(func {})", "nop ".repeat(n - 2))
         }),
@@ -170,22 +170,22 @@ fn what_is_too_much_is_refused_and_the_limit_is_not() {
 }
 
 #[test]
-fn a_count_is_not_believed() {
+fn a_declared_count_is_not_trusted() {
     for id in 0..=13 {
         for count in [1, 1_000, 99_999, 100_000, u64::from(u32::MAX)] {
             let module = binary(&[section(id, count, &[])]);
-            // A custom section may hold anything: its first byte is the length of its name.
+            // A custom section may contain anything: its first byte is the length of its name.
             assert!(
                 load(&module).is_err() || id == 0,
-                "section {id} of {count} entries that are not there"
+                "section {id} with {count} missing entries"
             );
         }
         let mut module = b"\0asm\x01\0\0\0".to_vec();
         module.push(id);
         module.extend(leb(u64::from(u32::MAX)));
-        assert!(load(&module).is_err(), "section {id} of 4 GiB that are not there");
+        assert!(load(&module).is_err(), "section {id} with 4 GiB missing");
     }
-    // Within a body: locals, targets of a `br_table`.
+    // Within a body: locals and the targets of a `br_table`.
     let locals = [leb(1), leb(u64::from(u32::MAX)), vec![0x7f, 0x0b]].concat();
     assert!(matches!(
         load(&functions(EMPTY_TYPE, &[locals])),
@@ -206,7 +206,7 @@ fn a_count_is_not_believed() {
     assert!(load(&functions(EMPTY_TYPE, &[overflow])).is_err());
 }
 
-/// A module without its custom sections: nothing of it can be missed.
+/// A module without its custom sections: every byte that remains is needed.
 fn without_custom_sections(wasm: &[u8]) -> Vec<u8> {
     let mut out = wasm[..8].to_vec();
     let mut at = 8;
@@ -229,7 +229,7 @@ fn without_custom_sections(wasm: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A module with something of everything.
+/// A module with a bit of everything.
 fn rich() -> Vec<u8> {
     without_custom_sections(&wat(r#"(module
         (type $t (func (param i32) (result i32)))
@@ -258,11 +258,11 @@ fn rich() -> Vec<u8> {
 }
 
 #[test]
-fn cut_off_anywhere() {
+fn a_truncated_module_is_refused_or_does_nothing() {
     let whole = rich();
     assert_eq!(load_and_run(&Engine::default(), &whole), "ran");
     for length in 0..whole.len() {
-        // Before the functions are announced, a module may end; it is one that does nothing.
+        // Before its function section, a module may end: it is valid, and does nothing.
         if let Ok(module) = load(&whole[..length]) {
             assert_eq!(
                 module.exports().count(),
@@ -272,7 +272,7 @@ fn cut_off_anywhere() {
             );
         }
     }
-    // Real ones, at some lengths.
+    // Real modules, at some lengths.
     for guest in ["json", "regex", "exits"] {
         let whole = without_custom_sections(&guests::wasm(guest).unwrap());
         for length in (0..whole.len()).step_by(whole.len() / 60 + 1) {
@@ -288,10 +288,10 @@ fn cut_off_anywhere() {
 }
 
 #[test]
-fn any_bit_flipped() {
+fn modules_with_a_flipped_bit() {
     let engine = Engine::default();
     let whole = rich();
-    let mut came = std::collections::BTreeMap::new();
+    let mut outcomes = std::collections::BTreeMap::new();
     let bits = whole.len() * 8;
     let step = if std::env::var_os("DYNLOAD_PROVE").is_some() {
         1
@@ -301,17 +301,17 @@ fn any_bit_flipped() {
     for bit in (64..bits).step_by(step) {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        *came.entry(load_and_run(&engine, &flipped)).or_insert(0) += 1;
+        *outcomes.entry(load_and_run(&engine, &flipped)).or_insert(0) += 1;
     }
-    println!("{came:?}");
+    println!("{outcomes:?}");
     assert!(
-        came.values().all(|count| *count > 20) && came.len() == 3,
-        "too few of a kind: {came:?}"
+        outcomes.values().all(|count| *count > 20) && outcomes.len() == 3,
+        "too few of one kind: {outcomes:?}"
     );
 }
 
 #[test]
-fn any_byte_replaced() {
+fn modules_with_replaced_bytes() {
     let engine = Engine::default();
     let whole = rich();
     let mut state = 1_u64;
@@ -342,7 +342,7 @@ fn any_byte_replaced() {
 }
 
 #[test]
-fn features_that_are_off_are_refused_with_a_sentence() {
+fn disabled_features_are_refused_with_a_message() {
     for (text, words) in [
         ("(memory 1 2 shared)", "shared memory"),
         ("(memory i64 1)", "64-bit memory"),
@@ -409,9 +409,9 @@ fn features_that_are_off_are_refused_with_a_sentence() {
     }
 }
 
-/// What compilers emit by default and is not accepted: the error says which feature it is, and how to do without.
+/// What compilers emit by default and is not accepted: the error names the feature, and says how to avoid it.
 #[test]
-fn a_disabled_feature_is_named_with_what_to_do() {
+fn the_error_for_a_disabled_feature_names_it_and_the_fix() {
     for (text, words) in [
         #[cfg(not(feature = "simd"))]
         ("(func (param v128))", "128-bit vectors"),
@@ -438,7 +438,7 @@ fn a_disabled_feature_is_named_with_what_to_do() {
 }
 
 #[test]
-fn memory64_is_there_when_asked_for() {
+fn memory64_works_when_enabled() {
     let engine = Engine::new(EngineConfig::default().with_memory64(true));
     let module = Module::new(
         &engine,
@@ -477,13 +477,13 @@ fn names_of_hidden_exports_are_refused() {
             other => panic!("{name}: {other:?}"),
         }
     }
-    // Names that are merely odd are fine.
+    // Names that are merely odd are accepted.
     let odd = r#"(module (func (export "")) (func (export "\00")) (func (export "\00dynload")) (func (export "dynload.start"))
         (func (export "\e2\80\ae\f0\9f\92\a9")) (func (export " run\n")))"#;
     let module = load(&wat(odd)).unwrap();
     assert_eq!(module.exports().count(), 6);
     assert_eq!(load_and_run(&Engine::default(), &wat(odd)), "ran");
-    // Names that are not UTF-8, or there twice, are not.
+    // Names that are not UTF-8, or that occur twice, are refused.
     let export = |name: &[u8]| [leb(name.len() as u64), name.to_vec(), vec![0, 0]].concat();
     let module = |exports: &[Vec<u8>]| {
         binary(&[
@@ -499,11 +499,11 @@ fn names_of_hidden_exports_are_refused() {
     assert!(load(&module(&[export(b"\xed\xa0\x80")])).is_err());
 }
 
-/// What the rewriter adds stands behind the guest's own: an index that reaches there is not valid in the guest.
+/// The rewriter's additions come after the guest's own items: an index that reaches them is not valid in the guest.
 #[test]
-fn nothing_hidden_has_an_index() {
+fn hidden_items_have_no_index_in_the_guest() {
     for wat_with_wrong_index in [
-        // Functions of one parameter, so that hidden locals begin at 1.
+        // Functions with one parameter, so that hidden locals begin at 1.
         "(func (param i32) (drop (local.get 1)))",
         "(func (param i32) (local.set 1 (i64.const 0)))",
         "(func (param i32) (drop (local.tee 2 (i64.const 0))) (call 0 (i32.const 1)))",
@@ -514,7 +514,7 @@ fn nothing_hidden_has_an_index() {
         "(global i64 (global.get 0))",
         r#"(export "x" (global 0))"#,
         r#"(global i64 (i64.const 0)) (export "x" (global 1))"#,
-        // `table.grow` brings a hidden table and a hidden type.
+        // `table.grow` adds a hidden table and a hidden type.
         "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (drop (table.get 1 (i32.const 0))))",
         "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (table.set 1 (i32.const 0) (ref.null func)))",
         "(table 1 funcref) (func (drop (table.grow 0 (ref.null func) (i32.const 1))) (table.fill 1 (i32.const 0) (ref.null func) (i32.const 1)))",
@@ -537,9 +537,9 @@ fn nothing_hidden_has_an_index() {
     }
 }
 
-/// An import cannot reach them either: they are no import of anybody's.
+/// An import cannot reach them either: nothing provides an import of these names.
 #[test]
-fn hidden_names_are_nobodys_import() {
+fn hidden_names_cannot_be_imported() {
     let bytes = wat(
         r#"(module (import "\00dynload" "frames" (global (mut i64))) (import "env" "\00dynload.frames" (func)))"#,
     );
@@ -554,7 +554,7 @@ fn hidden_names_are_nobodys_import() {
     }
 }
 
-/// 125 kB of blocks through which a thousand values go made the interpreter take 6 GB.
+/// 125 kB of blocks that each carry a thousand values used to make the interpreter take 6 GB.
 #[test]
 fn carrying_many_values_is_bounded() {
     let carry = |part: &[u8], n: usize| {
@@ -586,14 +586,14 @@ fn carrying_many_values_is_bounded() {
         carry(&table(40_000), 1),
         Err(ModuleError::TooLarge { .. })
     ));
-    // What goes round a fault of the interpreter would take too much there.
+    // Here the workaround for an interpreter bug would cost too much.
     assert!(matches!(
         carry(&table(400), 1),
         Err(ModuleError::Unsupported { .. })
     ));
 }
 
-/// Time that this thread has had a processor: what other tests do beside it does not count.
+/// CPU time of this thread: the work of other tests that run at the same time does not count.
 /// ([proc_pid_schedstat(5)](https://man7.org/linux/man-pages/man5/proc_pid_schedstat.5.html))
 fn processor_time(since: Instant) -> Duration {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
@@ -614,7 +614,7 @@ fn time_of(wasm: &[u8], what: &str) -> Duration {
     (0..5).map(|_| load()).min().unwrap_or_default()
 }
 
-/// Four times the size takes four times as long and not sixteen times; and what the interpreter gets is in proportion too.
+/// Four times the size takes four times as long, not sixteen times; the interpreter's input is in proportion too.
 #[test]
 fn loading_is_linear_in_size() {
     for (what, n, family) in families() {
@@ -628,9 +628,9 @@ fn loading_is_linear_in_size() {
         );
         assert!(
             long < short * 9 + Duration::from_millis(20),
-            "{what}: {short:?} for a quarter, {long:?}"
+            "{what}: {short:?} for a quarter of the size, {long:?} for all of it"
         );
-        // Beyond a bound in proportion only what `ModuleLimits::max_total_locals` allows in all.
+        // Beyond a bound in proportion, only as much as `ModuleLimits::max_total_locals` allows in total.
         assert!(
             rewritten < 15 * large.len() + 600_000,
             "{what}: {} bytes became {rewritten}",

@@ -1,4 +1,4 @@
-//! What loading a module takes in memory at its peak: never more than is estimated, and refused where that is too much.
+//! The peak memory of loading a module: never more than the estimate, and refused if that is too much.
 
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "subject/shapes.rs"]
@@ -12,7 +12,7 @@ use shapes::*;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// Bytes that are taken at once while the module is loaded, beyond those that are taken before.
+/// The peak memory while the module is loaded, in bytes, beyond the memory in use before.
 fn peak(wasm: &[u8], config: EngineConfig) -> u64 {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
@@ -22,14 +22,14 @@ fn peak(wasm: &[u8], config: EngineConfig) -> u64 {
     peak as u64
 }
 
-/// One after the other: what is counted is all that the process takes.
+/// One after the other: the counters cover the whole process.
 #[test]
-fn loading_takes_what_it_may() {
-    loading_takes_no_more_than_is_estimated();
-    a_module_that_takes_too_much_is_refused();
+fn loading_stays_within_its_estimate_and_limit() {
+    loading_stays_within_its_estimate();
+    a_module_that_needs_too_much_memory_is_refused();
 }
 
-/// Parts of a function's body, each again and again, for which the interpreter or the rewriter keeps much.
+/// Parts of a function's body, each repeated, for which the interpreter or the rewriter keeps much data.
 const PARTS: [&str; 24] = [
     "(memory.fill (i32.const 0) (i32.const 1) (i32.const 2))",
     "(memory.fill (local.get 0) (local.get 1) (local.get 0))",
@@ -57,7 +57,7 @@ const PARTS: [&str; 24] = [
     "(global.set 0 (i32.add (global.get 0) (local.get 0)))",
 ];
 
-/// A module of one function with a part so many times, or of so many functions with it once.
+/// A module with this number of functions, each with a part repeated this number of times.
 fn with_part(part: &str, times: usize, functions: usize) -> String {
     let values: String = (0..12).map(|n| format!("(i64.const {n}) ")).collect();
     let part = part
@@ -74,15 +74,15 @@ fn with_part(part: &str, times: usize, functions: usize) -> String {
     )
 }
 
-/// Modules of which most is no code.
+/// Modules that are mostly not code.
 fn others() -> Vec<(String, Vec<u8>)> {
     let sum = format!("(i32.const 1) {}", "(i32.const 1) i32.add ".repeat(31));
-    let fan = |places: usize| {
-        let blocks = "block (result i32) ".repeat(places);
-        let table: String = (0..places).map(|n| format!("{n} ")).collect();
+    let fan = |labels: usize| {
+        let blocks = "block (result i32) ".repeat(labels);
+        let table: String = (0..labels).map(|n| format!("{n} ")).collect();
         format!(
             "(module (func (param i32) {blocks} i32.const 7 local.get 0 br_table {table} {} drop))",
-            "end ".repeat(places)
+            "end ".repeat(labels)
         )
     };
     [
@@ -119,7 +119,7 @@ fn others() -> Vec<(String, Vec<u8>)> {
     .to_vec()
 }
 
-fn loading_takes_no_more_than_is_estimated() {
+fn loading_stays_within_its_estimate() {
     let shapes = families()
         .into_iter()
         .flat_map(|(what, n, family)| [n / 4, n].map(|n| (format!("{n} {what}"), family(n))));
@@ -157,7 +157,7 @@ fn loading_takes_no_more_than_is_estimated() {
                 wasm.len(),
                 estimate as f64 / peak as f64
             );
-            // A module of no size has a few tables all the same.
+            // Even a module of no size has a few tables.
             if peak > estimate + 100_000 {
                 low.push(format!("{what}: {peak}, {estimate} estimated, profile {profile}"));
             }
@@ -166,7 +166,7 @@ fn loading_takes_no_more_than_is_estimated() {
     assert!(low.is_empty(), "{low:#?}");
 }
 
-fn a_module_that_takes_too_much_is_refused() {
+fn a_module_that_needs_too_much_memory_is_refused() {
     let (_, n, empty_ifs) = families()
         .into_iter()
         .find(|(what, ..)| *what == "empty ifs")
@@ -191,7 +191,7 @@ fn a_module_that_takes_too_much_is_refused() {
         }
         other => panic!("{other:?}"),
     }
-    // It was found out on the way.
+    // The excess is detected partway.
     let taken = (ALLOCATOR.peak_usage() - before) as u64;
     assert!(taken < estimate / 5, "{taken} of {estimate}");
 }

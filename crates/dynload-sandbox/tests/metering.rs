@@ -1,7 +1,7 @@
-//! What the meter reads, on programs small enough to count by hand: every row of the schedule, frames, memory.
+//! Readings of the meter, on programs small enough to count by hand: every row of the schedule, frames, memory.
 //!
-//! Each program runs cold and warm, in slices of several sizes, with and without profiling, and at a limit of exactly
-//! what it needs and of one less.
+//! Each program runs cold and warm, in slices of several sizes, with and without profiling, and at a limit of
+//! exactly what it needs and of one less.
 
 use dynload_sandbox::*;
 
@@ -45,7 +45,7 @@ fn arguments(args: &[i32]) -> Vec<Value> {
     args.iter().map(|arg| Value::I32(*arg)).collect()
 }
 
-/// Calls `run` with `args`, and checks that it burns `fuel` however it is run.
+/// Calls `run` with `args`, and checks that it burns `fuel` in every configuration.
 #[track_caller]
 fn burns(wat: &str, args: &[i32], fuel: u64) {
     let args = arguments(args);
@@ -59,7 +59,7 @@ fn burns(wat: &str, args: &[i32], fuel: u64) {
                 let what =
                     format!("{temperature}, slices of {slice:?}, profile {profile}: {result:?}\n{wat}");
                 assert_eq!(found, fuel, "{what}");
-                // Programs that change what they cost (a table that has grown) or trap run once.
+                // Programs that change their own cost (a table that has grown) or trap run once.
                 if result.is_err() || wat.contains(".grow") {
                     break;
                 }
@@ -98,7 +98,7 @@ fn tight(module: &Module, args: &[Value], fuel: u64) {
                 );
                 assert!(
                     error.usage().fuel < fuel,
-                    "what was burnt is within the limit: {:?}",
+                    "the burned fuel is within the limit: {:?}",
                     error.usage()
                 );
             }
@@ -169,7 +169,7 @@ fn every_other_operator_costs_1() {
 }
 
 #[test]
-fn branches_pay_for_the_way_they_take() {
+fn branches_pay_for_the_path_taken() {
     let arms = r#"(module (func (export "run") (param i32)
         (if (local.get 0) (then (drop (i32.const 1))) (else (drop (i32.const 1)) (drop (i32.const 1))))))"#;
     burns(arms, &[1], 1 + 2 + 1);
@@ -206,7 +206,7 @@ fn branches_pay_for_the_way_they_take() {
 }
 
 #[test]
-fn loops_pay_for_each_turn() {
+fn loops_pay_for_each_iteration() {
     let down = r#"(module (func (export "run") (param i32)
         (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
     for turns in [1, 2, 10, 1_000] {
@@ -214,7 +214,7 @@ fn loops_pay_for_each_turn() {
     }
     let once = r#"(module (func (export "run") (loop (drop (i32.const 1)))))"#;
     burns(once, &[], 2);
-    // The last turn leaves before the increment.
+    // The last iteration leaves before the increment.
     let up = r#"(module (func (export "run") (param i32) (local i32)
         (block (loop
             (br_if 1 (i32.eq (local.get 0) (local.get 1)))
@@ -223,13 +223,13 @@ fn loops_pay_for_each_turn() {
     burns(up, &[10], 1 + 10 * 9 + 4);
 }
 
-/// Prices are moved to where they are charged together. What a call that is stopped has not paid for may not be much, or
-/// a guest would run for nothing, and out of sight of the clock.
+/// Prices are moved to where they are charged together. A stopped call must not leave much unpaid, or a guest
+/// would run for free, and unseen by the clock.
 #[test]
-fn a_call_that_is_stopped_has_paid_for_most_of_what_it_did() {
+fn a_stopped_call_has_paid_for_most_of_its_work() {
     const FRAMES: u64 = 500;
     const WORK: u64 = 5_000;
-    // Two long arms of the same length, and each calls itself before its end.
+    // Two long arms of the same length, each of which calls the function again before its end.
     let work = "(drop (i32.const 1))".repeat(WORK as usize);
     let arms = format!(
         r#"(module (func $run (export "run") (param i32)
@@ -240,7 +240,7 @@ fn a_call_that_is_stopped_has_paid_for_most_of_what_it_did() {
                 {work} (call $run (i32.const 0)))
             (drop (i32.const 1))))"#
     );
-    // A turn is paid for at the start of the next one.
+    // An iteration is paid for at the start of the next one.
     let turns = format!(
         r#"(module (func $run (export "run") (param i32)
             (block $end
@@ -261,7 +261,7 @@ fn a_call_that_is_stopped_has_paid_for_most_of_what_it_did() {
 }
 
 #[test]
-fn constant_conditions_are_paid_as_written() {
+fn constant_conditions_are_charged_as_written() {
     for (condition, then) in [(1, true), (0, false)] {
         let wat = format!(
             r#"(module (func (export "run") (if (i32.const {condition})
@@ -348,7 +348,7 @@ fn growth_costs_what_it_adds_if_it_succeeds() {
     ] {
         burns(table, &[elements], 1 + 3 + fuel);
     }
-    // What the memory limit denies costs nothing on top either.
+    // A growth that the memory limit denies costs nothing extra either.
     let module = module(false, memory);
     for (limit, result, fuel) in [(2 << 16, 1, 1_027), ((2 << 16) - 1, -1, 3)] {
         let limits = Limits::DEFAULT.with_memory_bytes(limit);
@@ -393,9 +393,9 @@ fn locals_beyond_512_bytes_cost_1_for_64() {
     }
 }
 
-/// What instantiation burns.
+/// Checks the fuel that instantiation burns.
 #[track_caller]
-fn starts_with(wat: &str, fuel: u64) {
+fn instantiation_burns(wat: &str, fuel: u64) {
     for profile in [false, true] {
         let module = module(profile, wat);
         for slice in SLICES {
@@ -415,15 +415,15 @@ fn starts_with(wat: &str, fuel: u64) {
 fn segments_cost_at_instantiation() {
     for (bytes, fuel) in [(0, 0), (63, 0), (64, 1), (640, 10), (60_000, 937)] {
         let data = "x".repeat(bytes);
-        starts_with(
+        instantiation_burns(
             &format!(r#"(module (memory 1) (data (i32.const 0) "{data}"))"#),
             1 + fuel,
         );
-        starts_with(&format!(r#"(module (memory 1) (data "{data}"))"#), 1);
+        instantiation_burns(&format!(r#"(module (memory 1) (data "{data}"))"#), 1);
     }
-    // Each segment is rounded for itself.
+    // Each segment is rounded separately.
     let data = format!(r#"(data (i32.const 0) "{}")"#, "x".repeat(63));
-    starts_with(&format!("(module (memory 1) {data} {data})"), 2);
+    instantiation_burns(&format!("(module (memory 1) {data} {data})"), 2);
     for (elements, fuel) in [(0, 0), (15, 0), (16, 1), (33, 2)] {
         let functions = "$f ".repeat(elements);
         for (segment, fuel) in [
@@ -431,7 +431,7 @@ fn segments_cost_at_instantiation() {
             (format!("(elem func {functions})"), fuel),
             (format!("(elem declare func {functions})"), 0),
         ] {
-            starts_with(
+            instantiation_burns(
                 &format!("(module (table 100 funcref) (func $f) {segment})"),
                 1 + fuel,
             );
@@ -441,7 +441,7 @@ fn segments_cost_at_instantiation() {
 
 #[test]
 fn records_cost_at_instantiation() {
-    // 1 024 records are free; names of exports count by the byte.
+    // 1 024 records are free; names of exports count per byte.
     for (functions, name, fuel) in [
         (1_022, 128, 0),
         (1_022, 192, 1),
@@ -450,19 +450,19 @@ fn records_cost_at_instantiation() {
     ] {
         let name = "x".repeat(name);
         let functions = "(func) ".repeat(functions - 1);
-        starts_with(&format!(r#"(module (func (export "{name}")) {functions})"#), fuel);
+        instantiation_burns(&format!(r#"(module (func (export "{name}")) {functions})"#), fuel);
     }
 }
 
 #[test]
-fn constant_expressions_cost_by_the_operator() {
-    starts_with("(module (global i32 (i32.const 1)))", 0);
-    starts_with("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", 2);
-    starts_with(
+fn constant_expressions_cost_per_operator() {
+    instantiation_burns("(module (global i32 (i32.const 1)))", 0);
+    instantiation_burns("(module (global i32 (i32.add (i32.const 1) (i32.const 2))))", 2);
+    instantiation_burns(
         r#"(module (memory 1) (data (offset (i32.mul (i32.const 1) (i32.sub (i32.const 2) (i32.const 1)))) "x"))"#,
         1 + 4,
     );
-    starts_with(
+    instantiation_burns(
         "(module (func $f) (table 9 funcref) (elem (table 0) (offset (i32.add (i32.const 1) (i32.const 2))) funcref (ref.func $f)))",
         1 + 2,
     );
@@ -470,15 +470,15 @@ fn constant_expressions_cost_by_the_operator() {
 
 #[test]
 fn the_start_function_is_a_call() {
-    starts_with("(module (func $start nop) (start $start))", 1);
+    instantiation_burns("(module (func $start nop) (start $start))", 1);
     let wat = r#"(module (memory 1) (data (i32.const 0) "0123456789012345678901234567890123456789012345678901234567890123")
         (func $f) (func $start (drop (i32.const 1)) call $f) (start $start) (func (export "run")))"#;
-    starts_with(wat, 2 + 1 + 1 + 2);
+    instantiation_burns(wat, 2 + 1 + 1 + 2);
     burns(wat, &[], 1);
 }
 
 #[test]
-fn host_functions_cost_5_and_what_they_say() {
+fn host_functions_cost_5_plus_what_they_charge() {
     let call = |import: &str, args: &str| {
         format!(
             r#"(module (import "env" "{import}" (func $f {})) (func (export "run") {args} call $f))"#,
@@ -494,15 +494,15 @@ fn host_functions_cost_5_and_what_they_say() {
         );
     }
     burns(&call("charge", "i32.const 12345"), &[], 1 + 2 + 5 + 12_345);
-    // Calling back is entering a function.
+    // A call back enters a function.
     let back = r#"(module (import "env" "back" (func $back)) (func (export "back") (drop (i32.const 1)))
         (func (export "run") call $back))"#;
     burns(back, &[], 1 + 1 + 5 + 2);
 }
 
-/// Calls `run` and reads depth and stack bytes; both are tight.
+/// Calls `run` and checks depth and stack bytes; both limits are tight.
 #[track_caller]
-fn stands(wat: &str, args: &[i32], depth: u64, bytes: u64) {
+fn uses_frames(wat: &str, args: &[i32], depth: u64, bytes: u64) {
     let args = arguments(args);
     let measured = module(true, wat);
     let mut instance = sandbox(Limits::DEFAULT, None).instantiate(&measured).unwrap();
@@ -557,79 +557,79 @@ fn stands(wat: &str, args: &[i32], depth: u64, bytes: u64) {
 
 #[test]
 fn frames_are_parameters_locals_and_the_highest_operand_stack() {
-    stands(r#"(module (func (export "run")))"#, &[], 1, 0);
-    stands(r#"(module (func (export "run") (param i32)))"#, &[1], 1, 8);
-    stands(
+    uses_frames(r#"(module (func (export "run")))"#, &[], 1, 0);
+    uses_frames(r#"(module (func (export "run") (param i32)))"#, &[1], 1, 8);
+    uses_frames(
         r#"(module (func (export "run") (param i32) (local i64 f64 funcref)))"#,
         &[1],
         1,
         32,
     );
-    stands(
+    uses_frames(
         r#"(module (func (export "run") i32.const 1 i64.const 2 drop drop i32.const 3 drop))"#,
         &[],
         1,
         16,
     );
     // Operands in code that is never reached do not count.
-    stands(
+    uses_frames(
         r#"(module (func (export "run") return i32.const 1 i32.const 2 drop drop))"#,
         &[],
         1,
         0,
     );
-    // What an arm holds counts whether it is taken or not: it is known at load.
+    // The operands of an arm count whether it is taken or not: they are known when the module is loaded.
     let arm = r#"(module (func (export "run") (param i32)
         (if (local.get 0) (then (i32.const 1) (i32.const 2) (i32.const 3) drop drop drop))))"#;
-    stands(arm, &[0], 1, 8 + 24);
-    stands(arm, &[1], 1, 8 + 24);
+    uses_frames(arm, &[0], 1, 8 + 24);
+    uses_frames(arm, &[1], 1, 8 + 24);
     #[cfg(feature = "simd")]
     {
-        stands(r#"(module (func (export "run") (local v128)))"#, &[], 1, 16);
+        uses_frames(r#"(module (func (export "run") (local v128)))"#, &[], 1, 16);
         let wat = r#"(module (func (export "run") v128.const i64x2 1 2 i32.const 1 drop drop))"#;
-        stands(wat, &[], 1, 24);
+        uses_frames(wat, &[], 1, 24);
     }
 }
 
 #[test]
-fn frames_add_up_along_the_calls_that_are_alive() {
-    // Two after each other, the larger of which counts.
+fn frames_of_live_calls_add_up() {
+    // Two calls in sequence, of which the larger counts.
     let wat = r#"(module (func $a (local i64)) (func $b (local i64 i64)) (func (export "run") call $a call $b call $a))"#;
-    stands(wat, &[], 2, 16);
+    uses_frames(wat, &[], 2, 16);
     let recursion = r#"(module (func $f (export "run") (param i32)
         (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))))"#;
     for calls in [1, 10, 900] {
-        stands(recursion, &[calls - 1], calls as u64, calls as u64 * (8 + 16));
+        uses_frames(recursion, &[calls - 1], calls as u64, calls as u64 * (8 + 16));
     }
     let indirect = r#"(module (type $t (func (param i32))) (table funcref (elem $f))
         (func $f (export "run") (param i32) (if (local.get 0)
             (then (call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0))))))"#;
-    stands(indirect, &[9], 10, 10 * (8 + 16));
+    uses_frames(indirect, &[9], 10, 10 * (8 + 16));
 }
 
 #[test]
-fn a_tail_call_takes_the_place_of_its_caller() {
+fn a_tail_call_replaces_its_caller() {
     let wat = r#"(module (func $f (export "run") (param i32)
         (if (local.get 0) (then (return_call $f (i32.sub (local.get 0) (i32.const 1)))))))"#;
-    stands(wat, &[5_000], 1, 24);
-    // A smaller frame by a larger one, below one that stays, and after a call.
+    uses_frames(wat, &[5_000], 1, 24);
+    // A smaller frame replaced by a larger one, below one that stays, and after a call.
     let wat = r#"(module (func $large (local i64 i64 i64)) (func $small call $large return_call $large)
         (func (export "run") (local i64) call $small))"#;
-    stands(wat, &[], 3, 8 + 24);
+    uses_frames(wat, &[], 3, 8 + 24);
     let indirect = r#"(module (type $t (func (param i32))) (table funcref (elem $f)) (func $f (export "run") (param i32)
         (if (local.get 0) (then (return_call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0))))))"#;
-    stands(indirect, &[5_000], 1, 24);
+    uses_frames(indirect, &[5_000], 1, 24);
 }
 
 #[test]
-fn frames_go_on_through_the_host() {
+fn frames_are_counted_across_the_host() {
     let wat = r#"(module (import "env" "back" (func $back)) (func $inner (local i64 i64))
         (func (export "back") (local i64) call $inner) (func (export "run") (local i64 i64 i64) call $back call $inner))"#;
-    stands(wat, &[], 3, 24 + 8 + 16);
+    uses_frames(wat, &[], 3, 24 + 8 + 16);
 }
 
 #[test]
-fn the_start_function_stands_on_frames_too() {
+fn the_start_function_uses_frames_too() {
     let module = module(
         true,
         "(module (func $f (local i64)) (func $s (local i64) call $f) (start $s))",
@@ -656,9 +656,9 @@ fn the_start_function_stands_on_frames_too() {
     }
 }
 
-/// Bytes that an instance has from the start; the limit is tight.
+/// Checks the bytes that an instance has from the start; the limit is tight.
 #[track_caller]
-fn holds(wat: &str, bytes: u64) {
+fn uses_memory(wat: &str, bytes: u64) {
     let module = module(false, wat);
     let mut instance = sandbox(Limits::DEFAULT.with_memory_bytes(bytes), None)
         .instantiate(&module)
@@ -687,21 +687,21 @@ fn holds(wat: &str, bytes: u64) {
 
 #[test]
 fn memory_is_the_sum_over_memories_and_tables() {
-    holds("(module)", 0);
-    holds("(module (memory 1))", 65_536);
-    holds("(module (memory 1) (memory 0) (memory 3))", 4 * 65_536);
-    holds("(module (table 10 funcref))", 80);
-    holds(
+    uses_memory("(module)", 0);
+    uses_memory("(module (memory 1))", 65_536);
+    uses_memory("(module (memory 1) (memory 0) (memory 3))", 4 * 65_536);
+    uses_memory("(module (table 10 funcref))", 80);
+    uses_memory(
         "(module (table 10 funcref) (table 5 externref) (memory 1))",
         65_536 + 120,
     );
-    // The table that the rewriter adds is not the guest's.
+    // The table that the rewriter adds does not count.
     let grows = "(func (param i32) (drop (table.grow (ref.null func) (local.get 0))))";
-    holds(&format!("(module (table 10 funcref) {grows})"), 80);
+    uses_memory(&format!("(module (table 10 funcref) {grows})"), 80);
 }
 
 #[test]
-fn growth_counts_and_a_denied_one_is_told() {
+fn growth_counts_and_denied_growth_is_reported() {
     let module = module(
         false,
         r#"(module (memory 1) (memory $second 1) (table 8 funcref)
@@ -770,7 +770,7 @@ fn recursion_is_counted() {
 }
 
 #[test]
-fn profiling_is_asked_for() {
+fn profiling_is_off_by_default() {
     let mut instance = sandbox(Limits::DEFAULT, None)
         .instantiate(&module(false, "(module)"))
         .unwrap();

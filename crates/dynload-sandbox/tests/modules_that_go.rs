@@ -1,15 +1,16 @@
-//! A module that is dropped is freed, whoever made it and whatever the engine goes on doing. Alone in its process, because what
-//! it looks at is the whole process.
+//! A dropped module is freed, even while its engine stays in use. The only test in its process, because it measures
+//! the whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::disallowed_methods,
-    reason = "the test reads about its own process; no guest work is done there"
+    reason = "the test reads statistics of its own process; no guest work is done there"
 )]
 
 use dynload_sandbox::{Engine, Instance, Limits, Module, Sandbox, Value};
 
-/// Bytes of memory that this process holds now. ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html))
+/// Resident memory of this process, in bytes.
+/// ([proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html))
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -17,7 +18,7 @@ fn resident() -> u64 {
     kib * 1024
 }
 
-/// A module of so many functions, each of which adds to its argument.
+/// A module with a number of functions, each of which adds to its argument.
 fn wasm(functions: usize) -> Vec<u8> {
     let body = "(i32.add (local.get 0) (i32.mul (local.get 0) (i32.const 77)))".repeat(8)
         + "(i32.add)".repeat(7).as_str();
@@ -30,7 +31,7 @@ fn wasm(functions: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_module_that_is_dropped_is_freed_while_its_engine_lives() {
+fn a_dropped_module_is_freed_while_its_engine_lives() {
     let engine = Engine::default();
     let wasm = wasm(3_000);
     let sandbox = Sandbox::new(Limits::DEFAULT);
@@ -43,7 +44,7 @@ fn a_module_that_is_dropped_is_freed_while_its_engine_lives() {
             [Value::I32(8 * 78)]
         );
     };
-    // Whatever the allocator keeps for itself it has after these.
+    // After these, the allocator has whatever it keeps for itself.
     for _ in 0..5 {
         load_and_drop();
     }
@@ -52,11 +53,11 @@ fn a_module_that_is_dropped_is_freed_while_its_engine_lives() {
         load_and_drop();
     }
     let grown = resident().saturating_sub(before);
-    // Compiled they are several times as large.
+    // Compiled, they are several times as large.
     let half = 40 * wasm.len() as u64 / 2;
     assert!(
         grown < half,
-        "of 40 modules of {} bytes that came and went {grown} bytes stayed",
+        "after loading and dropping 40 modules of {} bytes, {grown} bytes remain",
         wasm.len()
     );
 }

@@ -1,5 +1,5 @@
-//! Programs that move operands about, against the oracle: what they give and what they burn, cold, warm, and where another
-//! export has left a pattern in all places.
+//! Programs that move operands around, compared with the oracle: results and fuel of a cold call, of a warm call, and of a
+//! call after another export has left a pattern in the operand slots.
 
 use dynload_oracle::{self as oracle, Oracle, Schedule, random::moves};
 use dynload_sandbox::*;
@@ -13,7 +13,7 @@ fn programs() -> u64 {
     }
 }
 
-/// Results as they are written: the oracle's and the sandbox's alike.
+/// Results in a form that the oracle and the sandbox share.
 fn text(values: impl IntoIterator<Item = (u32, u64)>) -> Vec<(u32, u64)> {
     values.into_iter().collect()
 }
@@ -39,7 +39,7 @@ fn compare(seed: u64, options: moves::Options) {
         });
         let args = args.map(Value::I32);
         for before in [None, Some(moves::RUN), Some(moves::FILL)] {
-            // What a run left in the memories changes the next.
+            // A run that stores to memory changes the next run.
             if before == Some(moves::RUN) && wat.contains(".store") {
                 continue;
             }
@@ -66,14 +66,14 @@ fn compare(seed: u64, options: moves::Options) {
 }
 
 #[test]
-fn operands_get_where_they_should() {
+fn operands_reach_their_destination() {
     for seed in 0..programs() {
         compare(seed, moves::Options::default());
     }
 }
 
 #[test]
-fn operands_get_where_they_should_with_64_bit_memories() {
+fn operands_reach_their_destination_with_64_bit_memories() {
     let options = moves::Options {
         memory64: true,
         ..moves::Options::default()
@@ -85,7 +85,7 @@ fn operands_get_where_they_should_with_64_bit_memories() {
 
 #[cfg(feature = "simd")]
 #[test]
-fn operands_get_where_they_should_with_vectors() {
+fn operands_reach_their_destination_with_vectors() {
     for seed in 0..programs() / 2 {
         let memory64 = seed % 4 == 0;
         compare(

@@ -1,4 +1,4 @@
-//! The meter against an interpreter that counts in another way and shares no code with it.
+//! The meter, compared with an interpreter that counts differently and shares no code with it.
 
 #[path = "subject/sandbox.rs"]
 mod subject;
@@ -10,7 +10,7 @@ use dynload_sandbox::*;
 use subject::{sandbox, wide};
 use values::{bits, to_sandbox};
 
-/// How many random programs: a short run by default, a long one for `DYNLOAD_PROVE=1`.
+/// The number of random programs: few by default, many with `DYNLOAD_PROVE=1`.
 fn programs() -> u64 {
     if std::env::var_os("DYNLOAD_PROVE").is_some() {
         20_000
@@ -23,7 +23,7 @@ fn engine() -> Engine {
     Engine::new(EngineConfig::default().with_profile(true))
 }
 
-/// Runs a program's calls on both and compares results and readings; then each call on its own at L and L-1.
+/// Runs a program's calls on both and compares results and usage; if `tight`, then runs the first call at L and L-1.
 fn compare(name: &str, wasm: &[u8], calls: &[random::Call], tight: bool) {
     let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
     let instantiated = reference.instantiate(oracle::Limits::default());
@@ -83,7 +83,7 @@ fn compare(name: &str, wasm: &[u8], calls: &[random::Call], tight: bool) {
     }
 }
 
-/// A limit of what the first call needs lets it finish, one less stops it, and says which limit that was.
+/// A limit of what the first call needs lets it finish; one less stops it, and the error names that limit.
 fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
     let Some(call) = calls.first() else { return };
     let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
@@ -100,12 +100,12 @@ fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
         (Limit::Stack, used.peak_stack_bytes, start.peak_stack_bytes),
     ];
     for (limit, needed, at_start) in cases {
-        // Where making the instance needs more, the call never gets to its limit.
+        // If instantiation needs more, the call never reaches its limit.
         if needed == 0 || at_start >= needed {
             continue;
         }
         for slice in [None, Some(1), Some(7), Some(1_000), Some(1_000_000)] {
-            // A call that is stopped at every operator takes its time.
+            // A call that is stopped at every operator takes a long time.
             if used.fuel > 20_000 && slice.is_some_and(|slice| slice < 1_000) && programs() < 1_000 {
                 continue;
             }
@@ -138,7 +138,7 @@ fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
     }
 }
 
-/// Of two limits that are one short each, the error names the one that is exceeded first.
+/// Of two limits that are each one too low, the error names the one that is exceeded first.
 fn two_limits(name: &str, wasm: &[u8], module: &Module, call: &random::Call, used: &oracle::Usage) {
     let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
     let (fuel, depth, stack) = (used.fuel, used.peak_call_depth, used.peak_stack_bytes);
@@ -185,8 +185,8 @@ fn two_limits(name: &str, wasm: &[u8], module: &Module, call: &random::Call, use
     }
 }
 
-/// With the memory that a call needs it does what it did; with a byte less it does what the oracle does with a byte less:
-/// is not instantiated, or gets -1 from a growth.
+/// With the memory that a call needs, it behaves as before; with a byte less, it behaves as the oracle does
+/// with a byte less: it is not instantiated, or a growth returns -1.
 fn memory_is_tight(name: &str, wasm: &[u8], module: &Module, call: &random::Call, needed: u64) {
     let args: Vec<Value> = call.args.iter().map(to_sandbox).collect();
     for limit in [Some(needed), needed.checked_sub(1)].into_iter().flatten() {
@@ -296,7 +296,7 @@ fn random_programs_with_vectors() {
         };
         let program = random::program_with(seed, &options);
         let module = Module::new(&engine(), &program.wasm).unwrap();
-        // A vector does not cross the boundary; inside, they are everywhere.
+        // A vector does not cross the boundary; inside, vectors are everywhere.
         let callable = |name: &str| {
             let signature = module
                 .exports()
@@ -321,7 +321,7 @@ fn random_programs_with_vectors() {
     assert!(called as u64 > programs() / 4, "only {called} calls");
 }
 
-/// A call of two frames and four fuel: what the meter's own code cost was named as the fuel limit.
+/// A call of two frames and four fuel: the cost of the meter's own code used to be reported as the fuel limit.
 #[test]
 fn the_limit_that_is_exceeded_first_is_named() {
     let wasm = wat::parse_str(
@@ -345,9 +345,9 @@ fn the_limit_that_is_exceeded_first_is_named() {
     }
 }
 
-/// Making an instance: memories come before segments.
+/// At instantiation, memories come before segments.
 #[test]
-fn of_memory_and_fuel_the_memory_is_named() {
+fn the_memory_limit_is_named_before_the_fuel_limit() {
     let wasm = wat::parse_str(r#"(module (memory 1) (data (i32.const 0) "x"))"#).unwrap();
     let module = Module::new(&engine(), wasm).unwrap();
     for (memory, fuel, limit) in [
@@ -363,9 +363,9 @@ fn of_memory_and_fuel_the_memory_is_named() {
     }
 }
 
-// wasmi 2.0.0 loses values that a `br_table` takes along: two programs that showed it.
+// wasmi 2.0.0 loses values that a `br_table` carries: two programs that showed it.
 #[test]
-fn a_br_table_keeps_the_values_that_it_takes_along() {
+fn a_br_table_keeps_the_values_that_it_carries() {
     let program = random::program(9849);
     compare("seed 9849", &program.wasm, &program.calls, false);
     let options = random::Options {

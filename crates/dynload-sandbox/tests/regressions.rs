@@ -1,8 +1,8 @@
-//! What breaks a sandbox that leaves its limits to wasmi 2.0.0, one test for each fact that was measured about it.
+//! Facts about wasmi 2.0.0 that break a sandbox that leaves its limits to it, one test for each fact that was measured.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the tests read about their own process; no guest work is done there"
+    reason = "the tests read statistics of their own process; no guest work is done there"
 )]
 
 use std::{
@@ -34,23 +34,23 @@ fn with_back(limits: Limits) -> Sandbox {
         Capabilities::NONE,
         |caller: &mut Caller<'_>, (n,): (i32,)| match caller.call("run", &[Value::I32(n)])?[..] {
             [Value::I32(result)] => Ok(result),
-            _ => unreachable!("run gives an i32"),
+            _ => unreachable!("run returns an i32"),
         },
     );
     sandbox
 }
 
-/// Goes through the host `n` times, nested, and comes back.
+/// Calls through the host `n` times, nested, and returns.
 const REENTRANT: &str = r#"(module (import "env" "back" (func $back (param i32) (result i32)))
     (func (export "run") (param i32) (result i32) (local i64 i64)
         (if (result i32) (local.get 0)
             (then (i32.add (i32.const 1) (call $back (i32.sub (local.get 0) (i32.const 1)))))
             (else (i32.const 0)))))"#;
 
-// The interpreter's recursion limit starts afresh when a host function calls back into the guest.
+// The interpreter's recursion limit starts again when a host function calls back into the guest.
 
 #[test]
-fn depth_goes_on_through_the_host() {
+fn depth_is_counted_across_the_host() {
     let module = module(REENTRANT);
     let mut instance = with_back(Limits::DEFAULT.with_call_depth(11))
         .instantiate(&module)
@@ -65,7 +65,7 @@ fn depth_goes_on_through_the_host() {
 }
 
 #[test]
-fn stack_bytes_go_on_through_the_host() {
+fn stack_bytes_are_counted_across_the_host() {
     // A parameter, two locals, three operands.
     let frame = 8 * 6;
     let module = module(REENTRANT);
@@ -82,7 +82,7 @@ fn stack_bytes_go_on_through_the_host() {
 }
 
 #[test]
-fn fuel_goes_on_through_the_host() {
+fn fuel_is_counted_across_the_host() {
     let module = module(REENTRANT);
     let mut instance = with_back(Limits::DEFAULT).instantiate(&module).unwrap();
     instance.call("run", &i32s([10])).unwrap();
@@ -102,7 +102,7 @@ fn fuel_goes_on_through_the_host() {
     );
 }
 
-/// The stack of a small thread. Code that is not optimised needs a multiple of it for the same calls.
+/// The stack of a small thread. Unoptimized code needs a multiple of it for the same calls.
 const SMALL_STACK: usize = if cfg!(debug_assertions) {
     1 << 20
 } else {
@@ -119,12 +119,12 @@ fn on_small_stack(run: impl FnOnce() + Send + 'static) {
         .unwrap();
 }
 
-/// Says so before the tests below abort.
+/// Reports the problem before the tests below abort.
 #[test]
 fn all_levels_of_reentry_fit_on_a_small_stack() {
-    let places = Arc::new(Mutex::new(Vec::new()));
+    let addresses = Arc::new(Mutex::new(Vec::new()));
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
-    let seen = places.clone();
+    let seen = addresses.clone();
     sandbox.func_wrap(
         "env",
         "back",
@@ -134,7 +134,7 @@ fn all_levels_of_reentry_fit_on_a_small_stack() {
             seen.lock().unwrap().push(&raw const here as usize);
             match caller.call("run", &[Value::I32(n)])?[..] {
                 [Value::I32(result)] => Ok(result),
-                _ => unreachable!("run gives an i32"),
+                _ => unreachable!("run returns an i32"),
             }
         },
     );
@@ -143,8 +143,8 @@ fn all_levels_of_reentry_fit_on_a_small_stack() {
         .unwrap()
         .call("run", &i32s([8]))
         .unwrap();
-    let places = places.lock().unwrap();
-    let level = places
+    let addresses = addresses.lock().unwrap();
+    let level = addresses
         .windows(2)
         .map(|pair| pair[0].abs_diff(pair[1]))
         .max()
@@ -157,7 +157,7 @@ fn all_levels_of_reentry_fit_on_a_small_stack() {
     );
 }
 
-/// As many levels as may be. Ends with an error, not a crash.
+/// As many levels as are allowed. One more ends with an error, not a crash.
 #[test]
 fn the_native_stack_is_safe() {
     let module = module(REENTRANT);
@@ -183,7 +183,7 @@ fn the_native_stack_is_safe() {
     });
 }
 
-/// Guest frames are not on the native stack: as many as the limits allow, at every level.
+/// Guest frames are not on the native stack: as many as the limits allow are safe, at every level.
 #[test]
 fn deep_recursion_at_every_level_of_reentry_is_safe() {
     let module = module(
@@ -206,9 +206,9 @@ fn deep_recursion_at_every_level_of_reentry_is_safe() {
     });
 }
 
-/// A host function that goes on after its call back failed does not hide what happened.
+/// A host function that continues after its call back failed does not hide the failure.
 #[test]
-fn a_failed_call_back_poisons_even_if_the_host_goes_on() {
+fn a_failed_call_back_poisons_even_if_the_host_continues() {
     let mut sandbox = Sandbox::new(Limits::DEFAULT);
     sandbox.func_wrap("env", "try", Capabilities::NONE, |caller: &mut Caller<'_>, ()| {
         Ok(i32::from(caller.call("fail", &[]).is_ok()))
@@ -219,9 +219,7 @@ fn a_failed_call_back_poisons_even_if_the_host_goes_on() {
     );
     let mut instance = sandbox.instantiate(&module).unwrap();
     assert_eq!(instance.call("run", &[]).unwrap(), i32s([0]));
-    let poison = instance
-        .poisoned_by()
-        .expect("the guest is half-way through something");
+    let poison = instance.poisoned_by().expect("the guest was aborted partway");
     assert!(matches!(poison.kind(), ErrorKind::Trap(Trap::Unreachable)));
     assert_eq!(poison.invocation(), &Invocation::Export("fail".into()));
     assert!(matches!(
@@ -230,10 +228,10 @@ fn a_failed_call_back_poisons_even_if_the_host_goes_on() {
     ));
 }
 
-// Depth and stack overflow are the same trap of the interpreter, and neither can be read.
+// Depth and stack overflow are the same trap of the interpreter, and neither value can be read.
 
 #[test]
-fn depth_and_stack_are_told_apart() {
+fn depth_and_stack_are_distinguished() {
     let narrow = r#"(module (func $f (export "run") call $f))"#;
     let wide = r#"(module (func $f (export "run") (local i64 i64 i64 i64 i64 i64 i64 i64) call $f))"#;
     let limits = Limits::DEFAULT.with_call_depth(100).with_stack_bytes(100 * 8);
@@ -246,7 +244,7 @@ fn depth_and_stack_are_told_apart() {
 }
 
 #[test]
-fn a_guests_own_unreachable_is_not_taken_for_a_limit() {
+fn a_guests_own_unreachable_is_not_reported_as_a_limit() {
     let wat = r#"(module (func $f (export "run") (param i32)
         (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else unreachable))))"#;
     let mut instance = Sandbox::new(Limits::DEFAULT.with_call_depth(10))
@@ -265,7 +263,7 @@ fn a_guests_own_unreachable_is_not_taken_for_a_limit() {
 // Lazy translation charges fuel on first use: the same call cost 261, then 16.
 
 #[test]
-fn the_first_call_costs_what_every_call_costs() {
+fn the_first_call_costs_the_same_as_every_call() {
     let body = "(drop (i32.add (i32.const 1) (i32.const 2)))".repeat(50);
     let wat = format!(r#"(module (func $f {body}) (func (export "run") call $f))"#);
     let module = module(&wat);
@@ -284,9 +282,9 @@ fn the_first_call_costs_what_every_call_costs() {
     }
 }
 
-/// Lazy translation loses a call that runs out of fuel in it; here each call goes on, however small the slices are.
+/// Lazy translation loses a call that runs out of fuel in it; here each call continues, however small the slices are.
 #[test]
-fn a_call_goes_on_after_every_slice() {
+fn a_call_continues_after_every_slice() {
     let functions: String = (0..30)
         .map(|i| {
             format!(
@@ -308,7 +306,7 @@ fn a_call_goes_on_after_every_slice() {
     }
 }
 
-// Fuel is charged per control frame: what follows a taken `br_if` was paid and never run.
+// Fuel is charged per control frame: the code after a taken `br_if` was charged and never run.
 
 #[test]
 fn an_early_exit_costs_less() {
@@ -342,7 +340,7 @@ fn an_early_return_out_of_a_loop_costs_less() {
 // Zeroing declared locals was free: 2.3 -> 1 673 ns for one unit of fuel.
 
 #[test]
-fn zeroing_locals_is_paid() {
+fn zeroing_locals_is_charged() {
     let fuel = |locals: usize| {
         let locals = "i64 ".repeat(locals);
         let wat = format!(
@@ -360,7 +358,7 @@ fn zeroing_locals_is_paid() {
 // `StoreLimits` is per memory and per table: 100 memories of 1 MiB passed a limit of 1 MiB.
 
 #[test]
-fn memory_is_limited_in_sum() {
+fn memory_is_limited_in_total() {
     let memories = module(&format!("(module {})", "(memory 16)".repeat(100)));
     let error = Sandbox::new(Limits::DEFAULT.with_memory_bytes(1 << 20))
         .instantiate(&memories)
@@ -386,7 +384,7 @@ fn memory_is_limited_in_sum() {
 // Copying a data segment of 1 MiB at instantiation cost no fuel.
 
 #[test]
-fn data_segments_are_paid() {
+fn data_segments_are_charged() {
     let module = module(&format!(
         r#"(module (memory 16) (data (i32.const 0) "{}"))"#,
         "x".repeat(1 << 20)
@@ -401,7 +399,8 @@ fn data_segments_are_paid() {
 
 // Instances are freed only with their store; after a trap a guest's own stack pointer is wrong.
 
-/// Bytes of this process in memory. ([proc_pid_statm(5)](https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html))
+/// Resident memory of this process, in bytes.
+/// ([proc_pid_statm(5)](https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html))
 #[cfg(target_os = "linux")]
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -425,7 +424,7 @@ fn instances_do_not_accumulate() {
         instance.reset().unwrap();
     }
     let grown = resident().saturating_sub(before);
-    // 1 000 of them would be 1 000 MiB. Other tests run beside this one.
+    // 1 000 of them would be 1 000 MiB. Other tests run at the same time.
     assert!(grown < 200 << 20, "{grown} bytes more");
 }
 
@@ -463,7 +462,7 @@ fn a_trap_poisons_until_reset() {
 }
 
 #[test]
-fn what_never_ran_does_not_poison() {
+fn a_call_that_never_ran_does_not_poison() {
     let module = module(r#"(module (func (export "run") (param i32) (result i32) (local.get 0)))"#);
     let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
     let missing = instance.call("ran", &[]).unwrap_err();
@@ -511,7 +510,7 @@ fn a_typed_handle_outlives_a_reset() {
     assert_eq!(instance.usage().fuel, fuel, "typed or not, it burns the same");
 }
 
-// What everything above relies on.
+// Everything above relies on this.
 
 #[test]
 fn modules_and_sandboxes_are_shared_by_threads() {
@@ -544,10 +543,10 @@ fn modules_and_sandboxes_are_shared_by_threads() {
     });
 }
 
-// The interpreter dispatches by tail calls, but some of its handlers do not make one: each such operator leaves a frame on
-// the native stack, and a loop over it ends the process, unless the host unwinds.
+// The interpreter dispatches by tail calls, but some of its handlers do not make one: each operator with such a
+// handler leaves a frame on the native stack, and a loop over it ends the process, unless the host unwinds.
 #[test]
-fn no_operator_in_a_loop_uses_up_the_native_stack() {
+fn no_operator_in_a_loop_exhausts_the_native_stack() {
     const OPERATORS: [(&str, &str); 9] = [
         ("memory.grow that fails", "(drop (memory.grow (i32.const 100)))"),
         ("memory.grow by nothing", "(drop (memory.grow (i32.const 0)))"),
@@ -592,10 +591,10 @@ fn no_operator_in_a_loop_uses_up_the_native_stack() {
     }
 }
 
-// All 100 000 references of a passive segment were made for nothing, at each instantiation.
+// All 100 000 references of a passive segment were created needlessly, at each instantiation.
 
 #[test]
-fn references_of_passive_segments_are_memory_and_work() {
+fn references_of_passive_segments_cost_memory_and_fuel() {
     let segments = |kind: &str, count: usize| {
         let one = format!("(elem {kind} func {})", "$f ".repeat(1_000));
         module(&format!("(module (func $f) {})", one.repeat(count)))
@@ -613,7 +612,7 @@ fn references_of_passive_segments_are_memory_and_work() {
     assert_eq!(within(needed, fuel - 1).unwrap_err().limit(), Some(Limit::Fuel));
     instance.reset().unwrap();
     assert_eq!(instance.usage().fuel, fuel);
-    // Nobody can get at those that are only declared, and nothing is made of them.
+    // Declarative segments cannot be accessed, and no references are created for them.
     let declared = segments("declare", 100);
     let limits = Limits::DEFAULT.with_memory_bytes(0).with_fuel(Some(100));
     assert!(Sandbox::new(limits).instantiate(&declared).is_ok());
@@ -641,18 +640,18 @@ fn an_instance_of_many_parts_takes_memory() {
     }
 }
 
-// Each operator of a constant expression goes one level deeper into the native stack.
+// Each operator of a constant expression adds a level to the native stack.
 
 #[test]
 fn a_long_constant_expression_is_refused() {
     let sum = |n: usize| format!("i32.const 1 {}", "i32.const 1 i32.add ".repeat(n));
-    let places = [
+    let positions = [
         |sum: &str| format!("(module (global i32 {sum}))"),
         |sum: &str| format!("(module (memory 1) (data (offset {sum}) \"\"))"),
         |sum: &str| format!("(module (table 99 funcref) (elem (offset {sum}) func))"),
     ];
-    for place in places {
-        let load = |n| Module::new(&Engine::default(), wat::parse_str(place(&sum(n))).unwrap());
+    for position in positions {
+        let load = |n| Module::new(&Engine::default(), wat::parse_str(position(&sum(n))).unwrap());
         // A constant, two operators for each addition, and the end.
         assert!(
             Sandbox::new(Limits::DEFAULT)
@@ -701,7 +700,7 @@ fn a_memory_of_all_addresses_grows_like_any_other() {
 }
 
 #[test]
-fn memories_and_tables_that_no_host_has_are_refused_and_not_made() {
+fn memories_and_tables_too_large_for_any_host_are_refused_and_not_created() {
     let engine = Engine::new(EngineConfig::default().with_memory64(true));
     for what in [
         "(memory 65536)",
@@ -717,7 +716,7 @@ fn memories_and_tables_that_no_host_has_are_refused_and_not_made() {
         let refused = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap_err();
         assert_eq!(refused.limit(), Some(Limit::Memory), "{what}: {refused}");
     }
-    // Nor are they where the limit is no limit.
+    // They are refused even where the limit allows everything.
     let unlimited = Sandbox::new(Limits::DEFAULT.with_memory_bytes(u64::MAX));
     for what in [
         "(memory i64 0x1000000000000)",

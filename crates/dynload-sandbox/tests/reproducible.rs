@@ -1,4 +1,5 @@
-//! With a fuel limit, no TIME and seeded entropy, the same module and arguments give the same results and the same usage.
+//! With a fuel limit, without TIME and with seeded entropy, the same module and arguments have the same results
+//! and usage.
 
 #[path = "subject/values.rs"]
 mod values;
@@ -7,7 +8,7 @@ use dynload_oracle::random;
 use dynload_sandbox::*;
 use values::{bits, to_sandbox};
 
-/// Everything about a run that must be the same again. Wall time is what a machine makes of it.
+/// Everything about a run that must be reproducible. Wall time depends on the machine.
 #[derive(Debug, PartialEq)]
 struct Run {
     results: Vec<Result<Vec<u64>, String>>,
@@ -16,7 +17,7 @@ struct Run {
     output: Vec<u8>,
 }
 
-/// Runs `calls` in an engine of its own.
+/// Runs `calls` in its own engine.
 fn run(wasm: &[u8], calls: &[(String, Vec<Value>)], fuel: u64, slice: Option<u64>, seed: u64) -> Run {
     let module = Module::new(&Engine::new(EngineConfig::default().with_profile(true)), wasm).unwrap();
     let limits = Limits::DEFAULT
@@ -83,15 +84,15 @@ fn the_same_run_twice() {
         let fuel = if seed % 2 == 0 { 50_000 } else { 900 };
         let first = run(&program.wasm, &calls, fuel, None, 1);
         assert_eq!(first, run(&program.wasm, &calls, fuel, None, 1), "seed {seed}");
-        // Slices depend on how fast the machine is; what is measured does not. (What a stopped call had burnt does: how
-        // far it got is known to the stretch.)
+        // Slices depend on how fast the machine is; measurements do not. (The fuel burned by a
+        // stopped call does, because code is paid for a stretch at a time.)
         let other = run(&program.wasm, &calls, fuel, Some(17), 1);
         assert_eq!(first.results, other.results, "seed {seed} in slices");
     }
 }
 
 #[test]
-fn random_numbers_are_the_seeds() {
+fn random_numbers_depend_on_the_seed() {
     let wasm = wat::parse_str(
         r#"(module (import "vais" "random" (func $random (result i64)))
             (import "vais" "random_range" (func $range (param i64 i64) (result i64)))
@@ -114,11 +115,11 @@ fn random_numbers_are_the_seeds() {
     );
 }
 
-/// Operations that give a NaN, on whose bits the specification leaves machines free.
-/// ([Wasm spec, NaN propagation](https://webassembly.github.io/spec/core/exec/numerics.html#nan-propagation))
+/// Operations that return a NaN, whose bits the specification leaves to implementations. ([Wasm spec, NaN
+/// propagation](https://webassembly.github.io/spec/core/exec/numerics.html#nan-propagation))
 #[cfg(feature = "deterministic")]
 #[test]
-fn there_is_one_nan() {
+fn every_nan_is_canonical() {
     const OPERATIONS: [&str; 14] = [
         "(f64.div (f64.const 0) (local.get 0))",
         "(f64.sqrt (f64.const -1))",

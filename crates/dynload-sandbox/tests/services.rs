@@ -1,7 +1,7 @@
-//! The host services, from the side of guests: one binary, one module for each subject.
+//! The host services, from the guest's side: one binary with one module for each subject.
 #![allow(
     clippy::disallowed_methods,
-    reason = "tests look at files and sockets from the side of the host"
+    reason = "tests look at files and sockets from the host's side"
 )]
 
 #[path = "services/commands.rs"]
@@ -40,7 +40,7 @@ mod threads;
 #[path = "services/waiting.rs"]
 mod waiting;
 
-/// Instances move between threads, and what may be used by several at once is.
+/// Instances can move between threads, and every type that threads can share is `Sync`.
 const _: fn() = || {
     fn moves<T: Send>() {}
     fn is_shared<T: Send + Sync>() {}

@@ -16,7 +16,7 @@ use wasmi::{
     ValType,
 };
 
-/// Files that need what the sandbox does not have.
+/// Files that need features that the sandbox does not have.
 const UNSUPPORTED: &[Unsupported] = &[
     #[cfg(not(feature = "simd"))]
     (
@@ -51,12 +51,12 @@ fn all_proposals() {
     }
 }
 
-/// Frames that may be alive at once: deep enough for every test that is to return.
+/// Frames that may be alive at the same time: deep enough for every test that must return.
 const DEPTH: i64 = 5_000;
 /// No frame alive, and room for `DEPTH`.
 const NO_FRAME: i64 = ((1 << 31) - 1 - DEPTH) << 32;
 
-/// What a rewritten module expects of its host.
+/// The host that a rewritten module expects.
 struct Host {
     engine: Engine,
     store: Store<()>,
@@ -67,8 +67,8 @@ struct Host {
 impl dynload_spectest::Engine for Host {
     type Instance = Instance;
 
-    // wasmi 2.0.0 crashes when functions of such an instance read a global. A sandbox has one instance in a store, and
-    // gives the store up with it.
+    // wasmi 2.0.0 crashes when functions of such an instance read a global. A sandbox has one instance in a
+    // store, and drops the store with it.
     const KEEPS_FAILED_INSTANCES: bool = false;
 
     fn new() -> Host {
@@ -109,7 +109,7 @@ impl dynload_spectest::Engine for Host {
             };
             let Some(found) = found else {
                 return Err(Refused::Unlinkable(format!(
-                    "nobody has {}.{}",
+                    "{}.{} has no provider",
                     import.module(),
                     import.name()
                 )));
@@ -152,7 +152,7 @@ impl dynload_spectest::Engine for Host {
 }
 
 impl Host {
-    /// Calls a function as the sandbox does: counters at no frame, fuel in the store.
+    /// Calls a function as the sandbox does: counters without a frame, fuel in the store.
     fn call_func(&mut self, func: Func, args: &[Val]) -> Result<Vec<Val>, Stop> {
         for instance in &self.instances {
             if let Some(global) = instance.get_global(&self.store, "\0dynload.frames") {
@@ -171,7 +171,7 @@ impl Host {
         }
     }
 
-    /// What a failure means. A guard bit of some frame counters says that the depth was exceeded.
+    /// Returns the meaning of a failure. A guard bit of any frame counters means that the depth was exceeded.
     fn stop(&self, error: &Error) -> Stop {
         let texts: &[&str] = match error.as_trap_code() {
             Some(TrapCode::UnreachableCodeReached) => {
@@ -204,7 +204,7 @@ impl Host {
             Value::NullFunc => Val::default_for_ty(ValType::FuncRef),
             Value::Extern(None) => Val::default_for_ty(ValType::ExternRef),
             Value::Extern(Some(value)) => Val::from(Nullable::Val(ExternRef::new(&mut self.store, value))),
-            Value::Func => unreachable!("no script gives a function"),
+            Value::Func => unreachable!("no script passes a function"),
         }
     }
 
@@ -220,13 +220,13 @@ impl Host {
             Val::ExternRef(Nullable::Null) => Value::Extern(None),
             Val::ExternRef(Nullable::Val(value)) => {
                 let value = value.data(&self.store).downcast_ref::<u32>();
-                Value::Extern(Some(*value.expect("made in `val`")))
+                Value::Extern(Some(*value.expect("created in `val`")))
             }
         }
     }
 }
 
-/// Everything on that the sandbox has.
+/// Every feature of the sandbox enabled.
 fn config() -> EngineConfig {
     EngineConfig::default().with_memory64(true)
 }
@@ -239,13 +239,13 @@ fn frames(instance: Instance, store: &Store<()>) -> i64 {
     }
 }
 
-/// An element segment that does not fit: the interpreter has no trap for it.
+/// Returns whether an element segment does not fit: the interpreter has no trap for it.
 fn is_segment_error(error: &Error) -> bool {
     use wasmi::errors::{ErrorKind::Instantiation, InstantiationError::ElementSegmentDoesNotFit};
     matches!(error.kind(), Instantiation(ElementSegmentDoesNotFit { .. }))
 }
 
-/// What the scripts import from `spectest`.
+/// The items that the scripts import from `spectest`.
 fn spectest(store: &mut Store<()>) -> HashMap<&'static str, Extern> {
     use ValType::{F32, F64, I32, I64};
     let mut items: HashMap<&'static str, Extern> = HashMap::new();
@@ -316,11 +316,11 @@ fn invalid_modules_are_refused() {
             else {
                 continue;
             };
-            // What does not even become bytes is a test of the text format.
+            // A module that cannot be encoded is a test of the text format.
             let Ok(bytes) = module.encode() else { continue };
             match dynload_sandbox::Module::new(&engine, &bytes) {
                 Err(_) => refused += 1,
-                Ok(_) => wrong.push(format!("{name}:{line}: accepted, wanted: {message}")),
+                Ok(_) => wrong.push(format!("{name}:{line}: accepted, expected: {message}")),
             }
         }
     }
@@ -329,7 +329,7 @@ fn invalid_modules_are_refused() {
 }
 
 #[test]
-fn hidden_exports_are_all_there_is_on_top() {
+fn hidden_exports_are_the_only_additions() {
     let bytes = wat::parse_str(r#"(module (func (export "f")) (memory (export "m") 1))"#).expect("valid");
     let engine = Engine::default();
     let module = Module::new(&engine, rewritten(&bytes, &config()).expect("valid")).expect("valid");

@@ -1,4 +1,4 @@
-//! What the system refuses costs nothing: the same program burns the same fuel on a machine that has less memory.
+//! Growth that the system refuses costs nothing: the same program burns the same fuel on a machine with less memory.
 
 #![cfg(target_os = "linux")]
 
@@ -11,7 +11,7 @@ const PROGRAM: &str = r#"(module (memory i64 1) (table 1 funcref)
     (func (export "memory") (param i64) (result i64) (memory.grow (local.get 0)))
     (func (export "table") (param i32) (result i32) (table.grow (ref.null func) (local.get 0))))"#;
 
-/// In a process that may have 6 GiB of address space, and a sandbox that may have everything.
+/// Runs in a process limited to about 6 GB of address space, in a sandbox whose own memory limit never applies.
 #[test]
 fn growth_that_the_system_refuses_is_free() {
     const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
@@ -25,10 +25,10 @@ fn growth_that_the_system_refuses_is_free() {
             .env(INSIDE, "1")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
+        let stdout = String::from_utf8_lossy(&output.stdout);
         assert!(
-            output.status.success() && said.contains("1 passed"),
-            "{said}{}",
+            output.status.success() && stdout.contains("1 passed"),
+            "{stdout}{}",
             String::from_utf8_lossy(&output.stderr)
         );
         return;
@@ -39,7 +39,7 @@ fn growth_that_the_system_refuses_is_free() {
         .with_memory_bytes(u64::MAX)
         .with_time(Duration::from_millis(60_000));
     let mut instance = Sandbox::new(limits).instantiate(&module).unwrap();
-    // 1 for the entry, 1 for each operator, and what a growth that succeeds costs.
+    // 1 for the entry, 1 for each operator, plus the cost of a growth that succeeds.
     for (pages, old, fuel) in [
         (0x4000_0000, -1, 3),
         (0x100_0000, -1, 3),

@@ -12,7 +12,7 @@ use std::{
 
 use dynload_sandbox::*;
 
-/// How late a call may end on a machine that does something else as well. A call that no deadline ends takes for ever.
+/// How late a call may end on a busy machine. A call that no deadline ends takes forever.
 const ROOM: Duration = Duration::from_secs(60);
 
 fn module(wat: &str) -> Module {
@@ -20,7 +20,7 @@ fn module(wat: &str) -> Module {
     Module::new(&Engine::default(), wasm).unwrap_or_else(|error| panic!("{error}: {wat}"))
 }
 
-/// Host functions that take their time.
+/// A sandbox with host functions that take a long time.
 fn sandbox(limits: Limits) -> Sandbox {
     let mut sandbox = Sandbox::new(limits);
     sandbox.func_wrap(
@@ -50,7 +50,7 @@ fn sandbox(limits: Limits) -> Sandbox {
 
 const SPIN: &str = r#"(module (func (export "run") (loop (br 0))))"#;
 
-/// Programs that never end by themselves.
+/// Programs that never end on their own.
 const ENDLESS: [(&str, &str); 10] = [
     ("a loop", SPIN),
     (
@@ -128,7 +128,7 @@ fn timed_out(error: &Error, limit: u64) {
 }
 
 #[test]
-fn whatever_does_not_end_ends_at_the_deadline() {
+fn endless_calls_end_at_the_deadline() {
     for (what, wat) in ENDLESS {
         let mut instance = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(30)))
             .instantiate(&module(wat))
@@ -167,14 +167,14 @@ fn the_deadline_covers_calls_back() {
 }
 
 #[test]
-fn no_time_at_all_ends_what_takes_any() {
+fn a_time_limit_of_zero_ends_a_call() {
     let mut instance = sandbox(Limits::DEFAULT.with_time(Duration::from_millis(0)))
         .instantiate(&module(SPIN))
         .unwrap();
     timed_out(&instance.call("run", &[]).unwrap_err(), 0);
 }
 
-/// A clock that goes on by a tenth of a millisecond each time somebody looks at it.
+/// A clock that advances by a tenth of a millisecond each time it is read.
 #[derive(Default)]
 struct Looks(Arc<AtomicU64>);
 
@@ -202,11 +202,11 @@ fn the_embedders_clock_decides() {
     );
     assert!(
         (500..600).contains(&looks.load(Ordering::SeqCst)),
-        "{looks:?} looks at the clock"
+        "{looks:?} readings of the clock"
     );
 }
 
-/// A clock that never goes on: fuel still ends the call.
+/// A clock that never advances: fuel still ends the call.
 struct Still;
 
 impl Clock for Still {
@@ -248,12 +248,12 @@ fn short_calls_do_not_read_the_clock_and_long_ones_do() {
     assert_eq!(
         looks.load(Ordering::SeqCst),
         seen,
-        "a reading of a call that has ended takes no time"
+        "the usage of a call that has ended reads no clock"
     );
 }
 
 #[test]
-fn each_call_has_a_deadline_of_its_own() {
+fn each_call_has_its_own_deadline() {
     let limits = Limits::DEFAULT.with_time(Duration::from_millis(60_000));
     let mut sandbox = Sandbox::new(limits).with_clock(Looks::default());
     sandbox.func_wrap(
@@ -270,7 +270,7 @@ fn each_call_has_a_deadline_of_its_own() {
     let wat = r#"(module (import "env" "remaining" (func $f (result i64 i64)))
         (func (export "run") (result i64 i64) call $f))"#;
     let mut instance = sandbox.instantiate(&module(wat)).unwrap();
-    // The clock goes on by 100 us with each look.
+    // The clock advances by 100 us with each reading.
     let first = instance.call("run", &[]).unwrap();
     match first[..] {
         [Value::I64(first), Value::I64(second)] => {
@@ -312,7 +312,7 @@ fn a_wait_ends_when_it_is_done_or_over() {
     }
 }
 
-/// On an idle machine; `DYNLOAD_PROVE=1` says that this is one.
+/// On an idle machine; `DYNLOAD_PROVE=1` declares this one idle.
 #[test]
 fn deadlines_are_met_within_2_ms() {
     let proves = std::env::var_os("DYNLOAD_PROVE").is_some();
@@ -347,7 +347,7 @@ fn interrupted(result: Result<Vec<Value>, Error>) -> Error {
 }
 
 #[test]
-fn an_interrupt_before_the_call_ends_it_at_once() {
+fn an_interrupt_before_the_call_ends_it_immediately() {
     let mut instance = sandbox(Limits::DEFAULT).instantiate(&module(SPIN)).unwrap();
     let interrupt = instance.interrupt_handle_for_next_call();
     interrupt.interrupt();
@@ -366,7 +366,7 @@ fn an_interrupt_during_the_call_ends_it() {
         sandbox.func_wrap("env", "started", Capabilities::NONE, move |_, ()| {
             running.send(()).map_err(Stop::host)
         });
-        // The program says that it runs, then never ends.
+        // The program reports that it runs, then never ends.
         let endless = wat.replacen(
             "(module ",
             r#"(module (import "env" "started" (func $started)) "#,
@@ -406,7 +406,7 @@ fn an_interrupt_during_the_call_ends_it() {
 }
 
 #[test]
-fn a_late_interrupt_hits_no_later_call() {
+fn a_late_interrupt_does_not_affect_a_later_call() {
     let wat = r#"(module (func (export "short")) (func (export "run") (param i32)
         (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
     let mut instance = sandbox(Limits::DEFAULT).instantiate(&module(wat)).unwrap();
@@ -417,7 +417,7 @@ fn a_late_interrupt_hits_no_later_call() {
     for _ in 0..3 {
         instance.call("run", &[Value::I32(100_000)]).unwrap();
     }
-    // Nor one after a reset.
+    // Nor does it affect one after a reset.
     let interrupt = instance.interrupt_handle_for_next_call();
     instance.call("short", &[]).unwrap();
     instance.reset().unwrap();
@@ -426,7 +426,7 @@ fn a_late_interrupt_hits_no_later_call() {
 }
 
 #[test]
-fn the_second_call_is_interrupted_as_the_first_was() {
+fn later_calls_are_interrupted_like_the_first() {
     let mut instance = sandbox(Limits::DEFAULT).instantiate(&module(SPIN)).unwrap();
     for _ in 0..3 {
         let interrupt = instance.interrupt_handle_for_next_call();
@@ -461,7 +461,7 @@ fn whichever_call_runs_is_interrupted() {
 
 #[test]
 fn a_reset_with_an_endless_start_function_is_interrupted() {
-    // The start function spins when the host says so.
+    // The start function spins when the host requests it.
     let spins = Arc::new(AtomicU64::new(0));
     let mut sandbox = sandbox(Limits::DEFAULT);
     let requested = spins.clone();
@@ -479,19 +479,19 @@ fn a_reset_with_an_endless_start_function_is_interrupted() {
     assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
     assert!(
         instance.poisoned_by().is_some(),
-        "it is not what it was, nor is it new"
+        "the instance is neither unchanged nor new"
     );
     spins.store(0, Ordering::SeqCst);
     instance.reset().unwrap();
     instance.call("run", &[]).unwrap();
 }
 
-/// Burns 5 a turn, and 1.
+/// Burns 5 for each iteration, and 1.
 const TURNS: &str = r#"(module (func (export "run") (param i32)
     (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#;
 
 #[test]
-fn a_budget_is_drawn_by_call_after_call_to_the_last_unit() {
+fn successive_calls_draw_a_budget_to_the_last_unit() {
     for slice in [None, Some(1), Some(7), Some(1_000_000)] {
         let budget = FuelBudget::new(10 * 51 + 50);
         let mut sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone());
@@ -517,7 +517,7 @@ fn a_budget_is_drawn_by_call_after_call_to_the_last_unit() {
 }
 
 #[test]
-fn a_budget_and_a_limit_for_each_call_both_hold() {
+fn a_budget_and_a_limit_for_each_call_both_apply() {
     let budget = FuelBudget::new(120);
     let sandbox = Sandbox::new(Limits::DEFAULT.with_fuel(Some(51))).with_fuel_budget(budget.clone());
     let mut instance = sandbox.instantiate(&module(TURNS)).unwrap();
@@ -526,8 +526,8 @@ fn a_budget_and_a_limit_for_each_call_both_hold() {
         instance.call("run", &[Value::I32(11)]).unwrap_err().limit(),
         Some(Limit::Fuel)
     );
-    let burnt = instance.usage().fuel;
-    assert_eq!(budget.remaining(), 120 - 51 - burnt);
+    let burned = instance.usage().fuel;
+    assert_eq!(budget.remaining(), 120 - 51 - burned);
     instance.reset().unwrap();
     let error = instance.call("run", &[Value::I32(10)]).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::FuelBudget), "{error}");
@@ -547,7 +547,7 @@ fn threads_share_a_budget_to_the_last_unit() {
             if let Some(slice) = slice {
                 sandbox = sandbox.with_fuel_slice(slice);
             }
-            let (burnt, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+            let (burned, failed) = (AtomicU64::new(0), AtomicU64::new(0));
             thread::scope(|scope| {
                 for _ in 0..THREADS {
                     scope.spawn(|| {
@@ -557,7 +557,7 @@ fn threads_share_a_budget_to_the_last_unit() {
                                 assert_eq!(error.limit(), Some(Limit::FuelBudget), "{error}");
                                 failed.fetch_add(1, Ordering::SeqCst);
                             }
-                            burnt.fetch_add(instance.usage().fuel, Ordering::SeqCst);
+                            burned.fetch_add(instance.usage().fuel, Ordering::SeqCst);
                             if instance.poisoned_by().is_some() {
                                 instance.reset().unwrap();
                             }
@@ -567,11 +567,11 @@ fn threads_share_a_budget_to_the_last_unit() {
             });
             let what = format!("slices of {slice:?}, {missing} missing");
             assert_eq!(
-                burnt.load(Ordering::SeqCst) + budget.remaining(),
+                burned.load(Ordering::SeqCst) + budget.remaining(),
                 budget.total(),
                 "{what}: nothing is lost"
             );
-            // What one has on loan it gives back: nobody fails while there is enough for all.
+            // Each call returns what it has on loan: none fails while there is enough for all.
             assert_eq!(
                 failed.load(Ordering::SeqCst) > 0,
                 missing > 0,
@@ -582,7 +582,7 @@ fn threads_share_a_budget_to_the_last_unit() {
 }
 
 #[test]
-fn a_call_that_was_stopped_has_paid_what_it_burnt() {
+fn a_stopped_call_has_paid_for_what_it_burned() {
     let budget = FuelBudget::new(1 << 40);
     let mut sandbox =
         sandbox(Limits::DEFAULT.with_time(Duration::from_millis(5))).with_fuel_budget(budget.clone());

@@ -1,14 +1,15 @@
-//! What is not valid is refused, with the first mistake that the official validation finds in it; and what is valid is not.
+//! Invalid modules are refused with the first error that the official validation finds in them; valid ones are
+//! not refused.
 //!
-//! The interpreter sees functions only when they are rewritten. So these modules try to have an error hidden by what
-//! rewriting adds, leaves out or writes in another way. The oracle is `wasmparser`, which sees the original.
+//! The interpreter sees functions only after they are rewritten. So these modules try to hide an error in code
+//! that rewriting adds, omits or writes differently. The oracle is `wasmparser`, which sees the original.
 
 use dynload_oracle::guests;
 use dynload_sandbox::{Engine, EngineConfig, Module, ModuleError};
 use proptest::{prelude::*, test_runner::RngSeed};
 use wasmparser::{Validator, WasmFeatures};
 
-/// What a module may use by default.
+/// The features that a module may use by default.
 fn features() -> WasmFeatures {
     let mut features = WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::MULTI_MEMORY;
     features |= WasmFeatures::EXTENDED_CONST;
@@ -17,7 +18,7 @@ fn features() -> WasmFeatures {
     features
 }
 
-/// Checks that the module is taken for what it is. Says whether it is valid.
+/// Checks that the module is accepted or refused as the oracle says. Returns whether it is valid.
 #[track_caller]
 fn compare(engines: &[Engine], wasm: &[u8]) -> bool {
     let truth = Validator::new_with_features(features()).validate_all(wasm);
@@ -28,7 +29,7 @@ fn compare(engines: &[Engine], wasm: &[u8]) -> bool {
             (Err(wanted), Err(ModuleError::Invalid { offset, message })) => {
                 assert_eq!((offset, &*message), (wanted.offset(), wanted.message()));
             }
-            (wanted, found) => panic!("{found:?}, wanted {:?}", wanted.as_ref().err()),
+            (wanted, found) => panic!("{found:?}, expected {:?}", wanted.as_ref().err()),
         }
     }
     truth.is_ok()
@@ -41,10 +42,10 @@ fn engines() -> Vec<Engine> {
 }
 
 #[test]
-fn nothing_hides_an_error() {
+fn rewriting_hides_no_error() {
     let engines = engines();
     let mut bodies: Vec<String> = [
-        // Indices that reach what the rewriter adds: locals, globals, a type, a table.
+        // Indices that reach the rewriter's additions: locals, globals, a type, a table.
         "(drop (i32.eqz (i32.const 1))) (drop (local.get 1))",
         "(local.set 2 (i64.const 0)) (call $f (i32.const 0))",
         "(drop (local.tee 2 (i64.const 0)))",
@@ -58,9 +59,9 @@ fn nothing_hides_an_error() {
         "(drop (memory.grow (i32.const 0))) (drop (table.get 1 (i32.const 0)))",
         "(drop (memory.grow (i32.const 0))) (table.copy 0 1 (i32.const 0) (i32.const 0) (i32.const 0))",
         "(drop (memory.grow (i32.const 0))) (i64.const 0) (i64.const 0) (block (type 3) (drop) (drop))",
-        // The start function is exported, which would declare it.
+        // Rewriting exports the start function, which would declare it.
         "(drop (ref.func $start))",
-        // Code that nobody gets to is left out.
+        // Unreachable code is omitted.
         "(unreachable) (i32.add (f32.const 0) (i32.const 0)) (drop)",
         "(br 0) (drop (local.get 7))",
         "(return) (drop (f32.add (i32.const 1)))",
@@ -69,19 +70,19 @@ fn nothing_hides_an_error() {
         "(drop (i32.div_u (i32.const 1) (i32.const 0))) (f32.add) (drop)",
         "(drop (i32.div_u (i32.const 1) (i32.const 0))) (i32.const 1)",
         "(i32.const 1) (loop (br 0))",
-        // A branch that takes values along is written in another way.
+        // A branch that carries values is written differently.
         "(drop (block (result i32) (block (br_table 1 0 (i32.const 5) (i32.const 0))) (i32.const 1)))",
         "(drop (block (result f32) (drop (block (result i32) (br_table 1 0 (i32.const 5) (i32.const 0)))) (f32.const 1)))",
         // The second arm of an `if` is added.
         "(drop (if (result i32) (i32.const 1) (then (i32.const 1))))",
-        // Constants go through locals.
+        // Constants pass through locals.
         "(br_if 0 (f64.const 1))",
         "(drop (select (i32.const 1) (i64.const 1) (i32.const 0)))",
         "(if (ref.null func) (then))",
     ]
     .map(String::from)
     .into();
-    // A function that has to have a result.
+    // A function that must have a result.
     bodies.push(") (func (result i32) (loop (br 0))".into());
     bodies.push(") (func (result i32) (block (br 1 (i32.const 1)))".into());
     bodies.push(") (func (result i32) (drop (i32.div_u (i32.const 1) (i32.const 0)))".into());
@@ -97,7 +98,7 @@ fn nothing_hides_an_error() {
 }
 
 #[test]
-fn the_end_of_a_body_is_where_it_should_be() {
+fn the_position_of_the_end_of_a_body_is_checked() {
     let engines = engines();
     let wasm = |body: &[u8]| {
         let mut wasm = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a".to_vec();
@@ -120,7 +121,7 @@ fn the_end_of_a_body_is_where_it_should_be() {
     }
 }
 
-/// Changes in the code of a module: where, in parts of 2^16, and to what.
+/// Changes in the code of a module: the position, in units of 1/2^16 of the code, and the new byte.
 type Changes = Vec<(u16, u8)>;
 
 fn changed(guest: &str, changes: &Changes) -> Vec<u8> {
@@ -141,9 +142,9 @@ fn changed(guest: &str, changes: &Changes) -> Vec<u8> {
 }
 
 #[test]
-fn changed_programs_are_taken_for_what_they_are() {
+fn changed_programs_are_accepted_only_if_valid() {
     const GUESTS: [&str; 4] = ["json", "dispatch", "coroutine", "hashmap"];
-    // Opcodes of control, variable and constant operators are more of a change than any byte.
+    // Opcodes of control, variable and constant operators change more than an arbitrary byte.
     const OPCODES: [u8; 24] = [
         0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x1a, 0x1b, 0x20, 0x21, 0x23,
         0x40, 0x41, 0x6a, 0x6d, 0xd0, 0xd2, 0x7e,

@@ -249,7 +249,7 @@ fn a_store_of_its_own_address() {
 
 #[test]
 fn wasmi_still_lacks_a_store_with_one_register() {
-    // Translates now, and not at the first call.
+    // Translates immediately, not at the first call.
     let engine = wasmi::Engine::new(wasmi::Config::default().compilation_mode(wasmi::CompilationMode::Eager));
     let panics = far_stores().iter().any(|wat| {
         let wasm = wat::parse_str(wat).unwrap();
@@ -292,7 +292,7 @@ fn code_after_an_operator_that_always_traps_is_not_charged() {
             ));
         }
     }
-    // With a first argument of 5 the program traps, and with any other it does not get there.
+    // With a first argument of 5 the program traps; with any other it does not get that far.
     for wat in &programs {
         let wasm = wat::parse_str(wat).unwrap();
         let module = Module::new(&Engine::default(), &wasm).unwrap();

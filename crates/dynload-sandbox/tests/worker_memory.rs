@@ -1,4 +1,4 @@
-//! The memory of a call and of its workers is under one limit.
+//! One limit covers the memory of a call and of its workers.
 
 #![cfg(unix)]
 
@@ -15,7 +15,7 @@ use dynload_sandbox::*;
 const WORKERS: u32 = 3;
 const MIB: u64 = 1 << 20;
 
-/// Each worker has a MiB and asks for one more; all are there at once. `run` says how many got it.
+/// Each worker has a MiB and requests one more; all are alive at the same time. `run` returns how many got it.
 const PROGRAM: &str = r#"(module
     (import "dynload" "thread_spawn" (func $spawn (param i32 i32 i64 i32) (result i32)))
     (import "dynload" "thread_join" (func $join (param i32 i32) (result i32)))
@@ -39,7 +39,7 @@ const PROGRAM: &str = r#"(module
             (br_if $joining (local.get $i)))
         (local.get $got)))"#;
 
-/// How many workers got what they asked for under a limit, and the reading of the memory.
+/// Returns how many workers got the requested memory under a limit, and the usage.
 fn run(limit: u64) -> (Result<Vec<Value>, Error>, Usage) {
     let scopes = Scopes::none().with_max_workers(WORKERS);
     let mut sandbox = Sandbox::new(
@@ -67,7 +67,7 @@ fn run(limit: u64) -> (Result<Vec<Value>, Error>, Usage) {
 }
 
 #[test]
-fn workers_get_what_their_call_leaves_them() {
+fn workers_share_the_memory_limit_of_their_call() {
     let own = MIB + u64::from(WORKERS) * MIB;
     for more in 0..=u64::from(WORKERS) {
         let (result, usage) = run(own + more * MIB);
@@ -75,7 +75,7 @@ fn workers_get_what_their_call_leaves_them() {
         assert_eq!(usage.peak_memory_bytes, own + more * MIB);
         assert_eq!(usage.memory_bytes, MIB);
         if more > 0 {
-            // A byte less is one worker less.
+            // With a byte less, one worker less gets it.
             let (result, _) = run(own + more * MIB - 1);
             assert_eq!(result.unwrap(), [Value::I64(more as i64 - 1)]);
         }

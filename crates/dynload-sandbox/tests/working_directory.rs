@@ -1,10 +1,10 @@
-//! A directory that was granted by a relative path stays the same when the host changes its working directory: a process of
-//! its own, for that is of the whole process.
+//! A directory that was granted by a relative path stays the same when the host changes its working directory.
+//! In a separate process, because the working directory belongs to the whole process.
 
 #![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
-    reason = "the test makes the directories that it grants"
+    reason = "the test creates the directories that it grants"
 )]
 
 use dynload_caps::{Access, DirScope};
@@ -19,10 +19,10 @@ const GUEST: &str = r#"(module
         (i64.load (i32.const 40))))"#;
 
 #[test]
-fn a_relative_path_is_looked_up_once() {
+fn a_relative_path_is_resolved_once() {
     let dir = tempfile::tempdir().unwrap();
-    for (place, text) in [("one", "short"), ("two", "much longer")] {
-        let data = dir.path().join(place).join("data");
+    for (parent, text) in [("one", "short"), ("two", "much longer")] {
+        let data = dir.path().join(parent).join("data");
         std::fs::create_dir_all(&data).unwrap();
         std::fs::write(data.join("name"), text).unwrap();
     }

@@ -1,4 +1,4 @@
-/* Sleeps so many milliseconds and looks at the clock before and after. Exit code: 0, or what went wrong. */
+/* Sleeps for a number of milliseconds and reads the clock before and after. Exit code: 0, or what went wrong. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

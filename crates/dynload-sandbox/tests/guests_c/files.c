@@ -1,4 +1,4 @@
-/* Works on a tree of files below /data: `files WHAT`. Exit code 0 if all went well, otherwise the errno. */
+/* Works on a tree of files below /data: `files WHAT`. Exit code: 0 on success, otherwise the errno. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static int make_tree(void) {
     return 0;
 }
 
-/* Counts files and their bytes, down the whole tree. */
+/* Counts the files of the whole tree, and their bytes. */
 static int walk(const char *path, int *files, long *bytes) {
     DIR *dir = opendir(path);
     TRY(dir);
@@ -90,7 +90,7 @@ static int compare(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-/* Writes numbers without order, reads them back, sorts them, writes them again, and checks the order. */
+/* Writes unsorted numbers, reads them back, sorts them, writes them again, and checks the order. */
 static int sort(void) {
     enum { COUNT = 100000 };
     uint32_t *numbers = malloc(COUNT * sizeof *numbers), state = 12345;
@@ -149,7 +149,7 @@ static int work(void) {
     return 0;
 }
 
-/* Writes lines until it fails, and says how. */
+/* Writes lines until it fails, and returns the errno. */
 static int endless(void) {
     for (;;) {
         int fd = open("/data/lines", O_WRONLY | O_CREAT | O_APPEND, 0666);

@@ -1,4 +1,4 @@
-/* Talks TCP and UDP: `network connect PORT`, `network serve`, `network datagrams PORT`. Exit code: an errno. */
+/* Uses TCP and UDP: `network connect PORT`, `network serve`, `network datagrams PORT`. Exit code: an errno. */
 #include <dynload_guest.h>
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 
 static const char host[] = "127.0.0.1";
 
-/* Sends a line, and what comes back line by line, until the other end says "bye". */
+/* Sends a line, and then sends back each line that it receives, until the other end says "bye". */
 static int talk(int fd, const char *first) {
     char line[256];
     TRY(write(fd, first, strlen(first)) == (ssize_t)strlen(first));

@@ -1,4 +1,4 @@
-/* A program of the host, not a guest: runs a command for which the system call openat2 does not exist. */
+/* A host program, not a guest: runs a command for which the system call openat2 does not exist. */
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,9 +1,9 @@
-/* Runs a program: `process PROGRAM INPUT ARGS...`, and prints what it wrote and how it ended. Exit code: an errno. */
+/* Runs a program: `process PROGRAM INPUT ARGS...`, and prints its output and its status. Exit code: an errno. */
 #include <dynload_guest.h>
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(sizeof(dynload_process) == 52, "the header says so");
+_Static_assert(sizeof(dynload_process) == 52, "the size in the header");
 
 static char output[4096], errors[4096], args[4096];
 

@@ -1,4 +1,4 @@
-/* Upper case: standard input to standard output, arguments and variables to standard error. Exit code: arguments. */
+/* Upper-cases standard input to standard output; arguments and variables go to standard error. Exit code: their number. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

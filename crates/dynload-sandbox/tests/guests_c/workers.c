@@ -1,4 +1,4 @@
-/* Counts primes below a number, the range cut in pieces: `workers PIECES LIMIT`. Exit code: an errno. */
+/* Counts the primes below a number, with the range cut into pieces: `workers PIECES LIMIT`. Exit code: an errno. */
 #include <dynload_guest.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static int is_prime(unsigned n) {
     return 1;
 }
 
-/* What a worker does: its piece is in the argument, the first number in the upper half, the end in the lower. */
+/* Runs in a worker. Its piece is in the argument: the first number in the upper half, the end in the lower. */
 __attribute__((export_name("count"))) int64_t count(int64_t piece) {
     int64_t found = 0;
     for (unsigned n = (uint64_t)piece >> 32; n < (uint32_t)piece; n++)

@@ -1,4 +1,4 @@
-//! C programs that do real work: with the capability, without it, and with it taken back half-way.
+//! C programs that do real work: with the capability, without it, and with it revoked partway.
 
 use super::guest::*;
 use dynload_caps::{Access, EnvScope};
@@ -59,14 +59,14 @@ fn a_tree_of_files_without_the_capability() {
         assert_eq!(run(&mut sandbox, &module, &["make"]).0, 76);
         assert_eq!(run(&mut sandbox, &module, &["walk"]).0, 0);
     }
-    // Without any of the two the guest has no directory at all, for which the C library has the same errno.
+    // Without either of the two the guest has no directory, for which the C library reports the same errno.
     let mut sandbox = sandbox(dir.path(), Access::ReadWrite, Capabilities::CONSOLE);
     assert_eq!(run(&mut sandbox, &module, &["walk"]).0, 76);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]
-fn files_taken_back_half_way() {
+fn files_revoked_partway() {
     let module = c_program("files", &[]);
     let dir = tempfile::tempdir().unwrap();
     let mut sandbox = sandbox(dir.path(), Access::ReadWrite, FILES);
@@ -78,7 +78,7 @@ fn files_taken_back_half_way() {
         }
         authority.revoke(Capabilities::FS_WRITE);
     });
-    // Whichever call it hits; for `write` the C library makes NOTCAPABLE into BADF.
+    // Any of the calls may fail; for `write` the C library turns NOTCAPABLE into BADF.
     let code = run(&mut sandbox, &module, &["endless"]).0;
     assert!([76, 8].contains(&code), "{code}");
     revoking.join().unwrap();
@@ -99,7 +99,7 @@ fn time() {
     assert!(now.abs_diff(wall) < 60);
     let mut without = Sandbox::new(Limits::DEFAULT).with_capabilities(console);
     assert_eq!(run(&mut without, &module, &["30"]).0, 76);
-    // Taken back while it sleeps: the C library has its own errno for a sleep that fails.
+    // Revoked while it sleeps: the C library has its own errno for a sleep that fails.
     let authority = sandbox.authority().clone();
     let revoking = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
@@ -145,7 +145,7 @@ fn console_sinks() {
     let mut sandbox = Sandbox::new(Limits::DEFAULT)
         .with_capabilities(Capabilities::CONSOLE)
         .with_console(console.with_limit(5));
-    // Three bytes of output, and two of five of the argument: then the disk is full.
+    // Three bytes of output, and two of the five bytes of the argument: then the console is full.
     assert_eq!(run(&mut sandbox, &module, &["12345"]).0, 1);
     let all: Vec<u8> = seen
         .lock()
@@ -174,7 +174,7 @@ fn a_reactor() {
 }
 
 #[test]
-fn a_directory_that_is_not_there() {
+fn a_missing_directory() {
     let mut sandbox = sandbox(
         std::path::Path::new("/does/not/exist"),
         Access::ReadOnly,
@@ -186,13 +186,13 @@ fn a_directory_that_is_not_there() {
         cause.contains("/does/not/exist") && cause.contains("/data"),
         "{cause}"
     );
-    // A guest without host services is not bothered.
+    // A guest without host services is not affected.
     sandbox.set_args(["nothing"]);
     let plain = Module::new(&Engine::default(), wat::parse_str("(module)").unwrap()).unwrap();
     sandbox.instantiate(&plain).unwrap();
 }
 
-/// The example, as the user runs it.
+/// The example, as a user runs it.
 #[test]
 fn the_run_example() {
     c_program("stdio", &[]);
@@ -233,9 +233,9 @@ fn the_run_example() {
     );
 }
 
-/// Somebody who does not read what the guest writes does not keep it from its deadline.
+/// Unread output does not keep the guest from its deadline.
 #[test]
-fn output_that_nobody_reads() {
+fn unread_output() {
     c_program("stdio", &[]);
     let example = std::env::current_exe()
         .unwrap()

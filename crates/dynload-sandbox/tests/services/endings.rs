@@ -1,4 +1,4 @@
-//! Everything that waits ends with the deadline, an interrupt or a revocation.
+//! Every wait ends with the deadline, an interrupt or a revocation.
 
 use super::{
     guest::{errno::*, *},
@@ -20,7 +20,7 @@ use std::{
 
 const O: i64 = OUT as i64;
 
-/// Calls that would wait for ever.
+/// Calls that would wait forever.
 #[derive(Debug, Clone, Copy)]
 enum Endless {
     Clock,
@@ -58,7 +58,7 @@ const ALL: [Endless; 15] = [
     Endless::Join,
 ];
 
-/// A listener that takes no more connections: whoever connects hears nothing. With it, those that filled it.
+/// A listener that accepts no more connections: a further one gets no answer. With it, the connections that filled it.
 pub(crate) fn full(address: &str) -> (TcpListener, Vec<OwnedFd>) {
     let address: SocketAddr = address.parse().unwrap();
     let family = match address {
@@ -88,7 +88,7 @@ pub(crate) fn full(address: &str) -> (TcpListener, Vec<OwnedFd>) {
     }
 }
 
-/// A module with a function that waits for ever in a worker.
+/// A module with a function that waits forever for a worker.
 fn guest(sandbox: &Sandbox) -> Guest {
     let body = "(func (export \"spin\") (param i64) (result i64) (loop (br 0)) (i64.const 0))
         (data (i32.const 30000) \"spin\")
@@ -115,7 +115,7 @@ fn guest(sandbox: &Sandbox) -> Guest {
 }
 
 impl Endless {
-    /// Makes it ready, and gives the call, with what must be kept meanwhile.
+    /// Prepares the call. Returns it, with the values that must be kept alive meanwhile.
     fn prepare(
         self,
         guest: &mut Guest,
@@ -151,7 +151,7 @@ impl Endless {
                 let (mut peer, _) = server.accept().unwrap();
                 peer.write_all(b"some").unwrap();
                 let [list, count] = guest.buffer(DATA, 10);
-                // There are never ten.
+                // Ten bytes never arrive.
                 ("recv_all", vec![fd, list, count], Box::new(peer))
             }
             Endless::Write | Endless::Send => {
@@ -192,10 +192,10 @@ impl Endless {
             }
             Endless::Pipe => {
                 let pipe = dir.join("pipe");
-                let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-                assert!(made.success());
+                let created = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+                assert!(created.success());
                 let fd = guest.open("pipe", 0, READ_RIGHTS).unwrap();
-                // An end to write to that nobody writes to.
+                // A write end to which nothing is written.
                 let writer = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
                 let [list, count] = guest.buffer(DATA, 10);
                 ("fd_read", vec![fd, list, count, O], Box::new(writer))

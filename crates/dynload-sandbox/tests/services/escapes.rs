@@ -1,4 +1,4 @@
-//! Ways out of a directory that do not lead out: with the system call `openat2` and without it.
+//! Paths that try to leave a directory do not lead out: with the system call `openat2` and without it.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access;
@@ -14,7 +14,7 @@ use std::{
 const FILES: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
 const SECRET: &[u8] = b"what is outside";
 
-/// `inside` is the guest's, `outside` is not.
+/// `inside` is granted to the guest, `outside` is not.
 struct World {
     _dir: tempfile::TempDir,
     inside: PathBuf,
@@ -44,7 +44,7 @@ impl World {
         self.outside.join("secret").to_str().unwrap().into()
     }
 
-    /// That nothing outside was changed, made or removed.
+    /// Asserts that nothing outside was changed, created or removed.
     #[track_caller]
     fn assert_nothing_happened(&self) {
         assert_eq!(std::fs::read(self.outside.join("secret")).unwrap(), SECRET);
@@ -59,7 +59,7 @@ impl World {
         );
     }
 
-    /// That no operation gets anywhere by this path, which leads out.
+    /// Asserts that every operation fails on this path, which leads out.
     #[track_caller]
     fn assert_refused(&mut self, path: &str) {
         // A link is a name like any other: linking or replacing it does not follow it.
@@ -94,7 +94,7 @@ impl World {
         let slash = format!("{path}/");
         outcomes.push(("times with a slash", guest.touch_at(3, &slash, false)));
         for (what, errno) in outcomes {
-            assert!(refused.contains(&errno), "{what} {path:?} gave {errno}");
+            assert!(refused.contains(&errno), "{what} {path:?} returned {errno}");
         }
         self.assert_nothing_happened();
     }
@@ -185,7 +185,7 @@ fn links_that_lead_out() {
     ] {
         world.assert_refused(path);
     }
-    // What such a link says is not told either, where it is absolute.
+    // The target of such a link is not revealed either, if it is absolute.
     let [ptr, len] = world.guest.path("root");
     assert_eq!(
         world
@@ -205,7 +205,7 @@ fn links_that_stay_inside() {
         assert_eq!(world.guest.read(path).unwrap(), b"inside", "{path}");
     }
     assert_eq!(world.guest.read("down/c/deep").unwrap(), b"deep inside");
-    // And not followed where the guest does not want it.
+    // Without the flag to follow links, a link is not followed.
     assert_eq!(world.guest.open_with("a/up", 0, 0, READ_RIGHTS, 0), Err(LOOP));
 }
 
@@ -270,7 +270,7 @@ fn long_and_odd_names() {
     );
 }
 
-/// A grant of `/proc` would be foolish; its links that are none still lead nowhere.
+/// A grant of `/proc` would be foolish; even so, its magic links lead nowhere.
 #[test]
 fn links_of_proc() {
     let mut guest = Guest::new(&sandbox(Path::new("/proc/self"), Access::ReadOnly, FILES));
@@ -283,12 +283,12 @@ fn links_of_proc() {
         "../1/environ",
     ] {
         let errno = guest.read(path).unwrap_err();
-        assert!([LOOP, PERM].contains(&errno), "{path} gave {errno}");
+        assert!([LOOP, PERM].contains(&errno), "{path} returned {errno}");
     }
     assert!(guest.read("status").unwrap().starts_with(b"Name:"));
 }
 
-/// Ends the other thread, also when an assertion of this one fails: the scope waits for both.
+/// Stops the other thread, even if an assertion in this one fails: the scope waits for both.
 pub(crate) struct Done<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Done<'_> {
@@ -297,7 +297,7 @@ impl Drop for Done<'_> {
     }
 }
 
-/// A part of the path is a directory one moment and a link to the outside the next.
+/// A component of the path alternates between a directory and a link to the outside.
 #[test]
 fn a_directory_that_becomes_a_link() {
     let mut world = World::new();
@@ -318,7 +318,7 @@ fn a_directory_that_becomes_a_link() {
             }
         });
         let _done = Done(&done);
-        // Until the two have met often enough for the test to mean something.
+        // Until both cases have occurred often enough for the test to mean something.
         let (mut harmless, mut refused, mut tries) = (0, 0, 0);
         let started = std::time::Instant::now();
         while tries < 2000 || harmless < 3 || refused < 3 {
@@ -333,7 +333,8 @@ fn a_directory_that_becomes_a_link() {
                     harmless += 1;
                 }
                 Err(PERM) => refused += 1,
-                // INVAL: what was a link when it was opened is a directory when it is read, without `openat2`.
+                // INVAL: without `openat2`, a component that was a link when it was opened can be a directory
+                // when it is read.
                 Err(errno) => assert!([NOENT, LOOP, NOTDIR, AGAIN, INVAL].contains(&errno), "{errno}"),
             }
         }
@@ -341,7 +342,7 @@ fn a_directory_that_becomes_a_link() {
     world.assert_nothing_happened();
 }
 
-/// A directory moves out, while `..` is taken from inside of it.
+/// A directory moves out while `..` is resolved from inside it.
 #[test]
 fn a_parent_that_is_moved() {
     let mut world = World::new();
@@ -369,7 +370,7 @@ fn a_parent_that_is_moved() {
     world.assert_nothing_happened();
 }
 
-/// All of this again where the system has no `openat2`, and paths are walked step by step.
+/// All of these tests again on a system without `openat2`, where paths are walked step by step.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_openat2() {
@@ -400,7 +401,7 @@ fn without_openat2() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    // So that a name that changes does not turn this into a test of nothing.
+    // Otherwise a renamed test could make this filter match nothing.
     assert!(
         text.contains("test escapes::links_that_lead_out ... ok"),
         "{text}"

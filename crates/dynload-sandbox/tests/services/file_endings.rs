@@ -1,4 +1,4 @@
-//! Every function over files ends, on every kind of file: by itself, by the deadline, by an interrupt, by a revocation.
+//! Every function on files ends, on every kind of file: on its own, by the deadline, by an interrupt, by a revocation.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access;
@@ -18,15 +18,15 @@ use std::{
 const FILES: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
 const O: i64 = OUT as i64;
 
-/// How long a call may take before it counts as endless, on a machine that is busy with other things.
+/// How long a call may take before it counts as endless, on a busy machine.
 const ROOM: Duration = Duration::from_secs(30);
 
-/// Descriptors of the guest: the directory of the test, devices, `/proc`.
+/// Descriptors of the guest: the test's directory, devices, `/proc`.
 const OWN: i64 = 3;
 const DEVICES: i64 = 4;
 const PROC: i64 = 5;
 
-/// Kinds of file: descriptor of the directory and name in it.
+/// Kinds of file: the descriptor of the directory and the name in it.
 const KINDS: &[(i64, &str)] = &[
     (OWN, "file"),
     (OWN, "pipe"),
@@ -62,7 +62,7 @@ enum Ending {
     Revocation,
 }
 
-/// Makes the files of the test anew, for some of what is called removes them. What is returned keeps them in use.
+/// Creates the files of the test again, because some of the calls remove them. The returned value keeps them in use.
 fn make(dir: &Path) -> Box<dyn Any> {
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
@@ -91,7 +91,7 @@ fn make(dir: &Path) -> Box<dyn Any> {
 /// A call: name and arguments.
 type Call = (&'static str, Vec<i64>);
 
-/// Everything that takes a path. What removes it comes last.
+/// Every call that takes a path. Those that remove it come last.
 fn by_path(guest: &mut Guest, dir: i64, name: &str) -> Vec<Call> {
     let [at, len] = guest.path(name);
     let [other, other_len] = guest.other_path("other");
@@ -99,7 +99,7 @@ fn by_path(guest: &mut Guest, dir: i64, name: &str) -> Vec<Call> {
     for lookup in [0, 1] {
         calls.push(("path_filestat_get", vec![dir, lookup, at, len, O]));
         for oflags in [0, CREAT, DIRECTORY, TRUNC, CREAT | 4, CREAT | TRUNC, 15] {
-            // Devices and what the kernel shows are there, and stay.
+            // Devices and files of the kernel exist already, and stay.
             if dir != OWN && oflags & CREAT != 0 {
                 continue;
             }
@@ -127,7 +127,7 @@ fn by_path(guest: &mut Guest, dir: i64, name: &str) -> Vec<Call> {
     calls
 }
 
-/// Everything that takes a descriptor. What closes it comes last.
+/// Every call that takes a descriptor. The one that closes it comes last.
 fn by_descriptor(guest: &mut Guest, fd: i64) -> Vec<Call> {
     const SUBSCRIPTION: u32 = 200_000;
     let [list, count] = guest.buffer(DATA, 180_000);
@@ -170,14 +170,14 @@ fn by_descriptor(guest: &mut Guest, fd: i64) -> Vec<Call> {
     ]
 }
 
-/// The world of one thread, which tells what it calls.
+/// The world of one thread, which reports its calls.
 struct World {
     dir: tempfile::TempDir,
     sandbox: Sandbox,
     ending: Ending,
     calls: mpsc::Sender<String>,
     called: BTreeSet<&'static str>,
-    /// How many calls did not end by themselves.
+    /// The number of calls that did not end on their own.
     ended: usize,
 }
 
@@ -187,7 +187,7 @@ impl World {
         let mut sandbox = sandbox_of(
             &[
                 (dir.path(), Access::ReadWrite),
-                // Nothing is made or removed there.
+                // Nothing is created or removed there.
                 (Path::new("/dev"), Access::ReadWrite),
                 (Path::new("/proc"), Access::ReadOnly),
             ],
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// Makes a call, and what is to end it if it does not end by itself. Whether the guest can go on.
+    /// Makes a call, and ends it if it does not end on its own. Returns whether the guest can continue.
     fn call(&mut self, guest: &mut Guest, kind: &str, (name, args): &Call) -> bool {
         self.calls
             .send(format!("{name} {args:x?} of {kind} ({:?})", self.ending))
@@ -254,7 +254,7 @@ impl World {
                 }
                 let fd = guest.u32(OUT);
                 if call.0 == "path_open" && fd > 2 {
-                    // What it opened goes, so that there is room for more.
+                    // The opened descriptor is closed, so that there is room for more.
                     let _ = guest.try_call("fd_close", &[fd.into()]);
                     guest.put(OUT, &[0; 4]);
                 }
@@ -277,7 +277,7 @@ impl World {
             }
             drop(kept);
         }
-        // The table is about all there is.
+        // The table covers every function on files.
         for (_, name, _) in FUNCTIONS {
             let is_about_files = name.starts_with("fd_") || name.starts_with("path_");
             assert!(
@@ -285,11 +285,11 @@ impl World {
                 "{name} is not called"
             );
         }
-        assert!(self.ended > 2, "nothing had to be ended");
+        assert!(self.ended > 2, "no call had to be ended");
     }
 }
 
-/// Runs the table in a thread that is given up when one call does not end.
+/// Runs the table in a thread that is abandoned when one call does not end.
 #[track_caller]
 fn ends_by(ending: Ending) {
     let (calls, called) = mpsc::channel();
@@ -308,16 +308,16 @@ fn ends_by(ending: Ending) {
 }
 
 #[test]
-fn every_call_ends_by_the_deadline() {
+fn every_call_ends_at_the_deadline() {
     ends_by(Ending::Deadline);
 }
 
 #[test]
-fn every_call_ends_by_an_interrupt() {
+fn every_call_ends_on_an_interrupt() {
     ends_by(Ending::Interrupt);
 }
 
 #[test]
-fn every_call_ends_by_a_revocation() {
+fn every_call_ends_on_a_revocation() {
     ends_by(Ending::Revocation);
 }

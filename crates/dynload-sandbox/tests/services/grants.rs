@@ -1,4 +1,4 @@
-//! A grant is the directory that was there when the scope was set, and no other, whatever is put in its place.
+//! A grant is for the directory that existed when the scope was set, and for no other, whatever replaces it.
 
 use super::guest::{errno::*, *};
 use dynload_caps::{Access, DirScope};
@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 const FILES: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
 
-/// `d` with `a/b` in it is the guest's, `outside` is not.
+/// `d` with `a/b` in it is granted to the guest, `outside` is not.
 struct World {
     _dir: tempfile::TempDir,
     d: PathBuf,
@@ -37,7 +37,7 @@ impl World {
         )
     }
 
-    /// Puts a link to the outside where the inner directory was, as the host or another guest may.
+    /// Replaces the inner directory by a link to the outside, as the host or another guest may.
     fn swap(&self) {
         fs::rename(self.d.join("a"), self.d.join("old")).unwrap();
         fs::create_dir(self.d.join("a")).unwrap();
@@ -50,15 +50,15 @@ impl World {
     }
 }
 
-/// A guest with two directories, one in the other, does not get out by a link in place of the inner one.
+/// A guest with two directories, one in the other, does not get out by a link that replaces the inner one.
 #[test]
-fn a_reset_opens_no_other_directory() {
+fn a_reset_keeps_the_same_directory() {
     let world = World::new();
     let mut guest = Guest::new(&world.nested(Access::ReadWrite));
     assert_eq!(guest.rename_at(3, "a", 3, "old"), SUCCESS);
     assert_eq!(guest.mkdir_at(4, "dir"), SUCCESS);
     assert_eq!(guest.symlink_at("../../../outside", 3, "old/b/dir/b"), PERM);
-    // Should a guest find a way to make such a link, or the host make it, nothing comes of it.
+    // Even if a guest finds a way to create such a link, or the host creates it, it leads nowhere.
     symlink("../../outside", world.d.join("old/b/dir/b")).unwrap();
     assert_eq!(guest.rename_at(4, "dir", 3, "a"), SUCCESS);
     guest.0.reset().unwrap();
@@ -91,7 +91,7 @@ fn a_worker_gets_the_same_directory() {
     scopes.max_workers = 1;
     sandbox.set_scopes(scopes);
     sandbox.grant(Capabilities::THREADING);
-    // The worker gives the errno of `path_open` with the size of the file that it found above it.
+    // The worker returns the errno of `path_filestat_get`, with the size of the file above it, from bit 8 on.
     let body = r#"(data (i32.const 30000) "size") (data (i32.const 30010) "name")
         (func (export "size") (param i64) (result i64) (local $errno i32)
             (local.set $errno (call $path_filestat_get
@@ -107,9 +107,9 @@ fn a_worker_gets_the_same_directory() {
     assert_eq!(guest.call("ask", &[]), 6 << 8);
 }
 
-/// The host itself may replace a directory; the grant is the one that it was made for.
+/// The host itself may replace a directory; the grant stays with the directory that it was made for.
 #[test]
-fn a_directory_that_the_host_replaces() {
+fn a_grant_does_not_follow_a_replacement_by_the_host() {
     let world = World::new();
     let inner = world.d.join("a/b");
     let sandbox = sandbox(&inner, Access::ReadOnly, FILES);
@@ -117,7 +117,7 @@ fn a_directory_that_the_host_replaces() {
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("name"), "another").unwrap();
     assert_eq!(Guest::new(&sandbox).read("name").unwrap(), b"inside");
-    // To get the new one, somebody has to say so.
+    // The new directory needs a new grant.
     let scopes = sandbox.scopes().clone();
     let fresh = Sandbox::new(Limits::DEFAULT)
         .with_capabilities(FILES)
@@ -125,7 +125,7 @@ fn a_directory_that_the_host_replaces() {
     assert_eq!(Guest::new(&fresh).read("name").unwrap(), b"another");
 }
 
-/// A directory more does not open those anew that are there already.
+/// Adding a directory does not reopen those that are open already.
 #[test]
 fn a_scope_that_is_set_again_stays_open() {
     let world = World::new();
@@ -138,7 +138,7 @@ fn a_scope_that_is_set_again_stays_open() {
     let mut guest = Guest::new(&sandbox);
     assert_eq!(guest.read_at(4, "name").unwrap(), b"inside");
     assert_eq!(guest.read_at(5, "old/b/name").unwrap(), b"inside");
-    // Taken out and put in again, it is a new one.
+    // Removed and added again, it is a new grant.
     let scopes = std::mem::take(&mut sandbox.scopes().clone());
     sandbox.set_scopes(Scopes::none());
     sandbox.set_scopes(scopes);
@@ -146,7 +146,7 @@ fn a_scope_that_is_set_again_stays_open() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_opened_is_told_at_once() {
+fn a_directory_that_cannot_be_opened_is_reported_immediately() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("missing");
     let mut sandbox = sandbox(&missing, Access::ReadOnly, FILES);
@@ -156,7 +156,7 @@ fn a_directory_that_cannot_be_opened_is_told_at_once() {
         "{error}"
     );
     assert!(sandbox.instantiate(&module("")).is_err());
-    // What was not there is looked for again when it is set again.
+    // A missing directory is looked up again when the scopes are set again.
     fs::create_dir(&missing).unwrap();
     assert!(sandbox.check_directories().is_err());
     sandbox.set_scopes(sandbox.scopes().clone());
@@ -164,9 +164,9 @@ fn a_directory_that_cannot_be_opened_is_told_at_once() {
     Guest::new(&sandbox);
 }
 
-/// C libraries look for the directories that they were given until the answer is BADF, and end the program on anything else.
+/// C libraries look for their preopens until the answer is BADF, and end the program on any other error.
 #[test]
-fn what_is_no_directory_of_the_scopes_ends_the_search_for_them() {
+fn a_descriptor_that_is_not_a_preopen_ends_the_search_for_them() {
     let world = World::new();
     let mut guest = Guest::new(&sandbox(&world.d, Access::ReadWrite, FILES));
     let file = guest.open("a/b/name", 0, READ_RIGHTS).unwrap();
@@ -179,9 +179,9 @@ fn what_is_no_directory_of_the_scopes_ends_the_search_for_them() {
     }
 }
 
-/// What a program still takes for its output must not be a file that it opened later.
+/// A descriptor that a program still uses for its output must not become a file that it opens later.
 #[test]
-fn the_numbers_of_the_console_are_given_to_nothing_else() {
+fn descriptor_numbers_of_the_console_are_not_reused() {
     let world = World::new();
     let sandbox = sandbox(&world.d, Access::ReadWrite, FILES | Capabilities::CONSOLE);
     let mut guest = Guest::new(&sandbox);
@@ -190,7 +190,7 @@ fn the_numbers_of_the_console_are_given_to_nothing_else() {
     }
     assert_eq!(guest.open("a/b/name", 0, READ_RIGHTS), Ok(4));
     assert_eq!(guest.call("fd_write", &[1, BUFFERS.into(), 0, OUT.into()]), BADF);
-    // Unless it asks for just that.
+    // Unless the guest requests exactly that.
     let fd = guest.open("new", CREAT, ALL_RIGHTS).unwrap();
     let mut again = Guest::new(&sandbox);
     let other = again.open("new", 0, ALL_RIGHTS).unwrap();

@@ -1,4 +1,4 @@
-//! Guests for tests: one with every import as an export of its own, and C programs.
+//! Guests for tests: one that re-exports every import, and C programs.
 
 use dynload_caps::{Access, DirScope};
 use dynload_sandbox::*;
@@ -66,11 +66,11 @@ pub(crate) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("dynload", "udp_bind", "iiiiiii"),
 ];
 
-/// Pages of the guest's memory, and bytes.
+/// The size of the guest's memory, in pages and in bytes.
 pub(crate) const PAGES: u32 = 4;
 pub(crate) const MEMORY: u32 = PAGES << 16;
 
-/// Where things of the tests lie in it.
+/// Where the tests put their data in it.
 pub(crate) const PATH: u32 = 1024;
 pub(crate) const OTHER_PATH: u32 = 6144;
 pub(crate) const BUFFERS: u32 = 12_000;
@@ -78,7 +78,7 @@ pub(crate) const DATA: u32 = 16_384;
 pub(crate) const OUT: u32 = 65_536;
 pub(crate) const OUT2: u32 = 65_600;
 
-/// Errnos, by the WASI documents.
+/// Errnos, as in the WASI documents.
 pub(crate) mod errno {
     pub(crate) const SUCCESS: i64 = 0;
     pub(crate) const TOO_BIG: i64 = 1;
@@ -106,14 +106,14 @@ pub(crate) mod errno {
     pub(crate) const NOTCAPABLE: i64 = 76;
 }
 
-/// Rights and flags, by the WASI documents.
+/// Rights and flags, as in the WASI documents.
 pub(crate) const ALL_RIGHTS: i64 = (1 << 30) - 1;
 pub(crate) const READ_RIGHTS: i64 = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 14 | 1 << 21 | 1 << 27;
 pub(crate) const CREAT: i64 = 1;
 pub(crate) const DIRECTORY: i64 = 2;
 pub(crate) const TRUNC: i64 = 8;
 
-/// The guest with every import as an export.
+/// The guest that re-exports every import.
 pub(crate) fn wat(body: &str) -> String {
     let mut imports = String::new();
     let mut exports = String::new();
@@ -130,7 +130,7 @@ pub(crate) fn wat(body: &str) -> String {
     format!("(module {imports} (memory (export \"memory\") {PAGES}) {exports} {body})")
 }
 
-/// A compiled module of that guest, with more functions.
+/// Compiles that guest, with more functions.
 pub(crate) fn module(body: &str) -> Module {
     Module::new(&Engine::default(), wat::parse_str(wat(body)).unwrap()).unwrap()
 }
@@ -158,7 +158,7 @@ pub(crate) fn sandbox_of(dirs: &[(&Path, Access)], capabilities: Capabilities) -
         .with_scopes(scopes)
 }
 
-/// An instance of the guest with every import, and short ways to call it.
+/// An instance of that guest, with shorthands to call it.
 pub(crate) struct Guest(pub(crate) Instance);
 
 impl Guest {
@@ -168,7 +168,7 @@ impl Guest {
         Guest(sandbox.instantiate(&module).unwrap())
     }
 
-    /// The errno of a call that must not end the guest.
+    /// Returns the errno of a call that must not end the guest.
     #[track_caller]
     pub(crate) fn call(&mut self, name: &str, args: &[i64]) -> i64 {
         match self.try_call(name, args) {
@@ -197,19 +197,19 @@ impl Guest {
         u64::from_le_bytes(self.0.memory().unwrap().read(at).unwrap())
     }
 
-    /// Puts a path where the tests have one, and gives pointer and length.
+    /// Writes a path to its location in memory, and returns its pointer and length.
     pub(crate) fn path(&mut self, path: &str) -> [i64; 2] {
         self.put(PATH, path.as_bytes());
         [PATH.into(), path.len() as i64]
     }
 
-    /// Puts another path.
+    /// Writes another path.
     pub(crate) fn other_path(&mut self, path: &str) -> [i64; 2] {
         self.put(OTHER_PATH, path.as_bytes());
         [OTHER_PATH.into(), path.len() as i64]
     }
 
-    /// Puts a list of one buffer, and gives where it is and how many there are.
+    /// Writes a list of one buffer, and returns its address and the number of buffers.
     pub(crate) fn buffer(&mut self, ptr: u32, len: u32) -> [i64; 2] {
         self.put(BUFFERS, &ptr.to_le_bytes());
         self.put(BUFFERS + 4, &len.to_le_bytes());
@@ -355,7 +355,7 @@ impl Guest {
     }
 }
 
-/// Whether a call ended because a pointer lies outside the memory.
+/// Returns whether a call ended because a pointer is outside the memory.
 pub(crate) fn is_out_of_bounds(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Trap(Trap::MemoryOutOfBounds))
 }
@@ -381,11 +381,11 @@ pub(crate) fn c_program(name: &str, options: &[&str]) -> Module {
         .arg(&out)
         .status()
         .expect("these tests need clang with wasi-libc (Debian: clang lld wasi-libc libclang-rt-dev-wasm32)");
-    assert!(status.success(), "clang does not compile {name}.c");
+    assert!(status.success(), "clang failed to compile {name}.c");
     Module::new(&Engine::default(), std::fs::read(out).unwrap()).unwrap()
 }
 
-/// Runs a command and gives its exit code, with what it wrote.
+/// Runs a command, and returns its exit code and output.
 #[track_caller]
 pub(crate) fn run(sandbox: &mut Sandbox, module: &Module, args: &[&str]) -> (i32, String) {
     sandbox.set_args(std::iter::once("guest").chain(args.iter().copied()));
@@ -399,7 +399,7 @@ pub(crate) fn run(sandbox: &mut Sandbox, module: &Module, args: &[&str]) -> (i32
     (code, text)
 }
 
-/// Runs a test of this program again, alone and below `env` with these options, and in there `inside`.
+/// Runs this test again in its own process, under `env` with these options, and calls `inside` there.
 #[cfg(target_os = "linux")]
 pub(crate) fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
     const INSIDE: &str = "DYNLOAD_TEST_INSIDE";

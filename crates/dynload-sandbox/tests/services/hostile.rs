@@ -1,4 +1,4 @@
-//! A guest that tries to make the host allocate, block or compute: once for each group of host functions.
+//! A guest that tries to make the host allocate, block or compute, once for each group of host functions.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access;
@@ -24,14 +24,14 @@ fn limited(dir: &Path, limits: Limits) -> Sandbox {
     sandbox
 }
 
-/// Bytes of memory that the process has in use at most so far.
+/// The peak memory of this process so far, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// A guest that calls one function again and again, with the same arguments.
+/// A guest that calls one function repeatedly, with the same arguments.
 fn again(sandbox: &Sandbox, call: &str) -> Guest {
     let body = format!(
         "(func (export \"again\") (param $a i32) (param $b i32) (result i32) (loop $l {call} (drop) (br $l)) (i32.const 0))"
@@ -39,9 +39,9 @@ fn again(sandbox: &Sandbox, call: &str) -> Guest {
     Guest(sandbox.instantiate(&module(&body)).unwrap())
 }
 
-/// Every group of functions, called for ever: fuel ends it, and for each unit of fuel the host does little.
+/// Every group of functions, called forever: fuel ends it, and for each unit of fuel the host does little.
 #[test]
-fn nothing_is_free() {
+fn no_host_function_is_free() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), vec![b'x'; 1 << 16]).unwrap();
     for n in 0..50 {
@@ -66,7 +66,7 @@ fn nothing_is_free() {
         "(call $thread_spawn (i32.const 1024) (i32.const 4) (i64.const 0) (i32.const 0))",
         "(call $gpu_device_count (i32.const 0))",
     ] {
-        // Each time this thread yields, others may have the processor for milliseconds.
+        // On each yield, other threads may have the processor for milliseconds.
         let fuel = if call.contains("yield") { 1_000 } else { 100_000 };
         let sandbox = limited(
             dir.path(),
@@ -93,9 +93,9 @@ fn nothing_is_free() {
     assert!(grown < 256 << 20, "the host grew by {grown} bytes");
 }
 
-/// Calls that take the host long and cost the guest little: the deadline is looked at before each.
+/// Calls that take the host long and cost the guest little: the deadline is checked before each.
 #[test]
-fn many_slow_calls() {
+fn many_slow_calls_end_at_the_deadline() {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..500 {
         std::fs::write(dir.path().join(format!("entry{n}")), "").unwrap();
@@ -131,7 +131,7 @@ fn descriptors_run_out() {
         assert!(opened < 1000);
     }
     assert_eq!(guest.open("file", 0, READ_RIGHTS), Err(MFILE));
-    // Nothing comes into being that has no descriptor.
+    // Nothing is created if there is no descriptor for it.
     assert_eq!(guest.open("new", CREAT, ALL_RIGHTS), Err(MFILE));
     assert!(!dir.path().join("new").exists());
     let [host, len] = guest.path("127.0.0.1");
@@ -141,7 +141,7 @@ fn descriptors_run_out() {
 }
 
 #[test]
-fn lists_are_of_bounded_length() {
+fn list_lengths_are_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT));
     guest.write("file", b"x").unwrap();
@@ -151,7 +151,7 @@ fn lists_are_of_bounded_length() {
         assert_eq!(guest.call("fd_write", &[fd, 0, count, O]), INVAL);
         assert_eq!(guest.call("poll_oneoff", &[0, 0, count, O]), INVAL);
     }
-    // The most that there may be, all of them the same large buffer: more bytes than a number of the guest can say.
+    // The longest list, each entry the same large buffer: 256 MiB in total.
     let mut small = Guest::new(&limited(
         dir.path(),
         Limits::DEFAULT
@@ -165,15 +165,15 @@ fn lists_are_of_bounded_length() {
     let null = Guest::new(&sandbox(Path::new("/dev"), Access::ReadOnly, ANY)).open("zero", 0, READ_RIGHTS);
     assert!(null.is_ok());
     assert_eq!(small.call("fd_read", &[0, 0, 1024, O]), SUCCESS);
-    // Output of 256 MiB is paid for before any of it is written.
+    // Output of 256 MiB is charged before any of it is written.
     let error = small.try_call("fd_write", &[1, 0, 1024, 200_000]).map(|_| ());
     let written = small.0.take_output(Stream::Out).len() as u64;
     assert!(written <= Console::DEFAULT_LIMIT, "{error:?}");
 }
 
-/// A file without an end: the deadline holds within one call.
+/// A file without an end: the deadline applies within one call.
 #[test]
-fn reading_without_an_end() {
+fn reading_an_endless_file() {
     let sandbox = {
         let mut sandbox = sandbox(Path::new("/dev"), Access::ReadOnly, ANY);
         sandbox.set_limits(Limits::PERMISSIVE.with_time(Duration::from_millis(100)));
@@ -186,7 +186,7 @@ fn reading_without_an_end() {
         guest.put(n * 8 + 4, &(MEMORY - 8192).to_le_bytes());
     }
     let started = Instant::now();
-    // 254 MiB in one call: either they are there in time, or the time is up.
+    // 248 MiB in one call: either they are read in time, or the time is up.
     match guest.try_call("fd_read", &[fd, 0, 1024, 0]) {
         Ok(errno) => assert_eq!(errno, SUCCESS),
         Err(error) => assert_eq!(error.limit(), Some(Limit::Time), "{error}"),
@@ -194,9 +194,9 @@ fn reading_without_an_end() {
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
-/// Room on the disk is paid for, as if it was written.
+/// Allocating disk space costs as much as writing it.
 #[test]
-fn allocating_is_writing() {
+fn allocating_costs_as_much_as_writing() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT.with_fuel(Some(10_000))));
     guest.write("file", b"").unwrap();
@@ -207,9 +207,9 @@ fn allocating_is_writing() {
     assert_eq!(std::fs::metadata(dir.path().join("file")).unwrap().len(), 4096);
 }
 
-/// A program that writes for ever neither fills the host's memory nor outlives the call.
+/// A program that writes forever neither fills the host's memory nor outlives the call.
 #[test]
-fn a_program_that_writes_for_ever() {
+fn a_program_that_writes_forever() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = Guest::new(&limited(
         dir.path(),
@@ -223,7 +223,7 @@ fn a_program_that_writes_for_ever() {
     assert!(peak_memory() - before < 64 << 20);
 }
 
-/// Workers that are not joined hold their place: the guest cannot pile them up.
+/// Workers that are not joined still count: the guest cannot pile them up.
 #[test]
 fn workers_do_not_pile_up() {
     let dir = tempfile::tempdir().unwrap();
@@ -242,9 +242,9 @@ fn workers_do_not_pile_up() {
     assert_eq!(guest.call("pile", &[0]), 3);
 }
 
-/// The console takes what its cap allows, and then says that it is full.
+/// The console accepts output up to its limit, and then reports that it is full.
 #[test]
-fn a_console_that_is_full() {
+fn a_full_console() {
     let dir = tempfile::tempdir().unwrap();
     let mut sandbox = limited(dir.path(), Limits::DEFAULT);
     sandbox.set_console(Console::new(ConsoleOutput::Buffer).with_limit(150_000));
@@ -257,7 +257,7 @@ fn a_console_that_is_full() {
     assert_eq!(guest.call("fd_write", &[1, list, count, O]), NOSPC);
 }
 
-/// Whatever guests open, directories and what stands in them included: the host can still open a file.
+/// Whatever guests open, directories and their listings included, the host can still open a file.
 #[test]
 fn the_host_keeps_descriptors_for_itself() {
     alone(
@@ -285,14 +285,14 @@ fn the_host_keeps_descriptors_for_itself() {
             }
             assert!((140..=150).contains(&opened), "{opened}");
             drop(std::fs::File::open("/dev/null").unwrap());
-            // What one gives back, another may have.
+            // Descriptors that one guest releases are available to another.
             guests.truncate(2);
             guests[0].open(".", DIRECTORY, ALL_RIGHTS).unwrap();
         },
     );
 }
 
-/// A clock that takes FS back when it is read for the hundredth time.
+/// A clock that revokes FS after it has been read a hundred times.
 struct Revoking {
     clock: SystemClock,
     reads: std::sync::atomic::AtomicU32,
@@ -310,7 +310,7 @@ impl Clock for Revoking {
     }
 }
 
-/// A long listing asks at each entry whether it may go on.
+/// A long listing checks its capability at each entry.
 #[test]
 fn a_listing_ends_with_its_capability() {
     let dir = tempfile::tempdir().unwrap();

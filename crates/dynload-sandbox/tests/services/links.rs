@@ -1,4 +1,4 @@
-//! Names of files, directories that guests list, and a file system that behaves as the host's own does.
+//! Names of files, listings of directories, and a file system that behaves like the host's own.
 
 use super::guest::{errno::*, *};
 use dynload_caps::{Access, DirScope};
@@ -27,7 +27,7 @@ fn hard_links_are_names_of_one_file() {
     assert_eq!(std::fs::read(dir.path().join("two")).unwrap(), b"text");
 }
 
-/// A second name in a directory that can be written to would make a read-only file writable.
+/// A second name in a writable directory would make a read-only file writable.
 #[test]
 fn no_links_out_of_a_read_only_directory() {
     let (fixed, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -60,7 +60,7 @@ fn no_links_out_of_a_read_only_directory() {
     }
 }
 
-/// Lists a directory with buffers of a size, and gives the names in order.
+/// Lists a directory with buffers of a size, and returns the names in order.
 fn list(guest: &mut Guest, fd: i64, size: u32) -> Vec<String> {
     let mut names = Vec::new();
     let mut cookie = 0;
@@ -88,7 +88,7 @@ fn list(guest: &mut Guest, fd: i64, size: u32) -> Vec<String> {
 }
 
 #[test]
-fn directories_are_listed_whole_with_any_buffer() {
+fn directories_are_listed_completely_with_any_buffer() {
     let (dir, mut guest) = world();
     let mut wanted = BTreeSet::from([".".to_string(), "..".to_string()]);
     for n in 0..300 {
@@ -101,7 +101,7 @@ fn directories_are_listed_whole_with_any_buffer() {
         assert_eq!(names.len(), wanted.len(), "{size}");
         assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), wanted, "{size}");
     }
-    // A cookie from before leads back to where it was.
+    // An earlier cookie leads back to its position.
     let all = list(&mut guest, 3, 60_000);
     for cookie in [0, 1, 2, 3, 77, 299, 301] {
         assert_eq!(
@@ -118,7 +118,7 @@ fn directories_are_listed_whole_with_any_buffer() {
         );
         assert_eq!(guest.u32(OUT), 0, "{cookie}");
     }
-    // Removing while listing leaves nothing over.
+    // Removing all that was listed leaves nothing.
     let names = list(&mut guest, 3, 60_000);
     for name in names.iter().skip(2) {
         assert_eq!(guest.unlink(name), SUCCESS);
@@ -127,7 +127,7 @@ fn directories_are_listed_whole_with_any_buffer() {
 }
 
 #[test]
-fn appending_and_places() {
+fn appending_and_positions() {
     let (dir, mut guest) = world();
     let fd = guest.open_with("log", 1, CREAT, ALL_RIGHTS, 1).unwrap();
     guest.put(DATA, b"abcdef");
@@ -137,14 +137,14 @@ fn appending_and_places() {
         assert_eq!(guest.call("fd_write", &[fd, list, count, OUT.into()]), SUCCESS);
     }
     assert_eq!(std::fs::read(dir.path().join("log")).unwrap(), b"abcabc");
-    // An offset counts, whatever the flag says.
+    // An explicit offset is used, whatever the append flag says.
     guest.buffer(DATA + 3, 2);
     assert_eq!(
         guest.call("fd_pwrite", &[fd, list, count, 1, OUT.into()]),
         SUCCESS
     );
     assert_eq!(std::fs::read(dir.path().join("log")).unwrap(), b"adeabc");
-    // And the flag can be taken off.
+    // The flag can be cleared.
     assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, 0]), SUCCESS);
     assert_eq!(guest.call("fd_seek", &[fd, 0, 0, OUT.into()]), SUCCESS);
     assert_eq!(guest.call("fd_write", &[fd, list, count, OUT.into()]), SUCCESS);
@@ -154,7 +154,7 @@ fn appending_and_places() {
 }
 
 #[test]
-fn rights_that_were_given_up_are_gone() {
+fn dropped_rights_cannot_be_regained() {
     let (_dir, mut guest) = world();
     guest.write("file", b"text").unwrap();
     let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
@@ -167,7 +167,7 @@ fn rights_that_were_given_up_are_gone() {
         guest.call("fd_fdstat_set_rights", &[fd, 1 << 1 | 1 << 6, 0]),
         NOTCAPABLE
     );
-    // What a directory does not hand down cannot be had from below it.
+    // A right that is not among a directory's inheriting rights is unavailable below it.
     assert_eq!(guest.call("fd_fdstat_set_rights", &[3, 1 << 13, 1 << 1]), SUCCESS);
     assert_eq!(guest.open("file", 0, 1 << 6), Err(NOTCAPABLE));
     let [ptr, len] = guest.path("file");
@@ -178,7 +178,7 @@ fn rights_that_were_given_up_are_gone() {
 }
 
 #[test]
-fn renumbering_puts_one_in_the_place_of_another() {
+fn renumbering_replaces_a_descriptor() {
     let (_dir, mut guest) = world();
     guest.write("a", b"first").unwrap();
     guest.write("b", b"second").unwrap();
@@ -196,7 +196,7 @@ fn renumbering_puts_one_in_the_place_of_another() {
     assert_eq!(guest.call("fd_tell", &[b, OUT.into()]), SUCCESS);
 }
 
-/// Something to do with a small tree.
+/// An operation on a small tree.
 #[derive(Debug, Clone)]
 enum Step {
     Write(String, Vec<u8>),
@@ -230,7 +230,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..25)
 }
 
-/// Does it with the host's own file system: whether it worked.
+/// Runs a step on the host's own file system. Returns whether it succeeded.
 fn on_the_host(dir: &Path, step: &Step) -> bool {
     use std::{fs, io::Write};
     let at = |path: &str| dir.join(path);
@@ -286,7 +286,7 @@ fn in_the_guest(guest: &mut Guest, step: &Step) -> bool {
     }
 }
 
-/// Everything below a directory, as text.
+/// Collects everything below a directory, as text.
 pub(crate) fn picture(dir: &Path, below: &str, into: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(dir.join(below)).unwrap() {
         let path = format!(
@@ -306,7 +306,7 @@ pub(crate) fn picture(dir: &Path, below: &str, into: &mut BTreeSet<String>) {
     }
 }
 
-/// That a guest can do in its directory what the host can in another, with the same result.
+/// Checks that a guest can do in its directory what the host can in another, with the same result.
 fn compare(steps: &[Step], dir: &Path, mut guest: Guest) -> Result<(), TestCaseError> {
     let host = tempfile::tempdir().unwrap();
     for (n, step) in steps.iter().enumerate() {
@@ -329,20 +329,20 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// What stays inside does what it does on the host.
+    /// Operations that stay inside have the same effect as on the host.
     #[test]
-    fn as_the_host_does(steps in steps()) {
+    fn operations_behave_as_on_the_host(steps in steps()) {
         let (dir, guest) = world();
         compare(&steps, dir.path(), guest)?;
     }
 
-    /// Also beside a directory that is protected, where each change is made from a directory that was checked.
+    /// The same beside a protected directory, where each change is made from a directory that was checked.
     #[test]
-    fn as_the_host_does_beside_what_is_protected(steps in steps()) {
+    fn operations_behave_as_on_the_host_beside_a_protected_directory(steps in steps()) {
         let dir = tempfile::tempdir().unwrap();
         let keys = tempfile::tempdir_in(dir.path()).unwrap();
         let guest = Guest::new(&sandbox_of(&[(dir.path(), Access::ReadWrite), (keys.path(), Access::ReadOnly)], FILES));
-        // It stays open, out of sight.
+        // The protected directory stays open, but is moved elsewhere.
         let elsewhere = tempfile::tempdir().unwrap();
         std::fs::rename(keys.path(), elsewhere.path().join("keys")).unwrap();
         compare(&steps, dir.path(), guest)?;

@@ -1,6 +1,6 @@
-//! Guests and the host itself rename, link, open and write in random order below directories that lie in each other, and a
-//! checker outside looks for what must not be: something changed that is read-only or outside, something read from there,
-//! a link of a guest that leads out.
+//! Guests and the host itself rename, link, open and write in random order below nested directories, and a
+//! checker outside looks for violations: something read-only or outside that changed, something read from
+//! outside, a link of a guest that leads out.
 
 use super::{
     escapes::Done,
@@ -23,10 +23,10 @@ const FILES: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
 const OUTSIDE: &[u8] = b"what is outside";
 const KEY: &[u8] = b"as it was";
 
-/// Where a guest's links lead to has this in its name, so that they can be told from the host's.
+/// The targets of a guest's links contain this, to distinguish them from the host's.
 const MARK: &str = "guest";
 
-/// Numbers that look random, and come again with the same seed.
+/// Numbers that look random, and repeat with the same seed.
 struct Dice(u64);
 
 impl Dice {
@@ -46,13 +46,13 @@ impl Dice {
             "a", "keys", "open", "w", "w", "s", "t", "s", "secret", "sub", "..", "..", ".", "dir",
         ];
         let names: Vec<_> = (0..=self.throw(4)).map(|_| self.one(&NAMES)).collect();
-        // With a slash the system follows a link also where it should not.
+        // With a trailing slash the system follows a link even where it should not.
         let slash = if self.throw(10) == 0 { "/" } else { "" };
         names.join("/") + slash
     }
 }
 
-/// `d` is given, with `a/keys` read-only and `a/keys/open` read-write in it; `outside` and `elsewhere` are not.
+/// `d` is granted, with `a/keys` read-only and `a/keys/open` read-write in it; `outside` and `elsewhere` are not.
 struct World {
     root: tempfile::TempDir,
     before: BTreeMap<PathBuf, String>,
@@ -97,7 +97,7 @@ impl World {
         self.root.path().join(path)
     }
 
-    /// Everything that must stay as it is, with when it was changed.
+    /// Everything that must not change, with its modification time.
     fn picture(&self) -> BTreeMap<PathBuf, String> {
         fn below(path: &Path, into: &mut BTreeMap<PathBuf, String>) {
             let found = fs::symlink_metadata(path).unwrap();
@@ -131,15 +131,15 @@ impl World {
         let changed = now
             .iter()
             .filter(|(path, found)| before.get(*path) != Some(found));
-        let gone = before.keys().filter(|path| !now.contains_key(*path));
-        let (changed, gone): (Vec<_>, Vec<_>) = (changed.collect(), gone.collect());
+        let removed = before.keys().filter(|path| !now.contains_key(*path));
+        let (changed, removed): (Vec<_>, Vec<_>) = (changed.collect(), removed.collect());
         assert!(
-            changed.is_empty() && gone.is_empty(),
-            "seed {seed}: {changed:#?}, gone: {gone:?}"
+            changed.is_empty() && removed.is_empty(),
+            "seed {seed}: {changed:#?}, removed: {removed:?}"
         );
     }
 
-    /// That no link of a guest leads out of the directory that it is in.
+    /// Checks that no link of a guest leads out of its directory.
     fn check_links(&self, below: &Path) {
         for entry in fs::read_dir(below).unwrap() {
             let path = entry.unwrap().path();
@@ -153,7 +153,7 @@ impl World {
         }
     }
 
-    /// A guest does something.
+    /// Runs random operations as a guest.
     fn guest(&self, sandbox: &Sandbox, seed: u64) {
         let mut dice = Dice(seed);
         let mut guest = Guest::new(sandbox);
@@ -206,8 +206,8 @@ impl World {
         }
     }
 
-    /// The host does something, in what it gave and beside it, but not in what it promised to leave as it is. It takes care
-    /// where it does that: only names in directories that it holds.
+    /// Runs random operations as the host, in the granted directories and beside them, but not in those it
+    /// promised not to change. To be sure of that, it uses only names in directories that it holds open.
     fn host(&self, seed: u64) {
         let mut dice = Dice(seed);
         let held = |path| Dir::open_ambient_dir(self.at(path), ambient_authority()).unwrap();
@@ -217,7 +217,7 @@ impl World {
             let names = ["s", "t", "w", "dir"];
             let (dir, other) = (&dirs[dice.throw(4)], &dirs[dice.throw(4)]);
             let (name, to) = (dice.one(&names), dice.one(&names));
-            // Much of it fails, for the guests were there before.
+            // Many of these fail, because the guests were there first.
             let _ = match dice.throw(8) {
                 0 => dir.symlink_contents(&outside, name),
                 1 => dir.symlink_contents(
@@ -235,7 +235,7 @@ impl World {
 }
 
 #[test]
-fn nothing_leads_out_and_nothing_protected_changes() {
+fn no_link_leads_out_and_nothing_protected_changes() {
     let prove = std::env::var_os("DYNLOAD_PROVE").is_some();
     let time = Duration::from_secs(if prove { 120 } else { 3 });
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
@@ -286,6 +286,6 @@ fn nothing_leads_out_and_nothing_protected_changes() {
     let (calls, successes) = (world.calls.into_inner(), world.successes.into_inner());
     assert!(
         calls > 100 && successes > 20,
-        "{successes} of {calls} calls did something"
+        "{successes} of {calls} calls succeeded"
     );
 }

@@ -1,4 +1,4 @@
-//! NETWORK: TCP in both directions, datagrams, and which addresses are within reach.
+//! NETWORK: TCP in both directions, datagrams, and which addresses can be reached.
 
 use super::guest::{errno::*, *};
 use dynload_sandbox::*;
@@ -23,7 +23,7 @@ fn world(patterns: &[&str]) -> Sandbox {
         .with_scopes(scopes)
 }
 
-/// Sends a few lines, wants each of them back, and says goodbye.
+/// Sends a few lines, expects each of them back, and says goodbye.
 fn converse(stream: TcpStream, greeting: &str) {
     let mut lines = BufReader::new(&stream);
     let mut line = String::new();
@@ -99,13 +99,13 @@ fn a_c_guest_sends_datagrams() {
 }
 
 #[test]
-fn a_connection_taken_back_half_way() {
+fn a_connection_revoked_partway() {
     let module = c_program("network", &[]);
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port().to_string();
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
-    // What the guest writes says that it is connected.
+    // The guest's output reports that it is connected.
     let callback = move |_, bytes: &[u8]| {
         let _ = sender.lock().unwrap().send(bytes.to_vec());
     };
@@ -119,7 +119,7 @@ fn a_connection_taken_back_half_way() {
         stream
     });
     let (code, text) = run(&mut sandbox, &module, &["wait", &port]);
-    // NOTCAPABLE, as the C library gives it on for `read`: BADF.
+    // NOTCAPABLE, which the C library turns into BADF for `read`.
     assert_eq!(code, 8, "{text}");
     drop(revoking.join().unwrap());
 }
@@ -129,12 +129,12 @@ fn connect(guest: &mut Guest, host: &str, port: u16) -> i64 {
     guest.call("tcp_connect", &[ptr, len, port.into(), O])
 }
 
-/// The address that comes out is what counts, whatever the name or the spelling.
+/// The resolved address counts, whatever the name or the spelling.
 #[test]
-fn what_is_not_listed_is_not_reached() {
+fn unlisted_addresses_cannot_be_reached() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
-    // `*` is everything that is public: not this host, and not its neighbours.
+    // `*` is everything public: not this host, and not its neighbours.
     for patterns in [
         &[][..],
         &["*:*"],
@@ -153,17 +153,17 @@ fn what_is_not_listed_is_not_reached() {
             "LOCALHOST.",
         ] {
             let errno = connect(&mut guest, host, port);
-            // What is no address is looked up as a name, where names are listed at all.
+            // A string that is not an address is looked up as a name, if any names are listed.
             assert!(
                 [NOTCAPABLE, NOENT].contains(&errno),
-                "{patterns:?} {host} gave {errno}"
+                "{patterns:?} {host} returned {errno}"
             );
         }
         let [ptr, len] = guest.path("127.0.0.1");
         assert_eq!(guest.call("tcp_listen", &[ptr, len, 0, O]), NOTCAPABLE);
         assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), NOTCAPABLE);
     }
-    // One port is one port.
+    // A pattern with one port allows that port only.
     let mut guest = Guest::new(&world(&[&format!("127.0.0.1:{port}")]));
     assert_eq!(connect(&mut guest, "127.0.0.1", port), SUCCESS);
     assert_eq!(connect(&mut guest, "127.0.0.1", port ^ 1), NOTCAPABLE);
@@ -176,7 +176,7 @@ fn what_is_not_listed_is_not_reached() {
     assert_eq!(connect(&mut guest, "127.0.0.1", port), CONNREFUSED);
 }
 
-/// A socket for datagrams without a peer answers whoever wrote last, if that address is listed.
+/// A datagram socket without a peer answers the last sender, if that address is listed.
 #[test]
 fn datagrams_are_answered() {
     let (first, second) = (
@@ -192,7 +192,7 @@ fn datagrams_are_answered() {
     assert_eq!(guest.call("sock_send", &[fd, list, count, 0, O]), 17);
     for (socket, wanted) in [(&first, SUCCESS), (&second, NOTCAPABLE)] {
         socket.send_to(b"longer than four", ("127.0.0.1", port)).unwrap();
-        // Looked at first, then taken, and cut to what there is room for.
+        // Peeked at first, then received, and truncated to the room available.
         for flags in [1, 0] {
             assert_eq!(
                 guest.call("sock_recv", &[fd, list, count, flags, O, O + 8]),
@@ -240,7 +240,7 @@ fn peeking_and_waiting_for_all() {
     assert_eq!(guest.call("fd_write", &[fd, list, count, O]), 64);
 }
 
-/// An address of the host's own that counts as public, if there is one. Nothing is sent to find it.
+/// Returns an address of this host that counts as public, if it has one. Nothing is sent to find it.
 fn own_public() -> Option<std::net::IpAddr> {
     [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
         .into_iter()
@@ -253,9 +253,10 @@ fn own_public() -> Option<std::net::IpAddr> {
         .find(|address| dynload_caps::is_public_address(*address))
 }
 
-/// `*` is everybody else: not the host by its public address. (Where it has none, the tests of `reach` show the rule.)
+/// `*` is every other host: not this host by its public address. (If it has none, the tests of `reach` show the
+/// rule.)
 #[test]
-fn the_hosts_own_public_address_has_to_be_named() {
+fn the_hosts_own_public_address_has_to_be_listed() {
     let Some(address) = own_public() else { return };
     let server = TcpListener::bind((address, 0)).unwrap();
     let port = server.local_addr().unwrap().port();
@@ -283,9 +284,9 @@ fn the_hosts_own_public_address_has_to_be_named() {
     }
 }
 
-/// `0.0.0.0` is where one listens. The system would take it for the host's own when somebody connects to it.
+/// `0.0.0.0` is an address to listen on. A connection to it would reach the host itself.
 #[test]
-fn unspecified_addresses_are_for_listening() {
+fn unspecified_addresses_are_only_for_listening() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     let mut guest = Guest::new(&world(&["0.0.0.0:*", "[::]:*"]));
@@ -302,9 +303,9 @@ fn unspecified_addresses_are_for_listening() {
     assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), SUCCESS);
 }
 
-/// Granted the server alone: the guest needs no pattern for where it is itself, unless somebody there would listen.
+/// With only the server granted, the guest needs no pattern for its own address, unless it would listen there.
 #[test]
-fn a_guest_that_may_ask_a_server_may_do_so_by_datagrams() {
+fn a_pattern_for_the_server_is_enough_for_datagrams() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     for (pattern, name) in [
@@ -325,20 +326,20 @@ fn a_guest_that_may_ask_a_server_may_do_so_by_datagrams() {
         let mut bytes = [0; 8];
         let (len_read, client) = server.recv_from(&mut bytes).unwrap();
         assert_eq!(&bytes[..len_read], b"ask");
-        // Somebody else is not heard, the server is.
+        // The guest does not receive from a stranger, but does from the server.
         let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
         let _ = stranger.send_to(b"spy", ("127.0.0.1", client.port()));
         server.send_to(b"yes", ("127.0.0.1", client.port())).unwrap();
         assert_eq!(guest.call("sock_recv", &[fd, list, count, 0, O, O + 8]), SUCCESS);
         assert_eq!(guest.bytes(DATA, 3), b"yes");
-        // A port of its own choice, or a peer that is not listed, is something else.
+        // A local port of its choice, an unlisted peer or no peer is refused.
         assert_eq!(bind(&mut guest, 53, port), NOTCAPABLE);
         assert_eq!(bind(&mut guest, 0, port ^ 1), NOTCAPABLE);
         assert_eq!(guest.call("udp_bind", &[ptr, len, 0, 0, 0, 0, O]), NOTCAPABLE);
     }
 }
 
-/// Connecting ends with the call: a thread went on with it after the call, the grant and the sandbox.
+/// Connecting ends with the call: a thread used to continue after the end of the call, the grant and the sandbox.
 #[test]
 fn nothing_connects_after_the_call() {
     let (listener, waiting) = super::endings::full("127.0.0.1:0");
@@ -355,23 +356,23 @@ fn nothing_connects_after_the_call() {
     assert_eq!(guest.call("tcp_connect", &args), NOTCAPABLE);
     revoking.join().unwrap();
     drop((guest, sandbox));
-    // Room for more: all that filled it come, and nobody after them.
+    // Room for more: the connections that filled the queue arrive, and none after them.
     let filled = waiting.len();
     listener.set_nonblocking(true).unwrap();
-    let mut came = 0;
+    let mut accepted = 0;
     let end = std::time::Instant::now() + std::time::Duration::from_secs(3);
     while std::time::Instant::now() < end {
         match listener.accept() {
-            Ok(_) => came += 1,
+            Ok(_) => accepted += 1,
             Err(_) => thread::sleep(std::time::Duration::from_millis(20)),
         }
     }
-    assert!(came <= filled, "{came} of {filled}");
+    assert!(accepted <= filled, "{accepted} of {filled}");
 }
 
-/// What listens on all addresses of IPv6 does not listen on those of IPv4, which another pattern would be for.
+/// A socket that listens on all IPv6 addresses does not listen on those of IPv4, which need another pattern.
 #[test]
-fn any_address_of_ipv6_is_none_of_ipv4() {
+fn the_ipv6_wildcard_does_not_include_ipv4() {
     let mut guest = Guest::new(&world(&["[::]:*"]));
     let [ptr, len] = guest.path("::");
     if guest.call("tcp_listen", &[ptr, len, 0, O]) != SUCCESS {

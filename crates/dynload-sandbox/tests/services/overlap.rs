@@ -1,4 +1,4 @@
-//! Directories that were given inside of others: the innermost governs, and what is read-only does not change.
+//! Directories that are granted inside others: the innermost grant governs, and read-only files do not change.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access::{self, ReadOnly, ReadWrite};
@@ -12,7 +12,7 @@ use std::{
 
 const FILES: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
 
-/// `d` with `keys` in it, and `keys/open` in that; links from everywhere to the keys.
+/// `d` with `keys` in it, and `keys/open` in that; links to the keys from everywhere.
 struct World {
     _dir: tempfile::TempDir,
     d: PathBuf,
@@ -53,7 +53,7 @@ impl World {
         self.d.join("a/keys")
     }
 
-    /// Everything that is read-only: names, kinds, sizes, and when each was changed last. But for what is in `keys/open`.
+    /// Everything that is read-only: names, modes, contents, and when each was last changed. Without `keys/open`.
     fn picture(&self) -> BTreeSet<String> {
         fn below(path: &Path, into: &mut BTreeSet<String>) {
             let found = fs::symlink_metadata(path).unwrap();
@@ -88,7 +88,7 @@ impl World {
     }
 }
 
-/// Tries everything that changes something, by paths of one descriptor that lead to what is read-only.
+/// Tries every operation that changes something, by paths from one descriptor that lead to read-only files.
 #[track_caller]
 fn assert_nothing_changes(world: &World, guest: &mut Guest, fd: i64, keys: &str) {
     let at = |name: &str| format!("{keys}/{name}");
@@ -137,7 +137,7 @@ fn assert_nothing_changes(world: &World, guest: &mut Guest, fd: i64, keys: &str)
     assert_eq!(guest.rmdir_at(fd, &at("sub")), NOTCAPABLE);
     assert_eq!(guest.rename_at(fd, &at("sub"), 3, "sub"), NOTCAPABLE);
     assert_eq!(guest.touch_at(fd, &at("."), true), NOTCAPABLE);
-    // What was opened there may look, and do nothing else.
+    // A descriptor that was opened there can read, and nothing else.
     let file = guest
         .open_at(fd, &at("secret"), 1, 0, READ_RIGHTS | 1 << 23, 0)
         .unwrap();
@@ -154,7 +154,7 @@ fn assert_nothing_changes(world: &World, guest: &mut Guest, fd: i64, keys: &str)
     world.assert_keys_untouched();
 }
 
-/// What a grant gives read-only, the guest cannot change, by whatever grant and path.
+/// A guest cannot change what a grant makes read-only, through any grant or path.
 #[test]
 fn read_only_inside_of_read_write() {
     let world = World::new();
@@ -172,7 +172,7 @@ fn read_only_inside_of_read_write() {
         assert_nothing_changes(&world, &mut guest, 3, keys);
     }
     assert_nothing_changes(&world, &mut guest, 4, ".");
-    // By descriptors that were opened on the way, of the directory above and of the keys.
+    // Through descriptors that were opened along the path, of the directory above and of the keys.
     for (path, below) in [
         ("a", "keys"),
         ("a/keys", "."),
@@ -204,7 +204,7 @@ fn read_only_inside_of_read_write() {
 }
 
 #[test]
-fn links_to_what_is_read_only() {
+fn links_to_read_only_files() {
     let world = World::new();
     let mut guest = Guest::new(&sandbox_of(
         &[(&world.d, ReadWrite), (&world.keys(), ReadOnly)],
@@ -224,7 +224,7 @@ fn links_to_what_is_read_only() {
     assert_eq!(guest.mkdir("to-sub/new"), NOTCAPABLE);
     assert_eq!(guest.touch_at(3, "to-sub", true), NOTCAPABLE);
     assert_eq!(guest.touch_at(3, "to-keys/", false), NOTCAPABLE);
-    // The links themselves are in a directory that may be changed.
+    // The links themselves are in a writable directory.
     assert_eq!(guest.touch_at(3, "to-secret", false), SUCCESS);
     assert_eq!(guest.hard_link("to-secret", "dir/second"), SUCCESS);
     assert_eq!(guest.rename("to-secret", "renamed"), SUCCESS);
@@ -245,9 +245,9 @@ fn links_to_what_is_read_only() {
     world.assert_keys_untouched();
 }
 
-/// Neither a protected directory nor one above it goes away, or another one comes by its name.
+/// Neither a protected directory nor one above it can be removed, or replaced by another one.
 #[test]
-fn what_is_protected_stays_where_it_is() {
+fn a_protected_directory_stays_in_place() {
     let world = World::new();
     fs::create_dir(world.d.join("hollow")).unwrap();
     let dirs = [
@@ -271,7 +271,7 @@ fn what_is_protected_stays_where_it_is() {
     assert_eq!(guest.touch_at(3, "a", true), SUCCESS);
     assert!(world.d.join("hollow").is_dir());
     world.assert_keys_untouched();
-    // Everything beside is as writable as it was.
+    // Everything beside it is as writable as before.
     assert_eq!(guest.write("file", b"changed"), Ok(()));
     assert_eq!(guest.write("a/new", b"new"), Ok(()));
     assert_eq!(guest.mkdir("a/made/"), SUCCESS);
@@ -283,7 +283,7 @@ fn what_is_protected_stays_where_it_is() {
     assert_eq!(guest.unlink("a/new"), SUCCESS);
 }
 
-/// A directory given read-write inside of one given read-only is writable by its own descriptor only.
+/// A directory granted read-write inside one granted read-only is writable only through its own descriptor.
 #[test]
 fn read_write_inside_of_read_only() {
     let world = World::new();
@@ -300,12 +300,12 @@ fn read_write_inside_of_read_only() {
     assert_eq!(guest.read_at(3, "a/keys/open/more/new").unwrap(), b"written");
 }
 
-/// Three deep, writable, not, writable again: each governs up to the next.
+/// Three levels, writable, read-only, writable again: each governs down to the next.
 #[test]
 fn nested_three_deep() {
     let world = World::new();
     let (keys, open) = (world.keys(), world.keys().join("open"));
-    // In whatever order they were given.
+    // In whatever order they are granted.
     for turn in 0..3 {
         let mut dirs: Vec<(&Path, Access)> =
             vec![(&world.d, ReadWrite), (&keys, ReadOnly), (&open, ReadWrite)];
@@ -319,17 +319,17 @@ fn nested_three_deep() {
             guest.write_at(fd(&world.d), "a/keys/secret", b""),
             Err(NOTCAPABLE)
         );
-        // By the outermost, the innermost governs as well.
+        // Through the outermost, the innermost still governs.
         assert_eq!(
             guest.write_at(fd(&world.d), "a/keys/open/file", b"from above"),
             Ok(())
         );
-        // Its own name is in what is read-only.
+        // Its own name is in a read-only directory.
         assert_eq!(
             guest.rename_at(fd(&world.d), "a/keys/open", fd(&world.d), "open"),
             NOTCAPABLE
         );
-        // What may be changed on both sides moves between them.
+        // A file that is writable on both sides can be moved between them.
         assert_eq!(
             guest.rename_at(fd(&open), "more/new", fd(&world.d), "new"),
             SUCCESS
@@ -339,9 +339,9 @@ fn nested_three_deep() {
     }
 }
 
-/// Where the way up has to be walked, it has an end.
+/// Where the parents have to be walked, the walk has a limit.
 #[test]
-fn deeper_than_anybody_looks() {
+fn directories_nested_deeper_than_the_limit() {
     let world = World::new();
     let mut guest = Guest::new(&sandbox_of(
         &[(&world.d, ReadWrite), (&world.keys(), ReadOnly)],
@@ -383,9 +383,9 @@ fn the_same_directory_twice() {
     assert_eq!(guest.rename_at(3, "a", 4, "dir/a"), SUCCESS);
 }
 
-/// By another path of the host, and by a link of the host, it is the same directory.
+/// Through another path of the host, and through a link of the host, it is the same directory.
 #[test]
-fn a_directory_is_known_by_what_it_is_and_not_by_its_path() {
+fn a_directory_is_recognized_by_identity_and_not_by_path() {
     let world = World::new();
     let around = world.d.join("dir/../a/./keys");
     for keys in [world.d.join("to-keys"), around] {

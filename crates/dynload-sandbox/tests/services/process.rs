@@ -24,7 +24,7 @@ fn world(limits: Limits) -> Sandbox {
         .with_scopes(scopes)
 }
 
-/// Writes a request into the guest's memory, with room for so many bytes of output and of errors.
+/// Writes a request into the guest's memory, with `room` bytes each for output and errors.
 pub(crate) fn request(guest: &mut Guest, program: &str, args: &[&str], input: &[u8], room: u32) -> i64 {
     const AT: u32 = 40_000;
     let (program_at, args_at, input_at, output_at, errors_at) = (41_000, 42_000, 50_000, 100_000, 180_000);
@@ -46,7 +46,7 @@ pub(crate) fn request(guest: &mut Guest, program: &str, args: &[&str], input: &[
     AT.into()
 }
 
-/// Runs it: status, bytes of output, output, bytes of errors.
+/// Runs a program. Returns its status, the number of bytes of output, the output, and the number of bytes of errors.
 fn run_program(
     guest: &mut Guest,
     program: &str,
@@ -71,7 +71,7 @@ fn a_c_guest_runs_programs() {
         run(&["/bin/cat", "through the cat"]),
         (0, "0|15|through the cat|0|".into())
     );
-    // Arguments as given: no shell looks at them.
+    // Arguments are passed unchanged: no shell interprets them.
     assert_eq!(
         run(&["/bin/echo", "", "$HOME", "*", "a  b", ""]),
         (0, "0|14|$HOME * a  b \n|0|".into())
@@ -82,7 +82,7 @@ fn a_c_guest_runs_programs() {
         run(&["/bin/sh", "", "-c", script]),
         (0, "3|2|/\n|5|oops\n".into())
     );
-    // By a signal: 128 and its number.
+    // Ended by a signal: 128 plus its number.
     assert_eq!(run(&["/bin/sh", "", "-c", "kill -9 $$"]), (0, "137|0||0|".into()));
     assert_eq!(run(&["/does/not/exist", ""]).0, 44);
     assert_eq!(run(&["/etc/passwd", ""]).0, 2);
@@ -94,7 +94,7 @@ fn a_c_guest_runs_programs() {
 }
 
 #[test]
-fn more_than_the_guest_has_room_for() {
+fn more_output_than_the_guest_has_room_for() {
     let mut guest = Guest::new(&world(Limits::DEFAULT));
     let script =
         "i=0; while [ $i -lt 3000 ]; do echo 0123456789012345678901234567890123456789; i=$((i+1)); done";
@@ -104,7 +104,7 @@ fn more_than_the_guest_has_room_for() {
         output,
         [&b"0123456789012345678901234567890123456789\n"[..]; 3].concat()[..100]
     );
-    // More input than a pipe holds, and a program that reads none of it.
+    // A large input, and a program that reads none of it.
     let input = vec![b'x'; 40_000];
     let (status, len, output, _) = run_program(&mut guest, "/bin/cat", &[], &input, 60_000);
     assert_eq!((status, len), (0, 40_000));
@@ -120,7 +120,7 @@ fn the_deadline_kills_the_children_too() {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("alive");
     let mut guest = Guest::new(&world(Limits::DEFAULT.with_time(Duration::from_millis(2_000))));
-    // A child in the background that would write for ever.
+    // A child in the background that would write forever.
     let script = format!(
         "(while :; do echo x >> {}; sleep 0.01; done) & sleep 1000",
         mark.display()
@@ -142,7 +142,7 @@ fn the_deadline_kills_the_children_too() {
 }
 
 #[test]
-fn what_runs_on_in_the_background_ends_with_the_program() {
+fn background_processes_end_with_the_program() {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("alive");
     let mut guest = Guest::new(&world(Limits::DEFAULT));
@@ -157,7 +157,7 @@ fn what_runs_on_in_the_background_ends_with_the_program() {
 }
 
 #[test]
-fn requests_that_are_hostile() {
+fn hostile_requests() {
     let sandbox = world(Limits::DEFAULT);
     for n in 0..5 {
         for (ptr, len) in [(MEMORY, 1), (u32::MAX, 1), (0, u32::MAX), (MEMORY - 1, 2)] {
@@ -177,7 +177,7 @@ fn requests_that_are_hostile() {
     }
     let mut guest = Guest::new(&sandbox);
     let at = request(&mut guest, "/bin/cat", &[], b"", 0) as u32;
-    // Arguments without an end, not UTF-8, too many, too long.
+    // Arguments that are unterminated, not UTF-8, too many, too long.
     for (bytes, wanted) in [
         (&b"abc"[..], INVAL),
         (&[0xff, 0][..], 25),
@@ -193,7 +193,8 @@ fn requests_that_are_hostile() {
     assert_eq!(guest.call("process_run", &[at.into()]), TOO_BIG);
 }
 
-/// `/bin/cat /proc/self/fd/9` read what some library of the host had opened without close-on-exec.
+/// `/bin/cat /proc/self/fd/9` used to read a file that some library of the host had opened without
+/// close-on-exec.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_inherits_no_descriptor() {
@@ -216,7 +217,7 @@ fn a_program_inherits_no_descriptor() {
     assert!(text.contains("SigIgn:\t0000000000000000"), "{text}");
 }
 
-/// A child that calls `setsid`, and one whose parent is gone, outlived the program and its deadline.
+/// A child that called `setsid`, and one whose parent had exited, used to outlive the program and its deadline.
 #[cfg(target_os = "linux")]
 #[test]
 fn daemons_end_with_the_program() {
@@ -254,13 +255,13 @@ fn daemons_end_with_the_program() {
     }
 }
 
-/// The host ignores SIGCHLD: the program runs and is waited for, and its status is the one that says so.
+/// The host ignores SIGCHLD: the program runs and is waited for, and its status is -1, which reports this.
 #[cfg(target_os = "linux")]
 #[test]
-fn where_the_host_ignores_sigchld() {
+fn a_host_that_ignores_sigchld() {
     alone(
         &["--ignore-signal=CHLD"],
-        "process::where_the_host_ignores_sigchld",
+        "process::a_host_that_ignores_sigchld",
         || {
             let mut guest = Guest::new(&world(Limits::DEFAULT));
             for _ in 0..5 {

@@ -1,11 +1,11 @@
-//! What the table is made of: a world with one descriptor of each kind, and a row for each function.
+//! The parts of the table: a world with one descriptor of each kind, and a row for each function.
 
 use super::guest::{errno::*, *};
 use dynload_caps::{Access, EnvScope};
 use dynload_sandbox::*;
 use std::net::{TcpListener, TcpStream};
 
-/// Descriptors of the world: what `World::new` opens, in this order.
+/// Descriptors of the world, in the order in which `World::new` opens them.
 pub(crate) const DIR: i64 = 3;
 pub(crate) const FILE: i64 = 4;
 pub(crate) const STREAM: i64 = 5;
@@ -79,10 +79,10 @@ impl World {
             SUCCESS
         );
         let listening = guest.u32(OUT + 4) as u16;
-        // Somebody who waits to be accepted.
+        // A client that waits to be accepted.
         let waiting = TcpStream::connect(("127.0.0.1", listening)).unwrap();
         std::mem::forget(waiting);
-        // A buffer of 16 bytes, and a clock that is due at once.
+        // A buffer of 16 bytes, and a clock that is due immediately.
         guest.buffer(DATA, 16);
         guest.put(SUBSCRIPTION as u32 + 16, &1_u32.to_le_bytes());
         World {
@@ -94,26 +94,26 @@ impl World {
     }
 }
 
-/// What a function answers where its capability is missing.
+/// What a function returns without its capability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Denied {
     Errno,
-    /// The guest asked what there is: nothing.
+    /// The guest asked what is available: nothing is.
     As(i64),
 }
 
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) args: Vec<i64>,
-    /// Where in the arguments there are pointers, and lengths.
+    /// The indices of the arguments that are pointers, and of those that are lengths.
     pub(crate) pointers: &'static [usize],
     pub(crate) lengths: &'static [usize],
-    /// Where there is a descriptor.
+    /// The index of the argument that is a descriptor.
     pub(crate) fd: Option<usize>,
     pub(crate) denied: Denied,
-    /// Whether it is refused in a directory that was given read-only.
+    /// Whether it is refused in a directory that was granted read-only.
     pub(crate) writes: bool,
-    /// What it answers for the console, a file, a directory and a listening socket.
+    /// What it returns for the console, a file, a directory and a listening socket.
     pub(crate) kinds: [Option<i64>; 4],
 }
 
@@ -154,9 +154,9 @@ impl Row {
     }
 }
 
-/// A function of directories, for the console, files, directories (as in the row) and sockets.
+/// A function on directories, for the console, files, directories (as in the row) and sockets.
 pub(crate) const DIRS: [i64; 4] = [NOTDIR, NOTDIR, -1, NOTDIR];
-/// A function of files: seeking makes no sense on what flows.
+/// A function on files: seeking makes no sense on streams.
 pub(crate) const SEEKS: [i64; 4] = [SPIPE, -1, BADF, SPIPE];
 
 pub(crate) fn rows() -> Vec<Row> {

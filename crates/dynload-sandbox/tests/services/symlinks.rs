@@ -1,4 +1,4 @@
-//! Symbolic links that guests make, move and give second names: none of them leads out of the directory that it is in.
+//! Symbolic links that guests create, move and give second names: none leads out of the directory that it is in.
 
 use super::{
     escapes::Done,
@@ -15,9 +15,9 @@ use std::{
     thread,
 };
 
-/// A link leads to something below the directory that it is in, or is not made.
+/// A link leads to something below the directory that it is in, or is not created.
 #[test]
-fn a_guest_makes_no_link_that_leads_out() {
+fn a_guest_cannot_create_a_link_that_leads_out() {
     let (_dir, mut guest) = world();
     for path in ["a", "a/b", "a/b/c"] {
         assert_eq!(guest.mkdir(path), SUCCESS);
@@ -45,16 +45,16 @@ fn a_guest_makes_no_link_that_leads_out() {
     {
         for below in ["", "a/", "a/b/c/", "a/b/../"] {
             let path = format!("{below}link{n}");
-            let again = wanted == SUCCESS && below == "a/b/../"; // `a` once more
+            let again = wanted == SUCCESS && below == "a/b/../"; // `a` again
             let wanted = if again { EXIST } else { wanted };
             assert_eq!(guest.symlink(target, &path), wanted, "{path} -> {target}");
         }
     }
 }
 
-/// A link goes where its directory goes, and needs nothing from above it.
+/// A link moves with its directory, and needs nothing above it.
 #[test]
-fn moving_makes_no_link_that_leads_out() {
+fn moving_a_link_never_makes_it_lead_out() {
     let (dir, mut guest) = world();
     for path in ["a", "a/b", "a/b/c"] {
         assert_eq!(guest.mkdir(path), SUCCESS);
@@ -72,21 +72,21 @@ fn moving_makes_no_link_that_leads_out() {
     }
 }
 
-/// What others made is moved as any other file.
+/// Links that others created are moved like any other file.
 #[test]
-fn links_of_others_are_moved_as_files_are() {
+fn links_created_by_others_are_moved_like_files() {
     let (dir, mut guest) = world();
     assert_eq!(guest.mkdir("a"), SUCCESS);
     symlink("../x", dir.path().join("a/link")).unwrap();
     assert_eq!(guest.rename("a/link", "link"), SUCCESS);
     assert_eq!(guest.hard_link("link", "a/second"), SUCCESS);
-    // It leads the guest nowhere all the same.
+    // The guest still cannot follow it.
     assert_eq!(guest.read("link"), Err(PERM));
 }
 
-/// A worker that changes where the link comes to lie, while it is made, moved or gets a second name, wins nothing by it.
+/// Another guest that changes where the link ends up, while it is created, gains nothing.
 #[test]
-fn a_race_makes_no_link_that_leads_out() {
+fn a_race_creates_no_link_that_leads_out() {
     let (dir, mut guest) = world();
     for path in ["a", "a/b"] {
         assert_eq!(guest.mkdir(path), SUCCESS);

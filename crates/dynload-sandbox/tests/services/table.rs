@@ -1,5 +1,5 @@
-//! Every function of WASI preview 1: granted, denied, read-only, hostile pointers, lengths near 2^32, a descriptor that
-//! is closed, a descriptor of the wrong kind.
+//! Every function of WASI preview 1: granted, denied, read-only, hostile pointers, lengths near 2^32, a closed
+//! descriptor, a descriptor of the wrong kind.
 
 use super::{
     guest::{errno::*, *},
@@ -9,7 +9,7 @@ use dynload_caps::Access;
 use dynload_sandbox::*;
 
 #[test]
-fn the_rows_are_all_functions_but_two() {
+fn the_rows_cover_all_functions_but_two() {
     let rows = rows();
     for (module, name, _) in FUNCTIONS.iter().filter(|(module, ..)| module.starts_with("wasi")) {
         let expected = !matches!(*name, "proc_exit" | "proc_raise");
@@ -56,7 +56,7 @@ fn denied() {
             row.name,
             row.args
         );
-        // And given back, it works at once.
+        // Granted again, it works immediately.
         world.sandbox.grant(ANY);
         assert_eq!(
             world.guest.call(row.name, &row.args),
@@ -68,16 +68,16 @@ fn denied() {
     }
 }
 
-/// Taking every other capability away changes nothing; taking that one away denies.
+/// Revoking every other capability changes nothing; revoking the required one denies.
 #[test]
-fn only_what_it_needs_counts() {
+fn only_the_required_capability_counts() {
     for row in rows() {
         let needs = dynload_caps::imports::required_capability("wasi_snapshot_preview1", row.name);
         let mut world = World::new(Access::ReadWrite);
         world.sandbox.revoke(ANY);
         world.sandbox.grant(needs.capabilities());
         let wanted = match row.denied {
-            // Nothing is needed to ask, and nothing is there.
+            // Asking requires no capability, and nothing is available.
             Denied::As(errno) => errno,
             Denied::Errno => SUCCESS,
         };
@@ -130,7 +130,7 @@ fn read_only() {
     }
 }
 
-/// A directory that is read-write is no more than that without the capability FS_WRITE.
+/// A read-write grant permits no writing without the capability FS_WRITE.
 #[test]
 fn read_write_without_the_capability() {
     for row in rows().into_iter().filter(|row| row.writes) {
@@ -163,7 +163,7 @@ fn hostile_pointers() {
                 let mut args = row.args.clone();
                 args[at] = (hostile as i32).into();
                 match world.guest.try_call(row.name, &args) {
-                    Ok(errno) => panic!("{} {args:x?} gave {errno}", row.name),
+                    Ok(errno) => panic!("{} {args:x?} returned {errno}", row.name),
                     Err(error) => assert!(is_out_of_bounds(&error), "{} {args:x?}: {error}", row.name),
                 }
             }
@@ -171,7 +171,7 @@ fn hostile_pointers() {
     }
 }
 
-/// Without the capability a pointer is not even looked at.
+/// Without the capability, pointers are not even read.
 #[test]
 fn hostile_pointers_without_the_capability() {
     for row in rows().into_iter().filter(|row| row.denied == Denied::Errno) {
@@ -183,7 +183,7 @@ fn hostile_pointers_without_the_capability() {
         }
         match world.guest.try_call(row.name, &args) {
             Ok(errno) => assert_eq!(errno, NOTCAPABLE, "{} {args:x?}", row.name),
-            // Which clocks and descriptors are waited for is known only once it was read.
+            // Which clocks and descriptors to wait for is known only after the subscriptions have been read.
             Err(error) => assert!(
                 row.name == "poll_oneoff" && is_out_of_bounds(&error),
                 "{}: {error}",
@@ -194,7 +194,7 @@ fn hostile_pointers_without_the_capability() {
 }
 
 #[test]
-fn lengths_near_the_end_of_the_numbers() {
+fn lengths_near_the_maximum() {
     for row in rows() {
         for &at in row.lengths {
             for hostile in [MEMORY, 0x7fff_ffff, 0x8000_0000, u32::MAX - 7, u32::MAX] {
@@ -204,7 +204,7 @@ fn lengths_near_the_end_of_the_numbers() {
                 match world.guest.try_call(row.name, &args) {
                     Ok(errno) => assert!(
                         [INVAL, NAMETOOLONG].contains(&errno),
-                        "{} {args:x?} gave {errno}",
+                        "{} {args:x?} returned {errno}",
                         row.name
                     ),
                     Err(error) => assert!(is_out_of_bounds(&error), "{} {args:x?}: {error}", row.name),
@@ -216,7 +216,7 @@ fn lengths_near_the_end_of_the_numbers() {
 
 /// A list of buffers that are themselves hostile.
 #[test]
-fn buffers_near_the_end_of_the_numbers() {
+fn buffers_near_the_maximum() {
     let reads = [
         "fd_read",
         "fd_pread",
@@ -242,7 +242,7 @@ fn buffers_near_the_end_of_the_numbers() {
 }
 
 #[test]
-fn a_descriptor_that_is_closed() {
+fn a_closed_descriptor() {
     for row in rows() {
         let Some(at) = row.fd else { continue };
         for closed in [CLOSED, -1, i64::from(i32::MIN), i64::from(i32::MAX)] {
@@ -269,7 +269,7 @@ fn a_descriptor_of_the_wrong_kind() {
 }
 
 #[test]
-fn flags_and_numbers_that_there_are_not() {
+fn flags_and_values_that_are_not_supported() {
     let calls: &[(&str, &[i64], i64)] = &[
         ("clock_time_get", &[2, 0, O], INVAL),
         ("clock_res_get", &[99, O], INVAL),
@@ -317,9 +317,9 @@ fn flags_and_numbers_that_there_are_not() {
     }
 }
 
-/// No combination of flags and rights makes the host panic, nor changes anything in a read-only directory.
+/// No combination of flags and rights makes the host panic, or changes anything in a read-only directory.
 #[test]
-fn every_way_to_open() {
+fn every_combination_of_open_flags() {
     for access in [Access::ReadWrite, Access::ReadOnly] {
         let mut world = World::new(access);
         for path in [FILE_PATH, NEW_PATH, EMPTY_DIR, LINK] {

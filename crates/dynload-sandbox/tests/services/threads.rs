@@ -1,4 +1,4 @@
-//! THREADING: workers share fuel, deadline and capabilities of the call, and nothing else.
+//! THREADING: workers share the call's fuel, deadline and capabilities, and nothing else.
 
 use super::guest::{errno::*, *};
 use dynload_sandbox::*;
@@ -15,7 +15,7 @@ fn world(limits: Limits, workers: u32) -> Sandbox {
         .with_scopes(scopes)
 }
 
-/// Functions for workers, and a parent that starts one and joins it.
+/// Functions for workers, and a parent that spawns one and joins it.
 const BODY: &str = r#"
     (global $count (mut i64) (i64.const 0))
     (data (i32.const 30000) "double") (data (i32.const 30010) "spin") (data (i32.const 30020) "trap")
@@ -56,7 +56,7 @@ fn a_c_guest_fans_out() {
     let module = c_program("workers", &[]);
     let mut sandbox = world(Limits::DEFAULT, 8);
     let (code, text) = run(&mut sandbox, &module, &["8", "20000"]);
-    // Each worker writes how many it found, and then the sum comes.
+    // Each worker writes its count, and then the sum follows.
     let counts: Vec<u32> = text.lines().take(8).map(|line| line.parse().unwrap()).collect();
     assert_eq!((code, counts.iter().sum::<u32>()), (0, 2262));
     assert!(text.ends_with("2262 primes\n"), "{text}");
@@ -66,7 +66,7 @@ fn a_c_guest_fans_out() {
 }
 
 #[test]
-fn a_worker_has_a_memory_of_its_own() {
+fn a_worker_has_its_own_memory() {
     let mut guest = guest(&world(Limits::DEFAULT, 4));
     for _ in 0..3 {
         assert_eq!(guest.call("one", &[30_000, 6, 21]), SUCCESS);
@@ -75,7 +75,7 @@ fn a_worker_has_a_memory_of_its_own() {
 }
 
 #[test]
-fn what_can_go_wrong_with_one() {
+fn failures_of_a_worker_are_errnos() {
     let sandbox = world(Limits::DEFAULT, 4);
     let mut guest = guest(&sandbox);
     for (name, len) in [(30_020, 4), (30_050, 5), (30_060, 7), (30_070, 4)] {
@@ -86,35 +86,35 @@ fn what_can_go_wrong_with_one() {
     assert_eq!(guest.call("thread_spawn", &[30_000, 300, 0, O]), NAMETOOLONG);
     sandbox.revoke(Capabilities::THREADING);
     assert_eq!(guest.call("one", &[30_000, 6, 21]), 1000 + NOTCAPABLE);
-    // The flag alone opens nothing.
+    // The capability alone permits nothing: the scopes allow 0 workers.
     let mut guest = self::guest(&world(Limits::DEFAULT, 0));
     assert_eq!(guest.call("one", &[30_000, 6, 21]), 1000 + NOTCAPABLE);
 }
 
 #[test]
-fn the_number_of_workers_holds_for_workers_of_workers_too() {
+fn the_worker_limit_includes_workers_of_workers() {
     let mut guest = guest(&world(Limits::DEFAULT, 3));
     assert_eq!(guest.call("one", &[30_040, 4, 2]), SUCCESS);
     assert_eq!(guest.u64(31_008), 2);
-    // The fourth, deep inside, cannot be started.
+    // The fourth, deep inside, cannot be spawned.
     assert_eq!(guest.call("one", &[30_040, 4, 3]), SUCCESS);
     assert_eq!(guest.u64(31_008) as i64, 1);
 }
 
 #[test]
-fn workers_that_nobody_joins_end_with_the_call() {
+fn unjoined_workers_end_with_the_call() {
     let mut guest = guest(&world(Limits::PERMISSIVE, 3));
     let before = Instant::now();
     for _ in 0..5 {
         assert_eq!(guest.call("leave", &[0]), SUCCESS);
-        // What it burnt until then is the call's.
+        // The fuel that it burned until then is charged to the call.
         assert!(guest.0.usage().fuel > 0);
     }
     assert!(before.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
-fn the_deadline_is_that_of_the_call() {
+fn workers_share_the_deadline_of_the_call() {
     let mut guest = guest(&world(Limits::DEFAULT.with_time(Duration::from_millis(100)), 2));
     let before = Instant::now();
     let error = guest.try_call("one", &[30_010, 4, 0]).unwrap_err();
@@ -122,9 +122,9 @@ fn the_deadline_is_that_of_the_call() {
     assert!((100..60_000).contains(&before.elapsed().as_millis()));
 }
 
-/// What the workers burn is the call's: a limit of exactly that is enough, and one less is not.
+/// The fuel that workers burn is charged to the call: a limit of exactly that is enough, and one less is not.
 #[test]
-fn fuel_is_that_of_the_call_exactly() {
+fn fuel_of_workers_is_charged_exactly() {
     let run = |limits: Limits, budget: Option<FuelBudget>| {
         let mut sandbox = world(limits, 4);
         if let Some(budget) = budget {
@@ -146,10 +146,10 @@ fn fuel_is_that_of_the_call_exactly() {
         assert!(error.to_string().contains(&format!("{}", needed - 1)), "{error}");
         assert!(used < needed);
     }
-    // A limit that a worker alone exceeds ends the call with that limit.
+    // If a worker alone exceeds a limit, the call ends with that limit.
     let (result, _) = run(Limits::DEFAULT.with_fuel(Some(20_000)), None);
     assert_eq!(result.unwrap_err().limit(), Some(Limit::Fuel));
-    // And so does a budget of the embedder, which gets everything back that was not burnt.
+    // So it does with a budget of the embedder, to which all unburned fuel is returned.
     let budget = FuelBudget::new(1_000_000);
     let (result, used) = run(Limits::DEFAULT, Some(budget.clone()));
     assert_eq!(result.unwrap(), SUCCESS);
@@ -163,9 +163,9 @@ fn fuel_is_that_of_the_call_exactly() {
     assert_eq!(result.unwrap_err().limit(), Some(Limit::FuelBudget));
 }
 
-/// The next call has its own limit again, all of it.
+/// The next call has its own full limit again.
 #[test]
-fn what_was_shared_is_not_kept() {
+fn a_shared_limit_is_not_kept() {
     let mut guest = guest(&world(Limits::DEFAULT.with_fuel(Some(300_000)), 4));
     for _ in 0..5 {
         assert_eq!(guest.call("one", &[30_030, 4, 20_000]), SUCCESS);
@@ -173,10 +173,11 @@ fn what_was_shared_is_not_kept() {
     assert_eq!(guest.0.call_i64("burn", &[20_000]).unwrap(), 7);
 }
 
-/// However a call ends, a start function that fails included: no thread of it is left, nor what a worker waited for.
+/// However a call ends, even in a failing start function: none of its threads is left, nor a program that a
+/// worker waited for.
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_of_a_worker_goes_on() {
+fn nothing_of_a_worker_outlives_the_call() {
     const BODY: &str = r#"
         (data (i32.const 30010) "spin") (data (i32.const 30020) "run")
         (func $spin (export "spin") (param i64) (result i64) (loop (br 0)) (unreachable))
@@ -195,7 +196,7 @@ fn nothing_of_a_worker_goes_on() {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
         let workers = tasks
             .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-            // The one that counts for the clock is nobody's.
+            // The ticker thread belongs to no call.
             .filter(|comm| comm.starts_with("dynload") && comm.trim() != "dynload-ticker");
         let children = format!("/proc/{}/task", std::process::id());
         let programs = std::fs::read_dir(children)
@@ -204,7 +205,7 @@ fn nothing_of_a_worker_goes_on() {
             .filter(|children| !children.trim().is_empty());
         (workers.collect::<Vec<_>>(), programs.collect::<Vec<_>>())
     };
-    // The system shows a thread that was waited for a moment longer.
+    // The system lists a joined thread for a moment longer.
     let left = || {
         let deadline = Instant::now() + Duration::from_secs(10);
         while look() != Default::default() && Instant::now() < deadline {
@@ -212,7 +213,7 @@ fn nothing_of_a_worker_goes_on() {
         }
         look()
     };
-    alone(&[], "threads::nothing_of_a_worker_goes_on", || {
+    alone(&[], "threads::nothing_of_a_worker_outlives_the_call", || {
         let mut sandbox = world(Limits::DEFAULT.with_time(Duration::from_millis(300)), 4);
         let mut scopes = sandbox.scopes().clone();
         scopes

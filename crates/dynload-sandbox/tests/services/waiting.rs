@@ -1,4 +1,4 @@
-//! What waits ends with what it waits for, and not before.
+//! A wait ends with the event that it waits for, and not before.
 
 use super::guest::{errno::*, *};
 use dynload_caps::Access;
@@ -12,7 +12,7 @@ use std::{
 const ANY: Capabilities = Capabilities::all();
 const O: i64 = OUT as i64;
 
-/// Where the tests have subscriptions and events.
+/// Where the tests put subscriptions and events.
 pub(crate) const SUBSCRIPTIONS: u32 = 20_000;
 pub(crate) const EVENTS: u32 = 24_000;
 
@@ -32,7 +32,7 @@ pub(crate) fn world(limits: Limits) -> (tempfile::TempDir, Sandbox) {
     (dir, sandbox)
 }
 
-/// Writes a subscription to a clock.
+/// Writes a clock subscription.
 pub(crate) fn clock(guest: &mut Guest, n: u32, userdata: u64, id: u32, timeout: u64, flags: u16) {
     let at = SUBSCRIPTIONS + n * 48;
     guest.put(at, &[0; 48]);
@@ -42,7 +42,7 @@ pub(crate) fn clock(guest: &mut Guest, n: u32, userdata: u64, id: u32, timeout: 
     guest.put(at + 40, &flags.to_le_bytes());
 }
 
-/// Writes a subscription to a descriptor: 1 to read, 2 to write.
+/// Writes a descriptor subscription: 1 to read, 2 to write.
 pub(crate) fn descriptor(guest: &mut Guest, n: u32, userdata: u64, kind: u8, fd: i64) {
     let at = SUBSCRIPTIONS + n * 48;
     guest.put(at, &[0; 48]);
@@ -51,7 +51,7 @@ pub(crate) fn descriptor(guest: &mut Guest, n: u32, userdata: u64, kind: u8, fd:
     guest.put(at + 16, &(fd as u32).to_le_bytes());
 }
 
-/// Polls and gives userdata, errno, type and bytes of each event.
+/// Polls, and returns userdata, errno, type and number of bytes of each event.
 fn poll(guest: &mut Guest, count: u32) -> Vec<(u64, u16, u8, u64)> {
     let errno = guest.call(
         "poll_oneoff",
@@ -81,15 +81,15 @@ fn clocks() {
     clock(&mut guest, 1, 8, 1, 60_000_000_000, 0);
     assert_eq!(poll(&mut guest, 2), [(7, 0, 0, 0)]);
     assert!((20..1000).contains(&before.elapsed().as_millis()));
-    // A time that is over is due at once, on both clocks.
+    // A time in the past is due immediately, on both clocks.
     for id in [0, 1] {
         clock(&mut guest, 0, 9, id, 1, 1);
         assert_eq!(poll(&mut guest, 1), [(9, 0, 0, 0)]);
     }
-    // A clock that there is not is its own event.
+    // An unknown clock is reported as an event.
     clock(&mut guest, 0, 1, 77, 0, 0);
     assert_eq!(poll(&mut guest, 1), [(1, INVAL as u16, 0, 0)]);
-    // Times at the end of the numbers are far away, not an overflow.
+    // Times near the maximum are far away, not an overflow.
     for flags in [0, 1] {
         clock(&mut guest, 0, 1, 0, u64::MAX, flags);
         clock(&mut guest, 1, 2, 1, 1, 0);
@@ -125,7 +125,7 @@ fn descriptors() {
     let events = poll(&mut guest, 7);
     assert_eq!(events[..5], wanted[..5]);
     assert_eq!(events[6].1, badf);
-    // Without a capability its descriptors are denied, and the others are not.
+    // Descriptors of a revoked capability are denied, and the others are not.
     sandbox.revoke(Capabilities::CONSOLE);
     let events = poll(&mut guest, 4);
     assert_eq!(
@@ -156,7 +156,7 @@ fn sockets_become_ready() {
     drop(writing.join().unwrap());
     let [list, count] = guest.buffer(DATA, 100);
     assert_eq!(guest.call("fd_read", &[fd, list, count, O]), SUCCESS);
-    // The other end is gone: that is readable too, and says so.
+    // The peer has closed the connection: the socket is readable, with 0 bytes.
     assert_eq!(poll(&mut guest, 1), [(1, 0, 1, 0)]);
     assert_eq!(guest.call("fd_read", &[fd, list, count, O]), SUCCESS);
     assert_eq!(guest.u32(OUT), 0);
@@ -169,7 +169,7 @@ pub(crate) fn connect(guest: &mut Guest, port: u16) -> i64 {
 }
 
 #[test]
-fn a_descriptor_that_does_not_wait() {
+fn a_nonblocking_descriptor() {
     let (_dir, sandbox) = world(Limits::DEFAULT);
     let mut guest = Guest::new(&sandbox);
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -185,9 +185,9 @@ fn a_descriptor_that_does_not_wait() {
     assert_eq!(guest.call("sock_accept", &[listener, 0, O]), AGAIN);
 }
 
-/// A named pipe that nobody reads is an errno, and not a signal to the host.
+/// Writing to a named pipe without a reader is an errno, and not a signal to the host.
 #[test]
-fn a_pipe_that_nobody_reads() {
+fn a_pipe_without_a_reader() {
     let (dir, sandbox) = world(Limits::DEFAULT);
     let mut guest = Guest::new(&sandbox);
     let pipe = dir.path().join("pipe");
@@ -212,7 +212,7 @@ fn a_pipe_that_nobody_reads() {
     assert_eq!(guest.call("fd_write", &[fd, list, count, O]), 64);
 }
 
-/// A clock of the embedder, on which time passes only while somebody sleeps.
+/// A clock of the embedder, on which time passes only during a sleep.
 #[derive(Default)]
 struct Still(std::sync::atomic::AtomicU64);
 
@@ -238,7 +238,7 @@ fn a_clock_of_the_embedder() {
     assert_eq!(poll(&mut guest, 1), [(1, 0, 0, 0)]);
     assert_eq!(guest.call("clock_time_get", &[1, 0, O]), SUCCESS);
     assert_eq!(guest.u64(OUT), 50_000_000_000);
-    // It does not know the date.
+    // It has no date.
     assert_eq!(guest.call("clock_time_get", &[0, 0, O]), INVAL);
     clock(&mut guest, 0, 1, 1, 200_000_000_000, 0);
     let args = [SUBSCRIPTIONS.into(), EVENTS.into(), 1, O];

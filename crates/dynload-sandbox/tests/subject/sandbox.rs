@@ -1,8 +1,8 @@
-//! The sandbox that random programs run in: with the functions that they import, and with limits that do not bite.
+//! The sandbox that random programs run in: with the functions that they import, and with limits that never apply.
 
 use dynload_sandbox::{Caller, Capabilities, Limits, Sandbox, Value};
 
-/// Nothing bites: what a program uses is measured.
+/// Limits that never apply: a program's usage is measured.
 pub(crate) fn wide() -> Limits {
     Limits::DEFAULT
         .with_memory_bytes(1 << 30)
@@ -23,7 +23,7 @@ pub(crate) fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
         Capabilities::NONE,
         |caller: &mut Caller<'_>, (a,): (i32,)| match caller.call("back", &[Value::I32(a)])?[..] {
             [Value::I32(result)] => Ok(result),
-            _ => unreachable!("back gives an i32"),
+            _ => unreachable!("back returns an i32"),
         },
     );
     match slice {

@@ -1,4 +1,4 @@
-//! Modules that were made to hurt, by the number of something in them.
+//! Hostile modules, parameterized by the number of one of their parts.
 
 /// Unsigned LEB128. ([Wasm spec, integers](https://webassembly.github.io/spec/core/binary/values.html#integers))
 pub(crate) fn leb(mut value: u64) -> Vec<u8> {
@@ -14,7 +14,7 @@ pub(crate) fn leb(mut value: u64) -> Vec<u8> {
     }
 }
 
-/// A section with so many entries.
+/// A section with `count` entries.
 pub(crate) fn section(id: u8, count: u64, entries: &[u8]) -> Vec<u8> {
     let mut contents = leb(count);
     contents.extend_from_slice(entries);
@@ -47,10 +47,10 @@ pub(crate) fn functions(ty: &[u8], bodies: &[Vec<u8>]) -> Vec<u8> {
 
 pub(crate) const EMPTY_TYPE: &[u8] = &[0x60, 0, 0];
 
-/// A module of the size `n`, in some unit.
+/// A module of size `n`, in some unit.
 pub(crate) type Family = (&'static str, usize, fn(usize) -> Vec<u8>);
 
-/// Bodies with parts that are there `n` times.
+/// A body with a part that occurs `n` times.
 pub(crate) fn body(before: &[u8], part: &[u8], n: usize, after: &[u8]) -> Vec<u8> {
     let mut body = vec![0];
     body.extend_from_slice(before);
@@ -60,7 +60,7 @@ pub(crate) fn body(before: &[u8], part: &[u8], n: usize, after: &[u8]) -> Vec<u8
     body
 }
 
-/// A module that [`functions`] made of the empty type and one function, with another section before the code.
+/// Inserts a section before the code of a module that [`functions`] created from the empty type and one function.
 fn before_code(module: &[u8], section: &[u8]) -> Vec<u8> {
     // Header, types and functions.
     let at = 8 + 6 + 4;
@@ -98,7 +98,7 @@ pub(crate) fn families() -> Vec<Family> {
         ("empty loops", 20_000, |n| {
             functions(EMPTY_TYPE, &[body(&[], &[0x03, 0x40, END], n, &[])])
         }),
-        ("arms that give values", 10_000, |n| {
+        ("arms that return values", 10_000, |n| {
             let part = [0x41, 1, 0x04, 0x7f, 0x41, 2, 0x05, 0x41, 3, END, 0x1a];
             functions(EMPTY_TYPE, &[body(&[], &part, n, &[])])
         }),
@@ -125,14 +125,18 @@ pub(crate) fn families() -> Vec<Family> {
                 &[body(&BLOCK.repeat(999), &branch, n, &[END].repeat(999))],
             )
         }),
-        ("many branches to two places with much behind them", 10_000, |n| {
-            let branches = [0x41, 1, 0x0d, 0, 0x41, 1, 0x0d, 1];
-            let behind = [vec![END], [0x41, 1, 0x1a].repeat(n)].concat();
-            functions(
-                EMPTY_TYPE,
-                &[body(&BLOCK.repeat(2), &branches, n, &behind.repeat(2))],
-            )
-        }),
+        (
+            "many branches to two labels with much code after them",
+            10_000,
+            |n| {
+                let branches = [0x41, 1, 0x0d, 0, 0x41, 1, 0x0d, 1];
+                let after = [vec![END], [0x41, 1, 0x1a].repeat(n)].concat();
+                functions(
+                    EMPTY_TYPE,
+                    &[body(&BLOCK.repeat(2), &branches, n, &after.repeat(2))],
+                )
+            },
+        ),
         ("a large br_table out of many blocks", 20_000, |n| {
             let targets: Vec<u8> = (0..n).flat_map(|i| leb((i % 999) as u64)).collect();
             let table = [vec![0x41, 1, 0x0e], leb(n as u64), targets, vec![0]].concat();
@@ -158,7 +162,7 @@ pub(crate) fn families() -> Vec<Family> {
             let code = functions(EMPTY_TYPE, &[body(&[], &[0x41, 1, 0x40, 0, 0x1a], n, &[])]);
             with_memory(&code)
         }),
-        ("selects behind comparisons", 10_000, |n| {
+        ("selects after comparisons", 10_000, |n| {
             let part = [0x41, 1, 0x41, 2, 0x20, 0, 0x45, 0x1b, 0x1a];
             let locals = [vec![1, 1, 0x7f], part.repeat(n), vec![END]].concat();
             functions(EMPTY_TYPE, &[locals])
@@ -167,7 +171,7 @@ pub(crate) fn families() -> Vec<Family> {
             let part = [0x41, 0x80, 0x80, 0x80, 0x08, 0x41, 1, 0x36, 0, 0];
             with_memory(&functions(EMPTY_TYPE, &[body(&[], &part, n, &[])]))
         }),
-        ("br_tables that take values along", 2_000, |n| {
+        ("br_tables that carry values", 2_000, |n| {
             let part = [
                 vec![0x02, 1, 0x02, 1],
                 CONSTANTS.repeat(2),
@@ -246,7 +250,7 @@ pub(crate) fn families() -> Vec<Family> {
 
 pub(crate) const CONSTANTS: [u8; 2] = [0x41, 1];
 
-/// The type of functions and blocks that take as many i32 as they give.
+/// The type of functions and blocks that take and return `n` i32 values.
 pub(crate) fn values(n: usize) -> Vec<u8> {
     [
         vec![0x60],

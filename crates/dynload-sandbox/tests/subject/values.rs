@@ -1,4 +1,4 @@
-//! Numbers of the oracle, as the sandbox has them.
+//! Values of the oracle, as values of the sandbox.
 
 use dynload_oracle as oracle;
 use dynload_sandbox::Value;
