@@ -1,7 +1,7 @@
 //! The cost of the sandbox relative to bare wasmi, as ratios measured in one run.
 //!
-//! `cargo bench -p dynload-sandbox`. Both sides alternate, and the fastest run of each counts: on a machine that does other
-//! work too, the slow runs measure that work. Arguments: names of the guests to run instead of all.
+//! `cargo bench -p dynload-sandbox`. Both sides alternate, and the fastest run of each counts: on a machine that does
+//! other work too, the slow runs measure that work. Arguments: names of the guests to run instead of all.
 
 use dynload_oracle::guests::{self, Guest};
 use dynload_sandbox::{Engine, Limits, Module, Sandbox, Value};

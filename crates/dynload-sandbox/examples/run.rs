@@ -6,8 +6,8 @@
 //!     [--program PATH]... [--workers N] [--usage] MODULE [ARGS...]
 //! ```
 //!
-//! The guest inherits standard input, output and error. The exit code is the guest's, or 1 if it was stopped, or 2 if it
-//! could not be started. `--usage` prints the meter's reading to standard error.
+//! The guest inherits standard input, output and error. The exit code is the guest's, or 1 if it was stopped, or 2 if
+//! it could not be started. `--usage` prints the meter's reading to standard error.
 #![allow(
     clippy::disallowed_methods,
     reason = "the module itself is the user's file, not the guest's"

@@ -2,9 +2,10 @@
 //!
 //! They exist on Unix only: elsewhere the names do not link, unless the embedder provides them.
 //!
-//! All of them follow four rules. Capabilities are checked on every call. Values from a guest are validated before use, and
-//! never size an allocation. A wait lasts a millisecond at a time, so that the deadline, an interrupt or a revocation ends
-//! it. A denial or a failure is an errno; only limits, exits and pointers outside the memory end the call.
+//! All of them follow four rules. Capabilities are checked on every call. Values from a guest are validated before
+//! use, and never size an allocation. A wait lasts a millisecond at a time, so that the deadline, an interrupt or a
+//! revocation ends it. A denial or a failure is an errno; only limits, exits and pointers outside the memory end the
+//! call.
 
 mod answer;
 mod descriptor;
@@ -169,7 +170,8 @@ impl Open {
     }
 }
 
-/// Returns whether a write of [`PIPE_ROOM`] bytes to the host's own stream would not block. A failing write does not block either.
+/// Returns whether a write of [`PIPE_ROOM`] bytes to the host's own stream would not block. A failing write does not
+/// block either.
 pub(crate) fn is_console_ready(stream: Stream) -> bool {
     readiness::is_console_ready(stream, Duration::ZERO).unwrap_or(true)
 }

@@ -15,9 +15,9 @@ use wasmi::{AsContext, AsContextMut};
 
 /// The maximum nesting depth of calls from host functions back into the guest.
 ///
-/// Each level uses the host's own stack, however small the guest's functions are: about 4 KiB if this crate is optimised,
-/// about 17 KiB if not, plus the stack of the host functions themselves. So all levels fit into a stack of 256 KiB in a
-/// release build, and into one of 1 MiB in a debug build.
+/// Each level uses the host's own stack, however small the guest's functions are: about 4 KiB if this crate is
+/// optimised, about 17 KiB if not, plus the stack of the host functions themselves. So all levels fit into a stack of
+/// 256 KiB in a release build, and into one of 1 MiB in a debug build.
 pub const MAX_REENTRY: u64 = 40;
 
 /// How long a waiting host function sleeps between two checks of deadline, interrupt and capabilities.
@@ -122,7 +122,8 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// As [`memory`](Caller::memory), but returns an empty memory if the guest exports none, so that every pointer is out of bounds.
+    /// As [`memory`](Caller::memory), but returns an empty memory if the guest exports none, so that every pointer is
+    /// out of bounds.
     pub(crate) fn memory_or_empty(&mut self) -> GuestMemory<'_> {
         self.memory_and_state().0
     }
@@ -161,7 +162,8 @@ impl<'a> Caller<'a> {
         self.0.data_mut().glance().map_err(Stop)
     }
 
-    /// Waits for `duration` or until `done`, called about every millisecond, returns true. Returns whether `done` did.
+    /// Waits for `duration` or until `done`, called about every millisecond, returns true. Returns whether `done`
+    /// did.
     ///
     /// # Errors
     ///
@@ -212,8 +214,8 @@ impl<'a> Caller<'a> {
 
     /// Writes to the instance's console and returns how many bytes its limit allowed. Checks no capability.
     ///
-    /// If the console is the host's own stream and its reader does not read earlier output, this waits until the call has to
-    /// end, and then writes no more.
+    /// If the console is the host's own stream and its reader does not read earlier output, this waits until the call
+    /// has to end, and then writes no more.
     pub fn print(&mut self, stream: Stream, bytes: &[u8]) -> usize {
         let mut done = 0;
         // The next check finds again what stops the call.
@@ -221,7 +223,8 @@ impl<'a> Caller<'a> {
         done
     }
 
-    /// Writes to the instance's console and adds the number of written bytes to `done`. Waits no longer than the call may run.
+    /// Writes to the instance's console and adds the number of written bytes to `done`. Waits no longer than the call
+    /// may run.
     pub(crate) fn write_console(
         &mut self,
         stream: Stream,
@@ -242,8 +245,8 @@ impl<'a> Caller<'a> {
 
     /// Returns the signature of a function that the guest exports, or `None` if it does not export it.
     ///
-    /// A host function can check this before it [calls](Caller::call): calling an export that does not exist ends the outer
-    /// call too.
+    /// A host function can check this before it [calls](Caller::call): calling an export that does not exist ends the
+    /// outer call too.
     #[must_use]
     pub fn signature(&self, export: &str) -> Option<Signature> {
         crate::instance::signature(self.0.as_context(), export)
@@ -253,9 +256,9 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. Return the error to the
-    /// caller: the inner call was aborted partway, and even if the host function continues, the instance is poisoned when the
-    /// outer call ends.
+    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. Return the error
+    /// to the caller: the inner call was aborted partway, and even if the host function continues, the instance is
+    /// poisoned when the outer call ends.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop> {
         if u64::from(self.state().reentries) >= MAX_REENTRY {
             return Err(Stop(ErrorKind::LimitExceeded {
@@ -264,8 +267,8 @@ impl<'a> Caller<'a> {
                 requested: None,
             }));
         }
-        // The frames of the outer call are alive while the inner one runs; the values that the inner one leaves in the counters
-        // are garbage.
+        // The frames of the outer call are alive while the inner one runs; the values that the inner one leaves in
+        // the counters are garbage.
         let frames = self.0.data().wired.and_then(|wired| wired.hidden.frames);
         let alive = frames.map(|global| (global, frames::read(self.0.as_context(), global)));
         self.state().reentries += 1;

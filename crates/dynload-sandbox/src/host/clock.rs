@@ -9,20 +9,22 @@ pub trait Clock: Send + Sync {
     /// Returns the time since some fixed moment; never decreases.
     fn monotonic(&self) -> Duration;
 
-    /// Returns the time since 1970-01-01 00:00:00 UTC, without leap seconds; `None` if the host does not know the date.
+    /// Returns the time since 1970-01-01 00:00:00 UTC, without leap seconds; `None` if the host does not know the
+    /// date.
     fn wall(&self) -> Option<Duration> {
         None
     }
 
     /// Returns a counter that changes at least every millisecond, for at least half a second from now.
     ///
-    /// The sandbox reads the clock around each host function; with such a counter, only if the counter has changed. A timer
-    /// interrupt can maintain one. By default there is none, and the clock is read each time.
+    /// The sandbox reads the clock around each host function; with such a counter, only if the counter has changed. A
+    /// timer interrupt can maintain one. By default there is none, and the clock is read each time.
     fn ticks(&self) -> Option<&'static AtomicUsize> {
         None
     }
 
-    /// Sleeps for `duration`. The sandbox sleeps a millisecond at a time and checks deadline and interrupts in between.
+    /// Sleeps for `duration`. The sandbox sleeps a millisecond at a time and checks deadline and interrupts in
+    /// between.
     fn sleep(&self, duration: Duration) {
         let end = self.monotonic().saturating_add(duration);
         while self.monotonic() < end {
@@ -33,8 +35,8 @@ pub trait Clock: Send + Sync {
 
 /// The clocks that guests with the capability TIME can read, and their resolution.
 ///
-/// A fine clock reveals more than the time: how long other code took, what was in a cache. Deadlines use the clock itself,
-/// whatever guests can read of it.
+/// A fine clock reveals more than the time: how long other code took, what was in a cache. Deadlines use the clock
+/// itself, whatever guests can read of it.
 ///
 /// # Examples
 ///

@@ -223,8 +223,8 @@ impl ConsoleState {
     }
 }
 
-/// Writes to the host's own stream. Errors are ignored: a closed host stream does not concern the guest, and must not end the
-/// host.
+/// Writes to the host's own stream. Errors are ignored: a closed host stream does not concern the guest, and must not
+/// end the host.
 #[cfg(all(feature = "std", unix))]
 fn inherit(stream: Stream, bytes: &[u8]) {
     use std::io::{Write, stderr, stdout};
@@ -238,8 +238,8 @@ fn inherit(stream: Stream, bytes: &[u8]) {
     });
 }
 
-/// Bypasses the buffer of the standard library, which keeps unwritten bytes and retries them later, when signals are no longer
-/// blocked.
+/// Bypasses the buffer of the standard library, which keeps unwritten bytes and retries them later, when signals are
+/// no longer blocked.
 #[cfg(all(feature = "std", unix))]
 fn write_whole(stream: impl rustix::fd::AsFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {

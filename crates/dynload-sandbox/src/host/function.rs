@@ -142,7 +142,8 @@ impl HostFunction {
                 match self.call(caller, args, given) {
                     // The body may have taken longer than its fuel indicates.
                     Ok(()) => caller.glance()?,
-                    // It may come from an inner call that ended with this call's deadline or interrupt; then that is the error.
+                    // It may come from an inner call that ended with this call's deadline or interrupt; then that is
+                    // the error.
                     Err(Stop(ErrorKind::Host(cause))) => {
                         caller.check()?;
                         return Err(Stop(ErrorKind::Host(cause)));
@@ -165,8 +166,8 @@ impl HostFunction {
 }
 
 impl HostFunction {
-    /// Calls the body. A panic must not unwind through the interpreter, which would end the process: it is caught here and
-    /// resumes where the guest was called.
+    /// Calls the body. A panic must not unwind through the interpreter, which would end the process: it is caught
+    /// here and resumes where the guest was called.
     #[cfg(feature = "std")]
     fn call(&self, caller: &mut Caller<'_>, args: &[Value], given: &mut [Value]) -> Result<(), Stop> {
         let called = std::panic::AssertUnwindSafe(|| (self.body)(caller, args, given));

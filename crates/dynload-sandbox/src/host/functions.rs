@@ -11,8 +11,8 @@ use dynload_caps::Capabilities;
 
 /// A set of host functions, identified by module and name, like `Linker` of Wasmtime and wasmi.
 ///
-/// A clone shares the functions until either of the two changes. Register them once, and pass a clone to each sandbox with
-/// [`Sandbox::with_host_functions`](crate::Sandbox::with_host_functions).
+/// A clone shares the functions until either of the two changes. Register them once, and pass a clone to each sandbox
+/// with [`Sandbox::with_host_functions`](crate::Sandbox::with_host_functions).
 ///
 /// # Examples
 ///
@@ -49,9 +49,9 @@ impl HostFunctions {
     /// Adds `body` as the function `module.name`, replacing any function that the set has under this name.
     ///
     /// If a guest calls it without every bit of `capability`, its call ends with
-    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes precedence over
-    /// a function of this crate with the same name. If `body` panics, the panic resumes in the host where it called the
-    /// guest, and the instance is poisoned. See [`Caller`] for what `body` can do.
+    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes
+    /// precedence over a function of this crate with the same name. If `body` panics, the panic resumes in the host
+    /// where it called the guest, and the instance is poisoned. See [`Caller`] for what `body` can do.
     ///
     /// # Grants
     ///
@@ -82,8 +82,8 @@ impl HostFunctions {
 
     /// Adds a function whose type is known only at run time. Otherwise like [`func_wrap`](HostFunctions::func_wrap).
     ///
-    /// `body` receives the arguments and the results to fill in, initialized to zero. A result whose type differs from
-    /// `signature` ends the guest's call with [`ErrorKind::Host`](crate::ErrorKind::Host).
+    /// `body` receives the arguments and the results to fill in, initialized to zero. A result whose type differs
+    /// from `signature` ends the guest's call with [`ErrorKind::Host`](crate::ErrorKind::Host).
     ///
     /// # Errors
     ///

@@ -7,20 +7,21 @@ use crate::{
 };
 use wasmi::{AsContextMut, Func, Store};
 
-/// Creates the function that rewritten code calls before `memory.grow` and `table.grow`, with the number of requested table
-/// elements and the number that there is room for.
+/// Creates the function that rewritten code calls before `memory.grow` and `table.grow`, with the number of requested
+/// table elements and the number that there is room for.
 ///
-/// - The interpreter charges for a growing table, but cannot resume a `table.grow` that ran out of fuel. So this function
-///   ensures that the slice has enough fuel.
-/// - Where the interpreter dispatches by tail calls, its handlers of these two operators do not, and each execution leaves a
-///   frame on the native stack. The pause unwinds all of them.
+/// - The interpreter charges for a growing table, but cannot resume a `table.grow` that ran out of fuel. So this
+///   function ensures that the slice has enough fuel.
+/// - Where the interpreter dispatches by tail calls, its handlers of these two operators do not, and each execution
+///   leaves a frame on the native stack. The pause unwinds all of them.
 /// - Fuel says nothing about how long the system takes to grow a memory. So this function checks the time.
 pub(crate) fn define(store: &mut Store<State>) -> Func {
     Func::wrap(
         store,
         |mut host: wasmi::Caller<'_, State>, requested: i64, room: i64| -> Result<(), wasmi::Error> {
             let bytes = (requested as u64).saturating_mul(crate::memory_meter::ELEMENT_BYTES);
-            // Without this reservation a worker could take the memory before the table grows, and the fuel would be left over.
+            // Without this reservation a worker could take the memory before the table grows, and the fuel would be
+            // left over.
             let fails = requested as u64 > room as u64 || !host.data_mut().memory.reserve(bytes);
             let fuel = requested as u64 / schedule::ELEMENTS_PER_FUEL;
             while !fails && run::fuel(&host) < fuel {

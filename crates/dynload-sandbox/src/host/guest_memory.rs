@@ -20,7 +20,7 @@ impl fmt::Display for OutOfBounds {
         if *size == 0 {
             return write!(
                 f,
-                "{len} bytes at {ptr} are out of bounds: the guest exports no memory named `memory`, or an empty one"
+                "cannot access {len} bytes at {ptr}: the guest exports no memory named `memory`, or an empty one"
             );
         }
         write!(
@@ -63,8 +63,8 @@ impl From<NoMemory> for Stop {
 
 /// The linear memory that the guest exports as `memory`.
 ///
-/// Every access of a host function passes through here: the bounds are checked in one place, and no allocation is sized by a
-/// length from the guest.
+/// Every access of a host function passes through here: the bounds are checked in one place, and no allocation is
+/// sized by a length from the guest.
 #[derive(Debug)]
 pub struct GuestMemory<'a>(pub(crate) &'a mut [u8]);
 

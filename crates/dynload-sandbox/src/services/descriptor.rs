@@ -114,8 +114,8 @@ impl Descriptor {
             preopen: Some(guest.into()),
             listing: None,
         });
-        // Libraries silently omit rights that cannot be inherited, and then open a file for reading although the program
-        // requested writing. So all rights can be inherited, and `path_open` refuses.
+        // Libraries silently omit rights that cannot be inherited, and then open a file for reading although the
+        // program requested writing. So all rights can be inherited, and `path_open` refuses.
         Descriptor {
             kind,
             base,
@@ -209,8 +209,8 @@ impl Table {
         if is_full { Err(Errno::Mfile) } else { Ok(()) }
     }
 
-    /// Returns the lowest free number. The numbers of the console are never reused: a program that closed its output may still
-    /// write to it.
+    /// Returns the lowest free number. The numbers of the console are never reused: a program that closed its output
+    /// may still write to it.
     fn free(&self) -> Option<usize> {
         (CONSOLES..self.0.len()).find(|fd| self.0[*fd].is_none())
     }

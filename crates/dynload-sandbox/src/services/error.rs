@@ -21,8 +21,9 @@ pub enum ServiceError {
         /// The error of the operating system.
         cause: io::Error,
     },
-    /// It could not be determined whether the directories of the scopes are nested, so their effective access is unknown.
-    /// Grant only directories whose parent directories are accessible, or grant all of them with the same access.
+    /// It could not be determined whether the directories of the scopes are nested, so their effective access is
+    /// unknown. Grant only directories whose parent directories are accessible, or grant all of them with the same
+    /// access.
     Nesting {
         /// The error of the operating system.
         cause: io::Error,

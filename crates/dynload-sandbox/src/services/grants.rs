@@ -1,8 +1,8 @@
 //! The directories of the scopes, each opened once: when its scope is set, and never again by its path.
 //!
-//! A path is resolved again each time it is used, and may then lead to another directory: because a guest that can write to a
-//! parent directory or the host replaced it, or because the working directory changed. So every instance, `reset` and worker
-//! uses a duplicate of the same descriptor.
+//! A path is resolved again each time it is used, and may then lead to another directory: because a guest that can
+//! write to a parent directory or the host replaced it, or because the working directory changed. So every instance,
+//! `reset` and worker uses a duplicate of the same descriptor.
 
 use super::{error::ServiceError, guard::Guard};
 use cap_std::{ambient_authority, fs::Dir};

@@ -1,10 +1,10 @@
 //! Directories that were granted read-only inside one that was granted read-write.
 //!
 //! The innermost granted directory governs, as with mount points. To find it, the guard walks up the parents from a
-//! directory's descriptor to the first granted directory. No guest can change that path for a protected directory: nothing
-//! is renamed into or out of a protected directory, and neither it nor any directory above it is moved or removed. So the
-//! result of a check is still valid when the descriptor is used, whatever runs concurrently. (If the granted directories are
-//! not nested, none of these checks is made.)
+//! directory's descriptor to the first granted directory. No guest can change that path for a protected directory:
+//! nothing is renamed into or out of a protected directory, and neither it nor any directory above it is moved or
+//! removed. So the result of a check is still valid when the descriptor is used, whatever runs concurrently. (If the
+//! granted directories are not nested, none of these checks is made.)
 
 use super::wasi::Errno;
 use cap_std::{
@@ -18,7 +18,8 @@ use std::{
     vec::Vec,
 };
 
-/// How deep a directory may be if its parents have to be walked: the most work that the host does for one call of a guest.
+/// How deep a directory may be if its parents have to be walked: the most work that the host does for one call of a
+/// guest.
 const MAX_DEPTH: usize = 256;
 
 /// The identity of a file or directory, independent of its names: device and inode.
