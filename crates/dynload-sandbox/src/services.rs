@@ -3,8 +3,8 @@
 //! They exist on Unix only: elsewhere the names do not link, unless the embedder provides them.
 //!
 //! All of them follow four rules. Capabilities are checked on every call. Values from a guest are validated before
-//! use, and never size an allocation. A wait lasts a millisecond at a time, so that the deadline, an interrupt or a
-//! revocation ends it. A denial or a failure is an errno; only limits, exits and pointers outside the memory end the
+//! use, and never size an allocation. Waits last a millisecond at a time, so that the deadline, an interrupt or a
+//! revocation ends them. A denial or a failure is an errno; only limits, exits and pointers outside the memory end the
 //! call.
 
 mod answer;

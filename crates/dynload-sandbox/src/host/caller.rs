@@ -256,9 +256,9 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. Return the error
-    /// to the caller: the inner call was aborted partway, and even if the host function continues, the instance is
-    /// poisoned when the outer call ends.
+    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. The host function
+    /// should return the error: the guest was stopped partway, and even if the host function continues, the instance
+    /// is poisoned when the outer call ends.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop> {
         if u64::from(self.state().reentries) >= MAX_REENTRY {
             return Err(Stop(ErrorKind::LimitExceeded {

@@ -154,7 +154,7 @@ impl HostFunction {
                     if value.ty() != *ty {
                         let (name, given) = (&self.name, value.ty());
                         return Err(Stop::host(format!(
-                            "`{name}` returned a result of type {given}, its signature requires {ty}"
+                            "`{name}` returned a result of type {given}, but its signature requires {ty}"
                         )));
                     }
                     *result = value.into_engine();

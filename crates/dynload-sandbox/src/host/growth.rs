@@ -14,7 +14,7 @@ use wasmi::{AsContextMut, Func, Store};
 ///   function ensures that the slice has enough fuel.
 /// - Where the interpreter dispatches by tail calls, its handlers of these two operators do not, and each execution
 ///   leaves a frame on the native stack. The pause unwinds all of them.
-/// - Fuel says nothing about how long the system takes to grow a memory. So this function checks the time.
+/// - Fuel does not measure how long the system takes to grow a memory. So this function checks the deadline.
 pub(crate) fn define(store: &mut Store<State>) -> Func {
     Func::wrap(
         store,

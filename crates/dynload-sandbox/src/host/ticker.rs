@@ -23,7 +23,7 @@ static THREAD: Mutex<Option<(u32, Option<Thread>)>> = Mutex::new(None);
 pub(super) fn ticks() -> Option<&'static AtomicUsize> {
     let until = TICKS.load(Ordering::SeqCst).wrapping_add(LEASE);
     NEEDED_UNTIL.store(until, Ordering::SeqCst);
-    // If the lock stays taken, a fork interrupted its holder.
+    // Not `lock`: in a forked process the lock stays taken if a thread of the parent held it during the fork.
     let mut running = THREAD.try_lock().ok()?;
     let process = std::process::id();
     if running.as_ref().is_none_or(|(of, _)| *of != process) {

@@ -120,7 +120,7 @@ mod tests {
         scopes.net = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
         sandbox.set_scopes(scopes);
         let found = Arc::new(Mutex::new(None));
-        let told = found.clone();
+        let result_out = found.clone();
         let host = Host {
             name: "several.example".into(),
             port: 0,
@@ -135,7 +135,7 @@ mod tests {
                     Err(Fail::Errno(errno)) => Err(errno),
                     Err(Fail::Stop(stop)) => return Err(stop),
                 };
-                *told.lock().unwrap() = Some(result);
+                *result_out.lock().unwrap() = Some(result);
                 Ok(())
             },
         );

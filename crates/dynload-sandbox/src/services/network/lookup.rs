@@ -1,4 +1,4 @@
-//! Name look-ups. They are the one operation that cannot be canceled, so each runs on its own thread.
+//! Name look-ups. They are the only operation that cannot be canceled, so each runs on its own thread.
 
 use super::{
     super::{answer::Answer, readiness, wasi::Errno},

@@ -1,7 +1,7 @@
 //! The limit of the process on the size of files (`RLIMIT_FSIZE`, `ulimit -f`).
 //!
 //! A write beyond it is truncated or refused here, as the system does, but without the system's signal. If another
-//! process makes the file grow between the check and the write, the signal is blocked.
+//! writer makes the file grow between the check and the write, the signal is blocked.
 
 use crate::services::{descriptor::OpenFile, signals, wasi::Filetype};
 use rustix::process::{Resource, getrlimit};

@@ -1,7 +1,7 @@
 //! `path_symlink`, `path_link`, `path_readlink`.
 //!
 //! A symlink never leads a guest out of its directory, whoever created it: `cap-std` resolves paths that way. But
-//! other processes may walk the same tree without that protection, so a symlink that a guest creates never leads out
+//! other programs may walk the same tree without that protection, so a symlink that a guest creates never leads out
 //! of the directory that contains it: its target is not absolute and has no `..`. The target alone shows this,
 //! wherever the symlink is created or moved to, and whoever changes the tree meanwhile.
 //!

@@ -1,7 +1,7 @@
 //! Path resolution: the directory that contains the last component of a path, and that component.
 //!
 //! If a change has a condition, the condition is checked on the descriptor of that directory and the change is made
-//! through the same descriptor, so that no other process can interfere in between.
+//! through the same descriptor, so that nothing can interfere in between.
 
 use super::Errno;
 use crate::services::{answer::Answer, descriptor::OpenDir, guard::Guard};

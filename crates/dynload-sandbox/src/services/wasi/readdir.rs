@@ -76,7 +76,7 @@ impl OpenDir {
         }))
     }
 
-    /// Returns whether the listing is positioned at a cookie. If it is past it, starts again from the beginning.
+    /// Returns whether the listing is positioned at a cookie. Starts again from the beginning if the listing is past it.
     fn stands_at(&mut self, cookie: u64) -> Result<bool, Errno> {
         let first = cookie.max(2);
         if cookie > 1 && self.listing.as_ref().is_some_and(|listing| listing.next == first) {
