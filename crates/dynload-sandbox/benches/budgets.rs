@@ -1,7 +1,7 @@
-//! What the sandbox costs against bare wasmi, as ratios measured in one run.
+//! The cost of the sandbox relative to bare wasmi, as ratios measured in one run.
 //!
-//! `cargo bench -p dynload-sandbox`. Both sides take turns, and the fastest of each counts: on a machine that does other
-//! things too, the slow ones measure the neighbours. Arguments: names of guests to run instead of all.
+//! `cargo bench -p dynload-sandbox`. Both sides alternate, and the fastest run of each counts: on a machine that does
+//! other work too, the slow runs measure that work. Arguments: names of the guests to run instead of all.
 
 use dynload_oracle::guests::{self, Guest};
 use dynload_sandbox::{Engine, Limits, Module, Sandbox, Value};
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The fastest of several runs of each of two things, taken in turns.
+/// Returns the fastest of several runs of each side, run alternately.
 fn pair(rounds: u32, mut ours: impl FnMut(), mut bare: impl FnMut()) -> (Duration, Duration) {
     let time = |thing: &mut dyn FnMut()| {
         let start = Instant::now();

@@ -6,8 +6,8 @@
 //!     [--program PATH]... [--workers N] [--usage] MODULE [ARGS...]
 //! ```
 //!
-//! Standard input, output and error are the program's; the exit code is the program's too, or 1 if it was stopped, or 2
-//! if it could not be started. `--usage` prints the meter's reading to standard error.
+//! The guest inherits standard input, output and error. The exit code is the guest's, or 1 if it was stopped, or 2 if
+//! it could not be started. `--usage` prints the meter's reading to standard error.
 #![allow(
     clippy::disallowed_methods,
     reason = "the module itself is the user's file, not the guest's"
@@ -19,7 +19,7 @@ use dynload_sandbox::{
 };
 use std::{env, error::Error, process::ExitCode};
 
-/// What the command line asks for.
+/// The parsed command line.
 struct Command {
     limits: Limits,
     capabilities: Capabilities,
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The options up to the module; what follows is for the module.
+/// Reads the options up to the module; the remaining words are arguments of the module.
 fn read_command(mut words: impl Iterator<Item = String>) -> Result<Command, Box<dyn Error>> {
     let mut limits = Limits::DEFAULT;
     let mut fuel = None;
@@ -59,15 +59,15 @@ fn read_command(mut words: impl Iterator<Item = String>) -> Result<Command, Box<
     let mut scopes = Scopes::none();
     let mut usage = false;
     loop {
-        let word = words.next().ok_or("no module is named")?;
-        let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
+        let word = words.next().ok_or("the module is missing")?;
+        let mut value = || words.next().ok_or_else(|| format!("`{word}` requires a value"));
         match word.as_str() {
             "--limits" => {
                 limits = match value()?.as_str() {
                     "default" => Limits::DEFAULT,
                     "restrictive" => Limits::RESTRICTIVE,
                     "permissive" => Limits::PERMISSIVE,
-                    other => return Err(format!("there are no limits `{other}`").into()),
+                    other => return Err(format!("unknown limits `{other}`").into()),
                 }
             }
             "--fuel" => fuel = Some(value()?.parse()?),
@@ -79,14 +79,14 @@ fn read_command(mut words: impl Iterator<Item = String>) -> Result<Command, Box<
             "--dir" => scopes.dirs.push(read_dir(&value()?)?),
             "--env" => {
                 let value = value()?;
-                let (name, value) = value.split_once('=').ok_or("`--env` wants NAME=VALUE")?;
+                let (name, value) = value.split_once('=').ok_or("`--env` requires NAME=VALUE")?;
                 scopes.env.push(dynload_caps::EnvScope::fixed(name, value)?);
             }
             "--net" => scopes.net.push(value()?.parse()?),
             "--program" => scopes.programs.push(dynload_caps::ProgramScope::new(value()?)?),
             "--workers" => scopes.max_workers = value()?.parse()?,
             "--usage" => usage = true,
-            option if option.starts_with("--") => return Err(format!("there is no option `{option}`").into()),
+            option if option.starts_with("--") => return Err(format!("unknown option `{option}`").into()),
             _ => {
                 let limits = limits.with_fuel(fuel);
                 let args = words.collect();
@@ -103,13 +103,13 @@ fn read_command(mut words: impl Iterator<Item = String>) -> Result<Command, Box<
     }
 }
 
-/// `HOST::GUEST`, and `:ro` where nothing may change.
+/// Parses `HOST::GUEST`, with `:ro` for a read-only directory.
 fn read_dir(text: &str) -> Result<dynload_caps::DirScope, Box<dyn Error>> {
     let (text, access) = match text.strip_suffix(":ro") {
         Some(text) => (text, dynload_caps::Access::ReadOnly),
         None => (text, dynload_caps::Access::ReadWrite),
     };
-    let (host, guest) = text.split_once("::").ok_or("`--dir` wants HOST::GUEST")?;
+    let (host, guest) = text.split_once("::").ok_or("`--dir` requires HOST::GUEST")?;
     Ok(dynload_caps::DirScope::new(host, guest, access)?)
 }
 
@@ -127,7 +127,7 @@ fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
         )
         .with_args(args);
     let mut instance = sandbox.instantiate(&module)?;
-    // A command runs once; a reactor is got ready and has nothing more to do here.
+    // A command runs once; a reactor is only initialized here.
     let export = if instance.signature("_start").is_some() {
         "_start"
     } else {
@@ -140,7 +140,7 @@ fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
     Ok(match result {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => match error.kind() {
-            // Systems keep the low eight bits of an exit code.
+            // Operating systems keep the low eight bits of an exit code.
             ErrorKind::Exit(code) => ExitCode::from(*code as u8),
             _ => {
                 eprintln!("run: {}: {}", command.module, chain(&error));
@@ -161,7 +161,7 @@ fn print_usage(usage: &Usage) {
     }
 }
 
-/// An error with all that caused it.
+/// Formats an error with all its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Time, as the host lends it.
+//! Clocks that the host provides.
 
 #[cfg(feature = "std")]
 mod ticker;
@@ -9,23 +9,25 @@ use core::{sync::atomic::AtomicUsize, time::Duration};
 ///
 /// The sandbox reads it for deadlines, and guests with the capability TIME read it through host functions.
 pub trait Clock: Send + Sync {
-    /// Time since some fixed moment; never goes back.
+    /// Returns the time since some fixed moment; never decreases.
     fn monotonic(&self) -> Duration;
 
-    /// Time since 1970-01-01 00:00:00 UTC, without leap seconds; `None` where the host does not know the date.
+    /// Returns the time since 1970-01-01 00:00:00 UTC, without leap seconds; `None` if the host does not know the
+    /// date.
     fn wall(&self) -> Option<Duration> {
         None
     }
 
-    /// A counter that changes every millisecond or oftener, for half a second at least from now on.
+    /// Returns a counter that changes at least every millisecond, for at least half a second from now.
     ///
-    /// The clock is looked at around each host function; where there is such a counter, only if it has changed. An
-    /// interrupt of a timer can keep one. By default there is none, and the clock is read each time.
+    /// The sandbox reads the clock around each host function; with such a counter, only if the counter has changed. A
+    /// timer interrupt can maintain one. By default there is none, and the clock is read each time.
     fn ticks(&self) -> Option<&'static AtomicUsize> {
         None
     }
 
-    /// Lets `duration` pass. The sandbox asks for a millisecond at a time and looks at deadline and interrupts between.
+    /// Sleeps for `duration`. The sandbox sleeps a millisecond at a time and checks deadline and interrupts in
+    /// between.
     fn sleep(&self, duration: Duration) {
         let end = self.monotonic().saturating_add(duration);
         while self.monotonic() < end {
@@ -34,10 +36,12 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// What guests with the capability TIME see of the clock: which clocks, and how finely.
+/// The clocks that guests with the capability TIME can read, and their resolution.
 ///
-/// A fine clock tells a guest about more than the time: how long other code took, what was in a cache. Deadlines are kept
-/// by the clock itself, whatever guests see of it.
+/// A fine clock reveals more than the time: how long other code took, what was in a cache. Deadlines use the clock
+/// itself, whatever guests can read of it.
+///
+/// # Examples
 ///
 /// ```
 /// # use dynload_sandbox::{ClockScope, Limits, Sandbox};
@@ -52,45 +56,45 @@ pub struct ClockScope {
 }
 
 impl ClockScope {
-    /// Both clocks, as fine as the host has them. The default of a sandbox.
+    /// Both clocks, at the resolution of the host. The default of a sandbox.
     pub const FULL: ClockScope = ClockScope {
         resolution: Duration::from_nanos(1),
         wall: true,
     };
 
-    /// The same, with what guests read rounded down to multiples of `resolution` (at least a nanosecond).
+    /// Sets the resolution: guests read times rounded down to multiples of it (at least a nanosecond).
     #[must_use]
     pub fn with_resolution(mut self, resolution: Duration) -> ClockScope {
         self.resolution = resolution.max(Duration::from_nanos(1));
         self
     }
 
-    /// The same without the date: guests see time pass and not what time it is.
+    /// Removes the wall clock: guests can measure elapsed time but cannot read the date.
     #[must_use]
     pub fn without_wall(mut self) -> ClockScope {
         self.wall = false;
         self
     }
 
-    /// The step in which guests see time pass.
+    /// Returns the resolution of the times that guests read.
     #[must_use]
     pub fn resolution(self) -> Duration {
         self.resolution
     }
 
-    /// The monotonic clock, as a guest sees it.
+    /// Returns the monotonic time as a guest reads it.
     pub(crate) fn monotonic(self, clock: &dyn Clock) -> Duration {
         self.coarse(clock.monotonic())
     }
 
-    /// The date, as a guest sees it, if it does.
+    /// Returns the wall-clock time as a guest reads it, if it may.
     pub(crate) fn wall(self, clock: &dyn Clock) -> Option<Duration> {
         clock.wall().filter(|_| self.wall).map(|now| self.coarse(now))
     }
 
     fn coarse(self, now: Duration) -> Duration {
         let past = now.as_nanos() % self.resolution.as_nanos();
-        // Less than `now`, which is what it is taken from.
+        // `past` is at most `now`, so this does not saturate.
         now.saturating_sub(Duration::new(
             (past / 1_000_000_000) as u64,
             (past % 1_000_000_000) as u32,
@@ -107,7 +111,7 @@ pub struct SystemClock {
 
 #[cfg(feature = "std")]
 impl SystemClock {
-    /// A clock whose monotonic time starts now.
+    /// Returns a clock whose monotonic time starts now.
     #[must_use]
     pub fn new() -> SystemClock {
         SystemClock {

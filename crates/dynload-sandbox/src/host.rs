@@ -1,6 +1,6 @@
-//! What the host lends to a sandbox: a clock, entropy, a console.
+//! What the host provides to a sandbox: a clock, entropy, a console, host functions.
 //!
-//! With `std` there is a default for each; without, the embedder brings its own.
+//! With `std` there is a default for clock and entropy; without `std` the embedder provides them.
 
 mod caller;
 mod console;

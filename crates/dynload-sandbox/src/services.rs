@@ -1,11 +1,11 @@
 //! The host services that need an operating system: WASI preview 1 and the `dynload` imports.
 //!
-//! They are those of Unix: elsewhere the names do not link, unless the embedder offers them.
+//! They exist on Unix only: elsewhere the names do not link, unless the embedder provides them.
 //!
-//! All of them keep to four rules. Capabilities are asked at every call. What a guest passes is checked before it is
-//! believed, and never sizes an allocation. What waits does so a millisecond at a time, so that the deadline, an
-//! interrupt or a revocation ends it. What was denied or failed is an errno; only limits, exits and pointers outside
-//! the memory end the call.
+//! All of them follow four rules. Capabilities are checked on every call. Values from a guest are validated before
+//! use, and never size an allocation. Waits last a millisecond at a time, so that the deadline, an interrupt or a
+//! revocation ends them. A denial or a failure is an errno; only limits, exits and pointers outside the memory end the
+//! call.
 
 mod answer;
 mod descriptor;
@@ -47,7 +47,7 @@ use std::{boxed::Box, sync::Arc, time::Duration, vec::Vec};
 use wasi::Errno;
 use wasmi::{Func, Store};
 
-/// What the services keep for one instance. An instance that imports none of them keeps nothing.
+/// The state of the services for one instance. Empty if the instance imports none of them.
 pub(crate) struct Services {
     module: Module,
     open: Option<Box<Open>>,
@@ -57,7 +57,7 @@ pub(crate) struct Services {
 struct Open {
     table: Table,
     guard: Arc<Guard>,
-    /// The variables that the scopes show, each as `NAME=value`.
+    /// The environment variables that the scopes allow, each as `NAME=value`.
     environ: Vec<Vec<u8>>,
     resolving: network::Resolving,
     workers: thread::Workers,
@@ -72,7 +72,7 @@ impl Services {
         }
     }
 
-    /// Gets ready what the scopes give, once.
+    /// Opens what the scopes grant, once.
     fn prepare(&mut self, config: &Config, parent: Option<&Share>) {
         if self.open.is_some() || self.refused.is_some() {
             return;
@@ -83,7 +83,7 @@ impl Services {
         }
     }
 
-    /// Why the scopes could not be opened, if so: the instance must not be made.
+    /// Returns an error if the scopes could not be opened: the instance must not be created.
     pub(crate) fn refusal(&mut self) -> Result<(), ErrorKind> {
         match self.refused.take() {
             Some(error) => Err(ErrorKind::Host(Arc::new(error))),
@@ -94,7 +94,7 @@ impl Services {
     fn open(&self) -> &Open {
         match &self.open {
             Some(open) => open,
-            // No function of a service exists in a store before `define` opened them.
+            // No function of a service exists in a store before `define` opens the services.
             None => unreachable!("the services are open when one of them is called"),
         }
     }
@@ -110,12 +110,12 @@ impl Services {
         &mut self.open_mut().table
     }
 
-    /// What governs in directories that lie in each other.
+    /// Returns the guard of nested granted directories.
     fn guard(&self) -> &Guard {
         &self.open().guard
     }
 
-    /// The descriptor, if it may be used so.
+    /// Returns the descriptor if this use of it is allowed.
     fn descriptor(
         &mut self,
         granted: Capabilities,
@@ -128,7 +128,7 @@ impl Services {
         Ok(descriptor)
     }
 
-    /// The file of a descriptor, if it may be used so. Consoles and sockets are `wrong`.
+    /// Returns the file of a descriptor if this use of it is allowed. The error for consoles and sockets is `wrong`.
     fn file(
         &self,
         granted: Capabilities,
@@ -146,7 +146,7 @@ impl Services {
         }
     }
 
-    /// The directory of a descriptor, if it may be used so.
+    /// Returns the directory of a descriptor if this use of it is allowed.
     fn directory(&self, granted: Capabilities, fd: u32, intent: Use, right: u64) -> Result<&OpenDir, Errno> {
         let descriptor = self.open().table.get(fd)?;
         descriptor.check(granted, intent, 0)?;
@@ -170,17 +170,18 @@ impl Open {
     }
 }
 
-/// Whether a write of [`PIPE_ROOM`] bytes to the host's own stream would not have to wait. One that fails need not either.
+/// Returns whether a write of [`PIPE_ROOM`] bytes to the host's own stream would not block. A failing write does not
+/// block either.
 pub(crate) fn is_console_ready(stream: Stream) -> bool {
     readiness::is_console_ready(stream, Duration::ZERO).unwrap_or(true)
 }
 
-/// Ends what the running call started and did not wait for. Fuel of workers is the call's own.
+/// Ends what the running call started and did not wait for. The call pays for the fuel of its workers.
 pub(crate) fn end_call(state: &mut State) {
     thread::end_call(state);
 }
 
-/// Makes the function of that name in a store, if a service has one.
+/// Creates the function of that name in a store, if a service has one.
 pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Option<Func> {
     let function = match module {
         WASI_PREVIEW1 => wasi::define(store, name),
@@ -197,7 +198,7 @@ pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Opti
     Some(function)
 }
 
-/// Refuses unless every bit of `capability` is granted at this moment.
+/// Returns NOTCAPABLE unless every bit of `capability` is granted at this moment.
 fn require(caller: &Caller<'_>, capability: Capabilities) -> Answer {
     if caller.capabilities().has(capability) {
         Ok(())
@@ -206,7 +207,7 @@ fn require(caller: &Caller<'_>, capability: Capabilities) -> Answer {
     }
 }
 
-/// Makes the functions of a service: a name, what serves it, and its parameters. All give back an errno.
+/// Creates the functions of a service: import name, implementation and parameters. All return an errno.
 macro_rules! functions {
     ($store:expr, $name:expr, { $($import:literal => $service:path [$($arg:ident: $ty:ty),*];)* }) => {
         match $name {

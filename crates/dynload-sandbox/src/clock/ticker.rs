@@ -1,4 +1,4 @@
-//! A thread of the process that counts while calls run, so that looking whether time has passed costs one load.
+//! A thread that increments a counter while calls run, so that checking whether time has passed costs one load.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{
@@ -7,30 +7,30 @@ use std::{
     time::Duration,
 };
 
-/// How often it counts.
+/// The interval between two increments.
 const TICK: Duration = Duration::from_micros(500);
-/// How many ticks it goes on after somebody asked.
+/// How many ticks the thread continues after a call of [`ticks`].
 const LEASE: usize = 1_000;
 
 static TICKS: AtomicUsize = AtomicUsize::new(0);
-/// The tick after which it may rest.
+/// The tick after which the thread may park.
 static NEEDED_UNTIL: AtomicUsize = AtomicUsize::new(0);
 static RESTS: AtomicBool = AtomicBool::new(false);
-/// The process, and the thread if one could be started in it: a fork does not take it along.
+/// The process, and its thread if one could be started: a forked process does not have the thread.
 static THREAD: Mutex<Option<(u32, Option<Thread>)>> = Mutex::new(None);
 
-/// The counter, which goes on for half a second at least; `None` where no thread can be started.
+/// Returns the counter, which runs for at least half a second; `None` if no thread can be started.
 pub(super) fn ticks() -> Option<&'static AtomicUsize> {
     let until = TICKS.load(Ordering::SeqCst).wrapping_add(LEASE);
     NEEDED_UNTIL.store(until, Ordering::SeqCst);
-    // Whoever holds the lock for longer was interrupted by a fork.
+    // Not `lock`: in a forked process the lock stays taken if a thread of the parent held it during the fork.
     let mut running = THREAD.try_lock().ok()?;
     let process = std::process::id();
     if running.as_ref().is_none_or(|(of, _)| *of != process) {
         RESTS.store(false, Ordering::SeqCst);
         let builder = thread::Builder::new().name("dynload-ticker".into());
         let started = builder.stack_size(64 << 10).spawn(count);
-        // Where that fails it would fail at every look.
+        // A failure is recorded: a retry on every call would fail too.
         *running = Some((process, started.ok().map(|started| started.thread().clone())));
     }
     let (_, thread) = running.as_ref()?;
@@ -42,7 +42,7 @@ pub(super) fn ticks() -> Option<&'static AtomicUsize> {
 }
 
 fn count() {
-    // The host's handlers are for threads of the host, and may need more stack.
+    // The host's signal handlers expect threads of the host, and may need more stack.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = nix::sys::signal::SigSet::all().thread_block();
     loop {
@@ -52,7 +52,7 @@ fn count() {
         if is_needed() {
             continue;
         }
-        // Who asks after this look sees that it rests, and wakes it.
+        // A caller that asks after the check below sees that the thread rests, and unparks it.
         RESTS.store(true, Ordering::SeqCst);
         if is_needed() {
             RESTS.store(false, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What a host function sees of the call that it serves.
+//! The view that a host function has of the call that it serves.
 
 use crate::{
     call::run,
@@ -14,17 +14,19 @@ use core::time::Duration;
 use dynload_caps::{Capabilities, Limits};
 use wasmi::{AsContext, AsContextMut};
 
-/// How deep host functions may call back into the guest, nested.
+/// The maximum nesting depth of calls from host functions back into the guest.
 ///
-/// Each level takes from the host's own stack, however small the guest's functions are: about 4 KiB where this crate is
-/// optimised, about 17 KiB where it is not, and what the host functions need besides. So all levels fit into a stack of
+/// Each level uses the host's own stack, however small the guest's functions are: about 4 KiB if this crate is
+/// optimised, about 17 KiB if not, plus the stack of the host functions themselves. So all levels fit into a stack of
 /// 256 KiB in a release build, and into one of 1 MiB in a debug build.
 pub const MAX_REENTRY: u64 = 40;
 
-/// How long a host function that waits does so between two looks at deadline, interrupt and capabilities.
+/// How long a waiting host function sleeps between two checks of deadline, interrupt and capabilities.
 const WAIT_SLICE: Duration = Duration::from_millis(1);
 
-/// The guest's side of a host call: its memory, its limits, its capabilities, and a way to call back.
+/// The guest's side of a host call: its memory, its limits, its capabilities, and calls back into it.
+///
+/// # Examples
 ///
 /// ```
 /// # use dynload_sandbox::*;
@@ -47,7 +49,7 @@ const WAIT_SLICE: Duration = Duration::from_millis(1);
 pub struct Caller<'a>(wasmi::Caller<'a, State>);
 
 impl<'a> Caller<'a> {
-    /// Enters a host function: charges what every host function costs.
+    /// Enters a host function: charges the base cost of every host function.
     pub(crate) fn enter(inner: wasmi::Caller<'a, State>) -> Result<Caller<'a>, Stop> {
         let mut caller = Caller(inner);
         caller.glance()?;
@@ -55,7 +57,7 @@ impl<'a> Caller<'a> {
         Ok(caller)
     }
 
-    /// Gives back the fuel of the running slice, while the call waits and others may need it.
+    /// Returns the unburnt fuel of the running slice, because other calls may need it while this one waits.
     pub(crate) fn lend_fuel(&mut self) {
         run::settle(&mut self.0.as_context_mut());
     }
@@ -64,7 +66,7 @@ impl<'a> Caller<'a> {
         self.0.data_mut()
     }
 
-    /// What is granted at this moment.
+    /// Returns the capabilities that are granted at this moment.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.0.data().authority.capabilities()
@@ -74,7 +76,7 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::CapabilityDenied`], which names `import`.
+    /// [`ErrorKind::CapabilityDenied`], naming `import`.
     pub fn require(&self, capability: Capabilities, import: &str) -> Result<(), Stop> {
         if self.capabilities().has(capability) {
             return Ok(());
@@ -85,7 +87,7 @@ impl<'a> Caller<'a> {
         }))
     }
 
-    /// The limits of the sandbox.
+    /// Returns the limits of the sandbox.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.0.data().config.limits
@@ -95,7 +97,7 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LimitExceeded`] if there is not so much fuel left; the guest is then charged nothing.
+    /// [`ErrorKind::LimitExceeded`] if less than `fuel` is left; the guest is then charged nothing.
     pub fn charge(&mut self, fuel: u64) -> Result<(), Stop> {
         run::charge(&mut self.0.as_context_mut(), fuel).map_err(Stop)
     }
@@ -109,7 +111,7 @@ impl<'a> Caller<'a> {
         self.charge(bytes / schedule::BYTES_PER_FUEL)
     }
 
-    /// The memory that the guest exports as `memory`.
+    /// Returns the memory that the guest exports as `memory`.
     ///
     /// # Errors
     ///
@@ -121,7 +123,8 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// As [`memory`](Caller::memory); a memory of no bytes where the guest exports none, so that every pointer is outside.
+    /// As [`memory`](Caller::memory), but returns an empty memory if the guest exports none, so that every pointer is
+    /// out of bounds.
     #[cfg(all(feature = "std", unix))]
     pub(crate) fn memory_or_empty(&mut self) -> GuestMemory<'_> {
         self.memory_and_state().0
@@ -138,14 +141,14 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Time until the call's deadline.
+    /// Returns the time until the call's deadline.
     pub fn remaining(&mut self) -> Duration {
         let state = self.0.data_mut();
         let now = state.config.clock.monotonic();
         state.meter.remaining(now)
     }
 
-    /// Ends the call if its time is up or somebody interrupted it. A host function that takes long asks now and then.
+    /// Ends the call if its time is up or it was interrupted. A long-running host function calls this regularly.
     ///
     /// # Errors
     ///
@@ -155,13 +158,14 @@ impl<'a> Caller<'a> {
         Ok(())
     }
 
-    /// As [`check`](Caller::check), if time may have passed since the last glance.
+    /// As [`check`](Caller::check), but only if time may have passed since the last glance.
     #[inline]
     pub(crate) fn glance(&mut self) -> Result<(), Stop> {
         self.0.data_mut().glance().map_err(Stop)
     }
 
-    /// Waits for `duration`, or until `done` says so, looking at it about every millisecond. Says whether `done` did.
+    /// Waits for `duration` or until `done`, called about every millisecond, returns true. Returns whether `done`
+    /// did.
     ///
     /// # Errors
     ///
@@ -191,35 +195,38 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The monotonic clock of the host, time since some fixed moment.
+    /// Returns the time of the host's monotonic clock, since some fixed moment.
     #[cfg(feature = "std")]
     pub(crate) fn monotonic(&mut self) -> Duration {
         self.state().clock().monotonic()
     }
 
-    /// Random bytes of the host. Asks for no capability: the host function that hands them on does.
+    /// Fills `buffer` with random bytes of the host.
+    ///
+    /// Checks no capability: that is up to the host function that passes the bytes on.
     ///
     /// # Errors
     ///
-    /// [`EntropyError`] where the host has none.
+    /// [`EntropyError`] if the host has none.
     pub fn random(&mut self, buffer: &mut [u8]) -> Result<(), EntropyError> {
         let state = self.state();
         let config = state.config.clone();
         config.entropy.fill(&mut state.entropy_state, buffer)
     }
 
-    /// Writes to the instance's console and says how many bytes its cap allowed. Asks for no capability.
+    /// Writes to the instance's console and returns how many bytes its limit allowed. Checks no capability.
     ///
-    /// Where the console is the host's own and nobody reads what was written before, it waits until the call has to end,
-    /// and writes no more then.
+    /// If the console is the host's own stream and its reader does not read earlier output, this waits until the call
+    /// has to end, and then writes no more.
     pub fn print(&mut self, stream: Stream, bytes: &[u8]) -> usize {
         let mut done = 0;
-        // What stops the call is found again by whoever looks next.
+        // The next check finds again what stops the call.
         let _ = self.write_console(stream, bytes, &mut done);
         done
     }
 
-    /// Writes to the instance's console and adds to `done` what was written. Waits no longer than the call may take.
+    /// Writes to the instance's console and adds the number of written bytes to `done`. Waits no longer than the call
+    /// may run.
     pub(crate) fn write_console(
         &mut self,
         stream: Stream,
@@ -238,8 +245,10 @@ impl<'a> Caller<'a> {
         Ok(())
     }
 
-    /// The type of a function that the guest exports; `None` where it does not. So a host function can ask before it
-    /// [calls](Caller::call), for calling what is not there ends the outer call too.
+    /// Returns the signature of a function that the guest exports, or `None` if it does not export it.
+    ///
+    /// A host function can check this before it [calls](Caller::call): calling an export that does not exist ends the
+    /// outer call too.
     #[must_use]
     pub fn signature(&self, export: &str) -> Option<Signature> {
         crate::instance::signature(self.0.as_context(), export)
@@ -249,9 +258,9 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. Hand the error on:
-    /// the guest is half-way through something, and even if the host function goes on, the instance is poisoned when
-    /// the outer call ends.
+    /// As [`Instance::call`](crate::Instance::call), and [`Limit::Reentry`] beyond [`MAX_REENTRY`]. The host function
+    /// should return the error: the guest was stopped partway, and even if the host function continues, the instance
+    /// is poisoned when the outer call ends.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop> {
         if u64::from(self.state().reentries) >= MAX_REENTRY {
             return Err(Stop(ErrorKind::LimitExceeded {
@@ -260,7 +269,8 @@ impl<'a> Caller<'a> {
                 requested: None,
             }));
         }
-        // The frames of the outer call are alive while the inner one runs; what it leaves in the counters is garbage.
+        // The frames of the outer call are alive while the inner one runs; the values that the inner one leaves in
+        // the counters are garbage.
         let frames = self.0.data().wired.and_then(|wired| wired.hidden.frames);
         let alive = frames.map(|global| (global, hidden::read(self.0.as_context(), global)));
         self.state().reentries += 1;

@@ -1,4 +1,4 @@
-//! Where a guest's output goes and its input comes from.
+//! The destination of a guest's output and the source of its input.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
@@ -16,22 +16,22 @@ pub enum Stream {
 #[cfg(feature = "std")]
 const WORKER_CAP: u64 = 1 << 20;
 
-/// Takes a guest's output, a write at a time.
+/// Receives a guest's output, one write per call.
 pub type OutputFn = dyn Fn(Stream, &[u8]) + Send + Sync;
 
-/// What becomes of a guest's output.
+/// The destination of a guest's output.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum ConsoleOutput {
-    /// It is kept, for [`Instance::take_output`](crate::Instance::take_output).
+    /// A buffer, for [`Instance::take_output`](crate::Instance::take_output).
     #[default]
     Buffer,
-    /// It goes to the host's own standard output and error.
+    /// The host's own standard output and standard error.
     #[cfg(feature = "std")]
     Inherit,
-    /// It is handed to a function, a write at a time.
+    /// A function that receives one write per call.
     Callback(Arc<OutputFn>),
-    /// It is thrown away.
+    /// Nowhere: the output is discarded.
     Discard,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Debug for ConsoleOutput {
     }
 }
 
-/// The console of a sandbox's instances. Each instance has its own buffers and its own cap.
+/// The console of a sandbox's instances. Each instance has its own buffers, and the limit applies to each.
 #[derive(Debug, Clone)]
 pub struct Console {
     output: ConsoleOutput,
@@ -58,10 +58,10 @@ pub struct Console {
 }
 
 impl Console {
-    /// Bytes that an instance may write unless [`with_cap`](Console::with_limit) says otherwise: 1 MiB.
+    /// Bytes that an instance may write unless [`with_limit`](Console::with_limit) sets another limit: 1 MiB.
     pub const DEFAULT_LIMIT: u64 = 1 << 20;
 
-    /// A console with this output, no input and the default cap.
+    /// Returns a console with this output, no input and the default limit.
     #[must_use]
     pub fn new(output: ConsoleOutput) -> Console {
         Console {
@@ -73,20 +73,20 @@ impl Console {
         }
     }
 
-    /// The console of a worker: its output is kept until it is handed on, and it has no input.
+    /// Returns the console of a worker: its output is buffered until it is passed on, and it has no input.
     #[cfg(feature = "std")]
     pub(crate) fn of_worker(&self) -> Console {
         Console::new(ConsoleOutput::Buffer).with_limit(self.cap.min(WORKER_CAP))
     }
 
-    /// The same with `bytes` as standard input.
+    /// Sets `bytes` as standard input.
     #[must_use]
     pub fn with_input(mut self, bytes: impl Into<Arc<[u8]>>) -> Console {
         self.input = bytes.into();
         self
     }
 
-    /// The same with the host's own standard input.
+    /// Sets the host's own standard input as standard input.
     #[cfg(feature = "std")]
     #[must_use]
     pub fn with_inherited_input(mut self) -> Console {
@@ -94,7 +94,7 @@ impl Console {
         self
     }
 
-    /// The same with a cap of `bytes` on all that one instance writes. What is beyond is not written.
+    /// Sets the limit on the bytes that one instance writes in total. Bytes beyond it are not written.
     #[must_use]
     pub fn with_limit(mut self, bytes: u64) -> Console {
         self.cap = bytes;
@@ -114,7 +114,7 @@ pub(crate) struct ConsoleState {
     console: Console,
     written: u64,
     buffers: [Vec<u8>; 2],
-    /// What the callback panicked with.
+    /// The panic payload of the callback.
     #[cfg(feature = "std")]
     pub(crate) panic: Option<crate::call::state::Panic>,
     #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only WASI reads"))]
@@ -133,7 +133,7 @@ impl ConsoleState {
         }
     }
 
-    /// Writes what the cap allows of `bytes` and says how much that was.
+    /// Writes as much of `bytes` as the limit allows and returns how much that was.
     pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> usize {
         let room = usize::try_from(self.console.cap - self.written).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(room)];
@@ -146,7 +146,7 @@ impl ConsoleState {
             #[cfg(feature = "std")]
             ConsoleOutput::Callback(callback) => {
                 let called = std::panic::AssertUnwindSafe(|| callback(stream, bytes));
-                // It must not unwind through the interpreter, which would end the process.
+                // A panic must not unwind through the interpreter, which would end the process.
                 if let Err(panic) = std::panic::catch_unwind(called) {
                     self.panic = Some(panic.into());
                 }
@@ -170,25 +170,25 @@ impl ConsoleState {
         n
     }
 
-    /// Bytes of standard input that were not read yet.
+    /// Returns how many bytes of standard input are unread.
     #[cfg(feature = "std")]
     pub(crate) fn unread(&self) -> usize {
         self.console.input.len() - self.read
     }
 
-    /// Whether input is the host's own, which may have to be waited for.
+    /// Returns whether input is the host's own stream, so that reads may block.
     #[cfg(feature = "std")]
     pub(crate) fn inherits_input(&self) -> bool {
         self.console.inherit_input
     }
 
-    /// Whether output is the host's own, which may have to be waited for.
+    /// Returns whether output is the host's own stream, so that writes may block.
     #[cfg(feature = "std")]
     pub(crate) fn inherits_output(&self) -> bool {
         matches!(self.console.output, ConsoleOutput::Inherit)
     }
 
-    /// Whether a write may have to be waited for.
+    /// Returns whether a write may block.
     pub(crate) fn may_block(&self) -> bool {
         !matches!(
             self.console.output,
@@ -196,13 +196,13 @@ impl ConsoleState {
         )
     }
 
-    /// Whether input comes from a terminal.
+    /// Returns whether input comes from a terminal.
     #[cfg(feature = "std")]
     pub(crate) fn is_input_terminal(&self) -> bool {
         self.inherits_input() && std::io::IsTerminal::is_terminal(&std::io::stdin())
     }
 
-    /// Whether output goes to a terminal.
+    /// Returns whether output is a terminal.
     #[cfg(feature = "std")]
     pub(crate) fn is_terminal(&self, stream: Stream) -> bool {
         self.inherits_output()
@@ -212,18 +212,19 @@ impl ConsoleState {
             }
     }
 
-    /// What was written and not taken yet.
+    /// Takes the buffered output.
     pub(crate) fn take(&mut self, stream: Stream) -> Vec<u8> {
         core::mem::take(&mut self.buffers[stream as usize])
     }
 
-    /// Whether the cap is reached.
+    /// Returns whether the limit is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.written >= self.console.cap
     }
 }
 
-/// Writes to the host's own stream. A host whose output is closed is not the guest's business, nor may it end that host.
+/// Writes to the host's own stream. Errors are ignored: a closed host stream does not concern the guest, and must not
+/// end the host.
 #[cfg(all(feature = "std", unix))]
 fn inherit(stream: Stream, bytes: &[u8]) {
     use std::io::{Write, stderr, stdout};
@@ -237,8 +238,8 @@ fn inherit(stream: Stream, bytes: &[u8]) {
     });
 }
 
-/// Writes past the buffer of the standard library: it keeps what could not be written, and tries again when nothing is held
-/// back.
+/// Bypasses the buffer of the standard library, which keeps unwritten bytes and retries them later, when signals are
+/// no longer blocked.
 #[cfg(all(feature = "std", unix))]
 fn write_whole(stream: impl rustix::fd::AsFd, mut bytes: &[u8]) {
     while !bytes.is_empty() {

@@ -1,29 +1,29 @@
-//! Random bytes, as the host lends them.
+//! Random bytes that the host provides.
 
 use core::fmt;
 
 /// A source of random bytes.
 pub trait Entropy: Send + Sync {
-    /// Fills `buffer`. `state` belongs to one instance: a source that must give the same bytes again keeps its place there.
+    /// Fills `buffer`. `state` belongs to one instance: a reproducible source keeps its position in it.
     ///
     /// # Errors
     ///
-    /// [`EntropyError`] where the host has no random bytes.
+    /// [`EntropyError`] if the host has no random bytes.
     fn fill(&self, state: &mut u64, buffer: &mut [u8]) -> Result<(), EntropyError>;
 
-    /// The state with which the `n`th instance of the sandbox (from 0) starts.
+    /// Returns the initial state of the `n`th instance of the sandbox (from 0).
     fn start(&self, n: usize) -> u64 {
         n as u64
     }
 }
 
-/// The host had no random bytes to give.
+/// The host has no random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntropyError;
 
 impl fmt::Display for EntropyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the host has no random bytes to give")
+        f.write_str("the host has no random bytes")
     }
 }
 
@@ -41,7 +41,7 @@ impl Entropy for OsEntropy {
     }
 }
 
-/// The same bytes in every run, for reproducible runs: SplitMix64 from a seed. Not for secrets.
+/// The same bytes in every run, for reproducible runs: SplitMix64 from a seed. Not suitable for secrets.
 #[derive(Debug, Clone, Copy)]
 pub struct SeededEntropy(pub u64);
 

@@ -10,25 +10,25 @@ use alloc::{format, sync::Arc, vec, vec::Vec};
 use dynload_caps::Capabilities;
 use wasmi::Val;
 
-/// The numbers that a host function takes: a tuple of up to eight of `i32`, `i64`, `f32`, `f64`.
+/// The arguments of a host function: a tuple of up to eight of `i32`, `i64`, `f32`, `f64`.
 pub trait HostArgs: Sized {
-    /// Their types.
+    /// Returns their types.
     fn types() -> Vec<ValType>;
-    /// Reads them; the types were checked when the function was linked.
+    /// Reads them. The types were checked when the function was linked.
     #[doc(hidden)]
     fn read(args: &[Value]) -> Option<Self>;
 }
 
-/// The numbers that a host function gives back: `()`, one number, or a tuple of them.
+/// The results of a host function: `()`, one number, or a tuple of them.
 pub trait HostResults {
-    /// Their types.
+    /// Returns their types.
     fn types() -> Vec<ValType>;
     /// Writes them.
     #[doc(hidden)]
     fn write(self, results: &mut [Value]);
 }
 
-/// A number type that crosses the boundary.
+/// A number type that crosses the host-guest boundary.
 trait Number: Copy + Into<Value> + TryFrom<Value> {
     const TYPE: ValType;
 }
@@ -88,7 +88,7 @@ tuple!(A B C D E F);
 tuple!(A B C D E F G);
 tuple!(A B C D E F G H);
 
-/// The body of a host function, with its numbers untyped.
+/// The body of a host function, with untyped arguments and results.
 pub(crate) type Body =
     dyn Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static;
 
@@ -109,7 +109,7 @@ impl core::fmt::Debug for HostFunction {
 }
 
 impl HostFunction {
-    /// Makes the function in a store.
+    /// Creates the function in a store.
     pub(crate) fn define(&self, store: &mut wasmi::Store<State>) -> wasmi::Func {
         let engine = |types: &[ValType]| -> Vec<wasmi::ValType> {
             types.iter().copied().map(ValType::into_engine).collect()
@@ -140,9 +140,10 @@ impl HostFunction {
                     *value = Value::zero(*ty).unwrap_or(*value);
                 }
                 match self.call(caller, args, given) {
-                    // It may have taken longer than its fuel says.
+                    // The body may have taken longer than its fuel indicates.
                     Ok(()) => caller.glance()?,
-                    // Perhaps what it called, for the same reason.
+                    // It may come from an inner call that ended with this call's deadline or interrupt; then that is
+                    // the error.
                     Err(Stop(ErrorKind::Host(cause))) => {
                         caller.check()?;
                         return Err(Stop(ErrorKind::Host(cause)));
@@ -153,7 +154,7 @@ impl HostFunction {
                     if value.ty() != *ty {
                         let (name, given) = (&self.name, value.ty());
                         return Err(Stop::host(format!(
-                            "`{name}` gave a result of type {given}, where its type says {ty}"
+                            "`{name}` returned a result of type {given}, but its signature requires {ty}"
                         )));
                     }
                     *result = value.into_engine();
@@ -165,8 +166,8 @@ impl HostFunction {
 }
 
 impl HostFunction {
-    /// Calls the body. A panic must not unwind through the interpreter, which would end the process: it goes on where the
-    /// guest was called.
+    /// Calls the body. A panic must not unwind through the interpreter, which would end the process: it is caught
+    /// here and resumes where the guest was called.
     #[cfg(feature = "std")]
     fn call(&self, caller: &mut Caller<'_>, args: &[Value], given: &mut [Value]) -> Result<(), Stop> {
         let called = std::panic::AssertUnwindSafe(|| (self.body)(caller, args, given));
@@ -182,7 +183,7 @@ impl HostFunction {
     }
 }
 
-/// Gives `f` room for so many values, on the heap only where they are many.
+/// Calls `f` with a slice of `count` values, on the heap only if there are many.
 fn with_values<R>(count: usize, f: impl FnOnce(&mut [Value]) -> R) -> R {
     const FEW: usize = 8;
     let mut few = [Value::I32(0); FEW];

@@ -1,4 +1,4 @@
-//! The set of host functions that an embedder offers.
+//! The set of host functions that an embedder provides.
 
 use crate::{
     error::Stop,
@@ -9,10 +9,10 @@ use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 use dynload_caps::Capabilities;
 
-/// A set of host functions, named by module and name, as `Linker` of Wasmtime and wasmi.
+/// A set of host functions, identified by module and name, like `Linker` of Wasmtime and wasmi.
 ///
-/// A clone shares the functions until one of the two changes. Register them once, and pass a clone to each sandbox with
-/// [`Sandbox::with_host_functions`](crate::Sandbox::with_host_functions).
+/// A clone shares the functions until either of the two changes. Register them once, and pass a clone to each sandbox
+/// with [`Sandbox::with_host_functions`](crate::Sandbox::with_host_functions).
 ///
 /// # Examples
 ///
@@ -46,12 +46,12 @@ impl HostFunctions {
         HostFunctions::default()
     }
 
-    /// Adds `body` as the function `module.name`. A function that the set has under this name is replaced.
+    /// Adds `body` as the function `module.name`, replacing any function that the set has under this name.
     ///
-    /// A guest that calls it without every bit of `capability` ends its call with
-    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes precedence over
-    /// one of this crate with the same name. If `body` panics, the panic continues in the host at the call of the guest, and
-    /// the instance is poisoned. See [`Caller`] for what `body` can do.
+    /// If a guest calls it without every bit of `capability`, its call ends with
+    /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes
+    /// precedence over a function of this crate with the same name. If `body` panics, the panic resumes in the host
+    /// where it called the guest, and the instance is poisoned. See [`Caller`] for what `body` can do.
     ///
     /// # Grants
     ///
@@ -73,7 +73,7 @@ impl HostFunctions {
         let body = move |caller: &mut Caller<'_>, args: &[Value], results: &mut [Value]| {
             // The interpreter checked the types when it linked the function.
             let args = A::read(args)
-                .ok_or_else(|| Stop::host("the arguments have other types than the function"))?;
+                .ok_or_else(|| Stop::host("the arguments do not have the parameter types of the function"))?;
             body(caller, args)?.write(results);
             Ok(())
         };
@@ -82,8 +82,8 @@ impl HostFunctions {
 
     /// Adds a function whose type is known only at run time. Otherwise like [`func_wrap`](HostFunctions::func_wrap).
     ///
-    /// `body` receives the arguments, and the results to fill in, which are zero. A result of another type than `signature`
-    /// says ends the guest's call with [`ErrorKind::Host`](crate::ErrorKind::Host).
+    /// `body` receives the arguments and the results to fill in, initialized to zero. A result whose type differs
+    /// from `signature` ends the guest's call with [`ErrorKind::Host`](crate::ErrorKind::Host).
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl HostFunctions {
     }
 }
 
-/// Where the function `module.name` is, or where it would be inserted.
+/// Returns the position of the function `module.name`, or as an error the position to insert it at.
 fn position(functions: &[HostFunction], module: &str, name: &str) -> Result<usize, usize> {
     functions.binary_search_by(|function| (&*function.module, &*function.name).cmp(&(module, name)))
 }
@@ -146,7 +146,7 @@ impl fmt::Debug for HostFunctions {
     }
 }
 
-/// A host function cannot have this signature: it has other types than numbers, or more than 1 000 parameters or results.
+/// A signature that a host function cannot have: it has non-number types, or more than 1 000 parameters or results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnsupportedSignature {

@@ -1,16 +1,16 @@
-//! Reading and writing a guest's memory, checked.
+//! Bounds-checked access to a guest's memory.
 
 use crate::error::{Stop, Trap};
 use core::fmt;
 
-/// A pointer and a length of the guest that do not lie in its memory.
+/// A pointer and a length from the guest that are outside its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfBounds {
-    /// Where it points.
+    /// The pointer.
     pub ptr: u32,
-    /// How long it is.
+    /// The length in bytes.
     pub len: u64,
-    /// How large the memory is.
+    /// The size of the memory in bytes.
     pub size: usize,
 }
 
@@ -20,12 +20,12 @@ impl fmt::Display for OutOfBounds {
         if *size == 0 {
             return write!(
                 f,
-                "{len} bytes at {ptr} cannot be reached: the guest exports no memory named `memory`, or an empty one"
+                "cannot access {len} bytes at {ptr}: the guest exports no memory named `memory`, or an empty one"
             );
         }
         write!(
             f,
-            "{len} bytes at {ptr} do not lie in the guest's memory of {size} bytes"
+            "{len} bytes at {ptr} are outside the guest's memory of {size} bytes"
         )
     }
 }
@@ -33,7 +33,7 @@ impl fmt::Display for OutOfBounds {
 impl core::error::Error for OutOfBounds {}
 
 impl From<OutOfBounds> for Stop {
-    /// A trap, as if the guest had reached there itself; where it has no memory at all, the reason.
+    /// Returns a trap, as if the guest had made the access itself; if the guest has no memory, the reason.
     fn from(outside: OutOfBounds) -> Stop {
         match outside.size {
             0 => Stop::host(outside),
@@ -63,12 +63,13 @@ impl From<NoMemory> for Stop {
 
 /// The linear memory that the guest exports as `memory`.
 ///
-/// All access of host functions goes through here: one place that checks, and nothing is allocated by a guest's length.
+/// Every access of a host function passes through here: the bounds are checked in one place, and no allocation is
+/// sized by a length from the guest.
 #[derive(Debug)]
 pub struct GuestMemory<'a>(pub(crate) &'a mut [u8]);
 
 impl GuestMemory<'_> {
-    /// Bytes in the memory.
+    /// Returns the size of the memory in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.0.len()
@@ -88,20 +89,20 @@ impl GuestMemory<'_> {
             })
     }
 
-    /// The `len` bytes at `ptr`.
+    /// Returns the `len` bytes at `ptr`.
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`] if they do not lie in the memory.
+    /// [`OutOfBounds`] if they are not inside the memory.
     pub fn slice(&self, ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
         Ok(&self.0[self.range(ptr, len.into())?])
     }
 
-    /// The `len` bytes at `ptr`, to write to.
+    /// Returns the `len` bytes at `ptr` for writing.
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`] if they do not lie in the memory.
+    /// [`OutOfBounds`] if they are not inside the memory.
     pub fn slice_mut(&mut self, ptr: u32, len: u32) -> Result<&mut [u8], OutOfBounds> {
         let range = self.range(ptr, len.into())?;
         Ok(&mut self.0[range])
@@ -111,7 +112,7 @@ impl GuestMemory<'_> {
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`] if they do not lie in the memory.
+    /// [`OutOfBounds`] if they are not inside the memory.
     pub fn read<const N: usize>(&self, ptr: u32) -> Result<[u8; N], OutOfBounds> {
         let mut bytes = [0; N];
         bytes.copy_from_slice(&self.0[self.range(ptr, N as u64)?]);
@@ -122,7 +123,7 @@ impl GuestMemory<'_> {
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`] if they do not fit into the memory there; nothing is written then.
+    /// [`OutOfBounds`] if they do not fit into the memory at `ptr`; then nothing is written.
     pub fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), OutOfBounds> {
         let range = self.range(ptr, bytes.len() as u64)?;
         self.0[range].copy_from_slice(bytes);
@@ -136,7 +137,7 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn pointers_at_the_edges() {
+    fn ranges_at_the_end_of_the_memory_are_checked() {
         let mut bytes = vec![0; 16];
         let mut memory = GuestMemory(&mut bytes);
         assert_eq!(memory.slice(16, 0), Ok(&[][..]));

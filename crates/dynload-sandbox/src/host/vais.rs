@@ -1,7 +1,7 @@
 //! The `vais` imports: console, time and random numbers for guests without WASI.
 //!
-//! None of them can return an errno, so a call without the capability ends the guest's call as
-//! [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). They need nothing of `std`.
+//! None of them can return an errno, so a call without the capability ends the guest's call with
+//! [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). They do not need `std`.
 
 use crate::{
     call::state::State,
@@ -13,7 +13,7 @@ use core::time::Duration;
 use dynload_caps::Capabilities;
 use wasmi::{Func, Store};
 
-/// Makes the function of that name in a store, if there is one.
+/// Creates the function of that name in a store, if there is one.
 pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     type Host<'a> = wasmi::Caller<'a, State>;
     type Done<R> = Result<R, wasmi::Error>;
@@ -48,7 +48,7 @@ pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     })
 }
 
-/// What a line of `vais.log` starts with.
+/// Returns the prefix of a line of `vais.log`.
 fn level_name(level: i32) -> &'static str {
     match level {
         i32::MIN..=0 => "trace: ",
@@ -59,7 +59,7 @@ fn level_name(level: i32) -> &'static str {
     }
 }
 
-/// Writes text of the guest, as one write to the sink.
+/// Writes text of the guest to the console in one write.
 fn print(
     host: wasmi::Caller<'_, State>,
     import: &str,
@@ -80,12 +80,12 @@ fn print(
         state.console.write(stream, text);
         return Ok(());
     }
-    // As long as the guest's own text, which lies in its memory and so under its limit.
+    // About as long as the guest's text, which is in its memory and so under its memory limit.
     let line: Vec<u8> = [before.as_bytes(), text, after.as_bytes()].concat();
     caller.write_console(stream, &line, &mut 0)
 }
 
-/// Milliseconds since 1970 where the host knows the date, since some fixed moment where it does not.
+/// Returns the milliseconds since 1970 if the guest can read the date, otherwise since some fixed moment.
 fn now_ms(host: wasmi::Caller<'_, State>) -> Result<i64, Stop> {
     let mut caller = Caller::enter(host)?;
     caller.require(Capabilities::TIME, "vais.now_ms")?;
@@ -95,7 +95,7 @@ fn now_ms(host: wasmi::Caller<'_, State>) -> Result<i64, Stop> {
     Ok(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Sleeps; a negative time is none. Taking TIME back ends the call.
+/// Sleeps; a negative time counts as zero. Revoking TIME ends the call.
 fn sleep_ms(host: wasmi::Caller<'_, State>, ms: i64) -> Result<(), Stop> {
     let mut caller = Caller::enter(host)?;
     let duration = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
@@ -116,7 +116,7 @@ fn draw(caller: &mut Caller<'_>) -> Result<u64, Stop> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// A number from `min` to `max`, `max` not included, each as likely as the others. An empty range is a trap.
+/// Returns a uniformly distributed number in `min..max`. Traps if the range is empty.
 fn random_range(host: wasmi::Caller<'_, State>, min: i64, max: i64) -> Result<i64, Stop> {
     let mut caller = Caller::enter(host)?;
     caller.require(Capabilities::RANDOM, "vais.random_range")?;
@@ -124,7 +124,7 @@ fn random_range(host: wasmi::Caller<'_, State>, min: i64, max: i64) -> Result<i6
         return Err(Stop::trap(Trap::Unreachable));
     }
     let span = max.wrapping_sub(min) as u64;
-    // Numbers at the top that would make some results likelier are drawn again.
+    // Numbers at the top that would make some results more likely are drawn again.
     let unbiased = u64::MAX - u64::MAX % span;
     loop {
         let number = draw(&mut caller)?;

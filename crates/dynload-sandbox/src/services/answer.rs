@@ -1,4 +1,4 @@
-//! How a service answers: success, an errno, or the end of the call.
+//! The result of a service: success, an errno, or the end of the call.
 
 use super::wasi::Errno;
 use crate::{
@@ -8,16 +8,16 @@ use crate::{
 };
 use std::io;
 
-/// Why a service did not do what it was asked.
+/// Why a service failed.
 #[derive(Debug)]
 pub(super) enum Fail {
-    /// The guest is told and goes on.
+    /// The guest receives the errno and continues.
     Errno(Errno),
     /// The call ends: a limit, an interrupt, an exit, a pointer outside the memory.
     Stop(Stop),
 }
 
-/// What a service gives back.
+/// The result of a service.
 pub(super) type Answer<T = ()> = Result<T, Fail>;
 
 impl From<Errno> for Fail {
@@ -32,7 +32,7 @@ impl From<Stop> for Fail {
     }
 }
 
-/// The WASI documents want it so: "If an out-of-bounds pointer is passed to a function and the function needs to
+/// The WASI documents require it: "If an out-of-bounds pointer is passed to a function and the function needs to
 /// dereference it, the function shall trap."
 impl From<OutOfBounds> for Fail {
     fn from(error: OutOfBounds) -> Fail {
@@ -46,7 +46,7 @@ impl From<io::Error> for Fail {
     }
 }
 
-/// Runs a service for a guest and gives back its errno.
+/// Runs a service for a guest and returns its errno.
 pub(super) fn answer(
     host: wasmi::Caller<'_, State>,
     service: impl FnOnce(&mut Caller<'_>) -> Answer,
@@ -57,7 +57,7 @@ pub(super) fn answer(
         Err(Fail::Errno(errno)) => errno,
         Err(Fail::Stop(stop)) => return Err(stop.halt()),
     };
-    // It may have taken longer than its fuel says.
+    // The service may have taken longer than its fuel indicates.
     caller.glance().map_err(Stop::halt)?;
     Ok(errno as i32)
 }

@@ -1,4 +1,4 @@
-//! What a guest's file descriptors stand for, and the one check that each use of them goes through.
+//! The file descriptors of a guest, and the one check that every use of them passes through.
 
 use super::{
     open_files::Held,
@@ -12,20 +12,20 @@ use cap_std::{
 use dynload_caps::{Access, Capabilities};
 use std::{string::String, vec::Vec};
 
-/// Descriptors that one instance may have open. Those of all instances are [counted](super::open_files) as well.
+/// Descriptors that one instance may have open. Those of all instances together are [limited](super::open_files) too.
 pub(super) const MAX_DESCRIPTORS: usize = 256;
 
 /// Descriptors 0 to 2.
 const CONSOLES: usize = 3;
 
-/// What a call is about to do with a descriptor.
+/// The intended use of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// Ask about it, or let go of it: needs any capability that could have to do with it.
+    /// Query it or close it: requires any capability that applies to its kind.
     Look,
-    /// Get something out of it.
+    /// Read from it.
     Read,
-    /// Put something in, or change it.
+    /// Write to it, or change it.
     Write,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Kind {
     Datagram(Datagram),
 }
 
-/// A file, a device, a named pipe.
+/// A file, a device or a named pipe.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) file: File,
@@ -52,17 +52,17 @@ pub(super) struct OpenFile {
 pub(super) struct OpenDir {
     pub(super) dir: Dir,
     pub(super) access: Access,
-    /// The guest's name of a directory that the scopes give.
+    /// The guest's name of the directory, if it is a preopen.
     pub(super) preopen: Option<String>,
-    /// Where reading its entries stands.
+    /// The state of a running `fd_readdir`.
     pub(super) listing: Option<Listing>,
 }
 
-/// A socket for datagrams.
+/// A datagram socket.
 #[derive(Debug)]
 pub(super) struct Datagram {
     pub(super) socket: UdpSocket,
-    /// Where it sends to: one peer, or whoever sent the datagram that was received last.
+    /// The address that it sends to: its one peer, or the sender of the last received datagram.
     pub(super) peer: Option<SocketAddr>,
     pub(super) is_connected: bool,
 }
@@ -114,8 +114,8 @@ impl Descriptor {
             preopen: Some(guest.into()),
             listing: None,
         });
-        // Libraries quietly leave out rights that cannot be inherited, and then open for reading what they wanted to
-        // write. So all of them are on offer, and `path_open` says no.
+        // Libraries silently omit rights that cannot be inherited, and then open a file for reading although the
+        // program requested writing. So all rights can be inherited, and `path_open` refuses.
         Descriptor {
             kind,
             base,
@@ -124,9 +124,9 @@ impl Descriptor {
         }
     }
 
-    /// The one place that decides whether a descriptor may be used, asked at every call.
+    /// Checks whether a descriptor may be used. The only such check, made on every call.
     ///
-    /// Writing to files needs FS_WRITE *and* a directory that was given read-write.
+    /// Writing to files requires FS_WRITE *and* a directory that was granted read-write.
     pub(super) fn check(&self, granted: Capabilities, intent: Use, right: u64) -> Result<(), Errno> {
         let is_granted = match (&self.kind, intent) {
             (Kind::Input | Kind::Output(_), _) => granted.has(Capabilities::CONSOLE),
@@ -154,7 +154,7 @@ impl Descriptor {
 
     pub(super) fn filetype(&self) -> Filetype {
         match &self.kind {
-            // Whether it is a terminal, the function that is asked finds out.
+            // `fd_fdstat_get` determines whether it is a terminal.
             Kind::Input | Kind::Output(_) => Filetype::Unknown,
             Kind::File(file) => file.filetype,
             Kind::Dir(_) => Filetype::Directory,
@@ -168,7 +168,7 @@ impl Descriptor {
 #[derive(Debug)]
 pub(super) struct Table(Vec<Option<Slot>>);
 
-/// A descriptor with the host's that it takes; the console takes none.
+/// A descriptor with the host descriptor that it occupies; the console occupies none.
 #[derive(Debug)]
 struct Slot {
     descriptor: Descriptor,
@@ -176,7 +176,7 @@ struct Slot {
 }
 
 impl Table {
-    /// A table with the console at 0 to 2.
+    /// Returns a table with the console at 0 to 2.
     pub(super) fn new() -> Table {
         let consoles = [
             (Kind::Input, rights::INPUT),
@@ -203,14 +203,14 @@ impl Table {
         slot.map(|slot| &mut slot.descriptor).ok_or(Errno::Badf)
     }
 
-    /// Whether there is room for another descriptor: ask before what cannot be undone.
+    /// Checks that there is room for another descriptor. Call this before an operation that cannot be undone.
     pub(super) fn room(&self) -> Result<(), Errno> {
         let is_full = self.0.len() >= MAX_DESCRIPTORS && self.free().is_none();
         if is_full { Err(Errno::Mfile) } else { Ok(()) }
     }
 
-    /// The lowest free number. Those of the console are never given to anything else: a program that closed its output
-    /// goes on to write to it.
+    /// Returns the lowest free number. The numbers of the console are never reused: a program that closed its output
+    /// may still write to it.
     fn free(&self) -> Option<usize> {
         (CONSOLES..self.0.len()).find(|fd| self.0[*fd].is_none())
     }
@@ -244,7 +244,7 @@ impl Table {
             .ok_or(Errno::Badf)
     }
 
-    /// Puts `from` in the place of `to`, which is closed. Both must be open.
+    /// Moves `from` to the number `to`, closing the descriptor there. Both must be open.
     pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<(), Errno> {
         self.get(to)?;
         let slot = self.take(from)?;

@@ -4,8 +4,9 @@ use dynload_caps::ScopeError;
 use dynload_diagnostics::printable;
 use std::{fmt, io, string::String};
 
-/// The scopes of a sandbox could not be opened. Found as the `source` of an instantiation's
-/// [`ErrorKind::Host`](crate::ErrorKind::Host).
+/// The scopes of a sandbox could not be opened.
+///
+/// It is the `source` of an [`ErrorKind::Host`](crate::ErrorKind::Host) from an instantiation.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServiceError {
@@ -15,15 +16,16 @@ pub enum ServiceError {
     Directory {
         /// The directory on the host.
         host: String,
-        /// The name that the guest would have known it by.
+        /// The name that the guest would have seen.
         guest: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// Whether the directories of the scopes lie in each other could not be found out, so what governs in them is not
-    /// known. Give only directories whose parents can be looked into, or all of them with the same access.
+    /// It could not be determined whether the directories of the scopes are nested, so their effective access is
+    /// unknown. Grant only directories whose parent directories are accessible, or grant all of them with the same
+    /// access.
     Nesting {
-        /// What the operating system said.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }
@@ -31,18 +33,18 @@ pub enum ServiceError {
 impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ServiceError::Scope(_) => f.write_str("the scopes of the sandbox are not valid"),
+            ServiceError::Scope(_) => f.write_str("the scopes of the sandbox are invalid"),
             ServiceError::Directory { host, guest, .. } => {
                 write!(
                     f,
-                    "cannot open the directory `{}`, which the guest was to see as `{}`",
+                    "cannot open the directory `{}`, granted to the guest as `{}`",
                     printable(host).path(),
                     printable(guest).path()
                 )
             }
             ServiceError::Nesting { .. } => f.write_str(
-                "cannot find out whether a directory given read-only lies in one given read-write; give them with the same \
-                 access, or make the directories above them accessible",
+                "cannot determine whether a directory granted read-only is inside one granted read-write; grant them with the \
+                 same access, or make their parent directories accessible",
             ),
         }
     }

@@ -1,11 +1,11 @@
-//! GPU: the names link, and answer NOSYS until there is something behind them.
+//! GPU: the names link, and the functions return NOSYS until they are implemented.
 
 use super::{answer::Answer, functions, require, wasi::Errno};
 use crate::{call::state::State, host::Caller};
 use dynload_caps::Capabilities;
 use wasmi::{Func, Store};
 
-/// Makes the function of that name in a store, if there is one.
+/// Creates the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     functions!(store, name, {
         "gpu_device_count" => device_count [_count_out: u32];

@@ -1,19 +1,19 @@
 //! The directories of the scopes, each opened once: when its scope is set, and never again by its path.
 //!
-//! A path is looked up anew each time that it is used, and what lies there may have changed: a guest that can write to
-//! a directory around, the host, or a change of the working directory could put another one in its place. So every
-//! instance, `reset` and worker gets a duplicate of the same descriptor.
+//! A path is resolved again each time it is used, and may then lead to another directory: because a guest that can
+//! write to a parent directory or the host replaced it, or because the working directory changed. So every instance,
+//! `reset` and worker uses a duplicate of the same descriptor.
 
 use super::{error::ServiceError, guard::Guard};
 use cap_std::{ambient_authority, fs::Dir};
 use dynload_caps::DirScope;
 use std::{io, sync::Arc, vec::Vec};
 
-/// The directories that a sandbox gives.
+/// The directories that a sandbox grants.
 #[derive(Debug, Clone)]
 pub(crate) struct Grants {
     dirs: Vec<Arc<Grant>>,
-    /// How they lie in each other.
+    /// How they are nested.
     guard: Result<Arc<Guard>, Arc<io::Error>>,
 }
 
@@ -36,12 +36,12 @@ impl Grant {
     fn new(scope: &DirScope) -> Grant {
         Grant {
             scope: scope.clone(),
-            // The one place where the scopes turn into authority over files.
+            // The only place where the scopes become authority over files.
             opened: Dir::open_ambient_dir(&scope.host, ambient_authority()),
         }
     }
 
-    /// A descriptor of the directory.
+    /// Returns a new descriptor of the directory.
     pub(super) fn dir(&self) -> Result<Dir, ServiceError> {
         match &self.opened {
             Ok(dir) => dir.try_clone(),
@@ -60,7 +60,7 @@ impl Grant {
 }
 
 impl Grants {
-    /// Opens what is new among the scopes, keeps what is open already, and lets go of the rest.
+    /// Opens the directories of new scopes, keeps those that are already open, and closes the rest.
     pub(crate) fn set(&mut self, scopes: &[DirScope]) {
         let open = |scope: &DirScope| {
             let is_open = |grant: &&Arc<Grant>| grant.scope == *scope && grant.opened.is_ok();
@@ -78,13 +78,13 @@ impl Grants {
         self.guard = guard.map(Arc::new).map_err(Arc::new);
     }
 
-    /// Whether all of them could be opened.
+    /// Checks that all of them could be opened.
     pub(crate) fn check(&self) -> Result<(), ServiceError> {
         self.iter().try_for_each(|grant| grant.dir().map(drop))?;
         self.guard().map(drop)
     }
 
-    /// What governs in them.
+    /// Returns the guard of nested granted directories.
     pub(super) fn guard(&self) -> Result<Arc<Guard>, ServiceError> {
         let refused = |cause: &Arc<io::Error>| ServiceError::Nesting { cause: again(cause) };
         self.guard.clone().map_err(|cause| refused(&cause))
@@ -95,7 +95,7 @@ impl Grants {
     }
 }
 
-/// The same error, for somebody else.
+/// Copies an error (`io::Error` is not `Clone`).
 fn again(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

@@ -1,10 +1,10 @@
-//! Directories that were given read-only inside of one that was given read-write.
+//! Directories that were granted read-only inside one that was granted read-write.
 //!
-//! The innermost directory given governs, as with mount points. Which one that is, a directory tells by what is above it:
-//! the way up from its descriptor to the first directory given. No guest changes that way for what is protected: nothing
-//! goes in or out of a protected directory by rename, and neither it nor any directory above it is moved or removed. So a
-//! descriptor that was checked is what it was when it is used, whoever runs beside. (Where only directories beside each
-//! other are given, nothing of this is asked.)
+//! The innermost granted directory governs, as with mount points. To find it, the guard walks up the parents from a
+//! directory's descriptor to the first granted directory. No guest can change that path for a protected directory:
+//! nothing is renamed into or out of a protected directory, and neither it nor any directory above it is moved or
+//! removed. So the result of a check is still valid when the descriptor is used, whatever runs concurrently. (If the
+//! granted directories are not nested, none of these checks is made.)
 
 use super::wasi::Errno;
 use cap_std::{
@@ -18,27 +18,28 @@ use std::{
     vec::Vec,
 };
 
-/// How deep a directory may be, where the way up has to be walked: as much as the host does for one call of a guest.
+/// How deep a directory may be if its parents have to be walked: the most work that the host does for one call of a
+/// guest.
 const MAX_DEPTH: usize = 256;
 
-/// A file or directory, whatever its names are: device and inode.
+/// The identity of a file or directory, independent of its names: device and inode.
 type Identity = (u64, u64);
 
 fn identity(metadata: &Metadata) -> Identity {
     (metadata.dev(), metadata.ino())
 }
 
-/// What governs where directories that were given lie in each other.
+/// The effective access in granted directories that are nested.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
-    /// The directories given, and what may be done in them: the least, where one was given twice.
+    /// The granted directories with their access; the lesser access if one was granted twice.
     given: BTreeMap<Identity, Access>,
-    /// Those that are protected, and every directory above one of them.
+    /// The protected directories, and every directory above one of them.
     held: BTreeSet<Identity>,
 }
 
 impl Guard {
-    /// Where the directories given lie, each with what may be done in it.
+    /// Determines how the granted directories, each with its access, are nested.
     pub(super) fn new(dirs: &[(&Dir, Access)]) -> io::Result<Guard> {
         let (mut given, mut writable) = (BTreeMap::new(), BTreeSet::new());
         for (dir, access) in dirs {
@@ -51,7 +52,7 @@ impl Guard {
         }
         let mut held = BTreeSet::new();
         let read_only = dirs.iter().filter(|(_, access)| *access == Access::ReadOnly);
-        // One that was given both ways lies in itself.
+        // A directory that was granted both read-only and read-write counts as inside itself.
         for (dir, _) in read_only.filter(|_| !writable.is_empty()) {
             let way = way_up(dir)?;
             if way.iter().any(|above| writable.contains(above)) {
@@ -61,12 +62,12 @@ impl Guard {
         Ok(Guard { given, held })
     }
 
-    /// Whether there is anything to protect.
+    /// Returns whether there is a directory to protect.
     pub(super) fn is_needed(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// What may be done in a directory that was reached by a descriptor which may do `access`.
+    /// Returns the effective access in a directory that was reached through a descriptor with `access`.
     pub(super) fn access(&self, dir: &Dir, access: Access) -> Result<Access, Errno> {
         if !self.is_needed() || access == Access::ReadOnly {
             return Ok(access);
@@ -80,18 +81,18 @@ impl Guard {
         Ok(governs.unwrap_or(access))
     }
 
-    /// Whether it is a directory that was itself given read-only.
+    /// Returns whether it is a directory that was itself granted read-only.
     pub(super) fn protects(&self, metadata: &Metadata) -> bool {
         self.is_needed() && self.given.get(&identity(metadata)) == Some(&Access::ReadOnly)
     }
 
-    /// Whether it is a directory that has to stay where it is.
+    /// Returns whether it is a directory that must not be moved or removed.
     pub(super) fn holds(&self, metadata: &Metadata) -> bool {
         self.held.contains(&identity(metadata))
     }
 }
 
-/// The directory and all that are above it.
+/// Returns the directory and all directories above it.
 fn way_up(dir: &Dir) -> io::Result<Vec<Identity>> {
     let mut way = Vec::new();
     walk_up(dir, |above| {
@@ -101,7 +102,7 @@ fn way_up(dir: &Dir) -> io::Result<Vec<Identity>> {
     Ok(way)
 }
 
-/// Shows the directory and those above it to `seen`, as long as that wants more of them.
+/// Passes the directory and those above it to `seen`, as long as that returns true.
 fn walk_up(dir: &Dir, mut seen: impl FnMut(Identity) -> bool) -> io::Result<()> {
     let mut here = identity(&dir.dir_metadata()?);
     let mut above: Option<Dir> = None;

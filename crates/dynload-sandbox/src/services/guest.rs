@@ -1,13 +1,13 @@
-//! Numbers, texts and lists that guests pass in their memory.
+//! Numbers, strings and lists that guests pass in their memory.
 
 use super::{answer::Answer, wasi::Errno};
 use crate::host::{Caller, GuestMemory, OutOfBounds};
 use std::{string::String, vec::Vec};
 
-/// Buffers that one call may pass, as `IOV_MAX` is on Linux.
+/// Buffers that one call may pass: `IOV_MAX` on Linux.
 const MAX_BUFFERS: u32 = 1024;
 
-/// The longest path that is looked at, as `PATH_MAX` is on Linux.
+/// The maximum length of a path: `PATH_MAX` on Linux.
 const MAX_PATH: u32 = 4096;
 
 pub(super) fn read_u32(memory: &GuestMemory<'_>, ptr: u32) -> Result<u32, OutOfBounds> {
@@ -22,17 +22,17 @@ pub(super) fn write_u64(caller: &mut Caller<'_>, ptr: u32, number: u64) -> Answe
     Ok(caller.memory_or_empty().write(ptr, &number.to_le_bytes())?)
 }
 
-/// `ptr` moved on by `bytes`. What lies beyond the address space lies beyond every memory.
+/// Returns `ptr + bytes`. A sum beyond the address space is outside every memory.
 pub(super) fn offset(ptr: u32, bytes: u64) -> Result<u32, OutOfBounds> {
     u32::try_from(u64::from(ptr) + bytes).map_err(|_| OutOfBounds {
         ptr,
         len: bytes,
-        // There is a memory, and none has more.
+        // Not 0, which would mean that there is no memory; no memory is larger.
         size: u32::MAX as usize,
     })
 }
 
-/// A text of the guest, which must be UTF-8 and have at most `max` bytes.
+/// Reads a string of the guest, which must be UTF-8 without NUL and have at most `max` bytes.
 pub(super) fn text(caller: &mut Caller<'_>, ptr: u32, len: u32, max: u32) -> Answer<String> {
     let memory = caller.memory_or_empty();
     let bytes = memory.slice(ptr, len)?;
@@ -46,18 +46,18 @@ pub(super) fn text(caller: &mut Caller<'_>, ptr: u32, len: u32, max: u32) -> Ans
     Ok(text.into())
 }
 
-/// A path of the guest.
+/// Reads a path of the guest.
 pub(super) fn path(caller: &mut Caller<'_>, ptr: u32, len: u32) -> Answer<String> {
     caller.charge_bytes(u64::from(len.min(MAX_PATH)))?;
     text(caller, ptr, len, MAX_PATH)
 }
 
-/// A list of buffers (`iovec_array`, `ciovec_array`). All of them lie in the memory when it is made.
+/// A list of buffers (`iovec_array`, `ciovec_array`). All of them are inside the memory when the list is created.
 #[derive(Debug)]
 pub(super) struct Buffers {
     /// Copied, so that reading into one of the buffers cannot change the list.
     list: Vec<(u32, u32)>,
-    /// Bytes in all of them.
+    /// Bytes of all buffers together.
     pub(super) total: u64,
 }
 
@@ -82,10 +82,10 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// The buffers as pointer and length, in pieces of at most `max` bytes and none of them empty.
+    /// Returns the buffers as pointers and lengths, in non-empty pieces of at most `max` bytes.
     pub(super) fn pieces(&self, max: u32) -> impl Iterator<Item = (u32, u32)> {
         self.list.iter().flat_map(move |&(ptr, len)| {
-            // The buffer lies in the memory, so no sum leaves it.
+            // The buffer is inside the memory, so the sums do not overflow.
             (0..len)
                 .step_by(max as usize)
                 .map(move |at| (ptr + at, (len - at).min(max)))

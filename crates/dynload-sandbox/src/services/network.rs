@@ -1,7 +1,7 @@
 //! `dynload.tcp_connect`, `dynload.tcp_listen`, `dynload.udp_bind`: sockets, behind the capability NETWORK.
 //!
-//! The host resolves names, and what is checked against the scopes is the address that came out, for the connection
-//! that is about to be made. What a guest gets is a descriptor for `fd_read`, `fd_write`, `sock_*` and `poll_oneoff`.
+//! The host resolves names, and the resolved address of each connection is checked against the scopes before the
+//! connection is made. The guest receives a descriptor for `fd_read`, `fd_write`, `sock_*` and `poll_oneoff`.
 
 mod connect;
 mod lookup;
@@ -24,10 +24,10 @@ pub(crate) use lookup::Resolving;
 use std::string::String;
 use wasmi::{Func, Store};
 
-/// The longest name of a host that is looked at.
+/// The maximum length of a host name.
 const MAX_NAME: u32 = 255;
 
-/// Makes the function of that name in a store, if there is one.
+/// Creates the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     functions!(store, name, {
         "tcp_connect" => tcp_connect [host_ptr: u32, host_len: u32, port: u32, out: u32];
@@ -37,7 +37,7 @@ pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     })
 }
 
-/// A pool of this one address to send to, if the scopes allow it for a host that the guest named `name`.
+/// Returns a pool of this one address to send to, if the scopes allow it for a host that the guest named `name`.
 pub(super) fn peer(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> Result<Pool, Errno> {
     reach::peer(scopes, name, address).map(|()| pool(address))
 }
@@ -48,7 +48,7 @@ fn pool(address: SocketAddr) -> Pool {
     pool
 }
 
-/// A host and a port, as the guest names them.
+/// A host and a port, as the guest passes them.
 struct Host {
     name: String,
     port: u16,
@@ -64,7 +64,7 @@ impl Host {
         Ok(Host { name, port })
     }
 
-    /// The address, where the guest gave one: with or without brackets.
+    /// Returns the address, if the guest passed an address: with or without brackets.
     fn address(&self) -> Option<IpAddr> {
         let inside = self
             .name
@@ -73,7 +73,7 @@ impl Host {
         inside.unwrap_or(&self.name).parse().ok()
     }
 
-    /// The name, where the guest gave one.
+    /// Returns the name, if the guest passed a name.
     fn name(&self) -> Option<&str> {
         if self.address().is_some() {
             None
@@ -82,8 +82,8 @@ impl Host {
         }
     }
 
-    /// Whether some pattern of the scopes is about this host at all. A name that none is about is not even looked up:
-    /// the question itself would tell somebody something.
+    /// Returns whether any pattern of the scopes matches this host. A name that matches none is not looked up,
+    /// because the query itself would leak information.
     fn is_listed(&self, scopes: &Scopes) -> bool {
         scopes
             .net
@@ -91,7 +91,8 @@ impl Host {
             .any(|scope| scope.matches_name(&self.name, self.port))
     }
 
-    /// Whether this is where a socket is when nobody said where: any address of the host, any port.
+    /// Returns whether this is the address of a socket that is not bound explicitly: any address of the host, any
+    /// port.
     fn is_anywhere(&self) -> bool {
         self.port == 0
             && self
@@ -105,7 +106,7 @@ fn tcp_connect(caller: &mut Caller<'_>, host_ptr: u32, host_len: u32, port: u32,
     listed(caller, &host)?;
     let addresses = lookup::addresses(caller, &host)?;
     let stream = connect::first(caller, &host, &addresses)?;
-    // Guests write through buffers of their own.
+    // Guests buffer their writes themselves.
     stream.set_nodelay(true)?;
     let port = stream.local_addr()?.port();
     finish(caller, Kind::Stream(stream), port, out)
@@ -140,7 +141,8 @@ fn udp_bind(
     }
     let peer = begin(caller, peer_ptr, peer_len, peer_port, out)?;
     listed(caller, &peer)?;
-    // Who only talks to a peer is somewhere, and says nothing by it.
+    // A socket with one peer must be bound somewhere; any address and any port selects nothing, so it needs no
+    // pattern.
     let address = match host.address() {
         Some(address) if host.is_anywhere() => SocketAddr::new(address, 0),
         _ => {
@@ -175,7 +177,7 @@ fn finish_datagram(caller: &mut Caller<'_>, socket: UdpSocket, peer: Option<Sock
     finish(caller, Kind::Datagram(datagram), port, out)
 }
 
-/// The first address of the host that the scopes allow, to be at.
+/// Returns the first address of the host that the scopes allow to bind to.
 fn local(caller: &mut Caller<'_>, host: &Host) -> Answer<SocketAddr> {
     let found = lookup::addresses(caller, host)?;
     require(caller, Capabilities::NETWORK)?;
@@ -186,7 +188,7 @@ fn local(caller: &mut Caller<'_>, host: &Host) -> Answer<SocketAddr> {
     Ok(allowed.ok_or(Errno::Notcapable)?)
 }
 
-/// Refuses a host that no pattern is about.
+/// Refuses a host that no pattern matches.
 fn listed(caller: &mut Caller<'_>, host: &Host) -> Answer {
     if host.is_listed(&caller.state().config.scopes) {
         Ok(())
@@ -195,7 +197,7 @@ fn listed(caller: &mut Caller<'_>, host: &Host) -> Answer {
     }
 }
 
-/// What all three check before anything happens.
+/// The checks that all three functions make first.
 fn begin(caller: &mut Caller<'_>, ptr: u32, len: u32, port: u32, out: u32) -> Answer<Host> {
     require(caller, Capabilities::NETWORK)?;
     let host = Host::read(caller, ptr, len, port)?;
@@ -204,7 +206,7 @@ fn begin(caller: &mut Caller<'_>, ptr: u32, len: u32, port: u32, out: u32) -> An
     Ok(host)
 }
 
-/// Adds the socket, and tells its descriptor and the port at this end.
+/// Adds the socket, and writes its descriptor and its local port to the guest.
 fn finish(caller: &mut Caller<'_>, kind: Kind, port: u16, out: u32) -> Answer {
     let fd = caller.state().services.table().add(Descriptor::socket(kind))?;
     guest::write_u32(caller, out, fd)?;

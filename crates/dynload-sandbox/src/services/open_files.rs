@@ -1,6 +1,6 @@
-//! How many descriptors of the host all guests of the process hold together.
+//! The number of host descriptors that all guests of the process hold together.
 //!
-//! A process has few, and they are not the guests' alone: the host opens files, too. Each instance may have
+//! A process has few descriptors, and the host opens files too. Each instance may have
 //! [`MAX_DESCRIPTORS`](super::descriptor::MAX_DESCRIPTORS), and there may be any number of instances and workers.
 
 use super::wasi::Errno;
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static HELD: AtomicU64 = AtomicU64::new(0);
 
-/// One descriptor of the host that a guest holds.
+/// One host descriptor that a guest holds.
 #[derive(Debug)]
 pub(super) struct Held(());
 
 impl Held {
-    /// Takes one, if all guests have not three quarters of what the process may have (`RLIMIT_NOFILE`).
+    /// Takes one, if all guests together hold less than three quarters of the process limit (`RLIMIT_NOFILE`).
     pub(super) fn take() -> Result<Held, Errno> {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = limit / 4 * 3;

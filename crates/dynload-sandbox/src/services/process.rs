@@ -1,8 +1,9 @@
 //! `dynload.process_run`: one program of the scopes, run to its end, behind the capability PROCESS.
 //!
-//! It gets the arguments as given, an empty environment, `/` as its directory and what the guest has for it as standard
-//! input, and nothing else of the host ([`dynload_process`]). What it writes goes into the guest's own buffers; what does not
-//! fit is counted and thrown away. When it ends, or the call does, everything that it started is killed.
+//! The program receives the arguments as passed, an empty environment, `/` as its working directory and the guest's
+//! input as standard input, and nothing else of the host ([`dynload_process`]). Its output is written to buffers of
+//! the guest; bytes that do not fit are counted and discarded. When the program exits, or the call ends, everything
+//! that it started is killed.
 
 use super::{
     answer::{Answer, Fail},
@@ -28,33 +29,33 @@ use std::{
 };
 use wasmi::{Func, Store};
 
-/// The longest path of a program.
+/// The maximum length of a program's path.
 const MAX_PROGRAM: u32 = 4096;
 
 /// Bytes of all arguments together.
 const MAX_ARGUMENTS: u32 = 1 << 17;
 
-/// Arguments.
+/// The maximum number of arguments.
 const MAX_ARGUMENT_COUNT: usize = 1024;
 
-/// The status of a program that has ended nobody knows how: the host ignores SIGCHLD, or something else in it waits for any
+/// The status of a program whose exit status is unknown: the host ignores SIGCHLD, or other code in it waits for any
 /// child.
 const UNKNOWN: i32 = -1;
 
-/// Bytes that are read of what the guest has no room for, at a time.
+/// Bytes that are read and discarded at a time when the guest's buffer is full.
 const DISCARD: usize = 1 << 14;
 
-/// Makes the function of that name in a store, if there is one.
+/// Creates the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     functions!(store, name, { "process_run" => run [request: u32]; })
 }
 
-/// A buffer of the guest, and how much of it is used.
+/// A buffer of the guest, and the bytes passed through it.
 #[derive(Debug, Clone, Copy)]
 struct Room {
     ptr: u32,
     len: u32,
-    /// Bytes that went through it, those included that did not fit.
+    /// Bytes that passed through it, including those that did not fit.
     seen: u32,
 }
 
@@ -70,13 +71,13 @@ struct Request {
     at: u32,
     program: String,
     arguments: Vec<String>,
-    /// What the program reads; `seen` is what it was given.
+    /// Standard input of the program; `seen` counts the bytes sent to it.
     input: Room,
     output: Room,
     errors: Room,
 }
 
-/// Where the results are in `struct dynload_process`: status, bytes of output, bytes of errors.
+/// The offset of the results in `struct dynload_process`: status, bytes of output, bytes of errors.
 const RESULTS: u64 = 40;
 
 impl Request {
@@ -110,7 +111,7 @@ impl Request {
                 .map(String::from)
                 .collect(),
             None if text.is_empty() => Vec::new(),
-            // The last one has no end.
+            // The last one is not NUL-terminated.
             None => return Err(Errno::Inval.into()),
         };
         if arguments.len() > MAX_ARGUMENT_COUNT {
@@ -126,9 +127,9 @@ impl Request {
         })
     }
 
-    /// Tells the guest how it went.
+    /// Writes the status and the byte counts to the guest.
     fn write_results(&self, caller: &mut Caller<'_>, status: Option<ExitStatus>) -> Answer {
-        // As a shell does: what a signal ended has 128 and its number.
+        // As in a shell: 128 plus the number of the signal that killed it.
         let code = status.map_or(UNKNOWN, |status| {
             let signal = || 128 + status.signal().unwrap_or(0);
             status.code().unwrap_or_else(signal)
@@ -143,7 +144,7 @@ impl Request {
     }
 }
 
-/// A program that runs, with everything that it started. Dropping it kills them all.
+/// A running program, with everything that it started. Dropping this kills them all.
 struct Running {
     process: Process,
     stdin: Option<UnixStream>,
@@ -159,7 +160,7 @@ impl Running {
         let (stdin, input) = match request.input.len {
             0 => (None, null()?),
             _ => {
-                // Not a pipe: writing to one that nobody reads any more raises a signal that may end the host.
+                // Not a pipe: writing to a pipe without readers raises a signal that may kill the host.
                 let (ours, theirs) = UnixStream::pair()?;
                 ours.set_nonblocking(true)?;
                 (Some(ours), theirs.into())
@@ -180,7 +181,7 @@ impl Running {
         })
     }
 
-    /// If the program has ended, kills what it left running: that has nobody to answer to.
+    /// If the program has exited, kills the processes that it left running: no process waits for them any more.
     fn end(&mut self) -> io::Result<()> {
         if self.process.has_ended()? {
             self.process.kill_all();
@@ -189,7 +190,7 @@ impl Running {
         Ok(())
     }
 
-    /// Waits a slice for something to read, or to write.
+    /// Waits a slice until a stream is ready for reading or writing.
     fn pause(&self, slice: Duration) -> Result<(), Errno> {
         let mut fds = Vec::with_capacity(3);
         fds.extend(self.stdout.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
@@ -220,7 +221,7 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
     caller.check()?;
     let mut running = Running::start(&request)?;
     loop {
-        // Any of these ends the program with the call, or with the errno.
+        // If any of these fails, the program is killed, and the call ends or returns the errno.
         caller.check()?;
         require(caller, Capabilities::PROCESS)?;
         feed(caller, &mut running, &mut request.input)?;
@@ -229,7 +230,7 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
         if running.has_ended {
             break;
         }
-        // Looked at after reading, so that all it wrote is read in the next round.
+        // Checked after reading, so that the next round reads all that the program wrote.
         running.end()?;
         if running.has_ended {
             continue;
@@ -244,7 +245,7 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
     request.write_results(caller, status)
 }
 
-/// Writes to the program what it takes.
+/// Writes as much input to the program as it accepts.
 fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Answer {
     let Some(socket) = &mut running.stdin else {
         return Ok(());
@@ -256,7 +257,7 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
         Ok(written) => input.seen += written as u32,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-        // It does not want any more.
+        // The program accepts no more input.
         Err(_) => input.seen = input.len,
     }
     if input.left() == 0 {
@@ -265,7 +266,7 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
     Ok(())
 }
 
-/// Reads what the program wrote, as much as there is.
+/// Reads all output that is available.
 fn drain(caller: &mut Caller<'_>, pipe: &mut Option<impl Read>, room: &mut Room) -> Answer {
     let mut rest = [0; DISCARD];
     while let Some(open) = pipe {

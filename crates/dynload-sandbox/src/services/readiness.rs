@@ -9,10 +9,10 @@ use rustix::{
 };
 use std::{io, time::Duration};
 
-/// How long a wait goes on between two looks at deadline, interrupt and capabilities.
+/// How long a wait lasts between two checks of deadline, interrupt and capabilities.
 pub(super) const SLICE: Duration = Duration::from_millis(1);
 
-/// Waits at most `timeout` for one of the descriptors, and says what became ready.
+/// Waits at most `timeout` for one of the descriptors, and returns how many are ready.
 pub(super) fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> Result<usize, Errno> {
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
@@ -25,15 +25,15 @@ pub(super) fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> Result<usize, E
     }
 }
 
-/// Whether the descriptor is ready by the end of `timeout`. Errors and hang-ups make it ready as well.
+/// Returns whether the descriptor is ready within `timeout`. Errors and hang-ups count as ready.
 pub(super) fn is_ready(fd: impl AsFd, flags: PollFlags, timeout: Duration) -> Result<bool, Errno> {
     Ok(wait(&mut [PollFd::new(&fd, flags)], timeout)? > 0)
 }
 
-/// Bytes that a pipe takes without waiting once it says that it takes any (`PIPE_BUF` in POSIX).
+/// Bytes that a pipe accepts without blocking once it is writable (the minimum of `PIPE_BUF` in POSIX).
 pub(crate) const PIPE_ROOM: usize = 512;
 
-/// Whether the host's own stream takes [`PIPE_ROOM`] bytes by the end of `timeout`.
+/// Returns whether the host's own stream accepts [`PIPE_ROOM`] bytes within `timeout`.
 pub(super) fn is_console_ready(stream: Stream, timeout: Duration) -> Result<bool, Errno> {
     match stream {
         Stream::Out => is_ready(io::stdout(), PollFlags::OUT, timeout),
@@ -41,16 +41,16 @@ pub(super) fn is_console_ready(stream: Stream, timeout: Duration) -> Result<bool
     }
 }
 
-/// Whether nobody is left to read what is written.
+/// Returns whether the descriptor has no readers left.
 pub(super) fn has_hung_up(fd: impl AsFd) -> Result<bool, Errno> {
     let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
     wait(&mut fds, Duration::ZERO)?;
     Ok(fds[0].revents().contains(PollFlags::ERR))
 }
 
-/// Tries `step` until it gives something, and lets `pause` wait a slice between two tries.
+/// Calls `step` until it returns a value, and lets `pause` wait a slice between two calls.
 ///
-/// Ends with NOTCAPABLE as soon as one of `needed` is taken back, and with the call when its time is up.
+/// Returns NOTCAPABLE as soon as one of `needed` is revoked, and ends the call when its time is up.
 pub(super) fn retry<T>(
     caller: &mut Caller<'_>,
     needed: Capabilities,
@@ -69,7 +69,7 @@ pub(super) fn retry<T>(
     }
 }
 
-/// Gives back fuel that is not burnt while a call waits, where others share it.
+/// Returns the unburnt fuel of the running slice while a call waits, if other calls share the fuel.
 pub(super) fn lend(caller: &mut Caller<'_>) {
     let state = caller.state();
     if state.parent.is_some() || state.services.open().workers.is_shared() {

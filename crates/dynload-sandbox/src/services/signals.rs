@@ -1,26 +1,28 @@
-//! Signals that the system raises beside an error, and that end a host which does not expect them.
+//! Signals that the system raises along with an error, and that kill a host that does not handle them.
 //!
-//! A write to a pipe that nobody reads any more raises SIGPIPE, and one beyond the size that the process may give a file
-//! (`RLIMIT_FSIZE`) raises SIGXFSZ. Both go to the thread that writes, so holding them back there is enough. (SIGBUS, of a
-//! file that shrinks while it is mapped, does not come up: nothing here maps a file.)
+//! A write to a pipe without readers raises SIGPIPE, and a write beyond the file size limit of the process
+//! (`RLIMIT_FSIZE`) raises SIGXFSZ. Both are sent to the writing thread, so blocking them there is sufficient.
+//! (SIGBUS, raised if a mapped file shrinks, cannot occur: no code here maps a file.)
 //!
-//! Other systems than Linux may drop a signal that is held back, or send it to the whole process. There a host has to
-//! ignore the two itself, as every Rust program does SIGPIPE.
+//! Systems other than Linux may drop a blocked signal, or send it to the whole process. There the host must ignore
+//! both signals itself, as every Rust program does with SIGPIPE.
 
-/// Writes something, and lets none of the two signals that may come of it reach the host. The error says it all.
+/// Calls `write` while the two signals that it may raise are blocked, so that neither reaches the host. The returned
+/// error is sufficient.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn held_back<T>(write: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 
     const SIGNALS: [Signal; 2] = [Signal::SIGPIPE, Signal::SIGXFSZ];
 
-    /// The mask of the thread from before, which it gets back.
+    /// The previous signal mask of the thread, which is restored.
     struct Before(SigSet);
 
     impl Drop for Before {
         fn drop(&mut self) {
             for signal in SIGNALS {
-                // To take a signal is to wait for it. Raised once more it is there for sure, and there only once.
+                // `wait` consumes a pending signal. `raise` ensures that one is pending, and a signal is pending at
+                // most once.
                 if raise(signal).is_ok() {
                     let _ = SigSet::from(signal).wait();
                 }

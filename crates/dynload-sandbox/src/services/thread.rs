@@ -1,7 +1,7 @@
 //! `dynload.thread_spawn` and `dynload.thread_join`: workers, behind the capability THREADING.
 //!
-//! A worker is a new instance of the same module with a memory of its own, on a thread of the host. It burns the fuel
-//! of the call that started it, has its deadline and its capabilities, and is stopped when that call ends.
+//! A worker is a new instance of the same module with its own memory, on a host thread. It burns the fuel of the call
+//! that started it, has its deadline and its capabilities, and is stopped when that call ends.
 
 use super::{answer::Answer, functions, guest, readiness, require, wasi::Errno};
 use crate::{
@@ -23,16 +23,17 @@ use std::{
 };
 use wasmi::{Func, Store};
 
-/// The longest name of an export that is looked at.
+/// The maximum length of an export's name.
 const MAX_NAME: u32 = 255;
 
-/// Bytes of a worker's stack on the host. The guest's own frames are not on it.
+/// Bytes of a worker's stack on the host. The frames of the guest are not on it.
 const STACK: usize = 2 << 20;
 
-/// Workers draw other random numbers than the instances of the sandbox, which are counted from 0.
+/// The number of the first worker. Instances of the sandbox are numbered from 0, so workers draw other random
+/// numbers.
 const FIRST_WORKER: usize = 1 << 24;
 
-/// Makes the function of that name in a store, if there is one.
+/// Creates the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
     functions!(store, name, {
         "thread_spawn" => spawn [name_ptr: u32, name_len: u32, arg: u64, thread_out: u32];
@@ -43,18 +44,18 @@ pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
 /// The workers of one call.
 #[derive(Default)]
 pub(super) struct Workers {
-    /// Made with the first worker.
+    /// Created with the first worker.
     shared: Option<(Share, Arc<Config>)>,
-    /// Those that were not joined yet.
+    /// The workers that are not joined yet.
     list: Vec<Worker>,
-    /// The number of the next one; numbers are not used again while the instance lives.
+    /// The number of the next worker; numbers are not reused while the instance exists.
     next: u32,
 }
 
 struct Worker {
     number: u32,
     thread: JoinHandle<()>,
-    /// In a lock that nobody contends, so that instances stay `Sync`.
+    /// In an uncontended lock, so that instances stay `Sync`.
     outcome: Mutex<mpsc::Receiver<Outcome>>,
 }
 
@@ -64,7 +65,7 @@ impl Worker {
     }
 }
 
-/// What a worker leaves behind.
+/// The outcome of a worker.
 struct Outcome {
     result: Result<i64, Option<Error>>,
     fuel: u64,
@@ -73,20 +74,20 @@ struct Outcome {
 }
 
 impl Workers {
-    /// Whether there is, or was in this call, a worker.
+    /// Returns whether this call has started a worker.
     pub(super) fn is_shared(&self) -> bool {
         self.shared.is_some()
     }
 }
 
-/// A start function that failed leaves its workers to this. They have ended when the instance is gone.
+/// A failed start function leaves its workers to this. They have ended when the instance is dropped.
 impl Drop for Workers {
     fn drop(&mut self) {
         if let Some((share, _)) = &self.shared {
             share.end();
         }
         for worker in core::mem::take(&mut self.list) {
-            // A panic in there was told already.
+            // A panic of the worker was already reported.
             let _ = worker.thread.join();
         }
     }
@@ -132,12 +133,12 @@ fn spawn(caller: &mut Caller<'_>, name_ptr: u32, name_len: u32, arg: u64, thread
     guest::write_u32(caller, thread_out, number)
 }
 
-/// What the workers of this call share with it.
+/// Returns what the workers of this call share with it, creating it for the first worker.
 fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     if let Some(shared) = &caller.state().services.open().workers.shared {
         return shared.clone();
     }
-    // Fuel is shared from a point where none of it is handed out.
+    // Fuel can be shared only while no slice of it is handed out.
     caller.lend_fuel();
     let now = caller.monotonic();
     let state = caller.state();
@@ -157,7 +158,7 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     shared
 }
 
-/// The life of a worker.
+/// Runs a worker.
 fn work(
     module: Module,
     config: Arc<Config>,
@@ -189,7 +190,7 @@ fn work(
     };
     let mut fuel = instance.usage().fuel;
     let mut result = Ok(Vec::new());
-    // A reactor has to be got ready first.
+    // A reactor must be initialized first.
     if instance.signature("_initialize").is_some() {
         result = instance.call("_initialize", &[]);
         fuel += instance.usage().fuel;
@@ -220,7 +221,7 @@ fn work(
 fn join(caller: &mut Caller<'_>, thread: u32, result_out: u32) -> Answer {
     require(caller, Capabilities::THREADING)?;
     caller.memory_or_empty().slice(result_out, 8)?;
-    // What this call has of the fuel and does not burn while it waits, its workers may need.
+    // The workers may need the fuel that this call holds but does not burn while it waits.
     caller.lend_fuel();
     let step = |caller: &mut Caller<'_>| {
         let workers = &mut caller.state().services.open_mut().workers;
@@ -249,7 +250,8 @@ fn join(caller: &mut Caller<'_>, thread: u32, result_out: u32) -> Answer {
     }
 }
 
-/// Whether what stopped a worker is something that its call shares with it, and so has to stop for too.
+/// Returns whether a worker was stopped by a limit or interrupt that it shares with its call, which must then stop
+/// too.
 fn is_shared(kind: &ErrorKind) -> bool {
     let ErrorKind::LimitExceeded { limit, .. } = kind else {
         return matches!(kind, ErrorKind::Interrupted);
@@ -257,8 +259,8 @@ fn is_shared(kind: &ErrorKind) -> bool {
     matches!(limit, Limit::Fuel | Limit::FuelBudget | Limit::Time)
 }
 
-/// Takes over what a worker that ended burnt. A thread that panicked has no outcome; it gave back its fuel or not, but holds
-/// nothing of this instance.
+/// Adds the fuel that an ended worker burnt to the call's. A panicked thread has no outcome; whether or not it
+/// returned its fuel, it holds nothing of this instance.
 fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Option<Outcome> {
     let panicked = worker.thread.join().is_err();
     if let Some((share, _)) = &state.services.open().workers.shared {
@@ -269,7 +271,7 @@ fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Option
     Some(outcome)
 }
 
-/// Stops and waits for the workers that nobody joined.
+/// Stops the workers that were not joined, and waits for them.
 pub(super) fn end_call(state: &mut State) {
     let Some(open) = &mut state.services.open else {
         return;
@@ -280,7 +282,7 @@ pub(super) fn end_call(state: &mut State) {
     share.end();
     for mut worker in core::mem::take(&mut open.workers.list) {
         let outcome = worker.receiver().recv().ok();
-        // How it ended is nobody's business any more; what it burnt and wrote is.
+        // No one needs its result any more, but its fuel and its output count.
         if let Some(outcome) = absorb(state, worker, outcome) {
             write_at_end(state, Stream::Out, &outcome.output);
             write_at_end(state, Stream::Err, &outcome.errors);
@@ -292,7 +294,7 @@ pub(super) fn end_call(state: &mut State) {
     }
 }
 
-/// Writes to the console, and waits for nobody: the call is over.
+/// Writes to the console without waiting for a reader: the call is over.
 fn write_at_end(state: &mut State, stream: Stream, bytes: &[u8]) {
     if !state.console.inherits_output() {
         state.console.write(stream, bytes);

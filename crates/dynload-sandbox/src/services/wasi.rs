@@ -1,6 +1,6 @@
 //! WASI preview 1: every function of `wasi_snapshot_preview1`.
 //!
-//! The documents are those of the [preview 1 specification]; where they leave room, this does what Wasmtime does.
+//! The reference is the [preview 1 specification]; where it leaves room, this implementation does what Wasmtime does.
 //!
 //! [preview 1 specification]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
 
@@ -37,9 +37,9 @@ use super::functions;
 use crate::{call::state::State, error::Stop};
 use wasmi::{Func, Store};
 
-/// Makes the function of that name in a store, if there is one.
+/// Creates the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
-    // The only function that gives nothing back, for it does not come back.
+    // The only function without a result, because it does not return.
     if name == "proc_exit" {
         return Some(Func::wrap(
             store,

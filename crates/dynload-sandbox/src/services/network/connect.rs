@@ -1,4 +1,5 @@
-//! Connecting, without a thread: the socket never waits, so that what the call does not finish is closed with it.
+//! Connecting without a thread: the socket is nonblocking, so a connection that the call does not complete is closed
+//! when the call ends.
 
 use super::{
     super::{answer::Answer, answer::Fail, readiness, require, wasi::Errno},
@@ -15,9 +16,10 @@ use rustix::{
 };
 use std::{io, net, time::Duration};
 
-/// Connects to the first of the addresses that the scopes allow and that answers, in their order.
+/// Connects to the first of the addresses that the scopes allow and that accepts, in their order.
 ///
-/// The time of the call is shared evenly between those that are left, so that one that is silent does not use up all of it.
+/// The remaining time of the call is split evenly between the remaining addresses, so that an unresponsive one does
+/// not use up all of it.
 pub(super) fn first(caller: &mut Caller<'_>, host: &Host, addresses: &[SocketAddr]) -> Answer<TcpStream> {
     let mut last = Errno::Notcapable;
     for (n, address) in addresses.iter().enumerate() {
@@ -28,7 +30,7 @@ pub(super) fn first(caller: &mut Caller<'_>, host: &Host, addresses: &[SocketAdd
         let share = caller.remaining() / left;
         match one(caller, *address, share) {
             Ok(stream) => return Ok(stream),
-            // Taken back: nothing else is tried.
+            // The capability was revoked: no other address is tried.
             Err(Fail::Errno(Errno::Notcapable)) => return Err(Errno::Notcapable.into()),
             Err(Fail::Errno(errno)) => last = errno,
             Err(stop) => return Err(stop),
@@ -94,7 +96,7 @@ mod tests {
         TcpListener::from(listener)
     }
 
-    /// A listener that takes no more connections, and what filled it.
+    /// Returns a listener that accepts no more connections, and the sockets that filled its backlog.
     fn silent() -> (TcpListener, Vec<OwnedFd>) {
         let listener = listener(0);
         let address = listener.local_addr().unwrap();
@@ -110,7 +112,7 @@ mod tests {
         }
     }
 
-    /// What a call with a time limit gets from `first`.
+    /// Returns the result of `first` in a call with a time limit.
     fn first_of(addresses: Vec<SocketAddr>, patterns: &[&str]) -> Result<SocketAddr, Errno> {
         let mut sandbox = Sandbox::new(Limits::PERMISSIVE.with_time(Duration::from_millis(3_000)));
         sandbox.grant(Capabilities::all());
@@ -118,7 +120,7 @@ mod tests {
         scopes.net = patterns.iter().map(|pattern| pattern.parse().unwrap()).collect();
         sandbox.set_scopes(scopes);
         let found = Arc::new(Mutex::new(None));
-        let told = found.clone();
+        let result_out = found.clone();
         let host = Host {
             name: "several.example".into(),
             port: 0,
@@ -133,11 +135,11 @@ mod tests {
                     Err(Fail::Errno(errno)) => Err(errno),
                     Err(Fail::Stop(stop)) => return Err(stop),
                 };
-                *told.lock().unwrap() = Some(result);
+                *result_out.lock().unwrap() = Some(result);
                 Ok(())
             },
         );
-        // With a service, so that there are services.
+        // It imports a service, so that its instance has services.
         let guest = r#"(module (import "env" "go" (func $go))
             (import "dynload" "tcp_connect" (func (param i32 i32 i32 i32) (result i32)))
             (func (export "run") (call $go)))"#;
@@ -147,7 +149,7 @@ mod tests {
         found.lock().unwrap().take().unwrap()
     }
 
-    /// Each address had the whole time of the call: six of them, five seconds beyond its end.
+    /// Regression: each address had the whole time of the call, so six of them took five seconds beyond its end.
     #[test]
     fn addresses_share_the_time_and_are_all_checked() {
         let (silent, _filling) = silent();
@@ -157,7 +159,7 @@ mod tests {
         let pattern = "several.example@127.0.0.1/32:*";
         let found = first_of(Vec::from([silent, silent, server]), &[pattern]);
         assert_eq!(found, Ok(server));
-        // The last share ends with the call's own time; what is not listed takes none of it.
+        // The last share ends with the time of the call; an unlisted address takes no share.
         let elsewhere = SocketAddr::new([127, 0, 0, 9].into(), server.port());
         let only = std::format!("several.example@127.0.0.1:{}", server.port());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Looking names up: the one thing that the operating system cannot be stopped at, so it is done on a thread.
+//! Name look-ups. They are the only operation that cannot be canceled, so each runs on its own thread.
 
 use super::{
     super::{answer::Answer, readiness, wasi::Errno},
@@ -18,11 +18,11 @@ use std::{
     vec::Vec,
 };
 
-/// Look-ups that may be under way in the process, whatever is reset or made anew, those included that a call gave up on:
-/// such a one ends when the system's resolver gives up as well, and connects to nothing.
+/// Look-ups that may be in flight in the process, however many instances are reset or created. This includes look-ups
+/// that a call has abandoned: such a look-up ends when the system's resolver gives up too, and opens no connection.
 const IN_PROCESS: usize = 32;
 
-/// Of those, how many may be of one instance and its workers.
+/// Of those, the number that one instance and its workers may have.
 const IN_INSTANCE: usize = 4;
 
 static PROCESS: AtomicUsize = AtomicUsize::new(0);
@@ -31,7 +31,7 @@ static PROCESS: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Resolving(Arc<AtomicUsize>);
 
-/// One look-up that is under way.
+/// One look-up in flight.
 struct UnderWay {
     process: &'static AtomicUsize,
     instance: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// Every address of the host, in the order in which the system would try them. None of them is checked yet.
+/// Returns every address of the host, in the order in which the system would try them. None of them is checked yet.
 pub(super) fn addresses(caller: &mut Caller<'_>, host: &Host) -> Answer<Vec<SocketAddr>> {
     if let Some(address) = host.address() {
         return Ok(Vec::from([SocketAddr::new(address, host.port)]));
@@ -91,7 +91,7 @@ fn aside(
     let under_way = UnderWay::begin(&PROCESS, instance).ok_or(Errno::Again)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let run = move || {
-        // Nobody listens any more when the call has ended.
+        // If the call has ended, there is no receiver.
         let _ = sender.send(work());
         drop(under_way);
     };
@@ -104,9 +104,9 @@ fn aside(
 mod tests {
     use super::*;
 
-    /// 200 calls to a name server that does not answer, with a reset after each: they were 201 threads.
+    /// Regression: 200 calls with a name server that does not answer, with a reset after each, made 201 threads.
     #[test]
-    fn new_instances_do_not_make_more_look_ups() {
+    fn new_instances_do_not_raise_the_limit_on_look_ups() {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut under_way = Vec::new();
         for _ in 0..200 {
@@ -114,7 +114,7 @@ mod tests {
             under_way.extend(UnderWay::begin(&COUNT, &instance));
         }
         assert_eq!(under_way.len(), IN_PROCESS);
-        // Nor does one instance take them all.
+        // One instance cannot use the whole limit.
         under_way.clear();
         let instance = Arc::default();
         for _ in 0..200 {

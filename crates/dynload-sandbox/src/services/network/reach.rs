@@ -1,4 +1,4 @@
-//! Which addresses are within reach: the scopes, with what only the operating system knows.
+//! Reachable addresses: the scopes, combined with the host's own addresses, which only the operating system knows.
 
 use super::super::wasi::Errno;
 use cap_std::net::{IpAddr, SocketAddr};
@@ -9,9 +9,9 @@ use rustix::{
 };
 use std::net::SocketAddr as Address;
 
-/// Whether the scopes allow to connect or send to `address`, for a host that the guest named `name`.
+/// Checks that the scopes allow connecting or sending to `address`, for a host that the guest named `name`.
 ///
-/// Unspecified addresses are for listening: the system would take them for the host itself.
+/// Unspecified addresses are for listening only: the system would connect to the host itself.
 pub(super) fn peer(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> Result<(), Errno> {
     if canonical_address(address.ip()).is_unspecified() {
         return Err(Errno::Notcapable);
@@ -19,7 +19,7 @@ pub(super) fn peer(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> 
     local(scopes, name, address)
 }
 
-/// Whether the scopes allow to listen on `address`.
+/// Checks that the scopes allow listening on `address`.
 pub(super) fn local(scopes: &Scopes, name: Option<&str>, address: SocketAddr) -> Result<(), Errno> {
     judge(scopes, name, address, is_own)
 }
@@ -31,13 +31,14 @@ fn judge(
     is_own: impl Fn(IpAddr) -> bool,
 ) -> Result<(), Errno> {
     let (ip, port) = (address.ip(), address.port());
-    // Asked of the system only where its answer decides.
+    // The system is queried only if its answer decides.
     let allowed = scopes.allows_own_net(name, ip, port) || scopes.allows_net(name, ip, port) && !is_own(ip);
     if allowed { Ok(()) } else { Err(Errno::Notcapable) }
 }
 
-/// Whether `address` is one of the host's own: those, and no others, can a socket be bound to. Where the system does not
-/// say so for certain, it counts as the host's own (where `ip_nonlocal_bind` is set, every address does).
+/// Returns whether `address` is one of the host's own: a socket can be bound to those and to no others. If the
+/// system's answer is not certain, the address counts as the host's own (with `ip_nonlocal_bind` set, every address
+/// does).
 fn is_own(address: IpAddr) -> bool {
     let address = canonical_address(address);
     let family = match address {
@@ -46,7 +47,7 @@ fn is_own(address: IpAddr) -> bool {
     };
     let bound =
         socket(family, SocketType::DGRAM, None).and_then(|socket| bind(socket, &Address::new(address, 0)));
-    // Without the family nothing can be connected to either.
+    // If the family is not supported, connecting is impossible too.
     !matches!(bound, Err(Os::ADDRNOTAVAIL | Os::AFNOSUPPORT))
 }
 
@@ -83,7 +84,7 @@ mod tests {
             let scopes = scopes(&[pattern]);
             let found = judge(&scopes, name, "192.0.2.7:443".parse().unwrap(), own).is_ok();
             assert_eq!(found, reached, "{pattern}");
-            // Were it somebody else's, each of them would reach it.
+            // If the address were another host's, each pattern would reach it.
             let other = judge(&scopes, name, "192.0.2.7:443".parse().unwrap(), |_| false).is_ok();
             assert!(other, "{pattern}");
         }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_connects_to_the_unspecified_addresses() {
+    fn the_unspecified_addresses_are_for_listening_only() {
         let scopes = scopes(&["0.0.0.0:*", "[::]:*", "*:*", "127.0.0.0/8:*", "[::]/96:*"]);
         for address in ["0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1", "[64:ff9b::]:1"] {
             let address = address.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Sockets that do not wait.
+//! Nonblocking sockets.
 
 use cap_std::net::{SocketAddr, TcpListener, UdpSocket};
 use rustix::{
@@ -7,27 +7,27 @@ use rustix::{
 };
 use std::io;
 
-/// Connections that wait to be accepted, as the standard library has them.
+/// The listen backlog, as in the standard library.
 const BACKLOG: i32 = 128;
 
-/// A listener for connections.
+/// Creates a listener for connections.
 pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, SocketType::STREAM)?;
-    // Connections of an earlier listener that linger are no reason to wait for them (socket(7)).
+    // Lingering connections of an earlier listener must not make `bind` fail (socket(7)).
     sockopt::set_socket_reuseaddr(&socket, true)?;
     put(&socket, address)?;
     listen(&socket, BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// A socket for datagrams.
+/// Creates a datagram socket.
 pub(super) fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(address, SocketType::DGRAM)?;
     put(&socket, address)?;
     Ok(UdpSocket::from_std(socket.into()))
 }
 
-/// Gives the socket that address and no other: `::` alone is every address of IPv4 as well (ipv6(7)).
+/// Binds the socket to that address only: without IPV6_V6ONLY, `::` includes every IPv4 address too (ipv6(7)).
 fn put(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(socket, true)?;
@@ -35,7 +35,7 @@ fn put(socket: &OwnedFd, address: SocketAddr) -> io::Result<()> {
     Ok(bind(socket, &address)?)
 }
 
-/// A socket for the family of `address`.
+/// Creates a socket of the family of `address`.
 pub(super) fn socket(address: SocketAddr, ty: SocketType) -> rustix::io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,

@@ -1,5 +1,5 @@
-//! `args_*` and `environ_*`: arguments are what the host gave this plugin, variables what the capability ENV and the
-//! scopes show.
+//! `args_*` and `environ_*`: the arguments that the host passes to this plugin, and the environment variables that
+//! the capability ENV and the scopes allow.
 
 use crate::{
     host::Caller,
@@ -11,7 +11,8 @@ use crate::{
 use dynload_caps::{Capabilities, EnvScope};
 use std::vec::Vec;
 
-/// The variables that the scopes show, each as `NAME=value`. Those that the host does not have are left out.
+/// Returns the variables that the scopes allow, each as `NAME=value`. Variables that the host does not have are
+/// omitted.
 pub(in crate::services) fn environment(scopes: &[EnvScope]) -> Vec<Vec<u8>> {
     let value = |scope: &EnvScope| match &scope.value {
         Some(value) => Some(value.clone().into_bytes()),
@@ -51,7 +52,7 @@ fn arguments(caller: &mut Caller<'_>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A guest without ENV is told that there are none.
+/// Returns the variables; none for a guest without ENV.
 fn variables(caller: &mut Caller<'_>) -> Vec<Vec<u8>> {
     if caller.capabilities().has(Capabilities::ENV) {
         caller.state().services.open().environ.clone()
@@ -62,12 +63,12 @@ fn variables(caller: &mut Caller<'_>) -> Vec<Vec<u8>> {
 
 fn sizes(caller: &mut Caller<'_>, list: &[Vec<u8>], count_out: u32, size_out: u32) -> Answer {
     let size: usize = list.iter().map(|text| text.len() + 1).sum();
-    // The host made the list; one that does not fit into 4 GiB fits into no guest either.
+    // The host provides the list; one that exceeds 4 GiB does not fit into any guest either.
     write_u32(caller, count_out, u32::try_from(list.len()).unwrap_or(u32::MAX))?;
     write_u32(caller, size_out, u32::try_from(size).unwrap_or(u32::MAX))
 }
 
-/// Writes the texts, each with a NUL at its end, and where each of them begins.
+/// Writes the strings, each NUL-terminated, and a pointer to each of them.
 fn fill(caller: &mut Caller<'_>, list: &[Vec<u8>], pointers: u32, buffer: u32) -> Answer {
     let size: usize = list.iter().map(|text| text.len() + 5).sum();
     caller.charge_bytes(size as u64)?;

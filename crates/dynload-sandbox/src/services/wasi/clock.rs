@@ -1,4 +1,4 @@
-//! `clock_*`: the clocks that the host lends, behind the capability TIME.
+//! `clock_*`: the clocks that the host provides, behind the capability TIME.
 
 use super::Errno;
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 use dynload_caps::Capabilities;
 use std::time::Duration;
 
-/// A clock that guests may read. The documents have two more, of the processor's time, which an interpreter that runs
-/// a slice at a time cannot tell; they are "unsupported", which is INVAL.
+/// A clock that guests may read. The WASI documents define two more, for CPU time, which an interpreter that runs a
+/// slice at a time cannot measure; they are "unsupported", which is INVAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClockId {
     Realtime,
@@ -25,7 +25,7 @@ impl ClockId {
         }
     }
 
-    /// What it shows, if the host has it.
+    /// Returns its time, if the host provides the clock and the guest may read it.
     pub(super) fn now(self, caller: &mut Caller<'_>) -> Result<Duration, Errno> {
         let state = caller.state();
         let (clock, scope) = (state.clock(), state.config.clock_scope);

@@ -1,4 +1,4 @@
-//! `fd_close`, `fd_renumber`, `fd_fdstat_*`: what a descriptor is and what may still be done with it.
+//! `fd_close`, `fd_renumber`, `fd_fdstat_*`: the type, flags and rights of a descriptor.
 
 use super::{Errno, Filetype, flags, rights};
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn fdstat_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     let (mut memory, state) = caller.memory_and_state();
     let descriptor = state.services.descriptor(granted, fd, Use::Look, 0)?;
     let filetype = match &descriptor.kind {
-        // A character device that cannot seek is what C takes for a terminal.
+        // C libraries treat a character device that cannot seek as a terminal.
         Kind::Input if state.console.is_input_terminal() => Filetype::CharacterDevice,
         Kind::Output(stream) if state.console.is_terminal(*stream) => Filetype::CharacterDevice,
         _ => descriptor.filetype(),
@@ -44,7 +44,7 @@ pub(super) fn fdstat_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     Ok(memory.write(out, &fdstat)?)
 }
 
-/// APPEND and NONBLOCK may change; the flags for synchronised writes only if they stay as they are.
+/// Sets the flags. APPEND and NONBLOCK may change; the flags for synchronised writes must stay unchanged.
 pub(super) fn fdstat_set_flags(caller: &mut Caller<'_>, fd: u32, fdflags: u32) -> Answer {
     let fdflags = flags::fdflags(fdflags)?;
     let granted = caller.capabilities();
@@ -62,7 +62,7 @@ pub(super) fn fdstat_set_flags(caller: &mut Caller<'_>, fd: u32, fdflags: u32) -
     Ok(())
 }
 
-/// Rights can only be given up.
+/// Sets the rights, which can only be reduced.
 pub(super) fn fdstat_set_rights(caller: &mut Caller<'_>, fd: u32, base: u64, inheriting: u64) -> Answer {
     let granted = caller.capabilities();
     let descriptor = caller.state().services.descriptor(granted, fd, Use::Look, 0)?;

@@ -1,4 +1,4 @@
-//! The error numbers of WASI preview 1 (`errno` in its documents).
+//! The error numbers of WASI preview 1 (`errno` in the WASI documents).
 
 use std::io;
 
@@ -96,7 +96,7 @@ impl From<&io::Error> for Errno {
     }
 }
 
-/// Errors of the operating system, one for one.
+/// Maps errors of the operating system one to one.
 #[cfg(unix)]
 fn from_unix(errno: rustix::io::Errno) -> Errno {
     use rustix::io::Errno as Os;
@@ -171,12 +171,12 @@ fn from_unix(errno: rustix::io::Errno) -> Errno {
     }
 }
 
-/// Errors that did not come from the operating system, or not from Unix.
+/// Maps errors that do not come from the operating system, or not from Unix.
 fn from_kind(kind: io::ErrorKind) -> Errno {
     use io::ErrorKind as Kind;
     match kind {
         Kind::NotFound => Errno::Noent,
-        // What `cap-std` answers to a path that leaves its directory.
+        // The error of `cap-std` for a path that leaves its directory.
         Kind::PermissionDenied => Errno::Perm,
         Kind::AlreadyExists => Errno::Exist,
         Kind::InvalidInput => Errno::Inval,

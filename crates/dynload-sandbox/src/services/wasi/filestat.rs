@@ -1,4 +1,4 @@
-//! `fd_filestat_*` and `path_filestat_*`: attributes of files, sizes and times.
+//! `fd_filestat_*` and `path_filestat_*`: file attributes, sizes and times.
 
 use super::{Errno, Filetype, flags, growth, place, rights};
 use crate::{
@@ -55,7 +55,7 @@ pub(super) fn path_get(
     Ok(memory.write(out, &encode(&metadata?))?)
 }
 
-/// `filestat`, as it lies in the guest's memory.
+/// Encodes a `filestat` as laid out in the guest's memory.
 fn encode(metadata: &Metadata) -> [u8; 64] {
     let mut filestat = [0; 64];
     let mut put = |at: usize, number: u64| filestat[at..at + 8].copy_from_slice(&number.to_le_bytes());
@@ -89,10 +89,10 @@ pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer
     Ok(growth::grow(open, size, || open.file.set_len(size))?)
 }
 
-/// Times are set by the name in a directory, or by a descriptor that is open: opening a file for it could have to wait for the
-/// other end of a named pipe.
+/// A time to set.
 ///
-/// A time that is to be set.
+/// Times are set by name in a directory, or through a descriptor that is already open: opening a file for this could
+/// block on the other end of a named pipe.
 #[derive(Debug, Clone, Copy)]
 enum NewTime {
     Keep,
@@ -101,7 +101,7 @@ enum NewTime {
 }
 
 impl NewTime {
-    /// The times that the flags ask for; to ask for "now" and for a time at once is wrong.
+    /// Returns the times that the flags request. Requesting both "now" and an explicit time is INVAL.
     fn both(flags: u32, atim: u64, mtim: u64) -> Result<Timestamps, Errno> {
         let flags = flags::known(flags, 15)?;
         let one = |at: u32, now: u32, time: u64| match (flags & at != 0, flags & now != 0) {

@@ -1,4 +1,4 @@
-//! What a descriptor or a directory entry is (`filetype` in the WASI documents).
+//! The type of a descriptor or a directory entry (`filetype` in the WASI documents).
 
 use cap_std::fs::FileType;
 

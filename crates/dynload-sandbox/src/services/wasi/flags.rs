@@ -1,36 +1,36 @@
-//! Flags of calls and descriptors, as the WASI documents number them.
+//! Flags of calls and descriptors, as numbered in the WASI documents.
 
 use super::Errno;
 
-/// `lookupflags`: follow a symbolic link in the last place.
+/// `lookupflags`: follow a symlink in the last component.
 pub(super) const SYMLINK_FOLLOW: u32 = 1;
 
-/// `oflags`: create the file if it is not there.
+/// `oflags`: create the file if it does not exist.
 pub(super) const CREAT: u32 = 1;
 /// `oflags`: fail unless it is a directory.
 pub(super) const DIRECTORY: u32 = 2;
-/// `oflags`: fail if it is there already.
+/// `oflags`: fail if it already exists.
 pub(super) const EXCL: u32 = 4;
-/// `oflags`: cut it to no bytes.
+/// `oflags`: truncate it to size 0.
 pub(super) const TRUNC: u32 = 8;
 
-/// `fdflags`: write at the end.
+/// `fdflags`: append.
 pub(in crate::services) const APPEND: u16 = 1;
-/// `fdflags`: do not wait.
+/// `fdflags`: nonblocking.
 pub(in crate::services) const NONBLOCK: u16 = 4;
-/// `fdflags` that ask for synchronised writes: `DSYNC`, `RSYNC`, `SYNC`.
+/// `fdflags` for synchronised writes: `DSYNC`, `RSYNC`, `SYNC`.
 pub(super) const SYNC: u16 = 2 | 8 | 16;
 
-/// `fstflags`: the time of last access, from the argument.
+/// `fstflags`: set the access time to the argument.
 pub(super) const ATIM: u32 = 1;
-/// `fstflags`: the time of last access, now.
+/// `fstflags`: set the access time to now.
 pub(super) const ATIM_NOW: u32 = 2;
-/// `fstflags`: the time of last change, from the argument.
+/// `fstflags`: set the modification time to the argument.
 pub(super) const MTIM: u32 = 4;
-/// `fstflags`: the time of last change, now.
+/// `fstflags`: set the modification time to now.
 pub(super) const MTIM_NOW: u32 = 8;
 
-/// The flags, if all of them are known.
+/// Returns the flags, if all of them are known.
 pub(super) fn known(flags: u32, known: u32) -> Result<u32, Errno> {
     if flags & !known == 0 {
         Ok(flags)
@@ -39,7 +39,7 @@ pub(super) fn known(flags: u32, known: u32) -> Result<u32, Errno> {
     }
 }
 
-/// `fdflags`, if all of them are known.
+/// Returns the `fdflags`, if all of them are known.
 pub(super) fn fdflags(flags: u32) -> Result<u16, Errno> {
     Ok(known(flags, 31)? as u16)
 }

@@ -1,13 +1,13 @@
-//! How far the process lets files grow (`RLIMIT_FSIZE`, `ulimit -f`).
+//! The limit of the process on the size of files (`RLIMIT_FSIZE`, `ulimit -f`).
 //!
-//! What would go beyond is cut short or refused here, as the system does it, but without its signal. Should somebody else let
-//! the file grow between the look and the write, the signal is held back.
+//! A write beyond it is truncated or refused here, as the system does, but without the system's signal. If another
+//! writer makes the file grow between the check and the write, the signal is blocked.
 
 use crate::services::{descriptor::OpenFile, signals, wasi::Filetype};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 
-/// The most bytes that a file may have, if that is limited.
+/// Returns the maximum size of a file in bytes, if it is limited.
 fn limit(open: &OpenFile) -> Option<u64> {
     if open.filetype == Filetype::RegularFile {
         getrlimit(Resource::Fsize).current
@@ -16,7 +16,7 @@ fn limit(open: &OpenFile) -> Option<u64> {
     }
 }
 
-/// Writes to a file at the place that `at` finds, as much as there is room for.
+/// Writes as many bytes as there is room for, at the position that `at` returns.
 pub(super) fn write(
     open: &OpenFile,
     bytes: &[u8],
@@ -34,7 +34,7 @@ pub(super) fn write(
     signals::held_back(|| write(&bytes[..len]))
 }
 
-/// Makes a file `size` bytes long, or does something else that lets it grow to that size.
+/// Resizes a file to `size` bytes, or runs another operation that lets it grow to that size.
 pub(super) fn grow(open: &OpenFile, size: u64, grow: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let Some(limit) = limit(open) else {
         return grow();

@@ -1,4 +1,4 @@
-//! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: bytes of the console, of files and of sockets.
+//! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: I/O on the console, files and sockets.
 
 use super::{Errno, Filetype, flags, growth, rights, sock};
 use crate::{
@@ -18,13 +18,13 @@ use std::{
     vec::Vec,
 };
 
-/// Bytes that are moved between two looks at the deadline.
+/// Bytes that are moved between two checks of the deadline.
 const CHUNK: u32 = 1 << 20;
 
-/// What a guest writes in one call to the console arrives as one write, up to so many bytes.
+/// Up to this many bytes, one call that writes to the console results in one write.
 const WHOLE_WRITE: u64 = 1 << 16;
 
-/// What kind of thing a descriptor is, for the functions that serve several.
+/// The kind of a descriptor, for functions that support several kinds.
 enum Target {
     Input,
     Output(Stream),
@@ -130,7 +130,7 @@ pub(super) fn pwrite(
         let open = state
             .services
             .file(granted, fd, Use::Write, right, Errno::Spipe)?;
-        // Linux appends where POSIX wants the offset to count, so the flag is out of the way for the moment.
+        // Linux appends where POSIX requires writing at the offset, so the flag is cleared for this write.
         if appends {
             set_append(&open.file, false)?;
         }
@@ -158,14 +158,14 @@ fn check_file(caller: &mut Caller<'_>, fd: u32, intent: Use, right: u64) -> Answ
     Ok(())
 }
 
-/// When fuel for a piece is charged: before it is written, after it is known how much there was to read.
+/// When the fuel for a piece is charged: before a write, and after a read, when its length is known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Charge {
     Before,
     After,
 }
 
-/// Moves the buffers piece by piece until one is not moved whole. What was moved before an error counts.
+/// Moves the buffers piece by piece until a piece is moved only partially. Bytes moved before an error count.
 fn move_bytes(
     caller: &mut Caller<'_>,
     buffers: &Buffers,
@@ -174,7 +174,7 @@ fn move_bytes(
 ) -> Answer<u32> {
     let mut done: u32 = 0;
     for (ptr, len) in buffers.pieces(CHUNK) {
-        // The same memory may be named many times over, so the sum can be larger than what the guest can be told.
+        // The buffers may overlap, so the sum can exceed the number that can be returned to the guest.
         if done.checked_add(len).is_none() {
             break;
         }
@@ -196,13 +196,13 @@ fn move_bytes(
         }
     }
     if buffers.total == 0 {
-        // Even without bytes to move, errors of the descriptor show.
+        // Even without bytes to move, errors of the descriptor are reported.
         step(caller, 0, 0)?;
     }
     Ok(done)
 }
 
-/// Repeats what a signal interrupted.
+/// Repeats an operation that a signal interrupted.
 fn again(mut step: impl FnMut() -> Answer<usize>) -> Answer<usize> {
     loop {
         match step() {
@@ -246,8 +246,8 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
             let write = |bytes: &[u8]| (&open.file).write(bytes);
             return or_wait(growth::write(open, bytes, at, write), waits);
         }
-        // A named pipe that nobody reads. Where the signal that comes of writing to it cannot be held back, a look beforehand
-        // is better than nothing.
+        // A named pipe without readers. On systems where the signal that a write would raise cannot be blocked,
+        // checking beforehand is better than nothing.
         if open.filetype == Filetype::Unknown && readiness::has_hung_up(&open.file)? {
             return Err(Errno::Pipe.into());
         }
@@ -258,7 +258,8 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
     })
 }
 
-/// Named pipes and devices may have to be waited for; every file is opened so that the host itself never does.
+/// Waits a slice until a file is ready. Named pipes and devices may block; every file is opened so that the host
+/// itself never does.
 fn wait_for_file(caller: &mut Caller<'_>, fd: u32, events: PollFlags, slice: core::time::Duration) -> Answer {
     match &caller.state().services.table().get(fd)?.kind {
         Kind::File(open) => readiness::is_ready(&open.file, events, slice)?,
@@ -267,7 +268,7 @@ fn wait_for_file(caller: &mut Caller<'_>, fd: u32, events: PollFlags, slice: cor
     Ok(())
 }
 
-/// What came out of an operation that does not wait: bytes, "not yet", or an errno.
+/// Returns the result of a nonblocking operation: bytes, "not yet" (`None`), or an errno.
 pub(super) fn or_wait(result: io::Result<usize>, waits: bool) -> Answer<Option<u32>> {
     match result {
         // At most the length of a slice of the guest's memory.
@@ -278,7 +279,7 @@ pub(super) fn or_wait(result: io::Result<usize>, waits: bool) -> Answer<Option<u
     }
 }
 
-/// Switches writing at the end on or off for an open file.
+/// Sets or clears `O_APPEND` of an open file.
 pub(super) fn set_append(file: &File, on: bool) -> Result<(), Errno> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     let set = || {
@@ -351,7 +352,7 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
             }
         }
     }
-    // A console that is full takes nothing any more, and a guest that tries again and again would never know.
+    // A console that reached its limit accepts no more bytes; without an error, a guest would retry forever.
     if done == 0 && buffers.total > 0 {
         Err(Errno::Nospc.into())
     } else {
@@ -359,7 +360,7 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
     }
 }
 
-/// Writes to the console. Where that is the host's own, whoever reads it may be slow.
+/// Writes to the console. If it is the host's own stream, waits for its reader, which may be slow.
 fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer<u32> {
     if !caller.state().console.inherits_output() {
         return Ok(caller.state().console.write(stream, bytes) as u32);

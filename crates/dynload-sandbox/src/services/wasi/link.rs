@@ -1,12 +1,12 @@
 //! `path_symlink`, `path_link`, `path_readlink`.
 //!
-//! A symbolic link never leads a guest out of its directory, whoever made it: `cap-std` walks paths so. But others may
-//! walk the same tree without such care, so a link that a guest makes never leads out of the directory that it is in: its
-//! target is not absolute and has no `..`. That is known from the target alone, wherever the link is made or moved to and
-//! whoever changes the tree meanwhile.
+//! A symlink never leads a guest out of its directory, whoever created it: `cap-std` resolves paths that way. But
+//! other programs may walk the same tree without that protection, so a symlink that a guest creates never leads out
+//! of the directory that contains it: its target is not absolute and has no `..`. The target alone shows this,
+//! wherever the symlink is created or moved to, and whoever changes the tree meanwhile.
 //!
-//! Links that others made are moved, and get second names, as every other file. Where they lead then is for those to
-//! consider who made them and let a guest write there.
+//! Symlinks that others created can be renamed and hard-linked like every other file. Where they lead afterwards is
+//! the responsibility of those who created them and let a guest write there.
 
 use super::{
     Errno, flags,
@@ -61,7 +61,7 @@ pub(super) fn hard_link(
     if flags::known(lookup, flags::SYMLINK_FOLLOW)? != 0 {
         return Err(Errno::Inval.into());
     }
-    // What has a second name in a directory that can be written to, can be written to.
+    // A file that is hard-linked into a writable directory becomes writable, so both ends must be writable.
     let source = (old_fd, rights::PATH_LINK_SOURCE, old_ptr, old_len);
     let target = (new_fd, rights::PATH_LINK_TARGET, new_ptr, new_len);
     at_both_ends(caller, source, target, Change::Add, |from, to| {
@@ -90,17 +90,17 @@ pub(super) fn readlink(
         .directory(granted, fd, Use::Read, rights::PATH_READLINK)?;
     let target = open.dir.read_link(&path)?;
     let target = target.to_str().ok_or(Errno::Ilseq)?.as_bytes();
-    // As readlink(2): what does not fit is cut off.
+    // As readlink(2): a target that does not fit is truncated.
     let target = &target[..target.len().min(buffer_len as usize)];
     caller.charge_bytes(target.len() as u64)?;
     caller.memory_or_empty().write(buffer, target)?;
     write_u32(caller, out, target.len() as u32)
 }
 
-/// One end of a rename or a hard link, as a guest names it: descriptor, right, pointer and length of the path.
+/// One end of a rename or a hard link, as a guest passes it: descriptor, right, pointer and length of the path.
 type End = (u32, u64, u32, u32);
 
-/// Does something that has two ends, if the guest may write to both.
+/// Runs an operation that has two ends, if the guest may write to both.
 pub(super) fn at_both_ends(
     caller: &mut Caller<'_>,
     (old_fd, source, old_ptr, old_len): End,
@@ -122,7 +122,7 @@ pub(super) fn at_both_ends(
     Ok(act(&from, &to)?)
 }
 
-/// Whether a symbolic link to `target` leads to nothing but what is in its own directory.
+/// Checks that a symlink to `target` leads only to entries inside its own directory.
 fn stays_inside(target: &Path) -> Result<(), Errno> {
     let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     if target.components().all(is_below) {

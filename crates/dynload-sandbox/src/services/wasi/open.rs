@@ -1,4 +1,4 @@
-//! `path_open`, and what opening a file needs.
+//! `path_open`: the required rights, and opening files and directories.
 
 use super::{Errno, Filetype, flags, place, rights};
 use crate::{
@@ -17,7 +17,7 @@ use dynload_caps::Access;
 use rustix::fs::OFlags;
 use std::path::Path;
 
-/// What a guest asks `path_open` for, with every flag known.
+/// A request to `path_open`, with all flags validated.
 #[derive(Debug, Clone, Copy)]
 struct Request {
     follow: bool,
@@ -32,15 +32,15 @@ impl Request {
         self.oflags & oflag != 0
     }
 
-    /// Whether the call could change anything, or open something that could: the one place that decides it, from all
-    /// flags and rights.
+    /// Returns whether the call could change anything, or open a descriptor that could. The only place that decides
+    /// this, from all flags and rights.
     fn needs_write(&self) -> bool {
-        // Rights over bytes mean nothing on a directory, and guests ask for all that they can inherit.
+        // Rights over file data have no meaning on a directory, and guests request all rights that they can inherit.
         let writes_data = !self.has(flags::DIRECTORY) && self.base & rights::WRITES_DATA != 0;
         self.has(flags::CREAT) || self.has(flags::TRUNC) || self.fdflags & flags::APPEND != 0 || writes_data
     }
 
-    /// Whether the call lets the guest learn anything beyond that it worked.
+    /// Returns whether the call can reveal anything to the guest beyond its success.
     fn needs_read(&self) -> bool {
         self.base & (rights::FD_READ | rights::FD_READDIR) != 0 || !self.needs_write()
     }
@@ -71,7 +71,7 @@ pub(super) fn path_open(
     };
     check(caller, fd, &request)?;
     let path = guest::path(caller, ptr, len)?;
-    // Nothing may come into being whose number cannot be told.
+    // The output pointer is checked first: a descriptor must not be created if its number cannot be returned.
     caller.memory_or_empty().slice(out, 4)?;
     caller.state().services.table().room()?;
     check(caller, fd, &request)?;
@@ -99,7 +99,7 @@ pub(super) fn path_open(
     write_u32(caller, out, fd)
 }
 
-/// Whether it may be opened in the directory like this.
+/// Checks that the directory allows this request.
 fn check(caller: &mut Caller<'_>, fd: u32, request: &Request) -> Result<(), Errno> {
     let granted = caller.capabilities();
     let services = &caller.state().services;
@@ -146,7 +146,7 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &str, request: &Request) -> Answ
             open.access,
         );
     }
-    // What must be new is not looked for behind a link.
+    // With CREAT and EXCL, a link is not followed: the file must be new.
     let follow = request.follow && !(request.has(flags::CREAT) && request.has(flags::EXCL));
     place::at_the_end(open, path, follow, |dir, name| {
         let access = guard.access(dir, open.access)?;
@@ -157,7 +157,7 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &str, request: &Request) -> Answ
     })
 }
 
-/// A directory that was opened by way of another.
+/// Returns the descriptor kind of a directory that was opened through another.
 fn directory(guard: &Guard, open: &OpenDir, dir: Dir) -> Answer<(Kind, Access)> {
     let access = guard.access(&dir, open.access)?;
     let kind = Kind::Dir(OpenDir {
@@ -169,7 +169,7 @@ fn directory(guard: &Guard, open: &OpenDir, dir: Dir) -> Answer<(Kind, Access)> 
     Ok((kind, access))
 }
 
-/// Opens a file in a directory in which `access` governs. It may turn out to be a directory.
+/// Opens a file in a directory whose effective access is `access`. The file may turn out to be a directory.
 fn file(
     guard: &Guard,
     open: &OpenDir,
@@ -178,7 +178,8 @@ fn file(
     request: &Request,
     access: Access,
 ) -> Answer<(Kind, Access)> {
-    // A file that is made or cut must be opened for writing, whatever rights the guest wants on the descriptor.
+    // Creating or truncating a file requires opening it for writing, whatever rights the guest requests on the
+    // descriptor.
     let write =
         request.has(flags::CREAT) || request.has(flags::TRUNC) || request.base & rights::WRITES_DATA != 0;
     let mut options = OpenOptions::new();
@@ -196,7 +197,7 @@ fn file(
         FollowSymlinks::No
     });
     options.sync(request.fdflags & flags::SYNC != 0);
-    // The host itself must not wait for the other end of a named pipe, nor get a terminal for its own.
+    // The host itself must not block on the other end of a named pipe, nor acquire a controlling terminal.
     let mut custom = OFlags::NONBLOCK | OFlags::NOCTTY;
     custom.set(OFlags::APPEND, request.fdflags & flags::APPEND != 0);
     options.custom_flags(custom.bits() as i32);

@@ -1,7 +1,7 @@
-//! Where a path leads: the directory that its last name is in, and that name.
+//! Path resolution: the directory that contains the last component of a path, and that component.
 //!
-//! Where a change has a condition, the condition is checked on the descriptor of that directory and the change is made
-//! by the same descriptor, so that nobody comes between.
+//! If a change has a condition, the condition is checked on the descriptor of that directory and the change is made
+//! through the same descriptor, so that nothing can interfere in between.
 
 use super::Errno;
 use crate::services::{answer::Answer, descriptor::OpenDir, guard::Guard};
@@ -14,13 +14,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Symbolic links that are followed one after the other, as on Linux.
+/// The maximum number of symlinks followed in sequence, as on Linux.
 const MAX_LINKS: usize = 40;
 
 /// A name in a directory.
 pub(super) struct Place<'a> {
     dir: Held<'a>,
-    /// Where the directory holds for the whole of the path, the path.
+    /// The last component; the whole path if `dir` is the directory that the path starts from.
     pub(super) name: &'a Path,
 }
 
@@ -29,17 +29,17 @@ enum Held<'a> {
     Opened(Dir),
 }
 
-/// What a change does with a name.
+/// The effect of a change on a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Something is made, or gets a second name.
+    /// Creates an entry, or adds a second name to a file.
     Add,
-    /// A name goes, or may come to be that of something else.
+    /// Removes a name, or may make it refer to another file.
     Replace,
 }
 
 impl<'a> Place<'a> {
-    /// Where something is to change, without following a link in the last place.
+    /// Resolves the path of a change, without following a link in the last component.
     pub(super) fn new(guard: &Guard, open: &'a OpenDir, path: &'a str, change: Change) -> Answer<Place<'a>> {
         let path = Path::new(path);
         if !guard.is_needed() {
@@ -59,7 +59,7 @@ impl<'a> Place<'a> {
         let Ok(found) = place.dir().symlink_metadata(place.name) else {
             return Ok(place);
         };
-        // What ends with a slash is a directory, or is to become one.
+        // A path with a trailing slash names a directory, or one that is about to be created.
         if has_slash && !found.is_dir() {
             return Err(Errno::Notdir.into());
         }
@@ -77,9 +77,10 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Does something with what a path leads to, given the directory and a name in it that is no link (or is one that is not
-/// to be followed; or became one by now, so nothing may follow it). Links are followed by hand, each from a directory of
-/// its own.
+/// Resolves a path and calls `act` with the final directory and the name in it.
+///
+/// The name is not a symlink, or is one that must not be followed. It may have become a symlink meanwhile, so `act`
+/// must not follow it. Links are followed by hand, each from a newly opened directory.
 pub(super) fn at_the_end<T>(
     open: &OpenDir,
     path: &str,
@@ -97,7 +98,7 @@ pub(super) fn at_the_end<T>(
         let Some(target) = target else {
             return act(&dir, name);
         };
-        // `join` would take an absolute one for the whole path, which leads out.
+        // `join` would replace the whole path by an absolute target, which leads out of the directory.
         if target.has_root() {
             return Err(Errno::Perm.into());
         }
@@ -106,17 +107,18 @@ pub(super) fn at_the_end<T>(
     Err(Errno::Loop.into())
 }
 
-/// The target, if it is a symbolic link.
+/// Returns the target, if the name is a symlink.
 fn link(dir: &Dir, name: &Path) -> io::Result<Option<PathBuf>> {
     match dir.symlink_metadata(name) {
         Ok(found) if found.is_symlink() => dir.read_link_contents(name).map(Some),
-        // Whoever asks for what is not there learns so from what is done with it.
+        // If the name does not exist, the operation on it reports that.
         _ => Ok(None),
     }
 }
 
-/// The path of the directory that the last name is in, that name, and whether a slash is behind it: the system would then
-/// follow a link. A path that ends with `.` or `..` is that of a directory, and the name `.` in it.
+/// Splits a path into the path of the directory that contains the last component, that component, and whether a slash
+/// follows it: then the system would follow a link. A path that ends with `.` or `..` is that of a directory, and the
+/// component is `.`.
 fn split(path: &Path) -> (&Path, &Path, bool) {
     let bytes = path.as_os_str().as_bytes();
     let end = bytes

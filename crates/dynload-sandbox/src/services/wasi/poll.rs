@@ -1,4 +1,4 @@
-//! `poll_oneoff`: waiting for clocks, the console, files and sockets.
+//! `poll_oneoff`: waits for clocks, the console, files and sockets.
 
 use super::{Errno, Filetype, clock::ClockId, rights};
 use crate::{
@@ -22,14 +22,14 @@ use std::{
     vec::Vec,
 };
 
-/// Subscriptions that one call may have.
+/// The maximum number of subscriptions of one call.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// Bytes of a subscription and of an event in the guest's memory.
 const SUBSCRIPTION: u64 = 48;
 const EVENT: u64 = 32;
 
-/// `subscription_clock_flags`: the time is one that the clock will show, not one from now.
+/// `subscription_clock_flags`: the timeout is an absolute time of the clock, not relative to now.
 const ABSTIME: u16 = 1;
 
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ struct Subscription {
 
 #[derive(Debug, Clone, Copy)]
 enum On {
-    /// Until the host's monotonic clock shows this.
+    /// Until the host's monotonic clock reaches this time.
     Clock(Result<Duration, Errno>),
     Descriptor {
         fd: u32,
@@ -61,7 +61,7 @@ impl On {
     }
 }
 
-/// What became of a subscription.
+/// The outcome of a subscription.
 #[derive(Debug, Clone, Copy)]
 struct Event {
     subscription: Subscription,
@@ -160,7 +160,7 @@ fn wait(caller: &mut Caller<'_>, all: &[Subscription]) -> Answer<Vec<Event>> {
         let remaining = caller.remaining();
         let (happened, slept) = look(caller.state(), granted, all, now, remaining)?;
         if !happened.is_empty() {
-            // Where nothing at all may be waited for, the call itself is what is denied.
+            // If every subscription is denied, the call itself is denied.
             let denied = happened
                 .iter()
                 .filter(|event| event.error == Errno::Notcapable)
@@ -177,8 +177,8 @@ fn wait(caller: &mut Caller<'_>, all: &[Subscription]) -> Answer<Vec<Event>> {
     }
 }
 
-/// One look at everything that is waited for. Where something of the operating system is among it, the look itself
-/// lasts up to a slice; otherwise it says how long to sleep.
+/// Checks all subscriptions once. If host descriptors are among them, this itself waits up to a slice; otherwise it
+/// returns how long to sleep.
 fn look(
     state: &State,
     granted: Capabilities,
@@ -248,11 +248,11 @@ fn look(
     Ok((happened, None))
 }
 
-/// How to find out whether a descriptor is ready.
+/// How to determine whether a descriptor is ready.
 enum Ready<'a> {
-    /// It always is; so many bytes are there or can be taken.
+    /// It is always ready; this many bytes can be read or written.
     Now(u64),
-    /// The operating system knows.
+    /// The operating system must be asked.
     Ask(BorrowedFd<'a>),
 }
 

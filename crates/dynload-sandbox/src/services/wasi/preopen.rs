@@ -1,4 +1,4 @@
-//! The directories that a guest finds open when it starts.
+//! Preopens: the directories that are open when a guest starts.
 
 use super::Errno;
 use crate::{
@@ -11,19 +11,19 @@ use crate::{
 };
 use std::string::String;
 
-/// A table with the console and every directory of the scopes, from 3 on.
+/// Returns a table with the console and every directory of the scopes, from 3 up.
 pub(in crate::services) fn preopen(grants: &Grants) -> Result<Table, ServiceError> {
     let mut table = Table::new();
     let guard = grants.guard()?;
     for grant in grants.iter() {
         let full = |_| {
             grant.refused(std::io::Error::other(
-                "there are more directories than descriptors",
+                "more directories than available descriptors",
             ))
         };
         let (dir, scope) = (grant.dir()?, &grant.scope);
-        // The same directory may have been given with less.
-        let unknown = |_| grant.refused(std::io::Error::other("what is above it cannot be looked at"));
+        // The same directory may also have been granted with less access.
+        let unknown = |_| grant.refused(std::io::Error::other("its parent directories are not accessible"));
         let access = guard.access(&dir, scope.access).map_err(unknown)?;
         table
             .add(Descriptor::preopened(dir, &scope.guest, access))
@@ -49,8 +49,8 @@ pub(super) fn name(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answ
     Ok(caller.memory_or_empty().write(ptr, name.as_bytes())?)
 }
 
-/// What is no such directory gets the answer of a descriptor that is closed, on which C libraries end their search for
-/// them. Without a capability for files there are none.
+/// Calls `then` with the guest's name of a preopen. Any other descriptor returns BADF, as a closed one does, at which
+/// C libraries end their search for preopens. Without a capability for files there are no preopens.
 fn with_name<T>(caller: &mut Caller<'_>, fd: u32, then: impl FnOnce(&str) -> T) -> Answer<T> {
     let granted = caller.capabilities();
     let descriptor = caller.state().services.table().get(fd)?;

@@ -1,9 +1,9 @@
-//! `proc_raise` and `sched_yield`. `proc_exit` ends the call and is where the functions are listed.
+//! `proc_raise` and `sched_yield`. `proc_exit` ends the call and is defined in the parent module.
 
 use super::Errno;
 use crate::{host::Caller, services::answer::Answer};
 
-/// There are no signals: as in Wasmtime.
+/// Signals are not supported, as in Wasmtime.
 pub(super) fn raise(_caller: &mut Caller<'_>, _signal: u32) -> Answer {
     Err(Errno::Notsup.into())
 }

@@ -1,4 +1,4 @@
-//! `random_get`: bytes of the host's entropy, behind the capability RANDOM.
+//! `random_get`: random bytes of the host, behind the capability RANDOM.
 
 use super::Errno;
 use crate::{
@@ -7,12 +7,13 @@ use crate::{
 };
 use dynload_caps::Capabilities;
 
-/// Bytes between two looks at the deadline. Seeded entropy comes eight bytes at a time, so a multiple of that.
+/// Bytes between two checks of the deadline. A multiple of eight, because seeded entropy produces eight bytes at a
+/// time.
 const CHUNK: u32 = 1 << 16;
 
 pub(super) fn get(caller: &mut Caller<'_>, ptr: u32, len: u32) -> Answer {
     require(caller, Capabilities::RANDOM)?;
-    // All or nothing: a part that lies outside must not be found out after the rest was written.
+    // All or nothing: the whole range is checked before any of it is written.
     caller.memory_or_empty().slice(ptr, len)?;
     caller.charge_bytes(len.into())?;
     let mut done = 0;

@@ -13,15 +13,16 @@ use crate::{
 use cap_std::fs::{MetadataExt, ReadDir};
 use std::{os::unix::fs::DirEntryExt, string::String};
 
-/// Where reading a directory stands. Nothing but one entry is kept, however large the directory is.
+/// The read state of a directory. At most one entry is kept, however large the directory is.
 #[derive(Debug)]
 pub(in crate::services) struct Listing {
     entries: ReadDir,
-    /// The cookie of the entry that comes next.
+    /// The cookie of the next entry.
     next: u64,
-    /// That entry, when it was read already and did not fit.
+    /// That entry, if it was already read and did not fit.
     held: Option<Entry>,
-    /// The descriptors that it takes besides the directory's own: the stream, and what names are looked up in.
+    /// The host descriptors that it occupies besides the directory's own: the stream, and the directory for look-ups
+    /// by name.
     _own: [Held; 2],
 }
 
@@ -33,7 +34,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// `dirent` and the name behind it, with the cookie of the entry after it.
+    /// Encodes the `dirent` that precedes the name, with `next` as the cookie of the following entry.
     fn header(&self, next: u64) -> [u8; 24] {
         let mut header = [0; 24];
         header[..8].copy_from_slice(&next.to_le_bytes());
@@ -45,7 +46,7 @@ impl Entry {
 }
 
 impl OpenDir {
-    /// The entry with this cookie, `None` at the end. Cookies count entries; `.` and `..` are the first two.
+    /// Returns the entry with this cookie, `None` at the end. Cookies count entries; `.` and `..` are the first two.
     fn entry(&mut self, cookie: u64) -> Result<Option<Entry>, Errno> {
         let broken = |error: std::io::Error| Errno::from(&error);
         if cookie < 2 {
@@ -75,7 +76,7 @@ impl OpenDir {
         }))
     }
 
-    /// Moves to a cookie by reading from the start, unless that is where the listing stands.
+    /// Returns whether the listing is positioned at a cookie. Starts again from the beginning if the listing is past it.
     fn stands_at(&mut self, cookie: u64) -> Result<bool, Errno> {
         let first = cookie.max(2);
         if cookie > 1 && self.listing.as_ref().is_some_and(|listing| listing.next == first) {
@@ -86,7 +87,7 @@ impl OpenDir {
             .as_ref()
             .is_some_and(|listing| listing.next < first && cookie > 1)
         {
-            // Of an old one that it replaces, too.
+            // Releases the descriptors of the old listing first.
             self.listing = None;
             let own = [Held::take()?, Held::take()?];
             let entries = self.dir.entries().map_err(|error| Errno::from(&error))?;
@@ -115,7 +116,7 @@ pub(super) fn readdir(
         .services
         .directory(granted, fd, Use::Read, rights::FD_READDIR)?;
     caller.memory_or_empty().slice(ptr, len)?;
-    // Cookies from elsewhere: skip, at a price, what comes before.
+    // The cookie is not the next one: skip the entries before it, at a cost in fuel.
     while !directory(caller, fd)?.stands_at(cookie)? {
         caller.charge(1)?;
         caller.check()?;
@@ -123,7 +124,7 @@ pub(super) fn readdir(
         let skipped = open.entry(2)?;
         match &mut open.listing {
             Some(listing) if skipped.is_some() => listing.next += 1,
-            // The directory is shorter by now: there is nothing more.
+            // The directory has become shorter: there are no more entries.
             _ => return write_u32(caller, out, 0),
         }
     }
@@ -151,7 +152,7 @@ pub(super) fn readdir(
     write_u32(caller, out, used)
 }
 
-/// The directory, if it may be read at this moment.
+/// Returns the directory, if it may be read at this moment.
 fn directory<'a>(caller: &'a mut Caller<'_>, fd: u32) -> Result<&'a mut OpenDir, Errno> {
     let granted = caller.capabilities();
     let services = &mut caller.state().services;
@@ -162,11 +163,11 @@ fn directory<'a>(caller: &'a mut Caller<'_>, fd: u32) -> Result<&'a mut OpenDir,
     }
 }
 
-/// Writes what fits, and says whether that is all of it.
+/// Writes as many of the bytes as fit, and returns whether all of them did.
 fn put(caller: &mut Caller<'_>, ptr: u32, len: u32, used: &mut u32, bytes: &[u8]) -> Answer<bool> {
     let fits = bytes.len().min((len - *used) as usize);
     if fits > 0 {
-        // Within the buffer, which lies in the memory.
+        // Within the buffer, which is inside the memory.
         caller.memory_or_empty().write(ptr + *used, &bytes[..fits])?;
         *used += fits as u32;
     }

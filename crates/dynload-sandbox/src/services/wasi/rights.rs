@@ -1,4 +1,4 @@
-//! Rights of descriptors, as the WASI documents number them, and which of them change something.
+//! Rights of descriptors, as numbered in the WASI documents, and which of them permit changes.
 
 pub(in crate::services) const FD_DATASYNC: u64 = 1 << 0;
 pub(in crate::services) const FD_READ: u64 = 1 << 1;
@@ -31,10 +31,10 @@ pub(in crate::services) const POLL_FD_READWRITE: u64 = 1 << 27;
 pub(in crate::services) const SOCK_SHUTDOWN: u64 = 1 << 28;
 pub(in crate::services) const SOCK_ACCEPT: u64 = 1 << 29;
 
-/// Every right that there is.
+/// All rights.
 pub(in crate::services) const ALL: u64 = (1 << 30) - 1;
 
-/// What makes no sense on a directory.
+/// Rights that have no meaning on a directory.
 const NOT_FOR_DIRECTORIES: u64 = FD_READ
     | FD_SEEK
     | FD_TELL
@@ -47,11 +47,11 @@ const NOT_FOR_DIRECTORIES: u64 = FD_READ
     | SOCK_SHUTDOWN
     | SOCK_ACCEPT;
 
-/// What a directory can have.
+/// Rights that a directory can have.
 pub(in crate::services) const DIRECTORY: u64 =
     ALL & !NOT_FOR_DIRECTORIES | FD_SYNC | FD_DATASYNC | FD_FDSTAT_SET_FLAGS;
 
-/// What a file can have.
+/// Rights that a file can have.
 pub(in crate::services) const FILE: u64 = FD_DATASYNC
     | FD_READ
     | FD_SEEK
@@ -66,26 +66,26 @@ pub(in crate::services) const FILE: u64 = FD_DATASYNC
     | FD_FILESTAT_SET_TIMES
     | POLL_FD_READWRITE;
 
-/// What standard input has.
+/// Rights of standard input.
 pub(in crate::services) const INPUT: u64 =
     FD_READ | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
 
-/// What standard output and error have.
+/// Rights of standard output and standard error.
 pub(in crate::services) const OUTPUT: u64 =
     FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
 
-/// What a connected socket has.
+/// Rights of a connected socket.
 pub(in crate::services) const SOCKET: u64 =
     FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | SOCK_SHUTDOWN;
 
-/// What a listening socket has.
+/// Rights of a listening socket.
 pub(in crate::services) const LISTENER: u64 =
     FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | SOCK_ACCEPT;
 
-/// Rights over the bytes of a file that only writing to it needs.
+/// Rights to change the data of a file; they require the file to be open for writing.
 pub(in crate::services) const WRITES_DATA: u64 = FD_WRITE | FD_ALLOCATE | FD_FILESTAT_SET_SIZE;
 
-/// Every right that changes something.
+/// All rights that permit changes.
 pub(in crate::services) const CHANGES: u64 = WRITES_DATA
     | PATH_CREATE_DIRECTORY
     | PATH_CREATE_FILE

@@ -14,7 +14,7 @@ pub(super) fn seek(caller: &mut Caller<'_>, fd: u32, offset: i64, whence: u32, o
         2 => SeekFrom::End(offset),
         _ => return Err(Errno::Inval.into()),
     };
-    // Asking where one is, is no seeking.
+    // Querying the position requires only the right to tell.
     let right = if to == SeekFrom::Current(0) {
         rights::FD_TELL
     } else {

@@ -1,4 +1,4 @@
-//! `sock_*`: what WASI preview 1 does with sockets that are there. The `dynload` imports make them.
+//! `sock_*`: the WASI preview 1 operations on existing sockets. The `dynload` imports create them.
 
 use super::{Errno, flags, io::or_wait, rights};
 use crate::{
@@ -20,20 +20,20 @@ use std::{
     vec::Vec,
 };
 
-/// Bytes that are moved between two looks at the deadline.
+/// Bytes that are moved between two checks of the deadline.
 const CHUNK: u32 = 1 << 18;
 
-/// The largest datagram that there is.
+/// The maximum size of a datagram.
 const MAX_DATAGRAM: usize = 1 << 16;
 
-/// `riflags`: leave the bytes where they are.
+/// `riflags`: leave the bytes in the receive queue.
 const PEEK: u32 = 1;
-/// `riflags`: come back only when all buffers are full.
+/// `riflags`: return only when all buffers are full.
 const WAITALL: u32 = 2;
 /// `roflags`: a datagram was longer than the buffers.
 const TRUNCATED: u16 = 1;
 
-/// Whether the descriptor is a socket that may be used so, and whether its operations wait.
+/// Checks that the descriptor is a socket and allows this use, and returns its kind and whether its operations block.
 fn socket(caller: &mut Caller<'_>, fd: u32, intent: Use, right: u64) -> Answer<(Socket, bool)> {
     require(caller, Capabilities::NETWORK)?;
     let granted = caller.capabilities();
@@ -55,7 +55,7 @@ enum Socket {
     Datagram,
 }
 
-/// Waits for a socket, a slice.
+/// Waits a slice until a socket is ready.
 fn pause(fd: u32, events: PollFlags) -> impl FnMut(&mut Caller<'_>, Duration) -> Answer {
     move |caller, slice| {
         match &caller.state().services.table().get(fd)?.kind {
@@ -70,7 +70,7 @@ fn pause(fd: u32, events: PollFlags) -> impl FnMut(&mut Caller<'_>, Duration) ->
 
 pub(super) fn accept(caller: &mut Caller<'_>, fd: u32, flags: u32, out: u32) -> Answer {
     let flags = flags::fdflags(flags)? & flags::NONBLOCK;
-    // What is listened to has no other right, so its kind comes first.
+    // Only a listener can have SOCK_ACCEPT, so the kind is checked before the right.
     let (kind, waits) = socket(caller, fd, Use::Read, 0)?;
     if kind != Socket::Listener {
         return Err(Errno::Inval.into());
@@ -147,7 +147,7 @@ pub(super) fn shutdown(caller: &mut Caller<'_>, fd: u32, how: u32) -> Answer {
     }
 }
 
-/// Receives into the buffers; how many bytes, and the `roflags`.
+/// Receives into the buffers, and returns the number of bytes and the `roflags`.
 pub(super) fn receive(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers, flags: u32) -> Answer<(u32, u16)> {
     match socket(caller, fd, Use::Read, 0)? {
         (Socket::Listener, _) => Err(Errno::Notconn.into()),
@@ -171,7 +171,7 @@ fn receive_stream(
             if done.checked_add(len).is_none() {
                 return Ok(done);
             }
-            // Once there is something, only WAITALL waits for more.
+            // Once bytes have been received, only WAITALL waits for more.
             let waits = waits && (done == 0 || flags & WAITALL != 0);
             let step = |caller: &mut Caller<'_>| {
                 let (mut memory, state) = caller.memory_and_state();
@@ -205,8 +205,8 @@ fn receive_stream(
     Ok(done)
 }
 
-/// Whether a datagram from `sender` is one of `peer`. What else there is to an address, such as an interface, the guest
-/// did not say.
+/// Returns whether a datagram from `sender` comes from `peer`. Other parts of an address, such as the interface, are
+/// ignored, because the guest did not specify them.
 fn is_same(peer: SocketAddr, sender: SocketAddr) -> bool {
     peer.ip().to_canonical() == sender.ip().to_canonical() && peer.port() == sender.port()
 }
@@ -236,7 +236,8 @@ fn receive_datagram(
             if !datagram.is_connected {
                 datagram.peer = Some(sender);
             } else if datagram.peer.is_none_or(|peer| !is_same(peer, sender)) {
-                // It came before the socket was connected: nobody's answer. The system lets in no more of them.
+                // It arrived before the socket was connected, from another sender. The system admits no more of
+                // these.
                 if flags & PEEK != 0 {
                     let _ = datagram.socket.recv_from(&mut bytes);
                 }
@@ -261,7 +262,7 @@ fn receive_datagram(
     Ok((done, if rest.is_empty() { 0 } else { TRUNCATED }))
 }
 
-/// Sends the buffers, all of them if the descriptor waits.
+/// Sends the buffers; all of them if the descriptor is blocking.
 pub(super) fn transmit(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u32> {
     match socket(caller, fd, Use::Write, 0)? {
         (Socket::Listener, _) => Err(Errno::Notconn.into()),

@@ -1,4 +1,4 @@
-//! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: room on the disk and what has reached it.
+//! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: disk space and synchronisation to disk.
 
 use super::{Errno, growth, rights};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 use cap_std::fs::File;
 use std::io;
 
-/// Bytes that are allocated between two looks at the deadline.
+/// Bytes that are allocated between two checks of the deadline.
 const CHUNK: u64 = 1 << 26;
 
 pub(super) fn advise(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64, advice: u32) -> Answer {
@@ -51,7 +51,7 @@ fn give_advice(file: &File, offset: u64, len: u64, advice: u32) -> io::Result<()
     )?)
 }
 
-/// Advice may be ignored, and is where the system does not ask for any.
+/// Ignores the advice, which is allowed, because the system has no such call.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn give_advice(_file: &File, _offset: u64, _len: u64, _advice: u32) -> io::Result<()> {
     Ok(())
@@ -122,7 +122,8 @@ fn synchronise(
         }
         Kind::Dir(open) => {
             descriptor.check(granted, Use::Look, right)?;
-            // The descriptor of the host is one that can only be walked from.
+            // The host descriptor of a directory can only be used to resolve paths (`O_PATH` on Linux), so it is
+            // reopened.
             sync(&open.dir.open(".")?)?;
         }
         _ => return Err(Errno::Inval.into()),
