@@ -5,19 +5,19 @@
 //!  guard    frames alive        guard   bytes of frames
 //! ```
 //!
-//! Both counters start so high that exceeding their limit carries into the guard bit above them, so that the code that
-//! the rewriter puts at a function's entry adds the frame's constant and tests both guards at once.
+//! Both counters start so high that exceeding their limit carries into the guard bit above them. So the code that the rewriter
+//! inserts at the entry of a function adds the constant of the frame and tests both guards at the same time.
 
 use crate::{error::Limit, state::State};
 use dynload_caps::Limits;
 use wasmi::{Global, StoreContext, StoreContextMut, Val};
 
-/// One more frame.
+/// The amount that one more frame adds to the counters.
 pub(crate) const FRAME: i64 = 1 << 32;
 /// Both guard bits.
 pub(crate) const GUARDS: i64 = (1 << 63) | STACK_GUARD;
 const STACK_GUARD: i64 = 1 << 31;
-/// The most that either counter holds. A larger limit in [`Limits`] means this one.
+/// The maximum of either counter. A larger limit in [`Limits`] means this one.
 pub(crate) const MAX: u64 = (1 << 31) - 1;
 
 /// The frame limits of a sandbox.
@@ -35,12 +35,12 @@ impl FrameLimits {
         }
     }
 
-    /// The counters with no frame alive.
+    /// Returns the counters when no frame is alive.
     pub(crate) fn start(self) -> u64 {
         ((MAX - self.depth) << 32) | (MAX - self.stack)
     }
 
-    /// Which limit the counters have exceeded, with its value.
+    /// Returns the limit that the counters have exceeded, and its value.
     pub(crate) fn exceeded(self, counters: u64) -> Option<(Limit, u64)> {
         if counters >> 63 != 0 {
             Some((Limit::CallDepth, self.depth))
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_reached_but_not_passed() {
+    fn a_limit_can_be_reached_but_not_exceeded() {
         let limits = FrameLimits { stack: 100, depth: 3 };
         assert_eq!(after(limits, 3, 100), None);
         assert_eq!(after(limits, 4, 100), Some((Limit::CallDepth, 3)));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allowed_and_everything_is() {
+    fn limits_of_zero_and_of_the_maximum_are_exact() {
         let none = FrameLimits { stack: 0, depth: 0 };
         assert_eq!(after(none, 0, 0), None);
         assert_eq!(after(none, 1, 0), Some((Limit::CallDepth, 0)));

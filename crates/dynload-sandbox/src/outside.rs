@@ -1,7 +1,7 @@
-//! The call that a call was made from, where a host function of one instance calls into another.
+//! The call from which a call was made, where a host function of one instance calls into another.
 //!
-//! Its deadline and its interrupts hold for what it started as well. A call announces itself on its thread before its first
-//! host function runs; a call that begins meanwhile on that thread was made from it.
+//! The deadline and the interrupts of the outer call also apply to the inner one. A call announces itself on its thread before
+//! its first host function runs; a call that starts on that thread until it ends was made from it.
 
 use crate::{host::Clock, interrupt::CallGate, share::Share};
 use alloc::sync::Arc;
@@ -11,24 +11,24 @@ std::thread_local! {
     static INNERMOST: RefCell<Option<Arc<Running>>> = const { RefCell::new(None) };
 }
 
-/// A call in one of whose host functions another may be made.
+/// A call from whose host functions other calls may be made.
 pub(crate) struct Running {
     gate: Arc<CallGate>,
     call: usize,
     share: Option<Share>,
     clock: Arc<dyn Clock>,
-    /// By its clock.
+    /// A time of `clock`.
     deadline: Duration,
     limit: Duration,
-    /// The call that it was made from itself.
+    /// The call from which this one was made.
     outside: Option<Arc<Running>>,
 }
 
-/// The time that a call has.
+/// The time that a call has left.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimeLeft {
     pub(crate) left: Duration,
-    /// The limit that it is left of.
+    /// The limit of which `left` remains.
     pub(crate) limit: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Running {
         }
     }
 
-    /// Whether it, or one that it was made from, was told to stop.
+    /// Returns whether the call, or one from which it was made, has to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.gate.is_interrupted(self.call)
             || self.share.as_ref().is_some_and(Share::has_ended)
@@ -61,7 +61,8 @@ impl Running {
                 .is_some_and(|outside| outside.is_interrupted())
     }
 
-    /// The time that is left of it. Its own deadline is the earliest of all that it was made from.
+    /// Returns the time that the call has left. Its deadline is the earliest among its own and those of the calls from which it
+    /// was made.
     pub(crate) fn time_left(&self) -> TimeLeft {
         TimeLeft {
             left: self.deadline.saturating_sub(self.clock.monotonic()),
@@ -70,15 +71,15 @@ impl Running {
     }
 }
 
-/// The call that one which begins now on this thread is made from.
+/// Returns the call from which a call that starts now on this thread is made.
 pub(crate) fn innermost() -> Option<Arc<Running>> {
-    // A call from a destructor that runs when the thread ends is made from nowhere.
+    // A call from a destructor that runs when the thread exits is not made from any call.
     INNERMOST
         .try_with(|innermost| innermost.borrow().clone())
         .unwrap_or_default()
 }
 
-/// Makes it the call that others on this thread are made from.
+/// Sets the call from which others on this thread are made.
 pub(crate) fn announce(running: Option<Arc<Running>>) {
     let _ = INNERMOST.try_with(|innermost| innermost.replace(running));
 }
