@@ -27,8 +27,8 @@ fn units(fuel: u64) -> Units {
 /// A call draws one slice at a time and returns what it did not burn, so the remaining fuel is exact when no call runs. While
 /// calls run concurrently, the fuel that one of them needs may be lent to the others; it then waits until they return it, and
 /// fails only when the fuel is really burnt, or when its own time is up. A call holds no fuel of the budget while it
-/// [waits](crate::Caller::wait), but does while one of its host functions calls into another instance: if that draws on the
-/// same budget, give it its own instead.
+/// [waits](crate::Caller::wait), but it does while one of its host functions calls into another instance: do not let that
+/// instance draw on the same budget, but give it its own.
 ///
 /// # Examples
 ///

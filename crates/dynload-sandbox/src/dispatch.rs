@@ -15,7 +15,7 @@ const PROBE: &[u8] = include_bytes!("dispatch/probe.wasm");
 const PROBES: [&str; 2] = ["few", "all"];
 /// The number of rounds.
 const ROUNDS: i32 = 32;
-/// By how many bytes the depth of the native stack may differ between two rounds. If each left a frame, it would be more.
+/// The bytes by which the depth of the native stack may differ between two rounds. A frame left in each round exceeds this.
 const TOLERANCE: usize = 256;
 
 /// Returns whether the interpreter releases its native stack. Checks it once.
@@ -38,7 +38,7 @@ pub(crate) fn gives_stack_back() -> bool {
     }
 }
 
-/// Returns by how many bytes the depth of the native stack differs between calls of the host, at most.
+/// Returns the largest difference, in bytes, between the depths of the native stack at two calls of the host.
 fn stack_growth(probe: &str) -> Result<usize, Error> {
     let mut config = Config::default();
     config.consume_fuel(true).compilation_mode(CompilationMode::Eager);

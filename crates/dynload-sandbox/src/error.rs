@@ -123,7 +123,7 @@ impl fmt::Display for MissingImport {
     }
 }
 
-/// What went wrong, without what was run and what it used.
+/// The kind of an error: what went wrong, but not what was run or what it used.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ErrorKind {

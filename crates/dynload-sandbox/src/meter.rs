@@ -19,8 +19,7 @@ pub(crate) struct CallMeter {
     limit: u64,
     budget: Option<FuelBudget>,
     time_limit: Duration,
-    /// If the call from which this one was made has the earlier deadline: the time until this one has to end, and the limit of
-    /// that one.
+    /// If the outer call has the earlier deadline: the time that this call may take, and the limit of the outer one.
     outside: Option<(Duration, Duration)>,
     /// The size of the next slice.
     slice: u64,
@@ -191,7 +190,7 @@ impl CallMeter {
         self.overdrawn.map_or(Ok(()), |limit| Err(self.exceeded(limit)))
     }
 
-    /// Ends this call no later than the one from which it was made, which has the time `outside.left` from `now` on.
+    /// Ends this call no later than its outer call, which has the time `outside.left` from `now` on.
     #[cfg(feature = "std")]
     pub(crate) fn end_with(&mut self, outside: crate::outside::TimeLeft, now: Duration) {
         let since = now.saturating_sub(*self.started.get_or_insert(now));

@@ -1,7 +1,7 @@
-//! The call from which a call was made, where a host function of one instance calls into another.
+//! The outer call of a call, where a host function of one instance calls into another.
 //!
 //! The deadline and the interrupts of the outer call also apply to the inner one. A call announces itself on its thread before
-//! its first host function runs; a call that starts on that thread until it ends was made from it.
+//! its first host function runs; it is the outer call of every call that starts on that thread before it ends.
 
 use crate::{host::Clock, interrupt::CallGate, share::Share};
 use alloc::sync::Arc;
@@ -11,7 +11,7 @@ std::thread_local! {
     static INNERMOST: RefCell<Option<Arc<Running>>> = const { RefCell::new(None) };
 }
 
-/// A call from whose host functions other calls may be made.
+/// A call that may be the outer call of others.
 pub(crate) struct Running {
     gate: Arc<CallGate>,
     call: usize,
@@ -20,7 +20,7 @@ pub(crate) struct Running {
     /// A time of `clock`.
     deadline: Duration,
     limit: Duration,
-    /// The call from which this one was made.
+    /// Its own outer call.
     outside: Option<Arc<Running>>,
 }
 
@@ -51,7 +51,7 @@ impl Running {
         }
     }
 
-    /// Returns whether the call, or one from which it was made, has to stop.
+    /// Returns whether the call, or one of its outer calls, has to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.gate.is_interrupted(self.call)
             || self.share.as_ref().is_some_and(Share::has_ended)
@@ -61,8 +61,7 @@ impl Running {
                 .is_some_and(|outside| outside.is_interrupted())
     }
 
-    /// Returns the time that the call has left. Its deadline is the earliest among its own and those of the calls from which it
-    /// was made.
+    /// Returns the time that the call has left. Its deadline is the earliest among its own and those of its outer calls.
     pub(crate) fn time_left(&self) -> TimeLeft {
         TimeLeft {
             left: self.deadline.saturating_sub(self.clock.monotonic()),
@@ -71,15 +70,15 @@ impl Running {
     }
 }
 
-/// Returns the call from which a call that starts now on this thread is made.
+/// Returns the outer call of a call that starts now on this thread.
 pub(crate) fn innermost() -> Option<Arc<Running>> {
-    // A call from a destructor that runs when the thread exits is not made from any call.
+    // A call from a destructor that runs when the thread exits has no outer call.
     INNERMOST
         .try_with(|innermost| innermost.borrow().clone())
         .unwrap_or_default()
 }
 
-/// Sets the call from which others on this thread are made.
+/// Sets the outer call of the calls that start on this thread.
 pub(crate) fn announce(running: Option<Arc<Running>>) {
     let _ = INNERMOST.try_with(|innermost| innermost.replace(running));
 }

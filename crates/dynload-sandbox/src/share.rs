@@ -26,7 +26,7 @@ struct Shared {
     memory: MemoryShare,
     /// The state that the call shares itself, if it is a worker's.
     parent: Option<Share>,
-    /// The call, from which those are made that a worker's host functions make.
+    /// The call, as the outer call of those that a worker's host functions make.
     #[cfg(feature = "std")]
     outside: Option<Arc<crate::outside::Running>>,
     /// Host names that are being looked up for all of them.
@@ -61,8 +61,8 @@ impl Share {
         }))
     }
 
-    /// Sets the call that shares the state (calls that workers make are made from it), and the host names that are being looked
-    /// up for it.
+    /// Sets the call that shares the state, which is the outer call of those that workers make, and the host names that are
+    /// being looked up for it.
     #[cfg(all(feature = "std", unix))]
     pub(crate) fn of(
         mut self,

@@ -75,7 +75,7 @@ impl State {
         Ok(())
     }
 
-    /// Returns whether the running call, or one from which it was made, was told to stop.
+    /// Returns whether the running call, or one of its outer calls, was told to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         #[cfg(feature = "std")]
         if self.watch.outside.is_interrupted() {
@@ -102,7 +102,7 @@ impl State {
     }
 }
 
-/// The call from which this one was made, and this one as seen by the calls that are made from it.
+/// The outer call of the running one, and the running one as the outer call of others.
 #[cfg(feature = "std")]
 mod outside {
     use crate::{
@@ -134,7 +134,7 @@ mod outside {
     }
 
     impl State {
-        /// Determines from which call this one was made: its deadline applies to this one as well.
+        /// Determines the outer call, whose deadline applies to this call as well.
         pub(super) fn look_outside(&mut self, now: Duration) {
             let share = self.config.share.as_ref();
             let outside = share.and_then(Share::outside).or_else(outside::innermost);
@@ -144,7 +144,7 @@ mod outside {
             self.watch.outside.outside = outside;
         }
 
-        /// Announces the running call to those that its host functions make.
+        /// Announces the running call as the outer call of those that its host functions make.
         pub(super) fn announce(&mut self, now: Duration) {
             if self.watch.outside.announced.is_some() {
                 return;
@@ -161,7 +161,7 @@ mod outside {
             self.watch.outside.announced = Some(running);
         }
 
-        /// Returns the running call, as seen by the workers that it starts.
+        /// Returns the running call, for the workers that it starts.
         #[cfg(unix)]
         pub(crate) fn running(&self) -> Option<Arc<Running>> {
             self.watch.outside.announced.clone()

@@ -190,7 +190,7 @@ impl<'a> ModuleReader<'a> {
         self.load = context.load.sum();
         if self.code.needs.growth {
             let tables = self.spaces.tables.len() as u64 + 1;
-            check("tables, with the one that growth needs", tables, MAX_TABLES)?;
+            check("tables, including the one that growth needs", tables, MAX_TABLES)?;
         }
         Ok(())
     }

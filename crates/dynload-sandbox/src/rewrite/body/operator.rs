@@ -34,7 +34,7 @@ impl BodyRewriter {
         if !self.flow.is_reachable() && self.dead.is_none() && self.flow.depth() > 0 {
             let polymorphic = self.stacks.innermost().is_none_or(|frame| frame.unreachable);
             if !polymorphic {
-                // For validation the code is reachable until an operator says otherwise.
+                // For validation the code is reachable until an operator ends that.
                 self.insert(at.end, |out| out.push(op::UNREACHABLE));
             }
             self.dead = Some((at.end, 0));

@@ -1,4 +1,5 @@
-//! Which operands are vectors, which take twice the space in a frame. Only validation knows the types of operands.
+//! Tracks which operands are vectors, since these take twice the space in a frame. Only validation determines the types of
+//! operands.
 
 use super::{BodyRewriter, Context};
 use crate::{

@@ -62,7 +62,8 @@ impl<'a> ModuleReader<'a> {
                     let name = export?.name;
                     check("bytes in a name", name.len() as u64, limits.max_name_bytes)?;
                     if name.starts_with(PREFIX) {
-                        let feature = "an export whose name is reserved (it starts with \\0dynload.)";
+                        let feature =
+                            "an export whose name is reserved (it starts with \\0dynload.); rename it";
                         return Err(ModuleError::Unsupported { feature }.into());
                     }
                 }
