@@ -1,4 +1,4 @@
-//! Says to the crate at which level it is optimised, so that an unsafe build can say why it is one.
+//! Tells the crate whether it is optimised for size, so that `UnsafeBuild` can name the likeliest cause.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

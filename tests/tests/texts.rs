@@ -332,7 +332,7 @@ fn an_import_of_the_wrong_type_names_both_types() {
         .unwrap_err();
     let text = shown(&error, false);
     assert!(
-        text.contains("of another type than they have: `vais.println` (i64, f32) -> (i32), which the host has as (i32, i32) -> ()"),
+        text.contains("has imports of the wrong type: `vais.println` (i64, f32) -> (i32), which the host provides as (i32, i32) -> ()"),
         "{text}"
     );
 }

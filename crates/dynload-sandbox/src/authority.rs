@@ -1,45 +1,45 @@
-//! Which capabilities are granted right now.
+//! The capabilities that are currently granted.
 
 use crate::sync::{AtomicU32, Ordering};
 use alloc::sync::Arc;
 use dynload_caps::Capabilities;
 
-/// The capabilities of a sandbox, shared with every instance of it.
+/// The capabilities of a sandbox, shared with all of its instances.
 ///
-/// A grant or a revocation holds at once, from any thread, also for instances that are running: host functions ask
-/// again each time, and those that wait ask again while they wait.
+/// A grant or a revocation takes effect immediately, from any thread, also for running instances: capabilities are checked on
+/// every call of a host function, and again while it waits.
 #[derive(Debug, Clone, Default)]
 pub struct Authority(Arc<AtomicU32>);
 
 impl Authority {
-    /// An authority of its own over `capabilities`.
+    /// Creates an independent authority that grants `capabilities`.
     #[must_use]
     pub fn new(capabilities: Capabilities) -> Authority {
         Authority(Arc::new(AtomicU32::new(bits(capabilities))))
     }
 
-    /// What is granted at this moment.
+    /// Returns the capabilities that are currently granted.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         Capabilities::from_bits_truncate(self.0.load(Ordering::SeqCst).into())
     }
 
-    /// Grants `capabilities` as well.
+    /// Grants `capabilities` in addition to those that are already granted.
     ///
     /// # Grants
     ///
-    /// Widens what every instance of the sandbox may do, those that are running included.
+    /// Widens what every instance of the sandbox may do, including running ones.
     pub fn grant(&self, capabilities: Capabilities) {
         self.0.fetch_or(bits(capabilities), Ordering::SeqCst);
     }
 
-    /// Takes `capabilities` back.
+    /// Revokes `capabilities`.
     pub fn revoke(&self, capabilities: Capabilities) {
         self.0.fetch_and(!bits(capabilities), Ordering::SeqCst);
     }
 }
 
-/// Every capability has its bit in the low 32, which all targets have atomics for.
+/// Returns the bits of `capabilities`. All of them are in the low 32, for which all targets have atomics.
 fn bits(capabilities: Capabilities) -> u32 {
     capabilities.bits() as u32
 }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_capability_fits() {
+    fn every_capability_fits_in_32_bits() {
         assert_eq!(u64::from(bits(Capabilities::all())), Capabilities::all().bits());
     }
 
@@ -68,8 +68,8 @@ mod models {
     use super::*;
     use loom::thread;
 
-    /// The looks of a host function at what is granted while others change it: what went never comes back, and what came never
-    /// goes.
+    /// A host function reads the capabilities while other threads change them: a revoked one never reappears, and a granted one
+    /// never disappears.
     #[test]
     fn a_running_call_sees_each_change_once_and_none_is_lost() {
         loom::model(|| {
@@ -80,7 +80,7 @@ mod models {
             let (first, second) = (authority.capabilities(), authority.capabilities());
             for seen in [first, second] {
                 assert!(seen.contains(Capabilities::ENV), "{seen:?}");
-                // What is granted at once is seen at once.
+                // Capabilities that are granted together are seen together.
                 assert_eq!(
                     seen.contains(Capabilities::TIME),
                     seen.contains(Capabilities::RANDOM),
@@ -98,17 +98,17 @@ mod models {
         });
     }
 
-    /// A revocation that returned holds, whatever is granted besides.
+    /// A revocation that has returned stays in effect, whatever else is granted.
     #[test]
-    fn what_was_revoked_is_denied_from_then_on() {
+    fn a_revoked_capability_stays_denied() {
         loom::model(|| {
             let authority = Authority::new(Capabilities::NETWORK);
             let (revoker, granter) = (authority.clone(), authority.clone());
             let revoked = Arc::new(AtomicU32::new(0));
-            let told = revoked.clone();
+            let done = revoked.clone();
             let revoking = thread::spawn(move || {
                 revoker.revoke(Capabilities::NETWORK);
-                told.store(1, Ordering::Release);
+                done.store(1, Ordering::Release);
             });
             let granting = thread::spawn(move || granter.grant(Capabilities::TIME));
             if revoked.load(Ordering::Acquire) == 1 {
@@ -120,9 +120,9 @@ mod models {
         });
     }
 
-    /// A host function that waits asks again and again, and has to be told in the end.
+    /// A host function that waits checks repeatedly, and eventually sees the revocation.
     #[test]
-    fn a_call_that_waits_learns_of_a_revocation() {
+    fn a_waiting_call_sees_a_revocation() {
         loom::model(|| {
             let authority = Authority::new(Capabilities::NETWORK);
             let revoker = authority.clone();
@@ -134,9 +134,9 @@ mod models {
         });
     }
 
-    /// Who gets something ready and then grants it needs no lock around the two.
+    /// Code that prepares something and then grants a capability needs no lock around the two.
     #[test]
-    fn who_sees_a_grant_sees_what_was_done_before() {
+    fn a_grant_publishes_earlier_writes() {
         loom::model(|| {
             let authority = Authority::default();
             let ready = Arc::new(AtomicU32::new(0));

@@ -1,14 +1,10 @@
 //! The configuration that instances share with their sandbox.
 
-use crate::{
-    clock::{Clock, ClockScope},
-    host::{Console, Entropy, HostFunctions},
-    metering::budget::FuelBudget,
-};
+use crate::{clock::{Clock, ClockScope}, host::{Console, Entropy, HostFunctions}, metering::budget::FuelBudget};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use dynload_caps::{Limits, Scopes};
 
-/// Everything about a sandbox that an instance keeps from the moment it is made.
+/// The settings of a sandbox that an instance keeps from its creation on.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) limits: Limits,

@@ -1,4 +1,4 @@
-//! The interpreter and how it is set up.
+//! The interpreter and its configuration.
 
 pub(crate) mod dispatch;
 
@@ -6,9 +6,9 @@ use crate::{metering::operator_cost, schedule};
 use alloc::sync::Arc;
 use wasmi::{CompilationMode, Config, CustomFuelCosts};
 
-/// What a module may be, checked before anything of it is compiled.
+/// The limits of a module, checked before any of it is compiled.
 ///
-/// The defaults are far above what compilers produce and far below what would hurt.
+/// The defaults are far above what compilers produce and far below what would do harm.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ModuleLimits {
@@ -18,30 +18,30 @@ pub struct ModuleLimits {
     pub max_items: u64,
     /// Elements of all segments together. By default 1 000 000.
     pub max_elements: u64,
-    /// Operators of all constant expressions together (initial values, offsets, elements); each may have 64. By default
-    /// 1 000 000.
+    /// Operators of all constant expressions together (initial values, offsets, elements); each expression may have 64. By
+    /// default 1 000 000.
     pub max_constant_operators: u64,
-    /// Memories and tables, each. By default 100, and never more: the interpreter takes no more. In a module that grows a memory
-    /// one of the tables is the rewriter's.
+    /// Memories, and tables. By default 100, which is also the maximum, since it is that of the interpreter. In a module that
+    /// grows a memory or a table, the rewriter adds one table.
     pub max_memories: u64,
-    /// Parameters, and results, of one function. By default 1 000, which the Wasm JavaScript API allows too.
+    /// Parameters of one function, and its results. By default 1 000, which is also the limit of the Wasm JavaScript API.
     pub max_params: u64,
     /// Locals of one function, parameters included. By default 10 000.
     pub max_locals: u64,
-    /// Locals of all functions together, parameters included: a few bytes declare thousands, and each of them costs the
+    /// Locals of all functions together, parameters included: a few bytes can declare thousands, and each of them costs the
     /// interpreter time. By default 4 000 000.
     pub max_total_locals: u64,
     /// Bytes of one function's body. By default 4 MiB.
     pub max_body_bytes: u64,
-    /// Blocks nested in one function. By default 1 000.
+    /// The nesting depth of the blocks in one function. By default 1 000.
     pub max_nesting: u64,
     /// Values that blocks, branches and calls carry, in all functions together; the first 16 of each are not counted. Two
-    /// bytes of code carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
+    /// bytes of code can carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
     pub max_carried_values: u64,
-    /// Bytes of memory that loading may take at its peak, beyond the module itself. It is estimated from above, from what the
-    /// module has of everything: what compilers make takes a half to a fifth of the estimate, which is 10 to 30 times the
-    /// size of their code, and 100 times that of code in tiny functions. So it may bite before `max_bytes` does. By default
-    /// 1 GiB.
+    /// Bytes of memory that loading may take at its peak, beyond the module itself. They are estimated as an upper bound from
+    /// the numbers of the module's items: the output of compilers takes a half to a fifth of the estimate, which is 10 to 30
+    /// times the size of its code, and 100 times that of code in tiny functions. So this limit may be exceeded before
+    /// `max_bytes` is. By default 1 GiB.
     pub max_load_bytes: u64,
     /// Bytes of one name. By default 10 000.
     pub max_name_bytes: u64,
@@ -67,34 +67,35 @@ impl Default for ModuleLimits {
     }
 }
 
-/// How an [`Engine`] is set up.
+/// The configuration of an [`Engine`].
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// Also reads peak stack bytes and peak call depth ([`Usage`](crate::Usage)). Costs about a tenth of a call.
+    /// Whether to measure peak stack bytes and peak call depth ([`Usage`](crate::Usage)). Costs about a tenth of a call.
+    /// Off by default.
     pub profile: bool,
-    /// Accepts 64-bit memories. Off by default.
+    /// Whether to accept 64-bit memories. Off by default.
     pub memory64: bool,
-    /// What a module may be.
+    /// The limits of a module.
     pub module_limits: ModuleLimits,
 }
 
 impl EngineConfig {
-    /// The same, with profiling on or off.
+    /// Turns profiling on or off.
     #[must_use]
     pub fn with_profile(mut self, profile: bool) -> EngineConfig {
         self.profile = profile;
         self
     }
 
-    /// The same, with 64-bit memories accepted or refused.
+    /// Sets whether 64-bit memories are accepted.
     #[must_use]
     pub fn with_memory64(mut self, memory64: bool) -> EngineConfig {
         self.memory64 = memory64;
         self
     }
 
-    /// The same, with other limits on modules.
+    /// Sets the limits of a module.
     #[must_use]
     pub fn with_module_limits(mut self, limits: ModuleLimits) -> EngineConfig {
         self.module_limits = limits;
@@ -102,8 +103,9 @@ impl EngineConfig {
     }
 }
 
-/// Compiles modules and runs them. Cheap to clone; one engine serves any number of modules, sandboxes and threads, and keeps
-/// nothing of a module that is gone.
+/// Compiles modules and runs them.
+///
+/// Cheap to clone. One engine serves any number of modules, sandboxes and threads, and keeps nothing of a dropped module.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -114,7 +116,7 @@ struct Inner {
 }
 
 impl Engine {
-    /// An engine set up as `config` says.
+    /// Creates an engine with this configuration.
     #[must_use]
     pub fn new(config: EngineConfig) -> Engine {
         Engine(Arc::new(Inner {
@@ -123,13 +125,14 @@ impl Engine {
         }))
     }
 
-    /// How the engine is set up.
+    /// Returns the configuration of the engine.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.0.config
     }
 
-    /// An interpreter for one module. It frees compiled code only when it is dropped itself, so modules do not share one.
+    /// Creates an interpreter for one module. It frees compiled code only when it is dropped itself, so modules do not share
+    /// one.
     pub(crate) fn interpreter(&self) -> wasmi::Engine {
         wasmi::Engine::new(&self.0.interpreter)
     }
@@ -141,7 +144,7 @@ impl Default for Engine {
     }
 }
 
-/// The interpreter's configuration.
+/// Returns the interpreter's configuration.
 fn interpreter(config: &EngineConfig) -> Config {
     let mut interpreter = Config::default();
     interpreter
@@ -153,9 +156,9 @@ fn interpreter(config: &EngineConfig) -> Config {
             fuel_per_bytes_translated: 0,
             fuel_per_bytes_validated: 0,
         })
-        // Lazy translation charges fuel at the first call and loses calls that run out of it there.
+        // Lazy translation charges fuel at the first call of a function, and loses a call that runs out of fuel there.
         .compilation_mode(CompilationMode::Eager)
-        // Frames are counted by the rewritten code; the interpreter's own bounds must never be the first to bite.
+        // The rewritten code counts frames; the interpreter's own limits must never be exceeded first.
         .set_max_recursion_depth(usize::MAX)
         .set_max_stack_height(usize::MAX / 2)
         .wasm_memory64(config.memory64)

@@ -1,4 +1,4 @@
-//! Why a call did not return.
+//! The errors of calls, and how a call is stopped.
 
 mod module;
 mod not_loadable;
@@ -25,16 +25,16 @@ pub enum Limit {
     Memory,
     /// Milliseconds of wall clock.
     Time,
-    /// Bytes of Wasm frames alive at once.
+    /// Bytes of live Wasm frames.
     Stack,
-    /// Wasm frames alive at once.
+    /// Live Wasm frames.
     CallDepth,
-    /// Host functions that call back into the guest, nested.
+    /// Nested calls of host functions back into the guest.
     Reentry,
 }
 
 impl Limit {
-    /// The name and the unit, as they stand in messages.
+    /// Returns the name and the unit, for messages.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Limit::Fuel => ("fuel", "operators"),
@@ -54,7 +54,8 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A trap ([Wasm spec](https://webassembly.github.io/spec/core/intro/overview.html#trap)): the guest did what Wasm forbids.
+/// A trap: the guest did something that Wasm forbids.
+/// ([Wasm spec](https://webassembly.github.io/spec/core/intro/overview.html#trap))
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Trap {
@@ -91,7 +92,7 @@ impl fmt::Display for Trap {
     }
 }
 
-/// An import that nobody provides, or provides with another type.
+/// An import that is unresolved, or that the host provides with another type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MissingImport {
@@ -99,11 +100,11 @@ pub struct MissingImport {
     pub module: String,
     /// The name of the import.
     pub name: String,
-    /// What the guest wants it to be: a function's type, or `memory`, `table`, `global`.
+    /// What the guest expects: the type of a function, or `memory`, `table`, or `global` with a type.
     pub expected: String,
-    /// The type that the host offers under this name, where it offers one.
+    /// The type of the host function of this name, if there is one.
     pub provided: Option<String>,
-    /// The capability that opens an import of this name, where the host knows one.
+    /// The capabilities that an import of this name needs, if the name is known.
     pub needs: ImportNeeds,
 }
 
@@ -112,61 +113,62 @@ impl fmt::Display for MissingImport {
         let (module, name) = (printable(&self.module), printable(&self.name));
         write!(f, "`{module}.{name}` {}", printable(&self.expected).path())?;
         if let Some(provided) = &self.provided {
-            write!(f, ", which the host has as {}", printable(provided).path())?;
+            write!(f, ", which the host provides as {}", printable(provided).path())?;
         }
         let needs = self.needs.capabilities();
         if !needs.is_empty() {
-            write!(f, " (would need {needs})")?;
+            write!(f, " (needs {needs})")?;
         }
         Ok(())
     }
 }
 
-/// What went wrong, without the circumstances.
+/// The kind of an error: what went wrong, but not what was run or what it used.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A limit of the sandbox was exceeded.
     LimitExceeded {
-        /// Which.
+        /// The limit.
         limit: Limit,
         /// Its value, in the unit of the limit.
         value: u64,
-        /// What was asked for, where the request is one number.
+        /// The amount that was requested, where the request is a single number.
         requested: Option<u64>,
     },
     /// The guest trapped.
     Trap(Trap),
-    /// Somebody interrupted the call.
+    /// The call was interrupted.
     Interrupted,
     /// A host function that cannot return an errno was called without the capability it needs.
     CapabilityDenied {
-        /// What was missing.
+        /// The missing capability.
         capability: Capabilities,
         /// The import that was called, as `module.name`.
         import: String,
     },
     /// The guest ended itself with `proc_exit`.
     Exit(i32),
-    /// The module exports no function of that name.
+    /// The module does not export a function of that name.
     NoSuchExport {
         /// An exported function with a similar name.
         nearest: Option<String>,
     },
-    /// The function has another type than the caller said.
+    /// The type of the function is not the one that the caller expects.
     SignatureMismatch {
         /// The function's type.
         found: Signature,
-        /// What the caller passes or wants.
+        /// What the caller passes or expects.
         expected: String,
     },
-    /// An earlier call ended half-way; [`Instance::reset`](crate::Instance::reset) starts anew.
+    /// The instance was poisoned by an earlier call, which was aborted with this error.
+    /// [`Instance::reset`](crate::Instance::reset) makes it usable again.
     Poisoned(Error),
-    /// The module wants imports that nobody provides: all of them.
+    /// The module has unresolved imports: all of them are listed.
     MissingImports(Vec<MissingImport>),
     /// A host function of the embedder failed.
     Host(Arc<dyn core::error::Error + Send + Sync>),
-    /// The interpreter refused for a reason of its own.
+    /// The interpreter failed for another reason.
     Engine(Arc<dyn core::error::Error + Send + Sync>),
 }
 
@@ -205,25 +207,25 @@ impl fmt::Display for ErrorKind {
             ErrorKind::SignatureMismatch { found, expected } => {
                 write!(
                     f,
-                    "has the type {found} and was called as {}",
+                    "has the type {found} but was called as {}",
                     printable(expected)
                 )
             }
             ErrorKind::Poisoned(_) => {
-                f.write_str("cannot run: an earlier call ended half-way, reset the instance")
+                f.write_str("cannot run: the instance is poisoned by an aborted call; reset the instance")
             }
             ErrorKind::MissingImports(missing) => {
                 let imports = printable(listed(missing)).message();
                 let other_type = missing.iter().filter(|import| import.provided.is_some()).count();
                 f.write_str(match other_type {
-                    0 => "wants imports that nobody provides: ",
-                    n if n == missing.len() => "wants imports of another type than they have: ",
-                    _ => "wants imports that nobody provides, or that have another type: ",
+                    0 => "has unresolved imports: ",
+                    n if n == missing.len() => "has imports of the wrong type: ",
+                    _ => "has imports that are unresolved or of the wrong type: ",
                 })?;
                 imports.fmt(f)
             }
             ErrorKind::Host(_) => f.write_str("failed in a host function"),
-            ErrorKind::Engine(_) => f.write_str("was refused by the interpreter"),
+            ErrorKind::Engine(_) => f.write_str("was rejected by the interpreter"),
         }
     }
 }
@@ -232,13 +234,13 @@ impl fmt::Display for ErrorKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeniedGrowth {
-    /// Bytes that memories and tables would have had in all.
+    /// Total bytes that memories and tables would have had.
     pub requested: u64,
-    /// Bytes that they may have.
+    /// Total bytes that they may have.
     pub limit: u64,
 }
 
-/// What the host asked an instance to run ([Wasm spec, invocation]).
+/// What the host requested an instance to run ([Wasm spec, invocation]).
 ///
 /// [Wasm spec, invocation]: https://webassembly.github.io/spec/core/exec/modules.html#invocation
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,7 +274,7 @@ impl<Name: fmt::Display> fmt::Display for Invocation<Name> {
     }
 }
 
-/// Why a call, an instantiation or a reset failed: what was run, the reason, and what was used until then.
+/// Why a call, an instantiation or a reset failed: what was run, the reason, and the resources that were used until then.
 #[derive(Debug, Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -299,31 +301,31 @@ impl Error {
         }))
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// What was being run.
+    /// Returns what was run.
     #[must_use]
     pub fn invocation(&self) -> &Invocation {
         &self.0.invocation
     }
 
-    /// What had been used when it failed.
+    /// Returns the resources that had been used when the call failed.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.usage
     }
 
-    /// The largest growth of memory that was refused during the call: often the true reason of a trap.
+    /// Returns the largest growth of memory that was refused during the call: often the true cause of a trap.
     #[must_use]
     pub fn denied_growth(&self) -> Option<DeniedGrowth> {
         self.0.denied_growth
     }
 
-    /// The limit that was exceeded, if that is what happened.
+    /// Returns the limit that was exceeded, if that is why the call failed.
     #[must_use]
     pub fn limit(&self) -> Option<Limit> {
         match self.kind() {
@@ -332,7 +334,7 @@ impl Error {
         }
     }
 
-    /// The code of `proc_exit`, if that is how the call ended.
+    /// Returns the code of `proc_exit`, if that ended the call.
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
         match self.kind() {
@@ -368,9 +370,9 @@ impl core::error::Error for Error {
     }
 }
 
-/// What a host function returns to end the call that it serves.
+/// The error that a host function returns to end the call that it serves.
 ///
-/// A host function that can tell the guest of its failure should do so (an errno, a null) and not stop the call.
+/// A host function that can report its failure to the guest (an errno, a null) should do so and not stop the call.
 #[derive(Debug)]
 pub struct Stop(pub(crate) ErrorKind);
 
@@ -392,7 +394,7 @@ impl Stop {
         Stop(ErrorKind::Trap(trap))
     }
 
-    /// Why the call ends.
+    /// Returns why the call ends.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0
@@ -407,7 +409,7 @@ impl fmt::Display for Stop {
 
 impl core::error::Error for Stop {}
 
-/// A [`Stop`] on its way through the interpreter.
+/// A [`Stop`] that passes through the interpreter.
 #[derive(Debug)]
 pub(crate) struct Halt(pub(crate) Stop);
 
@@ -421,13 +423,13 @@ impl core::error::Error for Halt {}
 impl wasmi::errors::HostError for Halt {}
 
 impl Stop {
-    /// The error with which the interpreter ends the call.
+    /// Returns the error with which the interpreter ends the call.
     pub(crate) fn halt(self) -> wasmi::Error {
         wasmi::Error::host(Halt(self))
     }
 }
 
-/// Gives the native stack back and goes on: not the end of a call.
+/// Makes the interpreter release its native stack before the call continues: not the end of a call.
 #[derive(Debug)]
 pub(crate) struct Pause;
 

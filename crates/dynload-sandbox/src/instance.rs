@@ -1,4 +1,4 @@
-//! A running module: one store each, gone with it.
+//! An instance of a module, with its own store.
 
 mod exports;
 mod integers;
@@ -9,39 +9,28 @@ pub(crate) use exports::{call_export, exported, signature};
 use integers::LastCalled;
 pub(crate) use link::Origin;
 
-use crate::{
-    authority::Authority,
-    call::interrupt::InterruptHandle,
-    call::run,
-    call::state::{State, Wired},
-    error::{Error, ErrorKind, Invocation},
-    host::{GuestMemory, NoMemory, Stream},
-    metering::hidden,
-    module::Module,
-    usage::Usage,
-    value::{Signature, Value},
-};
+use crate::{authority::Authority, call::interrupt::InterruptHandle, call::run, call::state::{State, Wired}, error::{Error, ErrorKind, Invocation}, host::{GuestMemory, NoMemory, Stream}, metering::hidden, module::Module, usage::Usage, value::{Signature, Value}};
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 use wasmi::{AsContext, AsContextMut, Store, StoreContextMut};
 
 /// An instance of a module in a sandbox.
 ///
-/// It has a store of its own: nothing is shared with other instances, and all of it is freed when it is dropped. State
-/// in memories, tables and globals lasts from call to call.
+/// It has its own store: nothing is shared with other instances, and all of it is freed when the instance is dropped. The
+/// state in memories, tables and globals persists from call to call.
 ///
-/// An instance whose call ended half-way (a trap, an exceeded limit, an interrupt, a denied capability, an exit) is
-/// *poisoned*: its own stack pointer and data may be in any state, so it refuses further calls until [`reset`].
+/// An instance whose call was aborted (by a trap, an exceeded limit, an interrupt, a denied capability, an exit) is
+/// *poisoned*: the guest's stack pointer and data may be in any state, so it refuses further calls until it is [`reset`].
 ///
 /// [`reset`]: Instance::reset
 pub struct Instance {
     module: Module,
     authority: Authority,
-    /// On the heap: it is nearly two kilobytes, and an instance is moved about.
+    /// On the heap: it takes nearly two kilobytes, and instances are moved.
     store: Box<Store<State>>,
-    /// Numbers stores, so that a typed handle knows whether it belongs to this one.
+    /// The number of the store, by which a typed handle detects whether it belongs to this one.
     store_id: usize,
-    /// Which instance of its sandbox this is.
+    /// The number of this instance in its sandbox.
     nth: usize,
     poisoned: Option<Error>,
     frame_start: u64,
@@ -53,45 +42,45 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NoSuchExport`] and [`ErrorKind::SignatureMismatch`]: nothing ran.
-    /// - [`ErrorKind::Poisoned`]: nothing ran; [`reset`](Instance::reset) first.
-    /// - Anything else stopped the call half-way; the instance is now poisoned.
+    /// - [`ErrorKind::NoSuchExport`] and [`ErrorKind::SignatureMismatch`]: no guest code ran.
+    /// - [`ErrorKind::Poisoned`]: no guest code ran; [`reset`](Instance::reset) the instance first.
+    /// - Any other error aborted the call; the instance is now poisoned.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Error> {
         self.enter(Invocation::Export(export))?;
         let result = call_export(self.store.as_context_mut(), export, args);
         self.leave(Invocation::Export(export), result)
     }
 
-    /// Calls an exported function that takes and gives integers, with every integer as an `i64`.
+    /// Calls an exported function that accepts and returns integers, with every integer as an `i64`.
     ///
-    /// An `i32` parameter takes a value that fits; an `i32` result is sign-extended; no result gives 0.
+    /// An `i32` parameter accepts a value that fits; an `i32` result is sign-extended; without a result, 0 is returned.
     ///
     /// # Errors
     ///
-    /// As [`call`](Instance::call); [`ErrorKind::SignatureMismatch`] also where a float is taken or given, where a value
-    /// does not fit, and where there is more than one result.
+    /// As [`call`](Instance::call). Also [`ErrorKind::SignatureMismatch`] if a parameter or the result is not an integer, if a
+    /// value does not fit, or if there is more than one result.
     pub fn call_i64(&mut self, export: &str, args: &[i64]) -> Result<i64, Error> {
         self.enter(Invocation::Export(export))?;
         let result = integers::call(self.store.as_context_mut(), &mut self.last_called, export, args);
         self.leave(Invocation::Export(export), result)
     }
 
-    /// The type of an exported function.
+    /// Returns the type of an exported function, or `None` if there is no function of this name.
     #[must_use]
     pub fn signature(&self, export: &str) -> Option<Signature> {
         signature(self.store.as_context(), export)
     }
 
-    /// What the last call used, or the instantiation if none was made yet.
+    /// Returns the resources that the last call used, or the instantiation if there was no call yet.
     pub fn usage(&mut self) -> Usage {
         run::usage(&mut self.store.as_context_mut())
     }
 
-    /// Starts anew from the compiled module: a fresh store, the start function, no poison.
+    /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function.
     ///
     /// # Errors
     ///
-    /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). The instance is then poisoned.
+    /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). After an error the instance is poisoned.
     pub fn reset(&mut self) -> Result<(), Error> {
         let state = self.store.data();
         let origin = Origin {
@@ -108,7 +97,7 @@ impl Instance {
                 Ok(())
             }
             Err(error) => {
-                // It was a call too: an interrupt that ended it must not end the next one.
+                // The reset counts as a call: an interrupt that ended it must not end the next one.
                 self.store.data_mut().call += 1;
                 self.poisoned = Some(error.clone());
                 Err(error)
@@ -116,41 +105,41 @@ impl Instance {
         }
     }
 
-    /// Why the instance refuses calls, if it does.
+    /// Returns the error that poisoned the instance, if it is poisoned.
     #[must_use]
     pub fn poisoned_by(&self) -> Option<&Error> {
         self.poisoned.as_ref()
     }
 
-    /// A handle that ends the next call, from any thread, and only that.
+    /// Returns a handle that ends the next call, and only that, from any thread.
     #[must_use]
     pub fn interrupt_handle_for_next_call(&self) -> InterruptHandle {
         let state = self.store.data();
         InterruptHandle::new(state.gate.clone(), Some(state.call + 1))
     }
 
-    /// A handle that ends whichever call runs when it is used, from any thread.
+    /// Returns a handle that ends the call that runs when the handle is used, from any thread.
     #[must_use]
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.store.data().gate.clone(), None)
     }
 
-    /// The memory that the guest exports as `memory`.
+    /// Returns the memory that the guest exports as `memory`.
     ///
     /// # Errors
     ///
-    /// [`NoMemory`] if it exports none.
+    /// [`NoMemory`] if there is no such export.
     pub fn memory(&mut self) -> Result<GuestMemory<'_>, NoMemory> {
         let memory = self.wired().memory.ok_or(NoMemory)?;
         Ok(GuestMemory(memory.data_mut(&mut *self.store)))
     }
 
-    /// What the guest wrote and nobody took yet, where the console buffers.
+    /// Takes the output that the guest has written since the last call of this function, if the console is buffered.
     pub fn take_output(&mut self, stream: Stream) -> Vec<u8> {
         self.store.data_mut().console.take(stream)
     }
 
-    /// The module.
+    /// Returns the module.
     #[must_use]
     pub fn module(&self) -> &Module {
         &self.module
@@ -167,12 +156,12 @@ impl Instance {
     fn wired(&self) -> Wired {
         match self.store.data().wired {
             Some(wired) => wired,
-            // `start` wires before it hands an instance out.
-            None => unreachable!("an instance is wired when it is made"),
+            // `link` sets it before `Instance::new` returns.
+            None => unreachable!("an instance is wired when it is created"),
         }
     }
 
-    /// Begins a call: counts it, hands out the first slice.
+    /// Starts a call: counts it, and grants the first slice.
     pub(crate) fn enter(&mut self, invocation: Invocation<&str>) -> Result<(), Error> {
         if let Some(first) = &self.poisoned {
             let kind = ErrorKind::Poisoned(first.clone());
@@ -200,14 +189,14 @@ impl Instance {
         }
     }
 
-    /// Ends a call: reads the meter, and poisons the instance if the guest was stopped half-way.
+    /// Ends a call: reads the meter, and poisons the instance if the call was aborted.
     pub(crate) fn leave<R>(
         &mut self,
         invocation: Invocation<&str>,
         mut result: Result<R, ErrorKind>,
     ) -> Result<R, Error> {
         self.end_call();
-        // Code that ran on what it was lent was out of fuel before, unless it got to another limit.
+        // Code that ran on lent fuel had run out of fuel before, unless it exceeded another limit.
         if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
             && let Err(overdrawn) = self.store.data().meter.check_overdrawn()
         {
@@ -223,7 +212,7 @@ impl Instance {
             }
             Err(kind) => {
                 let usage = self.usage();
-                // What a host function looked for in vain is of the same kind, and stops the call half-way.
+                // A call that a host function makes may fail with the same kinds of errors, and then this call was aborted.
                 let nothing_ran = inner.is_none()
                     && matches!(
                         kind,
@@ -241,7 +230,7 @@ impl Instance {
         result
     }
 
-    // With the meter's `grant` a twentieth of a short call, which each of them would else spend on being called.
+    // Without inlining, the calls of this and of the meter's `grant` would take a twentieth of a short call.
     #[inline(always)]
     fn end_call(&mut self) {
         #[cfg(all(feature = "std", unix))]
@@ -250,7 +239,7 @@ impl Instance {
         self.store.data_mut().end_watch();
     }
 
-    /// Puts the frame counters where they stand with no frame alive.
+    /// Resets the frame counters to no live frame.
     fn rewind_frames(&mut self) {
         let globals = self.wired().hidden;
         if let Some(global) = globals.frames {

@@ -1,7 +1,9 @@
 //! Runs untrusted WebAssembly with exact metering, hard limits and capability-gated host services.
 //!
-//! The way is always the same: an [`Engine`] compiles a [`Module`], a [`Sandbox`] holds what plugins may do and use, and
-//! makes an [`Instance`] of it, whose exports are called. [`schedule`] says what everything costs.
+//! The steps are always the same: an [`Engine`] compiles a [`Module`]; a [`Sandbox`], which defines what plugins may do and
+//! use, creates an [`Instance`] of it; and the exports of the instance are called. [`schedule`] lists the costs in fuel.
+//!
+//! # Examples
 //!
 //! ```
 //! use dynload_sandbox::{Engine, Limit, Limits, Module, Sandbox, Value};
@@ -24,8 +26,8 @@
 //!
 //! # Without `std`
 //!
-//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_host`] takes a [`Clock`] and an
-//! [`Entropy`] of the embedder's, and the `vais` functions are there. WASI and the `dynload` functions need `std`.
+//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_host`] accepts the embedder's [`Clock`] and
+//! [`Entropy`], and the `vais` functions are available. WASI and the `dynload` functions need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -85,7 +87,7 @@ pub use value::{Signature, ValType, Value, ValueTypeMismatch};
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The module as the interpreter gets it: for looking at what the rewriter adds. Nothing relies on its form.
+/// Returns the module as the interpreter receives it, to inspect what the rewriter adds. Nothing depends on its form.
 ///
 /// # Errors
 ///
@@ -95,7 +97,7 @@ pub fn rewritten(wasm: &[u8], config: &EngineConfig) -> Result<alloc::vec::Vec<u
     rewrite::module(wasm, config).map(|(bytes, _)| bytes)
 }
 
-/// What loading the module takes in memory, as it is estimated: for holding the estimate against the truth.
+/// Returns the estimated memory that loading the module takes, to compare the estimate with measurements.
 ///
 /// # Errors
 ///

@@ -1,12 +1,6 @@
 //! A module, compiled once and instantiated any number of times.
 
-use crate::{
-    engine::Engine,
-    engine::dispatch,
-    error::{ModuleError, UnsafeBuild, explained},
-    rewrite::{self, Rewritten},
-    value::{Signature, ValType},
-};
+use crate::{engine::Engine, engine::dispatch, error::{ModuleError, UnsafeBuild, explained}, rewrite::{self, Rewritten}, value::{Signature, ValType}};
 use alloc::{
     format,
     string::{String, ToString},
@@ -28,7 +22,7 @@ struct Inner {
     rewritten: Rewritten,
 }
 
-/// Something that a module imports.
+/// An import of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Import<'a> {
@@ -38,11 +32,11 @@ pub struct Import<'a> {
     pub name: &'a str,
     /// The type of a function, `None` for a memory, table or global.
     pub function: Option<Signature>,
-    /// The capabilities that it needs.
+    /// The capabilities that the import needs.
     pub needs: ImportNeeds,
 }
 
-/// Something that a module exports.
+/// An export of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Export<'a> {
@@ -55,15 +49,16 @@ pub struct Export<'a> {
 impl Module {
     /// Checks, meters and compiles a module in the binary format.
     ///
-    /// Costs time and memory in proportion to the module's size, whatever is in it.
+    /// Takes time and memory in proportion to the module's size, whatever its contents.
     ///
     /// # Errors
     ///
     /// - [`ModuleError::TooLarge`] if it exceeds the engine's [`ModuleLimits`](crate::ModuleLimits).
     /// - [`ModuleError::Unsupported`] if it uses a feature that is off.
-    /// - [`ModuleError::NotAModule`] if it is something else: a component, text, native code.
+    /// - [`ModuleError::NotAModule`] if it is another kind of file: a component, the text format, native code.
     /// - [`ModuleError::Invalid`] if it is not a valid module.
-    /// - [`ModuleError::UnsafeBuild`] if the interpreter was built so that guests could overflow the native stack.
+    /// - [`ModuleError::Engine`] if the interpreter cannot translate it.
+    /// - [`ModuleError::UnsafeBuild`] if the interpreter was built in a way that lets guests overflow the native stack.
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
         if !dispatch::gives_stack_back() {
             return Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE));
@@ -85,7 +80,7 @@ impl Module {
         })))
     }
 
-    /// What the module imports, in its own order: what it could use, before any of it runs.
+    /// Returns the imports of the module, in its own order: everything that it could use, before any of it runs.
     pub fn imports(&self) -> impl Iterator<Item = Import<'_>> {
         self.0.module.imports().map(|import| Import {
             module: import.module(),
@@ -95,7 +90,7 @@ impl Module {
         })
     }
 
-    /// What the module exports.
+    /// Returns the exports of the module.
     pub fn exports(&self) -> impl Iterator<Item = Export<'_>> {
         self.0
             .module
@@ -107,13 +102,13 @@ impl Module {
             })
     }
 
-    /// Every capability that one of the imports could make use of.
+    /// Returns every capability that an import could use.
     #[must_use]
     pub fn required_capabilities(&self) -> Capabilities {
         self.imports().map(|import| import.needs.capabilities()).collect()
     }
 
-    /// The engine that compiled the module.
+    /// Returns the engine that compiled the module.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.0.engine
@@ -136,7 +131,7 @@ impl fmt::Debug for Module {
     }
 }
 
-/// An extern type in words, for messages.
+/// Describes an external type, for messages.
 pub(crate) fn describe(ty: &ExternType) -> String {
     match ty {
         ExternType::Func(ty) => Signature::from_engine(ty).to_string(),

@@ -1,8 +1,8 @@
 //! Rewrites a module, once, so that running it counts fuel, frames and stack bytes exactly.
 //!
-//! The interpreter can charge fuel by itself, but only per operator. Here it charges for `nop`s alone
+//! The interpreter can charge fuel by itself, but only per operator. Here it charges only for `nop`s
 //! ([`operator_cost`](crate::metering::operator_cost)), and the rewriter inserts as many as a whole region costs, on as few paths as
-//! possible. This page follows one function through that.
+//! possible. This page follows one function through these steps.
 //!
 //! ```text
 //!  operators     sections, code, body       parse the sections, then the operators of each function
@@ -75,7 +75,7 @@
 //! [`reweight`] chooses a potential for each node and changes the costs accordingly, as in Johnson's algorithm (1977): every path
 //! costs the same as before. It minimises the sum of the frequencies of the edges that charge, greedily, starting with the most
 //! frequent edge. The bounds: costs do not become negative (nor 0 on `Always` edges); a call owes at most 128 at any node, for code
-//! that has already run; and the sum of the costs grows by at most a half and 16. For `E` edges that takes `O(E log E)`.
+//! that has already run; and the sum of the costs grows by at most half of itself plus 16. For `E` edges that takes `O(E log E)`.
 //!
 //! In the example, `e3` comes first. To make it free, the potential of `$next` rises by 5, which `e0` can afford: it
 //! keeps the 1 that the interpreter charges anyway. Now an iteration charges once instead of twice.

@@ -1,25 +1,16 @@
-//! What a plugin may do and use, and the way from a module to an instance.
+//! The limits and capabilities of plugins, and the instantiation of modules.
 
-use crate::{
-    authority::Authority,
-    call::interrupt::InterruptHandle,
-    clock::{Clock, ClockScope},
-    config::Config,
-    error::{Error, Stop},
-    host::{Caller, Console, Entropy, HostArgs, HostFunctions, HostResults, UnsupportedSignature},
-    instance::{Instance, Origin},
-    metering::budget::FuelBudget,
-    module::Module,
-    value::{Signature, Value},
-};
+use crate::{authority::Authority, call::interrupt::InterruptHandle, clock::{Clock, ClockScope}, config::Config, error::{Error, Stop}, host::{Caller, Console, Entropy, HostArgs, HostFunctions, HostResults, UnsupportedSignature}, instance::{Instance, Origin}, metering::budget::FuelBudget, module::Module, value::{Signature, Value}};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, sync::atomic::AtomicUsize, sync::atomic::Ordering};
 use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 
-/// The place a plugin runs in: limits, capabilities, scopes, host functions.
+/// The environment in which plugins run: limits, capabilities, scopes, host functions.
 ///
-/// A sandbox makes any number of instances of any number of modules. Capabilities may change at any time and hold at
-/// once; everything else holds for the instances that are made afterwards.
+/// A sandbox creates any number of instances of any number of modules. A change of capabilities takes effect immediately; any
+/// other change takes effect for the instances that are created afterwards.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
@@ -37,12 +28,12 @@ use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 pub struct Sandbox {
     config: Arc<Config>,
     authority: Authority,
-    /// How many instances were made, so that seeded entropy differs between them.
+    /// The number of instances created so far, so that seeded entropy differs between them.
     made: AtomicUsize,
 }
 
 impl Sandbox {
-    /// A sandbox with these limits, no capability, the system's clock and entropy, and a console that is buffered.
+    /// Creates a sandbox with these limits, no capability, the system's clock and entropy, and a buffered console.
     #[cfg(feature = "std")]
     #[must_use]
     pub fn new(limits: Limits) -> Sandbox {
@@ -53,9 +44,9 @@ impl Sandbox {
         )
     }
 
-    /// A sandbox with these limits, no capability, and a clock and entropy of the embedder.
+    /// Creates a sandbox with these limits, no capability, the embedder's clock and entropy, and a buffered console.
     ///
-    /// The time limit is only as good as the clock: one that stands still never ends a call.
+    /// The time limit is only as good as the clock: a clock that stands still never ends a call.
     #[must_use]
     pub fn with_host(limits: Limits, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Sandbox {
         Sandbox {
@@ -85,7 +76,7 @@ impl Sandbox {
     /// Grants these capabilities and no others.
     ///
     /// Scopes restrict them further: [`FS_READ`](Capabilities::FS_READ) without a directory in the scopes opens nothing.
-    /// [`grant`](Sandbox::grant) and [`revoke`](Sandbox::revoke) change them later, also for instances that run.
+    /// [`grant`](Sandbox::grant) and [`revoke`](Sandbox::revoke) change them later, also for running instances.
     ///
     /// # Grants
     ///
@@ -196,7 +187,7 @@ impl Sandbox {
         self
     }
 
-    /// Hands out fuel in slices of this size. For tests: the fuel that a call burns does not depend on it.
+    /// Grants fuel in slices of this size. For tests: the fuel that a call burns does not depend on it.
     #[doc(hidden)]
     #[must_use]
     pub fn with_fuel_slice(mut self, fuel: u64) -> Sandbox {
@@ -206,10 +197,10 @@ impl Sandbox {
 
     /// Sets the scopes of the instances that are created afterwards.
     ///
-    /// Directories are opened now, and never again by their path: what replaces them later, or another working directory,
-    /// changes nothing. They stay open as long as the sandbox has them and an instance lives; directories of the previous
-    /// scopes stay open as they are. One that cannot be opened is an error of
-    /// [`check_directories`](Sandbox::check_directories), and of every instance that imports a host service.
+    /// Directories are opened now, and never again by their path: a later replacement, or a change of the working directory,
+    /// has no effect. They stay open as long as the sandbox has them or an instance with them is alive; directories that the
+    /// previous scopes also had are not opened again. A directory that cannot be opened is an error of
+    /// [`check_directories`](Sandbox::check_directories), and of the creation of every instance that imports a host service.
     ///
     /// # Grants
     ///
@@ -221,11 +212,12 @@ impl Sandbox {
         config.scopes = scopes;
     }
 
-    /// Whether every directory of the scopes could be opened when it was set.
+    /// Checks that every directory of the scopes could be opened when the scopes were set.
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Directory`](crate::ServiceError::Directory), for the first that could not.
+    /// - [`ServiceError::Directory`](crate::ServiceError::Directory) for the first that could not be opened.
+    /// - [`ServiceError::Nesting`](crate::ServiceError::Nesting) if it is not known whether they are nested.
     #[cfg(all(feature = "std", unix))]
     pub fn check_directories(&self) -> Result<(), crate::ServiceError> {
         self.config.grants.check()
@@ -275,31 +267,31 @@ impl Sandbox {
         self.config_mut().functions = functions;
     }
 
-    /// The limits.
+    /// Returns the limits.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.config.limits
     }
 
-    /// The scopes.
+    /// Returns the scopes.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
         &self.config.scopes
     }
 
-    /// The capabilities, shared: a clone of it grants and revokes from any thread while instances run.
+    /// Returns the shared authority: a clone of it grants and revokes capabilities from any thread while instances run.
     #[must_use]
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// What is granted at this moment.
+    /// Returns the capabilities that are currently granted.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.authority.capabilities()
     }
 
-    /// Grants `capabilities` as well, at once, also to instances that run.
+    /// Grants `capabilities` in addition, effective immediately, also to running instances.
     ///
     /// # Grants
     ///
@@ -308,7 +300,7 @@ impl Sandbox {
         self.authority.grant(capabilities);
     }
 
-    /// Takes `capabilities` back, at once, also from instances that run.
+    /// Revokes `capabilities`, effective immediately, also from running instances.
     pub fn revoke(&self, capabilities: Capabilities) {
         self.authority.revoke(capabilities);
     }
@@ -355,20 +347,22 @@ impl Sandbox {
             .func_new(module, name, capability, signature, body)
     }
 
-    /// Makes an instance and runs its start function, within the limits of one call.
+    /// Creates an instance and runs its start function, within the limits of one call.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::MissingImports`](crate::ErrorKind::MissingImports) with every import that nobody provides.
+    /// - [`ErrorKind::MissingImports`](crate::ErrorKind::MissingImports) with every unresolved import.
     /// - [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if initial memories and tables, segments or the
     ///   start function need more than the limits allow.
-    /// - Whatever stops the start function.
+    /// - Any error that stops the start function.
     pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
         self.instantiate_interruptible(module, drop)
     }
 
-    /// As [`instantiate`](Sandbox::instantiate), for other threads to interrupt: `tell` gets the handle that ends the start
-    /// function, before anything of the module runs.
+    /// As [`instantiate`](Sandbox::instantiate), and other threads can interrupt it: `tell` receives the handle that ends the
+    /// start function, before any of the module runs.
+    ///
+    /// # Examples
     ///
     /// ```
     /// # use dynload_sandbox::{Engine, Module, Sandbox, Limits, ErrorKind};

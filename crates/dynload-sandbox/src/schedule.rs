@@ -1,28 +1,28 @@
-//! What everything costs in fuel.
+//! The costs of operators, host functions and instances in fuel.
 //!
-//! | what | fuel |
+//! | item | fuel |
 //! | --- | --- |
 //! | `block` `loop` `else` `end` `nop` `drop` `return` `unreachable` | 0 |
-//! | every other operator that is executed | 1 |
+//! | every other executed operator | 1 |
 //! | entering a Wasm function | 1 |
-//! | `memory.copy` `memory.fill` `memory.init`, and `memory.grow` that succeeds | 1 for each full [`BYTES_PER_FUEL`] bytes |
-//! | `table.copy` `table.fill` `table.init`, and `table.grow` that succeeds | 1 for each full [`ELEMENTS_PER_FUEL`] elements |
-//! | entering a function that declares more than [`FREE_LOCAL_BYTES`] of locals | 1 for each started [`BYTES_PER_FUEL`] bytes beyond |
-//! | data segments, at instantiation | 1 for each segment, and for an active one 1 for each full [`BYTES_PER_FUEL`] bytes |
-//! | element segments, at instantiation | 1 for each segment, and for one that is not declared 1 for each full [`ELEMENTS_PER_FUEL`] elements |
-//! | constant expressions, at instantiation | 1 for each operator but the first of each |
+//! | `memory.copy` `memory.fill` `memory.init`, and a successful `memory.grow` | 1 for each full [`BYTES_PER_FUEL`] bytes |
+//! | `table.copy` `table.fill` `table.init`, and a successful `table.grow` | 1 for each full [`ELEMENTS_PER_FUEL`] elements |
+//! | entering a function that declares more than [`FREE_LOCAL_BYTES`] of locals | 1 for each started [`BYTES_PER_FUEL`] bytes beyond that |
+//! | data segments, at instantiation | 1 for each segment, and 1 for each full [`BYTES_PER_FUEL`] bytes of an active one |
+//! | element segments, at instantiation | 1 for each segment, and 1 for each full [`ELEMENTS_PER_FUEL`] elements of one that is not declarative |
+//! | constant expressions, at instantiation | 1 for each operator except the first of each expression |
 //! | records of an instance | 1 for each full [`BYTES_PER_FUEL`] bytes beyond [`FREE_RECORD_BYTES`] |
-//! | a host function | [`HOST_CALL`], and 1 for each full [`BYTES_PER_FUEL`] bytes it reads or writes for the guest |
+//! | a host function | [`HOST_CALL`], and 1 for each full [`BYTES_PER_FUEL`] bytes that it reads or writes for the guest |
 //!
-//! The first three rows are how Wasmtime counts: a program that touches none of the others burns the same number here
-//! as it does there. The others charge for what would otherwise be work without a price.
+//! The first three rows are those of Wasmtime: a program that uses none of the other items burns the same amount of fuel here
+//! as there. The other rows charge for work that would otherwise be free.
 //!
-//! The records of an instance are its imports, functions, globals, memories, tables, exports and segments, each
-//! [`RECORD_BYTES`], and the names of its exports. What is beyond [`FREE_RECORD_BYTES`] counts against the memory limit too,
-//! and so do the references of passive element segments, 8 bytes each, as long as the instance lives.
+//! The records of an instance are its imports, functions, globals, memories, tables, exports and segments, with
+//! [`RECORD_BYTES`] each, and the names of its exports. The bytes beyond [`FREE_RECORD_BYTES`] also count against the memory
+//! limit for the lifetime of the instance, and so do the references of passive element segments, with 8 bytes each.
 //!
-//! An operator that a taken branch skipped costs nothing. The price is the same cold and warm, whatever the size of the
-//! slices in which fuel is handed out, in debug and release, on every machine.
+//! An operator that a taken branch skips costs nothing. The cost is the same in the first call and in later ones, for any size
+//! of the slices in which fuel is granted, in debug and release builds, on every machine.
 
 /// Bytes copied, filled, grown or zeroed for one unit of fuel.
 pub const BYTES_PER_FUEL: u64 = 64;
@@ -30,25 +30,25 @@ pub const BYTES_PER_FUEL: u64 = 64;
 /// Table elements copied, filled or grown for one unit of fuel.
 pub const ELEMENTS_PER_FUEL: u64 = 16;
 
-/// Bytes of declared locals (8 for each, 16 for a `v128`) that a function may zero for nothing.
+/// Bytes of declared locals (8 for each, 16 for a `v128`) that a function may zero for free.
 pub const FREE_LOCAL_BYTES: u64 = 512;
 
-/// What each import, function, global, memory, table, export and segment of an instance counts as.
+/// The bytes that each import, function, global, memory, table, export and segment of an instance counts as.
 pub const RECORD_BYTES: u64 = 128;
 
-/// Bytes of records that an instance may have for nothing: those of some thousand functions.
+/// Bytes of records that an instance may have for free: those of about a thousand functions.
 pub const FREE_RECORD_BYTES: u64 = 128 << 10;
 
-/// What calling a host function costs on top of the call operator.
+/// The cost of calling a host function, on top of the call operator.
 pub const HOST_CALL: u64 = 5;
 
 /// Fuel that a call may burn before the clock is read for the first time.
 ///
-/// Some ten microseconds of ordinary work, and a fraction of a millisecond of the dearest operators: the deadline of a call may
-/// come that much late.
+/// It buys about ten microseconds of ordinary work, or a fraction of a millisecond of the most expensive operators: a deadline
+/// may take effect that much late.
 pub const UNTIMED_FUEL: u64 = 10_000;
 
-/// Fuel for entering a function, beyond the 1 that every entry costs, for its `bytes` of declared locals.
+/// Returns the fuel for entering a function with `bytes` of declared locals, beyond the 1 that every entry costs.
 pub(crate) fn locals(bytes: u64) -> u64 {
     bytes.saturating_sub(FREE_LOCAL_BYTES).div_ceil(BYTES_PER_FUEL)
 }

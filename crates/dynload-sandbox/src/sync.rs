@@ -1,6 +1,6 @@
-//! The atomics that threads share: those of the core library, or loom's where its models are run.
+//! The atomics that threads share: those of the core library, or those of loom in this crate's models.
 //!
-//! Only this crate's own tests model with loom: a program that is built with its flag for models of its own gets the real ones.
+//! Only this crate's own tests use loom: a program that is built with loom's flag for its own models gets the real atomics.
 
 #[cfg(all(not(all(test, loom)), target_has_atomic = "64"))]
 pub(crate) use core::sync::atomic::AtomicU64;

@@ -1,4 +1,4 @@
-//! Values and function types, as the WebAssembly specification names them.
+//! Values and function types, with the names of the WebAssembly specification.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,7 +20,7 @@ pub enum ValType {
     V128,
     /// A reference to a function, or null.
     FuncRef,
-    /// A reference of the host, or null.
+    /// A reference to an object of the host, or null.
     ExternRef,
 }
 
@@ -64,9 +64,9 @@ impl fmt::Display for ValType {
     }
 }
 
-/// A number that goes into or comes out of a call.
+/// A number that is an argument or a result of a call.
 ///
-/// References and vectors do not cross the boundary: a function that takes or gives one cannot be called from outside.
+/// References and vectors do not cross the boundary: the host cannot call a function that has one as a parameter or a result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -81,7 +81,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The type of this value.
+    /// Returns the type of this value.
     #[must_use]
     pub fn ty(self) -> ValType {
         match self {
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// The zero of a number type, `None` for vectors and references.
+    /// Returns the zero of a number type, or `None` for vectors and references.
     #[must_use]
     pub fn zero(ty: ValType) -> Option<Value> {
         Some(match ty {
@@ -158,7 +158,7 @@ macro_rules! numbers {
 
         impl Value {
             $(
-                #[doc = concat!("Returns the number of an `", stringify!($number), "`, and `None` for any other type.")]
+                #[doc = concat!("Returns the number if this is an `", stringify!($number), "`, or `None` if it is not.")]
                 #[must_use]
                 pub fn $getter(self) -> Option<$number> {
                     match self {
@@ -177,7 +177,7 @@ numbers! {
     f64 => F64, as_f64;
 }
 
-/// A [`Value`] has another type than the number it was converted to.
+/// The error for the conversion of a [`Value`] to a number of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ValueTypeMismatch {
@@ -202,9 +202,9 @@ impl core::error::Error for ValueTypeMismatch {}
 /// The parameters and results of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Signature {
-    /// What it takes.
+    /// The types of the parameters.
     pub params: Vec<ValType>,
-    /// What it gives back.
+    /// The types of the results.
     pub results: Vec<ValType>,
 }
 
@@ -217,10 +217,10 @@ impl Signature {
         }
     }
 
-    /// Whether numbers alone go in and come out, at most 1 000 either way, so that the host can call it.
+    /// Returns whether the host can call the function: whether all parameters and results are numbers, at most 1 000 of each.
     #[must_use]
     pub fn is_callable(&self) -> bool {
-        // More the interpreter has no types for.
+        // The interpreter does not support types with more.
         const MOST: usize = 1_000;
         self.params.len() <= MOST && self.results.len() <= MOST && self.has_only_numbers()
     }

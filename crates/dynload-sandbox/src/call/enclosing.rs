@@ -1,7 +1,7 @@
-//! The call that a call was made from, where a host function of one instance calls into another.
+//! The outer call of a call, where a host function of one instance calls into another.
 //!
-//! Its deadline and its interrupts hold for what it started as well. A call announces itself on its thread before its first
-//! host function runs; a call that begins meanwhile on that thread was made from it.
+//! The deadline and the interrupts of the outer call also apply to the inner one. A call announces itself on its thread before
+//! its first host function runs; it is the outer call of every call that starts on that thread before it ends.
 
 use crate::{call::interrupt::CallGate, call::share::Share, clock::Clock, metering::call_meter::TimeLeft};
 use alloc::sync::Arc;
@@ -11,16 +11,16 @@ std::thread_local! {
     static INNERMOST: RefCell<Option<Arc<Running>>> = const { RefCell::new(None) };
 }
 
-/// A call in one of whose host functions another may be made.
+/// A call that may be the outer call of others.
 pub(crate) struct Running {
     gate: Arc<CallGate>,
     call: usize,
     share: Option<Share>,
     clock: Arc<dyn Clock>,
-    /// By its clock.
+    /// A time of `clock`.
     deadline: Duration,
     limit: Duration,
-    /// The call that it was made from itself.
+    /// Its own outer call.
     outer: Option<Arc<Running>>,
 }
 
@@ -43,14 +43,14 @@ impl Running {
         }
     }
 
-    /// Whether it, or one that it was made from, was told to stop.
+    /// Returns whether the call, or one of its outer calls, has to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.gate.is_interrupted(self.call)
             || self.share.as_ref().is_some_and(Share::has_ended)
             || self.outer.as_ref().is_some_and(|outer| outer.is_interrupted())
     }
 
-    /// The time that is left of it. Its own deadline is the earliest of all that it was made from.
+    /// Returns the time that the call has left. Its deadline is the earliest among its own and those of its outer calls.
     pub(crate) fn time_left(&self) -> TimeLeft {
         TimeLeft {
             left: self.deadline.saturating_sub(self.clock.monotonic()),
@@ -59,15 +59,15 @@ impl Running {
     }
 }
 
-/// The call that one which begins now on this thread is made from.
+/// Returns the outer call of a call that starts now on this thread.
 pub(crate) fn innermost() -> Option<Arc<Running>> {
-    // A call from a destructor that runs when the thread ends is made from nowhere.
+    // A call from a destructor that runs when the thread exits has no outer call.
     INNERMOST
         .try_with(|innermost| innermost.borrow().clone())
         .unwrap_or_default()
 }
 
-/// Makes it the call that others on this thread are made from.
+/// Sets the outer call of the calls that start on this thread.
 pub(crate) fn announce(running: Option<Arc<Running>>) {
     let _ = INNERMOST.try_with(|innermost| innermost.replace(running));
 }

@@ -1,17 +1,17 @@
-//! Ending a call from another thread.
+//! Ends a call from another thread.
 
 use crate::sync::{AtomicUsize, Ordering};
 use alloc::sync::Arc;
 
-/// Which call of an instance runs, and up to which it was told to stop. Calls are numbered from 1.
+/// The running call of an instance, and the last call that was told to stop. Calls are numbered from 1.
 #[derive(Debug, Default)]
 pub(crate) struct CallGate {
-    /// The number of the call that runs, or of the last one: telling one that has ended to stop does nothing.
+    /// The number of the running call, or of the last one: to tell a call that has ended to stop does nothing.
     ///
-    /// Relaxed: it publishes nothing but itself. Whoever knows that a call runs was told so by that call, and being told is
-    /// what orders the two.
+    /// Relaxed: it publishes nothing but itself. A thread that knows that a call runs was notified by that call, and the
+    /// notification orders the two.
     running: AtomicUsize,
-    /// The call that was interrupted, and with it all that came before; they have ended.
+    /// The call that was interrupted, and with it all earlier ones, which have ended.
     interrupted: AtomicUsize,
 }
 
@@ -20,13 +20,14 @@ impl CallGate {
         self.running.store(call, Ordering::Relaxed);
     }
 
-    /// Whether `call` was told to stop. What was done before it was told has then happened before this.
+    /// Returns whether `call` was told to stop. If so, everything that the other thread did before that happens before this
+    /// returns.
     pub(crate) fn is_interrupted(&self, call: usize) -> bool {
         self.interrupted.load(Ordering::Acquire) >= call
     }
 
-    /// Tells `call` to stop. The highest number wins: who means an earlier call is too late, and must take nothing from who
-    /// means the next.
+    /// Tells `call` to stop. The highest number wins: an interrupt of an earlier call is too late, and must not undo one of the
+    /// next call.
     fn interrupt(&self, call: usize) {
         self.interrupted.fetch_max(call, Ordering::AcqRel);
     }
@@ -34,7 +35,9 @@ impl CallGate {
 
 /// Ends one call of an instance, from any thread.
 ///
-/// The handle belongs to one call: used too late, it does nothing, and never ends the call after.
+/// The handle belongs to one call: used too late, it does nothing, and never ends the next call.
+///
+/// # Examples
 ///
 /// ```
 /// # use dynload_sandbox::{Engine, Module, Sandbox, Limits, ErrorKind};
@@ -51,7 +54,7 @@ impl CallGate {
 #[derive(Debug, Clone)]
 pub struct InterruptHandle {
     gate: Arc<CallGate>,
-    /// The call that it ends; `None`: whichever runs at that moment.
+    /// The call that it ends, or `None` for the call that runs when it is used.
     call: Option<usize>,
 }
 
@@ -60,15 +63,15 @@ impl InterruptHandle {
         InterruptHandle { gate, call }
     }
 
-    /// For the call in which an instance is made.
+    /// Creates a handle for the call in which an instance is created.
     pub(crate) fn of_first(gate: &Arc<CallGate>) -> InterruptHandle {
         InterruptHandle::new(gate.clone(), Some(1))
     }
 
-    /// Ends the call, now or as soon as it starts; does nothing when it has ended.
+    /// Ends the call, now or as soon as it starts; does nothing if it has ended.
     ///
-    /// A guest in a loop stops within a slice of fuel (less than a millisecond), a host function that waits at its next
-    /// look at the clock (a millisecond).
+    /// A guest in a loop stops within a slice of fuel (less than a millisecond); a host function that waits stops when it
+    /// checks the clock next (within a millisecond).
     pub fn interrupt(&self) {
         let call = self
             .call
@@ -76,8 +79,8 @@ impl InterruptHandle {
         self.gate.interrupt(call);
     }
 
-    /// Ends the call that runs and every later one, the next [`reset`] included: for an instance that is given up while
-    /// other threads may be about to call it.
+    /// Ends the running call and every later one, including the next [`reset`]: for an instance that is abandoned while other
+    /// threads may be about to call it.
     ///
     /// [`reset`]: crate::Instance::reset
     pub fn interrupt_all(&self) {
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_late_interrupt_hits_nobody() {
+    fn a_late_interrupt_does_nothing() {
         let gate = Arc::new(CallGate::default());
         let first = InterruptHandle::new(gate.clone(), Some(1));
         gate.enter(1);
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_interrupt_waits_and_a_late_one_does_not_displace_it() {
+    fn an_early_interrupt_stays_pending_and_a_late_one_does_not_displace_it() {
         let gate = Arc::new(CallGate::default());
         InterruptHandle::new(gate.clone(), Some(2)).interrupt();
         InterruptHandle::new(gate.clone(), Some(1)).interrupt();
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_running_call_is_hit_and_only_that() {
+    fn only_the_running_call_is_interrupted() {
         let gate = Arc::new(CallGate::default());
         let any = InterruptHandle::new(gate.clone(), None);
         any.interrupt();
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_is_given_up_runs_no_call_any_more() {
+    fn an_abandoned_instance_runs_no_more_calls() {
         let gate = Arc::new(CallGate::default());
         gate.enter(1);
         InterruptHandle::new(gate.clone(), None).interrupt_all();
@@ -135,56 +138,56 @@ mod models {
     use super::*;
     use loom::thread;
 
-    /// A call that runs until it is interrupted, as between two slices of fuel.
+    /// Runs a call until it is interrupted, as between two slices of fuel.
     fn spin(gate: &CallGate, call: usize) {
         while !gate.is_interrupted(call) {
             thread::yield_now();
         }
     }
 
-    /// A call that ends by itself. Whether somebody told it to stop meanwhile.
+    /// Runs a call that ends without an interrupt. Returns whether it was told to stop meanwhile.
     fn run(gate: &CallGate, call: usize) -> bool {
         gate.enter(call);
         gate.is_interrupted(call)
     }
 
     #[test]
-    fn a_cancel_of_one_call_hits_that_or_nobody() {
+    fn an_interrupt_of_one_call_ends_that_call_or_none() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let first = InterruptHandle::new(gate.clone(), Some(1));
-            let canceller = thread::spawn(move || first.interrupt());
+            let interrupter = thread::spawn(move || first.interrupt());
             run(&gate, 1);
             assert!(!run(&gate, 2));
-            canceller.join().unwrap();
+            interrupter.join().unwrap();
             assert!(!run(&gate, 3));
         });
     }
 
     #[test]
-    fn a_cancel_of_whatever_runs_hits_one_call_at_most_and_none_that_comes_later() {
+    fn an_interrupt_of_the_running_call_ends_at_most_one_call_and_no_later_one() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let any = InterruptHandle::new(gate.clone(), None);
-            let canceller = thread::spawn(move || any.interrupt());
-            let hits = [run(&gate, 1), run(&gate, 2)];
-            assert!(hits != [true, true]);
-            canceller.join().unwrap();
+            let interrupter = thread::spawn(move || any.interrupt());
+            let ended = [run(&gate, 1), run(&gate, 2)];
+            assert!(ended != [true, true]);
+            interrupter.join().unwrap();
             assert!(!run(&gate, 3));
         });
     }
 
-    /// The canceller learns from the call itself that it runs, as from a host function.
+    /// The interrupting thread learns from the call itself that it runs, as from a host function.
     #[test]
-    fn a_cancel_of_the_running_call_is_never_lost() {
+    fn an_interrupt_of_the_running_call_is_never_lost() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let any = InterruptHandle::new(gate.clone(), None);
             run(&gate, 1);
             let runs = Arc::new(AtomicUsize::new(0));
-            let told = runs.clone();
-            let canceller = thread::spawn(move || {
-                while told.load(Ordering::Acquire) == 0 {
+            let seen = runs.clone();
+            let interrupter = thread::spawn(move || {
+                while seen.load(Ordering::Acquire) == 0 {
                     thread::yield_now();
                 }
                 any.interrupt();
@@ -192,13 +195,13 @@ mod models {
             gate.enter(2);
             runs.store(1, Ordering::Release);
             spin(&gate, 2);
-            canceller.join().unwrap();
+            interrupter.join().unwrap();
             assert!(!run(&gate, 3));
         });
     }
 
     #[test]
-    fn a_cancel_before_the_call_waits_for_it_and_no_late_one_displaces_it() {
+    fn an_interrupt_before_the_call_stays_pending_and_a_late_one_does_not_displace_it() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let (late, early) = (
@@ -206,49 +209,49 @@ mod models {
                 InterruptHandle::new(gate.clone(), Some(2)),
             );
             run(&gate, 1);
-            let cancellers = [late, early].map(|interrupt| thread::spawn(move || interrupt.interrupt()));
+            let interrupters = [late, early].map(|interrupt| thread::spawn(move || interrupt.interrupt()));
             gate.enter(2);
             spin(&gate, 2);
-            for canceller in cancellers {
-                canceller.join().unwrap();
+            for interrupter in interrupters {
+                interrupter.join().unwrap();
             }
             assert!(!run(&gate, 3));
         });
     }
 
     #[test]
-    fn who_was_stopped_sees_why() {
+    fn an_interrupt_publishes_earlier_writes() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
             let next = InterruptHandle::new(gate.clone(), Some(1));
             let why = Arc::new(AtomicUsize::new(0));
-            let said = why.clone();
-            let canceller = thread::spawn(move || {
-                said.store(7, Ordering::Relaxed);
+            let reason = why.clone();
+            let interrupter = thread::spawn(move || {
+                reason.store(7, Ordering::Relaxed);
                 next.interrupt();
             });
             gate.enter(1);
             spin(&gate, 1);
             assert_eq!(why.load(Ordering::Relaxed), 7);
-            canceller.join().unwrap();
+            interrupter.join().unwrap();
         });
     }
 
-    /// Giving an instance up needs no lock around it and the calls: the call that begins meanwhile ends too.
+    /// Abandoning an instance needs no lock around it and the calls: a call that starts meanwhile ends, too.
     #[test]
-    fn an_instance_that_is_given_up_ends_the_call_that_begins_as_well() {
+    fn abandoning_an_instance_also_ends_a_call_that_starts_meanwhile() {
         loom::model(|| {
             let gate = Arc::new(CallGate::default());
-            let (given_up, any) = (
+            let (abandoned, any) = (
                 InterruptHandle::new(gate.clone(), None),
                 InterruptHandle::new(gate.clone(), None),
             );
-            let owner = thread::spawn(move || given_up.interrupt_all());
-            let canceller = thread::spawn(move || any.interrupt());
+            let owner = thread::spawn(move || abandoned.interrupt_all());
+            let interrupter = thread::spawn(move || any.interrupt());
             gate.enter(1);
             owner.join().unwrap();
             spin(&gate, 1);
-            canceller.join().unwrap();
+            interrupter.join().unwrap();
             assert!(run(&gate, 2));
         });
     }

@@ -1,11 +1,6 @@
-//! Running a function in slices of fuel, with a look at clock and interrupts between.
+//! Runs a function in slices of fuel, and checks the clock and interrupts in between.
 
-use crate::{
-    call::state::State,
-    error::{ErrorKind, Halt, Limit, Pause, Stop, Trap},
-    metering::{frames::FrameLimits, hidden},
-    usage::Usage,
-};
+use crate::{call::state::State, error::{ErrorKind, Halt, Limit, Pause, Stop, Trap}, metering::{frames::FrameLimits, hidden}, usage::Usage};
 use alloc::{boxed::Box, string::ToString, sync::Arc};
 use wasmi::{
     AsContext, AsContextMut, Func, ResumableCall, StoreContextMut, TrapCode, Val, errors::InstantiationError,
@@ -24,7 +19,7 @@ pub(crate) fn untyped(
     }
 }
 
-/// The rest of a call that did not end within its first slice.
+/// Runs the rest of a call that did not end within its first slice.
 #[inline(never)]
 fn go_on(
     mut ctx: StoreContextMut<'_, State>,
@@ -47,7 +42,7 @@ fn go_on(
     }
 }
 
-/// Ends a slice and hands out the next, unless the call has to stop. Code that runs out of fuel is
+/// Ends a slice and grants the next, unless the call has to stop. Code that runs out of fuel is
 /// [lent](crate::metering::call_meter::CallMeter::grant) some, a host function is not.
 pub(crate) fn next_slice(
     ctx: &mut StoreContextMut<'_, State>,
@@ -62,10 +57,10 @@ pub(crate) fn next_slice(
     Ok(())
 }
 
-/// Burns `fuel` for what the host does, however many slices it takes to get it.
+/// Burns `fuel` for the work of the host, however many slices that takes.
 pub(crate) fn charge(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<(), ErrorKind> {
     let mut left = self::fuel(&*ctx);
-    // A slice may be empty: others hold what there is, for now.
+    // A slice may be empty: other calls hold the fuel for now.
     while left < fuel {
         next_slice(ctx, fuel, false)?;
         left = self::fuel(&*ctx);
@@ -84,7 +79,8 @@ pub(crate) fn settle(ctx: &mut StoreContextMut<'_, State>) {
     set_fuel(ctx, 0);
 }
 
-/// Fuel that the rewritten code was charged for nothing since the last look, where the module has such places.
+/// Takes the fuel that the rewritten code was charged since the last settlement although it is not owed, if the module counts
+/// such fuel.
 fn take_refund(ctx: &mut StoreContextMut<'_, State>) -> u64 {
     let Some(global) = ctx.data().wired.and_then(|wired| wired.hidden.refund) else {
         return 0;
@@ -96,35 +92,35 @@ fn take_refund(ctx: &mut StoreContextMut<'_, State>) -> u64 {
     refund
 }
 
-/// Fuel in the store.
+/// Returns the fuel in the store.
 pub(crate) fn fuel(ctx: impl AsContext<Data = State>) -> u64 {
     // Metering is on in every engine of this crate.
     ctx.as_context().get_fuel().unwrap_or(0)
 }
 
-/// Puts fuel into the store.
+/// Sets the fuel in the store.
 pub(crate) fn set_fuel(mut ctx: impl AsContextMut<Data = State>, fuel: u64) {
     let set = ctx.as_context_mut().set_fuel(fuel);
     debug_assert!(set.is_ok(), "metering is on in every engine of this crate");
 }
 
-/// Whether the call goes on at once.
+/// Returns whether the error is a pause, after which the call continues immediately.
 pub(crate) fn is_pause(error: &wasmi::Error) -> bool {
     error.downcast_ref::<Pause>().is_some()
 }
 
-/// Why a host function ended the call.
+/// Returns why a host function ended the call.
 pub(crate) fn stopped(error: &wasmi::Error) -> ErrorKind {
     match error.downcast_ref::<Halt>() {
         Some(Halt(Stop(kind))) => kind.clone(),
-        // Every host function goes through this crate and stops with a `Stop`.
+        // Every host function is called through this crate and stops with a `Stop`.
         None => ErrorKind::Host(Arc::from(Box::<dyn core::error::Error + Send + Sync>::from(
             error.to_string(),
         ))),
     }
 }
 
-/// What the interpreter's error means.
+/// Returns the kind of an error of the interpreter.
 pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -> ErrorKind {
     if error.downcast_ref::<Halt>().is_some() {
         return stopped(&error);
@@ -132,7 +128,7 @@ pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -
     if let wasmi::errors::ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) =
         error.kind()
     {
-        // A data segment that does not fit is a trap for the interpreter too.
+        // For a data segment that does not fit, the interpreter itself reports a trap.
         return ErrorKind::Trap(Trap::TableOutOfBounds);
     }
     let Some(code) = error.as_trap_code() else {
@@ -150,7 +146,7 @@ pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -
         TrapCode::IntegerOverflow => Trap::IntegerOverflow,
         TrapCode::BadConversionToInteger => Trap::BadConversionToInteger,
         TrapCode::BadSignature => Trap::BadSignature,
-        // The interpreter's own stack is larger than any limit; what it cannot hold is a frame of absurd size.
+        // The interpreter's own stack is larger than any limit; only a frame of absurd size does not fit.
         TrapCode::StackOverflow => {
             let value = ctx.as_context().data().config.limits.max_stack_bytes;
             return ErrorKind::LimitExceeded {
@@ -163,7 +159,7 @@ pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -
     })
 }
 
-/// The frame limit that the guard bits say was exceeded.
+/// Returns the frame limit that was exceeded according to the guard bits.
 fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
     let ctx = ctx.as_context();
     let state = ctx.data();
@@ -177,7 +173,7 @@ fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
     })
 }
 
-/// The meter's reading of the running call.
+/// Returns the resources that the running call has used.
 pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
     let globals = ctx.data().wired.map(|wired| wired.hidden);
     let limits = FrameLimits::new(&ctx.data().config.limits);
@@ -189,7 +185,7 @@ pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
     ctx.data_mut().usage(left, peaks)
 }
 
-/// The refund that is pending, left in place: a reading must not change what it reads.
+/// Returns the pending refund, and leaves it pending: reading the usage must not change it.
 fn pending_refund(ctx: &StoreContextMut<'_, State>) -> u64 {
     let refund = ctx.data().wired.and_then(|wired| wired.hidden.refund);
     refund.map_or(0, |global| hidden::read(ctx.as_context(), global)) + ctx.data().memory.refund

@@ -1,35 +1,31 @@
-//! What a call shares with the workers that it started.
+//! The state that a call shares with the workers that it started.
 
-use crate::{
-    call::interrupt::CallGate,
-    metering::memory_meter::MemoryShare,
-    sync::{AtomicBool, AtomicU32, Ordering},
-};
+use crate::{call::interrupt::CallGate, metering::memory_meter::MemoryShare, sync::{AtomicBool, AtomicU32, Ordering}};
 use alloc::sync::Arc;
 use core::{fmt, time::Duration};
 
-/// What a worker has from the call that started it, beyond limits, scopes and capabilities.
+/// The state that a worker inherits from the call that started it, beyond limits, scopes and capabilities.
 #[derive(Clone)]
 pub(crate) struct Share(Arc<Shared>);
 
 struct Shared {
-    /// When the outermost call began, by the monotonic clock: the deadline is counted from there.
+    /// When the outermost call started, by the monotonic clock: the deadline is relative to it.
     started: Duration,
-    /// Who started the workers: they stop when that call is interrupted.
+    /// The call that started the workers: they stop when it is interrupted.
     gate: Arc<CallGate>,
     call: usize,
-    /// The call that started them has ended.
+    /// Whether that call has ended.
     ended: AtomicBool,
-    /// Workers of the outermost call and of its workers, together.
+    /// The number of workers of the outermost call and of its workers, together.
     workers: Arc<AtomicU32>,
-    /// The memory that they all have.
+    /// The memory of all of them.
     memory: MemoryShare,
-    /// What that call shares itself, if it is a worker's.
+    /// The state that the call shares itself, if it is a worker's.
     parent: Option<Share>,
-    /// That call, for those that a worker's host functions make.
+    /// The call, as the outer call of those that a worker's host functions make.
     #[cfg(feature = "std")]
     enclosing: Option<Arc<crate::call::enclosing::Running>>,
-    /// Names that are being looked up for all of them.
+    /// Host names that are being looked up for all of them.
     #[cfg(all(feature = "std", unix))]
     resolving: crate::services::Resolving,
 }
@@ -61,8 +57,8 @@ impl Share {
         }))
     }
 
-    /// The same, with the call that it is of (what is made from a worker is made from that), and the names that are being
-    /// looked up for it.
+    /// Sets the call that shares the state, which is the outer call of those that workers make, and the host names that are
+    /// being looked up for it.
     #[cfg(all(feature = "std", unix))]
     pub(crate) fn of(
         mut self,
@@ -81,7 +77,7 @@ impl Share {
         self.0.resolving.clone()
     }
 
-    /// The call that it is of.
+    /// Returns the call that shares the state.
     #[cfg(feature = "std")]
     pub(crate) fn enclosing(&self) -> Option<Arc<crate::call::enclosing::Running>> {
         self.0.enclosing.clone()
@@ -95,19 +91,19 @@ impl Share {
         self.0.started
     }
 
-    /// Whether workers have to stop.
+    /// Returns whether the workers have to stop.
     pub(crate) fn has_ended(&self) -> bool {
         self.0.ended.load(Ordering::SeqCst)
             || self.0.gate.is_interrupted(self.0.call)
             || self.0.parent.as_ref().is_some_and(Share::has_ended)
     }
 
-    /// Tells workers to stop.
+    /// Tells the workers to stop.
     pub(crate) fn end(&self) {
         self.0.ended.store(true, Ordering::SeqCst);
     }
 
-    /// Counts one more worker, if there may be one more.
+    /// Counts one more worker, if there are fewer than `max`. Returns whether there are.
     pub(crate) fn add_worker(&self, max: u32) -> bool {
         let more = |count: u32| (count < max).then_some(count + 1);
         self.0
@@ -143,7 +139,7 @@ mod models {
             gate.enter(1);
             let outer = Share::new(Duration::ZERO, gate.clone(), 1, MemoryShare::default(), None);
             let worker = thread::spawn(move || {
-                // What a worker starts ends with it.
+                // The workers of a worker end with it.
                 let inner = Share::new(
                     Duration::ZERO,
                     Arc::default(),
@@ -161,7 +157,7 @@ mod models {
     }
 
     #[test]
-    fn two_calls_never_have_more_workers_than_one_may() {
+    fn two_calls_together_never_have_more_workers_than_the_maximum() {
         loom::model(|| {
             let outer = Share::new(Duration::ZERO, Arc::default(), 1, MemoryShare::default(), None);
             let inner = Share::new(

@@ -1,13 +1,9 @@
-//! What belongs to one instance while it lives: the data of its store.
+//! The state of one instance: the data of its store.
 
-use crate::{
-    authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
-    config::Config, host::ConsoleState, metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter,
-    rewrite::Hidden, usage::Usage,
-};
+use crate::{authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock, config::Config, host::ConsoleState, metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage};
 use alloc::sync::Arc;
 
-/// What a function of the embedder panicked with. In a lock, so that instances can still be shared.
+/// The payload of a panic in a function of the embedder. In a lock, so that instances can still be shared between threads.
 #[cfg(feature = "std")]
 pub(crate) type Panic = std::sync::Mutex<std::boxed::Box<dyn core::any::Any + Send>>;
 
@@ -26,18 +22,18 @@ pub(crate) struct State {
     pub(crate) console: ConsoleState,
     pub(crate) entropy_state: u64,
     pub(crate) wired: Option<Wired>,
-    /// Host functions that are calling back into the guest right now.
+    /// The number of host functions that are currently calling back into the guest.
     pub(crate) reentries: u32,
-    /// Why a call that a host function made failed, even if the host function went on.
+    /// The error of a failed call that a host function made, even if the host function continued.
     pub(crate) inner_failure: Option<crate::error::Error>,
-    /// What a host function panicked with, on its way round the interpreter.
+    /// The payload of a panic in a host function, kept here so that it does not unwind through the interpreter.
     #[cfg(feature = "std")]
     pub(crate) panic: Option<Panic>,
     #[cfg(all(feature = "std", unix))]
     pub(crate) services: crate::services::Services,
 }
 
-/// The parts of the interpreter's instance that the meter and host functions reach for.
+/// The parts of the interpreter's instance that the meter and the host functions access.
 #[derive(Clone, Copy)]
 pub(crate) struct Wired {
     pub(crate) instance: wasmi::Instance,
@@ -51,7 +47,7 @@ impl State {
         &*self.config.clock
     }
 
-    /// Goes on with the panic of a host function or of the console's callback, if there was one.
+    /// Resumes the panic of a host function or of the console's callback, if there was one.
     #[cfg(feature = "std")]
     pub(crate) fn go_on_panicking(&mut self) {
         if self.panic.is_none() && self.console.panic.is_none() {
@@ -63,7 +59,7 @@ impl State {
         }
     }
 
-    /// The meter's reading, with `fuel_left` of the running slice.
+    /// Returns the resources that the call has used, if `fuel_left` is left of the running slice.
     pub(crate) fn usage(&mut self, fuel_left: u64, peaks: Option<(u64, u64)>) -> Usage {
         self.memory.settle();
         Usage {

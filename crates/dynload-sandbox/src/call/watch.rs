@@ -1,8 +1,8 @@
-//! When deadline and interrupts are looked at: between two slices of fuel, and around each host function.
+//! Checks the deadline and interrupts: between two slices of fuel, and around each host function.
 //!
-//! A slice is so small that the dearest operators that it can buy take about a millisecond. What a host function takes no
-//! fuel can tell, so each of them is followed by a glance: at a counter that somebody else advances, where the clock has
-//! one, and at the clock itself where it has none or where the counter has changed.
+//! A slice is so small that the most expensive operators that it buys take about a millisecond. The time that a host function
+//! takes does not show in its fuel, so each of them is followed by a glance: at a counter that another thread advances, if the
+//! clock has one, and at the clock itself if it has none or if the counter has changed.
 
 use crate::{call::share::Share, call::state::State, error::ErrorKind};
 use core::{
@@ -10,24 +10,24 @@ use core::{
     time::Duration,
 };
 
-/// Glances at a counter that has not changed before the clock is read all the same: whoever advances it may be held up, or be
-/// gone in a process that was forked.
+/// The number of glances at an unchanged counter after which the clock is read anyway: the thread that advances it may be
+/// delayed, or may not exist in a forked process.
 const GLANCES: u32 = 64;
 
-/// What one call has looked at.
+/// The state of the checks of one call.
 #[derive(Default)]
 pub(crate) struct Watch {
     has_begun: bool,
-    /// The counter of the clock and what it was at the last look.
+    /// The counter of the clock, and its value at the last check.
     ticks: Option<(&'static AtomicUsize, usize)>,
-    /// Glances until the clock is read all the same.
+    /// The number of glances until the clock is read anyway.
     glances: u32,
     #[cfg(feature = "std")]
     enclosing: enclosing::Enclosing,
 }
 
 impl State {
-    /// Looks at interrupts and clock if time may have passed since the last glance.
+    /// Checks interrupts and the clock if time may have passed since the last glance.
     #[inline]
     pub(crate) fn glance(&mut self) -> Result<(), ErrorKind> {
         match self.watch.ticks {
@@ -41,7 +41,7 @@ impl State {
 
     #[inline(never)]
     fn glance_anew(&mut self) -> Result<(), ErrorKind> {
-        // Before the clock is read: a tick that comes between is seen next time.
+        // Before the clock is read: a tick in between is seen next time.
         let ticks = self.clock().ticks();
         self.watch.ticks = ticks.map(|ticks| (ticks, ticks.load(Ordering::Relaxed)));
         self.watch.glances = GLANCES;
@@ -51,8 +51,8 @@ impl State {
         Ok(())
     }
 
-    /// Ends the call if somebody told it to stop, or its time is up. The clock of the call starts with the first look.
-    /// Gives the time by that clock.
+    /// Returns an error if the call was told to stop or its time is up, or else the time of the clock. The time of the call
+    /// starts with the first check.
     pub(crate) fn look(&mut self) -> Result<Duration, ErrorKind> {
         let now = self.clock().monotonic();
         if !self.watch.has_begun {
@@ -67,7 +67,7 @@ impl State {
         Ok(now)
     }
 
-    /// Looks if the call has looked before.
+    /// Checks if the call has been checked before.
     pub(crate) fn look_again(&mut self) -> Result<(), ErrorKind> {
         if self.watch.has_begun {
             self.look()?;
@@ -75,7 +75,7 @@ impl State {
         Ok(())
     }
 
-    /// Whether the running call was told to stop, or one that it was made from.
+    /// Returns whether the running call, or one of its outer calls, was told to stop.
     pub(crate) fn is_interrupted(&self) -> bool {
         #[cfg(feature = "std")]
         if self.watch.enclosing.is_interrupted() {
@@ -84,13 +84,13 @@ impl State {
         self.is_told_to_stop()
     }
 
-    /// Whether the running call was told to stop itself.
+    /// Returns whether the running call itself was told to stop.
     #[inline]
     pub(crate) fn is_told_to_stop(&self) -> bool {
         self.gate.is_interrupted(self.call) || self.parent.as_ref().is_some_and(Share::has_ended)
     }
 
-    /// The call has ended: its time is taken, if it was looked at, and what it looked at is forgotten.
+    /// Ends the checks of the call: ends its time, if it was measured, and resets their state.
     #[inline]
     pub(crate) fn end_watch(&mut self) {
         if self.watch.has_begun {
@@ -102,14 +102,10 @@ impl State {
     }
 }
 
-/// The call that this one was made from, and this one as those see it that are made from it.
+/// The outer call of the running one, and the running one as the outer call of others.
 #[cfg(feature = "std")]
 mod enclosing {
-    use crate::{
-        call::enclosing::{self as calls, Running},
-        call::share::Share,
-        call::state::State,
-    };
+    use crate::{call::enclosing::{self as calls, Running}, call::share::Share, call::state::State};
     use alloc::sync::Arc;
     use core::time::Duration;
 
@@ -132,7 +128,7 @@ mod enclosing {
     }
 
     impl State {
-        /// Finds out which call this one was made from: its time is this one's as well.
+        /// Determines the outer call, whose deadline applies to this call as well.
         pub(super) fn look_at_enclosing(&mut self, now: Duration) {
             let share = self.parent.as_ref();
             let outer = share.and_then(Share::enclosing).or_else(calls::innermost);
@@ -142,7 +138,7 @@ mod enclosing {
             self.watch.enclosing.outer = outer;
         }
 
-        /// Makes the running call known to those that its host functions make.
+        /// Announces the running call as the outer call of those that its host functions make.
         pub(super) fn announce(&mut self, now: Duration) {
             if self.watch.enclosing.announced.is_some() {
                 return;
@@ -159,7 +155,7 @@ mod enclosing {
             self.watch.enclosing.announced = Some(running);
         }
 
-        /// The running call, as workers see it that it starts.
+        /// Returns the running call, for the workers that it starts.
         #[cfg(unix)]
         pub(crate) fn running(&self) -> Option<Arc<Running>> {
             self.watch.enclosing.announced.clone()

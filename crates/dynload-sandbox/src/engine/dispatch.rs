@@ -1,24 +1,24 @@
-//! Whether the interpreter gives its native stack back while it runs.
+//! Checks that the interpreter releases its native stack while it runs.
 //!
-//! wasmi dispatches by tail calls where it can: each handler ends by jumping to the next. That the compiler makes a jump
-//! of it and no call is not promised by the language. Debug assertions or a sanitizer keep it from that; then every
-//! operator of a guest leaves a frame behind, and a loop of a few thousand ends the process. No guest may do that, so it
-//! is found out before one is compiled, in the very binary that is to run it.
+//! wasmi dispatches by tail calls where it can: each handler ends with a jump to the next. The language does not guarantee
+//! that the compiler emits a jump and not a call. Debug assertions or a sanitizer prevent it; then every operator of a guest
+//! leaves a frame on the native stack, and a loop of a few thousand iterations ends the process. No guest may be able to do
+//! that, so it is checked before a module is compiled, in the same binary that is to run the guest.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 use wasmi::{CompilationMode, Config, Engine, Error, Func, Instance, Module, Store};
 
-/// `probe.wat` as binary. Its functions call the host after each round.
+/// `probe.wat` in the binary format. Its functions call the host in each round.
 const PROBE: &[u8] = include_bytes!("dispatch/probe.wasm");
-/// They go through a few operators, and through all of them. Few come first: where each of all leaves a frame behind, one round
-/// would be too much for a small stack already.
+/// The functions: one runs a few operators, the other all of them. The few come first: where every operator leaves a frame on
+/// the stack, a single round of all of them would already be too much for a small stack.
 const PROBES: [&str; 2] = ["few", "all"];
-/// How often.
+/// The number of rounds.
 const ROUNDS: i32 = 32;
-/// What the native stack may differ by between two rounds, in bytes. One frame left behind in each makes more.
+/// The bytes by which the depth of the native stack may differ between two rounds. A frame left in each round exceeds this.
 const TOLERANCE: usize = 256;
 
-/// Whether it does; found out once.
+/// Returns whether the interpreter releases its native stack. Checks it once.
 pub(crate) fn gives_stack_back() -> bool {
     if cfg!(feature = "portable-dispatch") {
         return true;
@@ -26,7 +26,7 @@ pub(crate) fn gives_stack_back() -> bool {
     const YES: u8 = 1;
     const NO: u8 = 2;
     static KNOWN: AtomicU8 = AtomicU8::new(0);
-    // Two threads that both find out find the same.
+    // Two threads that both check it come to the same result.
     match KNOWN.load(Ordering::Relaxed) {
         0 => {
             let gives_back = |probe| stack_growth(probe).is_ok_and(|bytes| bytes <= TOLERANCE);
@@ -38,7 +38,7 @@ pub(crate) fn gives_stack_back() -> bool {
     }
 }
 
-/// By how many bytes the native stack is deeper at some call of the host than at another.
+/// Returns the largest difference, in bytes, between the depths of the native stack at two calls of the host.
 fn stack_growth(probe: &str) -> Result<usize, Error> {
     let mut config = Config::default();
     config.consume_fuel(true).compilation_mode(CompilationMode::Eager);
@@ -66,10 +66,10 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn the_probe_is_what_its_text_says() {
+    fn the_binary_probe_matches_its_text() {
         let text = include_str!("dispatch/probe.wat");
         let module = wat::parse_str(text).unwrap();
-        // Names are the text's alone.
+        // Only the translated text has names, in a custom section.
         let code = |wasm: &[u8]| {
             let sections = wasmparser::Parser::new(0).parse_all(wasm);
             let sections = sections.filter_map(|payload| payload.unwrap().as_section());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_probe_runs_and_this_build_gives_the_stack_back() {
+    fn the_probe_runs_and_this_build_releases_the_stack() {
         for probe in PROBES {
             assert_eq!(stack_growth(probe).unwrap(), 0, "{probe}");
         }

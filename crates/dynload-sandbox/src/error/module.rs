@@ -8,18 +8,18 @@ use dynload_diagnostics::printable;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ModuleError {
-    /// It is larger, deeper or has more of something than the engine accepts.
+    /// It is larger, more deeply nested, or has more items of some kind than the engine accepts.
     TooLarge {
-        /// What there is too much of.
+        /// The kind of the items.
         what: &'static str,
-        /// How much there is, as far as it was counted.
+        /// Their number, as far as they were counted.
         found: u64,
-        /// How much there may be.
+        /// The maximum number.
         limit: u64,
     },
-    /// It is something else than a core module in the binary format.
+    /// It is not a core module in the binary format.
     NotAModule {
-        /// What it is, and what to do with it.
+        /// What it is instead, and what to do with it.
         found: &'static str,
     },
     /// It is not valid WebAssembly.
@@ -29,21 +29,21 @@ pub enum ModuleError {
         /// What is wrong, in the validator's words.
         message: String,
     },
-    /// It uses a feature that this engine does not offer.
+    /// It uses a feature that this engine does not support.
     Unsupported {
-        /// The feature, and what to do without it.
+        /// The feature, and how to do without it.
         feature: &'static str,
     },
     /// The interpreter could not translate it.
     Engine(Box<dyn core::error::Error + Send + Sync>),
-    /// Nothing is wrong with the module: the interpreter was compiled so that any guest could overflow the native stack.
+    /// Nothing is wrong with the module: the interpreter was compiled in a way that lets any guest overflow the native stack.
     ///
-    /// The cargo feature `portable-dispatch` makes it safe in every build, at a third of the speed; what keeps the speed depends
-    /// on the cause.
+    /// The cargo feature `portable-dispatch` makes the interpreter safe in every build, at a third of the speed; the fix that
+    /// keeps the speed depends on the cause.
     UnsafeBuild(UnsafeBuild),
 }
 
-/// What makes a build of the interpreter unsafe, as far as it can be told from how this crate was compiled itself.
+/// Why a build of the interpreter is unsafe: a guess from how this crate was compiled itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsafeBuild {
@@ -52,14 +52,14 @@ pub enum UnsafeBuild {
     DebugAssertions,
     /// `opt-level` is `"s"` or `"z"`. Setting `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` helps.
     OptimizedForSize,
-    /// Something else kept the compiler from making tail calls: `lto = "off"` (setting `codegen-units = 1` for the package `wasmi`
-    /// helps), a sanitizer or a coverage build, flags that take the optimisation back, an architecture with too few
-    /// registers; or this crate was compiled otherwise than the interpreter, which is then what to look at.
+    /// Something else prevented tail calls: `lto = "off"` (setting `codegen-units = 1` for the package `wasmi` helps), a sanitizer
+    /// or a coverage build, flags that disable the optimisation, an architecture with too few registers; or the settings of
+    /// this crate differ from those of the interpreter: then check the latter.
     NoTailCalls,
 }
 
 impl UnsafeBuild {
-    /// The likeliest cause in this build.
+    /// The most likely cause in this build.
     pub(crate) const HERE: UnsafeBuild = if cfg!(optimized_for_size) {
         UnsafeBuild::OptimizedForSize
     } else if cfg!(debug_assertions) {
@@ -80,8 +80,8 @@ impl fmt::Display for UnsafeBuild {
                 "it is optimised for size; set `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` in the profile"
             }
             UnsafeBuild::NoTailCalls => {
-                "the compiler made plain calls of its tail calls, as with `lto = \"off\"` (set `codegen-units = 1` for the package \
-                 `wasmi` in the profile), a sanitizer, or a processor with few registers"
+                "the compiler turned its tail calls into plain calls, as with `lto = \"off\"` (set `codegen-units = 1` for the \
+                 package `wasmi` in the profile), a sanitizer, or a processor with few registers"
             }
         })
     }
@@ -91,7 +91,10 @@ impl fmt::Display for ModuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ModuleError::TooLarge { what, found, limit } => {
-                write!(f, "the module has {found} {what}, and the engine accepts {limit}")
+                write!(
+                    f,
+                    "the module has {found} {what}; the engine accepts at most {limit}"
+                )
             }
             ModuleError::NotAModule { found } => write!(f, "not a WebAssembly module but {found}"),
             ModuleError::Invalid { offset, message } => {
@@ -102,7 +105,7 @@ impl fmt::Display for ModuleError {
             ModuleError::Engine(_) => f.write_str("the interpreter cannot translate the module"),
             ModuleError::UnsafeBuild(cause) => write!(
                 f,
-                "the interpreter was built so that a guest could overflow the native stack: {cause}; or turn on the feature \
+                "the interpreter was built in a way that lets a guest overflow the native stack: {cause}; or enable the feature \
                  `portable-dispatch` of dynload-sandbox"
             ),
         }
@@ -118,7 +121,7 @@ impl core::error::Error for ModuleError {
     }
 }
 
-/// A [`ModuleError`] on its way out of the rewriter, where the parser's errors become one.
+/// A [`ModuleError`] inside the rewriter, which also converts from the parser's errors.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) ModuleError);
 

@@ -1,8 +1,8 @@
-//! What a file is that is not a module, and what a module uses that is off: with what to do about it.
+//! Explains why bytes are not a loadable module: another kind of file, or a disabled feature, and what to do about it.
 
 use super::ModuleError;
 
-/// Replaces a validator's message by what is the matter, where that is known.
+/// Replaces a validator's message by the cause, where that is known.
 pub(crate) fn explained(error: ModuleError, bytes: &[u8]) -> ModuleError {
     let ModuleError::Invalid { message, .. } = &error else {
         return error;
@@ -16,10 +16,10 @@ pub(crate) fn explained(error: ModuleError, bytes: &[u8]) -> ModuleError {
     }
 }
 
-/// The kind of a file by its first bytes, `None` for a core module.
+/// Returns the kind of a file, by its first bytes, or `None` for a core module or an unknown kind.
 fn file_kind(bytes: &[u8]) -> Option<&'static str> {
     let starts = |with: &[u8]| bytes.starts_with(with);
-    // The version of a component has a layer of 1 behind it.
+    // In a component, the version is followed by a layer of 1.
     // (https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md)
     if starts(b"\0asm") {
         return (bytes.get(6..8) == Some(&[1, 0])).then_some(
@@ -30,7 +30,7 @@ fn file_kind(bytes: &[u8]) -> Option<&'static str> {
         return Some("an empty file");
     }
     if starts(b"\x7fELF") || starts(b"MZ") || starts(b"\xcf\xfa\xed\xfe") || starts(b"\xca\xfe\xba\xbe") {
-        return Some("native code; libraries of that kind are loaded by dynload-native");
+        return Some("native code; load such a library with dynload-native");
     }
     if starts(b"!<arch>") {
         return Some("an archive of object files; link it with wasm-ld");
@@ -42,7 +42,7 @@ fn file_kind(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// The feature that a validator's message says is disabled, and what to do without it.
+/// Returns the feature that is disabled according to a validator's message, and how to do without it.
 fn disabled_feature(message: &str) -> Option<&'static str> {
     if !["not enabled", "SIMD", "disabled"]
         .iter()

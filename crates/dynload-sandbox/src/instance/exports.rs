@@ -1,16 +1,10 @@
-//! Exported functions: finding them, and calling them with a list of values.
+//! Finds exported functions, and calls them with a list of values.
 
-use crate::{
-    call::run,
-    call::state::{State, Wired},
-    error::ErrorKind,
-    rewrite,
-    value::{Signature, Value},
-};
+use crate::{call::run, call::state::{State, Wired}, error::ErrorKind, rewrite, value::{Signature, Value}};
 use alloc::{string::ToString, vec::Vec};
 use wasmi::{AsContext, AsContextMut, StoreContextMut, Val};
 
-/// Calls an export, from outside or from a host function. Fuel and clock of the call are running already.
+/// Calls an export, for the host or for a host function. The fuel and the time of the call are already being counted.
 pub(crate) fn call_export(
     mut ctx: StoreContextMut<'_, State>,
     export: &str,
@@ -41,7 +35,7 @@ pub(crate) fn call_export(
     Ok(results.iter().filter_map(Value::from_engine).collect())
 }
 
-/// The exported function of that name.
+/// Returns the exported function of that name.
 pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result<wasmi::Func, ErrorKind> {
     let found = ctx
         .data()
@@ -64,7 +58,7 @@ pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result
     })
 }
 
-/// The type of an exported function.
+/// Returns the type of an exported function.
 pub(crate) fn signature(ctx: wasmi::StoreContext<'_, State>, export: &str) -> Option<Signature> {
     let func = find(ctx, ctx.data().wired?, export)?;
     Some(Signature::from_engine(&func.ty(ctx)))

@@ -1,21 +1,19 @@
-//! Calls in which every number is an `i64`: what C and Vais callers pass.
+//! Calls in which every number is an `i64`, as C and Vais callers pass it.
 
-use crate::{
-    call::run, call::state::State, error::ErrorKind, instance, instance::typed::run_typed, value::Signature,
-};
+use crate::{call::run, call::state::State, error::ErrorKind, instance, instance::typed::run_typed, value::Signature};
 use alloc::{boxed::Box, format, vec::Vec};
 use wasmi::{AsContextMut, Func, StoreContextMut, TypedFunc, Val, ValType};
 
-/// Integers that are passed without a list on the heap.
+/// The number of integers that are passed without a list on the heap.
 const INLINE: usize = 4;
 
-/// The function that was called last: whoever calls by name mostly calls the same one again.
+/// The function that was called last: a caller that calls by name mostly calls the same one again.
 #[derive(Debug, Default)]
 pub(crate) struct LastCalled(Option<(Box<str>, Callee)>);
 
 macro_rules! callees {
     ($( $long:ident $int:ident ( $($arg:ident $as_long:ident $as_int:ident),* ) )*) => {
-        /// A function and how it is called: the commonest types without a list of values, which the interpreter would check
+        /// A function and how it is called: the most common types without a list of values, which the interpreter would check
         /// one by one.
         #[derive(Debug, Clone, Copy)]
         enum Callee {
@@ -39,7 +37,7 @@ macro_rules! callees {
                 Callee::Other(func)
             }
 
-            /// `None` if the arguments do not fit, or have to be looked at one by one.
+            /// Calls the function. Returns `None` if the arguments do not fit, or have to be converted one by one.
             fn call(self, ctx: StoreContextMut<'_, State>, args: &[i64]) -> Option<Result<i64, ErrorKind>> {
                 match (self, args) {
                     $(
@@ -98,7 +96,7 @@ pub(crate) fn call(
     one_by_one(ctx, callee.func(), args)
 }
 
-/// A call of a function of any type, with a list of values.
+/// Calls a function of any type, with a list of values.
 fn one_by_one(mut ctx: StoreContextMut<'_, State>, func: Func, args: &[i64]) -> Result<i64, ErrorKind> {
     let ty = func.ty(&ctx);
     let mismatch = || ErrorKind::SignatureMismatch {
@@ -146,7 +144,7 @@ fn to_param(arg: i64, ty: ValType) -> Option<Val> {
     }
 }
 
-/// Both readings of 32 bits are taken: -1 and 4 294 967 295 are the same i32.
+/// Accepts 32 bits as signed and as unsigned: -1 and 4 294 967 295 are the same i32.
 fn to_i32(arg: i64) -> Option<i32> {
     let signed = i32::try_from(arg).ok();
     signed.or_else(|| u32::try_from(arg).ok().map(|bits| bits as i32))

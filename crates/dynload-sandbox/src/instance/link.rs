@@ -1,30 +1,13 @@
-//! Making an instance: its store, a provider for every import, the start function.
+//! Creates an instance: its store, a provider for every import, the start function.
 
 use super::Instance;
-use crate::{
-    authority::Authority,
-    call::interrupt::CallGate,
-    call::run,
-    call::share::Share,
-    call::state::{State, Wired},
-    call::watch::Watch,
-    config::Config,
-    error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport},
-    host::{self, ConsoleState},
-    instance::integers::LastCalled,
-    metering::call_meter::CallMeter,
-    metering::frames::FrameLimits,
-    metering::memory_meter::MemoryMeter,
-    module::{self, Module},
-    rewrite::{self, Hidden},
-    value::Signature,
-};
+use crate::{authority::Authority, call::interrupt::CallGate, call::run, call::share::Share, call::state::{State, Wired}, call::watch::Watch, config::Config, error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport}, host::{self, ConsoleState}, instance::integers::LastCalled, metering::call_meter::CallMeter, metering::frames::FrameLimits, metering::memory_meter::MemoryMeter, module::{self, Module}, rewrite::{self, Hidden}, value::Signature};
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use dynload_caps::imports::required_capability;
 use wasmi::{AsContextMut, Extern, Store};
 
-/// Numbers stores over the whole process.
+/// The number of the next store in this process.
 static STORES: AtomicUsize = AtomicUsize::new(1);
 
 /// What a new instance gets from its sandbox, or from the call that starts it as a worker.
@@ -41,7 +24,7 @@ pub(crate) struct Origin {
 }
 
 impl Instance {
-    /// Makes the store and the instance in it, and runs the start function, as the call after `call`.
+    /// Creates the store and the instance in it, and runs the start function, as the call after `call`.
     pub(crate) fn new(module: Module, origin: Origin) -> Result<Instance, Error> {
         let frame_start = FrameLimits::new(&origin.config.limits).none_alive();
         let (authority, nth) = (origin.authority.clone(), origin.nth);
@@ -66,7 +49,7 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Runs the start function, as part of the call in which the instance is made.
+    /// Runs the start function, as part of the call in which the instance is created.
     fn run_start(&mut self) -> Result<(), ErrorKind> {
         if !self.module.rewritten().has_start {
             return Ok(());
@@ -77,7 +60,7 @@ impl Instance {
         }
     }
 
-    /// Resolves the imports and makes the interpreter's instance.
+    /// Resolves the imports and creates the interpreter's instance.
     fn link(&mut self) -> Result<(), ErrorKind> {
         let externs = resolve(&self.module, &mut self.store)?;
         #[cfg(all(feature = "std", unix))]
@@ -85,7 +68,7 @@ impl Instance {
         self.pay()?;
         let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
             .map_err(|error| self.refused(error))?;
-        // Whoever paid much has taken time as well.
+        // An instantiation that cost much fuel has also taken time.
         self.store.data_mut().look_again()?;
         let global = |name: &str| instance.get_global(&*self.store, name);
         let hidden = self.module.rewritten().hidden;
@@ -105,7 +88,7 @@ impl Instance {
         if self.module.rewritten().grows {
             let function = host::define_growth(&mut self.store);
             if let Some(table) = instance.get_table(&*self.store, rewrite::GROWTH) {
-                // The rewriter made the table, of functions and with one element.
+                // The rewriter added the table, of functions and with one element.
                 let set = table.set(&mut *self.store, 0, wasmi::Nullable::Val(function).into());
                 debug_assert!(set.is_ok());
             }
@@ -113,7 +96,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Pays for all that the interpreter does to instantiate, before it does any of it.
+    /// Charges for everything that the interpreter does to instantiate, before it does any of it.
     fn pay(&mut self) -> Result<(), ErrorKind> {
         let cost = self.module.rewritten().instance;
         let memory = &mut self.store.data_mut().memory;
@@ -123,7 +106,7 @@ impl Instance {
         run::charge(&mut self.store.as_context_mut(), cost.fuel)
     }
 
-    /// Why the interpreter would not instantiate.
+    /// Returns why the interpreter refused to instantiate.
     fn refused(&self, error: wasmi::Error) -> ErrorKind {
         match self.store.data().memory.denied {
             Some(denied) => out_of_memory(denied),
@@ -175,7 +158,7 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
     store
 }
 
-/// Finds a provider for every import, or lists all that have none.
+/// Finds a provider for every import, or lists all imports that have none.
 fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, ErrorKind> {
     let mut externs = Vec::new();
     let mut missing = Vec::new();
@@ -201,7 +184,7 @@ fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, Err
     }
 }
 
-/// Makes the host function of that name, if anybody has one.
+/// Creates the host function of that name, if it has a provider.
 fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::Func> {
     let config = store.data().config.clone();
     if let Some(function) = config.functions.find(module, name) {

@@ -1,17 +1,11 @@
 //! Typed handles for functions that are called often.
 
-use crate::{
-    call::run,
-    call::state::State,
-    error::{Error, ErrorKind, Invocation},
-    instance::{Instance, exported},
-    value::Signature,
-};
+use crate::{call::run, call::state::State, error::{Error, ErrorKind, Invocation}, instance::{Instance, exported}, value::Signature};
 use alloc::{format, string::String, sync::Arc};
 use core::fmt;
 use wasmi::{AsContextMut, StoreContextMut, TypedResumableCall};
 
-/// What the engine takes and returns; not for other crates to implement.
+/// The types that the engine accepts and returns. Other crates cannot implement these traits.
 pub(crate) mod sealed {
     #[doc(hidden)]
     pub trait Number: wasmi::WasmTy {}
@@ -80,10 +74,12 @@ values!((A, B, C, D, E, F), A, B, C, D, E, F);
 values!((A, B, C, D, E, F, G), A, B, C, D, E, F, G);
 values!((A, B, C, D, E, F, G, H), A, B, C, D, E, F, G, H);
 
-/// An exported function whose type is known to the compiler.
+/// A handle for an exported function whose type is known at compile time.
 ///
-/// `P` and `R` are `()`, a number, or a tuple of numbers. A call through it does no look-up, no hashing and no
+/// `P` and `R` are `()`, a number, or a tuple of numbers. A call through the handle does no lookup, no hashing and no
 /// allocation.
+///
+/// # Examples
 ///
 /// ```
 /// # use dynload_sandbox::*;
@@ -106,11 +102,12 @@ pub struct TypedFunc<P: WasmParams, R: WasmResults> {
 type Engine<P, R> = wasmi::TypedFunc<<P as sealed::Params>::Engine, <R as sealed::Results>::Engine>;
 
 impl Instance {
-    /// A typed handle for an exported function.
+    /// Returns a typed handle for an exported function.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSuchExport`] and [`ErrorKind::SignatureMismatch`].
+    /// - [`ErrorKind::NoSuchExport`] if there is no exported function of this name.
+    /// - [`ErrorKind::SignatureMismatch`] if its type is not that of `P` and `R`.
     pub fn get_typed_func<P: WasmParams, R: WasmResults>(
         &mut self,
         export: &str,
@@ -130,8 +127,8 @@ impl Instance {
 impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
     /// Calls the function in `instance`.
     ///
-    /// The handle is made for the instance that gave it and stays right when that is reset or when another instance is
-    /// passed: it then looks the name up at each call.
+    /// The handle belongs to the instance that returned it. It stays valid when that instance is reset, or when another
+    /// instance is passed: each call then looks up the name.
     ///
     /// # Errors
     ///
@@ -178,8 +175,9 @@ pub(crate) fn run_typed<P: wasmi::WasmParams, R: wasmi::WasmResults>(
     }
 }
 
-/// The rest of a call that did not end within its first slice. Apart, because what a call has to remember then is large, and
-/// most calls should not have to move it.
+/// Runs the rest of a call that did not end within its first slice.
+///
+/// A separate function: its suspended-call state is large, and most calls should not have to move it.
 #[inline(never)]
 fn go_on<R: wasmi::WasmResults>(
     mut ctx: StoreContextMut<'_, State>,

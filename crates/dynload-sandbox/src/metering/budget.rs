@@ -1,10 +1,10 @@
-//! Fuel that several calls draw on.
+//! Fuel budgets that several calls share.
 
 use crate::sync::Ordering;
 use alloc::sync::Arc;
 
-/// Fuel that threads share. A target without 64-bit atomics has the next smaller ones, and a budget is then at most what
-/// they hold.
+/// A counter of fuel that threads share. A target without 64-bit atomics uses smaller ones, whose maximum is then the largest
+/// budget.
 #[cfg(target_has_atomic = "64")]
 mod counter {
     pub(super) use crate::sync::AtomicU64 as Counter;
@@ -24,11 +24,13 @@ fn units(fuel: u64) -> Units {
 
 /// A budget of fuel that any number of calls, instances and threads share.
 ///
-/// A call draws a slice at a time and gives back what it did not burn, so that when no call runs, what is left is exact.
-/// While calls run side by side, one of them may find the budget lent out to the others; it then waits for what they
-/// give back and fails only when the fuel is truly burnt, or its own time is up. A call that [waits](crate::Caller::wait)
-/// lends nothing out meanwhile; one whose host function calls into another instance of the same budget does, so give that
-/// instance a budget of its own.
+/// A call draws one slice at a time and returns what it did not burn, so the remaining fuel is exact when no call runs. While
+/// calls run concurrently, the fuel that one of them needs may be lent to the others; it then waits until they return it, and
+/// fails only when the fuel is really burnt, or when its own time is up. A call holds no fuel of the budget while it
+/// [waits](crate::Caller::wait), but it does while one of its host functions calls into another instance: do not let that
+/// instance draw on the same budget, but give it its own.
+///
+/// # Examples
 ///
 /// ```
 /// # use dynload_sandbox::{Engine, FuelBudget, Limits, Module, Sandbox};
@@ -50,23 +52,23 @@ pub struct FuelBudget(Arc<Pot>);
 struct Pot {
     total: u64,
     left: Counter,
-    /// Burnt for good. It only grows, so that who finds too little left can tell from it alone whether the rest is lent.
+    /// Burnt for good. It only grows, so a call that finds too little left can tell from it alone whether the rest is lent.
     burnt: Counter,
-    /// Set in the budget of one call and its workers: what is drawn from it is drawn from this one as well, if any.
+    /// Set in the budget of one call and its workers: the budget, if any, from which all fuel is drawn as well.
     of_call: Option<Option<FuelBudget>>,
 }
 
-/// The budget has nothing to give.
+/// Why a budget cannot provide the required fuel.
 pub(crate) enum Dry {
-    /// Other calls hold fuel that they may give back.
+    /// Other calls hold fuel that they may return.
     Lent,
-    /// It is burnt.
+    /// The fuel is burnt.
     Burnt,
 }
 
 #[allow(clippy::unnecessary_cast, reason = "`Units` is not `u64` everywhere")]
 impl FuelBudget {
-    /// A budget of `fuel`.
+    /// Creates a budget of `fuel`.
     #[must_use]
     pub fn new(fuel: u64) -> FuelBudget {
         FuelBudget::with(fuel, None)
@@ -82,19 +84,19 @@ impl FuelBudget {
         }))
     }
 
-    /// The budget of one call and its workers, on top of the budget that the call draws on.
+    /// Creates the budget of one call and its workers, on top of the budget that the call draws on.
     #[cfg(feature = "std")]
     pub(crate) fn of_call(fuel: u64, budget: Option<FuelBudget>) -> FuelBudget {
         FuelBudget::with(fuel, Some(budget))
     }
 
-    /// Whether it is the budget of one call and its workers.
+    /// Returns whether this is the budget of one call and its workers.
     #[cfg(feature = "std")]
     pub(crate) fn is_of_call(&self) -> bool {
         self.0.of_call.is_some()
     }
 
-    /// The budget itself, or that on which the budget of a call is on top.
+    /// Returns the budget itself, or, if it is the budget of a call, the one under it.
     pub(crate) fn without_call(self) -> Option<FuelBudget> {
         match &self.0.of_call {
             Some(budget) => budget.clone(),
@@ -102,7 +104,7 @@ impl FuelBudget {
         }
     }
 
-    /// Whether it is the budget of a call, and what ran dry is that and not the budget under it.
+    /// Returns whether this is the budget of a call that ran dry, rather than the budget under it.
     pub(crate) fn is_call_tighter(&self) -> bool {
         match &self.0.of_call {
             Some(Some(budget)) => self.remaining() <= budget.remaining(),
@@ -111,13 +113,13 @@ impl FuelBudget {
         }
     }
 
-    /// What the budget was at first.
+    /// Returns the initial fuel of the budget.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.total
     }
 
-    /// What no running call has drawn.
+    /// Returns the fuel that is neither burnt nor drawn by a running call.
     #[must_use]
     pub fn remaining(&self) -> u64 {
         self.0.left.load(Ordering::SeqCst) as u64
@@ -148,12 +150,12 @@ impl FuelBudget {
         if taken.is_ok() {
             return Ok(drawn as u64);
         }
-        // At most the total was ever burnt.
+        // No more than the total is ever burnt.
         let unburnt = units(self.0.total) - self.0.burnt.load(Ordering::SeqCst);
         Err(if unburnt < required { Dry::Burnt } else { Dry::Lent })
     }
 
-    /// Ends a loan of `drawn`, of which `unburnt` comes back.
+    /// Ends a loan of `drawn`, of which `unburnt` is returned.
     pub(crate) fn settle(&self, drawn: u64, unburnt: u64) {
         self.settle_own(drawn, unburnt);
         if let Some(Some(under)) = &self.0.of_call {
@@ -172,9 +174,9 @@ mod models {
     use super::*;
     use loom::thread;
 
-    /// Fuel that another call holds and gives back is not burnt, at whatever moment one asks.
+    /// Fuel that another call holds and returns is never reported as burnt.
     #[test]
-    fn what_is_lent_is_not_burnt() {
+    fn lent_fuel_is_not_burnt() {
         loom::model(|| {
             let budget = FuelBudget::new(2);
             let lender = budget.clone();
@@ -192,9 +194,9 @@ mod models {
         });
     }
 
-    /// However they draw, calls burn the budget and no more, and who is told that it is burnt can believe it.
+    /// In any order, calls burn the budget and no more, and fuel that is reported as burnt is burnt.
     #[test]
-    fn two_calls_burn_what_there_is_and_no_more() {
+    fn two_calls_burn_the_budget_and_no_more() {
         loom::model(|| {
             let budget = FuelBudget::new(3);
             let shared = budget.clone();

@@ -1,40 +1,35 @@
-//! Fuel and time of one call, as they are counted while it runs.
+//! Counts the fuel and the time of a call while it runs.
 
-use crate::{
-    clock::Clock,
-    error::{ErrorKind, Limit},
-    metering::budget::{Dry, FuelBudget},
-    schedule,
-};
+use crate::{clock::Clock, error::{ErrorKind, Limit}, metering::budget::{Dry, FuelBudget}, schedule};
 use core::time::Duration;
 use dynload_caps::Limits;
 
-/// Fuel that is handed out between two looks at the clock: what it buys of the dearest operators takes less than a
+/// The fuel that is granted between two reads of the clock: the most expensive operators that it buys take less than a
 /// millisecond.
 const SLICE: u64 = 40_000;
 
-/// Fuel and time of the call that runs.
+/// The fuel and the time of the running call.
 #[derive(Debug)]
 pub(crate) struct CallMeter {
     limit: u64,
     budget: Option<FuelBudget>,
     time_limit: Duration,
-    /// Where the call that this one was made from ends first: when this one has to end, and the limit of that one.
+    /// If the outer call has the earlier deadline: the time that this call may take, and the limit of the outer one.
     outer: Option<(Duration, Duration)>,
-    /// What is handed out next.
+    /// The size of the next slice.
     slice: u64,
-    /// What is handed out until the first look at the clock, and between two looks.
+    /// The size of a slice until the first read of the clock, and between two reads.
     slices: (u64, u64),
-    /// Burnt by this call in slices that ended.
+    /// Burnt by this call in slices that have ended.
     used: u64,
-    /// Handed out for the slice that runs, out of the limit and the budget.
+    /// Granted for the running slice, out of the limit and the budget.
     drawn: u64,
-    /// Handed out on top, because the limit may not be what stops the call: 0 or 1.
+    /// Granted on top, because the call may be stopped by something other than this limit: 0 or 1.
     lent: u64,
-    /// The limit that was exceeded by burning what was lent.
+    /// The limit that was exceeded by burning the lent fuel.
     overdrawn: Option<Limit>,
     started: Option<Duration>,
-    /// When the call began that this one is part of, where it is a worker's.
+    /// For a worker's call: when the outermost call started, of which it is a part.
     began: Option<Duration>,
     ended: Option<Duration>,
 }
@@ -44,7 +39,7 @@ pub(crate) struct CallMeter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimeLeft {
     pub(crate) left: Duration,
-    /// The limit that it is left of.
+    /// The limit of which `left` remains.
     pub(crate) limit: Duration,
 }
 
@@ -67,15 +62,15 @@ impl CallMeter {
         }
     }
 
-    /// The same for a worker of a call that began at some time: its deadline is that of the call.
+    /// Sets when the outermost call started, for a worker of it: the worker has its deadline.
     pub(crate) fn began(mut self, began: Option<Duration>) -> CallMeter {
         self.began = began;
         self
     }
 
-    /// A budget of all that is left of the call, for workers to draw on; `None` where nothing limits them.
+    /// Returns a budget of all the fuel that the call has left, for workers to draw on, or `None` if nothing limits them.
     ///
-    /// Between slices only. From here on the call draws on it too.
+    /// Only to be called between slices. From then on the call draws on the budget, too.
     #[cfg(feature = "std")]
     pub(crate) fn share_fuel(&mut self) -> Option<FuelBudget> {
         if self.limit != u64::MAX && !self.budget.as_ref().is_some_and(FuelBudget::is_of_call) {
@@ -84,18 +79,18 @@ impl CallMeter {
         self.budget.clone()
     }
 
-    /// Counts what a worker burnt as burnt by this call, whose budget it drew on.
+    /// Counts fuel that a worker burnt as burnt by this call, on whose budget it drew.
     #[cfg(feature = "std")]
     pub(crate) fn add_burnt(&mut self, fuel: u64) {
         self.used = self.used.saturating_add(fuel).min(self.limit);
     }
 
-    /// Whether others draw on what this call draws on.
+    /// Returns whether the call draws on a budget, on which other calls may draw as well.
     pub(crate) fn is_shared(&self) -> bool {
         self.budget.is_some()
     }
 
-    /// Starts a call: nothing is used, the clock is not read.
+    /// Starts a call: no fuel is used yet, and the clock is not read.
     pub(crate) fn start(&mut self) {
         self.used = 0;
         self.drawn = 0;
@@ -110,25 +105,25 @@ impl CallMeter {
         self.ended = None;
     }
 
-    /// Ends the call's time, if it was taken.
+    /// Ends the time of the call, if it is measured.
     pub(crate) fn stop(&mut self, clock: &dyn Clock) {
         if self.started.is_some() {
             self.ended = Some(clock.monotonic());
         }
     }
 
-    /// Wall clock of the call, until its end or until now.
+    /// Returns the wall-clock time of the call, until its end or until now, or `None` if it is not measured.
     pub(crate) fn wall_time(&self, clock: &dyn Clock) -> Option<Duration> {
         let end = self.ended.unwrap_or_else(|| clock.monotonic());
         self.started.map(|started| end.saturating_sub(started))
     }
 
-    /// Hands out a slice of at least `required`.
+    /// Grants a slice of at least `required`.
     ///
-    /// With `lend`, one more than the limit is lent: the code that is about to be charged for may get to another limit
-    /// before it has burnt all of that, or be charged 1 for nothing. Who keeps what was lent has exceeded the limit and is
-    /// told by the next slice, or at the end.
-    // A first slice asks for nothing in particular, and most of this is for those that do.
+    /// With `lend`, one unit beyond the limit is lent: the code that is about to be charged for may exceed another limit before
+    /// it has burnt all of that, or be charged 1 that is refunded. A call that does not return what was lent has exceeded the
+    /// limit: the next slice reports it, or the end of the call.
+    // The first slice does not require anything, and most of this function is for those that do.
     #[inline(always)]
     pub(crate) fn grant(&mut self, required: u64, lend: bool) -> Result<u64, ErrorKind> {
         self.check_overdrawn()?;
@@ -150,7 +145,7 @@ impl CallMeter {
                 };
                 match drawn {
                     Ok(drawn) => drawn,
-                    // Waits until the calls that borrowed have given back; each look at the clock ends a slice of theirs.
+                    // Waits until the calls that hold fuel return it; each time they read the clock, a slice of theirs ends.
                     Err(Dry::Lent) => {
                         #[cfg(feature = "std")]
                         std::thread::yield_now();
@@ -164,7 +159,7 @@ impl CallMeter {
         Ok(self.drawn + self.lent)
     }
 
-    /// Takes back what is left of the slice; `refund` was charged for nothing.
+    /// Takes back what is left of the slice, and `refund`, which was charged although it is not owed.
     pub(crate) fn settle(&mut self, left: u64, refund: u64) {
         let burnt = (self.drawn + self.lent)
             .saturating_sub(left)
@@ -188,18 +183,18 @@ impl CallMeter {
         self.lent = 0;
     }
 
-    /// Fuel of the call, with `left` of the running slice still there.
+    /// Returns the fuel that the call has burnt, if `left` is left of the running slice.
     pub(crate) fn used(&self, left: u64) -> u64 {
         self.used + self.drawn.saturating_sub(left)
     }
 
-    /// Whether the call kept what it was lent.
+    /// Returns an error if the call burnt what it was lent.
     #[inline]
     pub(crate) fn check_overdrawn(&self) -> Result<(), ErrorKind> {
         self.overdrawn.map_or(Ok(()), |limit| Err(self.exceeded(limit)))
     }
 
-    /// Ends with the call that this one was made from, whose time is up in `left` from `now` on.
+    /// Ends this call no later than its outer call, which has the time `outside.left` from `now` on.
     #[cfg(feature = "std")]
     pub(crate) fn end_with(&mut self, outer: TimeLeft, now: Duration) {
         let since = now.saturating_sub(*self.started.get_or_insert(now));
@@ -209,17 +204,17 @@ impl CallMeter {
         }
     }
 
-    /// How long the call may take.
+    /// Returns how long the call may take.
     fn time_limit(&self) -> Duration {
         self.outer.map_or(self.time_limit, |(limit, _)| limit)
     }
 
-    /// The limit that its deadline comes from.
+    /// Returns the limit from which its deadline results.
     pub(crate) fn named_time_limit(&self) -> Duration {
         self.outer.map_or(self.time_limit, |(_, limit)| limit)
     }
 
-    /// Starts the clock of the call if nobody did yet, and says whether its time is up.
+    /// Starts the clock of the call if it has not been started, and returns an error if its time is up.
     pub(crate) fn check(&mut self, now: Duration) -> Result<(), ErrorKind> {
         self.slice = self.slices.1;
         let started = *self.started.get_or_insert(now);
@@ -229,20 +224,20 @@ impl CallMeter {
         Ok(())
     }
 
-    /// Time that the call has taken.
+    /// Returns the time that the call has taken.
     #[cfg(feature = "std")]
     pub(crate) fn elapsed(&mut self, now: Duration) -> Duration {
         now.saturating_sub(*self.started.get_or_insert(now))
     }
 
-    /// Time until the deadline.
+    /// Returns the time until the deadline.
     pub(crate) fn remaining(&mut self, now: Duration) -> Duration {
         let started = *self.started.get_or_insert(now);
         self.time_limit().saturating_sub(now.saturating_sub(started))
     }
 
     fn exceeded(&self, limit: Limit) -> ErrorKind {
-        // The budget of a call and its workers is what the call's own limit left.
+        // The budget of a call and its workers is what was left of the call's own limit.
         let limit = match &self.budget {
             Some(budget) if limit == Limit::FuelBudget && budget.is_call_tighter() => Limit::Fuel,
             _ => limit,

@@ -5,8 +5,8 @@
 //!  guard    frames alive        guard   bytes of frames
 //! ```
 //!
-//! Both counters start so high that exceeding their limit carries into the guard bit above them, so that the code that
-//! the rewriter puts at a function's entry adds the frame's constant and tests both guards at once.
+//! Both counters start so high that exceeding their limit carries into the guard bit above them. So the code that the rewriter
+//! inserts at the entry of a function adds the constant of the frame and tests both guards at the same time.
 
 use crate::error::Limit;
 use dynload_caps::Limits;
@@ -43,12 +43,12 @@ impl FrameLimits {
         }
     }
 
-    /// Returns the counters without a frame.
+    /// Returns the counters when no frame is alive.
     pub(crate) fn none_alive(self) -> u64 {
         ((MAX - self.depth) << DEPTH_SHIFT) | (MAX - self.stack)
     }
 
-    /// Returns which limit the counters exceed, with its value.
+    /// Returns the limit that the counters have exceeded, and its value.
     pub(crate) fn exceeded(self, counters: u64) -> Option<(Limit, u64)> {
         if counters & DEPTH_GUARD != 0 {
             Some((Limit::CallDepth, self.depth))
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_reached_but_not_passed() {
+    fn a_limit_can_be_reached_but_not_exceeded() {
         let limits = FrameLimits { stack: 100, depth: 3 };
         assert_eq!(after(limits, 3, 100), None);
         assert_eq!(after(limits, 4, 100), Some((Limit::CallDepth, 3)));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allowed_and_everything_is() {
+    fn limits_of_zero_and_of_the_maximum_are_exact() {
         let none = FrameLimits { stack: 0, depth: 0 };
         assert_eq!(after(none, 0, 0), None);
         assert_eq!(after(none, 1, 0), Some((Limit::CallDepth, 0)));

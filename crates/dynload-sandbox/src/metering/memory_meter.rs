@@ -1,14 +1,10 @@
-//! Memory of one instance, as it is counted while it runs.
+//! Counts the memory of an instance while it runs.
 
-use crate::{
-    error::DeniedGrowth,
-    schedule,
-    sync::{AtomicUsize, Ordering},
-};
+use crate::{error::DeniedGrowth, schedule, sync::{AtomicUsize, Ordering}};
 use alloc::sync::Arc;
 use wasmi_core::LimiterError;
 
-/// Bytes that several instances have together.
+/// The bytes that several instances have together.
 #[derive(Debug, Default)]
 struct Sum {
     // No host has more bytes than addresses.
@@ -21,7 +17,7 @@ struct Sum {
 pub(crate) struct MemoryShare(Arc<Sum>);
 
 impl MemoryShare {
-    /// Adds bytes if the sum stays within the limit. Gives what the sum would be, either way.
+    /// Adds bytes if the sum stays within the limit. Returns the sum that would result, either way.
     fn add(&self, bytes: u64, limit: u64) -> Result<u64, u64> {
         let sum = |now: usize| (now as u64).saturating_add(bytes);
         let fits = |now: usize| {
@@ -50,25 +46,25 @@ pub(crate) struct MemoryMeter {
     pub(crate) limit: u64,
     pub(crate) now: u64,
     pub(crate) peak: u64,
-    /// While there are workers: what they and the call that started them have together.
+    /// While there are workers: the memory that they and the call that started them have together.
     share: Option<MemoryShare>,
-    /// Bytes of the rewriter's own that the guest does not pay for.
+    /// Bytes that the rewriter added and the guest does not pay for.
     hidden: u64,
     /// The last growth that was allowed, in case it fails for another reason.
     last: u64,
-    /// Fuel that was burnt for growth that the system refused, since the last settlement.
+    /// The fuel burnt since the last settlement for growth that the system refused.
     pub(crate) refund: u64,
-    /// Bytes that are counted already for a growth that is about to happen.
+    /// Bytes that are already counted for a growth that is about to happen.
     reserved: u64,
     /// The largest growth that was refused in the running call.
     pub(crate) denied: Option<DeniedGrowth>,
 }
 
-/// What a table element counts as.
+/// The bytes that a table element counts as.
 pub(crate) const ELEMENT_BYTES: u64 = 8;
 
 impl MemoryMeter {
-    /// A meter for an instance with so many table elements of the rewriter's own.
+    /// Creates a meter for an instance with `hidden_elements` table elements that the rewriter added.
     pub(crate) fn new(limit: u64, hidden_elements: u64) -> MemoryMeter {
         let hidden = hidden_elements * ELEMENT_BYTES;
         MemoryMeter {
@@ -85,13 +81,13 @@ impl MemoryMeter {
         }
     }
 
-    /// The meter of a worker, under the limit of the call that started it.
+    /// Sets the memory that a worker shares with the call that started it, under the limit of that call.
     pub(crate) fn of_worker(mut self, share: Option<MemoryShare>) -> MemoryMeter {
         self.share = share;
         self
     }
 
-    /// What the instance has, from now on together with its workers.
+    /// Returns the memory of the instance, from now on together with that of its workers.
     #[cfg(all(feature = "std", unix))]
     pub(crate) fn share(&mut self) -> MemoryShare {
         let share = self.share.get_or_insert_with(|| {
@@ -102,7 +98,7 @@ impl MemoryMeter {
         share.clone()
     }
 
-    /// The workers are gone.
+    /// Counts the instance alone again, after its workers have ended.
     #[cfg(all(feature = "std", unix))]
     pub(crate) fn end_share(&mut self) {
         if let Some(share) = self.share.take() {
@@ -110,7 +106,7 @@ impl MemoryMeter {
         }
     }
 
-    /// Counts `bytes` more, if there may be so many. Gives what there would be, either way.
+    /// Counts `bytes` more if the limit allows it. Returns the sum that would result, either way.
     fn add(&mut self, bytes: u64) -> Result<u64, u64> {
         let requested = match &self.share {
             Some(share) => share.add(bytes, self.limit)?,
@@ -126,10 +122,10 @@ impl MemoryMeter {
         Ok(requested)
     }
 
-    /// Counts bytes that the instance keeps, if there is room for them and for the `initial` ones of its memories and tables.
+    /// Counts bytes that the instance keeps, if the limit allows these and the `initial` ones of its memories and tables.
     pub(crate) fn keep(&mut self, kept: u64, initial: u64) -> Result<(), DeniedGrowth> {
         let limit = self.limit;
-        // Those of the memories are counted again when they are made.
+        // The initial bytes are counted again when the memories and tables are created.
         let all = kept.saturating_add(initial);
         self.add(all)
             .map_err(|requested| DeniedGrowth { requested, limit })?;
@@ -144,9 +140,9 @@ impl MemoryMeter {
         }
     }
 
-    /// Whether `more` bytes may be added to what there is.
+    /// Counts a growth by `more` bytes if the limit allows it. Returns whether it does.
     fn grow(&mut self, more: u64) -> bool {
-        // Whichever comes first goes free: at the end of instantiation it is the sum that counts.
+        // Whichever bytes come first are free: at the end of instantiation only the sum matters.
         let free = self.hidden.min(more);
         self.hidden -= free;
         let more = more - free;
@@ -168,8 +164,8 @@ impl MemoryMeter {
         }
     }
 
-    /// Counts `more` bytes for a growth that is about to happen, so that no worker takes them in between. Whether there is
-    /// room for them.
+    /// Counts `more` bytes for a growth that is about to happen, so that no worker takes them in between. Returns whether the
+    /// limit allows them.
     pub(crate) fn reserve(&mut self, more: u64) -> bool {
         let kept = core::mem::take(&mut self.reserved);
         self.take_away(kept);
@@ -180,7 +176,7 @@ impl MemoryMeter {
         fits
     }
 
-    /// A growth that was allowed did not happen. The interpreter charges before it asks the system for memory.
+    /// Undoes a growth that was allowed and did not happen. The interpreter charges before it requests memory from the system.
     fn undo(&mut self, refused_by_system: bool, bytes_per_fuel: u64) {
         let last = core::mem::take(&mut self.last);
         self.take_away(last);
@@ -189,7 +185,7 @@ impl MemoryMeter {
         }
     }
 
-    /// Called once a growth is known to have happened: peaks do not count what failed.
+    /// Updates the peak, once a growth is known to have happened: a peak does not count failed growth.
     pub(crate) fn settle(&mut self) {
         self.peak = self.peak.max(self.now);
     }

@@ -1,7 +1,7 @@
-//! The interpreter's operator costs, by which every operator except `nop` is free.
+//! The interpreter's operator costs: every operator except `nop` is free.
 //!
 //! The rewriter computes the cost of a straight-line region and inserts that many `nop`s at its start. An operator that the
-//! interpreter charged by itself would be counted twice.
+//! interpreter charged for as well would be counted twice.
 
 use wasmi::OperatorCost;
 

@@ -7,7 +7,7 @@
 //! the target of a branch.
 //!
 //! Regions that are control-equivalent (one runs if and only if the other does) share one charge. The code after a block is
-//! control-equivalent to the code before it, unless a branch inside escapes: one whose target lies further out. So its cost
+//! control-equivalent to the code before it, unless a branch inside escapes: one whose target is further out. So its cost
 //! belongs to the edge on which the block starts, the *payer*. An escape from that very edge splits it, and the payer becomes
 //! the fall-through edge of the escape. After any other escape, the edge after the block pays for itself.
 //!
@@ -355,13 +355,13 @@ impl Flow {
         self.frames.len().checked_sub(1 + label as usize)
     }
 
-    /// Updates the payers after the frames that a branch to `label` escapes from. Control continues on `fallthrough`, if at
-    /// all, and the code after those frames is not control-equivalent to the code before them any more.
+    /// Updates the payers after the frames that a branch to `label` escapes from. Control continues on `fallthrough`, if there
+    /// is one, and the code after those frames is no longer control-equivalent to the code before them.
     fn escape(&mut self, label: u32, payer: Edge, fallthrough: Option<Edge>) {
         let first = self.index(label).map_or(0, |index| index + 1);
         for frame in &mut self.frames[first..] {
-            // If the current payer is also that after the frame, the code there was control-equivalent to the current position
-            // until now, and stays so to the fall-through edge.
+            // If the current payer is also the payer after the frame, the code there was control-equivalent to the current
+            // position until now, and is still control-equivalent to the fall-through edge.
             frame.end_payer = if frame.end_payer == Some(payer) {
                 fallthrough
             } else {

@@ -21,7 +21,7 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
         i64_const(out, frame);
         out.push(op::I64_ADD);
     };
-    // Not an `if`: the interpreter would charge for its arm, and report the fuel where the frame is what exceeds a limit.
+    // Not an `if`: the interpreter would charge for its arm, and could report the fuel limit where the frame exceeds a limit.
     out.extend([op::BLOCK, op::EMPTY]);
     add(out);
     if let Some(local) = local {
@@ -31,7 +31,7 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
     out.push(op::I64_AND);
     out.push(op::I64_EQZ);
     indexed(out, op::BR_IF, 0);
-    // For the host, which reads from the guard bits which limit it was.
+    // For the host, which reads from the guard bits which limit was exceeded.
     match local {
         Some(local) => indexed(out, op::LOCAL_GET, local),
         None => add(out),
@@ -52,7 +52,7 @@ pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Opt
     }
 }
 
-/// Raises the global to the value, if that is more. Without a branch, which would have to be charged.
+/// Raises the global to the value, if that is larger. Without a branch, which would have to be charged.
 fn peak(out: &mut Vec<u8>, global: u32, value: impl Fn(&mut Vec<u8>)) {
     value(out);
     indexed(out, op::GLOBAL_GET, global);

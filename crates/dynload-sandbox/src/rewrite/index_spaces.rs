@@ -22,7 +22,7 @@ pub(crate) struct IndexSpaces {
 
 /// A global.
 pub(crate) struct Global {
-    /// The byte of its type, if the interpreter knows its value when it translates.
+    /// The byte of its type, if the interpreter may know its value when it translates.
     pub(super) constant: Option<u8>,
 }
 

@@ -1,4 +1,4 @@
-//! Which operands on the stack are constants that the interpreter may know.
+//! Tracks which operands on the stack are constants that the interpreter may know.
 //!
 //! When the interpreter translates, it folds constants and drops code that they make unreachable; it would then charge the
 //! `nop`s of that code to the region around it. So a constant must not reach a condition, an operator must not be folded, and

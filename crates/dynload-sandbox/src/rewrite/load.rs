@@ -87,7 +87,7 @@ impl Estimate {
             return Ok(());
         }
         Err(ModuleError::TooLarge {
-            what: "bytes of memory that loading may take",
+            what: "bytes of memory for loading (estimated)",
             found: bytes,
             limit: self.limit,
         }

@@ -9,17 +9,17 @@
 //! as in Johnson's algorithm (Donald B. Johnson, "Efficient algorithms for shortest paths in sparse networks", Journal of the
 //! ACM 24(1), 1977). Along a path the potentials in between cancel, so every path through the function, which starts and ends
 //! in [`Node::OUTSIDE`], costs exactly what it did before. The potential of a node, less that of [`Node::OUTSIDE`], is the debt of
-//! a call that gets there: fuel for code that has run and is charged further down. A negative debt is fuel that was charged
+//! a call that gets there: fuel for code that has run and is charged later on the path. A negative debt is fuel that was charged
 //! ahead of the code.
 //!
 //! **What it minimises.** The expected number of charges per call: the sum of the frequencies of all edges that can be free
 //! ([`Charge::OnDemand`], and [`Charge::Branch`] twice, since a branch has to be written for it) and still cost something.
-//! So of the two arms of a branch only the dearer one charges, the difference; and a loop that is left in the middle charges
-//! once per iteration, and the remainder on the way out.
+//! So of the two arms of a branch only the more expensive one charges the difference; and a loop that is left in the middle
+//! charges once per iteration, and the remainder on its exit edge.
 //!
 //! **Constraints.** No cost may become negative, nor 0 on an edge that [always](Charge::Always) charges. A cost that is
 //! [fixed](EdgeData::fixed) stays, so the potentials of both of its nodes change together. The [debt](MAX_POTENTIAL) is bounded,
-//! because a call that is stopped half-way does not pay it. The sum of all costs may grow only by a [part](GROWTH_DIVISOR) of
+//! because a call that is stopped partway does not pay it. The sum of all costs may grow only by a [part](GROWTH_DIVISOR) of
 //! itself, because each unit is a byte of code.
 //!
 //! **How.** Greedily, the most frequent edge first. To make an edge free, the potential of its target is raised by its cost. That
@@ -76,7 +76,7 @@ pub(crate) struct Reweighting {
 const MAX_STEPS: usize = 16;
 
 /// The highest potential of a node, and the lowest of [`Node::OUTSIDE`], negated. So a debt is at most twice this. A call that is
-/// stopped half-way may have it in each of its frames, and the clock is read that much later.
+/// stopped partway may have it in each of its frames, and the clock is read that much later.
 const MAX_POTENTIAL: i64 = 64;
 
 /// The sum of all costs may grow by this part of itself, a half, and by a little more for small functions. Each unit of a cost
@@ -178,7 +178,7 @@ impl Reweighting {
         for (i, edge) in graph.edges.iter().enumerate() {
             let frequency = match edge.charge {
                 Charge::OnDemand => edge.frequency,
-                // The branch costs as much again.
+                // The branch that is written for it costs the same again.
                 Charge::Branch => 2.0 * edge.frequency,
                 Charge::Always | Charge::Never => continue,
             };
@@ -202,7 +202,7 @@ impl Reweighting {
     }
 
     /// Returns the representative of the nodes whose potentials change by the same amount as that of `node`. Halves the
-    /// path on the way.
+    /// path to it.
     fn find(&mut self, mut node: Node) -> Node {
         loop {
             let parent = self.parent[node.0 as usize];
@@ -221,7 +221,7 @@ impl Reweighting {
             return false;
         }
         let mut outcome = self.change_potential(to, cost, Direction::Raise, from);
-        // What is infeasible in one direction is infeasible in the other as well, but one of them may take fewer steps.
+        // A change that is infeasible in one direction is infeasible in the other as well, but one of them may take fewer steps.
         if outcome == Outcome::OutOfBounds {
             outcome = self.change_potential(from, cost, Direction::Lower, to);
         }

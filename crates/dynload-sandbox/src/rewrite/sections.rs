@@ -14,10 +14,7 @@ use super::{
     index_spaces::{Global, IndexSpaces},
     load::{self, Estimate},
 };
-use crate::{
-    engine::{EngineConfig, ModuleLimits},
-    error::{ModuleError, Refused},
-};
+use crate::{engine::{EngineConfig, ModuleLimits}, error::{ModuleError, Refused}};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{BinaryReader, MemoryType, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures};
@@ -190,7 +187,7 @@ impl<'a> ModuleReader<'a> {
         self.load = context.load.sum();
         if self.code.needs.growth {
             let tables = self.spaces.tables.len() as u64 + 1;
-            check("tables, with the one that growth needs", tables, MAX_TABLES)?;
+            check("tables, including the one that growth needs", tables, MAX_TABLES)?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-;; `all` goes once through the operators of WebAssembly, `few` through a few, again and again, and both tell the host each time.
-;; `$i`, `$l`, `$f` and `$d` are 1 of each type. Rebuild: wat2wasm --enable-tail-call probe.wat
+;; `all` runs the operators of WebAssembly in each round, `few` runs only a few of them. Both call the host once per round.
+;; `$i`, `$l`, `$f` and `$d` are the 1 of each type. Rebuild: wat2wasm --enable-tail-call probe.wat
 (module
   (import "" "mark" (func $mark))
   (type $unit (func))

@@ -1,10 +1,7 @@
 //! Control operators: their effects on the stacks and on the control-flow graph, and the edits around them.
 
 use super::{BodyRewriter, Context, Edit, OpenFrame, arity::carried};
-use crate::{
-    error::{ModuleError, Refused},
-    rewrite::{binary::op, cfg::Edge, flow::FrameKind, load},
-};
+use crate::{error::{ModuleError, Refused}, rewrite::{binary::op, cfg::Edge, flow::FrameKind, load}};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{BlockType, BrTable, FuncType, Operator};
@@ -60,7 +57,7 @@ impl BodyRewriter {
                 self.flow.trap();
             }
             Operator::Nop => {
-                // After the end of the function that would hide an error.
+                // After the end of the function, omitting it would hide an error.
                 self.needs_validation |= self.stacks.innermost().is_none();
                 self.skip(at.clone());
             }
@@ -327,7 +324,7 @@ impl BodyRewriter {
         let falls_through = self.flow.is_reachable();
         let after = self.flow.end();
         self.charge_at(end, after);
-        // An operand that is merged from several edges is not a constant any more.
+        // An operand that is merged from several edges is no longer a constant.
         let merges =
             matches!(kind, FrameKind::Then | FrameKind::Else) || (kind != FrameKind::Loop && branched_to);
         if merges || !falls_through {

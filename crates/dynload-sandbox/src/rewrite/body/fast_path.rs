@@ -54,7 +54,7 @@ impl FastPath<'_, '_> {
     /// Returns whether every operator is deferred, whatever its operands are.
     #[inline(always)]
     fn defers_all(&self) -> bool {
-        // With vectors, validation has to run along; dead code is omitted.
+        // With vectors, every operator has to be validated in this pass; dead code is omitted.
         cfg!(feature = "simd") || self.body.dead.is_some()
     }
 }

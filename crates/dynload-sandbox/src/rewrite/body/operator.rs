@@ -1,15 +1,12 @@
 //! Processes the operators of a body that the [fast path](super::fast_path) defers, and records the edits between them.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit};
-use crate::{
-    error::Refused,
-    rewrite::{
+use crate::{error::Refused, rewrite::{
         binary::op,
         literals::Literal,
         load,
         operators::{self, Effect},
-    },
-};
+    }};
 use core::ops::Range;
 use wasmparser::Operator;
 
@@ -34,7 +31,7 @@ impl BodyRewriter {
         if !self.flow.is_reachable() && self.dead.is_none() && self.flow.depth() > 0 {
             let polymorphic = self.stacks.innermost().is_none_or(|frame| frame.unreachable);
             if !polymorphic {
-                // For validation the code is reachable until an operator says otherwise.
+                // For validation the code is reachable until an operator ends that.
                 self.insert(at.end, |out| out.push(op::UNREACHABLE));
             }
             self.dead = Some((at.end, 0));

@@ -1,4 +1,4 @@
-//! Where rewriting could make an invalid body valid.
+//! Detects where rewriting could make an invalid body valid.
 //!
 //! The interpreter validates the rewritten body, and copied code stays as valid as it was. But dead code is omitted, and hidden
 //! items have indices that would be out of range without them. A body where that could matter is validated here as well.

@@ -1,13 +1,11 @@
-//! Which operands are vectors, which take twice the space in a frame. Only validation knows the types of operands.
+//! Tracks which operands are vectors, since these take twice the space in a frame. Only validation determines the types of
+//! operands.
 
 use super::{BodyRewriter, Context};
-use crate::{
-    error::Refused,
-    rewrite::{
+use crate::{error::Refused, rewrite::{
         binary::op,
         literals::{Literal, Literals},
-    },
-};
+    }};
 use wasmparser::{
     FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType, ValidatorResources,
 };

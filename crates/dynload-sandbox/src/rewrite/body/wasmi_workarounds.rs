@@ -10,7 +10,7 @@
 //! | `br_table` with values | copied only where the targets' heights differ; else assumed to be in the right cells, which they are not above other operands: [`rewrite_br_table`](BodyRewriter::rewrite_br_table) |
 //! | `block`, `loop`, `if` with parameters | a local below the parameters is left uncopied for each parameter that is not a local; a loop copies parameters into registers before it saves locals that live in them; an `else` does not restore registers: [`before_params`](BodyRewriter::before_params), for every frame with parameters |
 //! | `loop` without a branch to it | emitted as a block here, where its parameters stay constants: kept as a loop if one is ([`control`](super::control)) |
-//! | `select` after a comparison with zero | fused with it, also across operators that emit nothing, and then reads the condition from the wrong cell: kept apart ([`operator`](super::operator)) |
+//! | `select` after a comparison with zero | fused with it, also across operators that emit nothing, and then reads the condition from the wrong cell: separated ([`operator`](super::operator)) |
 //! | stores of integers at large offsets | no instruction with address and value in one register: the value is passed through a local ([`operator`](super::operator)) |
 //! | `br`, `br_if` with values, on both edges | right: copied in ascending order, and never over an unread cell |
 //! | `return`, a branch out of the function | right: as `br` |
@@ -25,10 +25,7 @@
 //! pattern in every cell; `tests/wasmi_workarounds.rs` has a test for each finding that fails when wasmi has been fixed.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
-use crate::{
-    error::{ModuleError, Refused},
-    rewrite::binary::{i64_const, indexed, op, unsigned, val_type},
-};
+use crate::{error::{ModuleError, Refused}, rewrite::binary::{i64_const, indexed, op, unsigned, val_type}};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::BrTable;
@@ -50,7 +47,7 @@ impl BodyRewriter {
         let values = carried(context, frame);
         if values.len() as u64 > CARRIED_FREE {
             let feature =
-                "a `br_table` that takes more than 16 values along; branch by `br_if`, or take fewer";
+                "a `br_table` that carries more than 16 values; branch by `br_if`, or carry fewer values";
             return Err(ModuleError::Unsupported { feature }.into());
         }
         let labels: Result<Vec<u32>, _> = targets.targets().chain([Ok(targets.default())]).collect();
@@ -60,7 +57,8 @@ impl BodyRewriter {
         distinct.dedup();
         let types: Option<Vec<u8>> = values.iter().map(|ty| val_type(*ty)).collect();
         let Some(types) = types else {
-            let feature = "a `br_table` that takes a value of a type along that is not numbers, vectors or plain references";
+            let feature =
+                "a `br_table` that carries a value which is not a number, a vector or a plain reference";
             return Err(ModuleError::Unsupported { feature }.into());
         };
         self.count_carried(context, distinct.len() as u64 * types.len() as u64)?;
@@ -101,7 +99,7 @@ impl BodyRewriter {
     ///
     /// At the entry of a frame the interpreter copies the operands below the parameters that it only represents as "the local
     /// of this index". wasmi 2.0.0 misses one of these for each parameter that is not a local itself, and copies it later, on a
-    /// path that perhaps does not always run. At the entry of a frame without parameters it copies all.
+    /// path that may not always run. At the entry of a frame without parameters it copies all.
     pub(super) fn before_params(&mut self, offset: usize) {
         self.insert(offset, |out| out.extend([op::BLOCK, op::EMPTY, op::END]));
     }

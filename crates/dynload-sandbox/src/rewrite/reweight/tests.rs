@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn constraints_hold(mut graph in graphs(8)) {
+    fn the_constraints_are_satisfied(mut graph in graphs(8)) {
         let before = costs(&graph);
         Reweighting::default().reweight(&mut graph);
         let after = costs(&graph);
@@ -87,7 +87,7 @@ fn edge(graph: &mut ControlFlowGraph, (from, to): (Node, Node), charge: Charge, 
 }
 
 #[test]
-fn of_two_arms_the_dearer_one_charges_the_difference() {
+fn of_two_arms_the_more_expensive_one_charges_the_difference() {
     let mut graph = ControlFlowGraph::default();
     graph.clear();
     let (branch_point, end) = (graph.add_node(), graph.add_node());
@@ -115,14 +115,14 @@ fn a_loop_left_in_the_middle_charges_once_per_iteration_and_at_its_exit() {
     graph.add_cost(rest, 3);
     Reweighting::default().reweight(&mut graph);
     assert_eq!([iteration, rest].map(|edge| graph.cost(edge)), [7, 0]);
-    // The last iteration does not get to `rest`: what it paid too much comes off the entry, or off the exit.
+    // The last iteration does not get to `rest`: what it overpaid is deducted at the entry, or at the exit.
     assert!(graph.cost(exit) <= 7);
 }
 
 #[test]
 fn a_cost_is_not_copied_to_a_thousand_edges() {
-    // All branches of a chain have one target, after which a lot is to be charged: on each of the branches that would be a
-    // thousand times as much.
+    // All branches of a chain have one target, after which a large cost is charged: on each of the branches, it would add up to
+    // a thousand times as much.
     let mut graph = ControlFlowGraph::default();
     graph.clear();
     let end = graph.add_node();

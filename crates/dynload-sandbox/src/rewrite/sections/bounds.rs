@@ -1,11 +1,7 @@
 //! Checks sections against the limits, before they are validated.
 
 use super::{MAX_TABLES, ModuleReader, check, instance};
-use crate::{
-    engine::ModuleLimits,
-    error::{ModuleError, Refused},
-    rewrite::{PREFIX, load},
-};
+use crate::{engine::ModuleLimits, error::{ModuleError, Refused}, rewrite::{PREFIX, load}};
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
 
 impl<'a> ModuleReader<'a> {
@@ -62,7 +58,8 @@ impl<'a> ModuleReader<'a> {
                     let name = export?.name;
                     check("bytes in a name", name.len() as u64, limits.max_name_bytes)?;
                     if name.starts_with(PREFIX) {
-                        let feature = "an export whose name is reserved (it starts with \\0dynload.)";
+                        let feature =
+                            "an export whose name is reserved (it starts with \\0dynload.); rename it";
                         return Err(ModuleError::Unsupported { feature }.into());
                     }
                 }
