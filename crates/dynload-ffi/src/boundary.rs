@@ -1,10 +1,13 @@
 //! What crosses the boundary to C: structs, handles, texts, errors, callbacks. Nothing here knows the objects behind the handles.
 
 pub mod abi;
+#[expect(unsafe_code, reason = "pointers to objects that live as long as their entry")]
 mod board;
 pub(crate) mod callback;
 pub(crate) mod error;
+#[expect(unsafe_code, reason = "the caller of the innermost guest")]
 pub(crate) mod guest;
 pub(crate) mod handle;
 pub(crate) mod sync;
+#[expect(unsafe_code, reason = "C's pointers")]
 pub(crate) mod text;

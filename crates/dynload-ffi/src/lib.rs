@@ -25,12 +25,16 @@
 //! # Ok::<(), wat::Error>(())
 //! ```
 
+#![deny(unsafe_code)]
+
 #[doc(hidden)]
 pub mod names;
 
 mod boundary;
+#[expect(unsafe_code, reason = "functions for C")]
 pub mod flat;
 mod objects;
+#[expect(unsafe_code, reason = "functions for C")]
 pub mod primitives;
 
 pub use boundary::abi;

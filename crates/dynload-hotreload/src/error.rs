@@ -9,8 +9,8 @@ use std::time::Duration;
 use dynload_diagnostics::printable;
 use dynload_native::staging::StageError;
 
-use crate::event::Step;
 use crate::loader::LoadError;
+use crate::step::Step;
 use crate::watch::WatchError;
 
 /// Why a [`Reloader`](crate::Reloader) could not be made or started.

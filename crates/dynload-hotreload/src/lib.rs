@@ -58,7 +58,7 @@
 #![warn(missing_docs)]
 
 mod artifact;
-mod build;
+mod builder;
 mod bus;
 mod config;
 mod error;
@@ -68,7 +68,9 @@ mod loader;
 mod native_loader;
 mod pipeline;
 mod reloader;
+mod shared;
 mod snapshot;
+mod step;
 mod version;
 mod watch;
 mod worker;
@@ -79,12 +81,13 @@ pub use dynload_native::ContentHash;
 pub use artifact::{Artifact, ArtifactKind};
 pub use config::{BuildCommand, Builder, Config, WatchMode};
 pub use error::{ReloadError, StartError};
-pub use event::{Event, EventKind, Step};
+pub use event::{Event, EventKind};
 pub use loader::{LoadError, Loader, State};
 pub use native_loader::{
     NativeLoader, NativePlugin, STATE_RESTORE_SYMBOL, STATE_SAVE_SYMBOL, STATE_SCHEMA_SYMBOL,
 };
 pub use reloader::Reloader;
+pub use step::Step;
 pub use version::Guard;
 pub use watch::{PollReason, WatchError, WatchLimit, WatchState};
 

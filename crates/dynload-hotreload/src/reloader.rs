@@ -7,16 +7,17 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::build::Recipe;
+use crate::builder::Recipe;
 use crate::bus::EventBus;
 use crate::config::Config;
 use crate::error::{ReloadError, StartError};
 use crate::event::{Event, EventKind};
 use crate::inbox::Inbox;
 use crate::loader::Loader;
+use crate::shared::{Shared, lock};
 use crate::version::{Guard, Slot};
 use crate::watch::{self, Glob, Registration, Targets, WatchState};
-use crate::worker::{Shared, lock, work};
+use crate::worker::work;
 
 /// Keeps a plugin up to date with its source.
 ///

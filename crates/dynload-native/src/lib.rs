@@ -48,6 +48,7 @@
 //!   dependencies: a plugin that uses [`export_plugin!`] needs no more.
 
 // The documentation is never built for the plugin side alone: docs.rs enables all features.
+#![deny(unsafe_code)]
 #![cfg_attr(not(feature = "host"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "host")]
@@ -57,24 +58,30 @@ mod dependencies;
 pub mod descriptor;
 #[cfg(feature = "host")]
 mod error;
+#[expect(unsafe_code, reason = "functions for C")]
 mod export;
 #[cfg(feature = "host")]
 mod flags;
 #[cfg(feature = "host")]
+#[expect(unsafe_code, reason = "loading runs foreign code")]
 mod generation;
 #[cfg(feature = "host")]
 mod hash;
 #[cfg(feature = "host")]
+#[expect(unsafe_code, reason = "closing unmaps code")]
 mod image;
 #[cfg(feature = "host")]
 pub mod inspect;
 #[cfg(feature = "host")]
+#[expect(unsafe_code, reason = "symbols of any type")]
 mod library;
 #[cfg(feature = "host")]
+#[expect(unsafe_code, reason = "loading runs foreign code")]
 mod module;
 #[cfg(feature = "host")]
 mod name;
 #[cfg(feature = "host")]
+#[expect(unsafe_code, reason = "the platform's loader")]
 mod os;
 #[cfg(feature = "host")]
 mod regular;

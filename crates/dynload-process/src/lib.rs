@@ -61,10 +61,10 @@
 #![deny(unsafe_code)]
 
 #[cfg(unix)]
-#[allow(unsafe_code)]
+#[expect(unsafe_code)]
 mod launch;
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
+#[expect(unsafe_code)]
 mod limit;
 #[cfg(target_os = "linux")]
 mod mark;

@@ -1,6 +1,10 @@
 //! The configuration that instances share with their sandbox.
 
-use crate::{clock::{Clock, ClockScope}, host::{Console, Entropy, HostFunctions}, metering::budget::FuelBudget};
+use crate::{
+    clock::{Clock, ClockScope},
+    host::{Console, Entropy, HostFunctions},
+    metering::budget::FuelBudget,
+};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use dynload_caps::{Limits, Scopes};
 

@@ -9,7 +9,18 @@ pub(crate) use exports::{call_export, exported, signature};
 use integers::LastCalled;
 pub(crate) use link::Origin;
 
-use crate::{authority::Authority, call::interrupt::InterruptHandle, call::run, call::state::{State, Wired}, error::{Error, ErrorKind, Invocation}, host::{GuestMemory, NoMemory, Stream}, metering::hidden, module::Module, usage::Usage, value::{Signature, Value}};
+use crate::{
+    authority::Authority,
+    call::interrupt::InterruptHandle,
+    call::run,
+    call::state::{State, Wired},
+    error::{Error, ErrorKind, Invocation},
+    host::{GuestMemory, NoMemory, Stream},
+    metering::hidden,
+    module::Module,
+    usage::Usage,
+    value::{Signature, Value},
+};
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 use wasmi::{AsContext, AsContextMut, Store, StoreContextMut};

@@ -1,6 +1,12 @@
 //! A module, compiled once and instantiated any number of times.
 
-use crate::{engine::Engine, engine::dispatch, error::{ModuleError, UnsafeBuild, explained}, rewrite::{self, Rewritten}, value::{Signature, ValType}};
+use crate::{
+    engine::Engine,
+    engine::dispatch,
+    error::{ModuleError, UnsafeBuild, explained},
+    rewrite::{self, Rewritten},
+    value::{Signature, ValType},
+};
 use alloc::{
     format,
     string::{String, ToString},

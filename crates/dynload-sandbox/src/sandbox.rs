@@ -1,6 +1,17 @@
 //! The limits and capabilities of plugins, and the instantiation of modules.
 
-use crate::{authority::Authority, call::interrupt::InterruptHandle, clock::{Clock, ClockScope}, config::Config, error::{Error, Stop}, host::{Caller, Console, Entropy, HostArgs, HostFunctions, HostResults, UnsupportedSignature}, instance::{Instance, Origin}, metering::budget::FuelBudget, module::Module, value::{Signature, Value}};
+use crate::{
+    authority::Authority,
+    call::interrupt::InterruptHandle,
+    clock::{Clock, ClockScope},
+    config::Config,
+    error::{Error, Stop},
+    host::{Caller, Console, Entropy, HostArgs, HostFunctions, HostResults, UnsupportedSignature},
+    instance::{Instance, Origin},
+    metering::budget::FuelBudget,
+    module::Module,
+    value::{Signature, Value},
+};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, sync::atomic::AtomicUsize, sync::atomic::Ordering};
 use dynload_caps::{Capabilities, Grant, Limits, Scopes};

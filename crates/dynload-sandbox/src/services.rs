@@ -28,7 +28,14 @@ pub(crate) use network::Resolving;
 pub(crate) use readiness::PIPE_ROOM;
 pub(crate) use signals::held_back;
 
-use crate::{call::share::Share, call::state::State, config::Config, error::ErrorKind, host::{Caller, Stream}, module::Module};
+use crate::{
+    call::share::Share,
+    call::state::State,
+    config::Config,
+    error::ErrorKind,
+    host::{Caller, Stream},
+    module::Module,
+};
 use answer::Answer;
 use descriptor::{Descriptor, Kind, OpenDir, OpenFile, Table, Use};
 use dynload_caps::{

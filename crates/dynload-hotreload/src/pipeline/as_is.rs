@@ -7,8 +7,9 @@ use dynload_native::staging::{StageError, StagedFile};
 
 use super::{Content, Halt, Pipeline, Tried, guarded};
 use crate::error::ReloadError;
-use crate::event::{EventKind, Step};
+use crate::event::EventKind;
 use crate::loader::Loader;
+use crate::step::Step;
 use crate::watch::Signature;
 
 impl<L: Loader> Pipeline<L> {

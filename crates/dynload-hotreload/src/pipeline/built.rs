@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{Content, Failure, Halt, Pipeline, SETTLE_STEP, Tried, guarded};
-use crate::build::{self, Job, Outcome, Recipe};
+use crate::builder::{self, Job, Outcome, Recipe};
 use crate::error::ReloadError;
-use crate::event::{EventKind, Step};
+use crate::event::EventKind;
 use crate::inbox::Pending;
 use crate::loader::Loader;
 use crate::snapshot::{Snapshot, Unreadable};
+use crate::step::Step;
 use crate::watch::Signature;
 
 impl<L: Loader> Pipeline<L> {
@@ -130,6 +131,6 @@ impl<L: Loader> Pipeline<L> {
             deliver: &|| shared.bus.deliver(),
             starting: &mut |command| self.emit(Some(changed), EventKind::Building { command }),
         };
-        build::build(recipe, job).map_err(|error| (Step::Build, error))
+        builder::build(recipe, job).map_err(|error| (Step::Build, error))
     }
 }

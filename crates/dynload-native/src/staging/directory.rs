@@ -150,9 +150,7 @@ fn is_old(metadata: &fs::Metadata) -> bool {
 
 #[cfg(unix)]
 fn is_ours(metadata: &fs::Metadata) -> bool {
-    // SAFETY: geteuid(2) has no preconditions and always succeeds.
-    let user = unsafe { libc::geteuid() };
-    std::os::unix::fs::MetadataExt::uid(metadata) == user
+    std::os::unix::fs::MetadataExt::uid(metadata) == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(not(unix))]
@@ -170,21 +168,20 @@ impl Lock {
     /// Acquires the lock, or returns `None` when it is held already.
     #[cfg(unix)]
     fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
-        use std::os::fd::AsRawFd;
         use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::fs::{FlockOperation, OFlags, flock};
+        use rustix::io::Errno;
 
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(create).mode(0o600);
         let file = options
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
             .open(path)?;
-        // SAFETY: the descriptor is open while `file` is alive, and flock(2) does not access memory of this process.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            return Ok(Some(Lock { _file: file }));
-        }
-        match io::Error::last_os_error() {
-            error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            error => Err(error),
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

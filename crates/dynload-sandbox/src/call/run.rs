@@ -1,6 +1,11 @@
 //! Runs a function in slices of fuel, and checks the clock and interrupts in between.
 
-use crate::{call::state::State, error::{ErrorKind, Halt, Limit, Pause, Stop, Trap}, metering::{frames::FrameLimits, hidden}, usage::Usage};
+use crate::{
+    call::state::State,
+    error::{ErrorKind, Halt, Limit, Pause, Stop, Trap},
+    metering::{frames::FrameLimits, hidden},
+    usage::Usage,
+};
 use alloc::{boxed::Box, string::ToString, sync::Arc};
 use wasmi::{
     AsContext, AsContextMut, Func, ResumableCall, StoreContextMut, TrapCode, Val, errors::InstantiationError,

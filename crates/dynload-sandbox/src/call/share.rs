@@ -1,6 +1,10 @@
 //! The state that a call shares with the workers that it started.
 
-use crate::{call::interrupt::CallGate, metering::memory_meter::MemoryShare, sync::{AtomicBool, AtomicU32, Ordering}};
+use crate::{
+    call::interrupt::CallGate,
+    metering::memory_meter::MemoryShare,
+    sync::{AtomicBool, AtomicU32, Ordering},
+};
 use alloc::sync::Arc;
 use core::{fmt, time::Duration};
 

@@ -1,6 +1,10 @@
 //! The state of one instance: the data of its store.
 
-use crate::{authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock, config::Config, host::ConsoleState, metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage};
+use crate::{
+    authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
+    config::Config, host::ConsoleState, metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter,
+    rewrite::Hidden, usage::Usage,
+};
 use alloc::sync::Arc;
 
 /// The payload of a panic in a function of the embedder. In a lock, so that instances can still be shared between threads.

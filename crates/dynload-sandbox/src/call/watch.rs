@@ -105,7 +105,11 @@ impl State {
 /// The outer call of the running one, and the running one as the outer call of others.
 #[cfg(feature = "std")]
 mod enclosing {
-    use crate::{call::enclosing::{self as calls, Running}, call::share::Share, call::state::State};
+    use crate::{
+        call::enclosing::{self as calls, Running},
+        call::share::Share,
+        call::state::State,
+    };
     use alloc::sync::Arc;
     use core::time::Duration;
 

@@ -1,6 +1,14 @@
 //! The view that a host function has of the call that it serves.
 
-use crate::{call::run, call::state::State, error::{Error, ErrorKind, Invocation, Limit, Stop}, host::{EntropyError, GuestMemory, NoMemory, Stream}, metering::hidden, schedule, value::{Signature, Value}};
+use crate::{
+    call::run,
+    call::state::State,
+    error::{Error, ErrorKind, Invocation, Limit, Stop},
+    host::{EntropyError, GuestMemory, NoMemory, Stream},
+    metering::hidden,
+    schedule,
+    value::{Signature, Value},
+};
 use alloc::{string::ToString, vec::Vec};
 use core::time::Duration;
 use dynload_caps::{Capabilities, Limits};

@@ -1,6 +1,11 @@
 //! Host functions of the embedder.
 
-use crate::{call::state::State, error::{ErrorKind, Stop}, host::Caller, value::{Signature, ValType, Value}};
+use crate::{
+    call::state::State,
+    error::{ErrorKind, Stop},
+    host::Caller,
+    value::{Signature, ValType, Value},
+};
 use alloc::{format, sync::Arc, vec, vec::Vec};
 use dynload_caps::Capabilities;
 use wasmi::Val;

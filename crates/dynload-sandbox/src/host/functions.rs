@@ -1,6 +1,10 @@
 //! The set of host functions that an embedder provides.
 
-use crate::{error::Stop, host::{Caller, HostArgs, HostFunction, HostResults}, value::{Signature, Value}};
+use crate::{
+    error::Stop,
+    host::{Caller, HostArgs, HostFunction, HostResults},
+    value::{Signature, Value},
+};
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 use dynload_caps::Capabilities;

@@ -1,6 +1,11 @@
 //! The host function that runs before a memory or a table grows.
 
-use crate::{call::run, call::state::State, error::{Pause, Stop}, schedule};
+use crate::{
+    call::run,
+    call::state::State,
+    error::{Pause, Stop},
+    schedule,
+};
 use wasmi::{AsContextMut, Func, Store};
 
 /// Creates the function that rewritten code calls before `memory.grow` and `table.grow`, with the number of requested

@@ -3,7 +3,11 @@
 //! None of them can return an errno, so a call without the capability ends the guest's call with
 //! [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). They do not need `std`.
 
-use crate::{call::state::State, error::{Stop, Trap}, host::{Caller, Stream}};
+use crate::{
+    call::state::State,
+    error::{Stop, Trap},
+    host::{Caller, Stream},
+};
 use alloc::vec::Vec;
 use core::time::Duration;
 use dynload_caps::Capabilities;

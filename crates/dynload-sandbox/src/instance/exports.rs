@@ -1,6 +1,12 @@
 //! Finds exported functions, and calls them with a list of values.
 
-use crate::{call::run, call::state::{State, Wired}, error::ErrorKind, rewrite, value::{Signature, Value}};
+use crate::{
+    call::run,
+    call::state::{State, Wired},
+    error::ErrorKind,
+    rewrite,
+    value::{Signature, Value},
+};
 use alloc::{string::ToString, vec::Vec};
 use wasmi::{AsContext, AsContextMut, StoreContextMut, Val};
 

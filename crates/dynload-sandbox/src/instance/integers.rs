@@ -1,6 +1,8 @@
 //! Calls in which every number is an `i64`, as C and Vais callers pass it.
 
-use crate::{call::run, call::state::State, error::ErrorKind, instance, instance::typed::run_typed, value::Signature};
+use crate::{
+    call::run, call::state::State, error::ErrorKind, instance, instance::typed::run_typed, value::Signature,
+};
 use alloc::{boxed::Box, format, vec::Vec};
 use wasmi::{AsContextMut, Func, StoreContextMut, TypedFunc, Val, ValType};
 

@@ -1,7 +1,24 @@
 //! Creates an instance: its store, a provider for every import, the start function.
 
 use super::Instance;
-use crate::{authority::Authority, call::interrupt::CallGate, call::run, call::share::Share, call::state::{State, Wired}, call::watch::Watch, config::Config, error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport}, host::{self, ConsoleState}, instance::integers::LastCalled, metering::call_meter::CallMeter, metering::frames::FrameLimits, metering::memory_meter::MemoryMeter, module::{self, Module}, rewrite::{self, Hidden}, value::Signature};
+use crate::{
+    authority::Authority,
+    call::interrupt::CallGate,
+    call::run,
+    call::share::Share,
+    call::state::{State, Wired},
+    call::watch::Watch,
+    config::Config,
+    error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport},
+    host::{self, ConsoleState},
+    instance::integers::LastCalled,
+    metering::call_meter::CallMeter,
+    metering::frames::FrameLimits,
+    metering::memory_meter::MemoryMeter,
+    module::{self, Module},
+    rewrite::{self, Hidden},
+    value::Signature,
+};
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use dynload_caps::imports::required_capability;

@@ -1,6 +1,12 @@
 //! Typed handles for functions that are called often.
 
-use crate::{call::run, call::state::State, error::{Error, ErrorKind, Invocation}, instance::{Instance, exported}, value::Signature};
+use crate::{
+    call::run,
+    call::state::State,
+    error::{Error, ErrorKind, Invocation},
+    instance::{Instance, exported},
+    value::Signature,
+};
 use alloc::{format, string::String, sync::Arc};
 use core::fmt;
 use wasmi::{AsContextMut, StoreContextMut, TypedResumableCall};

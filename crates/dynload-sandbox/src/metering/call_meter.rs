@@ -1,6 +1,11 @@
 //! Counts the fuel and the time of a call while it runs.
 
-use crate::{clock::Clock, error::{ErrorKind, Limit}, metering::budget::{Dry, FuelBudget}, schedule};
+use crate::{
+    clock::Clock,
+    error::{ErrorKind, Limit},
+    metering::budget::{Dry, FuelBudget},
+    schedule,
+};
 use core::time::Duration;
 use dynload_caps::Limits;
 

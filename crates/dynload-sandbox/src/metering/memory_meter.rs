@@ -1,6 +1,10 @@
 //! Counts the memory of an instance while it runs.
 
-use crate::{error::DeniedGrowth, schedule, sync::{AtomicUsize, Ordering}};
+use crate::{
+    error::DeniedGrowth,
+    schedule,
+    sync::{AtomicUsize, Ordering},
+};
 use alloc::sync::Arc;
 use wasmi_core::LimiterError;
 

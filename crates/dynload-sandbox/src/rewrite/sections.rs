@@ -14,7 +14,10 @@ use super::{
     index_spaces::{Global, IndexSpaces},
     load::{self, Estimate},
 };
-use crate::{engine::{EngineConfig, ModuleLimits}, error::{ModuleError, Refused}};
+use crate::{
+    engine::{EngineConfig, ModuleLimits},
+    error::{ModuleError, Refused},
+};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{BinaryReader, MemoryType, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures};

@@ -1,7 +1,11 @@
 //! The result of a service: success, an errno, or the end of the call.
 
 use super::wasi::Errno;
-use crate::{call::state::State, error::Stop, host::{Caller, OutOfBounds}};
+use crate::{
+    call::state::State,
+    error::Stop,
+    host::{Caller, OutOfBounds},
+};
 use std::io;
 
 /// Why a service failed.

@@ -4,7 +4,17 @@
 //! that started it, has its deadline and its capabilities, and is stopped when that call ends.
 
 use super::{answer::Answer, functions, guest, readiness, require, wasi::Errno};
-use crate::{authority::Authority, call::share::Share, call::state::State, config::Config, error::{Error, ErrorKind, Limit, Stop}, host::{Caller, Stream}, instance::{Instance, Origin}, module::Module, value::Value};
+use crate::{
+    authority::Authority,
+    call::share::Share,
+    call::state::State,
+    config::Config,
+    error::{Error, ErrorKind, Limit, Stop},
+    host::{Caller, Stream},
+    instance::{Instance, Origin},
+    module::Module,
+    value::Value,
+};
 use dynload_caps::Capabilities;
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},

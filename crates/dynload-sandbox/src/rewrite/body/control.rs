@@ -1,7 +1,10 @@
 //! Control operators: their effects on the stacks and on the control-flow graph, and the edits around them.
 
 use super::{BodyRewriter, Context, Edit, OpenFrame, arity::carried};
-use crate::{error::{ModuleError, Refused}, rewrite::{binary::op, cfg::Edge, flow::FrameKind, load}};
+use crate::{
+    error::{ModuleError, Refused},
+    rewrite::{binary::op, cfg::Edge, flow::FrameKind, load},
+};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{BlockType, BrTable, FuncType, Operator};

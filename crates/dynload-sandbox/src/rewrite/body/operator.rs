@@ -1,12 +1,15 @@
 //! Processes the operators of a body that the [fast path](super::fast_path) defers, and records the edits between them.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit};
-use crate::{error::Refused, rewrite::{
+use crate::{
+    error::Refused,
+    rewrite::{
         binary::op,
         literals::Literal,
         load,
         operators::{self, Effect},
-    }};
+    },
+};
 use core::ops::Range;
 use wasmparser::Operator;
 

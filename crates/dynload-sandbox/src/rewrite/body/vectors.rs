@@ -2,10 +2,13 @@
 //! operands.
 
 use super::{BodyRewriter, Context};
-use crate::{error::Refused, rewrite::{
+use crate::{
+    error::Refused,
+    rewrite::{
         binary::op,
         literals::{Literal, Literals},
-    }};
+    },
+};
 use wasmparser::{
     FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType, ValidatorResources,
 };

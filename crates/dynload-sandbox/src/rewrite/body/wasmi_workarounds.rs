@@ -25,7 +25,10 @@
 //! pattern in every cell; `tests/wasmi_workarounds.rs` has a test for each finding that fails when wasmi has been fixed.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
-use crate::{error::{ModuleError, Refused}, rewrite::binary::{i64_const, indexed, op, unsigned, val_type}};
+use crate::{
+    error::{ModuleError, Refused},
+    rewrite::binary::{i64_const, indexed, op, unsigned, val_type},
+};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::BrTable;

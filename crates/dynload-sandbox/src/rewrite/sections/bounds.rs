@@ -1,7 +1,11 @@
 //! Checks sections against the limits, before they are validated.
 
 use super::{MAX_TABLES, ModuleReader, check, instance};
-use crate::{engine::ModuleLimits, error::{ModuleError, Refused}, rewrite::{PREFIX, load}};
+use crate::{
+    engine::ModuleLimits,
+    error::{ModuleError, Refused},
+    rewrite::{PREFIX, load},
+};
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
 
 impl<'a> ModuleReader<'a> {

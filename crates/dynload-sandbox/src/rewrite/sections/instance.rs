@@ -1,6 +1,8 @@
 //! The cost of creating an instance, before any of its code runs: counted here, charged by `instance/link.rs`.
 
-use crate::{error::Refused, metering::memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule};
+use crate::{
+    error::Refused, metering::memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule,
+};
 use wasmparser::{ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, Operator};
 
 use super::check;

@@ -1,10 +1,13 @@
 //! `args_*` and `environ_*`: the arguments that the host passes to this plugin, and the environment variables that
 //! the capability ENV and the scopes allow.
 
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::Answer,
         guest::{offset, write_u32},
-    }};
+    },
+};
 use dynload_caps::{Capabilities, EnvScope};
 use std::vec::Vec;
 

@@ -1,7 +1,10 @@
 //! `clock_*`: the clocks that the host provides, behind the capability TIME.
 
 use super::Errno;
-use crate::{host::Caller, services::{answer::Answer, guest::write_u64, require}};
+use crate::{
+    host::Caller,
+    services::{answer::Answer, guest::write_u64, require},
+};
 use dynload_caps::Capabilities;
 use std::time::Duration;
 

@@ -1,10 +1,13 @@
 //! `fd_close`, `fd_renumber`, `fd_fdstat_*`: the type, flags and rights of a descriptor.
 
 use super::{Errno, Filetype, flags, rights};
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::Answer,
         descriptor::{Kind, Use},
-    }};
+    },
+};
 
 pub(super) fn close(caller: &mut Caller<'_>, fd: u32) -> Answer {
     let granted = caller.capabilities();

@@ -1,11 +1,14 @@
 //! `fd_filestat_*` and `path_filestat_*`: file attributes, sizes and times.
 
 use super::{Errno, Filetype, flags, growth, place, rights};
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::Answer,
         descriptor::{Kind, Use},
         guest,
-    }};
+    },
+};
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use dynload_caps::Access;
 use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};

@@ -1,12 +1,15 @@
 //! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: I/O on the console, files and sockets.
 
 use super::{Errno, Filetype, flags, growth, rights, sock};
-use crate::{host::{Caller, Stream}, services::{
+use crate::{
+    host::{Caller, Stream},
+    services::{
         answer::{Answer, Fail},
         descriptor::{Kind, Use},
         guest::{Buffers, write_u32},
         readiness, signals,
-    }};
+    },
+};
 use cap_std::fs::{File, FileExt};
 use dynload_caps::Capabilities;
 use rustix::event::PollFlags;

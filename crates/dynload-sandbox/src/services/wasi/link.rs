@@ -13,7 +13,10 @@ use super::{
     place::{Change, Place},
     rights,
 };
-use crate::{host::Caller, services::{answer::Answer, descriptor::Use, guest, guest::write_u32}};
+use crate::{
+    host::Caller,
+    services::{answer::Answer, descriptor::Use, guest, guest::write_u32},
+};
 use std::{
     io,
     path::{Component, Path},

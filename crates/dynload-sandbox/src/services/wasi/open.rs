@@ -1,13 +1,16 @@
 //! `path_open`: the required rights, and opening files and directories.
 
 use super::{Errno, Filetype, flags, place, rights};
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::Answer,
         descriptor::{Descriptor, Kind, OpenDir, OpenFile, Use},
         guard::Guard,
         guest,
         guest::write_u32,
-    }};
+    },
+};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use dynload_caps::Access;

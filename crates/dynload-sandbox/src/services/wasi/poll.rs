@@ -1,12 +1,16 @@
 //! `poll_oneoff`: waits for clocks, the console, files and sockets.
 
 use super::{Errno, Filetype, clock::ClockId, rights};
-use crate::{call::state::State, host::{Caller, GuestMemory, Stream}, services::{
+use crate::{
+    call::state::State,
+    host::{Caller, GuestMemory, Stream},
+    services::{
         answer::Answer,
         descriptor::{Kind, OpenFile, Use},
         guest::{offset, write_u32},
         readiness,
-    }};
+    },
+};
 use dynload_caps::Capabilities;
 use rustix::{
     event::{PollFd, PollFlags},

@@ -1,11 +1,14 @@
 //! Preopens: the directories that are open when a guest starts.
 
 use super::Errno;
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         Grants, ServiceError,
         answer::Answer,
         descriptor::{Descriptor, Kind, OpenDir, Table, Use},
-    }};
+    },
+};
 use std::string::String;
 
 /// Returns a table with the console and every directory of the scopes, from 3 up.

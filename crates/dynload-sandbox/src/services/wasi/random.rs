@@ -1,7 +1,10 @@
 //! `random_get`: random bytes of the host, behind the capability RANDOM.
 
 use super::Errno;
-use crate::{host::Caller, services::{answer::Answer, require}};
+use crate::{
+    host::Caller,
+    services::{answer::Answer, require},
+};
 use dynload_caps::Capabilities;
 
 /// Bytes between two checks of the deadline. A multiple of eight, because seeded entropy produces eight bytes at a

@@ -1,12 +1,15 @@
 //! `fd_readdir`: the entries of a directory, as many as fit into the guest's buffer.
 
 use super::{Errno, Filetype, rights};
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::Answer,
         descriptor::{Kind, OpenDir, Use},
         guest::write_u32,
         open_files::Held,
-    }};
+    },
+};
 use cap_std::fs::{MetadataExt, ReadDir};
 use std::{os::unix::fs::DirEntryExt, string::String};
 

@@ -1,7 +1,10 @@
 //! `fd_seek` and `fd_tell`.
 
 use super::{Errno, rights};
-use crate::{host::Caller, services::{answer::Answer, descriptor::Use, guest::write_u64}};
+use crate::{
+    host::Caller,
+    services::{answer::Answer, descriptor::Use, guest::write_u64},
+};
 use std::io::{Seek, SeekFrom};
 
 pub(super) fn seek(caller: &mut Caller<'_>, fd: u32, offset: i64, whence: u32, out: u32) -> Answer {

@@ -1,12 +1,15 @@
 //! `sock_*`: the WASI preview 1 operations on existing sockets. The `dynload` imports create them.
 
 use super::{Errno, flags, io::or_wait, rights};
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::{Answer, Fail},
         descriptor::{Descriptor, Kind, Use},
         guest::{Buffers, write_u32},
         network, readiness, require,
-    }};
+    },
+};
 use cap_std::net::{Shutdown, SocketAddr};
 use dynload_caps::Capabilities;
 use rustix::event::PollFlags;

@@ -1,10 +1,13 @@
 //! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: disk space and synchronisation to disk.
 
 use super::{Errno, growth, rights};
-use crate::{host::Caller, services::{
+use crate::{
+    host::Caller,
+    services::{
         answer::Answer,
         descriptor::{Kind, Use},
-    }};
+    },
+};
 use cap_std::fs::File;
 use std::io;
 

@@ -5,7 +5,10 @@ use super::{
     place::{Change, Place},
     rights,
 };
-use crate::{host::Caller, services::{answer::Answer, descriptor::Use, guest}};
+use crate::{
+    host::Caller,
+    services::{answer::Answer, descriptor::Use, guest},
+};
 use cap_std::fs::Dir;
 use std::{io, path::Path};
 

@@ -13,15 +13,16 @@ use dynload_native::ContentHash;
 use dynload_native::staging::{StagedFile, Staging};
 
 use crate::artifact::Artifact;
-use crate::build::Recipe;
+use crate::builder::Recipe;
 use crate::error::ReloadError;
-use crate::event::{EventKind, Step};
+use crate::event::EventKind;
 use crate::loader::{LoadError, Loader};
+use crate::step::Step;
 
+use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::version::Version;
 use crate::watch::Signature;
-use crate::worker::Shared;
 
 /// How long a file that is not whole yet is left alone before it is looked at again.
 const SETTLE_STEP: Duration = Duration::from_millis(20);
