@@ -18,7 +18,9 @@ mod no_std;
 mod package;
 mod readme;
 mod steps;
+mod style;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 

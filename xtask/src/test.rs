@@ -1,25 +1,31 @@
 //! `cargo xtask test`: everything that CI runs.
 
 use crate::arguments::Arguments;
-use crate::cargo::{cargo, is_there, root, run, target_dir};
+use crate::cargo::{cargo, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
-use crate::{bench, demo, header, install, layers, licences, no_std, package};
+use crate::{bench, demo, header, install, layers, licences, no_std, package, style, tools};
 
 /// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same features and
 /// profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests, header, demo, install).
 const STEPS: &[Step] = &[
     Step {
         name: "tools",
-        about: "the programs that the steps need are installed",
+        about: "installs the programs that the steps need, or says how",
         quick: true,
-        run: tools,
+        run: tools::provide,
     },
     Step {
         name: "fmt",
         about: "the code is formatted with rustfmt",
         quick: true,
         run: fmt,
+    },
+    Step {
+        name: "style",
+        about: "prose and documentation follow CONTRIBUTING.md",
+        quick: true,
+        run: style::check,
     },
     Step {
         name: "layers",
@@ -115,47 +121,6 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     steps::run(&steps)
-}
-
-/// Reports missing programs immediately, and not after ten minutes.
-fn tools() -> Result<(), Failure> {
-    let needed: &[(&str, &[&str], &str)] = &[
-        (
-            "cargo",
-            &["fmt", "--version"],
-            "run `rustup component add rustfmt`",
-        ),
-        (
-            "cargo",
-            &["clippy", "--version"],
-            "run `rustup component add clippy`",
-        ),
-        (
-            "cc",
-            &["--version"],
-            "install a C compiler (on Debian: gcc and g++)",
-        ),
-        ("c++", &["--version"], "install a C++ compiler (on Debian: g++)"),
-        ("clang", &["--version"], "install it (on Debian: clang)"),
-        ("wasm-ld", &["--version"], "install it (on Debian: lld)"),
-        ("python3", &["--version"], "install it (on Debian: python3)"),
-        ("pkg-config", &["--version"], "install it (on Debian: pkg-config)"),
-    ];
-    let missing: Vec<String> = needed
-        .iter()
-        .filter(|(program, arguments, _)| !is_there(program, arguments))
-        .map(|(program, arguments, remedy)| {
-            let subcommand = if *program == "cargo" { arguments[0] } else { "" };
-            format!("    {program} {subcommand}: {remedy}")
-        })
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "these programs are missing:\n{}",
-        missing.join("\n")
-    )))
 }
 
 fn fmt() -> Result<(), Failure> {
