@@ -115,7 +115,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "[capabilities]\nenvironment = [\"A=B\"]",
-            "line 7: environment variable \"A=B\": the name has a `=` or a NUL character",
+            "line 7: environment variable \"A=B\": the name contains a `=` or a NUL character",
         ),
         (
             "[capabilities]\ndirectories = [{ host = \"data\", guest = \"/d\" }]",
