@@ -95,11 +95,11 @@ fn errors_are_reported_with_their_lines() {
         ),
         (
             "name = \"a\\u001b[31m\"",
-            "line 6: `plugin.name` has the control character U+001B: remove it",
+            "line 6: `plugin.name` contains the character U+001B, which is not allowed: remove it",
         ),
         (
             "name = \"a\\u202e\"",
-            "line 6: `plugin.name` has the control character U+202E: remove it",
+            "line 6: `plugin.name` contains the character U+202E, which is not allowed: remove it",
         ),
         (
             "[capabilities]\nneeds = [\"console\",\n\"fs_raed\"]",

@@ -48,7 +48,7 @@ pub struct ImportFact {
     pub module: String,
     /// The name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ExternKind,
     /// Its type, when it is a function.
     pub signature: Option<FunctionType>,
@@ -77,7 +77,7 @@ impl ImportFact {
 pub struct ExportFact {
     /// The name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ExternKind,
     /// Its type, when it is a function.
     pub signature: Option<FunctionType>,

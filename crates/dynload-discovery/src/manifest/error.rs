@@ -270,7 +270,7 @@ impl fmt::Display for ManifestErrorKind {
             K::ControlCharacter { field, found } => {
                 write!(
                     f,
-                    "`{}` has the control character U+{:04X}: remove it",
+                    "`{}` contains the character U+{:04X}, which is not allowed: remove it",
                     printable(field),
                     u32::from(*found)
                 )
