@@ -1,4 +1,4 @@
-//! Prints the table of imports, or what one import needs:
+//! Prints the table of imports, or the capabilities that one import needs:
 //! `cargo run -p dynload-caps --example needs -- wasi_snapshot_preview1 path_open`.
 
 use dynload_caps::ImportNeeds;
@@ -9,7 +9,7 @@ fn main() {
     match arguments.as_slice() {
         [module, name] => match imports::find(module, name) {
             Some(import) => print(import),
-            None => println!("{module}.{name}: nobody here provides it"),
+            None => println!("{module}.{name}: unknown import"),
         },
         _ => imports::all().for_each(print),
     }

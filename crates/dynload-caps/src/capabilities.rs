@@ -1,16 +1,18 @@
-//! The capability flags, their names, and the numbers that stand for them.
+//! The capability flags, their names and their numbers.
 
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
 bitflags::bitflags! {
-    /// A set of powers that a plugin may hold.
+    /// A set of capabilities that a plugin may have.
     ///
     /// The numbers are those of the Vais `std/dynload` module (`CAP_CONSOLE` and the rest) and never change. A flag
     /// says *whether*; [`Scopes`](crate::Scopes) say *which*: with an empty scope, a flag opens nothing.
     ///
-    /// As text a set is the lower-case names joined by `|`, and `none` when it is empty:
+    /// The text form of a set is its lower-case names joined by `|`, or `none` for the empty set.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_caps::Capabilities;
@@ -62,11 +64,11 @@ const NAMES: [(&str, Capabilities); 10] = [
 ];
 
 impl Capabilities {
-    /// No power at all (`CAP_NONE`, 0).
+    /// The empty set (`CAP_NONE`, 0).
     pub const NONE: Capabilities = Capabilities::empty();
 
-    /// The powers with which a plugin can change, leak or start things outside of itself: [`FS_WRITE`], [`NETWORK`],
-    /// [`PROCESS`] and [`ENV`].
+    /// The capabilities with which a plugin can change, leak or start something outside itself: [`FS_WRITE`],
+    /// [`NETWORK`], [`PROCESS`] and [`ENV`].
     ///
     /// [`FS_WRITE`]: Capabilities::FS_WRITE
     /// [`NETWORK`]: Capabilities::NETWORK
@@ -76,11 +78,11 @@ impl Capabilities {
         Self::FS_WRITE.bits() | Self::NETWORK.bits() | Self::PROCESS.bits() | Self::ENV.bits(),
     );
 
-    /// Returns whether every capability of `required` is in this set. This is the check of a permission.
+    /// Returns whether every capability of `required` is in this set. Use this to check a permission.
     ///
     /// [`contains`](Capabilities::contains), which bitflags defines, returns the same for sets of known bits. It also returns
     /// `true` for an unknown bit that both sets have ([`from_bits_retain`](Capabilities::from_bits_retain) keeps them); `has`
-    /// never does, because no capability stands for such a bit. [`NONE`](Capabilities::NONE) is in every set.
+    /// never does, because no capability has that bit. [`NONE`](Capabilities::NONE) is in every set.
     ///
     /// # Examples
     ///
@@ -97,13 +99,15 @@ impl Capabilities {
         required.bits() & !(self.bits() & Self::all().bits()) == 0
     }
 
-    /// Whether the set contains any of [`DANGEROUS`](Capabilities::DANGEROUS).
+    /// Returns whether the set contains any of [`DANGEROUS`](Capabilities::DANGEROUS).
     #[must_use]
     pub const fn is_dangerous(self) -> bool {
         self.intersects(Self::DANGEROUS)
     }
 
-    /// The set whose number is `bits`, as it comes from the flat API or from a file.
+    /// Returns the set whose number is `bits`, for numbers from the flat API or from a file.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_caps::Capabilities;
@@ -114,7 +118,7 @@ impl Capabilities {
     /// ```
     ///
     /// # Errors
-    /// [`UnknownCapability`] when a bit is set that no capability has (a negative number always has one).
+    /// [`UnknownCapability`] when a bit is set that no capability has (every negative number has such a bit).
     pub fn from_raw(bits: impl RawBits) -> Result<Capabilities, UnknownCapability> {
         let bits = bits.to_bits();
         match Self::from_bits(bits) {
@@ -125,7 +129,7 @@ impl Capabilities {
         }
     }
 
-    /// The name of a set that is one capability (`"fs_read"`), or `None` for any other set.
+    /// Returns the name of a set of exactly one capability (`"fs_read"`), or `None` for any other set.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         NAMES
@@ -134,7 +138,9 @@ impl Capabilities {
             .map(|(name, _)| *name)
     }
 
-    /// The names of the capabilities in this set, in the order of their bits.
+    /// Returns the names of the capabilities in this set, in the order of their bits.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_caps::Capabilities;
@@ -148,10 +154,10 @@ impl Capabilities {
         CapabilityNames { set: self, next: 0 }
     }
 
-    /// The one capability that has this name; letter case is ignored and `-` counts as `_`.
+    /// Returns the capability with this name; letter case is ignored and `-` counts as `_`.
     ///
     /// # Errors
-    /// [`ParseCapabilitiesError`] for any other word, also for `none` and for an empty one.
+    /// [`ParseCapabilitiesError`] for any other word, including `none` and the empty word.
     pub fn from_single_name(name: &str) -> Result<Capabilities, ParseCapabilitiesError> {
         NAMES
             .iter()
@@ -191,8 +197,8 @@ impl Iterator for CapabilityNames {
 }
 
 impl fmt::Display for Capabilities {
-    /// The names joined by `|`, `none` for the empty set. Bits that no capability has are added in hexadecimal,
-    /// so that a set made with `from_bits_retain` does not look emptier than it is.
+    /// Writes the names joined by `|`, or `none` for the empty set. Bits that no capability has are added in
+    /// hexadecimal, so that a set created with `from_bits_retain` does not look emptier than it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         for name in self.names() {
@@ -215,8 +221,8 @@ impl fmt::Display for Capabilities {
 impl FromStr for Capabilities {
     type Err = ParseCapabilitiesError;
 
-    /// Reads names separated by `|` or `,`, with spaces around them, in any letter case. `none` and an empty text
-    /// are the empty set.
+    /// Parses names separated by `|` or `,`, in any letter case, with optional spaces around them. `none` and an empty
+    /// text are the empty set.
     fn from_str(text: &str) -> Result<Capabilities, ParseCapabilitiesError> {
         let text = text.trim();
         if text.is_empty() {
@@ -233,11 +239,11 @@ impl FromStr for Capabilities {
     }
 }
 
-/// A word that is the name of no capability.
+/// A word that is not the name of a capability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseCapabilitiesError {
-    /// The word as it was written.
+    /// The word, cut to 64 characters.
     pub word: String,
     /// The known name that it probably meant.
     pub nearest: Option<&'static str>,
@@ -246,7 +252,7 @@ pub struct ParseCapabilitiesError {
 impl ParseCapabilitiesError {
     fn new(word: &str) -> Self {
         let nearest = dynload_diagnostics::nearest_name(word, NAMES.iter().map(|(name, _)| *name));
-        // What a hostile file wrote here ends up in a log: keep it short.
+        // The word may come from a hostile file and ends up in a log: keep it short.
         let word = word.chars().take(64).collect();
         ParseCapabilitiesError { word, nearest }
     }
@@ -265,14 +271,14 @@ impl fmt::Display for ParseCapabilitiesError {
         if let Some(nearest) = self.nearest {
             return write!(f, "did you mean `{nearest}`?");
         }
-        f.write_str("known are none")?;
+        f.write_str("the known names are none")?;
         NAMES.iter().try_for_each(|(name, _)| write!(f, ", {name}"))
     }
 }
 
 impl core::error::Error for ParseCapabilitiesError {}
 
-/// A number with bits that stand for no capability.
+/// A number with bits that no capability has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownCapability {
     bits: u64,
@@ -291,7 +297,7 @@ impl fmt::Display for UnknownCapability {
         let known = Capabilities::all().bits();
         write!(
             f,
-            "unknown capability bits {:#x}: only the bits of {known:#x} have a meaning",
+            "unknown capability bits {:#x}: only the bits of {known:#x} are defined",
             self.bits
         )
     }
@@ -299,12 +305,12 @@ impl fmt::Display for UnknownCapability {
 
 impl core::error::Error for UnknownCapability {}
 
-/// Integers that can hold the number of a set; see [`Capabilities::from_raw`].
+/// Integers that [`Capabilities::from_raw`] accepts.
 ///
 /// Implemented for `i64` and `u64`, and for `i32` and `u32` so that a literal needs no suffix. Signed numbers are
-/// sign-extended, as C does it.
+/// sign-extended, as in C.
 pub trait RawBits: sealed::Sealed {
-    /// The 64 bits of the number.
+    /// Returns the 64 bits of the number.
     fn to_bits(self) -> u64;
 }
 

@@ -1,8 +1,10 @@
-//! Flags and scopes together: everything a plugin is given.
+//! Flags and scopes together: everything that a plugin is granted.
 
 use crate::{Capabilities, Scopes};
 
-/// What a plugin is given, or asks for: the flags and what they reach.
+/// What a plugin is granted, or requests: the flags and what they reach.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::{Capabilities, Grant};
@@ -19,20 +21,20 @@ use crate::{Capabilities, Scopes};
 )]
 #[non_exhaustive]
 pub struct Grant {
-    /// Which powers.
+    /// The flags.
     pub capabilities: Capabilities,
-    /// What those powers reach. An entry without its flag opens nothing, and neither does a flag without an entry.
+    /// What the flags reach. An entry without its flag opens nothing, and neither does a flag without an entry.
     pub scopes: Scopes,
 }
 
 impl Grant {
-    /// Nothing at all; also [`Default`].
+    /// Returns the empty grant, which is also the [`Default`].
     #[must_use]
     pub fn none() -> Grant {
         Grant::default()
     }
 
-    /// The same grant with these capabilities added.
+    /// Adds these capabilities to the grant.
     ///
     /// # Grants
     /// Widens what the plugin may do. Capabilities that have a scope still need an entry in [`Grant::scopes`].
@@ -42,18 +44,20 @@ impl Grant {
         self
     }
 
-    /// The same grant with these scopes instead of its own.
+    /// Replaces the scopes of the grant.
     ///
     /// # Grants
-    /// Widens what the plugin may do where the flags are there already.
+    /// Widens what the plugin may do where the grant has the flags already.
     #[must_use]
     pub fn with_scopes(mut self, scopes: Scopes) -> Grant {
         self.scopes = scopes;
         self
     }
 
-    /// What this host grants, cut down to what the plugin `asked` for: the result allows something only if both
-    /// allow it. See [`Scopes::intersection`] for how scopes are cut.
+    /// Returns what the host grants (`self`), reduced to what the plugin `requested`: the result allows something only
+    /// if both allow it.
+    ///
+    /// [`Scopes::intersection`] describes how scopes are intersected.
     #[must_use]
     pub fn intersection(&self, requested: &Grant) -> Grant {
         Grant {

@@ -2,8 +2,8 @@
 //!
 //! The table covers the 46 functions of `wasi_snapshot_preview1` (the [preview 1 specification][wasi]), the seven of
 //! `vais`, and those of `dynload`. Many WASI functions serve several purposes: `fd_read` reads a terminal, a file or
-//! a socket, so *one* of three capabilities is enough to get something out of it. That is [`ImportNeeds::AnyOf`],
-//! and it is not the same as needing all three.
+//! a socket, so *one* of three capabilities is enough for the call to be useful. [`ImportNeeds::AnyOf`] expresses
+//! this; it is not the same as needing all three.
 //!
 //! [wasi]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
 
@@ -13,25 +13,27 @@ use crate::Capabilities;
 pub const WASI_PREVIEW1: &str = "wasi_snapshot_preview1";
 /// The module name of the Vais host functions.
 pub const VAIS: &str = "vais";
-/// The module name of the functions that WASI preview 1 does not have: connecting, listening, processes, workers.
+/// The module name of the functions that WASI preview 1 lacks: connecting, listening, processes, workers.
 pub const DYNLOAD: &str = "dynload";
 
-/// What an import needs before it does anything.
+/// The capabilities that an import needs before it does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ImportNeeds {
-    /// Works without any capability.
+    /// The import works without any capability.
     Nothing,
-    /// Every one of these is needed.
+    /// The import needs every one of these.
     AllOf(Capabilities),
-    /// Any single one of these opens it, each for another kind of file descriptor.
+    /// The import needs at least one of these; each opens it for a different kind of file descriptor.
     AnyOf(Capabilities),
-    /// The table does not know this import: nobody here provides it.
+    /// The import is not in the table: no host function has this name.
     Unknown,
 }
 
 impl ImportNeeds {
-    /// Whether a plugin that holds `granted` gets something out of the import. `Unknown` never is satisfied.
+    /// Returns whether the import is useful to a plugin with the capabilities `granted`. `Unknown` is never satisfied.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_caps::{Capabilities, imports::required_capability};
@@ -51,7 +53,7 @@ impl ImportNeeds {
         }
     }
 
-    /// Every capability that the import has to do with; empty for `Nothing` and `Unknown`.
+    /// Returns every capability that affects the import; empty for `Nothing` and `Unknown`.
     #[must_use]
     pub const fn capabilities(self) -> Capabilities {
         match self {
@@ -61,34 +63,36 @@ impl ImportNeeds {
     }
 }
 
-/// What a guest sees when it calls an import without the capability.
+/// What happens when a guest calls an import without the capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenDenied {
-    /// It is never denied.
+    /// The import is never denied.
     Never,
-    /// The call returns the errno `NOTCAPABLE` (76), and the guest goes on.
+    /// The call returns the errno `NOTCAPABLE` (76), and the guest continues.
     Errno,
-    /// The guest asked what there is, and is told that there is nothing (no variable, no directory).
+    /// The import is a query, and its result is empty (no variable, no directory).
     NothingThere,
-    /// The signature has no room for an errno: the whole call from outside fails.
+    /// The signature has no errno result: the whole call from outside fails.
     FailsCall,
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Import {
     /// The module name of the import, `wasi_snapshot_preview1` for instance.
     pub module: &'static str,
     /// The name of the function.
     pub name: &'static str,
-    /// What it needs; never [`ImportNeeds::Unknown`].
+    /// The capabilities that it needs; never [`ImportNeeds::Unknown`].
     pub needs: ImportNeeds,
-    /// What a guest without that capability sees.
+    /// What happens when a guest calls it without them.
     pub when_denied: WhenDenied,
 }
 
-/// What the import `module`.`name` needs.
+/// Returns the capabilities that the import `module`.`name` needs.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::{Capabilities, imports::{ImportNeeds, required_capability}};
@@ -102,22 +106,24 @@ pub fn required_capability(module: &str, name: &str) -> ImportNeeds {
     find(module, name).map_or(ImportNeeds::Unknown, |import| import.needs)
 }
 
-/// The line of the table for `module`.`name`, or `None` when the table has none.
+/// Returns the row for `module`.`name`, or `None` when the table has none.
 #[must_use]
 pub fn find(module: &str, name: &str) -> Option<&'static Import> {
-    // Sorted by module and name (a test holds it to that).
+    // Sorted by module and name (checked by a test).
     let at = TABLE
         .binary_search_by(|import| (import.module, import.name).cmp(&(module, name)))
         .ok()?;
     Some(&TABLE[at])
 }
 
-/// The whole table, ordered by module and name.
+/// Returns the whole table, ordered by module and name.
 pub fn all() -> impl ExactSizeIterator<Item = &'static Import> + Clone {
     TABLE.iter()
 }
 
-/// The imports that `capability` has to do with, in the order of the table.
+/// Returns the imports that `capability` affects, in the order of the table.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::{Capabilities, imports};
@@ -132,7 +138,7 @@ pub fn opened_by(capability: Capabilities) -> impl Iterator<Item = &'static Impo
 }
 
 const FS: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
-/// Whatever can be behind a file descriptor: a terminal, a file or directory, a socket.
+/// Everything that a file descriptor can refer to: a terminal, a file or directory, a socket.
 const DESCRIPTOR: Capabilities = FS.union(Capabilities::CONSOLE).union(Capabilities::NETWORK);
 const READABLE: Capabilities = Capabilities::CONSOLE
     .union(Capabilities::FS_READ)
@@ -195,7 +201,7 @@ const TABLE: [Import; 61] = [
     vais("random", Capabilities::RANDOM),
     vais("random_range", Capabilities::RANDOM),
     vais("sleep_ms", Capabilities::TIME),
-    // Arguments are given by the host for this plugin: there is nothing to protect.
+    // The host chose the arguments for this plugin: there is nothing to protect.
     free("args_get"),
     free("args_sizes_get"),
     all_of("clock_res_get", Capabilities::TIME),
@@ -213,14 +219,14 @@ const TABLE: [Import; 61] = [
     all_of("fd_filestat_set_size", Capabilities::FS_WRITE),
     all_of("fd_filestat_set_times", Capabilities::FS_WRITE),
     all_of("fd_pread", Capabilities::FS_READ),
-    // Every program asks for its preopened directories at start, and is told of none when there are none.
+    // Every program queries its preopens at start; without any, the list is empty.
     free("fd_prestat_dir_name"),
     free("fd_prestat_get"),
     all_of("fd_pwrite", Capabilities::FS_WRITE),
     any_of("fd_read", READABLE),
     all_of("fd_readdir", Capabilities::FS_READ),
     any_of("fd_renumber", DESCRIPTOR),
-    // On a terminal and a socket seeking is an error, but C's stdio tries it on both.
+    // Seeking on a terminal or a socket is an error, but C's stdio tries it on both.
     any_of("fd_seek", DESCRIPTOR),
     any_of("fd_sync", FS),
     any_of("fd_tell", DESCRIPTOR),
@@ -229,7 +235,7 @@ const TABLE: [Import; 61] = [
     all_of("path_filestat_get", Capabilities::FS_READ),
     all_of("path_filestat_set_times", Capabilities::FS_WRITE),
     all_of("path_link", Capabilities::FS_WRITE),
-    // Which of the two depends on the flags and rights that a call asks for.
+    // Which of the two depends on the flags and rights that a call requests.
     any_of("path_open", FS),
     all_of("path_readlink", Capabilities::FS_READ),
     all_of("path_remove_directory", Capabilities::FS_WRITE),
@@ -252,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sorted_for_the_binary_search() {
+    fn the_table_is_sorted_for_binary_search() {
         assert!(
             TABLE
                 .windows(2)
@@ -261,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn complete() {
+    fn the_table_is_complete_and_consistent() {
         let count = |module| all().filter(|import| import.module == module).count();
         assert_eq!((count(WASI_PREVIEW1), count(VAIS), count(DYNLOAD)), (46, 7, 8));
         for import in all() {

@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 
-/// How much of the machine one sandboxed plugin may use.
+/// The resources that one sandboxed plugin may use.
 ///
-/// Every value is legal: 0 forbids (no memory page, no frame), a huge one merely never bites. There is no field
-/// that means "unlimited" except [`max_fuel`](Limits::max_fuel), and [`Default`] is [`Limits::DEFAULT`].
+/// Every value is valid: 0 forbids (no memory page, no frame), and a huge value is merely never reached. Only
+/// [`max_fuel`](Limits::max_fuel) has a value for "unlimited". [`Default`] is [`Limits::DEFAULT`].
+///
+/// # Examples
 ///
 /// ```
 /// use core::time::Duration;
@@ -23,21 +25,22 @@ use core::time::Duration;
 )]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of all linear memories and tables of an instance together, initial sizes included; a table element
-    /// counts as 8 bytes. Workers of a call are counted with the instance, and so are references of passive element segments
-    /// and the parts of an instance that has very many.
+    /// Total bytes of all linear memories and tables of an instance, initial sizes included.
+    ///
+    /// A table element counts as 8 bytes. The workers of a call count towards the limit of the instance. So do the
+    /// references of passive element segments, and the definitions of an instance that has very many.
     pub max_memory_bytes: u64,
-    /// Wall clock of one call from outside, host calls and start function included. In milliseconds where it is serialised.
+    /// Wall-clock time of one call from outside, host calls and start function included. Serialized in milliseconds.
     #[cfg_attr(feature = "serde", serde(rename = "max_time_ms", with = "milliseconds"))]
     pub max_time: Duration,
-    /// Bytes of the Wasm frames alive at once: parameters, locals and the highest operand stack of each function,
-    /// 8 for a number or a reference and 16 for a vector.
+    /// Bytes of the Wasm frames alive at the same time: the parameters, the locals and the maximum operand stack of each
+    /// function, with 8 bytes for a number or a reference and 16 for a vector.
     pub max_stack_bytes: u64,
-    /// Wasm frames alive at once in one call from outside, through host functions that call back too. With a limit
-    /// of N, N frames run and frame N + 1 stops the call.
+    /// Wasm frames alive at the same time in one call from outside, counted across host functions that call back. With
+    /// a limit of N, N frames run and frame N + 1 stops the call.
     pub max_call_depth: u64,
-    /// Fuel that one call from outside may burn: 1 for each Wasm operator, and more for what works on many bytes. `None`: not
-    /// limited by fuel, only by time.
+    /// Fuel that one call from outside may consume: 1 for each Wasm operator, and more for operators that process many
+    /// bytes. `None`: limited by time only, not by fuel.
     pub max_fuel: Option<u64>,
 }
 
@@ -51,7 +54,7 @@ impl Limits {
         max_fuel: None,
     };
 
-    /// For code that is not trusted: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
+    /// For untrusted code: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
     pub const RESTRICTIVE: Limits = Limits {
         max_memory_bytes: 16 << 20,
         max_time: Duration::from_secs(1),
@@ -69,42 +72,42 @@ impl Limits {
         max_fuel: None,
     };
 
-    /// The same limits with this many bytes of memory.
+    /// Sets the memory limit, in bytes.
     #[must_use]
     pub const fn with_memory_bytes(mut self, bytes: u64) -> Limits {
         self.max_memory_bytes = bytes;
         self
     }
 
-    /// The same limits with this many milliseconds for a call.
+    /// Sets the time limit of a call.
     #[must_use]
     pub const fn with_time(mut self, time: Duration) -> Limits {
         self.max_time = time;
         self
     }
 
-    /// The same limits with this many bytes of stack.
+    /// Sets the stack limit, in bytes.
     #[must_use]
     pub const fn with_stack_bytes(mut self, bytes: u64) -> Limits {
         self.max_stack_bytes = bytes;
         self
     }
 
-    /// The same limits with this many frames.
+    /// Sets the limit of frames.
     #[must_use]
     pub const fn with_call_depth(mut self, frames: u64) -> Limits {
         self.max_call_depth = frames;
         self
     }
 
-    /// The same limits with this many operators for a call; `None` does not limit them.
+    /// Sets the fuel limit of a call; `None` removes it.
     #[must_use]
     pub const fn with_fuel(mut self, operators: Option<u64>) -> Limits {
         self.max_fuel = operators;
         self
     }
 
-    /// The tighter of each limit: what is within the result is within both.
+    /// Returns the lower of each limit: whatever is within the result is within both.
     #[must_use]
     pub const fn intersection(&self, other: &Limits) -> Limits {
         const fn smaller(a: u64, b: u64) -> u64 {
@@ -128,7 +131,7 @@ impl Limits {
     }
 }
 
-/// Times as whole milliseconds.
+/// Serializes durations as whole milliseconds.
 #[cfg(feature = "serde")]
 mod milliseconds {
     use core::time::Duration;
@@ -144,7 +147,7 @@ mod milliseconds {
 }
 
 impl Default for Limits {
-    /// [`Limits::DEFAULT`].
+    /// Returns [`Limits::DEFAULT`].
     fn default() -> Limits {
         Limits::DEFAULT
     }

@@ -19,7 +19,9 @@ pub use net::{NamePattern, NetScope, PortRange};
 pub use network::{Cidr, Network, canonical_address, is_public_address};
 pub use program::ProgramScope;
 
-/// What the capabilities reach. Empty (the [`Default`]) reaches nothing.
+/// What the capabilities reach. An empty scope (the [`Default`]) reaches nothing.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::{EnvScope, ProgramScope, Scopes};
@@ -34,7 +36,7 @@ pub use program::ProgramScope;
 ///
 /// let address = "93.184.215.14".parse()?;
 /// assert!(scopes.allows_net(Some("api.example.com"), address, 443));
-/// // The same name, once it resolves to the host itself, is somebody playing tricks.
+/// // The same name is refused when it resolves to the host itself.
 /// assert!(!scopes.allows_net(Some("api.example.com"), "127.0.0.1".parse()?, 443));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
@@ -54,28 +56,28 @@ pub struct Scopes {
     pub net: Vec<NetScope>,
     /// Programs for `PROCESS`.
     pub programs: Vec<ProgramScope>,
-    /// Workers that may run at once, for `THREADING`.
+    /// The number of workers that may run at the same time, for `THREADING`.
     pub max_workers: u32,
 }
 
 impl Scopes {
-    /// Scopes that reach nothing.
+    /// Returns scopes that reach nothing.
     #[must_use]
     pub fn none() -> Scopes {
         Scopes::default()
     }
 
-    /// The same scopes with this directory as well.
+    /// Adds a directory.
     ///
     /// # Grants
-    /// What [`DirScope::new`] says.
+    /// See [`DirScope::new`].
     #[must_use]
     pub fn with_dir(mut self, dir: DirScope) -> Scopes {
         self.dirs.push(dir);
         self
     }
 
-    /// The same scopes with this variable as well.
+    /// Adds an environment variable.
     ///
     /// # Grants
     /// The plugin can read it.
@@ -85,7 +87,7 @@ impl Scopes {
         self
     }
 
-    /// The same scopes with these hosts and ports as well.
+    /// Adds a pattern of hosts and ports.
     ///
     /// # Grants
     /// The plugin can connect to them, or listen on them.
@@ -95,7 +97,7 @@ impl Scopes {
         self
     }
 
-    /// The same scopes with this program as well.
+    /// Adds a program.
     ///
     /// # Grants
     /// The plugin can run it with any arguments.
@@ -105,16 +107,16 @@ impl Scopes {
         self
     }
 
-    /// The same scopes with at most `workers` workers at once.
+    /// Sets the number of workers that may run at the same time.
     #[must_use]
     pub fn with_max_workers(mut self, workers: u32) -> Scopes {
         self.max_workers = workers;
         self
     }
 
-    /// Checks every entry, and that no two give the same guest name or variable: a guest could not tell them apart.
+    /// Checks every entry, and that no two have the same guest name or variable: a guest could not tell them apart.
     ///
-    /// Fields are public, so entries need not have come through a checking constructor; whoever enforces scopes
+    /// The fields are public, so entries may not have passed through a checking constructor. Code that enforces scopes
     /// calls this first.
     ///
     /// # Errors
@@ -141,18 +143,18 @@ impl Scopes {
         self.programs.iter().try_for_each(ProgramScope::validate)
     }
 
-    /// What the host allows (`self`), cut by what the plugin `asked` for: the result reaches something only if both
-    /// reach it.
+    /// Returns what the host allows (`self`), reduced to what the plugin `requested`: the result reaches something only
+    /// if both reach it.
     ///
-    /// - **Directories** are compared as text, component by component. A directory asked for inside an allowed one
-    ///   is given under the guest name that was asked for; of a directory asked for that *contains* allowed ones,
-    ///   those are given, under the name where the guest expects them. Access is the lesser of both, and that of the
-    ///   innermost directory allowed that contains the one asked for. Who is given a directory around others that are
-    ///   allowed is given those as well, so that what is read-only in it stays so ([`DirScope`]); where their names are taken
-    ///   already, the one around is read-only. Symbolic links are not resolved: pass paths that are canonical already when
-    ///   somebody else can write to them.
-    /// - **Variables** need the same name on both sides. A value that the host fixed wins over one the plugin fixed,
-    ///   and either wins over the host's own.
+    /// - **Directories** are compared as text, component by component. A requested directory inside an allowed one is
+    ///   granted under its requested guest name. When a requested directory *contains* allowed ones, those are granted,
+    ///   under the names where the guest expects them. The access is the lesser of the requested access and that of the
+    ///   innermost allowed directory that contains the requested one. Allowed directories inside a granted one are
+    ///   granted too, so that its read-only parts stay read-only ([`DirScope`]); where one of their names is already
+    ///   in use, the outer directory becomes read-only. Symbolic links are not resolved: pass canonical paths where
+    ///   others can write to the directories.
+    /// - **Variables** need the same name on both sides. A value that the host fixed overrides one that the plugin
+    ///   fixed, and either overrides the value in the host's environment.
     /// - **Hosts** are intersected pattern by pattern, exactly.
     /// - **Programs** need the same path. **Workers** are the smaller number.
     #[must_use]
@@ -191,9 +193,9 @@ impl Scopes {
         narrowed
     }
 
-    /// Adds the directory that is wanted, as far as it is allowed, and those in it that are.
+    /// Adds the requested directory as far as it is allowed, and the allowed directories inside it.
     fn add_dirs(&mut self, allowed: &[DirScope], want: &DirScope) {
-        // The most specific of the directories that contain it decides; of one that is there twice, the lesser access.
+        // The innermost directory that contains it decides; if that is listed twice, the lesser access applies.
         let around = allowed
             .iter()
             .filter_map(|have| have.containing(want))
@@ -206,7 +208,7 @@ impl Scopes {
                     dir::same_path(&known.guest, &dir.guest) && !dir::same_path(&known.host, &dir.host)
                 })
             };
-            // Without the one in it, nothing would say any more that it is read-only.
+            // Without its own entry, nothing would keep the inner directory read-only.
             if inside.iter().any(is_taken) {
                 around.access = Access::ReadOnly;
             }
@@ -215,7 +217,7 @@ impl Scopes {
         inside.into_iter().for_each(|dir| self.add_dir(dir));
     }
 
-    /// Adds a directory, unless the guest has another by that name.
+    /// Adds a directory, unless the guest already has another one of that name.
     fn add_dir(&mut self, dir: DirScope) {
         let mut known = self.dirs.iter_mut();
         match known.find(|known| dir::same_path(&known.guest, &dir.guest)) {
@@ -227,26 +229,27 @@ impl Scopes {
         }
     }
 
-    /// Whether a connection to `port` of `address` is within the scope, where the guest named the host `name`
-    /// (`None` when it gave the address itself).
+    /// Returns whether a connection to `port` of `address` is within the scope, where the guest passed the host name
+    /// `name` (`None` when it passed the address).
     ///
-    /// This is the check to make: on the address that the name *resolved to*, for the connection that is about to
-    /// be made, so that a name cannot be pointed elsewhere in between. A name that no pattern
-    /// [names](NetScope::matches_name) is not to be looked up at all. See [`NetScope::allows`]. For an address of the
-    /// host's own, ask [`allows_own_net`](Scopes::allows_own_net) instead.
+    /// Check the address that the name *resolved to*, for the connection about to be made, so that the name cannot be
+    /// pointed elsewhere in between. Do not look up a name that no pattern [matches](NetScope::matches_name). See
+    /// [`NetScope::allows`]. For one of the host's own addresses, call [`allows_own_net`](Scopes::allows_own_net)
+    /// instead.
     #[must_use]
     pub fn allows_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
         self.net.iter().any(|scope| scope.allows(name, address, port))
     }
 
-    /// As [`allows_net`](Scopes::allows_net), for an `address` that is one of the host's own, public or not. See
-    /// [`NetScope::allows_own`].
+    /// Like [`allows_net`](Scopes::allows_net), for an `address` that is one of the host's own, public or not.
+    ///
+    /// See [`NetScope::allows_own`].
     #[must_use]
     pub fn allows_own_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
         self.net.iter().any(|scope| scope.allows_own(name, address, port))
     }
 
-    /// Whether running `program` is within the scope.
+    /// Returns whether running `program` is within the scope.
     #[must_use]
     pub fn allows_program(&self, program: &str) -> bool {
         self.programs.iter().any(|scope| scope.matches(program))

@@ -6,7 +6,7 @@ use proptest::test_runner::RngSeed;
 use std::time::Duration;
 
 #[test]
-fn numbers_of_the_specification() {
+fn numbers_and_names_are_those_of_the_specification() {
     let numbers = [
         (Capabilities::NONE, 0, "none"),
         (Capabilities::CONSOLE, 1, "console"),
@@ -33,7 +33,7 @@ fn numbers_of_the_specification() {
 }
 
 #[test]
-fn dangerous_is_any_of_the_four() {
+fn a_set_with_any_of_the_four_is_dangerous() {
     for flag in Capabilities::all().iter() {
         let expected = ["fs_write", "network", "process", "env"].contains(&flag.name().unwrap());
         assert_eq!(flag.is_dangerous(), expected, "{flag}");
@@ -55,7 +55,7 @@ fn unknown_bits_are_refused_and_never_granted() {
 }
 
 #[test]
-fn text_forms() {
+fn text_forms_are_parsed() {
     for text in ["", "  ", "none", "NONE", "none|none"] {
         assert_eq!(text.parse(), Ok(Capabilities::NONE), "{text:?}");
     }
@@ -72,7 +72,7 @@ fn text_forms() {
 }
 
 #[test]
-fn errors_name_what_was_meant() {
+fn errors_suggest_the_nearest_name() {
     let error = "console|fs_raed".parse::<Capabilities>().unwrap_err();
     assert_eq!((error.word.as_str(), error.nearest), ("fs_raed", Some("fs_read")));
     assert_eq!(
@@ -81,7 +81,7 @@ fn errors_name_what_was_meant() {
     );
     let error = "telepathy".parse::<Capabilities>().unwrap_err();
     assert!(error.to_string().ends_with(
-        "known are none, console, time, random, fs_read, fs_write, network, env, process, threading, gpu"
+        "the known names are none, console, time, random, fs_read, fs_write, network, env, process, threading, gpu"
     ));
     assert!(
         "console||env"
@@ -101,7 +101,7 @@ fn errors_name_what_was_meant() {
 }
 
 #[test]
-fn presets() {
+fn presets_have_the_documented_limits() {
     let table = [
         (Limits::DEFAULT, [67_108_864, 5_000, 1_048_576, 1_000]),
         (Limits::RESTRICTIVE, [16_777_216, 1_000, 262_144, 500]),
@@ -120,7 +120,7 @@ fn presets() {
     assert_eq!(Limits::default(), Limits::DEFAULT);
 }
 
-/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
 fn cases(short: u32, long: u32) -> ProptestConfig {
     let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
         Some(_) => (long, RngSeed::Random),
@@ -137,21 +137,21 @@ fn cases(short: u32, long: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(cases(256, 100_000))]
     #[test]
-    fn text_round_trip(bits in 0u64..1024) {
+    fn the_text_form_round_trips(bits in 0u64..1024) {
         let caps = Capabilities::from_raw(bits).unwrap();
         prop_assert_eq!(caps.to_string().parse(), Ok(caps));
         prop_assert_eq!(caps.names().count() as u32, bits.count_ones());
     }
 
     #[test]
-    fn has_means_every_bit(held in any::<u64>(), required in any::<u64>()) {
-        let (caps, wanted) = (Capabilities::from_bits_retain(held), Capabilities::from_bits_retain(required));
+    fn has_requires_every_bit(held in any::<u64>(), required in any::<u64>()) {
+        let (caps, requested) = (Capabilities::from_bits_retain(held), Capabilities::from_bits_retain(required));
         let each = (0..64).filter(|bit| required >> bit & 1 == 1).all(|bit| bit < 10 && held >> bit & 1 == 1);
-        prop_assert_eq!(caps.has(wanted), each);
+        prop_assert_eq!(caps.has(requested), each);
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "\\PC*") {
+    fn any_text_is_parsed_or_refused(text in "\\PC*") {
         if let Err(error) = text.parse::<Capabilities>() {
             prop_assert!(!error.to_string().is_empty());
         }

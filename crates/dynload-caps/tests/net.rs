@@ -1,4 +1,4 @@
-//! `host:port` patterns: what they match, what they never match, and their intersection.
+//! `host:port` patterns: which connections they match, which they never match, and their intersection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,7 @@ fn addr(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// Addresses that nobody means by `*`, by a name, or by "everything".
+/// Addresses that `*`, a name or a block of everything must not match.
 const SPECIAL: &[&str] = &[
     "0.0.0.0",
     "0.1.2.3",
@@ -79,10 +79,10 @@ fn special_addresses_need_an_explicit_pattern() {
         ] {
             assert!(
                 !scope(wide).allows(Some("example.com"), address, 80),
-                "{wide} let {text} in"
+                "{wide} matched {text}"
             );
-            assert!(!scope(wide).matches_addr(address, 80), "{wide} let {text} in");
-            assert!(!scope(wide).matches_name(text, 80), "{wide} let {text} in");
+            assert!(!scope(wide).matches_addr(address, 80), "{wide} matched {text}");
+            assert!(!scope(wide).matches_name(text, 80), "{wide} matched {text}");
         }
         let literal = if address.is_ipv6() {
             format!("[{text}]:80")
@@ -106,7 +106,7 @@ fn localhost_is_loopback_and_nothing_else() {
         assert!(local.allows(Some("LocalHost."), addr(address), 8080), "{address}");
         assert!(
             !local.matches_addr(addr(address), 8080),
-            "{address}: only by the name"
+            "{address}: only allowed by name"
         );
         assert!(
             !scope("*:*").allows(Some("localhost"), addr(address), 8080),
@@ -118,7 +118,7 @@ fn localhost_is_loopback_and_nothing_else() {
 }
 
 #[test]
-fn names() {
+fn patterns_match_names() {
     let below = scope("*.example.com:443");
     assert!(below.matches_name("a.example.com", 443) && below.matches_name("A.b.EXAMPLE.com.", 443));
     for other in [
@@ -139,12 +139,12 @@ fn names() {
     assert!(scope("*:*").matches_name("any.thing", 1));
     assert!(!scope("10.0.0.0/8:*").matches_name("any.thing", 1));
     assert!(scope("10.0.0.0/8:*").allows(Some("any.thing"), addr("10.2.3.4"), 1));
-    // An address that is given as a name gets past no pattern of names.
+    // An address passed as a name does not match a pattern of names.
     assert!(!scope("example.com:1").allows(Some("192.168.1.1"), addr("192.168.1.1"), 1));
 }
 
 #[test]
-fn names_below_a_name_and_the_name_itself_have_nothing_in_common() {
+fn a_name_and_the_names_below_it_do_not_intersect() {
     assert_eq!(
         scope("*.example.com:*").intersection(&scope("example.com:*")),
         None
@@ -158,7 +158,7 @@ fn names_below_a_name_and_the_name_itself_have_nothing_in_common() {
 }
 
 #[test]
-fn text_forms() {
+fn text_forms_are_parsed_and_normalized() {
     for text in [
         "example.com:443",
         "*.example.com:8000-8100",
@@ -188,7 +188,7 @@ fn text_forms() {
 }
 
 #[test]
-fn bad_patterns_are_refused_by_reason() {
+fn bad_patterns_are_refused_with_their_reason() {
     use ParseNetError as E;
     let bad = |text: &str| text.parse::<NetScope>().unwrap_err();
     for text in ["", "example.com", "[::1]", "10.0.0.1"] {
@@ -277,7 +277,7 @@ const NAMES: [&str; 6] = [
     "example.org",
 ];
 
-/// Blocks and addresses that meet often.
+/// Blocks and addresses that often overlap.
 const NEAR: [&str; 6] = [
     "192.0.2.7",
     "192.0.2.7/32",
@@ -293,7 +293,7 @@ fn pattern() -> impl Strategy<Value = String> {
         prop::sample::select(&NAMES[..]).prop_map(|name| format!("*.{name}")),
         Just("*".to_owned()),
     ];
-    // Some that meet often.
+    // Some that often overlap.
     let block = || prop_oneof![block(), prop::sample::select(&NEAR[..]).prop_map(str::to_owned)];
     let host = prop_oneof![
         name.clone(),
@@ -308,7 +308,7 @@ fn pattern() -> impl Strategy<Value = String> {
     (host, port).prop_map(|(host, port)| format!("{host}:{port}"))
 }
 
-/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
 fn cases(short: u32, long: u32) -> ProptestConfig {
     let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
         Some(_) => (long, RngSeed::Random),
@@ -326,35 +326,37 @@ proptest! {
     #![proptest_config(cases(5_000, 200_000))]
 
     #[test]
-    fn display_round_trip(text in pattern()) {
+    fn the_text_form_round_trips(text in pattern()) {
         let scope = scope(&text);
         prop_assert_eq!(scope.to_string().parse::<NetScope>(), Ok(scope));
     }
 
     /// The intersection allows a connection exactly when both patterns do.
     #[test]
-    fn intersection_is_exact(
+    fn the_intersection_is_exact(
         a in pattern(), b in pattern(), address in address(), port in 0u16..10,
         name in prop::option::of(prop::sample::select(&NAMES[..])),
     ) {
         let (a, b) = (scope(&a), scope(&b));
         for own in [address, [192, 0, 2, 7].into(), [127, 0, 0, 1].into()] {
             let both = a.allows_own(name, own, port) && b.allows_own(name, own, port);
-            let met = a.intersection(&b);
-            prop_assert_eq!(met.is_some_and(|met| met.allows_own(name, own, port)), both, "{} {} {}", a, b, own);
+            let common = a.intersection(&b);
+            prop_assert_eq!(
+                common.is_some_and(|common| common.allows_own(name, own, port)), both, "{} {} {}", a, b, own
+            );
         }
         let both = a.allows(name, address, port) && b.allows(name, address, port);
-        let met = a.intersection(&b);
-        prop_assert_eq!(met.as_ref().is_some_and(|met| met.allows(name, address, port)), both, "{:?}", met);
-        prop_assert_eq!(&met, &b.intersection(&a));
-        if let Some(met) = met {
-            prop_assert_eq!(met.to_string().parse::<NetScope>(), Ok(met));
+        let common = a.intersection(&b);
+        prop_assert_eq!(common.as_ref().is_some_and(|common| common.allows(name, address, port)), both, "{:?}", common);
+        prop_assert_eq!(&common, &b.intersection(&a));
+        if let Some(common) = common {
+            prop_assert_eq!(common.to_string().parse::<NetScope>(), Ok(common));
         }
     }
 
-    /// An address that only stands for an IPv4 address is treated as that, everywhere.
+    /// An address that stands for an IPv4 address is treated as that address everywhere.
     #[test]
-    fn no_way_round_by_mapping(text in pattern(), bits in any::<u32>(), port in 0u16..10) {
+    fn mapped_addresses_bypass_no_rule(text in pattern(), bits in any::<u32>(), port in 0u16..10) {
         let four = Ipv4Addr::from_bits(bits);
         let nat64 = Ipv6Addr::from_bits((0x0064_ff9b << 96) | u128::from(bits));
         let scope = scope(&text);
@@ -364,7 +366,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "[\\[\\]0-9a-f:./*@\\-]{0,24}|\\PC{0,24}") {
+    fn any_text_is_parsed_or_refused(text in "[\\[\\]0-9a-f:./*@\\-]{0,24}|\\PC{0,24}") {
         match text.parse::<NetScope>() {
             Ok(scope) => prop_assert_eq!(scope.to_string().parse::<NetScope>(), Ok(scope)),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
@@ -372,9 +374,9 @@ proptest! {
     }
 }
 
-/// Cutting `*` by the address of the host itself does not make the address one that was named.
+/// The intersection of `*` and one of the host's own addresses does not count as naming that address.
 #[test]
-fn an_own_address_is_reached_only_where_both_sides_name_it() {
+fn an_own_address_is_reached_only_if_both_sides_name_it() {
     let own = "192.0.2.7".parse().unwrap();
     for (allowed, requested, reached) in [
         ("*:*", "192.0.2.7:443", false),
@@ -385,10 +387,14 @@ fn an_own_address_is_reached_only_where_both_sides_name_it() {
         ("192.0.2.7:*", "192.0.2.7:443", true),
         ("192.0.2.7:*", "host.example@192.0.2.7:443", true),
     ] {
-        let met = scope(allowed).intersection(&scope(requested)).unwrap();
-        assert_eq!(met.allows_own(Some("host.example"), own, 443), reached, "{met}");
-        let again: NetScope = met.to_string().parse().unwrap();
-        assert_eq!(again, met);
-        assert!(met.allows(Some("host.example"), own, 443), "{met}");
+        let common = scope(allowed).intersection(&scope(requested)).unwrap();
+        assert_eq!(
+            common.allows_own(Some("host.example"), own, 443),
+            reached,
+            "{common}"
+        );
+        let reparsed: NetScope = common.to_string().parse().unwrap();
+        assert_eq!(reparsed, common);
+        assert!(common.allows(Some("host.example"), own, 443), "{common}");
     }
 }

@@ -1,4 +1,4 @@
-//! Directories, variables, programs, and cutting one set of scopes by another.
+//! Directories, variables, programs, and the intersection of two sets of scopes.
 
 use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, ProgramScope, ScopeError, Scopes};
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn narrowed(have: &[DirScope], want: &[DirScope]) -> Vec<DirScope> {
 use Access::{ReadOnly, ReadWrite};
 
 #[test]
-fn a_directory_inside_an_allowed_one() {
+fn a_directory_inside_an_allowed_one_is_granted_and_one_outside_is_not() {
     let have = [dir("/srv/data", "/data", ReadWrite)];
     assert_eq!(
         narrowed(&have, &[dir("/srv/./data//x/", "/x", ReadOnly)]),
@@ -33,10 +33,10 @@ fn a_directory_inside_an_allowed_one() {
         "data",
         ".",
     ] {
-        let given = narrowed(&have, &[dir(outside, "/x", ReadWrite)]);
+        let granted = narrowed(&have, &[dir(outside, "/x", ReadWrite)]);
         assert!(
-            given.iter().all(|dir| dir.host == "/srv/data"),
-            "{outside}: {given:?}"
+            granted.iter().all(|dir| dir.host == "/srv/data"),
+            "{outside}: {granted:?}"
         );
     }
     assert_eq!(narrowed(&have, &[dir("/srv/database", "/x", ReadWrite)]), []);
@@ -46,9 +46,9 @@ fn a_directory_inside_an_allowed_one() {
     );
 }
 
-/// What is read-only in a directory that is writable stays so, whatever is asked for beside it.
+/// A read-only directory inside a writable one stays read-only, whatever else is requested.
 #[test]
-fn what_is_read_only_inside_is_given_along() {
+fn a_read_only_directory_inside_a_granted_one_is_granted_too() {
     let have = [
         dir("/srv/data", "/data", ReadWrite),
         dir("/srv/data/keys", "/keys", ReadOnly),
@@ -59,13 +59,13 @@ fn what_is_read_only_inside_is_given_along() {
         dir("/srv/data/keys", "/x/keys", ReadOnly),
     ];
     assert_eq!(narrowed(&have, &[dir("/srv/data", "/x", ReadWrite)]), both);
-    // Asked for once more with more, it is not more.
+    // Requesting it separately with more access does not increase the access.
     let again = [
         dir("/srv/data", "/x", ReadWrite),
         dir("/srv/data/keys", "/x/keys", ReadWrite),
     ];
     assert_eq!(narrowed(&have, &again), both);
-    // A plugin that takes the name for something else does not write there.
+    // A plugin that uses the name for another directory cannot write there.
     let taken = dir("/srv/other", "/x/keys", ReadWrite);
     assert_eq!(
         narrowed(&have, &[taken.clone(), dir("/srv/data", "/x", ReadWrite)]),
@@ -73,9 +73,9 @@ fn what_is_read_only_inside_is_given_along() {
     );
 }
 
-/// Of one directory that is there twice the lesser access holds.
+/// If a directory is listed twice, the lesser access applies.
 #[test]
-fn one_directory_twice() {
+fn a_directory_allowed_twice_has_the_lesser_access() {
     let (less, more) = (
         dir("/srv/data", "/a", ReadOnly),
         dir("/srv/data", "/b", ReadWrite),
@@ -95,18 +95,18 @@ fn one_directory_twice() {
 }
 
 #[test]
-fn access_is_the_lesser() {
-    for (have, want, given) in [
+fn the_lesser_access_is_granted() {
+    for (have, want, granted) in [
         (ReadOnly, ReadWrite, ReadOnly),
         (ReadWrite, ReadOnly, ReadOnly),
         (ReadWrite, ReadWrite, ReadWrite),
     ] {
         assert_eq!(
             narrowed(&[dir("/d", "/h", have)], &[dir("/d", "/g", want)]),
-            [dir("/d", "/g", given)]
+            [dir("/d", "/g", granted)]
         );
     }
-    // The most specific allowed directory decides: a read-only island stays read-only.
+    // The innermost allowed directory decides: a read-only island stays read-only.
     let have = [dir("/d", "/d", ReadWrite), dir("/d/island", "/i", ReadOnly)];
     assert_eq!(
         narrowed(&have, &[dir("/d/island/x", "/x", ReadWrite)]),
@@ -115,7 +115,7 @@ fn access_is_the_lesser() {
 }
 
 #[test]
-fn allowed_directories_inside_the_one_asked_for() {
+fn allowed_directories_inside_the_requested_one_are_granted() {
     let have = [
         dir("/srv/a", "/whatever", ReadOnly),
         dir("/srv/b/c", "/other", ReadWrite),
@@ -150,7 +150,7 @@ fn the_working_directory_is_not_the_root() {
 }
 
 #[test]
-fn variables_and_programs() {
+fn variables_programs_and_workers_are_intersected() {
     let env = |name: &str, value: Option<&str>| EnvScope {
         name: name.into(),
         value: value.map(Into::into),
@@ -164,28 +164,28 @@ fn variables_and_programs() {
         .with_max_workers(4);
     let want = Scopes::none()
         .with_env(env("A", None))
-        .with_env(env("B", Some("mine")))
-        .with_env(env("C", Some("mine")))
+        .with_env(env("B", Some("plugin")))
+        .with_env(env("C", Some("plugin")))
         .with_env(env("D", None))
         .with_program(program("/bin/sh"))
         .with_program(program("/bin/ls"))
         .with_max_workers(9);
-    let given = have.intersection(&want);
+    let granted = have.intersection(&want);
     assert_eq!(
-        given.env,
-        [env("A", None), env("B", Some("host")), env("C", Some("mine"))]
+        granted.env,
+        [env("A", None), env("B", Some("host")), env("C", Some("plugin"))]
     );
     assert_eq!(
-        given.programs,
+        granted.programs,
         [ProgramScope {
             path: "/bin/ls".into()
         }]
     );
-    assert_eq!(given.max_workers, 4);
+    assert_eq!(granted.max_workers, 4);
 }
 
 #[test]
-fn impossible_entries() {
+fn invalid_entries_are_refused() {
     assert!(matches!(
         DirScope::new("", "/x", ReadOnly),
         Err(ScopeError::Dir { .. })
@@ -247,15 +247,15 @@ fn impossible_entries() {
 }
 
 #[test]
-fn a_grant_is_cut_in_both_halves() {
+fn the_intersection_of_grants_covers_flags_and_scopes() {
     let mut host = Grant::none().with_capabilities(Capabilities::NETWORK | Capabilities::TIME);
     host.scopes.net.push("*:443".parse().unwrap());
     let mut requested = Grant::none().with_capabilities(Capabilities::all());
     requested.scopes.net.push("example.com:*".parse().unwrap());
     requested.scopes.net.push("10.0.0.1:443".parse().unwrap());
-    let given = host.intersection(&requested);
-    assert_eq!(given.capabilities, Capabilities::NETWORK | Capabilities::TIME);
-    assert_eq!(given.scopes.net, ["example.com:443".parse().unwrap()]);
+    let granted = host.intersection(&requested);
+    assert_eq!(granted.capabilities, Capabilities::NETWORK | Capabilities::TIME);
+    assert_eq!(granted.scopes.net, ["example.com:443".parse().unwrap()]);
     assert_eq!(host.intersection(&Grant::none()), Grant::none());
 }
 
@@ -264,7 +264,7 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|parts| format!("/{}", parts.join("/")))
 }
 
-/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
 fn cases(short: u32, long: u32) -> ProptestConfig {
     let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
         Some(_) => (long, RngSeed::Random),
@@ -280,10 +280,10 @@ fn cases(short: u32, long: u32) -> ProptestConfig {
 
 proptest! {
     #![proptest_config(cases(2_000, 100_000))]
-    /// Whatever is given lies inside of something allowed and inside of something asked for, with no more access
-    /// than each of the two, as the standard library understands paths.
+    /// Every granted directory is inside an allowed and a requested one, with no more access than either of them; paths
+    /// are compared with the standard library.
     #[test]
-    fn nothing_given_that_was_not_allowed(
+    fn only_allowed_directories_are_granted(
         have in prop::collection::vec((path(), any::<bool>()), 0..4),
         want in prop::collection::vec((path(), any::<bool>()), 0..4),
     ) {
@@ -293,13 +293,13 @@ proptest! {
             }).collect()
         };
         let (have, want) = (dirs(have), dirs(want));
-        for given in narrowed(&have, &want) {
-            let within = |top: &&DirScope| std::path::Path::new(&given.host).starts_with(&top.host);
-            // (`starts_with` on its own knows nothing of `..`, so that is looked for apart.)
-            let climbs = given.host.split('/').any(|part| part == "..");
-            prop_assert!(!climbs, "{given:?}");
-            prop_assert!(have.iter().filter(within).any(|top| given.access <= top.access), "{given:?}");
-            prop_assert!(want.iter().filter(within).any(|top| given.access <= top.access), "{given:?}");
+        for granted in narrowed(&have, &want) {
+            let within = |top: &&DirScope| std::path::Path::new(&granted.host).starts_with(&top.host);
+            // (`starts_with` does not resolve `..`, so that is checked separately.)
+            let climbs = granted.host.split('/').any(|part| part == "..");
+            prop_assert!(!climbs, "{granted:?}");
+            prop_assert!(have.iter().filter(within).any(|top| granted.access <= top.access), "{granted:?}");
+            prop_assert!(want.iter().filter(within).any(|top| granted.access <= top.access), "{granted:?}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, Limits};
 
 #[test]
-fn json_round_trip() {
+fn json_round_trips() {
     let mut grant = Grant::none().with_capabilities(Capabilities::FS_READ | Capabilities::NETWORK);
     grant
         .scopes

@@ -1,7 +1,7 @@
 //! Text for error messages.
 //!
-//! - [`printable`] shows text that someone else chose: escaped, and cut to a length.
-//! - [`listed`] shows the first items of a list, and the number of the others.
+//! - [`printable()`] shows text that someone else chose: escaped, and cut to a length.
+//! - [`listed()`] shows the first items of a list, and the number of the others.
 //! - [`nearest_name`] finds the known name that a misspelled one probably meant.
 //!
 //! # Examples

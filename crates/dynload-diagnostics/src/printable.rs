@@ -148,7 +148,7 @@ fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }
-    // `escape_debug` knows Unicode's categories. After a letter it leaves a combining mark alone.
+    // `escape_debug` uses the Unicode categories. After a letter, it does not escape a combining mark.
     let mut pair = [b'a'; 5];
     let len = 1 + c.encode_utf8(&mut pair[1..]).len();
     core::str::from_utf8(&pair[..len]).is_ok_and(|pair| pair.escape_debug().count() == 2)

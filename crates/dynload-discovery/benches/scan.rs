@@ -1,11 +1,11 @@
-//! Scanning 1 000 plugins with manifests, against a program that only lists, reads and parses them:
+//! Scanning 1 000 plugins with manifests, compared with a program that only lists, reads and parses them:
 //! `cargo bench -p dynload-discovery`.
 //!
-//! Each round measures all of it, one after the other, and the medians of the rounds' ratios count: a busy machine slows down
-//! both sides of a ratio.
+//! Each round measures every variant, one after the other. The result is the median of the rounds' ratios: a busy machine
+//! slows down both sides of a ratio.
 //!
-//! `cargo bench -p dynload-discovery -- scan` (or `bare`) does only that, on one thread, for a profiler or an instruction
-//! counter.
+//! `cargo bench -p dynload-discovery -- scan` (or `bare`) runs only that variant, on one thread, for a profiler or an
+//! instruction counter.
 
 use std::fs;
 use std::hint::black_box;
@@ -75,7 +75,7 @@ fn check(found: &Discovery) {
     assert!(found.problems.is_empty(), "{:?}", found.problems.first());
 }
 
-/// What a program without this crate does: list, read, parse.
+/// Does what a program without this crate does: list, read, parse.
 fn bare(root: &Path) -> usize {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let tables = entries.filter_map(|entry| {

@@ -45,7 +45,7 @@ fn usage() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The names, dangerous ones with `!`.
+/// Returns the names, with a `!` after the dangerous ones.
 fn marked(set: Capabilities) -> String {
     let mark = |flag: Capabilities| format!("{flag}{}", if flag.is_dangerous() { "!" } else { "" });
     let names: Vec<String> = set.iter().map(mark).collect();
@@ -62,7 +62,7 @@ fn declared(plugin: &Plugin) -> Capabilities {
         .map_or(Capabilities::NONE, |manifest| manifest.capabilities.all())
 }
 
-/// Everything that the audit has to say, one line each.
+/// Returns the results of an audit, one line each.
 fn remarks(audit: &Result<Audit, String>) -> Vec<String> {
     match audit {
         Err(error) => vec![error.clone()],
@@ -70,7 +70,7 @@ fn remarks(audit: &Result<Audit, String>) -> Vec<String> {
             let undeclared = audit.undeclared.iter().map(ToString::to_string);
             let findings = audit.findings.iter().map(ToString::to_string);
             let unused =
-                (!audit.unused.is_empty()).then(|| format!("declares {} and never uses it", audit.unused));
+                (!audit.unused.is_empty()).then(|| format!("declares {} but never uses it", audit.unused));
             undeclared.chain(findings).chain(unused).collect()
         }
     }
@@ -86,7 +86,11 @@ fn print_table(found: &Discovery, audits: &[Result<Audit, String>]) {
             format!(
                 "{}{}",
                 plugin.format(),
-                if plugin.is_compatible() { "" } else { " (not here)" }
+                if plugin.is_compatible() {
+                    ""
+                } else {
+                    " (incompatible)"
+                }
             ),
             plugin.source().to_string(),
             marked(declared(plugin)),
@@ -119,7 +123,7 @@ fn print_table(found: &Discovery, audits: &[Result<Audit, String>]) {
     }
     for one in &found.duplicates {
         let (loser, winner) = (one.loser.found_at().display(), one.winner.display());
-        let text = format!("{winner} goes before {loser}, by {}", one.decided_by);
+        let text = format!("{winner} is preferred to {loser}, by {}", one.decided_by);
         println!("duplicate: {}: {}", one.id, printable(&text));
     }
     for problem in found.resolve_all().problems {

@@ -1,5 +1,5 @@
-//! What the file of a plugin really holds, and how that compares with what its manifest says. Nothing is ever run, and
-//! a native library is never opened by the loader.
+//! The contents of a plugin's file, compared with its manifest. No plugin code is ever run, and a native library is never
+//! opened by the dynamic linker.
 
 mod cached;
 mod compare;
@@ -20,7 +20,7 @@ pub(crate) use cached::AuditCache;
 pub use native::{BinaryFormat, NativeFacts};
 pub use wasm::{ExportFact, ExternKind, ImportFact, WasmFacts};
 
-/// The result of an audit: what was found, and where it differs from the manifest.
+/// The result of an audit: the facts about the file, and where they differ from the manifest.
 ///
 /// Without a manifest nothing is declared, so every capability that an import needs is undeclared.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +28,11 @@ pub use wasm::{ExportFact, ExternKind, ImportFact, WasmFacts};
 pub struct Audit {
     /// The SHA-256 of the file.
     pub hash: [u8; 32],
-    /// What the file holds.
+    /// The facts about the file.
     pub facts: Facts,
-    /// Imports that need a capability that the manifest does not ask for.
+    /// Imports that need a capability that the manifest does not request.
     pub undeclared: Vec<Undeclared>,
-    /// Capabilities that the manifest asks for and no import needs. Empty for native code, where nobody can tell.
+    /// Capabilities that the manifest requests and no import needs. Empty for native code, where this cannot be determined.
     pub unused: Capabilities,
     /// Everything else that differs from the manifest or from the host.
     pub findings: Vec<Finding>,
@@ -43,13 +43,13 @@ impl Audit {
         compare::audit(hash, facts, plugin, platform)
     }
 
-    /// Whether manifest and file agree.
+    /// Returns whether the manifest and the file agree.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.undeclared.is_empty() && self.unused.is_empty() && self.findings.is_empty()
     }
 
-    /// The capabilities that the imports have to do with and the manifest does not ask for.
+    /// Returns every capability that affects one of the [`undeclared`](Audit::undeclared) imports.
     #[must_use]
     pub fn undeclared_capabilities(&self) -> Capabilities {
         self.undeclared
@@ -59,7 +59,7 @@ impl Audit {
     }
 }
 
-/// An import whose capability the manifest does not ask for.
+/// An import whose capability the manifest does not request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Undeclared {
@@ -67,9 +67,9 @@ pub struct Undeclared {
     pub module: String,
     /// Its name.
     pub name: String,
-    /// What it needs.
+    /// The capabilities that it needs.
     pub needs: ImportNeeds,
-    /// What happens when the plugin calls it all the same. Standard libraries import functions that they seldom call, so
+    /// What happens when the plugin calls it anyway. Standard libraries import functions that they seldom call, so
     /// [`WhenDenied::NothingThere`] (an empty environment) is often no reason to refuse a plugin.
     pub when_denied: WhenDenied,
 }
@@ -80,7 +80,7 @@ impl fmt::Display for Undeclared {
         match needs {
             ImportNeeds::AnyOf(any) => write!(
                 f,
-                "import {module}.{name} needs one of {any}, and none is declared"
+                "import {module}.{name} needs one of {any}, but none is declared"
             ),
             _ => write!(
                 f,
@@ -91,32 +91,32 @@ impl fmt::Display for Undeclared {
     }
 }
 
-/// What a file holds.
+/// The facts about a file.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Facts {
     /// A valid WebAssembly module.
     Wasm(WasmFacts),
-    /// A native file, judged by its headers.
+    /// A native file, according to its headers.
     Native(NativeFacts),
     /// Source code: there is nothing to compare yet.
     Source,
-    /// Not what the format says.
+    /// The file does not have the declared format.
     #[non_exhaustive]
     Invalid {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Facts {
-    /// Whether these can be the facts of a plugin of this format.
+    /// Returns whether these can be the facts about a plugin of this format.
     pub(crate) fn is_of(&self, format: Format) -> bool {
         match self {
             Facts::Wasm(_) => format == Format::Wasm,
             Facts::Native(_) => format == Format::Native,
             Facts::Source => format == Format::Vais,
-            // What is no Wasm may still be a library.
+            // A file that is not a Wasm module may still be a library.
             Facts::Invalid { .. } => false,
         }
     }
@@ -128,33 +128,33 @@ impl Facts {
             Format::Vais => match std::str::from_utf8(bytes) {
                 Ok(_) => Facts::Source,
                 Err(error) => Facts::Invalid {
-                    reason: format!("source code that is not UTF-8 at byte {}", error.valid_up_to()),
+                    reason: format!("source code with invalid UTF-8 at byte {}", error.valid_up_to()),
                 },
             },
         }
     }
 }
 
-/// Something that differs from the manifest, or from what this host can run.
+/// A difference from the manifest, or a reason why this host cannot run the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// The file is not of its format.
+    /// The file does not have the declared format.
     #[non_exhaustive]
     Invalid {
         /// The format.
         format: Format,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// An import that nobody here provides.
+    /// An import that no host function provides.
     #[non_exhaustive]
     UnknownImport {
         /// Its module name.
         module: String,
         /// Its name.
         name: String,
-        /// What it is.
+        /// Its kind.
         kind: ExternKind,
     },
     /// A function that the manifest declares and the module does not export.
@@ -163,14 +163,14 @@ pub enum Finding {
         /// The function.
         name: String,
     },
-    /// A function whose declared type is not its type.
+    /// An export whose type differs from the declared one.
     #[non_exhaustive]
     WrongExport {
-        /// The function.
+        /// The export.
         name: String,
-        /// The type that is declared.
+        /// The declared type.
         declared: FunctionType,
-        /// The type that it has; `None` when it is no function.
+        /// The actual type; `None` when it is not a function.
         found: Option<FunctionType>,
     },
     /// An exported function that the manifest, which declares others, does not declare.
@@ -182,19 +182,19 @@ pub enum Finding {
     /// The module starts with more memory than its limit.
     #[non_exhaustive]
     MemoryOverLimit {
-        /// Bytes of memories and tables that it starts with.
+        /// The initial size of its memories and tables, in bytes.
         initial: u64,
         /// The limit: the manifest's, or the default one.
         limit: u64,
     },
-    /// A native file that is no shared library.
+    /// A native file that is not a shared library.
     NotALibrary,
-    /// A native file for other machines.
+    /// A native file for another platform.
     #[non_exhaustive]
     WrongPlatform {
-        /// The machine that it is for.
+        /// The platform that it was built for.
         found: String,
-        /// The machine that it should be for.
+        /// The platform that it should be built for.
         wanted: Platform,
     },
 }
@@ -207,10 +207,10 @@ impl fmt::Display for Finding {
             }
             Finding::UnknownImport { module, name, kind } => {
                 let (module, name) = (printable(module), printable(name));
-                write!(f, "import {module}.{name} ({kind}) is provided by nobody")
+                write!(f, "import {module}.{name} ({kind}) has no provider")
             }
             Finding::MissingExport { name } => {
-                write!(f, "function {:?} is declared and not exported", printable(name))
+                write!(f, "function {:?} is declared but not exported", printable(name))
             }
             Finding::WrongExport {
                 name,
@@ -218,13 +218,20 @@ impl fmt::Display for Finding {
                 found: Some(found),
             } => {
                 let (name, found) = (printable(name), printable(found));
-                write!(f, "function {name:?} is declared as {declared} and is {found}")
+                write!(
+                    f,
+                    "function {name:?} is declared as {declared} but has type {found}"
+                )
             }
             Finding::WrongExport {
                 name, found: None, ..
-            } => write!(f, "{:?} is declared and is no function", printable(name)),
+            } => write!(
+                f,
+                "{:?} is declared as a function but is not one",
+                printable(name)
+            ),
             Finding::UndeclaredExport { name } => {
-                write!(f, "function {:?} is exported and not declared", printable(name))
+                write!(f, "function {:?} is exported but not declared", printable(name))
             }
             Finding::MemoryOverLimit { initial, limit } => {
                 write!(
@@ -233,16 +240,16 @@ impl fmt::Display for Finding {
                 )
             }
             Finding::NotALibrary => {
-                f.write_str("no shared library: build it as one (`cdylib`, `cc -shared`)")
+                f.write_str("not a shared library: build it as one (`cdylib`, `cc -shared`)")
             }
             Finding::WrongPlatform { found, wanted } => {
-                write!(f, "built for {}, and this is {wanted}", printable(found))
+                write!(f, "built for {}, but this platform is {wanted}", printable(found))
             }
         }
     }
 }
 
-/// The content hash of a file.
+/// Returns the content hash of a file.
 pub(crate) fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

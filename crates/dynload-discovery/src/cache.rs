@@ -21,7 +21,7 @@ pub(crate) use store::{Store, writable_by_others};
 #[non_exhaustive]
 pub enum CacheLocation {
     /// `vais/plugins.cache` in the user's cache directory: `$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on macOS;
-    /// `%LOCALAPPDATA%` on Windows. No cache where there is no such directory.
+    /// `%LOCALAPPDATA%` on Windows. No cache where no such directory exists.
     #[default]
     User,
     /// This file. Its directory is created if it does not exist.

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use dynload_diagnostics::printable;
 
-/// The name by which plugins know each other: a letter or digit, then letters, digits, `.`, `_` and `-`, at most 128
-/// in all, ASCII only.
+/// The name that identifies a plugin: a letter or digit, then letters, digits, `.`, `_` and `-`, at most 128 characters,
+/// ASCII only.
 ///
-/// So an id is always safe as the name of a file, and two ids that look the same are the same.
+/// An id is therefore always safe as a file name, and two ids that look the same are equal.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_discovery::PluginId;
@@ -23,10 +25,10 @@ use dynload_diagnostics::printable;
 pub struct PluginId(Box<str>);
 
 impl PluginId {
-    /// The most letters that an id has.
+    /// The maximum length of an id, in characters.
     pub const MAX_LEN: usize = 128;
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -72,17 +74,17 @@ impl AsRef<str> for PluginId {
     }
 }
 
-/// A text that is no [`PluginId`].
+/// A text that is not a [`PluginId`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidId {
-    /// The text, cut to the longest length that an id has.
+    /// The text, cut to the maximum length of an id.
     pub found: String,
     /// What is wrong with it.
     pub reason: InvalidIdReason,
 }
 
-/// What is wrong with a text that should be an id.
+/// What is wrong with an invalid id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidIdReason {
@@ -90,7 +92,7 @@ pub enum InvalidIdReason {
     Empty,
     /// It does not start with a letter or digit.
     BadStart,
-    /// It has a character that no id has.
+    /// It contains a character that is not allowed in an id.
     BadCharacter,
     /// It is longer than [`PluginId::MAX_LEN`].
     TooLong,

@@ -1,13 +1,16 @@
-//! Find plugins, read what they say about themselves, and check whether it is true. Nothing of a plugin is ever loaded or
-//! run.
+//! Finds plugins, reads their manifests, and checks the manifests against the plugin files. No plugin code is ever loaded
+//! or run.
 //!
-//! 1. A [`SearchPath`] says where to look: directories of the program's choice, `VAIS_PLUGIN_PATH`, the user's, the
-//!    system's.
-//! 2. A [`Scanner`] looks there, and gives a [`Discovery`]: the plugins, the duplicates, and every problem with its path and
-//!    line. Nothing is dropped in silence, and one bad plugin never hides another.
-//! 3. [`Discovery::resolve_all`] puts plugins into the order in which they can be loaded.
-//! 4. [`Scanner::audit`] compares what a file imports and exports with what its manifest declares.
-//! 5. [`Plugin::admit`] cuts what the host allows by what the manifest asks for, as values that `dynload-sandbox` takes.
+//! 1. A [`SearchPath`] lists where to look: directories of the program's choice, those of `VAIS_PLUGIN_PATH`, the user's
+//!    and the system's.
+//! 2. A [`Scanner`] searches them and returns a [`Discovery`]: the plugins, the duplicates, and every problem with its path
+//!    and line. Nothing is dropped silently, and one bad plugin never hides another.
+//! 3. [`Discovery::resolve_all`] orders the plugins so that each can be loaded after its dependencies.
+//! 4. [`Scanner::audit`] compares the imports and exports of a file with the declarations in its manifest.
+//! 5. [`Plugin::admit`] reduces what the host allows to what the manifest requests, as values that `dynload-sandbox`
+//!    accepts.
+//!
+//! # Examples
 //!
 //! ```
 //! use dynload_caps::{Capabilities, Grant, Limits};
@@ -28,7 +31,7 @@
 //! #     (import "vais" "print" (func (param i32 i32))) (import "vais" "random" (func (result i64))))"#)?)?;
 //! let scanner = Scanner::new(SearchPath::standard().with_dir(plugins)).with_cache(CacheLocation::None);
 //! let found = scanner.scan();
-//! // The capabilities are in the wrong table, and the report says so.
+//! // The capabilities are in the wrong table, which the scan reports.
 //! assert!(found.problems[0].to_string().ends_with(
 //!     "plugin.toml:7: unknown field `plugin.capabilities`: did you mean `[capabilities]`?"));
 //!
@@ -38,38 +41,38 @@
 //! let found = scanner.scan();
 //! let greeter = found.get("greeter").ok_or("no greeter")?;
 //!
-//! // It imports a function that needs a capability which it does not declare.
+//! // It imports a function that needs an undeclared capability.
 //! let audit = scanner.audit(greeter)?;
 //! assert_eq!(audit.undeclared_capabilities(), Capabilities::RANDOM);
 //!
-//! // What it would be given.
+//! // What it would be granted.
 //! let policy = Policy::new(Grant::none().with_capabilities(Capabilities::all()), Limits::RESTRICTIVE);
 //! assert_eq!(greeter.admit(&policy)?.grant.capabilities, Capabilities::CONSOLE);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What counts as a plugin
-//! - A directory, directly in a directory of the search path, with a [`plugin.toml`](schema).
-//! - A directory of the search path that has a `plugin.toml` itself; then it is one plugin.
+//! - A directory with a [`plugin.toml`](schema), directly in a directory of the search path.
+//! - A directory of the search path that contains a `plugin.toml` itself; it is then a single plugin.
 //! - A lone `.wasm`, `.so` (also `.so.1.2`), `.dylib`, `.dll` or `.vais` file, directly in a directory of the search path.
-//!   Its id is its name without extension (and without `lib`, for libraries of Unix); it has no version, asks for no
-//!   capabilities, and is never preferred to one of a version in the same directory.
+//!   Its id is its name without the extension (and without `lib`, for Unix libraries). It has no version, requests no
+//!   capabilities, and is never preferred to a plugin with a version in the same directory.
 //!
-//! Names that start with a dot are passed over, and so are files with other extensions. A directory without a
-//! `plugin.toml` is a [note](Severity::Note).
+//! Names that start with a dot are skipped, and so are files with other extensions. A directory without a `plugin.toml` is
+//! a [note](Severity::Note).
 //!
 //! # Duplicates
-//! Of several plugins with one id, the one that works on this platform and host goes first, then the one from the earlier
-//! directory of the search path, then the one with the higher version, then the one whose path is first; see [`DecidedBy`].
-//! The others are in [`Discovery::duplicates`].
+//! If several plugins have the same id, one that works on this platform and host is preferred, then the one from the
+//! earlier directory of the search path, then the one with the higher version, then the one whose path is first; see
+//! [`DecidedBy`]. The others are in [`Discovery::duplicates`].
 //!
 //! # What it is not
-//! - No judge of native code. Of a shared library only the headers are read: format, processor, needed libraries. What it
-//!   does when it is loaded nobody can tell from its headers, and no capability holds it back.
-//! - No signature check: a manifest says what its author says.
-//! - No package manager: it finds one version of each plugin and does not look for better combinations.
-//! - A promise about the moment of the scan only. Whoever can write to a plugin's directory can change it afterwards;
-//!   [`Plugin::read_entry`] refuses a file that is not the one that was found, and loading by path cannot.
+//! - An analysis of native code. Only the headers of a shared library are read: format, processor, needed libraries. They
+//!   do not tell what the library does when it is loaded, and capabilities do not restrict it.
+//! - A signature check. The contents of a manifest are its author's claims.
+//! - A package manager. It finds one version of each plugin and does not search for better combinations.
+//! - A promise beyond the moment of the scan. Whoever can write to a plugin's directory can change it afterwards;
+//!   [`Plugin::read_entry`] refuses a file that is not the one that was found, but loading by path cannot.
 #![forbid(unsafe_code)]
 
 mod audit;

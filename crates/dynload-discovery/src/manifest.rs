@@ -1,4 +1,4 @@
-//! `plugin.toml`: what a plugin says about itself.
+//! `plugin.toml`: the manifest of a plugin.
 
 mod capabilities;
 mod config;
@@ -22,7 +22,7 @@ pub use entry::{Entries, EntryPath, EntryPathError};
 pub use error::{ManifestError, ManifestErrorKind, ManifestErrors};
 pub use function::{FunctionType, ValueType};
 
-/// What kind of code a plugin is.
+/// The kind of code that a plugin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -30,7 +30,7 @@ pub enum Format {
     Wasm,
     /// A shared library; it can do whatever its process can.
     Native,
-    /// Vais source, which a compiler has to turn into one of the others first.
+    /// Vais source code, which has to be compiled into one of the others first.
     Vais,
 }
 
@@ -41,7 +41,7 @@ impl Format {
         ("vais", Format::Vais),
     ];
 
-    /// `wasm`, `native` or `vais`.
+    /// Returns `wasm`, `native` or `vais`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,14 +61,15 @@ impl std::fmt::Display for Format {
 /// Another plugin that this one needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency {
-    /// Which versions of it will do.
+    /// The versions that are accepted.
     pub version: VersionReq,
-    /// Whether the plugin can do without.
+    /// Whether the plugin can do without it.
     pub optional: bool,
 }
 
-/// The limits that a plugin asks for; `None` is whatever the host gives. Asking for more than the host gives is no
-/// error: the plugin gets the host's limit.
+/// The limits that a plugin requests; `None` stands for the host's limit.
+///
+/// A request for more than the host's limit is not an error: the host's limit applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitRequest {
     /// See [`Limits::max_memory_bytes`].
@@ -84,7 +85,7 @@ pub struct LimitRequest {
 }
 
 impl LimitRequest {
-    /// The tighter of what the host gives and what is asked for.
+    /// Returns the lower of each limit of the host and the requested one.
     #[must_use]
     pub fn intersection(&self, host: &Limits) -> Limits {
         let requested = Limits::DEFAULT
@@ -97,9 +98,11 @@ impl LimitRequest {
     }
 }
 
-/// A manifest, read and checked.
+/// A manifest that was parsed and checked.
 ///
-/// Every field of the file, with an example, is described in the [`schema`](crate::schema).
+/// The [`schema`](crate::schema) describes every field of the file, with an example.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_discovery::Manifest;
@@ -126,29 +129,29 @@ impl LimitRequest {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Manifest {
-    /// The name by which other plugins and the host know it.
+    /// The name that identifies it to the host and to other plugins.
     pub id: PluginId,
-    /// The name to show to people; the id when the manifest has none.
+    /// The display name; the id when the manifest has none.
     pub name: String,
     /// Its version.
     pub version: Version,
-    /// What it is for; empty when the manifest does not say.
+    /// Its purpose; empty when the manifest has no description.
     pub description: String,
-    /// Who made it.
+    /// Its authors.
     pub authors: Vec<String>,
-    /// Under which license, as an SPDX expression by convention.
+    /// Its license, an SPDX expression by convention.
     pub license: Option<String>,
-    /// What kind of code it is.
+    /// The kind of code that it is.
     pub format: Format,
     /// The file to load, by platform.
     pub entry: Entries,
     /// The versions of the host that it works with.
     pub host_version: Option<VersionReq>,
-    /// The capabilities that it asks for, with their scopes.
+    /// The capabilities that it requests, with their scopes.
     pub capabilities: CapabilityRequest,
-    /// The limits that it asks for.
+    /// The limits that it requests.
     pub limits: LimitRequest,
-    /// The plugins that it needs.
+    /// The plugins that it depends on.
     pub dependencies: BTreeMap<PluginId, Dependency>,
     /// The functions that it exports.
     pub exports: BTreeMap<String, FunctionType>,
@@ -159,10 +162,10 @@ pub struct Manifest {
 impl Manifest {
     /// The name of the file, `plugin.toml`.
     pub const FILE_NAME: &'static str = "plugin.toml";
-    /// The most bytes that a manifest may have: 256 KiB.
+    /// The maximum size of a manifest in bytes: 256 KiB.
     pub const MAX_BYTES: u64 = 256 * 1024;
 
-    /// A manifest with nothing but what every manifest needs.
+    /// Creates a manifest with only the required fields.
     #[must_use]
     pub fn new(id: PluginId, version: Version, format: Format, entry: Entries) -> Manifest {
         Manifest {
@@ -183,16 +186,17 @@ impl Manifest {
         }
     }
 
-    /// Reads the text of a `plugin.toml`.
+    /// Parses the text of a `plugin.toml`.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with its line: syntax, unknown fields, missing ones, values that cannot
-    /// be meant. Only after an error of syntax there can be more that were not looked for.
+    /// The errors in the text, each with its line: syntax errors, unknown fields, missing fields, invalid values. At most 100
+    /// are reported. The rest of the text is not checked after a syntax error, and `[dependencies]` is not checked if a
+    /// required field of `[plugin]` is missing or invalid.
     pub fn parse(text: &str) -> Result<Manifest, ManifestErrors> {
         read::manifest(text)
     }
 
-    /// The manifest as the text of a `plugin.toml`; [`parse`](Manifest::parse) makes the same manifest of it.
+    /// Returns the manifest as the text of a `plugin.toml`, which [`parse`](Manifest::parse) turns into an equal manifest.
     #[must_use]
     pub fn to_toml(&self) -> String {
         write::manifest(self)

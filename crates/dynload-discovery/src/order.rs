@@ -1,4 +1,4 @@
-//! Which of several plugins with one id is the one.
+//! The order of plugins that have the same id.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -6,33 +6,34 @@ use semver::Version;
 
 use crate::{Plugin, PluginId};
 
-/// A plugin whose id another one has too, and that comes after it.
+/// A plugin that has the same id as a preferred one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Duplicate {
     /// The id of both.
     pub id: PluginId,
-    /// The plugin that comes after.
+    /// The plugin that is not preferred.
     pub loser: Plugin,
-    /// Where the one that goes first was found.
+    /// The path at which the preferred plugin was found.
     pub winner: std::path::PathBuf,
-    /// What decided between the two.
+    /// The criterion that decided between the two.
     pub decided_by: DecidedBy,
 }
 
-/// What decides which of two plugins with the same id goes first. The order of the variants is the order in which it is
-/// asked; the last one always decides, so the order of plugins is total.
+/// The criterion that decides which of two plugins with the same id is preferred.
+///
+/// The criteria are applied in the order of the variants. The last one always decides, so the order of plugins is total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DecidedBy {
-    /// One works here and the other does not.
+    /// One works with this platform and host, and the other does not.
     Compatibility,
     /// One was found in an earlier directory of the search path.
     SearchRank,
-    /// One has a higher version; no version is the lowest, and of versions that differ in nothing but build metadata the
-    /// one with the greater metadata is taken for the higher, so that the answer is always the same.
+    /// One has a higher version. No version is the lowest; if two versions differ only in build metadata, the one with the
+    /// greater metadata counts as higher, so that the result is always the same.
     Version,
-    /// The name of one comes first, byte by byte.
+    /// The name of one is first in byte order.
     Path,
 }
 
@@ -76,7 +77,7 @@ fn decided_by(winner: &Plugin, loser: &Plugin) -> DecidedBy {
     }
 }
 
-/// One plugin for each id, by id, and the others.
+/// Returns one plugin for each id, ordered by id, and the duplicates.
 pub(crate) fn rank(mut plugins: Vec<Plugin>) -> (Vec<Plugin>, Vec<Duplicate>) {
     plugins.sort_by(|a, b| match a.id().cmp(b.id()) {
         Ordering::Equal => key(a).cmp(&key(b)),
@@ -87,7 +88,7 @@ pub(crate) fn rank(mut plugins: Vec<Plugin>) -> (Vec<Plugin>, Vec<Duplicate>) {
     for plugin in plugins {
         match winners.last().filter(|winner| winner.id() == plugin.id()) {
             None => winners.push(plugin),
-            // The same one by another way.
+            // The same plugin, found through another path.
             Some(winner) if winner.dir() == plugin.dir() && winner.entry_path() == plugin.entry_path() => {}
             Some(winner) => duplicates.push(Duplicate {
                 id: plugin.id().clone(),

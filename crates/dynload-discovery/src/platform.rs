@@ -1,4 +1,4 @@
-//! Operating systems and processors, as manifests name them.
+//! Operating systems and processors, as named in manifests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +33,9 @@ pub(crate) const PROCESSORS: &[&str] = &[
     "sparc64",
 ];
 
-/// The machine that plugins are to run on.
+/// The platform that plugins run on.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_discovery::Platform;
@@ -48,7 +50,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// The one that this program was compiled for.
+    /// Returns the platform that this program was compiled for.
     #[must_use]
     pub const fn current() -> Platform {
         Platform {
@@ -57,13 +59,13 @@ impl Platform {
         }
     }
 
-    /// The operating system, `linux` for instance.
+    /// Returns the operating system, `linux` for instance.
     #[must_use]
     pub const fn os(self) -> &'static str {
         self.os
     }
 
-    /// The processor, `x86_64` for instance.
+    /// Returns the processor, `x86_64` for instance.
     #[must_use]
     pub const fn arch(self) -> &'static str {
         self.arch
@@ -87,13 +89,13 @@ impl FromStr for Platform {
     }
 }
 
-/// For which machines an entry of a manifest is: `any`, an operating system, or an `os-arch` pair.
+/// The platforms that an entry of a manifest is for: `any`, an operating system, or an `os-arch` pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PlatformKey {
-    /// `any`: where nothing else fits.
+    /// `any`: used where no other key matches.
     Any,
-    /// `linux`: where no pair fits.
+    /// `linux`: used where no pair matches.
     Os(&'static str),
     /// `linux-x86_64`.
     OsArch {
@@ -105,7 +107,7 @@ pub enum PlatformKey {
 }
 
 impl PlatformKey {
-    /// Whether an entry with this key can be used on `platform`.
+    /// Returns whether an entry with this key can be used on `platform`.
     #[must_use]
     pub fn fits(self, platform: Platform) -> bool {
         match self {
@@ -144,13 +146,13 @@ impl FromStr for PlatformKey {
     }
 }
 
-/// A text that names no platform.
+/// A text that is not the name of a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownPlatform {
     /// The text.
     pub found: String,
-    /// What was probably meant.
+    /// The known name that it probably meant.
     pub nearest: Option<String>,
 }
 
@@ -159,7 +161,7 @@ impl UnknownPlatform {
         let nearest = match found.split_once('-') {
             None => nearest_name(found, SYSTEMS.iter().copied().chain(["any"])).map(str::to_owned),
             Some((os, arch)) => {
-                // What other tools call the same things.
+                // The names that other tools use.
                 let os = if os == "darwin" { "macos" } else { os };
                 let arch = match arch {
                     "amd64" | "x64" => "x86_64",

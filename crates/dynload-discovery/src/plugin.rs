@@ -1,4 +1,4 @@
-//! One plugin that was found.
+//! A plugin that was found.
 
 use std::error::Error;
 use std::fmt;
@@ -16,14 +16,14 @@ use crate::manifest::{Format, Manifest};
 use crate::scan::open_file;
 use crate::{Incompatibility, PluginId, Source};
 
-/// A plugin that was found: who it is, where it is, and what it says about itself.
+/// A plugin that was found: its id, its location and its manifest.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     pub(crate) id: PluginId,
     pub(crate) format: Format,
-    /// The real directory that everything of the plugin lies in.
+    /// The real path of the directory that contains the plugin.
     pub(crate) dir: PathBuf,
-    /// Where it was found, by the name that the search path gives it, when that is not `dir`.
+    /// The path under the name in the search path, if that is not `dir`.
     pub(crate) found_at: Option<PathBuf>,
     pub(crate) version: Option<Version>,
     pub(crate) manifest: Option<Box<Manifest>>,
@@ -36,97 +36,96 @@ pub struct Plugin {
 /// The file to load.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// Below the plugin's directory.
+    /// Relative to the plugin's directory.
     pub(crate) path: PathBuf,
     pub(crate) file: Fingerprint,
 }
 
 impl Plugin {
-    /// Its id: the manifest's, or for a lone file its name without `lib` and extension.
+    /// Returns the id: that of the manifest, or for a lone file its name without `lib` and extension.
     #[must_use]
     pub fn id(&self) -> &PluginId {
         &self.id
     }
 
-    /// Its version; a lone file has none.
+    /// Returns the version; a lone file has none.
     #[must_use]
     pub fn version(&self) -> Option<&Version> {
         self.version.as_ref()
     }
 
-    /// The name to show to people.
+    /// Returns the display name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.manifest()
             .map_or(self.id.as_str(), |manifest| &manifest.name)
     }
 
-    /// What kind of code it is.
+    /// Returns the kind of code that it is.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Its manifest; a lone file has none.
+    /// Returns the manifest; a lone file has none.
     #[must_use]
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_deref()
     }
 
-    /// The directory that it lies in, with symbolic links resolved.
+    /// Returns the directory that contains it, with symbolic links resolved.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The directory or lone file under the name by which it was found.
+    /// Returns the path of the directory or lone file under the name by which it was found.
     #[must_use]
     pub fn found_at(&self) -> &Path {
         self.found_at.as_deref().unwrap_or(&self.dir)
     }
 
-    /// The file to load on this platform; `None` when the plugin has none for it.
+    /// Returns the path of the file to load on this platform; `None` when the plugin has none.
     ///
-    /// The scan saw that it is a regular file inside of [`dir`](Plugin::dir). A path can be made to mean another file
-    /// afterwards by whoever can write to that directory: to load exactly what was found, use
-    /// [`read_entry`](Plugin::read_entry).
+    /// The scan checked that it is a regular file inside [`dir`](Plugin::dir). Whoever can write to that directory can
+    /// replace the file afterwards: to load exactly the file that was found, use [`read_entry`](Plugin::read_entry).
     #[must_use]
     pub fn entry_path(&self) -> Option<PathBuf> {
         self.entry.as_ref().map(|entry| self.dir.join(&entry.path))
     }
 
-    /// The kind of directory that it was found in.
+    /// Returns the kind of directory that it was found in.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// The place of that directory in the search path, from 0.
+    /// Returns the position of that directory in the search path, from 0.
     #[must_use]
     pub fn rank(&self) -> usize {
         self.rank
     }
 
-    /// Whether it works with this platform and this version of the host.
+    /// Returns whether it works with this platform and this version of the host.
     #[must_use]
     pub fn is_compatible(&self) -> bool {
         self.incompatible.is_empty()
     }
 
-    /// Why it does not work here.
+    /// Returns why it does not work with this platform or this version of the host.
     #[must_use]
     pub fn incompatibilities(&self) -> &[Incompatibility] {
         &self.incompatible
     }
 
-    /// The bytes of the file to load, `max_bytes` at most, provided that it is still the file that the scan found and
-    /// that nobody writes to it meanwhile.
+    /// Returns the contents of the file to load, at most `max_bytes`, provided that it is still the file that the scan
+    /// found and is not modified while it is read.
     ///
     /// # Errors
-    /// - [`EntryError::None`]: there is no file for this platform.
-    /// - [`EntryError::Changed`]: it is another file, or has another size or another time, than when it was found.
-    /// - [`EntryError::TooLarge`]: it has more than `max_bytes`.
-    /// - [`EntryError::Io`]: it cannot be read, is gone, or leads out of the directory by now.
+    /// - [`EntryError::None`]: the plugin has no file for this platform.
+    /// - [`EntryError::Changed`]: the file, its size or its times differ from those found by the scan.
+    /// - [`EntryError::TooLarge`]: the file has more than `max_bytes`.
+    /// - [`EntryError::Io`]: the file cannot be read, no longer exists, or is now outside the directory.
     pub fn read_entry(&self, max_bytes: u64) -> Result<Vec<u8>, EntryError> {
         let entry = self
             .entry
@@ -151,7 +150,7 @@ impl Plugin {
         if bytes.len() as u64 != entry.file.size {
             return Err(EntryError::Changed { path: path() });
         }
-        // Written to while it was read: the bytes may be half of one version and half of another.
+        // If it was written to while it was read, the bytes may be a mix of two versions.
         self.still_the_same(entry, &file)?;
         Ok(bytes)
     }
@@ -187,20 +186,20 @@ pub enum EntryError {
         /// The plugin.
         id: PluginId,
     },
-    /// The file is not the one that was found any more.
+    /// The file is no longer the one that was found.
     #[non_exhaustive]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// The file is larger than it may be.
+    /// The file is larger than the limit.
     #[non_exhaustive]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// Its size in bytes.
         bytes: u64,
-        /// The most that it may have.
+        /// The limit in bytes.
         limit: u64,
     },
     /// The file cannot be read.
@@ -208,7 +207,7 @@ pub enum EntryError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -245,7 +244,7 @@ impl Error for EntryError {
     }
 }
 
-/// Whether the file at `path` is still the one with this fingerprint.
+/// Returns whether the file at `path` still has this fingerprint.
 pub(crate) fn unchanged(path: &Path, file: Fingerprint) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && Fingerprint::of(&metadata) == file)
 }

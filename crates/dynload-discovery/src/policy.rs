@@ -1,4 +1,4 @@
-//! From what a plugin asks for and what the host allows to what it is given.
+//! Computes what a plugin is granted, from what it requests and what the host allows.
 
 use std::fmt;
 use std::fs;
@@ -9,7 +9,9 @@ use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, Limits, Prog
 use crate::Plugin;
 use crate::manifest::{CapabilityRequest, HostDir};
 
-/// What a host allows to any plugin.
+/// What a host allows any plugin.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::{Capabilities, Grant, Limits};
@@ -25,13 +27,13 @@ pub struct Policy {
     pub grant: Grant,
     /// The limits that a plugin can have.
     pub limits: Limits,
-    /// What a plugin may do in its own directory, when it asks for it as `$PLUGIN` and `grant` has the capability for
-    /// files. `None`: only what the directories of `grant` allow.
+    /// The access of a plugin to its own directory, when it requests it as `$PLUGIN` and `grant` has the capability for
+    /// files. `None`: only the access that the directories of `grant` allow.
     pub own_directory: Option<Access>,
 }
 
 impl Policy {
-    /// A host that allows `grant` within `limits`, and nothing in the plugins' own directories.
+    /// Creates a policy that allows `grant` within `limits`, and no access to the plugins' own directories.
     #[must_use]
     pub fn new(grant: Grant, limits: Limits) -> Policy {
         Policy {
@@ -41,10 +43,10 @@ impl Policy {
         }
     }
 
-    /// The same policy with this access to a plugin's own directory.
+    /// Sets the access of a plugin to its own directory.
     ///
     /// # Grants
-    /// A plugin that can write to its own directory can change its own code and manifest, and what it asks for next time.
+    /// A plugin that can write to its own directory can change its own code and manifest, and what it requests next time.
     #[must_use]
     pub fn with_own_directory(mut self, access: Access) -> Policy {
         self.own_directory = Some(access);
@@ -52,17 +54,17 @@ impl Policy {
     }
 }
 
-/// What a plugin is given: as `dynload-sandbox` takes it.
+/// What a plugin is granted, as values that `dynload-sandbox` accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admission {
-    /// What the host allows, cut by what the plugin asks for.
+    /// What the host allows, reduced to what the plugin requests.
     pub grant: Grant,
-    /// The tighter of the host's limits and the plugin's.
+    /// The lower of the host's limits and the plugin's.
     pub limits: Limits,
 }
 
-/// A plugin needs capabilities that the host does not allow.
+/// The error of a plugin that needs capabilities that the host does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Denied {
@@ -85,10 +87,13 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 impl Plugin {
-    /// What the plugin is given by a host of this policy: only what both the policy allows and the manifest asks for. A
-    /// plugin without a manifest asks for nothing, and is given nothing but limits.
+    /// Returns what a host with this policy grants the plugin: only what both the policy allows and the manifest requests.
     ///
-    /// Directories on both sides are compared with their symbolic links resolved; one that is not there is not given.
+    /// A plugin without a manifest requests nothing, and is granted nothing; only the policy's limits apply.
+    ///
+    /// The directories of both sides are compared after resolving symbolic links; one that does not exist is not granted.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// # use dynload_caps::{Capabilities, Grant, Limits};
@@ -98,7 +103,7 @@ impl Plugin {
     /// # let plugin = found.get("greeter").ok_or("no greeter")?;
     /// let admitted = plugin.admit(&policy)?;
     /// let bytes = plugin.read_entry(64 << 20)?;
-    /// // ... and `admitted.grant`, `admitted.limits` and `bytes` make a sandbox and its instance.
+    /// // Create a sandbox and its instance from `admitted.grant`, `admitted.limits` and `bytes`.
     /// # drop((admitted, bytes));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -156,7 +161,7 @@ impl Plugin {
                 value: variable.value.clone(),
             });
         }
-        // Programs of other platforms are no absolute paths here, and fall out.
+        // Programs of other platforms are not absolute paths here, and are skipped.
         scopes.programs.extend(
             request
                 .programs
@@ -179,7 +184,7 @@ impl Plugin {
     }
 }
 
-/// The path without symbolic links, where it is there and is Unicode.
+/// Returns the path without symbolic links, if it exists and is Unicode.
 fn real_text(path: &Path) -> Option<String> {
     fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
 }

@@ -1,4 +1,4 @@
-//! What went wrong, where, and what to do about it.
+//! Problems: what is wrong, where, and what to do about it.
 
 use std::error::Error;
 use std::fmt;
@@ -11,15 +11,15 @@ use dynload_diagnostics::{listed, printable};
 
 use crate::{InvalidId, ManifestErrorKind, Platform, PluginId};
 
-/// How bad a [`Problem`] is.
+/// The severity of a [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Worth knowing.
+    /// Information that may be useful.
     Note,
-    /// The plugin is listed, and something about it is not as it should be.
+    /// The plugin is listed, but something about it is wrong.
     Warning,
-    /// Something that should be a plugin, or a directory of them, is not listed.
+    /// A plugin, or a directory of plugins, is not listed.
     Error,
 }
 
@@ -33,17 +33,17 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Something that a scan did not find in order.
+/// Something that a scan found to be wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Problem {
     /// The file or directory.
     pub path: PathBuf,
-    /// The line in that file, from 1, where there is one.
+    /// The line in that file, from 1, if the problem has one.
     pub line: Option<u32>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What it is.
+    /// What is wrong.
     pub kind: ProblemKind,
 }
 
@@ -67,8 +67,8 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// `warning: path:line: what is wrong and what to do`, with the causes, on one line. What could change how a terminal
-    /// shows it is escaped.
+    /// Writes `warning: path:line: what is wrong and what to do`, with the causes, on one line. Characters that could
+    /// control a terminal are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.severity, printable(self.path.display()).path())?;
         if let Some(line) = self.line {
@@ -84,7 +84,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What a [`Problem`] is.
+/// The kind of a [`Problem`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ProblemKind {
@@ -92,68 +92,68 @@ pub enum ProblemKind {
     Unreadable(Arc<io::Error>),
     /// A directory of the search path is a file.
     NotADirectory,
-    /// A directory of `VAIS_PLUGIN_PATH` is relative, so it would depend on where the program was started.
+    /// A directory of `VAIS_PLUGIN_PATH` is relative, so it would depend on the directory in which the program started.
     RelativeSearchDir,
-    /// A directory without a `plugin.toml`.
+    /// A directory has no `plugin.toml`.
     NoManifest,
-    /// A `plugin.toml`, or the entry that it names, that is no regular file.
+    /// A `plugin.toml`, or the entry that it specifies, is not a regular file.
     NotAFile,
-    /// A manifest that is larger than [`Manifest::MAX_BYTES`](crate::Manifest::MAX_BYTES).
+    /// A manifest is larger than [`Manifest::MAX_BYTES`](crate::Manifest::MAX_BYTES).
     #[non_exhaustive]
     TooLarge {
         /// Its size in bytes.
         bytes: u64,
-        /// The most that it may have.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// A manifest that is not UTF-8.
+    /// A manifest is not UTF-8.
     #[non_exhaustive]
     NotUtf8 {
-        /// The first byte that is not.
+        /// The position of the first invalid byte.
         at: usize,
     },
-    /// Something wrong in a manifest.
+    /// A manifest has an error.
     Manifest(ManifestErrorKind),
-    /// A file that was written to while it was read, several times over.
+    /// A file was modified during each of several attempts to read it.
     Changing,
-    /// A lone file whose name gives no id.
+    /// The name of a lone file is not a valid id.
     FileName(InvalidId),
-    /// The entry that a manifest names is not there.
+    /// The entry that a manifest specifies does not exist.
     #[non_exhaustive]
     EntryMissing {
         /// The entry.
         entry: String,
     },
-    /// The entry that a manifest names leads out of the plugin's directory.
+    /// The entry that a manifest specifies leads out of the plugin's directory.
     #[non_exhaustive]
     EntryEscapes {
         /// The entry.
         entry: String,
     },
-    /// Others than its owner and root can write to it.
+    /// Users other than the owner and root can write to the file or directory.
     #[non_exhaustive]
     WritableByOthers {
         /// The permission bits.
         mode: u32,
     },
-    /// The plugin does not work here.
+    /// The plugin does not work with this platform or this version of the host.
     Incompatible(Incompatibility),
-    /// Capabilities that are asked for with a scope that lists nothing: they open nothing.
+    /// Capabilities are requested with an empty scope: they open nothing.
     #[non_exhaustive]
     CapabilityWithoutScope {
         /// Those capabilities.
         capabilities: Capabilities,
     },
-    /// A scope for capabilities that are not asked for.
+    /// A scope is listed for capabilities that are not requested.
     #[non_exhaustive]
     ScopeWithoutCapability {
         /// Those capabilities.
         capabilities: Capabilities,
     },
-    /// The cache was thrown away.
+    /// The cache was discarded.
     #[non_exhaustive]
     CacheDiscarded {
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
 }
@@ -163,41 +163,45 @@ impl fmt::Display for ProblemKind {
         use ProblemKind as K;
         match self {
             K::Unreadable(_) => f.write_str("cannot be read"),
-            K::NotADirectory => {
-                f.write_str("is in the search path and no directory: name the directory it is in")
-            }
-            K::RelativeSearchDir => f.write_str(
-                "is a relative path in VAIS_PLUGIN_PATH and was passed over: write an absolute one",
+            K::NotADirectory => f.write_str(
+                "is in the search path but is not a directory: specify the directory that contains it",
             ),
-            K::NoManifest => {
-                f.write_str("has no plugin.toml and was passed over: add one, or move it elsewhere")
+            K::RelativeSearchDir => {
+                f.write_str("is a relative path in VAIS_PLUGIN_PATH and was skipped: use an absolute path")
             }
-            K::NotAFile => f.write_str("is no regular file"),
-            K::TooLarge { bytes, limit } => write!(f, "has {bytes} bytes: a manifest has at most {limit}"),
-            K::NotUtf8 { at } => write!(f, "is not UTF-8 at byte {at}: save it as UTF-8"),
+            K::NoManifest => {
+                f.write_str("has no plugin.toml and was skipped: add one, or move the directory elsewhere")
+            }
+            K::NotAFile => f.write_str("is not a regular file"),
+            K::TooLarge { bytes, limit } => {
+                write!(f, "has {bytes} bytes, over the limit of {limit} for a manifest")
+            }
+            K::NotUtf8 { at } => write!(f, "has invalid UTF-8 at byte {at}: save it as UTF-8"),
             K::Manifest(kind) => kind.fmt(f),
-            K::Changing => f.write_str("was written to while it was read: scan again when that is done"),
+            K::Changing => {
+                f.write_str("was modified while it was read: scan again when the writer has finished")
+            }
             K::FileName(error) => {
                 write!(
                     f,
-                    "{error}; rename the file, or put it into a directory with a plugin.toml"
+                    "{error}; rename the file, or move it into a directory with a plugin.toml"
                 )
             }
             K::EntryMissing { entry } => write!(
                 f,
-                "entry {:?} is not there: build it, or correct `plugin.entry`",
+                "entry {:?} does not exist: build it, or correct `plugin.entry`",
                 printable(entry).path()
             ),
             K::EntryEscapes { entry } => write!(
                 f,
                 "entry {:?} leads out of the plugin's directory, or to an absolute path: put the file itself into the \
-                 directory, or make the link a relative one",
+                 directory, or make the symbolic link relative",
                 printable(entry).path()
             ),
             K::WritableByOthers { mode } => {
                 write!(
                     f,
-                    "others than its owner can write to it (mode {:03o}): run `chmod go-w` on it",
+                    "users other than its owner can write to it (mode {:03o}): run `chmod go-w` on it",
                     mode & 0o777
                 )
             }
@@ -205,16 +209,16 @@ impl fmt::Display for ProblemKind {
             K::CapabilityWithoutScope { capabilities } => {
                 write!(
                     f,
-                    "asks for {capabilities} and lists nothing for it, so it gets nothing: list what it is for"
+                    "requests {capabilities} with an empty scope, which opens nothing: list what it needs to reach"
                 )
             }
             K::ScopeWithoutCapability { capabilities } => {
                 write!(
                     f,
-                    "lists what {capabilities} is for and does not ask for it: add it to `capabilities.needs`"
+                    "has a scope for {capabilities} but does not request it: add it to `capabilities.needs`"
                 )
             }
-            K::CacheDiscarded { reason } => write!(f, "the cache was thrown away: {reason}"),
+            K::CacheDiscarded { reason } => write!(f, "the cache was discarded: {reason}"),
         }
     }
 }
@@ -229,7 +233,7 @@ impl Error for ProblemKind {
     }
 }
 
-/// Why a plugin does not work here.
+/// Why a plugin does not work with this platform or this version of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incompatibility {
@@ -243,14 +247,14 @@ pub enum Incompatibility {
         /// The platforms that it has entries for.
         offered: Vec<String>,
     },
-    /// It works with other versions of the host.
+    /// It requires other versions of the host.
     #[non_exhaustive]
     Host {
         /// The plugin.
         id: PluginId,
         /// The version of this host.
         here: semver::Version,
-        /// The versions that it works with.
+        /// The versions that it requires.
         wanted: semver::VersionReq,
     },
 }
@@ -268,7 +272,7 @@ impl fmt::Display for Incompatibility {
             Incompatibility::Host { id, here, wanted } => {
                 write!(
                     f,
-                    "plugin {id} works with host versions {wanted}, and this is {here}"
+                    "plugin {id} requires host version {wanted}, but this host is {here}"
                 )
             }
         }

@@ -1,4 +1,4 @@
-//! In which order plugins are loaded so that each finds what it depends on.
+//! The order in which plugins are loaded, so that each is loaded after its dependencies.
 
 mod components;
 
@@ -14,61 +14,61 @@ use crate::{Discovery, Plugin, PluginId};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resolution {
-    /// The plugins that can be loaded, each after all that it depends on; where that leaves a choice, by id.
+    /// The plugins that can be loaded, each after all of its dependencies; ordered by id where there is a choice.
     pub order: Vec<PluginId>,
-    /// Why the others cannot, and which optional dependencies are not met.
+    /// Why the others cannot be loaded, and which optional dependencies are not satisfied.
     pub problems: Vec<DependencyProblem>,
 }
 
-/// A dependency that is not met.
+/// A dependency that is not satisfied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DependencyProblem {
-    /// A plugin is asked for, by somebody, that was not found.
+    /// A requested plugin was not found.
     #[non_exhaustive]
     Missing {
-        /// Who asks; `None` when it was named to [`Discovery::resolve`].
+        /// The plugin that depends on it; `None` when it was passed to [`Discovery::resolve`].
         plugin: Option<PluginId>,
-        /// For what.
+        /// The plugin that is missing.
         dependency: PluginId,
-        /// In which versions.
+        /// The versions that are accepted.
         wanted: Option<VersionReq>,
     },
-    /// A plugin was found in a version that will not do.
+    /// A plugin was found in a version that is not accepted.
     #[non_exhaustive]
     Conflict {
-        /// Who asks.
+        /// The plugin with the dependency.
         plugin: PluginId,
-        /// For what.
+        /// The plugin that it depends on.
         dependency: PluginId,
-        /// In which versions.
+        /// The versions that are accepted.
         wanted: VersionReq,
-        /// Which version there is; a lone file has none.
+        /// The version that was found; a lone file has none.
         found: Option<Version>,
-        /// Whether the plugin can do without.
+        /// Whether the dependency is optional.
         optional: bool,
     },
-    /// A plugin that does not work here.
+    /// A plugin does not work with this platform or this version of the host.
     #[non_exhaustive]
     Incompatible {
         /// The plugin.
         plugin: PluginId,
     },
-    /// Plugins that depend on each other in a circle, each on the next and the last on the first.
+    /// Plugins form a dependency cycle: each depends on the next, and the last on the first.
     #[non_exhaustive]
     Cycle {
-        /// The circle, from its least id.
+        /// The cycle, from its least id.
         plugins: Vec<PluginId>,
     },
-    /// Everything that a plugin asks for is there, and some of it cannot be loaded.
+    /// All dependencies of a plugin were found, but one of them cannot be loaded.
     #[non_exhaustive]
     Blocked {
         /// The plugin.
         plugin: PluginId,
-        /// What cannot be loaded.
+        /// The dependency that cannot be loaded.
         dependency: PluginId,
     },
-    /// An optional dependency is not waited for, because the other plugin waits for this one, itself or through others.
+    /// An optional dependency is ignored in the order, because it depends on this plugin, directly or indirectly.
     #[non_exhaustive]
     OptionalCycle {
         /// The plugin.
@@ -106,15 +106,18 @@ impl fmt::Display for DependencyProblem {
                 optional,
             } => {
                 let verb = if *optional { "can use" } else { "needs" };
-                write!(f, "plugin {plugin} {verb} {dependency} {wanted}, and ")?;
+                write!(f, "plugin {plugin} {verb} {dependency} {wanted}, but ")?;
                 match found {
                     Some(found) => write!(f, "version {found} is installed"),
                     None => f.write_str("a file without a version is installed"),
                 }
             }
-            P::Incompatible { plugin } => write!(f, "plugin {plugin} does not work here"),
+            P::Incompatible { plugin } => write!(
+                f,
+                "plugin {plugin} is incompatible with this platform or host version"
+            ),
             P::Cycle { plugins } => {
-                f.write_str("plugins depend on each other in a circle: ")?;
+                f.write_str("circular dependency: ")?;
                 const MOST: usize = Listed::<PluginId>::MOST;
                 plugins
                     .iter()
@@ -131,7 +134,7 @@ impl fmt::Display for DependencyProblem {
             P::OptionalCycle { plugin, dependency } => {
                 write!(
                     f,
-                    "plugin {plugin} is loaded before {dependency}, which it can use, because that waits for it"
+                    "plugin {plugin} is loaded before its optional dependency {dependency}, because {dependency} depends on it"
                 )
             }
         }
@@ -139,7 +142,7 @@ impl fmt::Display for DependencyProblem {
 }
 
 impl Discovery {
-    /// The order in which to load every plugin that was found.
+    /// Returns the order in which to load every plugin that was found.
     #[must_use]
     pub fn resolve_all(&self) -> Resolution {
         resolve(
@@ -148,7 +151,7 @@ impl Discovery {
         )
     }
 
-    /// The order in which to load these plugins and everything that they depend on.
+    /// Returns the order in which to load these plugins and everything that they depend on.
     #[must_use]
     pub fn resolve<'a>(&self, wanted: impl IntoIterator<Item = &'a PluginId>) -> Resolution {
         let mut chosen = BTreeMap::new();
@@ -177,7 +180,7 @@ impl Discovery {
     }
 }
 
-/// What one plugin waits for.
+/// The dependencies of one plugin.
 #[derive(Default)]
 struct Edges<'a> {
     required: BTreeSet<&'a PluginId>,
@@ -209,7 +212,7 @@ fn resolve(plugins: BTreeMap<&PluginId, &Plugin>, mut problems: Vec<DependencyPr
     Resolution { order, problems }
 }
 
-/// What `plugin` waits for, and whether something that it needs is not there.
+/// Returns the dependencies of `plugin`, and whether it cannot be loaded.
 fn edges_of<'a>(
     plugin: &'a Plugin,
     plugins: &BTreeMap<&'a PluginId, &'a Plugin>,
@@ -258,7 +261,7 @@ fn edges_of<'a>(
     (edges, bad)
 }
 
-/// A file without a version meets only `*`.
+/// Returns whether a version satisfies `wanted`. A file without a version satisfies only `*`.
 fn meets(wanted: &VersionReq, found: Option<&Version>) -> bool {
     match found {
         Some(found) => wanted.matches(found),
@@ -266,12 +269,13 @@ fn meets(wanted: &VersionReq, found: Option<&Version>) -> bool {
     }
 }
 
-/// Optional dependencies of plugins in circles with each other that are looked at one by one.
+/// The number of optional dependencies in a group of cycles up to which each is checked separately.
 const MOST_LOOKED_AT: usize = 4_000;
 
-/// Takes optional dependencies out of circles: a plugin that could do without is loaded first. Each that would close a circle with
-/// those that are waited for already is given up, and no other; where there are thousands, all of them, for each has to be looked
-/// at on its own.
+/// Removes optional dependencies from cycles, so that a plugin that can do without one is loaded first.
+///
+/// An optional dependency is removed only if it would close a cycle with the dependencies that are kept so far. Where there are
+/// thousands, all of them are removed, because each would have to be checked separately.
 fn drop_optional_cycles<'a>(
     edges: &mut BTreeMap<&'a PluginId, Edges<'a>>,
     failed: &BTreeSet<&'a PluginId>,
@@ -281,7 +285,7 @@ fn drop_optional_cycles<'a>(
     let both = loaded.map(|(id, own)| (*id, own.required.union(&own.optional).copied().collect()));
     for members in components::components(&both.collect()) {
         let optional: usize = members.iter().map(|id| edges[id].optional.len()).sum();
-        // No circle is in it yet: those of required dependencies alone have failed.
+        // This graph has no cycle yet: plugins in cycles of required dependencies have already failed.
         let required = members
             .iter()
             .map(|id| (*id, edges[id].required.iter().copied().collect()));
@@ -306,7 +310,7 @@ fn drop_optional_cycles<'a>(
     }
 }
 
-/// Marks what needs something that failed, however far away.
+/// Marks every plugin that requires a failed one, directly or indirectly.
 fn block<'a>(
     edges: &BTreeMap<&'a PluginId, Edges<'a>>,
     failed: &mut BTreeSet<&'a PluginId>,
@@ -330,7 +334,7 @@ fn block<'a>(
     }
 }
 
-/// The others, each after what it waits for; of those that wait for nothing the least id first (Kahn 1962).
+/// Returns the remaining plugins, each after its dependencies; of those that are ready, the least id is first (Kahn 1962).
 fn order<'a>(edges: &BTreeMap<&'a PluginId, Edges<'a>>, failed: &BTreeSet<&'a PluginId>) -> Vec<PluginId> {
     let mut waiting: BTreeMap<&PluginId, usize> = BTreeMap::new();
     let mut waited_for: BTreeMap<&PluginId, Vec<&PluginId>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Looking through the search path.
+//! Scanning the search path.
 
 mod directory;
 mod list;
@@ -18,22 +18,22 @@ use crate::order::Duplicate;
 use crate::{Plugin, Problem};
 pub use scanner::Scanner;
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Discovery {
-    /// The plugins, by id, one for each.
+    /// The plugins, one for each id, ordered by id.
     pub plugins: Vec<Plugin>,
-    /// The plugins whose id another one has too, with the one that goes before them.
+    /// The plugins that have the same id as another one, each with the one that is preferred to it.
     pub duplicates: Vec<Duplicate>,
-    /// Everything that was not in order, by path and line.
+    /// Everything that is wrong, ordered by path and line.
     pub problems: Vec<Problem>,
-    /// How it went.
+    /// Statistics of the scan.
     pub stats: Stats,
 }
 
 impl Discovery {
-    /// The plugin with this id.
+    /// Returns the plugin with this id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Plugin> {
         let at = self
@@ -44,19 +44,19 @@ impl Discovery {
     }
 }
 
-/// Numbers about a scan.
+/// Statistics of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Directories and lone files that were looked at.
+    /// The number of directories and lone files that were examined.
     pub candidates: usize,
-    /// Manifests that were read and are valid.
+    /// The number of manifests that were read and are valid.
     pub parsed: usize,
-    /// Threads that were used.
+    /// The number of threads that were used.
     pub threads: usize,
 }
 
-/// What one candidate came to.
+/// The result for one candidate.
 #[derive(Default)]
 struct Found {
     plugin: Option<Plugin>,
@@ -64,8 +64,8 @@ struct Found {
     parsed: bool,
 }
 
-/// Opens a file inside of `dir` for reading; a path that leads out of it, by `..` or by a link, is an error. A named pipe
-/// does not block.
+/// Opens a file inside `dir` for reading. A path that leads out of it, through `..` or a link, is an error. A named pipe does
+/// not block.
 pub(crate) fn open_file(dir: &Dir, path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -78,8 +78,8 @@ pub(crate) fn open_file(dir: &Dir, path: &Path) -> io::Result<File> {
     dir.open_with(path, &options).map(cap_std::fs::File::into_std)
 }
 
-/// Whether an error of `cap-std` means that a path leads out of its directory: it makes that error itself, so there is no
-/// number of the operating system in it.
+/// Returns whether an error of `cap-std` means that a path leads out of its directory: `cap-std` creates that error itself, so
+/// it has no errno.
 fn is_escape(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }

@@ -1,4 +1,4 @@
-//! Where plugins are looked for.
+//! The directories that are searched for plugins.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,13 +13,13 @@ pub const PLUGIN_PATH_VARIABLE: &str = "VAIS_PLUGIN_PATH";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Source {
-    /// The program named it.
+    /// The program specified it.
     Explicit,
-    /// `VAIS_PLUGIN_PATH` names it.
+    /// `VAIS_PLUGIN_PATH` lists it.
     Environment,
-    /// It is one of the user's.
+    /// It is one of the user's plugin directories.
     User,
-    /// It is one of the system's.
+    /// It is one of the system's plugin directories.
     System,
 }
 
@@ -34,17 +34,19 @@ impl fmt::Display for Source {
     }
 }
 
-/// The directories to look into, from the first to the last; what is found in an earlier one goes before what is found
-/// in a later one. A directory that is not there is no error.
+/// The directories to search, from the first to the last. Plugins in an earlier directory are preferred to those in a
+/// later one. A directory that does not exist is not an error.
 ///
-/// [`SearchPath::standard`] is, in this order:
+/// [`SearchPath::standard`] contains, in this order:
 /// 1. the directories of `VAIS_PLUGIN_PATH`;
 /// 2. the user's: `~/.vais/plugins`; on macOS then `~/Library/Application Support/Vais/Plugins`; on Windows
 ///    `%APPDATA%\Vais\plugins` first and then `%USERPROFILE%\.vais\plugins`;
 /// 3. the system's: `/usr/local/lib/vais/plugins`; on macOS then `/Library/Application Support/Vais/Plugins`; on Windows
 ///    `%ProgramData%\Vais\plugins` instead.
 ///
-/// Directories that a program names itself go before all of them:
+/// Directories that a program specifies precede all of them.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_discovery::{SearchPath, Source};
@@ -70,13 +72,13 @@ pub struct SearchDir {
 }
 
 impl SearchPath {
-    /// A path without directories.
+    /// Returns a path without directories.
     #[must_use]
     pub fn empty() -> SearchPath {
         SearchPath::default()
     }
 
-    /// `VAIS_PLUGIN_PATH`, the user's directories, the system's.
+    /// Returns the directories of `VAIS_PLUGIN_PATH`, the user's directories and the system's directories.
     #[must_use]
     pub fn standard() -> SearchPath {
         let variable = std::env::var_os(PLUGIN_PATH_VARIABLE).unwrap_or_default();
@@ -86,10 +88,10 @@ impl SearchPath {
             .with_system_dirs()
     }
 
-    /// The same path with a directory in front of all others.
+    /// Adds a directory in front of those of other [sources](Source), after the explicit ones that were added before.
     #[must_use]
     pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> SearchPath {
-        // Of several that are put in front, the one that was named first stays first.
+        // The explicit directories keep the order in which they were added.
         let explicit = self
             .dirs
             .iter()
@@ -105,8 +107,9 @@ impl SearchPath {
         self
     }
 
-    /// The same path with the directories of `list` at its end, as `VAIS_PLUGIN_PATH` names them: separated by `:` (on
-    /// Windows `;`). Empty ones are passed over; so are relative ones, which the scan reports.
+    /// Appends the directories of `list`, which has the format of `VAIS_PLUGIN_PATH`: separated by `:` (on Windows `;`).
+    ///
+    /// Empty entries are skipped. So are relative ones, which the scan reports.
     #[must_use]
     pub fn with_plugin_path(mut self, list: &OsStr) -> SearchPath {
         for path in std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()) {
@@ -126,13 +129,13 @@ impl SearchPath {
         self
     }
 
-    /// The same path with the user's directories at its end.
+    /// Appends the user's directories.
     #[must_use]
     pub fn with_user_dirs(self) -> SearchPath {
         self.extended(user_dirs(), Source::User)
     }
 
-    /// The same path with the system's directories at its end.
+    /// Appends the system's directories.
     #[must_use]
     pub fn with_system_dirs(self) -> SearchPath {
         self.extended(system_dirs(), Source::System)
@@ -144,7 +147,7 @@ impl SearchPath {
         self
     }
 
-    /// The directories, from the first to the last. The place of one in this list is its rank.
+    /// Returns the directories, from the first to the last. The position of a directory in this list is its rank.
     #[must_use]
     pub fn dirs(&self) -> &[SearchDir] {
         &self.dirs
@@ -155,22 +158,22 @@ impl SearchPath {
     }
 }
 
-/// The first of the user's plugin directories: `~/.vais/plugins`, on Windows `%APPDATA%\Vais\plugins`. `None` when the
-/// user has no home directory.
+/// Returns the first of the user's plugin directories: `~/.vais/plugins`, on Windows `%APPDATA%\Vais\plugins`; `None` when
+/// the user has no home directory.
 #[must_use]
 pub fn user_plugin_dir() -> Option<PathBuf> {
     user_dirs().into_iter().next()
 }
 
-/// The first of the system's plugin directories: `/usr/local/lib/vais/plugins`, on Windows `%ProgramData%\Vais\plugins`.
-/// `None` only on Windows, when the variable is not set.
+/// Returns the first of the system's plugin directories: `/usr/local/lib/vais/plugins`, on Windows
+/// `%ProgramData%\Vais\plugins`; `None` only on Windows, when the variable is not set.
 #[must_use]
 pub fn system_plugin_dir() -> Option<PathBuf> {
     system_dirs().into_iter().next()
 }
 
 fn user_dirs() -> Vec<PathBuf> {
-    // A relative home would be another directory after each change of the working directory.
+    // A relative home directory would change with the working directory.
     let home = std::env::home_dir().filter(|home| home.is_absolute());
     let own = home.as_ref().map(|home| home.join(".vais").join("plugins"));
     if cfg!(windows) {

@@ -1,4 +1,4 @@
-//! What a file really is, against what its manifest says.
+//! Audits: the contents of a file, compared with its manifest.
 
 mod support;
 
@@ -8,7 +8,7 @@ use dynload_discovery::{Audit, ExternKind, Facts, Finding, Policy};
 use std::time::Duration;
 use support::Plugins;
 
-/// The audit of a module with this manifest: without a cache, with one, and out of it.
+/// Returns the audit of a module with this manifest, which is the same without a cache, with a new one, and from the cache.
 #[track_caller]
 fn audit(wat: &str, more: &str) -> Audit {
     let plugins = Plugins::new();
@@ -41,13 +41,13 @@ const HELLO: &str = r#"(module
     (func (export "_start")))"#;
 
 #[test]
-fn capabilities_that_are_used_and_not_declared_and_the_other_way_round() {
+fn undeclared_and_unused_capabilities_are_found() {
     let found = audit(
         HELLO,
         "[capabilities]\nneeds = [\"time\"]\noptional = [\"network\", \"random\"]",
     );
     let undeclared: Vec<String> = found.undeclared.iter().map(ToString::to_string).collect();
-    // Writing is open to a plugin with sockets, so only the environment is missing.
+    // `fd_write` is open to a plugin with sockets, so only the environment is undeclared.
     assert_eq!(
         undeclared,
         ["import wasi_snapshot_preview1.environ_get needs env, which is not declared"]
@@ -60,7 +60,7 @@ fn capabilities_that_are_used_and_not_declared_and_the_other_way_round() {
     assert!(
         found.undeclared[0]
             .to_string()
-            .ends_with("fd_write needs one of console|fs_write|network, and none is declared")
+            .ends_with("fd_write needs one of console|fs_write|network, but none is declared")
     );
     assert!(
         found
@@ -81,7 +81,7 @@ fn capabilities_that_are_used_and_not_declared_and_the_other_way_round() {
 }
 
 #[test]
-fn imports_that_nobody_provides() {
+fn imports_without_a_provider_are_found() {
     let found = audit(
         r#"(module (import "env" "system" (func (param i32))) (import "vais" "print" (global i32))
             (import "env" "memory" (memory 1)))"#,
@@ -90,9 +90,9 @@ fn imports_that_nobody_provides() {
     assert_eq!(
         findings(&found),
         [
-            "import env.system (function) is provided by nobody",
-            "import vais.print (global) is provided by nobody",
-            "import env.memory (memory) is provided by nobody",
+            "import env.system (function) has no provider",
+            "import vais.print (global) has no provider",
+            "import env.memory (memory) has no provider",
         ]
     );
     assert!(matches!(
@@ -105,7 +105,7 @@ fn imports_that_nobody_provides() {
 }
 
 #[test]
-fn exports_against_declared_ones() {
+fn exports_are_compared_with_the_declared_ones() {
     let wat = r#"(module (memory (export "mem") 0) (func (export "same") (param i32) (result i64) i64.const 1)
         (func (export "other") (result i64) i64.const 1) (func (export "more")) (func (export "_initialize")))"#;
     let found = audit(
@@ -115,17 +115,17 @@ fn exports_against_declared_ones() {
     assert_eq!(
         findings(&found),
         [
-            "function \"gone\" is declared and not exported",
-            "\"mem\" is declared and is no function",
-            "function \"other\" is declared as (i64) -> () and is () -> i64",
-            "function \"more\" is exported and not declared",
+            "function \"gone\" is declared but not exported",
+            "\"mem\" is declared as a function but is not one",
+            "function \"other\" is declared as (i64) -> () but has type () -> i64",
+            "function \"more\" is exported but not declared",
         ]
     );
     assert!(audit(wat, "").is_clean());
 }
 
 #[test]
-fn memory_against_its_limit() {
+fn initial_memory_is_compared_with_the_limit() {
     let wat = "(module (memory 16) (memory 16) (table 131072 funcref))";
     let bytes = 32 * 65_536 + 131_072 * 8;
     assert!(audit(wat, &format!("[limits]\nmax_memory_bytes = {bytes}")).is_clean());
@@ -151,7 +151,7 @@ fn memory_against_its_limit() {
 }
 
 #[test]
-fn what_is_no_module_is_said_to_be_none() {
+fn files_that_are_not_modules_are_invalid() {
     let good = wat::parse_str(HELLO).unwrap();
     let component = wat::parse_str("(component)").unwrap();
     let mut bodies: Vec<Vec<u8>> = (0..good.len()).map(|at| good[..at].to_vec()).collect();
@@ -164,7 +164,7 @@ fn what_is_no_module_is_said_to_be_none() {
     let found = scanner.scan();
     let mut invalid = 0;
     for plugin in &found.plugins {
-        // Some prefixes end between two sections, and are modules.
+        // Some prefixes end between two sections, and are valid modules.
         match scanner.audit(plugin).unwrap().facts {
             Facts::Wasm(_) => {}
             Facts::Invalid { .. } => invalid += 1,
@@ -184,7 +184,7 @@ fn what_is_no_module_is_said_to_be_none() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn native_files_are_judged_by_their_headers() {
+fn native_files_are_audited_by_their_headers() {
     use std::process::Command;
     let plugins = Plugins::new();
     let source = plugins.write(
@@ -228,8 +228,8 @@ fn native_files_are_judged_by_their_headers() {
     assert_eq!(audit("pie").findings, [Finding::NotALibrary]);
     assert_eq!(audit("object").findings, [Finding::NotALibrary]);
     assert!(findings(&audit("text"))[0].starts_with("not a native plugin: "));
-    assert!(findings(&audit("riscv"))[0].starts_with("built for ELF riscv64, and this is linux-"));
-    // Any damage gives an answer.
+    assert!(findings(&audit("riscv"))[0].starts_with("built for ELF riscv64, but this platform is linux-"));
+    // An audit of a damaged file returns a result.
     for at in 0..lib.len().min(2048) {
         let mut damaged = lib.clone();
         damaged[at] ^= 0xff;
@@ -242,7 +242,7 @@ fn native_files_are_judged_by_their_headers() {
 }
 
 #[test]
-fn what_a_plugin_is_given() {
+fn a_plugin_is_granted_what_it_requests_and_the_host_allows() {
     let plugins = Plugins::new();
     plugins.plugin("p", "p", "1.0.0", r#"
 [capabilities]
@@ -269,9 +269,9 @@ max_memory_bytes = 999999999999"#);
     let mut grant = Grant::none().with_capabilities(Capabilities::all());
     grant.scopes.net.push("api.example.org:*".parse().unwrap());
     let policy = Policy::new(grant, Limits::DEFAULT).with_own_directory(Access::ReadOnly);
-    let given = plugin.admit(&policy).unwrap();
+    let admitted = plugin.admit(&policy).unwrap();
     assert_eq!(
-        given.grant.capabilities.to_string(),
+        admitted.grant.capabilities.to_string(),
         "console|fs_read|network|process"
     );
     let assets = plugins
@@ -280,14 +280,17 @@ max_memory_bytes = 999999999999"#);
         .into_os_string()
         .into_string()
         .unwrap();
-    // Its own directory, not one that a link in there leads to, and not one that the host did not name.
+    // Its own directory, but not the target of a link in it, and not a directory that the host does not allow.
     assert_eq!(
-        given.grant.scopes.dirs,
+        admitted.grant.scopes.dirs,
         [DirScope::new(assets, "/assets", Access::ReadOnly).unwrap()]
     );
-    assert_eq!(given.grant.scopes.net, ["api.example.org:443".parse().unwrap()]);
     assert_eq!(
-        given.limits,
+        admitted.grant.scopes.net,
+        ["api.example.org:443".parse().unwrap()]
+    );
+    assert_eq!(
+        admitted.limits,
         Limits::DEFAULT.with_time(Duration::from_millis(100))
     );
 
@@ -300,10 +303,10 @@ max_memory_bytes = 999999999999"#);
 }
 
 #[test]
-fn names_of_imports_do_not_speak_to_the_terminal() {
+fn import_names_cannot_control_the_terminal() {
     let found = audit(r#"(module (import "\1b[2J" "\0a\07" (func)))"#, "");
     assert_eq!(
         findings(&found),
-        [r"import \u{1b}[2J.\u{a}\u{7} (function) is provided by nobody"]
+        [r"import \u{1b}[2J.\u{a}\u{7} (function) has no provider"]
     );
 }

@@ -1,4 +1,4 @@
-//! The cache of audits: correct when it is used, discarded when it is damaged, whole when processes are killed.
+//! The cache of audits: correct when it is used, discarded when it is damaged, consistent when processes are killed.
 
 mod support;
 
@@ -24,7 +24,7 @@ fn three() -> Plugins {
     plugins
 }
 
-/// A module that exports one function of this name.
+/// Returns a module that exports one function with this name.
 fn module(export: &str) -> Vec<u8> {
     wat::parse_str(format!(r#"(module (func (export "{export}")))"#)).unwrap()
 }
@@ -41,7 +41,7 @@ fn audit_all(scanner: &Scanner) -> Vec<Audit> {
     audits
 }
 
-/// Waits until the times of files tell a later write from the one that was read.
+/// Waits until a later write is certain to change the times of the files.
 fn settle() {
     std::thread::sleep(Duration::from_millis(2_100));
 }
@@ -52,7 +52,7 @@ fn written(plugins: &Plugins) -> u64 {
     std::os::unix::fs::MetadataExt::ino(&fs::metadata(plugins.cache()).unwrap())
 }
 
-/// A file that is audited from the cache adds no record, and without a new record the cache is not written.
+/// An audit from the cache adds no record, and without a new record the cache is not written.
 #[cfg(unix)]
 #[test]
 fn an_unchanged_file_is_not_audited_again() {
@@ -71,9 +71,9 @@ fn an_unchanged_file_is_not_audited_again() {
     assert_ne!(changed[1].hash, audits[1].hash);
 }
 
-/// The same length and name, and the modification time set back: the inode or the change time still tells.
+/// The length and the name are the same, and the modification time is set back: the inode or the change time still differs.
 #[test]
-fn a_hidden_change_is_seen() {
+fn a_hidden_change_is_detected() {
     let plugins = three();
     let old = SystemTime::now() - Duration::from_secs(3600);
     let write = |export: &str| {
@@ -93,7 +93,7 @@ fn a_hidden_change_is_seen() {
 
 #[cfg(unix)]
 #[test]
-fn programs_with_other_search_paths_keep_their_records() {
+fn programs_with_different_search_paths_share_a_cache() {
     let (one, two) = (three(), three());
     let scanner =
         |plugins: &Plugins| Scanner::new(plugins.path()).with_cache(CacheLocation::File(one.cache()));
@@ -192,7 +192,7 @@ fn a_cache_that_others_may_have_written_is_discarded() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_an_error_of_saving_alone() {
+fn a_cache_that_cannot_be_written_is_an_error_only_when_saving() {
     let plugins = three();
     let file = plugins.write("../file", "");
     let scanner = Scanner::new(plugins.path()).with_cache(CacheLocation::File(file.join("cache")));
@@ -209,7 +209,7 @@ fn an_audit_that_could_not_be_written_is_written_later() {
     let found = scanner.scan();
     scanner.audit(found.get("a").unwrap()).unwrap();
     let directory = plugins.cache().parent().unwrap().to_owned();
-    fs::write(&directory, "in the way").unwrap();
+    fs::write(&directory, "blocks the directory").unwrap();
     scanner.save_cache().unwrap_err();
     fs::remove_file(&directory).unwrap();
     scanner.save_cache().unwrap();
@@ -229,9 +229,9 @@ fn an_audit_is_written_when_the_scanner_is_dropped() {
 
 const CHILD: &str = "DYNLOAD_TEST_CHILD";
 
-/// What the processes of the next test do: change a plugin, audit it, and so on until they are killed.
+/// The processes of the next test: each changes a plugin and audits it repeatedly, until it is killed.
 #[test]
-#[ignore = "a part of `two_processes_killed_at_random`"]
+#[ignore = "run by `a_cache_survives_two_processes_killed_at_random`"]
 fn child() {
     let dirs = std::env::var(CHILD).unwrap();
     let (root, rest) = dirs.split_once('|').unwrap();
@@ -245,7 +245,7 @@ fn child() {
         let scanner = Scanner::new(path).with_cache(CacheLocation::File(cache.into()));
         let found = scanner.scan();
         assert!(!discarded(&found), "{:?}", found.problems);
-        // The other process may have changed any other plugin, but the own one is as it was just written.
+        // The other process may have changed its plugin, but this one is as it was just written.
         let audit = scanner.audit(found.get(own).unwrap()).unwrap();
         assert!(
             format!("{:?}", audit.facts).contains(&format!("round{round}\"")),
@@ -256,7 +256,7 @@ fn child() {
 }
 
 #[test]
-fn two_processes_killed_at_random() {
+fn a_cache_survives_two_processes_killed_at_random() {
     let plugins = Plugins::new();
     for number in 0..40 {
         plugins.plugin(&format!("p{number}"), &format!("p{number}"), "1.0.0", "");
@@ -279,7 +279,7 @@ fn two_processes_killed_at_random() {
     let mut pause = 0u64;
     for _ in 0..rounds {
         let mut children = [start("p0"), start("p1")];
-        // The duration does not matter: the point at which they are killed differs each time.
+        // The exact duration does not matter, as long as the processes are killed at a different point each time.
         pause = (pause * 37 + 61) % 251;
         std::thread::sleep(Duration::from_millis(40 + pause));
         for child in &mut children {

@@ -1,4 +1,4 @@
-//! Manifests: every field, every error with its line, hostile ones, and the way there and back.
+//! Manifests: every field, every error with its line, hostile manifests, and the round trip.
 
 use dynload_caps::{Access, Capabilities, ScopeError};
 use dynload_discovery::{
@@ -11,7 +11,7 @@ use proptest::test_runner::RngSeed;
 const EVERYTHING: &str = include_str!("everything.toml");
 
 #[test]
-fn every_field() {
+fn every_field_is_parsed() {
     let manifest = Manifest::parse(EVERYTHING).unwrap();
     assert_eq!(manifest.id.as_str(), "org.example.thumbnails");
     assert_eq!(
@@ -44,13 +44,13 @@ fn every_field() {
     assert_eq!(Manifest::parse(&manifest.to_toml()).unwrap(), manifest);
 }
 
-/// The documentation shows the example that is tested here.
+/// The documentation contains the example that is tested here.
 #[test]
-fn the_documented_example_is_this_one() {
+fn the_documented_example_is_the_tested_one() {
     assert!(include_str!("../MANIFEST.md").contains(EVERYTHING));
 }
 
-/// The errors of a manifest that is right but for `line`, as `line: text`.
+/// Returns the errors of a manifest that is valid except for `line`, as `line: text`.
 #[track_caller]
 fn errors(line: &str) -> Vec<String> {
     let text =
@@ -65,7 +65,7 @@ fn errors_of(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line() {
+fn errors_are_reported_with_their_lines() {
     for (line, expected) in [
         ("colour = 1", "line 6: unknown field `plugin.colour`: remove it"),
         (
@@ -95,11 +95,11 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "name = \"a\\u001b[31m\"",
-            "line 6: `plugin.name` has the control character U+001B: remove it",
+            "line 6: `plugin.name` contains the character U+001B, which is not allowed: remove it",
         ),
         (
             "name = \"a\\u202e\"",
-            "line 6: `plugin.name` has the control character U+202E: remove it",
+            "line 6: `plugin.name` contains the character U+202E, which is not allowed: remove it",
         ),
         (
             "[capabilities]\nneeds = [\"console\",\n\"fs_raed\"]",
@@ -107,7 +107,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "[capabilities]\nhosts = [\"example.org\"]",
-            "line 7: `capabilities.hosts` has \"example.org\", which cannot be read: no port: write `host:443`, `host:8000-8100` or `host:*`",
+            "line 7: `capabilities.hosts` has the invalid pattern \"example.org\": no port: write `host:443`, `host:8000-8100` or `host:*`",
         ),
         (
             "[capabilities]\nprograms = [\"git\"]",
@@ -115,7 +115,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "[capabilities]\nenvironment = [\"A=B\"]",
-            "line 7: environment variable \"A=B\": the name has a `=` or a NUL character",
+            "line 7: environment variable \"A=B\": the name contains a `=` or a NUL character",
         ),
         (
             "[capabilities]\ndirectories = [{ host = \"data\", guest = \"/d\" }]",
@@ -131,11 +131,11 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "[limits]\nmax_time_ms = -1",
-            "line 7: `limits.max_time_ms` is -1: write a number of 0 to 18446744073709551615",
+            "line 7: `limits.max_time_ms` is -1: write a number from 0 to 18446744073709551615",
         ),
         (
             "[limits]\nmax_time_ms = \"1s\"",
-            "line 7: `limits.max_time_ms` is a string: write a number of 0 to 18446744073709551615",
+            "line 7: `limits.max_time_ms` is a string: write a number from 0 to 18446744073709551615",
         ),
         (
             "[dependencies]\na = \"1\"",
@@ -151,7 +151,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "[config.x]\ntype = \"integer\"\ndefault = \"3\"",
-            "line 8: `config.x.default` is a string: write a whole number of 64 bits",
+            "line 8: `config.x.default` is a string: write a 64-bit integer",
         ),
         (
             "[config.x]\ntype = \"float\"\ndefault = inf",
@@ -159,7 +159,7 @@ fn what_is_wrong_is_said_with_its_line() {
         ),
         (
             "[config.x]\ntype = \"integer\"\ndefault = 1\nrequired = true",
-            "line 9: `config.x.required`: a setting with a default is never required: keep one of `default` and `required`",
+            "line 9: `config.x.required`: a setting with a default is never required: remove `default` or `required`",
         ),
     ] {
         assert_eq!(errors(line), [expected], "{line}");
@@ -167,7 +167,7 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 #[test]
-fn the_fields_that_must_be_there() {
+fn missing_and_invalid_required_fields_are_reported_together() {
     assert_eq!(errors_of(""), ["line 1: field `plugin` is missing: add it"]);
     assert_eq!(
         errors_of("\n[plugin]\n"),
@@ -179,7 +179,7 @@ fn the_fields_that_must_be_there() {
     );
     assert_eq!(all.len(), 4, "{all:?}");
     assert!(
-        all[1].starts_with("line 3: `plugin.version` is \"1.0\", which is no semantic version"),
+        all[1].starts_with("line 3: `plugin.version` is \"1.0\", which is not a semantic version"),
         "{}",
         all[1]
     );
@@ -196,12 +196,12 @@ fn the_fields_that_must_be_there() {
         all[3],
         "line 5: unknown platform \"linux-amd64\": did you mean `linux-x86_64`?"
     );
-    // What else is wrong is said too when there is not even an id.
+    // Errors in other tables are reported too, even without an id.
     assert_eq!(errors_of("[plugin]\n[limits]\nmax_tim_ms = 1").len(), 5);
 }
 
 #[test]
-fn entries_stay_inside() {
+fn entry_paths_that_are_not_below_the_directory_are_refused() {
     for entry in [
         "",
         ".",
@@ -265,16 +265,13 @@ fn hostile_manifests_are_refused_in_bounded_time() {
     for text in &texts {
         let errors = Manifest::parse(text).expect_err("is refused");
         assert!(errors.errors().len() <= 100);
-        assert!(
-            errors.to_string().len() < 200_000,
-            "an error repeats what it was given"
-        );
+        assert!(errors.to_string().len() < 200_000, "an error repeats its input");
     }
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[test]
-fn the_short_form_of_capabilities() {
+fn capabilities_have_a_short_form() {
     let text = "capabilities = [\"console\", \"time\"]\n[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"a\"";
     let manifest = Manifest::parse(text).unwrap();
     assert_eq!(
@@ -286,7 +283,7 @@ fn the_short_form_of_capabilities() {
 }
 
 #[test]
-fn the_most_specific_entry_wins() {
+fn the_most_specific_entry_is_used() {
     let text = "[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"native\"\n[plugin.entry]\nany = \"any\"\nlinux = \"l\"\nlinux-aarch64 = \"la\"\nwindows = \"w\"";
     let manifest = Manifest::parse(text).unwrap();
     for (platform, entry) in [
@@ -301,7 +298,7 @@ fn the_most_specific_entry_wins() {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    // Letters that need escaping, and none that a manifest refuses.
+    // Includes characters that need escaping, and none that a manifest refuses.
     "[a-zA-Z0-9 \"'\\\\#=\\[\\]{}.,éß中🦀]{0,20}"
 }
 
@@ -489,7 +486,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
         )
 }
 
-/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
 fn cases(short: u32, long: u32) -> ProptestConfig {
     let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
         Some(_) => (long, RngSeed::Random),
@@ -507,14 +504,14 @@ proptest! {
     #![proptest_config(cases(300, 100_000))]
 
     #[test]
-    fn written_and_read_again_it_is_the_same(manifest in any_manifest()) {
+    fn a_written_manifest_parses_to_an_equal_one(manifest in any_manifest()) {
         let text = manifest.to_toml();
         let read = Manifest::parse(&text);
         prop_assert!(read.is_ok(), "{}\n{text}", read.unwrap_err());
         prop_assert_eq!(read.unwrap(), manifest, "{}", text);
     }
 
-    /// A manifest with a piece cut out, doubled or replaced is read or refused, with lines that exist.
+    /// A manifest with a part removed or replaced is parsed or refused, and errors have lines that exist.
     #[test]
     fn damaged_manifests_never_panic(start in 0usize..3_000, len in 0usize..40, new in "[\\[\\]{}=\"a-z0-9\\n.\u{0}é-]{0,12}") {
         let at = |mut at: usize| { at = at.min(EVERYTHING.len()); while !EVERYTHING.is_char_boundary(at) { at -= 1; } at };
@@ -530,7 +527,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_named_twice_is_an_error() {
+fn a_guest_name_or_variable_listed_twice_is_an_error() {
     let top =
         "[plugin]\nid = \"p\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"p.wasm\"\n[capabilities]\n";
     let directories = |guest: &str| {

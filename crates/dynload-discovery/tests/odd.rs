@@ -1,4 +1,4 @@
-//! What others may have put into a search path: links, names, permissions, things that come and go.
+//! Unusual contents of a search path, which others may have put there: links, names, permissions, files that come and go.
 #![cfg(unix)]
 
 mod support;
@@ -17,7 +17,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
+fn directories_between_a_plugin_and_its_entry_are_checked() {
     let plugins = Plugins::new();
     for id in ["safe", "open", "linked"] {
         plugins.write(
@@ -28,7 +28,7 @@ fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
     plugins.write("safe/bin/deep/p.wasm", EMPTY_MODULE);
     plugins.write("open/bin/deep/p.wasm", EMPTY_MODULE);
     plugins.write("linked/real/more/deep/p.wasm", EMPTY_MODULE);
-    // The manifest itself may lie elsewhere.
+    // The manifest itself may be a link into another directory.
     let toml = plugins.root().join("safe/plugin.toml");
     plugins.write(
         "described/there/plugin.toml",
@@ -37,7 +37,7 @@ fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
     plugins.write("described/bin/deep/p.wasm", EMPTY_MODULE);
     symlink("there/plugin.toml", plugins.root().join("described/plugin.toml")).unwrap();
     mode(&plugins.root().join("described/there"), 0o777);
-    // Through a directory that only a link leads through.
+    // A directory that is only on the path of a link.
     plugins.write("through/plugin.toml", manifest("through", "1.0.0", "p.wasm", ""));
     plugins.write("through/bin/p.wasm", EMPTY_MODULE);
     fs::create_dir(plugins.root().join("through/next")).unwrap();
@@ -48,7 +48,7 @@ fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
     mode(&plugins.root().join("open/bin"), 0o777);
     mode(&plugins.root().join("open"), 0o777);
     mode(&plugins.root().join("linked/real"), 0o777);
-    let said = |severity: &str| {
+    let expected = |severity: &str| {
         [
             "described/there",
             "linked/real",
@@ -58,24 +58,24 @@ fn what_lies_between_a_plugin_and_its_entry_is_looked_at_too() {
         ]
         .map(|path| {
             format!(
-                "{severity}: {path}: others than its owner can write to it (mode 777): run `chmod go-w` on it"
+                "{severity}: {path}: users other than its owner can write to it (mode 777): run `chmod go-w` on it"
             )
         })
         .to_vec()
     };
     for _ in 0..2 {
-        // The second time from the cache.
+        // The second scan uses the cache.
         let found = plugins.cached().scan();
         assert_eq!(ids(&found), ["described", "linked", "open", "safe", "through"]);
-        assert_eq!(problems(&found, &plugins.root()), said("warning"));
+        assert_eq!(problems(&found, &plugins.root()), expected("warning"));
         let found = plugins.cached().refuse_writable(true).scan();
         assert_eq!(ids(&found), ["safe"]);
-        assert_eq!(problems(&found, &plugins.root()), said("error"));
+        assert_eq!(problems(&found, &plugins.root()), expected("error"));
     }
 }
 
 #[test]
-fn where_a_link_leads_nobody_else_may_replace_it() {
+fn a_link_whose_target_others_can_replace_is_refused() {
     let (plugins, elsewhere) = (Plugins::new(), Plugins::new());
     elsewhere.plugin("dir", "dir", "1.0.0", "");
     let lone = elsewhere.write("lone.wasm", EMPTY_MODULE);
@@ -92,13 +92,13 @@ fn where_a_link_leads_nobody_else_may_replace_it() {
         assert_eq!(problem.path, elsewhere.root());
         assert!(matches!(problem.kind, ProblemKind::WritableByOthers { mode, .. } if mode & 0o777 == 0o777));
     }
-    // As in /tmp: others can add, and not replace.
+    // As in /tmp: others can add files, but not replace them.
     mode(&elsewhere.root(), 0o1777);
     assert_eq!(ids(&scanner.scan()), ["dir", "lone"]);
 }
 
 #[test]
-fn an_entry_whose_directory_went_outside_is_not_believed() {
+fn an_entry_whose_directory_moved_outside_is_refused() {
     let plugins = Plugins::new();
     plugins.write("one/bin/p.wasm", EMPTY_MODULE);
     plugins.write("one/plugin.toml", manifest("one", "1.0.0", "bin/p.wasm", ""));
@@ -113,7 +113,7 @@ fn an_entry_whose_directory_went_outside_is_not_believed() {
         matches!(found.problems[0].kind, ProblemKind::EntryEscapes { .. }),
         "{found:?}"
     );
-    // A relative link that stays inside is no escape.
+    // A relative link that stays inside is accepted.
     fs::remove_file(plugins.root().join("one/bin")).unwrap();
     fs::rename(&outside, plugins.root().join("one/real")).unwrap();
     symlink("real", plugins.root().join("one/bin")).unwrap();
@@ -121,7 +121,7 @@ fn an_entry_whose_directory_went_outside_is_not_believed() {
 }
 
 #[test]
-fn names_do_not_speak_to_the_terminal() {
+fn names_cannot_control_the_terminal() {
     let plugins = Plugins::new();
     plugins.write(
         "one/plugin.toml",
@@ -139,7 +139,7 @@ fn names_do_not_speak_to_the_terminal() {
 }
 
 #[test]
-fn names_of_lone_plugins() {
+fn lone_plugins_are_named_after_their_files() {
     let plugins = Plugins::new();
     plugins.write("libfoo.so.bar.so", "");
     plugins.write("libbaz.so.1.2", "");
@@ -156,7 +156,7 @@ fn names_of_lone_plugins() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_an_error_only_by_the_name_of_a_plugin() {
+fn a_broken_link_is_an_error_only_if_it_has_the_name_of_a_plugin() {
     let plugins = Plugins::new();
     fs::create_dir_all(plugins.root()).unwrap();
     for name in ["gone.wasm", "greeter"] {
@@ -168,12 +168,12 @@ fn a_link_that_leads_nowhere_is_an_error_only_by_the_name_of_a_plugin() {
 }
 
 #[test]
-fn an_entry_is_opened() {
+fn an_entry_that_cannot_be_opened_is_a_problem() {
     let plugins = Plugins::new();
     plugins.write("one/plugin.toml", manifest("one", "1.0.0", "p.wasm", ""));
-    let address = std::os::unix::net::UnixListener::bind(plugins.root().join("one/p.wasm"));
+    let socket = std::os::unix::net::UnixListener::bind(plugins.root().join("one/p.wasm"));
     let found = plugins.scanner().scan();
-    assert!(address.is_ok() && found.plugins.is_empty());
+    assert!(socket.is_ok() && found.plugins.is_empty());
     assert!(
         matches!(found.problems[0].kind, ProblemKind::Unreadable(_)),
         "{found:?}"
@@ -181,7 +181,7 @@ fn an_entry_is_opened() {
 }
 
 #[test]
-fn one_plugin_by_two_ways_is_one() {
+fn a_plugin_found_through_two_paths_counts_once() {
     let plugins = Plugins::new();
     plugins.plugin("a", "a", "1.0.0", "");
     plugins.plugin("b", "b", "1.0.0", "");

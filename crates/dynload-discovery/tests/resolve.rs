@@ -1,4 +1,4 @@
-//! Load order and what is wrong with dependencies.
+//! The load order, and problems with dependencies.
 
 mod support;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::Plugins;
 
-/// Plugins by id, version and the lines of their dependencies.
+/// Returns the scan of plugins, each described by its id, its version and the lines of its dependencies.
 fn found(list: &[(&str, &str, &str)]) -> Discovery {
     let plugins = Plugins::new();
     for (id, version, dependencies) in list {
@@ -27,7 +27,7 @@ fn texts(resolution: &Resolution) -> Vec<String> {
 }
 
 #[test]
-fn dependencies_first_and_else_by_id() {
+fn dependencies_are_loaded_first_and_the_rest_is_ordered_by_id() {
     let found = found(&[
         ("a", "1.0.0", "c = \"^1\""),
         ("b", "1.0.0", ""),
@@ -43,7 +43,7 @@ fn dependencies_first_and_else_by_id() {
 }
 
 #[test]
-fn missing_and_conflicting_ones_block_what_needs_them() {
+fn missing_and_conflicting_dependencies_block_the_plugins_that_need_them() {
     let found = found(&[
         ("a", "1.0.0", "b = \"1\""),
         ("b", "1.0.0", "c = \"^2\""),
@@ -60,16 +60,16 @@ fn missing_and_conflicting_ones_block_what_needs_them() {
     assert_eq!(
         texts(&all),
         [
-            "plugin b needs c ^2, and version 1.0.0 is installed",
+            "plugin b needs c ^2, but version 1.0.0 is installed",
             "plugin d needs nowhere ^1, which was not found: install it",
-            "plugin e can use c ^3, and version 1.0.0 is installed",
+            "plugin e can use c ^3, but version 1.0.0 is installed",
             "plugin a needs b, which cannot be loaded",
         ]
     );
 }
 
 #[test]
-fn circles_are_named() {
+fn circular_dependencies_are_named() {
     let found = found(&[
         ("a", "1.0.0", "b = \"1\""),
         ("b", "1.0.0", "c = \"1\""),
@@ -84,15 +84,15 @@ fn circles_are_named() {
     assert_eq!(
         texts(&all),
         [
-            "plugins depend on each other in a circle: a -> b -> c -> a",
-            "plugins depend on each other in a circle: x -> y -> x",
+            "circular dependency: a -> b -> c -> a",
+            "circular dependency: x -> y -> x",
             "plugin needs-a needs a, which cannot be loaded",
         ]
     );
 }
 
 #[test]
-fn an_optional_dependency_makes_no_circle() {
+fn an_optional_dependency_does_not_close_a_cycle() {
     let found = found(&[
         ("a", "1.0.0", "b = { version = \"1\", optional = true }"),
         ("b", "1.0.0", "a = \"1\""),
@@ -102,21 +102,21 @@ fn an_optional_dependency_makes_no_circle() {
     assert_eq!(order(&all), ["a", "b", "c"]);
     assert_eq!(
         texts(&all),
-        ["plugin a is loaded before b, which it can use, because that waits for it"]
+        ["plugin a is loaded before its optional dependency b, because b depends on it"]
     );
 }
 
 #[test]
-fn of_a_circle_of_optional_dependencies_one_is_given_up() {
+fn one_dependency_of_an_optional_cycle_is_ignored() {
     let optional = |id: &str| format!("{id} = {{ version = \"1\", optional = true }}\n");
     let found = found(&[
         ("a", "1.0.0", &(optional("b") + &optional("d"))),
         ("b", "1.0.0", &optional("c")),
         ("c", "1.0.0", &optional("a")),
         ("d", "1.0.0", &optional("a")),
-        // Waits for a circle, and is in none.
+        // Depends on a cycle, and is in none.
         ("0", "1.0.0", &optional("a")),
-        // Cannot be loaded, whoever waits for whom.
+        // These cannot be loaded in any order.
         ("x", "1.0.0", &(optional("z") + "y = \"1\"")),
         ("y", "1.0.0", "x = \"1\""),
         ("z", "1.0.0", "x = \"1\""),
@@ -126,16 +126,16 @@ fn of_a_circle_of_optional_dependencies_one_is_given_up() {
     assert_eq!(
         texts(&all),
         [
-            "plugins depend on each other in a circle: x -> y -> x",
+            "circular dependency: x -> y -> x",
             "plugin z needs x, which cannot be loaded",
-            "plugin c is loaded before a, which it can use, because that waits for it",
-            "plugin d is loaded before a, which it can use, because that waits for it",
+            "plugin c is loaded before its optional dependency a, because a depends on it",
+            "plugin d is loaded before its optional dependency a, because a depends on it",
         ]
     );
 }
 
 #[test]
-fn many_that_can_all_use_each_other_are_loaded_all_the_same() {
+fn many_plugins_that_can_all_use_each_other_are_loaded() {
     let ids: Vec<String> = (0..80).map(|n| format!("p{n:02}")).collect();
     let lines = |own: &String| -> String {
         let others = ids.iter().filter(|id| *id != own);
@@ -153,7 +153,7 @@ fn many_that_can_all_use_each_other_are_loaded_all_the_same() {
 }
 
 #[test]
-fn a_plugin_that_does_not_work_here_blocks_its_users() {
+fn an_incompatible_plugin_blocks_the_plugins_that_need_it() {
     let plugins = Plugins::new();
     plugins.plugin("a", "a", "1.0.0", "host_version = \"9\"");
     plugins.plugin("b", "b", "1.0.0", "[dependencies]\na = \"*\"\nlone = \"*\"");
@@ -171,7 +171,7 @@ fn a_plugin_that_does_not_work_here_blocks_its_users() {
     );
 }
 
-/// The same cases in every run; with `DYNLOAD_PROVE` set, many more and new ones each time.
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
 fn cases(short: u32, long: u32) -> ProptestConfig {
     let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
         Some(_) => (long, RngSeed::Random),
@@ -188,9 +188,9 @@ fn cases(short: u32, long: u32) -> ProptestConfig {
 proptest! {
     #![proptest_config(cases(40, 5_000))]
 
-    /// In any graph, what is loaded comes after all that it needs, and what is not loaded has a reason.
+    /// In any graph, a loaded plugin comes after everything that it needs, and a plugin that is not loaded has a reason.
     #[test]
-    fn the_order_is_right_in_any_graph(edges in prop::collection::vec((0usize..12, 0usize..12, any::<bool>()), 0..30)) {
+    fn the_order_is_correct_in_any_graph(edges in prop::collection::vec((0usize..12, 0usize..12, any::<bool>()), 0..30)) {
         let mut lines = vec![std::collections::BTreeMap::new(); 12];
         for (from, to, optional) in edges.iter().filter(|(from, to, _)| from != to) {
             lines[*from].entry(*to).or_insert(*optional);
@@ -202,33 +202,34 @@ proptest! {
         let list: Vec<(&str, &str, &str)> = plugins.iter().map(|(id, lines)| (id.as_str(), "1.0.0", lines.as_str())).collect();
         let found = found(&list);
         let all = found.resolve_all();
-        let place = |at: usize| all.order.iter().position(|id| id.as_str() == format!("p{at:02}"));
-        // What is in a circle of needs, or needs something in one, by repeated removal of what has nothing left to wait for.
+        let position = |at: usize| all.order.iter().position(|id| id.as_str() == format!("p{at:02}"));
+        // The plugins that are in a cycle of required dependencies, or need one that is: what remains after repeatedly removing
+        // plugins that have no open dependency.
         let mut open: std::collections::BTreeSet<usize> = (0..12).collect();
         while let Some(free) = open.iter().copied().find(|at| lines[*at].iter().all(|(to, optional)| *optional || !open.contains(to))) {
             open.remove(&free);
         }
         for (at, lines) in lines.iter().enumerate() {
-            prop_assert_eq!(place(at).is_none(), open.contains(&at), "p{:02} in {:?}", at, all);
+            prop_assert_eq!(position(at).is_none(), open.contains(&at), "p{:02} in {:?}", at, all);
             for (to, _) in lines.iter().filter(|(_, optional)| !**optional) {
-                if let (Some(own), Some(needed)) = (place(at), place(*to)) {
+                if let (Some(own), Some(needed)) = (position(at), position(*to)) {
                     prop_assert!(needed < own);
                 }
             }
         }
-        // An optional dependency is waited for too, unless the report says that it is not.
-        let told = |at: usize, to: usize| all.problems.iter().any(|problem| matches!(problem, P::OptionalCycle { plugin, dependency, .. }
+        // An optional dependency is loaded first too, unless the report says that it is not.
+        let reported = |at: usize, to: usize| all.problems.iter().any(|problem| matches!(problem, P::OptionalCycle { plugin, dependency, .. }
             if plugin.as_str() == format!("p{at:02}") && dependency.as_str() == format!("p{to:02}")));
         let mut waits = [[false; 12]; 12];
         for (at, lines) in lines.iter().enumerate() {
-            for to in lines.keys().copied().filter(|to| !told(at, *to)) {
-                if let (Some(own), Some(used)) = (place(at), place(to)) {
+            for to in lines.keys().copied().filter(|to| !reported(at, *to)) {
+                if let (Some(own), Some(used)) = (position(at), position(to)) {
                     prop_assert!(used < own, "p{at:02} before p{to:02}: {all:?}");
                     waits[at][to] = true;
                 }
             }
         }
-        // And the report says so only where the other one waits for this, itself or through others (Warshall 1962).
+        // The report says so only if the dependency depends on the plugin, directly or indirectly (Warshall 1962).
         for through in 0..12 {
             let next = waits[through];
             for row in waits.iter_mut().filter(|row| row[through]) {
@@ -236,8 +237,8 @@ proptest! {
             }
         }
         for (at, lines) in lines.iter().enumerate() {
-            for to in lines.keys().copied().filter(|to| told(at, *to)) {
-                prop_assert!(waits[to][at], "p{at:02} could wait for p{to:02}: {all:?}");
+            for to in lines.keys().copied().filter(|to| reported(at, *to)) {
+                prop_assert!(waits[to][at], "p{at:02} could be loaded after p{to:02}: {all:?}");
             }
         }
     }

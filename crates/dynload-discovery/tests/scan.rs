@@ -1,4 +1,4 @@
-//! What a scan finds, and what it says about what it does not take.
+//! Scans: the plugins that are found, and the problems that are reported.
 
 mod support;
 
@@ -12,7 +12,7 @@ use dynload_discovery::{
 use support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 
 #[test]
-fn directories_and_lone_files() {
+fn directories_and_lone_files_are_found() {
     let plugins = Plugins::new();
     plugins.plugin("one", "org.example.one", "1.2.3", "");
     plugins.write("lone.wasm", EMPTY_MODULE);
@@ -20,8 +20,8 @@ fn directories_and_lone_files() {
     plugins.write("libnative.so", "");
     plugins.write("libversioned.so.1.2", "");
     plugins.write("tool.dll", "");
-    plugins.write("README.md", "no plugin");
-    plugins.write(".hidden/plugin.toml", "no manifest");
+    plugins.write("README.md", "not a plugin");
+    plugins.write(".hidden/plugin.toml", "not a manifest");
     plugins.write("two/.wasm", "");
     plugins.plugin("two", "two", "0.1.0-rc.1", "");
     let found = plugins.scanner().scan();
@@ -75,7 +75,7 @@ fn a_search_directory_can_be_a_plugin_itself() {
 }
 
 #[test]
-fn the_search_path_has_one_order() {
+fn the_search_path_is_ordered_by_source() {
     let list: OsString = std::env::join_paths(["/from/env", "", "relative", "/second"]).unwrap();
     let path = SearchPath::empty()
         .with_plugin_path(&list)
@@ -112,7 +112,7 @@ fn the_search_path_has_one_order() {
 }
 
 #[test]
-fn missing_directories_are_no_error_and_files_are_one() {
+fn a_missing_search_directory_is_not_an_error_and_a_file_is_one() {
     let plugins = Plugins::new();
     let file = plugins.write("file", "");
     let path = SearchPath::empty()
@@ -122,12 +122,12 @@ fn missing_directories_are_no_error_and_files_are_one() {
     let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
     assert_eq!(
         problems(&found, &plugins.root()),
-        ["error: file: is in the search path and no directory: name the directory it is in"]
+        ["error: file: is in the search path but is not a directory: specify the directory that contains it"]
     );
 }
 
 #[test]
-fn a_directory_named_twice_counts_once() {
+fn a_directory_listed_twice_counts_once() {
     let plugins = Plugins::new();
     plugins.plugin("one", "one", "1.0.0", "");
     let path = plugins.path().with_dir(plugins.root().join("../plugins"));
@@ -136,7 +136,7 @@ fn a_directory_named_twice_counts_once() {
 }
 
 #[test]
-fn one_bad_plugin_hides_no_other_and_each_is_named() {
+fn a_bad_plugin_does_not_hide_others_and_each_one_is_reported() {
     let plugins = Plugins::new();
     plugins.plugin("good", "good", "1.0.0", "");
     plugins.write("broken/plugin.toml", "[plugin\nid = 1");
@@ -158,16 +158,16 @@ fn one_bad_plugin_hides_no_other_and_each_is_named() {
     assert_eq!(ids(&found), ["asks", "good"]);
     let problems = problems(&found, &plugins.root());
     let expected = [
-        "warning: asks/plugin.toml: asks for network and lists nothing for it, so it gets nothing: list what it is for",
-        "warning: asks/plugin.toml: lists what threading is for and does not ask for it: add it to `capabilities.needs`",
-        "error: binary/plugin.toml:2: is not UTF-8 at byte 9: save it as UTF-8",
+        "warning: asks/plugin.toml: requests network with an empty scope, which opens nothing: list what it needs to reach",
+        "warning: asks/plugin.toml: has a scope for threading but does not request it: add it to `capabilities.needs`",
+        "error: binary/plugin.toml:2: has invalid UTF-8 at byte 9: save it as UTF-8",
         "error: broken/plugin.toml:1: not TOML: ",
-        "error: b\u{e4}d.wasm: bad plugin id \"b\u{e4}d\": use ASCII letters, digits, `.`, `_` and `-` only; rename the file, or put it into a directory with a plugin.toml",
-        "note: empty: has no plugin.toml and was passed over: add one, or move it elsewhere",
-        "error: entry-is-dir/lib: is no regular file",
-        "error: folder/plugin.toml: is no regular file",
-        "error: gone/gone.wasm: entry \"gone.wasm\" is not there: build it, or correct `plugin.entry`",
-        "error: huge/plugin.toml: has 300000 bytes: a manifest has at most 262144",
+        "error: b\u{e4}d.wasm: bad plugin id \"b\u{e4}d\": use ASCII letters, digits, `.`, `_` and `-` only; rename the file, or move it into a directory with a plugin.toml",
+        "note: empty: has no plugin.toml and was skipped: add one, or move the directory elsewhere",
+        "error: entry-is-dir/lib: is not a regular file",
+        "error: folder/plugin.toml: is not a regular file",
+        "error: gone/gone.wasm: entry \"gone.wasm\" does not exist: build it, or correct `plugin.entry`",
+        "error: huge/plugin.toml: has 300000 bytes, over the limit of 262144 for a manifest",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
@@ -182,13 +182,13 @@ fn one_bad_plugin_hides_no_other_and_each_is_named() {
 }
 
 #[test]
-fn of_duplicates_one_wins_by_a_total_order() {
+fn duplicates_have_a_total_order() {
     let plugins = Plugins::new();
     let second = Plugins::new();
-    // Compatibility goes before everything else.
+    // Compatibility decides first.
     plugins.plugin("a", "a", "9.0.0", "host_version = \">=2\"");
     second.plugin("a", "a", "1.0.0", "");
-    // Then the place in the search path.
+    // Then the position in the search path.
     plugins.plugin("b", "b", "1.0.0", "");
     second.plugin("b", "b", "2.0.0", "");
     // Then the version, then the path; a file without a version comes after one with a version.
@@ -240,7 +240,7 @@ fn of_duplicates_one_wins_by_a_total_order() {
     );
     assert!(found.problems.iter().any(|one| {
         one.to_string()
-            .contains("works with host versions >=2, and this is 1.0.0")
+            .contains("requires host version >=2, but this host is 1.0.0")
     }));
 }
 
@@ -276,7 +276,7 @@ mod unix {
             };
             symlink(target, plugins.root().join(name).join("lib/plugin.wasm")).unwrap();
         }
-        // The directory on the way is the link.
+        // A directory along the path is the link.
         plugins.write(
             "through/plugin.toml",
             manifest("through", "1.0.0", "lib/outside.wasm", ""),
@@ -285,7 +285,7 @@ mod unix {
         // The manifest is the link.
         plugins.write("manifest/plugin.wasm", EMPTY_MODULE);
         symlink("../../outside.toml", plugins.root().join("manifest/plugin.toml")).unwrap();
-        // A link that stays inside is fine.
+        // A link that stays inside is accepted.
         plugins.plugin("inside", "inside", "1.0.0", "");
         fs::rename(
             plugins.root().join("inside/plugin.wasm"),
@@ -305,7 +305,7 @@ mod unix {
     }
 
     #[test]
-    fn links_of_the_search_directory_are_followed() {
+    fn links_in_a_search_directory_are_followed() {
         let plugins = Plugins::new();
         plugins.plugin("../elsewhere/one", "one", "1.0.0", "");
         let lone = plugins.write("../elsewhere/two.wasm", EMPTY_MODULE);
@@ -333,7 +333,7 @@ mod unix {
     }
 
     #[test]
-    fn what_others_can_write_to_is_reported_and_refused_on_request() {
+    fn files_that_others_can_write_to_are_reported_and_refused_on_request() {
         let plugins = Plugins::new();
         for name in ["dir", "manifest", "entry", "fine"] {
             plugins.plugin(name, name, "1.0.0", "");
@@ -346,14 +346,14 @@ mod unix {
         chmod(plugins.root().join("manifest/plugin.toml"), 0o666);
         chmod(plugins.root().join("entry/plugin.wasm"), 0o662);
         chmod(plugins.write("lone.wasm", EMPTY_MODULE), 0o646);
-        // Without a cache, with a fresh one, and out of it.
+        // Without a cache, with a new one, and from the cache.
         for scanner in [plugins.scanner(), plugins.cached(), plugins.cached()] {
             let found = scanner.scan();
             assert_eq!(ids(&found), ["dir", "entry", "fine", "lone", "manifest"]);
             let text = problems(&found, &plugins.root());
             assert_eq!(text.len(), 4, "{text:#?}");
             assert!(
-                text[0].starts_with("warning: dir: others than its owner can write to it (mode 775)"),
+                text[0].starts_with("warning: dir: users other than its owner can write to it (mode 775)"),
                 "{text:#?}"
             );
             assert!(text[1].starts_with("warning: entry/plugin.wasm: "), "{text:#?}");
@@ -393,8 +393,8 @@ mod unix {
         assert_eq!(
             problems(&found, &plugins.root()),
             [
-                "error: entry/pipe.wasm: is no regular file",
-                "error: pipe/plugin.toml: is no regular file",
+                "error: entry/pipe.wasm: is not a regular file",
+                "error: pipe/plugin.toml: is not a regular file",
             ]
         );
     }
@@ -424,8 +424,8 @@ fn an_entry_that_changes_after_the_scan_is_not_read() {
     assert!(one.read_entry(1000).is_err());
 }
 
-/// While one thread keeps replacing entry and manifest by links, rewriting and removing them, whatever a scan lists is a
-/// plugin that was there, and what is read of it never comes from outside.
+/// While a thread keeps replacing entries by links and rewriting manifests, a scan lists only plugins that exist, and
+/// nothing that is read from them comes from outside their directories.
 #[cfg(unix)]
 #[test]
 fn entries_swapped_during_the_scan_never_lead_outside() {
@@ -477,7 +477,7 @@ fn entries_swapped_during_the_scan_never_lead_outside() {
 }
 
 #[test]
-fn ten_thousand_plugins() {
+fn thousands_of_plugins_are_found_and_ordered() {
     let plugins = Plugins::new();
     let count = if cfg!(debug_assertions) && std::env::var_os("DYNLOAD_PROVE").is_none() {
         2_000
@@ -509,7 +509,7 @@ fn ten_thousand_plugins() {
             .collect()
     };
     assert_eq!(manifests(&first), manifests(&second));
-    // One long chain, so the order is the reverse.
+    // The dependencies form one long chain, so the order is reversed.
     let order = second.resolve_all().order;
     assert_eq!(order.len(), count);
     assert!(order.is_sorted_by(|a, b| a > b));

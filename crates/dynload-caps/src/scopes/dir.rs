@@ -7,20 +7,20 @@ use core::str::FromStr;
 
 use super::ScopeError;
 
-/// What may be done in a directory. One bit, not two: write includes read.
+/// The access to a directory. Write includes read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Access {
-    /// Nothing in it changes, whichever flags and rights a call asks for.
+    /// Nothing in it can be changed, whichever flags and rights a call requests.
     #[default]
     ReadOnly,
-    /// Files and directories in it can be made, changed and removed.
+    /// Files and directories in it can be created, changed and removed.
     ReadWrite,
 }
 
 impl fmt::Display for Access {
-    /// `read-only` or `read-write`.
+    /// Writes `read-only` or `read-write`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Access::ReadOnly => "read-only",
@@ -43,16 +43,16 @@ impl FromStr for Access {
     }
 }
 
-/// A directory of the host that a guest sees under a name of its own, with everything in it.
+/// A host directory that a guest sees under a guest name, with everything in it.
 ///
-/// Of scopes for directories that lie in each other the innermost governs, as with mount points. What is given read-only, the
-/// guest cannot change, by whatever scope: with `/data` read-write and `/data/keys` read-only, nothing below `/data/keys`
-/// changes by way of `/data` either, nor do `/data/keys` and the directories above it go away. With `/data` read-only and
-/// `/data/log` read-write, `/data/log` is writable by its own name only. Of one directory that is given twice the lesser
-/// access holds.
+/// When scopes are nested, the innermost directory governs, as with mount points. The guest cannot change a read-only
+/// directory through any scope: with `/data` read-write and `/data/keys` read-only, nothing below `/data/keys` can be
+/// changed through `/data` either, and neither `/data/keys` nor a directory above it can be removed or renamed. With `/data`
+/// read-only and `/data/log` read-write, `/data/log` is writable only by its own name. If a directory is listed twice, the
+/// lesser access applies.
 ///
-/// That is about directories, whatever the paths say that lead to them. A file with a second name in a directory that is
-/// writable (a hard link that the host made) is writable by that name, and so is what the host mounts there.
+/// These rules are about directories, whichever paths lead to them. A file with a second name in a writable directory (a hard
+/// link that the host created) is writable by that name, and so is whatever the host mounts there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -62,21 +62,21 @@ impl FromStr for Access {
 pub struct DirScope {
     /// The directory on the host.
     pub host: String,
-    /// The name under which the guest finds it, `/data` for instance. Separated by `/` on every platform.
+    /// The name that the guest uses for it, `/data` for instance. Separated by `/` on every platform.
     pub guest: String,
-    /// What may be done in it.
+    /// The access that the guest has.
     #[cfg_attr(feature = "serde", serde(default))]
     pub access: Access,
 }
 
 impl DirScope {
-    /// A directory that the guest sees as `guest`.
+    /// Creates a scope for the directory `host`, which the guest sees as `guest`.
     ///
     /// # Grants
     /// Opens `host` and everything below it.
     ///
     /// # Errors
-    /// [`ScopeError::Dir`] when either path is empty or has a NUL, or when `guest` has a `..` component.
+    /// [`ScopeError::Dir`] when either path is empty or contains a NUL, or when `guest` has a `..` component.
     pub fn new(
         host: impl Into<String>,
         guest: impl Into<String>,
@@ -97,7 +97,7 @@ impl DirScope {
         } else if self.guest.is_empty() {
             "the guest name is empty"
         } else if self.host.contains('\0') || self.guest.contains('\0') {
-            "a path has a NUL character"
+            "a path contains a NUL character"
         } else if self.guest.split('/').any(|part| part == "..") {
             "the guest name has a `..` component"
         } else {
@@ -110,7 +110,7 @@ impl DirScope {
         })
     }
 
-    /// `want`, when this directory contains it, and how deep this directory is.
+    /// Returns the depth of this directory, and `want` with the lesser access, when this directory contains `want`.
     pub(super) fn containing(&self, want: &DirScope) -> Option<(usize, DirScope)> {
         below(&self.host, &want.host)?;
         let access = self.access.min(want.access);
@@ -125,7 +125,7 @@ impl DirScope {
         ))
     }
 
-    /// This directory, when it lies inside of `want` (and is not the same), named as the guest of `want` expects.
+    /// Returns this directory, when it is inside `want` (and not equal to it), under the name that the guest expects.
     pub(super) fn inside(&self, want: &DirScope) -> Option<DirScope> {
         let rest = below(&want.host, &self.host).filter(|rest| !rest.is_empty())?;
         let mut guest = want.guest.trim_end_matches('/').to_string();
@@ -141,7 +141,7 @@ impl DirScope {
     }
 }
 
-/// The components of a path, without `.` and doubled separators. The first one is empty when the path is absolute.
+/// Returns the components of a path, without `.` and doubled separators. The first one is empty when the path is absolute.
 pub(super) fn components(path: &str) -> Vec<&str> {
     let separator = |c: char| c == '/' || (cfg!(windows) && c == '\\');
     let rooted = path.starts_with(separator);
@@ -151,14 +151,14 @@ pub(super) fn components(path: &str) -> Vec<&str> {
     rooted.then_some("").into_iter().chain(parts).collect()
 }
 
-/// The components that lead from `top` to `path`, when `path` is `top` or lies below it.
+/// Returns the components that lead from `top` to `path`, when `path` is `top` or is below it.
 fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let (top, path) = (components(top), components(path));
-    // What `..` leads to is not known from the text. (`starts_with` on slices compares whole components.)
+    // The text does not tell where `..` leads. (`starts_with` on slices compares whole components.)
     if !path.starts_with(&top) || path.contains(&"..") {
         return None;
     }
-    // A relative path of no components is the working directory; an absolute path is not below it.
+    // A relative path without components is the working directory; an absolute path is not below it.
     if top.is_empty() && path.first() == Some(&"") {
         return None;
     }

@@ -1,25 +1,25 @@
-//! What can be wrong with a scope.
+//! The errors of scopes.
 
 use alloc::string::String;
 use core::fmt;
 
 use dynload_diagnostics::printable;
 
-/// A scope that cannot be meant.
+/// An invalid scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScopeError {
-    /// A directory with an impossible path.
+    /// A directory with an invalid path.
     #[non_exhaustive]
     Dir {
         /// The path on the host.
         host: String,
-        /// The name for the guest.
+        /// The guest name.
         guest: String,
         /// What is wrong.
         reason: &'static str,
     },
-    /// Two directories with the same name for the guest.
+    /// Two directories with the same guest name.
     #[non_exhaustive]
     DuplicateGuest {
         /// That name.
@@ -31,7 +31,7 @@ pub enum ScopeError {
         /// The word.
         found: String,
     },
-    /// An environment variable that no environment can have.
+    /// An environment variable whose name or value no environment can contain.
     #[non_exhaustive]
     Env {
         /// Its name.
@@ -53,12 +53,12 @@ pub enum ScopeError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A `host:port` pattern that cannot be read; the cause is in [`source`](core::error::Error::source).
+    /// An invalid `host:port` pattern; the cause is in [`source`](core::error::Error::source).
     #[non_exhaustive]
     Net {
         /// The pattern.
         pattern: String,
-        /// Why.
+        /// What is wrong.
         source: ParseNetError,
     },
 }
@@ -77,7 +77,7 @@ impl fmt::Display for ScopeError {
             ScopeError::DuplicateGuest { guest } => {
                 write!(
                     f,
-                    "two directories have the guest name {:?}: give each a name of its own",
+                    "two directories have the guest name {:?}: use different names",
                     printable(guest).path()
                 )
             }
@@ -94,7 +94,7 @@ impl fmt::Display for ScopeError {
             ScopeError::DuplicateEnv { name } => {
                 write!(
                     f,
-                    "environment variable {:?} is listed twice: keep one of the entries",
+                    "environment variable {:?} is listed twice: remove one entry",
                     printable(name)
                 )
             }
@@ -106,7 +106,7 @@ impl fmt::Display for ScopeError {
                 )
             }
             ScopeError::Net { pattern, .. } => {
-                write!(f, "host pattern {:?} cannot be read", printable(pattern))
+                write!(f, "invalid host pattern {:?}", printable(pattern))
             }
         }
     }
@@ -121,27 +121,27 @@ impl core::error::Error for ScopeError {
     }
 }
 
-/// Why a `host:port` pattern cannot be read.
+/// Why a `host:port` pattern is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseNetError {
-    /// There is no `:port` at the end.
+    /// The `:port` at the end is missing.
     NoPort,
-    /// The port is no number of 0 to 65535, no range `a-b` with `a <= b`, and no `*`.
+    /// The port is not a number from 0 to 65535, a range `a-b` with `a <= b`, or `*`.
     BadPort(String),
     /// The host is empty.
     NoHost,
-    /// The host is no name, no `*`, no `*.suffix`, no address and no network.
+    /// The host is not a name, `*`, `*.suffix`, an address or a network.
     BadHost(String),
     /// An IPv6 address is not in brackets.
     Unbracketed(String),
-    /// What follows the `/` is not a number of bits that the address has.
+    /// The text after the `/` is not a valid prefix length for the address.
     BadPrefixLength(String),
-    /// The address has bits beyond the length of its prefix; `meant` is the network without them.
+    /// The address has bits set beyond its prefix; `meant` is the network without them.
     HostBits {
         /// The network as it was written.
         found: String,
-        /// The network that it lies in.
+        /// The network that contains it.
         meant: String,
     },
 }

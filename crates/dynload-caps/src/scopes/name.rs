@@ -12,21 +12,21 @@ use super::ScopeError;
     serde(deny_unknown_fields)
 )]
 pub struct EnvScope {
-    /// The name, exactly; there are no patterns, because a pattern opens names that nobody thought of.
+    /// The exact name. There are no patterns, because a pattern also opens names that its author did not think of.
     pub name: String,
-    /// The value that the guest sees; `None` is the host's own.
+    /// The value that the guest sees; `None` stands for the value in the host's environment.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub value: Option<String>,
 }
 
 impl EnvScope {
-    /// A variable with the value that it has on the host.
+    /// Creates a scope for a variable with the value that it has in the host's environment.
     ///
     /// # Grants
     /// Shows the guest that value.
     ///
     /// # Errors
-    /// [`ScopeError::Env`] when `name` is empty or has a `=` or a NUL.
+    /// [`ScopeError::Env`] when `name` is empty or contains a `=` or a NUL.
     pub fn host(name: impl Into<String>) -> Result<EnvScope, ScopeError> {
         let variable = EnvScope {
             name: name.into(),
@@ -36,10 +36,10 @@ impl EnvScope {
         Ok(variable)
     }
 
-    /// A variable with a value of its own, whatever the host has.
+    /// Creates a scope for a variable with a fixed value, independent of the host's environment.
     ///
     /// # Errors
-    /// [`ScopeError::Env`] when `name` is empty or has a `=` or a NUL, or `value` has a NUL.
+    /// [`ScopeError::Env`] when `name` is empty or contains a `=` or a NUL, or `value` contains a NUL.
     pub fn fixed(name: impl Into<String>, value: impl Into<String>) -> Result<EnvScope, ScopeError> {
         let variable = EnvScope {
             name: name.into(),
@@ -53,9 +53,9 @@ impl EnvScope {
         let reason = if self.name.is_empty() {
             "the name is empty"
         } else if self.name.contains(['=', '\0']) {
-            "the name has a `=` or a NUL character"
+            "the name contains a `=` or a NUL character"
         } else if self.value.as_ref().is_some_and(|value| value.contains('\0')) {
-            "the value has a NUL character"
+            "the value contains a NUL character"
         } else {
             return Ok(());
         };

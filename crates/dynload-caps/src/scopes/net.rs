@@ -9,7 +9,7 @@ use core::str::FromStr;
 use super::network::canonical_address;
 use super::{Cidr, Network, ParseNetError};
 
-/// Hosts and ports that a guest may talk to, as one pattern `host:port`.
+/// Hosts and ports that a guest may use, as one pattern `host:port`.
 ///
 /// | host | allows |
 /// | --- | --- |
@@ -21,14 +21,16 @@ use super::{Cidr, Network, ParseNetError};
 /// | `10.0.0.0/8`, `[fc00::]/7` | the addresses of that block |
 /// | `db.example.com@10.0.0.0/8` | that name, when it resolves into that block |
 ///
-/// The port is a number, a range `8000-8100`, or `*`. Names are compared without regard to case and to a dot at the
-/// end. An address that is not public ([`is_public_address`](crate::is_public_address)) is only ever allowed by a
-/// pattern that says so: an address or block, or `localhost`. The same goes for the host's own addresses, public ones
-/// too: whoever enforces scopes asks [`allows_own`](NetScope::allows_own) for these, and `*`, a name or a block of public
-/// addresses does not reach them; `192.0.2.7` or `name@192.0.2.7` does.
+/// The port is a number, a range `8000-8100`, or `*`. Names are compared without regard to case and to a trailing dot.
+/// An address that is not public ([`is_public_address`](crate::is_public_address)) is allowed only by an explicit
+/// pattern: an address, a block, or `localhost`. This also applies to the host's own addresses, including public ones.
+/// Code that enforces scopes calls [`allows_own`](NetScope::allows_own) for these; `*`, a name or a block of public
+/// addresses does not allow them, but `192.0.2.7` or `name@192.0.2.7` does.
 ///
-/// The unspecified addresses `0.0.0.0` and `[::]` are for listening: they stand for every address of the host, and nobody
-/// connects or sends to them, whatever a pattern says.
+/// The unspecified addresses `0.0.0.0` and `[::]` are for listening: they stand for every address of the host. Code that
+/// enforces scopes refuses to connect or send to them, whatever a pattern allows.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::NetScope;
@@ -51,19 +53,19 @@ pub struct NetScope {
     ports: PortRange,
 }
 
-/// Which host names a [`NetScope`] allows.
+/// The host names that a [`NetScope`] allows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NamePattern {
     /// Any name, and an address without a name.
     Any,
-    /// This name, in lower case and without a dot at the end.
+    /// This name, in lower case and without a trailing dot.
     Exact(String),
-    /// Every name that ends in a dot and this.
+    /// Every name that ends with a dot and this suffix.
     Below(String),
 }
 
-/// Ports `first` to `last`, both included.
+/// The ports from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PortRange {
     /// The lowest port.
@@ -79,7 +81,7 @@ impl PortRange {
         last: u16::MAX,
     };
 
-    /// Whether `port` is one of them.
+    /// Returns whether `port` is in the range.
     #[must_use]
     pub const fn contains(&self, port: u16) -> bool {
         self.first <= port && port <= self.last
@@ -92,30 +94,32 @@ impl PortRange {
 }
 
 impl NetScope {
-    /// Which names.
+    /// Returns the names that the pattern allows.
     #[must_use]
     pub fn name(&self) -> &NamePattern {
         &self.name
     }
 
-    /// Which addresses.
+    /// Returns the addresses that the pattern allows.
     #[must_use]
     pub fn network(&self) -> Network {
         self.network
     }
 
-    /// Which ports.
+    /// Returns the ports that the pattern allows.
     #[must_use]
     pub fn ports(&self) -> PortRange {
         self.ports
     }
 
-    /// Whether the pattern names `host` and `port`: worth resolving at all. The address that it resolves to must still
-    /// pass [`allows`](NetScope::allows).
+    /// Returns whether the pattern matches `host` and `port`, so that `host` is worth resolving.
     ///
-    /// A `host` that is an address (with or without brackets) is judged by [`matches_addr`](NetScope::matches_addr). A
-    /// pattern of addresses alone says nothing about names, so it matches none here. [`allows`](NetScope::allows) does
-    /// let a name through that resolves into it: so where another pattern names the name, the address may be within this one.
+    /// The address that it resolves to must still pass [`allows`](NetScope::allows).
+    ///
+    /// A `host` that is an address (with or without brackets) is passed to [`matches_addr`](NetScope::matches_addr). A
+    /// pattern of addresses alone does not mention names, so it matches none here. [`allows`](NetScope::allows) does
+    /// accept any name that resolves into the pattern: when another pattern matches the name, its address may be within
+    /// this one.
     #[must_use]
     pub fn matches_name(&self, host: &str, port: u16) -> bool {
         if let Some(address) = address_literal(host) {
@@ -125,23 +129,26 @@ impl NetScope {
         !of_addresses && self.ports.contains(port) && self.name.matches(Some(host))
     }
 
-    /// Whether the pattern allows `port` of `address` where the guest gave the address and no name.
+    /// Returns whether the pattern allows `port` of `address`, where the guest passed the address and no name.
     #[must_use]
     pub fn matches_addr(&self, address: IpAddr, port: u16) -> bool {
         self.allows(None, address, port)
     }
 
-    /// The whole check for one connection: the guest named the host `name` (`None`: it gave the address), that
-    /// resolved to `address`, and the port is `port`.
+    /// Returns whether the pattern allows one connection: the guest passed the host name `name` (`None` when it passed
+    /// the address), which resolved to `address`, and the port is `port`.
     #[must_use]
     pub fn allows(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
-        // A "name" that is an address resolves to itself; it names nothing.
+        // A "name" that is an address resolves to itself; it does not count as a name.
         let name = name.filter(|name| address_literal(name).is_none());
         self.ports.contains(port) && self.network.matches(address) && self.name.matches(name)
     }
 
-    /// As [`allows`](NetScope::allows), for an `address` that is one of the host's own: the pattern has to name the
-    /// address itself, or a block of nothing but addresses that are not public, or be `localhost`.
+    /// Like [`allows`](NetScope::allows), for an `address` that is one of the host's own.
+    ///
+    /// The pattern has to specify the address itself, or a block without public addresses, or be `localhost`.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_caps::NetScope;
@@ -159,7 +166,7 @@ impl NetScope {
         self.allows(name, address, port) && self.network.matches_own(address)
     }
 
-    /// The pattern that allows exactly what both allow.
+    /// Returns the pattern that allows exactly what both allow, or `None` when no pattern does.
     #[must_use]
     pub fn intersection(&self, other: &NetScope) -> Option<NetScope> {
         Some(NetScope {
@@ -265,7 +272,7 @@ impl FromStr for NetScope {
 
     fn from_str(text: &str) -> Result<NetScope, ParseNetError> {
         let (host, ports) = text.rsplit_once(':').ok_or(ParseNetError::NoPort)?;
-        // `[::1]` without a port would be cut inside of the brackets.
+        // `[::1]` without a port would be split inside the brackets.
         if ports.contains(']') {
             return Err(ParseNetError::NoPort);
         }
@@ -294,7 +301,7 @@ impl FromStr for NetScope {
     }
 }
 
-/// Whether the text can only be meant as an address or a network: no name has a colon, a slash, or a last label of
+/// Returns whether the text can only be an address or a network: no name has a colon, a slash, or a last label of
 /// digits (WHATWG URL, "ends in a number").
 fn looks_like_address(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or(host);
@@ -304,8 +311,8 @@ fn looks_like_address(host: &str) -> bool {
 impl FromStr for NamePattern {
     type Err = ParseNetError;
 
-    /// Reads a name of letters, digits, `-`, `_` and dots (an international one in its `xn--` form), `*.` and a name,
-    /// or `*`.
+    /// Parses a name of letters, digits, `-`, `_` and dots (an internationalized one in its `xn--` form), `*.` and a
+    /// name, or `*`.
     fn from_str(text: &str) -> Result<NamePattern, ParseNetError> {
         if text == "*" {
             return Ok(NamePattern::Any);

@@ -1,4 +1,4 @@
-//! Address networks, and which addresses are public.
+//! Networks of addresses, and which addresses are public.
 
 use alloc::string::ToString;
 use core::fmt;
@@ -7,35 +7,35 @@ use core::str::FromStr;
 
 use super::ParseNetError;
 
-/// A block of addresses, `10.0.0.0/8` or `[2001:db8::]/32`, or an address by itself.
+/// A block of addresses, `10.0.0.0/8` or `[2001:db8::]/32`, or a single address.
 ///
-/// A block matches an address that is not public ([`is_public_address`]) only when the whole block is not public.
-/// So `0.0.0.0/0` means every public IPv4 address and not the host's own, and `127.0.0.0/8` means what it says. A public
-/// address of the host's own is held to the same rule ([`Network::matches_own`]): only
-/// the address by itself, `192.0.2.7`, means it; `192.0.2.7/32` is a block as others are.
+/// A block matches an address that is not public ([`is_public_address`]) only when it contains no public address. So
+/// `0.0.0.0/0` matches every public IPv4 address and no other, and `127.0.0.0/8` matches all of its addresses. A
+/// similar rule applies to the host's own public addresses ([`Network::matches_own`]): only the single address,
+/// `192.0.2.7`, matches it; `192.0.2.7/32` is a block like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
-    /// Canonical: never IPv6 where it stands for an IPv4 address, no bits beyond the prefix.
+    /// Canonical: never an IPv6 address that stands for an IPv4 address, and no bits set beyond the prefix.
     address: IpAddr,
     prefix: u8,
-    /// Whether this is an address by itself, and no block that happens to have one. The two differ for public addresses only.
+    /// Whether this is a single address, not a block that happens to contain only one. They differ for public addresses only.
     is_itself: bool,
 }
 
-/// Which addresses a pattern allows.
+/// The addresses that a pattern allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Network {
     /// Every public address.
     Public,
-    /// The host's own loopback, `127.0.0.0/8` and `::1`.
+    /// The loopback addresses, `127.0.0.0/8` and `::1`.
     Loopback,
     /// The addresses of a block.
     Block(Cidr),
 }
 
 impl Cidr {
-    /// The block of this one address.
+    /// Creates the block of this single address.
     #[must_use]
     pub fn single(address: IpAddr) -> Cidr {
         let address = canonical_address(address);
@@ -46,12 +46,13 @@ impl Cidr {
         }
     }
 
-    /// The block of all addresses that agree with `address` in the first `prefix` bits. IPv4-mapped and NAT64 blocks
-    /// become the IPv4 block that they stand for.
+    /// Creates the block of all addresses that agree with `address` in the first `prefix` bits.
+    ///
+    /// IPv4-mapped and NAT64 blocks become the IPv4 block that they stand for.
     ///
     /// # Errors
     /// - [`ParseNetError::BadPrefixLength`] when the address has fewer bits than `prefix`.
-    /// - [`ParseNetError::HostBits`] when the address has bits beyond the prefix: it is unclear what was meant.
+    /// - [`ParseNetError::HostBits`] when the address has bits set beyond the prefix: the intended block is unclear.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Cidr, ParseNetError> {
         if prefix > width(address) {
             return Err(ParseNetError::BadPrefixLength(prefix.to_string()));
@@ -84,19 +85,21 @@ impl Cidr {
         }
     }
 
-    /// Whether `address` is in the block; see [`Cidr`] for addresses that are not public.
+    /// Returns whether `address` is in the block; see [`Cidr`] for addresses that are not public.
     #[must_use]
     pub fn matches(&self, address: IpAddr) -> bool {
         let address = canonical_address(address);
         self.contains(&Cidr::single(address)) && (is_public_address(address) || self.is_special())
     }
 
-    /// Whether it is an address by itself, or has nothing but addresses that are not public: then the host's own may be meant.
+    /// Returns whether this is a single address or contains no public address: only then can it match the host's own
+    /// addresses.
     fn is_explicit(&self) -> bool {
         self.is_itself || self.is_special()
     }
 
-    /// The same addresses, of which one of the host's own is meant only if it was and `also`.
+    /// Returns the same addresses; a single public address stays a single address only when `also` is set, and otherwise
+    /// becomes a block.
     fn explicit_if(self, also: bool) -> Cidr {
         if also {
             self
@@ -105,7 +108,7 @@ impl Cidr {
         }
     }
 
-    /// Whether every address of `other` lies in this block, public or not.
+    /// Returns whether every address of `other` is in this block, public or not.
     fn contains(&self, other: &Cidr) -> bool {
         self.address.is_ipv4() == other.address.is_ipv4()
             && self.prefix <= other.prefix
@@ -128,7 +131,7 @@ impl Cidr {
 }
 
 impl Network {
-    /// Whether `address` is one of them.
+    /// Returns whether `address` is one of the addresses.
     #[must_use]
     pub fn matches(&self, address: IpAddr) -> bool {
         match self {
@@ -138,8 +141,9 @@ impl Network {
         }
     }
 
-    /// Whether `address`, which is one of the host's own, is one of them: only where the pattern says so. A block of
-    /// public addresses may have it in by chance, so that one has to be the address itself.
+    /// Returns whether the pattern explicitly allows `address`, which is one of the host's own.
+    ///
+    /// A block of public addresses may contain it by chance, so a public address has to be specified as a single address.
     #[must_use]
     pub fn matches_own(&self, address: IpAddr) -> bool {
         match self {
@@ -149,7 +153,7 @@ impl Network {
         }
     }
 
-    /// The addresses that are in both.
+    /// Returns the addresses that are in both.
     pub(super) fn intersection(&self, other: &Network) -> Option<Network> {
         match (self, other) {
             (Network::Public, Network::Public) => Some(Network::Public),
@@ -169,11 +173,16 @@ impl Network {
     }
 }
 
-/// Whether an address is one of the public Internet: not loopback, link-local, private, shared (carrier NAT), multicast,
-/// broadcast, unspecified, reserved or for benchmarks (the special-purpose registries of RFC 6890). Addresses that are
-/// kept for documentation count as public, because nothing answers there.
+/// Returns whether an address belongs to the public Internet.
 ///
-/// An IPv6 address that stands for an IPv4 one (`::ffff:127.0.0.1`, or NAT64's `64:ff9b::7f00:1`) is judged as that.
+/// Loopback, link-local, private, shared (carrier-grade NAT), multicast, broadcast, unspecified, reserved and benchmarking
+/// addresses do not (the special-purpose registries of RFC 6890). Documentation addresses count as public, because nothing
+/// answers there.
+///
+/// An IPv6 address that stands for an IPv4 address (`::ffff:127.0.0.1`, or NAT64's `64:ff9b::7f00:1`) is treated as that
+/// IPv4 address.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::is_public_address;
@@ -217,15 +226,15 @@ const SPECIAL: [Cidr; 24] = [
     v4(198, 18, 0, 15),
     v4(224, 0, 0, 4),
     v4(240, 0, 0, 4),
-    // Unspecified, loopback, and the IPv4-compatible addresses that were given up.
+    // Unspecified, loopback, and the deprecated IPv4-compatible addresses.
     v6(0, 0, 0, 0, 96),
     v6(0, 0, 0, 1, 128),
     v6(0x64, 0xff9b, 1, 0, 48),
     v6(0x100, 0, 0, 0, 64),
-    // Teredo and 6to4 carry IPv4 inside; nobody needs them any more.
+    // Teredo and 6to4 embed IPv4 addresses; both are obsolete.
     v6(0x2001, 0, 0, 0, 32),
     v6(0x2002, 0, 0, 0, 16),
-    // Benchmarks, and the identifiers of ORCHID, which no router knows.
+    // Benchmarking, and ORCHID identifiers, which are not routable.
     v6(0x2001, 2, 0, 0, 48),
     v6(0x2001, 0x10, 0, 0, 28),
     v6(0x5f00, 0, 0, 0, 16),
@@ -235,8 +244,12 @@ const SPECIAL: [Cidr; 24] = [
     v6(0xff00, 0, 0, 0, 8),
 ];
 
-/// The IPv4 address where an IPv6 one only stands for it: IPv4-mapped (RFC 4291) or NAT64 (RFC 6052, `64:ff9b::/96`). Every
-/// rule here is about that; otherwise `::ffff:127.0.0.1` would get around all of them.
+/// Returns the IPv4 address that an IPv4-mapped (RFC 4291) or NAT64 (RFC 6052, `64:ff9b::/96`) address stands for, and any
+/// other address unchanged.
+///
+/// Every rule of this crate applies to the canonical address; otherwise `::ffff:127.0.0.1` would bypass all of them.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_caps::canonical_address;
@@ -262,7 +275,7 @@ fn width(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// The bits of an address, the first of them at the top of 128.
+/// Returns the bits of an address, left-aligned in 128 bits.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(four) => u128::from(four.to_bits()) << 96,
@@ -278,12 +291,12 @@ fn from_bits(like: IpAddr, bits: u128) -> IpAddr {
 }
 
 fn mask(prefix: u8) -> u128 {
-    // Shifting by all 128 bits is not defined, and means an empty mask.
+    // A shift by all 128 bits is undefined; here it means an empty mask.
     u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0)
 }
 
 impl fmt::Display for Cidr {
-    /// `10.0.0.0/8`, `[2001:db8::]/32`; an address by itself without its length.
+    /// Writes `10.0.0.0/8` or `[2001:db8::]/32`, and a single address without a prefix length.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
             IpAddr::V4(four) => write!(f, "{four}")?,
@@ -300,8 +313,8 @@ impl fmt::Display for Cidr {
 impl FromStr for Cidr {
     type Err = ParseNetError;
 
-    /// Reads an address, or an address, `/` and the length of the prefix. IPv6 is in brackets, as in a URL; the `/`
-    /// may be inside of them.
+    /// Parses an address, or an address, `/` and a prefix length. IPv6 addresses are in brackets, as in a URL; the `/`
+    /// may be inside the brackets.
     fn from_str(text: &str) -> Result<Cidr, ParseNetError> {
         let bad = || ParseNetError::BadHost(text.chars().take(64).collect());
         let (address, length) = match text.strip_prefix('[') {

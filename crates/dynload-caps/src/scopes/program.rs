@@ -12,25 +12,27 @@ use super::ScopeError;
     serde(deny_unknown_fields)
 )]
 pub struct ProgramScope {
-    /// The absolute path. There is no search along `PATH`: whoever can set that could choose the program.
+    /// The absolute path. `PATH` is not searched: whoever can set it could choose the program.
     pub path: String,
 }
 
 impl ProgramScope {
-    /// The program at an absolute path of this platform (`/usr/bin/git`; `C:\Tools\git.exe` on Windows).
+    /// Creates a scope for the program at an absolute path of this platform (`/usr/bin/git`; `C:\Tools\git.exe` on
+    /// Windows).
     ///
     /// # Grants
-    /// A program that runs is outside of every other limit of the guest that started it.
+    /// A running program is outside every other limit of the guest that started it.
     ///
     /// # Errors
-    /// [`ScopeError::Program`] when `path` is not absolute, has a NUL, or a `.` or `..` component.
+    /// [`ScopeError::Program`] when `path` is not absolute, contains a NUL, has a `.` or `..` component, or ends with a
+    /// separator.
     pub fn new(path: impl Into<String>) -> Result<ProgramScope, ScopeError> {
         let program = ProgramScope { path: path.into() };
         program.validate()?;
         Ok(program)
     }
 
-    /// Whether this is `program`, letter by letter.
+    /// Returns whether the path is exactly `program`, and valid.
     #[must_use]
     pub fn matches(&self, program: &str) -> bool {
         self.validate().is_ok() && self.path == program
@@ -40,7 +42,7 @@ impl ProgramScope {
         let path = self.path.as_str();
         let separator = |c: char| c == '/' || (cfg!(windows) && c == '\\');
         let reason = if path.contains('\0') {
-            "it has a NUL character"
+            "it contains a NUL character"
         } else if !is_absolute(path) {
             "it is not an absolute path"
         } else if path.split(separator).any(|part| part == "." || part == "..") {
@@ -58,7 +60,7 @@ impl ProgramScope {
 }
 
 /// `std::path::Path::is_absolute`, without `std`. A path of another platform is not absolute here: `C:\x` on Unix is
-/// a relative name, and would be searched for along `PATH`.
+/// a relative name, and would be searched for in `PATH`.
 fn is_absolute(path: &str) -> bool {
     if !cfg!(windows) {
         return path.starts_with('/');

@@ -1,4 +1,4 @@
-//! Audits that are kept from run to run.
+//! Audits that are cached between runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ record!(Record {
     facts
 });
 
-/// Audits plugins, and keeps the facts about their files in a cache.
+/// Audits plugins, and caches the facts about their files.
 #[derive(Debug)]
 pub(crate) struct AuditCache {
     pub(crate) location: CacheLocation,
@@ -46,7 +46,7 @@ impl AuditCache {
         }
     }
 
-    /// Reads the file of the cache, unless it was read before.
+    /// Reads the cache file, unless it was read before.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl AuditCache {
                 id: plugin.id().clone(),
             });
         };
-        // A discarded file is a note of the scan, and the audit starts without it.
+        // The scan reports a discarded file as a note; the audit starts without it.
         let _ = self.open(platform);
         let old = self.get(&path).filter(|old| old.facts.is_of(plugin.format()));
         if let Some(old) = &old
@@ -137,12 +137,12 @@ impl AuditCache {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The store is consistent between two statements: a panic loses records, which can be made again.
+        // The store is consistent between two statements: a panic only loses records, which can be computed again.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Identifies who can read the file: another version may have other records, and another platform has other entries.
+/// Identifies the readers of a cache file: another version may have other records, and another platform has other entries.
 fn stamp(platform: Platform) -> String {
     format!(
         "{} {} {platform}",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_survives_encoding() {
+    fn an_encoded_record_is_decoded_unchanged() {
         for record in records() {
             let mut bytes = Vec::new();
             record.put(&mut bytes);
@@ -190,12 +190,16 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_never_panics_and_a_cut_one_is_refused() {
+    fn a_damaged_record_never_panics_and_a_truncated_one_is_refused() {
         for record in records() {
             let mut bytes = Vec::new();
             record.put(&mut bytes);
             for end in 0..bytes.len() {
-                assert_eq!(Record::take(&mut Input(&bytes[..end])), None, "cut at {end}");
+                assert_eq!(
+                    Record::take(&mut Input(&bytes[..end])),
+                    None,
+                    "truncated at {end}"
+                );
             }
             for at in 0..bytes.len() {
                 for value in [0, 0x7f, 0x80, 0xff] {

@@ -1,4 +1,4 @@
-//! What was found, against what was said.
+//! Compares the facts about a file with its manifest.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ fn against_exports(audit: &mut Audit, wasm: &WasmFacts, manifest: &Manifest) {
         .iter()
         .filter(|export| export.kind == ExternKind::Function)
     {
-        // What toolchains add for themselves (`_start`, `_initialize`, `__wasm_call_ctors`) is no offer to the host.
+        // Exports that toolchains add (`_start`, `_initialize`, `__wasm_call_ctors`) are not meant for the host.
         if !manifest.exports.contains_key(&export.name) && !export.name.starts_with('_') {
             audit.findings.push(Finding::UndeclaredExport {
                 name: export.name.clone(),

@@ -1,5 +1,5 @@
-//! What the headers of a native file say. The file is read as data: the loader, which runs a library's initialisers, is
-//! never asked.
+//! The facts in the headers of a native file. The file is read as data: the dynamic linker, which runs a library's
+//! initializers, is never involved.
 
 use std::fmt;
 
@@ -11,17 +11,17 @@ use object::{Architecture, Endianness, FileKind, LittleEndian as LE, Object, Rea
 use super::Facts;
 use crate::cache::{Code, Input, record};
 
-/// What the headers of a native file say.
+/// The facts in the headers of a native file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NativeFacts {
-    /// The format of the file, which tells the operating system.
+    /// The format of the file, which identifies the operating system.
     pub format: BinaryFormat,
-    /// The processors that it is for, as Rust names them; several in a universal file of macOS.
+    /// The processors that it is for, as named by Rust; several in a universal macOS file.
     pub architectures: Vec<String>,
     /// Whether it is a shared library.
     pub shared_library: bool,
-    /// The libraries that the loader will look for, as the file names them.
+    /// The libraries that the dynamic linker will search for, as named in the file.
     pub needed: Vec<String>,
 }
 record!(NativeFacts {
@@ -44,7 +44,7 @@ pub enum BinaryFormat {
 }
 
 impl BinaryFormat {
-    /// The format of the native files of an operating system.
+    /// Returns the format of the native files of an operating system.
     #[must_use]
     pub fn of_os(os: &str) -> BinaryFormat {
         match os {
@@ -95,7 +95,7 @@ pub(super) fn facts(bytes: &[u8]) -> Facts {
     match facts {
         Ok(Some(facts)) => Facts::Native(facts),
         Ok(None) => Facts::Invalid {
-            reason: "it is no ELF, Mach-O or PE file".to_owned(),
+            reason: "it is not an ELF, Mach-O or PE file".to_owned(),
         },
         Err(error) => Facts::Invalid {
             reason: format!("its headers cannot be read: {error}"),
@@ -103,14 +103,14 @@ pub(super) fn facts(bytes: &[u8]) -> Facts {
     }
 }
 
-/// More libraries than any real file needs; a forged one can name millions.
+/// More libraries than any real file needs; a forged file can list millions.
 const MOST_NEEDED: usize = 4096;
 
 fn elf_facts<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> object::Result<NativeFacts> {
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, bytes)?;
-    // As the loader does it: addresses are looked up in the segments, and section headers are not needed.
+    // As in the dynamic linker, addresses are looked up in the segments, and section headers are not needed.
     let at = |address: u64| {
         segments
             .iter()
@@ -149,8 +149,8 @@ fn elf_facts<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> object::Result
     Ok(NativeFacts {
         format: BinaryFormat::Elf,
         architectures: vec![architecture],
-        // A position-independent executable is ET_DYN too. It says so, or has an interpreter; libc has one as well, but
-        // the name of a library.
+        // A position-independent executable is also ET_DYN. It has DF_1_PIE set, or an interpreter. libc has an interpreter
+        // too, but also a DT_SONAME.
         shared_library: header.e_type(endian) == elf::ET_DYN && !pie && (!interpreter || named),
         needed: names.into_iter().filter_map(name).collect(),
     })
@@ -171,7 +171,7 @@ fn elf_architecture(machine: u16, is_64: bool, endian: Endianness) -> String {
         (elf::EM_SPARCV9, _) => "sparc64",
         _ => return format!("ELF machine {machine}"),
     };
-    // Big-endian ARM is another machine; the others here come in one order, or Rust gives both one name.
+    // Big-endian ARM and RISC-V are other machines. The others have only one byte order, or Rust uses one name for both.
     match (name, endian) {
         ("aarch64" | "arm" | "riscv64" | "riscv32", Endianness::Big) => format!("big-endian {name}"),
         _ => name.to_owned(),
@@ -225,7 +225,8 @@ fn fat_facts<A: FatArch>(bytes: &[u8], arches: &[A]) -> object::Result<NativeFac
         shared_library: !arches.is_empty(),
         needed: Vec::new(),
     };
-    // A universal file has a handful; more is a forgery (or a Java class, which has the same first bytes).
+    // A universal file has a handful of architectures; more means a forged file (or a Java class, which starts with the same
+    // bytes).
     for arch in arches.iter().take(16) {
         let part = arch.data(bytes)?;
         let facts = match FileKind::parse(part)? {
@@ -255,7 +256,7 @@ fn pe_facts<H: ImageNtHeaders>(bytes: &[u8]) -> object::Result<NativeFacts> {
             }
         }
     }
-    // Also refuses an image for another subsystem than the loader's, a boot loader's for instance.
+    // EFI applications are not for the Windows loader.
     let for_windows = header.optional_header().subsystem() != pe::IMAGE_SUBSYSTEM_EFI_APPLICATION;
     Ok(NativeFacts {
         format: BinaryFormat::Pe,

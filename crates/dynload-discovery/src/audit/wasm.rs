@@ -1,4 +1,4 @@
-//! What a WebAssembly module imports, exports and starts with.
+//! The imports, exports and initial memory of a WebAssembly module.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use super::Facts;
 use crate::cache::{Code, Input, record};
 use crate::manifest::{FunctionType, ValueType};
 
-/// What a module says to the outside.
+/// The interface of a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WasmFacts {
-    /// What it needs from its host, in the order of the module.
+    /// The imports, in the order of the module.
     pub imports: Vec<ImportFact>,
-    /// What it offers.
+    /// The exports.
     pub exports: Vec<ExportFact>,
-    /// Bytes that all its memories and tables start with; a table element counts as 8.
+    /// The total initial size of its memories and tables in bytes; a table element counts as 8.
     pub initial_bytes: u64,
 }
 record!(WasmFacts {
@@ -29,7 +29,7 @@ record!(WasmFacts {
 });
 
 impl WasmFacts {
-    /// The capabilities that its imports cannot do without. Imports that one of several opens are not among them.
+    /// Returns the capabilities that its imports require. Imports that need only one of several capabilities are not included.
     #[must_use]
     pub fn required(&self) -> Capabilities {
         let needs = self.imports.iter().map(|import| match import.needs() {
@@ -48,7 +48,7 @@ pub struct ImportFact {
     pub module: String,
     /// The name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ExternKind,
     /// Its type, when it is a function.
     pub signature: Option<FunctionType>,
@@ -61,7 +61,7 @@ record!(ImportFact {
 });
 
 impl ImportFact {
-    /// The capability that it needs. What is no function is provided by nobody.
+    /// Returns the capabilities that it needs. An import that is not a function is unknown: no host provides it.
     #[must_use]
     pub fn needs(&self) -> ImportNeeds {
         match self.kind {
@@ -77,7 +77,7 @@ impl ImportFact {
 pub struct ExportFact {
     /// The name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: ExternKind,
     /// Its type, when it is a function.
     pub signature: Option<FunctionType>,
@@ -88,7 +88,7 @@ record!(ExportFact {
     signature
 });
 
-/// What an import or export is.
+/// The kind of an import or export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExternKind {
@@ -164,19 +164,19 @@ impl Code for ExternKind {
 pub(super) fn facts(bytes: &[u8]) -> Facts {
     let invalid = |reason: String| Facts::Invalid { reason };
     if !bytes.starts_with(b"\0asm") {
-        return invalid("it does not start with the bytes of a Wasm module".to_owned());
+        return invalid("it does not start with the magic number of a Wasm module".to_owned());
     }
     if Parser::is_component(bytes) {
         return invalid("it is a component, not a core module: build it for wasm32-wasip1".to_owned());
     }
-    // Everything that has become part of the language; what an engine does not have it refuses by itself.
+    // All features that are part of the standard; an engine refuses those that it does not support.
     let types = match Validator::new_with_features(WasmFeatures::WASM3).validate_all(bytes) {
         Ok(types) => types,
         Err(error) => return invalid(format!("{} at byte {}", error.message(), error.offset())),
     };
     let types = types.as_ref();
     let (Some(imports), Some(exports)) = (types.core_imports(), types.core_exports()) else {
-        return invalid("it is no core module".to_owned());
+        return invalid("it is not a core module".to_owned());
     };
     let imports = imports.map(|(module, name, entity)| {
         let (kind, signature) = describe(types, entity);

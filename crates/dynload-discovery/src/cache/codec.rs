@@ -1,15 +1,15 @@
-//! A compact binary form of values. Reading it never panics and never allocates more than the input has.
+//! A compact binary encoding of values. Decoding never panics, and never allocates more than the input justifies.
 
 use std::collections::BTreeMap;
 
-/// A value that can be kept.
+/// A value that can be encoded.
 pub(crate) trait Code: Sized {
     fn put(&self, out: &mut Vec<u8>);
-    /// `None` when the input is not the form of such a value.
+    /// Decodes a value; `None` when the input does not start with a valid encoding.
     fn take(input: &mut Input<'_>) -> Option<Self>;
 }
 
-/// What is left to read.
+/// The rest of the input.
 pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -19,7 +19,7 @@ impl<'a> Input<'a> {
         Some(head)
     }
 
-    /// Bytes that have their number in front.
+    /// Reads bytes that are preceded by their number.
     pub(crate) fn block(&mut self) -> Option<&'a [u8]> {
         let count = usize::try_from(u64::take(self)?).ok()?;
         self.bytes(count)
@@ -35,12 +35,12 @@ pub(crate) fn put_block(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// [`Code`] for a structure: its fields, one after the other.
+/// Implements [`Code`] for a struct: its fields, one after the other.
 macro_rules! record {
     ($name:ident { $($field:ident),+ $(,)? }) => {
         impl $crate::cache::Code for $name {
             fn put(&self, out: &mut Vec<u8>) {
-                // Taken apart, so that a field that is forgotten here does not compile.
+                // Destructured, so that a missing field is a compile error.
                 let $name { $($field),+ } = self;
                 $( $crate::cache::Code::put($field, out); )+
             }
@@ -171,7 +171,7 @@ impl<T: Code> Code for Vec<T> {
 
     fn take(input: &mut Input<'_>) -> Option<Vec<T>> {
         let count = u64::take(input)?;
-        // Grows as elements are really there: a count alone allocates nothing.
+        // Grows with the elements that are decoded: a count alone allocates nothing.
         let mut values = Vec::new();
         for _ in 0..count {
             values.push(T::take(input)?);

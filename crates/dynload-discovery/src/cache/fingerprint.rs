@@ -1,9 +1,9 @@
-//! Telling whether a file is still the one that was read.
+//! Detects whether a file is still the one that was read.
 
 use std::fs::Metadata;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the file system says about one state of one file.
+/// The metadata that identifies one state of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) dev: u64,
@@ -11,8 +11,8 @@ pub(crate) struct Fingerprint {
     pub(crate) size: u64,
     /// Nanoseconds since 1970.
     pub(crate) modified: i64,
-    /// The last change of content or of the inode, which no program can set back; where a system has none, when the
-    /// file was made.
+    /// The last change of the content or the inode, which no program can set back; the creation time on systems that have
+    /// no such time.
     pub(crate) changed: i64,
 }
 
@@ -49,10 +49,10 @@ impl Fingerprint {
         }
     }
 
-    /// Whether the file was left alone for long enough before `moment` that a write since then would show in its times.
+    /// Returns whether the last change of the file was long enough before `moment` that any later write shows in its times.
     ///
-    /// Two seconds is the step of the coarsest times in use (FAT). A file that was written later than that might have
-    /// been written again within the same step; and one from the future tells nothing.
+    /// Two seconds is the resolution of the coarsest timestamps in use (FAT). A file that was written more recently might be
+    /// written again within the same step, and a time in the future proves nothing.
     pub(crate) fn settled_at(&self, moment: i64) -> bool {
         const STEP: i64 = 2_000_000_000;
         self.modified.max(self.changed).saturating_add(STEP) <= moment
@@ -71,7 +71,7 @@ fn since_1970(time: SystemTime) -> i64 {
     }
 }
 
-/// Nanoseconds since 1970.
+/// Returns the current time in nanoseconds since 1970.
 pub(crate) fn now() -> i64 {
     since_1970(SystemTime::now())
 }

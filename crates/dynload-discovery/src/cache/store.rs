@@ -1,4 +1,4 @@
-//! The file of the cache.
+//! The cache file.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use super::codec::{Input, put_block};
 
-/// Changes with the form of the file. The version of this crate is in the header too.
+/// Changes with the format of the file. The version of this crate is also in the header.
 const MAGIC: &[u8; 8] = b"dynload\x02";
-/// More than a hundred thousand plugins; what is larger is no cache.
+/// Enough for more than a hundred thousand plugins; a larger file is not a cache.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// The position of a record in the file: its key and its value.
@@ -22,7 +22,7 @@ struct Position {
     value: Range<usize>,
 }
 
-/// The records of a cache in binary form, each under the path of the file that it is about.
+/// The encoded records of a cache, each under the path of the file that it is about.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     bytes: Vec<u8>,
@@ -33,14 +33,15 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// What a file of the cache holds, for a host described by `stamp`. `Ok(None)` when there is no file.
+    /// Reads a cache file, for a host described by `stamp`. `Ok(None)` when the file does not exist.
     ///
     /// # Errors
-    /// What is odd about the file, for the report.
+    /// The reason why the file is discarded, for the report.
     pub(crate) fn load(path: &Path, stamp: &str) -> Result<Option<Store>, &'static str> {
-        // Somebody else could have put a link there, or a pipe, and put it there only now.
+        // Another user could have put a link or a pipe there. It could also appear after this check, so the opened file is
+        // checked again.
         match fs::symlink_metadata(path) {
-            Ok(metadata) if !metadata.is_file() => return Err("it is no regular file"),
+            Ok(metadata) if !metadata.is_file() => return Err("it is not a regular file"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             _ => {}
         }
@@ -48,13 +49,13 @@ impl Store {
         let file = open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err("it is no regular file");
+            return Err("it is not a regular file");
         }
         if is_foreign(&metadata) {
             return Err("it belongs to another user");
         }
         if writable_by_others(&metadata) {
-            return Err("others than its owner can write to it");
+            return Err("users other than its owner can write to it");
         }
         if metadata.len() > MAX_BYTES {
             return Err("it is too large");
@@ -69,7 +70,7 @@ impl Store {
         }))
     }
 
-    /// The record about `file`.
+    /// Returns the record about `file`.
     pub(crate) fn get(&self, file: &Path) -> Option<&[u8]> {
         if let Some(bytes) = self.fresh.get(file) {
             return Some(bytes);
@@ -84,7 +85,7 @@ impl Store {
         self.fresh.insert(file.to_owned(), bytes);
     }
 
-    /// Adds the records that are not in the file of `other` yet.
+    /// Adds the records of `other` that are not in its file yet.
     pub(crate) fn take_fresh(&mut self, other: Store) {
         self.fresh.extend(other.fresh);
     }
@@ -101,10 +102,10 @@ impl Store {
         self.fresh.retain(|file, _| exists(file));
     }
 
-    /// Writes the records to `path`, which holds either all of the old or all of the new ones at any moment.
+    /// Writes the records to `path`, which contains either all of the old or all of the new ones at any moment.
     ///
-    /// Two processes that write at once each write a whole file; the last one stays. What the other had found is found
-    /// again when it is needed.
+    /// Two processes that write at the same time each write a whole file; the last one remains. The records of the other are
+    /// computed again when they are needed.
     pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<()> {
         let mut records: BTreeMap<&[u8], &[u8]> = self
             .index
@@ -139,12 +140,12 @@ impl Store {
     }
 }
 
-/// The key of a path.
+/// Returns the key of a path.
 fn key(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The path of a key. Keys are compared and never shown, so only those that are valid text, or bytes of Unix, are decoded.
+/// Returns the path of a key. Keys are compared and never displayed, so off Unix only those that are valid text are decoded.
 fn path(key: &[u8]) -> Option<PathBuf> {
     #[cfg(unix)]
     {
@@ -161,10 +162,10 @@ fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Position>, &'static str> 
     const SHORT: &str = "it is damaged";
     let mut input = Input(bytes);
     if input.bytes(MAGIC.len()) != Some(MAGIC) {
-        return Err("it is no cache of this version");
+        return Err("it is not a cache file of this version");
     }
     if input.block() != Some(stamp.as_bytes()) {
-        return Err("it is of another version or for another platform");
+        return Err("it was written by another version or for another platform");
     }
     let sum = input.bytes(8).ok_or(SHORT)?;
     if sum != checksum(input.0).to_le_bytes() {
@@ -176,7 +177,7 @@ fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Position>, &'static str> 
         let key = bytes.len() - input.0.len() - key..bytes.len() - input.0.len();
         let value = input.block().ok_or(SHORT)?.len();
         let value = bytes.len() - input.0.len() - value..bytes.len() - input.0.len();
-        // Each key once, and in order.
+        // Keys are unique and in order.
         if index
             .last()
             .is_some_and(|last| bytes[last.key.clone()] >= bytes[key.clone()])
@@ -188,10 +189,10 @@ fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Position>, &'static str> 
     Ok(index)
 }
 
-/// Finds damage, not malice: whoever can write the file can write the sum too, and that is its owner.
+/// Detects damage, not tampering: whoever can write the file can also write the checksum, and only its owner can.
 ///
 /// Each step is a bijection of the state for a given word and of the word for a given state, so damage within one word
-/// never goes unseen.
+/// is always detected.
 fn checksum(bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |state: u64, word: u64| (state ^ word).wrapping_mul(FACTOR).rotate_left(29);
@@ -205,7 +206,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     mix(state, state >> 32)
 }
 
-/// Puts `bytes` into a file of its own and renames it into place.
+/// Writes `bytes` to a temporary file and renames it to `path`.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -221,11 +222,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .open(&temporary)
         .and_then(|mut file| file.write_all(bytes))
         .and_then(|()| {
-            // No sync: after a crash of the machine the sum tells that the content did not arrive.
+            // No sync: after a crash of the machine, the checksum shows that the content was not written.
             fs::rename(&temporary, path)
         });
     if written.is_err() {
-        // Nothing more can be done about the leftover than what is done about one of a killed process.
+        // If this fails, `sweep` removes the file later, like that of a killed process.
         let _ = fs::remove_file(&temporary);
     }
     written
@@ -251,7 +252,7 @@ fn temporary_name(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes what processes that were killed in the middle left behind.
+/// Removes the temporary files of processes that were killed while writing.
 fn sweep(dir: &Path, name: &str) {
     const OLD: Duration = Duration::from_secs(600);
     let Ok(entries) = fs::read_dir(dir) else { return };
@@ -276,7 +277,7 @@ fn sweep(dir: &Path, name: &str) {
     }
 }
 
-/// Opens a file, and neither follows a link nor waits for whoever writes to a pipe.
+/// Opens a file without following a symbolic link and without waiting for the writer of a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -289,7 +290,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Whether a file is neither this user's nor the administrator's, so that its owner can change it at any time.
+/// Returns whether a file belongs to neither this user nor root, so that its owner can change it at any time.
 fn is_foreign(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {
@@ -303,7 +304,7 @@ fn is_foreign(metadata: &Metadata) -> bool {
     }
 }
 
-/// Whether group or others may write; never where there are no such bits.
+/// Returns whether the group or others may write to a file; `false` on platforms without these permission bits.
 pub(crate) fn writable_by_others(metadata: &Metadata) -> bool {
     #[cfg(unix)]
     {

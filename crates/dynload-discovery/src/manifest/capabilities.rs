@@ -1,49 +1,49 @@
-//! The capabilities that a plugin asks for, and their scopes.
+//! The capabilities that a plugin requests, and their scopes.
 
 use std::fmt;
 use std::str::FromStr;
 
 use dynload_caps::{Access, Capabilities, NetScope};
 
-/// What a plugin asks for.
+/// The capabilities and scopes that a plugin requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CapabilityRequest {
-    /// What it cannot do without.
+    /// The capabilities that it cannot do without.
     pub needs: Capabilities,
-    /// What it uses when it is given.
+    /// The capabilities that it uses if they are granted.
     pub optional: Capabilities,
-    /// The directories that it wants to see.
+    /// The directories that it requests.
     pub directories: Vec<DirRequest>,
-    /// The environment variables that it wants to see.
+    /// The environment variables that it requests.
     pub environment: Vec<EnvRequest>,
-    /// The hosts that it wants to talk to.
+    /// The hosts and ports that it requests.
     pub hosts: Vec<NetScope>,
-    /// The absolute paths of programs that it wants to run; paths of other platforms are passed over.
+    /// The absolute paths of programs that it requests to run; paths of other platforms are skipped.
     pub programs: Vec<String>,
-    /// The number of workers that it wants to start.
+    /// The number of workers that it requests to run at the same time.
     pub workers: u32,
 }
 
 impl CapabilityRequest {
-    /// Everything that is asked for, needed or not.
+    /// Returns all requested capabilities, needed and optional.
     #[must_use]
     pub fn all(&self) -> Capabilities {
         self.needs | self.optional
     }
 
-    /// Capabilities with a scope that lists nothing: they open nothing.
+    /// Returns the requested capabilities whose scope is empty: they open nothing.
     #[must_use]
     pub fn without_scope(&self) -> Capabilities {
         self.all() & !self.scoped() & SCOPED
     }
 
-    /// Capabilities that have a scope here and are not asked for.
+    /// Returns the capabilities that have a scope here but are not requested.
     #[must_use]
     pub fn scope_only(&self) -> Capabilities {
         let files = Capabilities::FS_READ | Capabilities::FS_WRITE;
         let missing = self.scoped() & !self.all();
-        // A directory serves either of the two.
+        // A directory is a scope for both.
         if self.all().intersects(files) {
             missing & !files
         } else {
@@ -73,18 +73,18 @@ const SCOPED: Capabilities = Capabilities::FS_READ
     .union(Capabilities::PROCESS)
     .union(Capabilities::THREADING);
 
-/// A directory that a plugin wants to see.
+/// A directory that a plugin requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirRequest {
-    /// Which one.
+    /// The directory on the host.
     pub host: HostDir,
-    /// The name that the plugin knows it by.
+    /// The name that the plugin uses for it.
     pub guest: String,
-    /// What it wants to do in it.
+    /// The requested access.
     pub access: Access,
 }
 
-/// A directory of the host, as a manifest can name it without knowing the machine.
+/// A directory of the host, in a form that does not depend on the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostDir {
@@ -114,7 +114,7 @@ impl FromStr for HostDir {
 
     fn from_str(text: &str) -> Result<HostDir, &'static str> {
         if text.contains('\0') {
-            return Err("it has a NUL character");
+            return Err("it contains a NUL character");
         }
         if text.split(['/', '\\']).any(|part| part == "..") {
             return Err("it has a `..` component");
@@ -122,7 +122,7 @@ impl FromStr for HostDir {
         let below = |rest: &str| match rest.strip_prefix('/') {
             None if rest.is_empty() => Some(String::new()),
             None => None,
-            // One spelling for each directory, so that reading and writing agree.
+            // Each directory has one spelling, so that a written manifest parses to an equal one.
             Some(rest) => {
                 let parts = rest.split('/').filter(|part| !part.is_empty() && *part != ".");
                 Some(parts.collect::<Vec<_>>().join("/"))
@@ -141,7 +141,7 @@ impl FromStr for HostDir {
     }
 }
 
-/// Whether a path is absolute on some platform: a manifest is written for several.
+/// Returns whether a path is absolute on some platform: a manifest is written for several.
 pub(super) fn is_absolute_anywhere(path: &str) -> bool {
     match path.as_bytes() {
         [b'/', ..] | [b'\\', b'\\', ..] => true,
@@ -150,11 +150,11 @@ pub(super) fn is_absolute_anywhere(path: &str) -> bool {
     }
 }
 
-/// An environment variable that a plugin wants to see.
+/// An environment variable that a plugin requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvRequest {
     /// Its name.
     pub name: String,
-    /// The value that the plugin wants when the host does not set one; `None` is the host's own.
+    /// The value that the plugin requests, unless the host fixes one; `None` stands for the value in the host's environment.
     pub value: Option<String>,
 }

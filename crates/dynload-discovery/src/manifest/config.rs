@@ -1,4 +1,4 @@
-//! The settings that a plugin has.
+//! The settings of a plugin.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use std::fmt;
 pub enum ConfigType {
     /// `true` or `false`.
     Boolean,
-    /// A whole number of 64 bits.
+    /// A 64-bit integer.
     Integer,
-    /// A number.
+    /// A floating-point number.
     Float,
     /// A text.
     String,
@@ -27,7 +27,7 @@ impl ConfigType {
         ("strings", ConfigType::Strings),
     ];
 
-    /// The name in a manifest.
+    /// Returns the name of the type in a manifest.
     #[must_use]
     pub fn name(self) -> &'static str {
         ConfigType::NAMES
@@ -49,9 +49,9 @@ impl fmt::Display for ConfigType {
 pub enum ConfigValue {
     /// `true` or `false`.
     Boolean(bool),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number; never NaN or infinite when it comes from a manifest.
+    /// A floating-point number; never NaN or infinite when it comes from a manifest.
     Float(f64),
     /// A text.
     String(String),
@@ -60,7 +60,7 @@ pub enum ConfigValue {
 }
 
 impl ConfigValue {
-    /// The type that it is of.
+    /// Returns the type of the value.
     #[must_use]
     pub const fn value_type(&self) -> ConfigType {
         match self {
@@ -79,16 +79,16 @@ impl ConfigValue {
 pub struct ConfigField {
     /// Its type.
     pub value_type: ConfigType,
-    /// What it is when nobody sets it.
+    /// The value that applies when none is set.
     pub default: Option<ConfigValue>,
-    /// Whether somebody has to set it. A setting with a default is never required.
+    /// Whether a value has to be set. A setting with a default is never required.
     pub required: bool,
-    /// What it is for; empty when the manifest does not say.
+    /// Its purpose; empty when the manifest has no description.
     pub description: String,
 }
 
 impl ConfigField {
-    /// A setting of this type, with no default and not required.
+    /// Creates a setting of this type that has no default and is not required.
     #[must_use]
     pub const fn new(value_type: ConfigType) -> ConfigField {
         ConfigField {

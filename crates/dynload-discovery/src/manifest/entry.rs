@@ -1,4 +1,4 @@
-//! The file that a plugin starts from.
+//! The file of a plugin that is loaded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,19 +14,19 @@ use crate::{Platform, PlatformKey};
 pub struct Entries(BTreeMap<PlatformKey, EntryPath>);
 
 impl Entries {
-    /// One file for every platform.
+    /// Creates entries with one file for every platform.
     #[must_use]
     pub fn any(path: EntryPath) -> Entries {
         Entries(BTreeMap::from([(PlatformKey::Any, path)]))
     }
 
-    /// One file for each platform; `None` when the map is empty.
+    /// Creates entries with one file for each platform; `None` when the map is empty.
     #[must_use]
     pub fn per_platform(entries: BTreeMap<PlatformKey, EntryPath>) -> Option<Entries> {
         (!entries.is_empty()).then_some(Entries(entries))
     }
 
-    /// The file for `platform`: the one for its `os-arch` before the one for its `os` before `any`.
+    /// Returns the file for `platform`: that of its `os-arch` before that of its `os` before `any`.
     #[must_use]
     pub fn for_platform(&self, platform: Platform) -> Option<&EntryPath> {
         // The keys are ordered from the least to the most specific.
@@ -37,27 +37,28 @@ impl Entries {
             .map(|(_, path)| path)
     }
 
-    /// Every file with the platforms that it is for.
+    /// Returns every file, with the platforms that it is for.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (PlatformKey, &EntryPath)> {
         self.0.iter().map(|(key, path)| (*key, path))
     }
 }
 
-/// A path below the plugin's directory, with `/` on every platform: no empty, `.` or `..` components, not absolute, no
-/// `\`, no `:` and no control characters (so that it means the same on Windows).
+/// A path below the plugin's directory, with `/` on every platform.
 ///
-/// That the file is really inside, symbolic links included, is checked by the scan, which opens it.
+/// It is not absolute, and has no empty, `.` or `..` components, no `\`, no `:` and no control characters (so that it has the
+/// same meaning on Windows). Whether the file is inside the directory after resolving symbolic links is checked by the scan,
+/// which opens it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryPath(Box<str>);
 
 impl EntryPath {
-    /// The path as text.
+    /// Returns the path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path for the file system.
+    /// Returns the path as a [`Path`].
     #[must_use]
     pub fn as_path(&self) -> &Path {
         Path::new(&*self.0)
@@ -81,7 +82,7 @@ impl FromStr for EntryPath {
         } else if text.starts_with('/') {
             "it is absolute"
         } else if text.contains(['\\', ':']) || text.contains(char::is_control) {
-            "it has a `\\`, a `:` or a control character"
+            "it contains a `\\`, a `:` or a control character"
         } else if text.split('/').any(|part| part == "..") {
             "it has a `..` component"
         } else if text.split('/').any(|part| part.is_empty() || part == ".") {
@@ -96,7 +97,7 @@ impl FromStr for EntryPath {
     }
 }
 
-/// A path that is not one below the plugin's directory.
+/// A path that is not a valid [`EntryPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EntryPathError {
@@ -111,7 +112,7 @@ impl fmt::Display for EntryPathError {
         let EntryPathError { found, reason } = self;
         write!(
             f,
-            "bad entry {:?}: {reason}; write a path inside of the plugin's directory, `lib/plugin.wasm`",
+            "bad entry {:?}: {reason}; write a path inside the plugin's directory, such as `lib/plugin.wasm`",
             printable(found).path()
         )
     }

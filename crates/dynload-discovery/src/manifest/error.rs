@@ -1,4 +1,4 @@
-//! What can be wrong with a manifest.
+//! The errors of manifests.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +9,7 @@ use dynload_diagnostics::{Listed, listed, printable};
 use super::EntryPathError;
 use crate::{InvalidId, UnknownPlatform};
 
-/// Everything that is wrong with one manifest; never empty.
+/// All errors of one manifest; never empty.
 #[derive(Clone, Debug)]
 pub struct ManifestErrors(Vec<ManifestError>);
 
@@ -19,13 +19,13 @@ impl ManifestErrors {
         ManifestErrors(errors)
     }
 
-    /// The errors, in the order of the file.
+    /// Returns the errors, in the order of the file.
     #[must_use]
     pub fn errors(&self) -> &[ManifestError] {
         &self.0
     }
 
-    /// The errors, in the order of the file.
+    /// Converts this into the errors, in the order of the file.
     #[must_use]
     pub fn into_errors(self) -> Vec<ManifestError> {
         self.0
@@ -33,13 +33,13 @@ impl ManifestErrors {
 }
 
 impl fmt::Display for ManifestErrors {
-    /// One line for each error, with its line number first: the first 20, and how many more there are.
+    /// Writes one line for each error, starting with its line number: the first 20, and the number of the others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = Listed::<ManifestError>::MOST;
         for (at, error) in self.0.iter().take(MOST).enumerate() {
             let end = if at == 0 { "" } else { "\n" };
             write!(f, "{end}line {}: {error}", error.line)?;
-            // The text of a list has to be complete: nobody walks the sources of each.
+            // The text of a list has to be complete: callers do not follow the sources of each error.
             if let Some(source) = error.source() {
                 write!(f, ": {}", printable(source))?;
             }
@@ -53,7 +53,7 @@ impl fmt::Display for ManifestErrors {
 
 impl Error for ManifestErrors {}
 
-/// One thing that is wrong with a manifest, and where.
+/// One error of a manifest, and its position.
 #[derive(Clone, Debug)]
 pub struct ManifestError {
     pub(super) line: u32,
@@ -62,25 +62,25 @@ pub struct ManifestError {
 }
 
 impl ManifestError {
-    /// The line, from 1.
+    /// Returns the line, from 1.
     #[must_use]
     pub const fn line(&self) -> u32 {
         self.line
     }
 
-    /// The column in that line, from 1, in bytes.
+    /// Returns the column in that line, from 1, in bytes.
     #[must_use]
     pub const fn column(&self) -> u32 {
         self.column
     }
 
-    /// What is wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> &ManifestErrorKind {
         &self.kind
     }
 
-    /// What is wrong, without the place.
+    /// Converts this into the kind of the error, without its position.
     #[must_use]
     pub fn into_kind(self) -> ManifestErrorKind {
         self.kind
@@ -99,17 +99,17 @@ impl Error for ManifestError {
     }
 }
 
-/// What is wrong with a field of a manifest. `field` is its full name, `capabilities.needs` for instance.
+/// The kind of a [`ManifestError`]. `field` is the full name of a field, `capabilities.needs` for instance.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ManifestErrorKind {
     /// The text is not TOML.
     #[non_exhaustive]
     Syntax {
-        /// What the TOML reader says.
+        /// The message of the TOML parser.
         message: String,
     },
-    /// A field that no manifest has.
+    /// An unknown field.
     #[non_exhaustive]
     UnknownField {
         /// The field.
@@ -117,51 +117,51 @@ pub enum ManifestErrorKind {
         /// A field that exists: the nearest name in this table, or this name in the table where it belongs.
         meant: Option<String>,
     },
-    /// A field that every manifest has is not there.
+    /// A required field is missing.
     #[non_exhaustive]
     MissingField {
         /// The field.
         field: String,
     },
-    /// A value of the wrong type.
+    /// A value has the wrong type.
     #[non_exhaustive]
     WrongType {
         /// The field.
         field: String,
-        /// What it has to be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is.
+        /// The actual type.
         found: &'static str,
     },
-    /// A word that is not one of those that the field knows.
+    /// A word is not one of those that the field accepts.
     #[non_exhaustive]
     UnknownWord {
         /// The field.
         field: String,
         /// The word.
         found: String,
-        /// What was probably meant.
+        /// The known word that it probably meant.
         meant: Option<&'static str>,
-        /// The words that it knows.
+        /// The words that the field accepts.
         known: &'static [&'static str],
     },
-    /// A number that is out of range.
+    /// A number is out of range.
     #[non_exhaustive]
     OutOfRange {
         /// The field.
         field: String,
         /// The number as it was written.
         found: String,
-        /// What it has to be.
+        /// The accepted range.
         expected: &'static str,
     },
-    /// A text that has to be something is empty.
+    /// A value that must not be empty is empty.
     #[non_exhaustive]
     Empty {
         /// The field.
         field: String,
     },
-    /// A text with a character that could change how a terminal shows it.
+    /// A text contains a character that could change how a terminal displays it.
     #[non_exhaustive]
     ControlCharacter {
         /// The field.
@@ -169,35 +169,35 @@ pub enum ManifestErrorKind {
         /// The character.
         found: char,
     },
-    /// The id of the plugin, or of a dependency, is none.
+    /// The id of the plugin, or of a dependency, is invalid.
     Id(InvalidId),
-    /// A version, or a range of versions, is not one of [Semantic Versioning](https://semver.org).
+    /// A version, or a range of versions, does not follow [Semantic Versioning](https://semver.org).
     #[non_exhaustive]
     Version {
         /// The field.
         field: String,
         /// The text.
         found: String,
-        /// Why.
+        /// The cause.
         source: std::sync::Arc<semver::Error>,
     },
     /// An entry is not a path below the plugin's directory.
     Entry(EntryPathError),
-    /// A key of `entry` names no platform.
+    /// A key of `entry` is not the name of a platform.
     Platform(UnknownPlatform),
-    /// A name is not one of a capability.
+    /// A word is not the name of a capability.
     Capability(ParseCapabilitiesError),
-    /// A directory or environment variable cannot be meant.
+    /// A directory or environment variable is invalid.
     Scope(ScopeError),
-    /// A pattern of `capabilities.hosts` cannot be read.
+    /// A pattern of `capabilities.hosts` is invalid.
     #[non_exhaustive]
     Host {
         /// The pattern.
         pattern: String,
-        /// Why.
+        /// The cause.
         source: ParseNetError,
     },
-    /// A path of the host in `capabilities.directories` or `capabilities.programs` cannot be meant.
+    /// A host path in `capabilities.directories` or `capabilities.programs` is invalid.
     #[non_exhaustive]
     HostPath {
         /// The field.
@@ -212,7 +212,7 @@ pub enum ManifestErrorKind {
     Contradiction {
         /// The field.
         field: String,
-        /// What is wrong.
+        /// The contradiction.
         reason: &'static str,
     },
 }
@@ -270,7 +270,7 @@ impl fmt::Display for ManifestErrorKind {
             K::ControlCharacter { field, found } => {
                 write!(
                     f,
-                    "`{}` has the control character U+{:04X}: remove it",
+                    "`{}` contains the character U+{:04X}, which is not allowed: remove it",
                     printable(field),
                     u32::from(*found)
                 )
@@ -279,7 +279,7 @@ impl fmt::Display for ManifestErrorKind {
             K::Version { field, found, .. } => {
                 write!(
                     f,
-                    "`{}` is {:?}, which is no semantic version (`1.2.3`, or for a range `>=1.2, <2`)",
+                    "`{}` is {:?}, which is not a semantic version (`1.2.3`) or range (`>=1.2, <2`)",
                     printable(field),
                     printable(found)
                 )
@@ -291,7 +291,7 @@ impl fmt::Display for ManifestErrorKind {
             K::Host { pattern, .. } => {
                 write!(
                     f,
-                    "`capabilities.hosts` has {:?}, which cannot be read",
+                    "`capabilities.hosts` has the invalid pattern {:?}",
                     printable(pattern)
                 )
             }
@@ -309,7 +309,7 @@ impl Error for ManifestErrorKind {
         match self {
             K::Version { source, .. } => Some(source),
             K::Host { source, .. } => Some(source),
-            // Their text is this error's text, so the chain goes on behind them.
+            // The text of this error is that of the scope error, so the chain continues with the source of that error.
             K::Scope(error) => error.source(),
             _ => None,
         }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use dynload_diagnostics::listed;
 
-/// The type of a parameter or result, named as WebAssembly's text format names it.
+/// The type of a parameter or result, named as in the WebAssembly text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ValueType {
@@ -17,11 +17,11 @@ pub enum ValueType {
     F32,
     /// A 64-bit float.
     F64,
-    /// A vector of 128 bits.
+    /// A 128-bit vector.
     V128,
     /// A reference to a function.
     FuncRef,
-    /// A reference to something of the host's.
+    /// A reference to a host object.
     ExternRef,
     /// Any other type of a Wasm module; a manifest cannot name it.
     Other,
@@ -50,7 +50,7 @@ impl fmt::Display for ValueType {
 }
 
 impl FromStr for ValueType {
-    /// What was probably meant.
+    /// The known name that the text probably meant.
     type Err = Option<&'static str>;
 
     fn from_str(text: &str) -> Result<ValueType, Option<&'static str>> {
@@ -71,12 +71,12 @@ pub struct FunctionType {
     pub params: Vec<ValueType>,
     /// The types of its results.
     pub results: Vec<ValueType>,
-    /// What it does; empty when the manifest does not say.
+    /// Its purpose; empty when the manifest has no description.
     pub description: String,
 }
 
 impl FunctionType {
-    /// A function from `params` to `results`.
+    /// Creates the type of a function from `params` to `results`.
     #[must_use]
     pub fn new(params: impl Into<Vec<ValueType>>, results: impl Into<Vec<ValueType>>) -> FunctionType {
         FunctionType {
@@ -86,7 +86,7 @@ impl FunctionType {
         }
     }
 
-    /// Whether parameters and results are the same.
+    /// Returns whether parameters and results are the same.
     #[must_use]
     pub fn same_signature(&self, other: &FunctionType) -> bool {
         self.params == other.params && self.results == other.results
@@ -94,7 +94,7 @@ impl FunctionType {
 }
 
 impl fmt::Display for FunctionType {
-    /// `(i32, i64) -> i64`.
+    /// Writes the type in the form `(i32, i64) -> i64`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}) -> ", listed(&self.params))?;
         match self.results.as_slice() {

@@ -1,4 +1,4 @@
-//! From the text of a `plugin.toml` to a [`Manifest`].
+//! Parses the text of a `plugin.toml` into a [`Manifest`].
 
 mod capabilities;
 mod declared;
@@ -42,7 +42,7 @@ const LIMITS: &[&str] = &[
     "max_fuel",
 ];
 
-/// Fields that are often written into the wrong table.
+/// Fields that are often written in the wrong table.
 const IN_PLUGIN: &[(&str, &str)] = &[
     ("id", "plugin.id"),
     ("name", "plugin.name"),
@@ -86,7 +86,7 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestErrors> {
     let complete = manifest.is_some();
     let errors = {
         if !complete {
-            // Without an id there is no manifest, but its author still wants to hear of the rest.
+            // There is no manifest, but errors in these tables are reported too.
             capabilities(&top);
             limits(&top);
             exports(&top);
@@ -205,7 +205,7 @@ fn entry(reading: &Reading<'_>, node: Node<'_, '_>) -> Option<Entries> {
             reading.wrong_type(
                 node,
                 "plugin.entry",
-                "a path, or a table of one path for each platform",
+                "a path, or a table with one path for each platform",
             );
             None
         }
@@ -223,7 +223,7 @@ fn limits(top: &Fields<'_, '_, '_>) -> LimitRequest {
             node,
             &table.name(field),
             read,
-            "a number of 0 to 18446744073709551615",
+            "a number from 0 to 18446744073709551615",
         )
     };
     LimitRequest {

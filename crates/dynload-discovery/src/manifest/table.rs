@@ -1,4 +1,4 @@
-//! Reading the fields of a TOML table, collecting every error with its place instead of stopping at the first.
+//! Reads the fields of a TOML table, and collects every error with its position instead of stopping at the first.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -9,8 +9,8 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::{ManifestError, ManifestErrorKind};
 
-/// Control characters, and those that reorder or hide text (Unicode's bidirectional controls and zero-width ones): a name that
-/// shows as something else than it is has no place in a list of plugins.
+/// Returns whether `c` is a control character, or one that reorders or hides text (Unicode's bidirectional controls and zero-width
+/// characters): a name must not be displayed as something else in a list of plugins.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -18,7 +18,7 @@ fn is_unprintable(c: char) -> bool {
 
 pub(in crate::manifest) type Node<'t, 'i> = &'t Spanned<DeValue<'i>>;
 
-/// The text being read and what was found wrong with it so far.
+/// The text that is read, and its errors so far.
 pub(in crate::manifest) struct Reading<'i> {
     text: &'i str,
     errors: RefCell<Vec<ManifestError>>,
@@ -32,8 +32,8 @@ impl<'i> Reading<'i> {
         }
     }
 
-    /// A file made to have a hundred thousand errors is as wrong as one with a hundred, and each one costs time: the
-    /// line has to be counted, and a name that was meant to be looked for.
+    /// Returns whether no more errors are collected. A file with a hundred thousand errors is as invalid as one with a hundred,
+    /// and each error takes time: the lines are counted, and the nearest name is searched for.
     pub(in crate::manifest) fn is_full(&self) -> bool {
         self.errors.borrow().len() >= 100
     }
@@ -44,7 +44,7 @@ impl<'i> Reading<'i> {
         }
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        // A manifest has at most 256 KiB, so neither number leaves 32 bits.
+        // A manifest has at most 256 KiB, so both numbers fit in 32 bits.
         let line = before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1;
         let column = (before.len() - start) as u32 + 1;
         self.errors
@@ -76,7 +76,7 @@ impl<'i> Reading<'i> {
         text
     }
 
-    /// The value that the text of `node` stands for, when it is one.
+    /// Returns the value that the text of `node` parses to.
     pub(in crate::manifest) fn parse<T, E>(
         &self,
         node: Node<'_, '_>,
@@ -93,7 +93,7 @@ impl<'i> Reading<'i> {
             .ok()
     }
 
-    /// The words of a list such as `format`, each with what it stands for.
+    /// Returns the value that the word in `node` stands for, according to `known`.
     pub(in crate::manifest) fn word<T: Copy>(
         &self,
         node: Node<'_, '_>,
@@ -119,7 +119,7 @@ impl<'i> Reading<'i> {
         found
     }
 
-    /// The elements of an array.
+    /// Returns the elements of an array.
     pub(in crate::manifest) fn array<'t, 'd>(
         &self,
         node: Node<'t, 'd>,
@@ -135,7 +135,7 @@ impl<'i> Reading<'i> {
         }
     }
 
-    /// A text to show to people.
+    /// Returns a text that is displayed to users.
     pub(in crate::manifest) fn prose(&self, node: Node<'_, '_>, field: &str, lines: bool) -> Option<String> {
         let text = self.str(node, field)?;
         let spaces: &[char] = if lines { &['\n', '\r', '\t'] } else { &[] };
@@ -202,7 +202,7 @@ fn elements<'t, 'i>(array: &'t DeArray<'i>) -> &'t [Spanned<DeValue<'i>>] {
     array
 }
 
-/// As much of a text as an error message needs.
+/// Returns as much of a text as an error message needs.
 pub(in crate::manifest) fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }
@@ -222,14 +222,14 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 /// A table with a fixed set of fields.
 pub(in crate::manifest) struct Fields<'r, 't, 'i> {
     pub(in crate::manifest) reading: &'r Reading<'i>,
-    /// `capabilities.` in front of the fields of that table; empty for the file itself.
+    /// The prefix of the field names, `capabilities.` for that table; empty for the top level.
     prefix: String,
     table: &'t DeTable<'i>,
     span: Range<usize>,
 }
 
 impl<'r, 't, 'i> Fields<'r, 't, 'i> {
-    /// The fields of `table`, every one that is not in `known` being an error.
+    /// Returns the fields of `table`, and reports every one that is not in `known`.
     pub(in crate::manifest) fn new(
         reading: &'r Reading<'i>,
         prefix: String,
@@ -264,7 +264,7 @@ impl<'r, 't, 'i> Fields<'r, 't, 'i> {
         }
     }
 
-    /// The full name of a field.
+    /// Returns the full name of a field.
     pub(in crate::manifest) fn name(&self, field: &str) -> String {
         format!("{}{field}", self.prefix)
     }
@@ -273,7 +273,7 @@ impl<'r, 't, 'i> Fields<'r, 't, 'i> {
         self.table.get(field)
     }
 
-    /// A field that must be there.
+    /// Returns a required field.
     pub(in crate::manifest) fn required(&self, field: &str) -> Option<Node<'t, 'i>> {
         let node = self.get(field);
         if node.is_none() {
@@ -284,7 +284,7 @@ impl<'r, 't, 'i> Fields<'r, 't, 'i> {
         node
     }
 
-    /// The fields of the table in `field`.
+    /// Returns the fields of the table in `field`.
     pub(in crate::manifest) fn table(
         &self,
         field: &str,
@@ -295,7 +295,7 @@ impl<'r, 't, 'i> Fields<'r, 't, 'i> {
         inner(self.reading, node, &self.name(field), known, elsewhere)
     }
 
-    /// The entries of the table in `field`, whose keys are names of the author's choice.
+    /// Returns the entries of the table in `field`, whose keys the author chooses.
     pub(in crate::manifest) fn entries(
         &self,
         field: &str,
@@ -311,7 +311,7 @@ impl<'r, 't, 'i> Fields<'r, 't, 'i> {
     }
 }
 
-/// The fields of `node`, which has to be a table.
+/// Returns the fields of `node`, which has to be a table.
 pub(in crate::manifest) fn inner<'r, 't, 'i>(
     reading: &'r Reading<'i>,
     node: Node<'t, 'i>,

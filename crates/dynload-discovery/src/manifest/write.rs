@@ -1,4 +1,4 @@
-//! From a [`Manifest`] to the text of a `plugin.toml`.
+//! Writes a [`Manifest`] as the text of a `plugin.toml`.
 
 use std::fmt::Write;
 
@@ -183,14 +183,14 @@ fn value(value: &ConfigValue) -> String {
     match value {
         ConfigValue::Boolean(flag) => flag.to_string(),
         ConfigValue::Integer(number) => number.to_string(),
-        // `{:?}` always has a point or an exponent, so that it stays a float.
+        // `{:?}` always writes a point or an exponent, so that the value stays a float.
         ConfigValue::Float(number) => format!("{number:?}"),
         ConfigValue::String(text) => string(text),
         ConfigValue::Strings(texts) => array(texts.iter().map(|text| string(text))),
     }
 }
 
-/// A basic string of TOML 1.0, which escapes control characters, quotes and backslashes.
+/// Returns a basic string of TOML 1.0, with control characters, quotes and backslashes escaped.
 fn string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

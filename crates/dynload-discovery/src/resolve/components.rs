@@ -1,14 +1,14 @@
-//! Circles in a graph of plugins. Without recursion: a chain of dependencies can be as long as there are plugins.
+//! Cycles in a graph of plugins, without recursion: a chain of dependencies can contain every plugin.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::PluginId;
 
-/// What each plugin waits for.
+/// The dependencies of each plugin.
 pub(super) type Graph<'a> = BTreeMap<&'a PluginId, Vec<&'a PluginId>>;
 
-/// The strongly connected components of more than one plugin, by their least id (Tarjan 1972, with a stack of its own). No
-/// plugin depends on itself: the manifest refuses that.
+/// Returns the strongly connected components of more than one plugin, ordered by their least id (Tarjan 1972, with an explicit
+/// stack). No plugin depends on itself: the manifest parser refuses that.
 pub(super) fn components<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a PluginId>> {
     let ids: Vec<&PluginId> = graph.keys().copied().collect();
     let place: BTreeMap<&PluginId, usize> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
@@ -26,7 +26,7 @@ pub(super) fn components<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a PluginId>> {
         if number[start] != NEW {
             continue;
         }
-        // The plugins on the way from `start`, each with the edge to look at next.
+        // The plugins along the path from `start`, each with the edge to follow next.
         let mut way = vec![(start, 0)];
         while let Some((at, edge)) = way.last_mut() {
             let at = *at;
@@ -67,8 +67,8 @@ pub(super) fn components<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a PluginId>> {
         .collect()
 }
 
-/// One circle for each component, from its least id: the shortest way from that plugin back to itself. What else the
-/// component has is blocked by it or shows up once it is repaired.
+/// Returns one cycle for each component, from its least id: the shortest path from that plugin back to itself. The rest of the
+/// component is blocked by this cycle, or is reported once this cycle is fixed.
 pub(super) fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a PluginId>> {
     let mut circles = Vec::new();
     for component in components(graph) {
@@ -106,7 +106,7 @@ pub(super) fn circles<'a>(graph: &Graph<'a>) -> Vec<Vec<&'a PluginId>> {
     circles
 }
 
-/// Whether `from` waits for `to`, itself or through others.
+/// Returns whether `from` depends on `to`, directly or indirectly.
 pub(super) fn reaches(graph: &Graph<'_>, from: &PluginId, to: &PluginId) -> bool {
     let mut seen = BTreeSet::from([from]);
     let mut open = vec![from];

@@ -17,7 +17,7 @@ use crate::manifest::{EntryPath, Manifest};
 use crate::plugin::Entry;
 use crate::{Incompatibility, Plugin, Problem, ProblemKind, Severity};
 
-/// Looks at one directory.
+/// Examines one directory.
 pub(super) fn look(candidate: &Candidate, settings: &Settings) -> Found {
     let mut look = Look {
         candidate,
@@ -35,7 +35,7 @@ pub(super) struct Look<'a> {
     pub(super) candidate: &'a Candidate,
     settings: &'a Settings,
     pub(super) found: Found,
-    /// Whether something about it is not accepted, so that it will not be listed.
+    /// Whether the plugin is refused, so that it is not listed.
     refused: bool,
 }
 
@@ -70,7 +70,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Reports what others can write to. `below` is a path in the plugin's directory; empty for the directory itself.
+    /// Reports a path that others can write to. `below` is relative to the plugin's directory; empty for the directory itself.
     pub(super) fn check(&mut self, below: &Path, kind: Option<ProblemKind>) {
         if kind.is_none() {
             return;
@@ -87,7 +87,7 @@ impl Look<'_> {
         self.found.problems.push(Problem::error(path, kind));
     }
 
-    /// The entry, when it is a file inside of the directory that can be read, whatever links lead to it.
+    /// Returns the entry, if it is a readable file inside the directory after following all links.
     fn look_at_entry(&mut self, dir: &Dir, entry: &EntryPath) -> Option<Entry> {
         let path = self.candidate.path().join(entry.as_path());
         let opened = open_file(dir, entry.as_path()).and_then(|file| file.metadata());
@@ -113,9 +113,9 @@ impl Look<'_> {
         None
     }
 
-    /// Checks the directories between the plugin's and a file below it, by their names and by where links lead.
+    /// Checks the directories between the plugin's directory and a file below it, along its path and along the targets of links.
     pub(super) fn check_way(&mut self, dir: &Dir, file: &Path) {
-        /// As many as Linux follows (path_resolution(7)).
+        /// The number of links that Linux follows (path_resolution(7)).
         const LINKS: usize = 40;
         let is_file = || dir.symlink_metadata(file).is_ok_and(|found| found.is_file());
         if file.components().count() == 1 && is_file() {
@@ -133,7 +133,7 @@ impl Look<'_> {
             }
         }
         for below in between {
-            // The plugin's own directory was looked at.
+            // The plugin's own directory has been checked.
             if below
                 .components()
                 .any(|part| matches!(part, Component::Normal(_)))

@@ -1,4 +1,4 @@
-//! What there is in a directory of the search path.
+//! Lists the candidates in a directory of the search path.
 
 use std::ffi::OsStr;
 use std::fs::{self, FileType};
@@ -11,19 +11,19 @@ use crate::{Problem, ProblemKind, SearchDir, Severity, Source};
 
 /// Something that may be a plugin.
 pub(super) struct Candidate {
-    /// Below the real path of the search directory; by this the cache knows it.
+    /// The path below the real path of the search directory.
     pub(super) real: PathBuf,
-    /// Under the name of the search path, when that is not the same.
+    /// The path under the name in the search path, if that differs.
     pub(super) named: Option<PathBuf>,
     pub(super) kind: CandidateKind,
     pub(super) source: Source,
     pub(super) rank: usize,
-    /// Whether the name is one of a symbolic link.
+    /// Whether it is a symbolic link.
     pub(super) link: bool,
 }
 
 impl Candidate {
-    /// The path to show to people.
+    /// Returns the path for messages.
     pub(super) fn path(&self) -> &Path {
         self.named.as_deref().unwrap_or(&self.real)
     }
@@ -37,8 +37,8 @@ pub(super) enum CandidateKind {
     File(Format),
 }
 
-/// Lists `root`, the directory of that `rank`. A directory that is not there is empty. `seen` has the real paths of the
-/// directories that came before: one that is named twice counts where it is named first.
+/// Lists `root`, the directory with that `rank`. A directory that does not exist is empty. `seen` contains the real paths of
+/// the previous directories: one that is listed twice counts at its first position.
 pub(super) fn candidates(
     root: &SearchDir,
     rank: usize,
@@ -107,14 +107,14 @@ fn list(
             }
         };
         let name = entry.file_name();
-        // As everywhere on Unix: `.git`, `.DS_Store` and the like are nobody's business.
+        // As usual on Unix, names such as `.git` and `.DS_Store` are ignored.
         if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let path = root.path.join(&name);
         let own = match entry.file_type() {
             Ok(own) => own,
-            // It went a moment ago; not every file system tells the type with the name.
+            // It was removed a moment ago: not every file system returns the type with the name.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
                 problems.push(Problem::io(&path, error));
@@ -136,7 +136,7 @@ fn list(
     Ok(candidates)
 }
 
-/// What a link leads to. One that leads nowhere is an error when its name is one of a lone plugin, and else worth a note: it
+/// Returns the type of a link's target. A broken link is an error if it has the name of a lone plugin, and otherwise a note: it
 /// may have led to a plugin's directory.
 fn target_type(path: &Path, problems: &mut Vec<Problem>) -> Option<FileType> {
     match fs::metadata(path) {
@@ -156,10 +156,10 @@ fn target_type(path: &Path, problems: &mut Vec<Problem>) -> Option<FileType> {
     }
 }
 
-/// The format that the name of a lone file tells: `.wasm`, `.vais`, or this or another platform's extension of shared
-/// libraries, also with a version (`.so.1.2`).
+/// Returns the format that the name of a lone file implies: `.wasm`, `.vais`, or the extension of shared libraries on this or
+/// another platform, also with a version (`.so.1.2`).
 pub(super) fn format_of(name: &Path) -> Option<Format> {
-    // A name that is not UTF-8 has a format too; that it gives no id is said later.
+    // A name that is not UTF-8 also has a format; that it is not a valid id is reported later.
     let lower = name.to_string_lossy().to_ascii_lowercase();
     if unversioned(&lower).is_some() {
         return Some(Format::Native);
@@ -174,7 +174,7 @@ pub(super) fn format_of(name: &Path) -> Option<Format> {
     }
 }
 
-/// What stands before `.so` and a version, in lower case.
+/// Returns the part of a lower-case name before `.so` and a version.
 pub(super) fn unversioned(lower: &str) -> Option<&str> {
     let (stem, version) = lower.rsplit_once(".so.")?;
     let numbers = version

@@ -1,4 +1,4 @@
-//! Plugins that are one file and no manifest.
+//! Plugins that are a single file without a manifest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) fn look(
             return found;
         }
     };
-    // Where the file really is. A link directly in the search path may lead anywhere: whoever made it owns the directory.
+    // The real path of the file. A link directly in a search directory may lead anywhere: its creator controls the directory.
     let real = if candidate.link {
         fs::canonicalize(path)
     } else {
@@ -43,7 +43,7 @@ pub(super) fn look(
         }
     };
     if !metadata.is_file() {
-        // It was one a moment ago.
+        // It was a regular file a moment ago.
         found.problems.push(Problem::error(path, ProblemKind::Changing));
         return found;
     }
@@ -97,14 +97,14 @@ pub(super) fn look(
     found
 }
 
-/// The id of a lone file: its name without extension, and for a library on Unix without `lib` in front.
+/// Returns the id of a lone file: its name without the extension, and for a Unix library without the prefix `lib`.
 fn id_text(path: &Path, format: Format) -> String {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy())
         .unwrap_or_default();
     let lower = name.to_ascii_lowercase();
-    // Lower case has the same length, since only ASCII letters change.
+    // The lower-case name has the same length, because only ASCII letters change.
     let end = match format {
         Format::Native => unversioned(&lower).map(str::len),
         _ => None,
@@ -132,7 +132,7 @@ fn system_of(path: &Path) -> &'static str {
     }
 }
 
-/// Whether the extension is one of this platform; `.so` is used everywhere but on Windows.
+/// Returns whether `platform` uses the extension; `.so` is used everywhere but on Windows.
 fn native_here(path: &Path, platform: Platform) -> bool {
     match system_of(path) {
         "windows" => platform.os() == "windows",

@@ -1,4 +1,4 @@
-//! Reading the `plugin.toml` of a directory.
+//! Reads the `plugin.toml` of a directory.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::manifest::Manifest;
 use crate::{Problem, ProblemKind, Severity};
 
 impl Look<'_> {
-    /// The text of the manifest, from one state of the file.
+    /// Returns the text of the manifest, from one state of the file.
     pub(super) fn read_manifest(&mut self, dir: &Dir) -> io::Result<Option<Vec<u8>>> {
         let path = self.candidate.path().join(Manifest::FILE_NAME);
-        // A file that is still being written settles, or the next scan finds it.
+        // A file that is being written stops changing soon, or the next scan finds it.
         for _ in 0..3 {
             let mut file = match open_file(dir, Path::new(Manifest::FILE_NAME)) {
                 Ok(file) => file,
@@ -64,7 +64,7 @@ impl Look<'_> {
                     return Ok(None);
                 }
             }
-            // The same size and times before and after: this is one state of the file.
+            // If size and times are the same before and after, the text is one state of the file.
             if print == Fingerprint::of(&file.metadata()?) {
                 self.check_way(dir, Path::new(Manifest::FILE_NAME));
                 self.check(Path::new(Manifest::FILE_NAME), writable(&before));

@@ -1,4 +1,4 @@
-//! The scanner: settings, threads.
+//! The scanner: its settings and threads.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,12 @@ use crate::audit::{Audit, AuditCache};
 use crate::cache::CacheLocation;
 use crate::{EntryError, Platform, Plugin, Problem, ProblemKind, SearchPath, Severity, order};
 
-/// Looks for plugins along a [`SearchPath`].
+/// Finds plugins in the directories of a [`SearchPath`].
+///
+/// A scan only reads: it never loads or runs a plugin. It never fails as a whole: files that cannot be read are reported as
+/// [problems](Discovery::problems).
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_discovery::{CacheLocation, Scanner, SearchPath};
@@ -33,9 +38,6 @@ use crate::{EntryError, Platform, Plugin, Problem, ProblemKind, SearchPath, Seve
 /// assert!(scanner.audit(greeter)?.is_clean());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// A scan reads; it never loads or runs anything, and it never fails as a whole: what cannot be read is among the
-/// [problems](Discovery::problems).
 #[derive(Debug)]
 pub struct Scanner {
     path: SearchPath,
@@ -45,8 +47,10 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// A scanner for this platform that takes every host version for right, reports what others can write to, and
-    /// keeps its cache in the user's cache directory.
+    /// Creates a scanner for this platform.
+    ///
+    /// It does not check host versions, reports files and directories that others can write to, and keeps its cache in the
+    /// user's cache directory.
     #[must_use]
     pub fn new(path: SearchPath) -> Scanner {
         Scanner {
@@ -61,23 +65,24 @@ impl Scanner {
         }
     }
 
-    /// The version of the host, for the plugins that need certain ones.
+    /// Sets the version of the host, for plugins that require certain versions.
     #[must_use]
     pub fn with_host_version(mut self, version: Version) -> Scanner {
         self.settings.host_version = Some(version);
         self
     }
 
-    /// The platform that plugins are to run on, when it is not this one.
+    /// Sets the platform that plugins run on, if it is not this one.
     #[must_use]
     pub fn with_platform(mut self, platform: Platform) -> Scanner {
         self.settings.platform = platform;
         self
     }
 
-    /// Whether to refuse, and not only report, plugins and directories of the search path that others than their owner
-    /// and root can write to: a plugin's directory, its manifest, its entry and the directories on the way there, and the
-    /// directory that a link leads into. By default they are only reported.
+    /// Sets whether plugins and search directories that users other than their owner and root can write to are refused.
+    ///
+    /// This applies to a plugin's directory, its manifest, its entry, the directories along the path to it, and the directory
+    /// that a link leads into. By default they are only reported.
     #[must_use]
     pub fn refuse_writable(mut self, refuse: bool) -> Scanner {
         self.settings.refuse_writable = refuse;
@@ -91,15 +96,16 @@ impl Scanner {
         self
     }
 
-    /// How many threads to work on; by default as many as the machine has processors, eight at most, and one where there
-    /// is little to do.
+    /// Sets the number of threads.
+    ///
+    /// By default, the number of processors of the machine, at most eight, and one where there is little to do.
     #[must_use]
     pub fn with_threads(mut self, threads: NonZero<usize>) -> Scanner {
         self.threads = Some(threads);
         self
     }
 
-    /// Searches the path for plugins, and reads their manifests.
+    /// Searches the directories for plugins, and reads their manifests.
     #[must_use]
     pub fn scan(&self) -> Discovery {
         let mut problems = self.path.problems().to_vec();
@@ -141,7 +147,7 @@ impl Scanner {
     }
 
     fn thread_count(&self, candidates: usize) -> usize {
-        /// Starting a thread costs about as much as this many directories.
+        /// Starting a thread costs about as much as scanning this many directories.
         const WORTH_A_THREAD: usize = 32;
         let most = match self.threads {
             Some(threads) => threads.get(),
@@ -157,7 +163,7 @@ impl Scanner {
         if threads == 1 {
             return all.iter().map(|candidate| self.look_at(candidate)).collect();
         }
-        // Handed out in small portions: one slow directory must not hold up those behind it.
+        // Threads take small portions, so that one slow directory does not delay those after it.
         const PORTION: usize = 16;
         let next = AtomicUsize::new(0);
         let work = || {
@@ -207,16 +213,16 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As [`Plugin::read_entry`]. A file that differs from its manifest is not an error but a finding.
+    /// The errors of [`Plugin::read_entry`]. A difference from the manifest is not an error but a finding.
     pub fn audit(&self, plugin: &Plugin) -> Result<Audit, EntryError> {
         self.audits.audit(plugin, self.settings.platform)
     }
 
-    /// Writes new audits to the cache, beside those that other programs have written.
+    /// Writes new audits to the cache, and keeps those that other programs have written.
     ///
     /// # Errors
     ///
-    /// The error of the file system if the file cannot be written. The audits are then written next time.
+    /// The I/O error if the file cannot be written. The audits are then written next time.
     pub fn save_cache(&self) -> std::io::Result<()> {
         self.audits.save(self.settings.platform)
     }

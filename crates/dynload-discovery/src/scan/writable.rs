@@ -1,4 +1,4 @@
-//! Files and directories that others than their owner can write to.
+//! Files and directories that users other than their owner can write to.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::cache::writable_by_others;
 use crate::{Problem, ProblemKind, Severity};
 
-/// Reports what others can write to, at `path`. Says whether that is refused.
+/// Reports the problem `kind` of `path`, if it is one. Returns whether the path is refused.
 pub(super) fn report(
     path: &Path,
     kind: Option<ProblemKind>,
@@ -23,7 +23,7 @@ pub(super) fn report(
     refuse
 }
 
-/// The problem, when others than its owner can write to a file or directory.
+/// Returns the problem if users other than the owner can write to a file or directory.
 pub(super) fn writable(metadata: &fs::Metadata) -> Option<ProblemKind> {
     if !writable_by_others(metadata) {
         return None;
@@ -35,7 +35,7 @@ pub(super) fn writable(metadata: &fs::Metadata) -> Option<ProblemKind> {
     Some(ProblemKind::WritableByOthers { mode })
 }
 
-/// The same, for what was opened inside of a directory.
+/// Like [`writable`], for the metadata of `cap-std`.
 pub(super) fn writable_cap(metadata: &cap_std::fs::Metadata) -> Option<ProblemKind> {
     #[cfg(unix)]
     {
@@ -49,8 +49,8 @@ pub(super) fn writable_cap(metadata: &cap_std::fs::Metadata) -> Option<ProblemKi
     }
 }
 
-/// The problem, when others can put something else in the place of what a link leads to, in the directory `parent`. In
-/// one with the sticky bit, such as `/tmp`, nobody can but the owner (inode(7)).
+/// Returns the problem if others can replace the target of a link, which is in the directory `parent`. In a directory with the
+/// sticky bit, such as `/tmp`, only the owner can (inode(7)).
 pub(super) fn replaceable(parent: &Path) -> Option<ProblemKind> {
     const STICKY: u32 = 0o1000;
     let kind = writable(&fs::metadata(parent).ok()?)?;

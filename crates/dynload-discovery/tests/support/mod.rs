@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use dynload_discovery::{CacheLocation, Discovery, Scanner, SearchPath};
 
-/// A directory of plugins that goes when it is dropped.
+/// A directory of plugins that is removed when it is dropped.
 pub(crate) struct Plugins {
     dir: tempfile::TempDir,
 }
@@ -18,7 +18,7 @@ impl Plugins {
         }
     }
 
-    /// The real path, so that paths in reports can be compared.
+    /// Returns the real path, so that paths in reports can be compared.
     pub(crate) fn root(&self) -> PathBuf {
         fs::canonicalize(self.dir.path()).unwrap().join("plugins")
     }
@@ -29,7 +29,7 @@ impl Plugins {
             .join("cache/plugins.cache")
     }
 
-    /// Writes a file, and the directories that it is in.
+    /// Writes a file, and creates its parent directories.
     #[track_caller]
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.root().join(path);
@@ -38,7 +38,7 @@ impl Plugins {
         path
     }
 
-    /// A Wasm plugin of this id and version, with `more` at the end of its manifest.
+    /// Writes a Wasm plugin with this id and version, and `more` at the end of its manifest.
     #[track_caller]
     pub(crate) fn plugin(&self, dir: &str, id: &str, version: &str, more: &str) -> PathBuf {
         self.write(&format!("{dir}/plugin.wasm"), EMPTY_MODULE);
@@ -68,12 +68,12 @@ pub(crate) fn manifest(id: &str, version: &str, entry: &str, more: &str) -> Stri
     format!("[plugin]\nid = {id:?}\nversion = {version:?}\nformat = \"wasm\"\nentry = {entry:?}\n{more}\n")
 }
 
-/// The ids that were found, in order.
+/// Returns the ids that were found, in order.
 pub(crate) fn ids(found: &Discovery) -> Vec<&str> {
     found.plugins.iter().map(|plugin| plugin.id().as_str()).collect()
 }
 
-/// The problems as text, with the part of the paths that differs from run to run taken out.
+/// Returns the problems as text, without the part of the paths that differs from run to run.
 pub(crate) fn problems(found: &Discovery, root: &Path) -> Vec<String> {
     let root = format!("{}/", root.display());
     found

@@ -93,13 +93,18 @@ pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
     if let Some(node) = table.get("workers") {
         let read = |digits: &str, radix| u32::from_str_radix(digits, radix).ok();
         request.workers = reading
-            .integer(node, "capabilities.workers", read, "a number of 0 to 4294967295")
+            .integer(
+                node,
+                "capabilities.workers",
+                read,
+                "a number from 0 to 4294967295",
+            )
             .unwrap_or_default();
     }
     request
 }
 
-/// Two directories under one name of the guest, or one variable twice: only one of the two could be meant.
+/// Reports two directories with the same guest name, or the same variable twice: only one of the two could take effect.
 fn unique(table: &Fields<'_, '_, '_>, field: &str, scopes: Scopes) {
     if let (Some(node), Err(error)) = (table.get(field), scopes.validate()) {
         table.reading.error(node.span(), ManifestErrorKind::Scope(error));
@@ -139,7 +144,7 @@ fn directory(reading: &Reading<'_>, node: Node<'_, '_>) -> Option<DirRequest> {
     });
     let guest = table.required("guest").and_then(|node| {
         reading.str(node, &table.name("guest")).and_then(|guest| {
-            // The host's part is checked above; only the guest's name matters here.
+            // The host path is checked above; only the guest name matters here.
             match DirScope::new("/", guest, Access::ReadOnly) {
                 Ok(_) => Some(guest.to_owned()),
                 Err(error) => {

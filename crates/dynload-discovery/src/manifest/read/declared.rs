@@ -1,4 +1,4 @@
-//! What a manifest declares under names of its own choice: exported functions and settings.
+//! The declarations whose names the author chooses: exported functions and settings.
 
 use std::collections::BTreeMap;
 
@@ -58,8 +58,7 @@ pub(super) fn config(top: &Fields<'_, '_, '_>) -> BTreeMap<String, ConfigField> 
         if let Some(node) = table.get("required") {
             field.required = reading.boolean(node, &table.name("required")).unwrap_or_default();
             if field.required && table.get("default").is_some() {
-                let reason =
-                    "a setting with a default is never required: keep one of `default` and `required`";
+                let reason = "a setting with a default is never required: remove `default` or `required`";
                 let field = table.name("required");
                 reading.error(node.span(), ManifestErrorKind::Contradiction { field, reason });
             }
@@ -96,7 +95,7 @@ fn value(
         ConfigType::Integer => {
             let read = |digits: &str, radix| i64::from_str_radix(digits, radix).ok();
             reading
-                .integer(node, field, read, "a whole number of 64 bits")
+                .integer(node, field, read, "a 64-bit integer")
                 .map(ConfigValue::Integer)
         }
         ConfigType::Float => {
