@@ -72,7 +72,7 @@ pub enum WhenDenied {
     /// The call returns the errno `NOTCAPABLE` (76), and the guest continues.
     Errno,
     /// The import is a query, and its result is empty (no variable, no directory).
-    NothingThere,
+    EmptyResult,
     /// The signature has no errno result: the whole call from outside fails.
     FailsCall,
 }
@@ -175,7 +175,7 @@ const fn asks(name: &'static str, caps: Capabilities) -> Import {
         WASI_PREVIEW1,
         name,
         ImportNeeds::AllOf(caps),
-        WhenDenied::NothingThere,
+        WhenDenied::EmptyResult,
     )
 }
 const fn dynload(name: &'static str, caps: Capabilities) -> Import {

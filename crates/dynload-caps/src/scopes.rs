@@ -234,7 +234,7 @@ impl Scopes {
     ///
     /// Check the address that the name *resolved to*, for the connection about to be made, so that the name cannot be
     /// pointed elsewhere in between. Do not look up a name that no pattern [matches](NetScope::matches_name). See
-    /// [`NetScope::allows`]. For one of the host's own addresses, call [`allows_own_net`](Scopes::allows_own_net)
+    /// [`NetScope::allows`]. For one of the host's own addresses, call [`allows_local_net`](Scopes::allows_local_net)
     /// instead.
     #[must_use]
     pub fn allows_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
@@ -243,10 +243,10 @@ impl Scopes {
 
     /// Like [`allows_net`](Scopes::allows_net), for an `address` that is one of the host's own, public or not.
     ///
-    /// See [`NetScope::allows_own`].
+    /// See [`NetScope::allows_local`].
     #[must_use]
-    pub fn allows_own_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
-        self.net.iter().any(|scope| scope.allows_own(name, address, port))
+    pub fn allows_local_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+        self.net.iter().any(|scope| scope.allows_local(name, address, port))
     }
 
     /// Returns whether running `program` is within the scope.

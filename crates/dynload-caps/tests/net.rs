@@ -239,10 +239,10 @@ fn bad_patterns_are_refused_with_their_reason() {
     ] {
         assert!(matches!(bad(text), E::BadPrefixLength(_)), "{text}");
     }
-    let E::HostBits { meant, .. } = bad("10.1.0.0/8:1") else {
+    let E::HostBits { network, .. } = bad("10.1.0.0/8:1") else {
         panic!("{:?}", bad("10.1.0.0/8:1"))
     };
-    assert_eq!(meant, "10.0.0.0/8");
+    assert_eq!(network, "10.0.0.0/8");
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {
@@ -339,10 +339,10 @@ proptest! {
     ) {
         let (a, b) = (scope(&a), scope(&b));
         for own in [address, [192, 0, 2, 7].into(), [127, 0, 0, 1].into()] {
-            let both = a.allows_own(name, own, port) && b.allows_own(name, own, port);
+            let both = a.allows_local(name, own, port) && b.allows_local(name, own, port);
             let common = a.intersection(&b);
             prop_assert_eq!(
-                common.is_some_and(|common| common.allows_own(name, own, port)), both, "{} {} {}", a, b, own
+                common.is_some_and(|common| common.allows_local(name, own, port)), both, "{} {} {}", a, b, own
             );
         }
         let both = a.allows(name, address, port) && b.allows(name, address, port);
@@ -389,7 +389,7 @@ fn an_own_address_is_reached_only_if_both_sides_name_it() {
     ] {
         let common = scope(allowed).intersection(&scope(requested)).unwrap();
         assert_eq!(
-            common.allows_own(Some("host.example"), own, 443),
+            common.allows_local(Some("host.example"), own, 443),
             reached,
             "{common}"
         );

@@ -70,7 +70,7 @@ pub struct Undeclared {
     /// The capabilities that it needs.
     pub needs: ImportNeeds,
     /// What happens when the plugin calls it anyway. Standard libraries import functions that they seldom call, so
-    /// [`WhenDenied::NothingThere`] (an empty environment) is often no reason to refuse a plugin.
+    /// [`WhenDenied::EmptyResult`] (an empty environment) is often no reason to refuse a plugin.
     pub when_denied: WhenDenied,
 }
 
@@ -195,7 +195,7 @@ pub enum Finding {
         /// The platform that it was built for.
         found: String,
         /// The platform that it should be built for.
-        wanted: Platform,
+        expected: Platform,
     },
 }
 
@@ -242,8 +242,8 @@ impl fmt::Display for Finding {
             Finding::NotALibrary => {
                 f.write_str("not a shared library: build it as one (`cdylib`, `cc -shared`)")
             }
-            Finding::WrongPlatform { found, wanted } => {
-                write!(f, "built for {}, but this platform is {wanted}", printable(found))
+            Finding::WrongPlatform { found, expected } => {
+                write!(f, "built for {}, but this platform is {expected}", printable(found))
             }
         }
     }

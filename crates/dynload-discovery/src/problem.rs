@@ -243,9 +243,9 @@ pub enum Incompatibility {
         /// The plugin.
         id: PluginId,
         /// This platform.
-        here: Platform,
+        platform: Platform,
         /// The platforms that it has entries for.
-        offered: Vec<String>,
+        available: Vec<String>,
     },
     /// It requires other versions of the host.
     #[non_exhaustive]
@@ -253,26 +253,26 @@ pub enum Incompatibility {
         /// The plugin.
         id: PluginId,
         /// The version of this host.
-        here: semver::Version,
+        host: semver::Version,
         /// The versions that it requires.
-        wanted: semver::VersionReq,
+        required: semver::VersionReq,
     },
 }
 
 impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Incompatibility::Platform { id, here, offered } => {
+            Incompatibility::Platform { id, platform, available } => {
                 write!(
                     f,
-                    "plugin {id} has no entry for {here}, only for {}",
-                    printable(listed(offered)).message()
+                    "plugin {id} has no entry for {platform}, only for {}",
+                    printable(listed(available)).message()
                 )
             }
-            Incompatibility::Host { id, here, wanted } => {
+            Incompatibility::Host { id, host, required } => {
                 write!(
                     f,
-                    "plugin {id} requires host version {wanted}, but this host is {here}"
+                    "plugin {id} requires host version {required}, but this host is {host}"
                 )
             }
         }

@@ -32,7 +32,7 @@ pub enum DependencyProblem {
         /// The plugin that is missing.
         dependency: PluginId,
         /// The versions that are accepted.
-        wanted: Option<VersionReq>,
+        required: Option<VersionReq>,
     },
     /// A plugin was found in a version that is not accepted.
     #[non_exhaustive]
@@ -42,7 +42,7 @@ pub enum DependencyProblem {
         /// The plugin that it depends on.
         dependency: PluginId,
         /// The versions that are accepted.
-        wanted: VersionReq,
+        required: VersionReq,
         /// The version that was found; a lone file has none.
         found: Option<Version>,
         /// Whether the dependency is optional.
@@ -90,23 +90,23 @@ impl fmt::Display for DependencyProblem {
             P::Missing {
                 plugin: Some(plugin),
                 dependency,
-                wanted,
+                required,
             } => {
                 write!(f, "plugin {plugin} needs {dependency}")?;
-                if let Some(wanted) = wanted {
-                    write!(f, " {wanted}")?;
+                if let Some(required) = required {
+                    write!(f, " {required}")?;
                 }
                 f.write_str(", which was not found: install it")
             }
             P::Conflict {
                 plugin,
                 dependency,
-                wanted,
+                required,
                 found,
                 optional,
             } => {
                 let verb = if *optional { "can use" } else { "needs" };
-                write!(f, "plugin {plugin} {verb} {dependency} {wanted}, but ")?;
+                write!(f, "plugin {plugin} {verb} {dependency} {required}, but ")?;
                 match found {
                     Some(found) => write!(f, "version {found} is installed"),
                     None => f.write_str("a file without a version is installed"),
@@ -153,17 +153,17 @@ impl Discovery {
 
     /// Returns the order in which to load these plugins and everything that they depend on.
     #[must_use]
-    pub fn resolve<'a>(&self, wanted: impl IntoIterator<Item = &'a PluginId>) -> Resolution {
+    pub fn resolve<'a>(&self, required: impl IntoIterator<Item = &'a PluginId>) -> Resolution {
         let mut chosen = BTreeMap::new();
         let mut problems = Vec::new();
         let mut open = Vec::new();
-        for id in wanted {
+        for id in required {
             match self.get(id.as_str()) {
                 Some(plugin) => open.push(plugin),
                 None => problems.push(DependencyProblem::Missing {
                     plugin: None,
                     dependency: id.clone(),
-                    wanted: None,
+                    required: None,
                 }),
             }
         }
@@ -235,7 +235,7 @@ fn edges_of<'a>(
                 problems.push(DependencyProblem::Missing {
                     plugin: Some(plugin.id().clone()),
                     dependency: id.clone(),
-                    wanted: Some(dependency.version.clone()),
+                    required: Some(dependency.version.clone()),
                 });
             }
             Some(found) if meets(&dependency.version, found.version()) => {
@@ -251,7 +251,7 @@ fn edges_of<'a>(
                 problems.push(DependencyProblem::Conflict {
                     plugin: plugin.id().clone(),
                     dependency: id.clone(),
-                    wanted: dependency.version.clone(),
+                    required: dependency.version.clone(),
                     found: found.version().cloned(),
                     optional,
                 });
@@ -261,11 +261,11 @@ fn edges_of<'a>(
     (edges, bad)
 }
 
-/// Returns whether a version satisfies `wanted`. A file without a version satisfies only `*`.
-fn meets(wanted: &VersionReq, found: Option<&Version>) -> bool {
+/// Returns whether a version satisfies `required`. A file without a version satisfies only `*`.
+fn meets(required: &VersionReq, found: Option<&Version>) -> bool {
     match found {
-        Some(found) => wanted.matches(found),
-        None => *wanted == VersionReq::STAR,
+        Some(found) => required.matches(found),
+        None => *required == VersionReq::STAR,
     }
 }
 

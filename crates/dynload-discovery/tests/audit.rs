@@ -52,7 +52,7 @@ fn undeclared_and_unused_capabilities_are_found() {
         undeclared,
         ["import wasi_snapshot_preview1.environ_get needs env, which is not declared"]
     );
-    assert_eq!(found.undeclared[0].when_denied, WhenDenied::NothingThere);
+    assert_eq!(found.undeclared[0].when_denied, WhenDenied::EmptyResult);
     assert_eq!(found.unused, Capabilities::TIME);
 
     let found = audit(HELLO, "");

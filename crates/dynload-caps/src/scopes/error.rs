@@ -137,12 +137,12 @@ pub enum ParseNetError {
     Unbracketed(String),
     /// The text after the `/` is not a valid prefix length for the address.
     BadPrefixLength(String),
-    /// The address has bits set beyond its prefix; `meant` is the network without them.
+    /// The address has bits set beyond its prefix; `network` is the network without them.
     HostBits {
         /// The network as it was written.
         found: String,
         /// The network that contains it.
-        meant: String,
+        network: String,
     },
 }
 
@@ -175,12 +175,12 @@ impl fmt::Display for ParseNetError {
                     printable(found)
                 )
             }
-            ParseNetError::HostBits { found, meant } => {
+            ParseNetError::HostBits { found, network } => {
                 write!(
                     f,
                     "{} has bits set beyond its prefix: write {}",
                     printable(found),
-                    printable(meant)
+                    printable(network)
                 )
             }
         }

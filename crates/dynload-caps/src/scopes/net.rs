@@ -24,7 +24,7 @@ use super::{Cidr, Network, ParseNetError};
 /// The port is a number, a range `8000-8100`, or `*`. Names are compared without regard to case and to a trailing dot.
 /// An address that is not public ([`is_public_address`](crate::is_public_address)) is allowed only by an explicit
 /// pattern: an address, a block, or `localhost`. This also applies to the host's own addresses, including public ones.
-/// Code that enforces scopes calls [`allows_own`](NetScope::allows_own) for these; `*`, a name or a block of public
+/// Code that enforces scopes calls [`allows_local`](NetScope::allows_local) for these; `*`, a name or a block of public
 /// addresses does not allow them, but `192.0.2.7` or `name@192.0.2.7` does.
 ///
 /// The unspecified addresses `0.0.0.0` and `[::]` are for listening: they stand for every address of the host. Code that
@@ -157,13 +157,13 @@ impl NetScope {
     /// for (pattern, allowed) in [("*:*", false), ("192.0.2.0/24:*", false), ("192.0.2.7:*", true)] {
     ///     let scope: NetScope = pattern.parse()?;
     ///     assert!(scope.allows(None, own, 443));
-    ///     assert_eq!(scope.allows_own(None, own, 443), allowed);
+    ///     assert_eq!(scope.allows_local(None, own, 443), allowed);
     /// }
     /// # Ok::<(), dynload_caps::ParseNetError>(())
     /// ```
     #[must_use]
-    pub fn allows_own(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
-        self.allows(name, address, port) && self.network.matches_own(address)
+    pub fn allows_local(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+        self.allows(name, address, port) && self.network.matches_local(address)
     }
 
     /// Returns the pattern that allows exactly what both allow, or `None` when no pattern does.

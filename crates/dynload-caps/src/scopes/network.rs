@@ -11,7 +11,7 @@ use super::ParseNetError;
 ///
 /// A block matches an address that is not public ([`is_public_address`]) only when it contains no public address. So
 /// `0.0.0.0/0` matches every public IPv4 address and no other, and `127.0.0.0/8` matches all of its addresses. A
-/// similar rule applies to the host's own public addresses ([`Network::matches_own`]): only the single address,
+/// similar rule applies to the host's own public addresses ([`Network::matches_local`]): only the single address,
 /// `192.0.2.7`, matches it; `192.0.2.7/32` is a block like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {
@@ -67,7 +67,7 @@ impl Cidr {
             let found = Cidr::block(address, prefix).to_string();
             return Err(ParseNetError::HostBits {
                 found,
-                meant: kept.to_string(),
+                network: kept.to_string(),
             });
         }
         Ok(kept)
@@ -145,7 +145,7 @@ impl Network {
     ///
     /// A block of public addresses may contain it by chance, so a public address has to be specified as a single address.
     #[must_use]
-    pub fn matches_own(&self, address: IpAddr) -> bool {
+    pub fn matches_local(&self, address: IpAddr) -> bool {
         match self {
             Network::Public => false,
             Network::Loopback => self.matches(address),

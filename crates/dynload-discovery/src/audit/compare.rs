@@ -118,7 +118,7 @@ fn against_platform(audit: &mut Audit, native: &NativeFacts, platform: Platform)
         let found = format!("{} {}", native.format, native.architectures.join("+"));
         audit.findings.push(Finding::WrongPlatform {
             found,
-            wanted: platform,
+            expected: platform,
         });
     }
     if !native.shared_library {

@@ -115,7 +115,7 @@ pub enum ManifestErrorKind {
         /// The field.
         field: String,
         /// A field that exists: the nearest name in this table, or this name in the table where it belongs.
-        meant: Option<String>,
+        nearest: Option<String>,
     },
     /// A required field is missing.
     #[non_exhaustive]
@@ -141,7 +141,7 @@ pub enum ManifestErrorKind {
         /// The word.
         found: String,
         /// The known word that it probably meant.
-        meant: Option<&'static str>,
+        nearest: Option<&'static str>,
         /// The words that the field accepts.
         known: &'static [&'static str],
     },
@@ -224,12 +224,12 @@ impl fmt::Display for ManifestErrorKind {
             K::Syntax { message } => write!(f, "not TOML: {}", printable(message)),
             K::UnknownField {
                 field,
-                meant: Some(meant),
+                nearest: Some(nearest),
             } => {
-                let (field, meant) = (printable(field), printable(meant));
-                write!(f, "unknown field `{field}`: did you mean `{meant}`?")
+                let (field, nearest) = (printable(field), printable(nearest));
+                write!(f, "unknown field `{field}`: did you mean `{nearest}`?")
             }
-            K::UnknownField { field, meant: None } => {
+            K::UnknownField { field, nearest: None } => {
                 write!(f, "unknown field `{}`: remove it", printable(field))
             }
             K::MissingField { field } => write!(f, "field `{}` is missing: add it", printable(field)),
@@ -241,16 +241,16 @@ impl fmt::Display for ManifestErrorKind {
             K::UnknownWord {
                 field,
                 found,
-                meant: Some(meant),
+                nearest: Some(nearest),
                 ..
             } => {
-                let (field, found, meant) = (printable(field), printable(found), printable(meant));
-                write!(f, "`{field}` is {found:?}: did you mean {meant:?}?")
+                let (field, found, nearest) = (printable(field), printable(found), printable(nearest));
+                write!(f, "`{field}` is {found:?}: did you mean {nearest:?}?")
             }
             K::UnknownWord {
                 field,
                 found,
-                meant: None,
+                nearest: None,
                 known,
             } => {
                 let (field, found) = (printable(field), printable(found));

@@ -107,11 +107,11 @@ impl<'i> Reading<'i> {
             .find(|(name, _)| *name == text)
             .map(|(_, value)| *value);
         if found.is_none() && !self.is_full() {
-            let meant = nearest_name(text, names.iter().copied());
+            let nearest = nearest_name(text, names.iter().copied());
             let kind = ManifestErrorKind::UnknownWord {
                 field: field.to_owned(),
                 found: short(text),
-                meant,
+                nearest,
                 known: names,
             };
             self.error(node.span(), kind);
@@ -251,7 +251,7 @@ impl<'r, 't, 'i> Fields<'r, 't, 'i> {
                     key.span(),
                     ManifestErrorKind::UnknownField {
                         field,
-                        meant: home.or_else(near),
+                        nearest: home.or_else(near),
                     },
                 );
             }

@@ -156,11 +156,11 @@ impl Look<'_> {
         let id = &manifest.id;
         let mut incompatible = Vec::new();
         if entry.is_none() {
-            let offered = manifest.entry.iter().map(|(key, _)| key.to_string()).collect();
+            let available = manifest.entry.iter().map(|(key, _)| key.to_string()).collect();
             incompatible.push(Incompatibility::Platform {
                 id: id.clone(),
-                here: self.settings.platform,
-                offered,
+                platform: self.settings.platform,
+                available,
             });
         }
         if let (Some(wanted), Some(host)) = (&manifest.host_version, &self.settings.host_version)
@@ -168,8 +168,8 @@ impl Look<'_> {
         {
             incompatible.push(Incompatibility::Host {
                 id: id.clone(),
-                here: host.clone(),
-                wanted: wanted.clone(),
+                host: host.clone(),
+                required: wanted.clone(),
             });
         }
         for one in &incompatible {

@@ -63,11 +63,11 @@ pub(super) fn look(
     }
     let here = native_here(path, platform);
     let incompatible = if format == Format::Native && !here {
-        let offered = vec![system_of(path).to_owned()];
+        let available = vec![system_of(path).to_owned()];
         vec![Incompatibility::Platform {
             id: id.clone(),
-            here: platform,
-            offered,
+            platform: platform,
+            available,
         }]
     } else {
         Vec::new()
