@@ -211,17 +211,20 @@ fn run(example: &str, expected: &str) {
 
 #[test]
 fn the_example_of_loading_runs() {
-    run("loading", "plugin_init is there\nreloaded\n");
+    run("loading", "plugin_init was found\nreloaded\n");
 }
 
 #[test]
 fn the_example_of_a_sandbox_runs() {
-    run("sandbox", "hello from the plugin\nit gave 84\n");
+    run("sandbox", "hello from the plugin\nthe result is 84\n");
 }
 
 #[test]
 fn the_example_of_capabilities_runs() {
-    run("capabilities", "it asks for no network\nsafe to load\n");
+    run(
+        "capabilities",
+        "the plugin requests no network access\nsafe to load\n",
+    );
 }
 
 /// It runs for ever, and wants a Vais compiler.
