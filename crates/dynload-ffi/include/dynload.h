@@ -271,7 +271,7 @@ DYNLOAD_API int64_t module_version(ModuleHandle m);
 /// Loads the shared library at path and resolves all its symbols. Returns an empty handle on failure.
 ///
 /// The library loads a private copy of the file, so the file can be rebuilt, overwritten or deleted at any time. A
-/// file that is truncated, damaged or for another platform is refused before the platform's loader sees it. The
+/// file that is truncated, damaged or for another machine is refused before the platform's loader sees it. The
 /// constructors of the shared library run on this thread.
 ///
 ///     ModuleHandle m = load_module_str(library_path);
@@ -284,11 +284,11 @@ DYNLOAD_API int64_t module_version(ModuleHandle m);
 ///     }
 DYNLOAD_API ModuleHandle load_module(int64_t path);
 
-/// As load_module, but functions are resolved when they are first called.
+/// Loads a shared library like load_module, but resolves functions when they are first called.
 DYNLOAD_API ModuleHandle load_module_lazy(int64_t path);
 
-/// Unloads a module. Returns 1 on success, 0 on failure. After this, its functions and data must not be used: no
-/// thread may be inside the module, and no address in it may be kept.
+/// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
+/// may be inside the module, and no address in it may be kept.
 ///
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).
@@ -389,7 +389,7 @@ DYNLOAD_API WasmSandbox sandbox_revoke(WasmSandbox s, int64_t cap);
 /// Checks and compiles the len bytes of a WebAssembly module at bytes, creates an instance of it and runs its
 /// start function. Returns an empty instance on failure. The bytes may be freed afterwards.
 ///
-/// The instance lives until wasm_instance_destroy or sandbox_destroy.
+/// The instance lives until wasm_instance_destroy, or until its sandbox is destroyed.
 DYNLOAD_API WasmInstance sandbox_load(WasmSandbox s, int64_t bytes, int64_t len);
 
 /// Limits the fuel of a call, counted in WebAssembly operators; -1 removes the limit. Returns 1 on success, 0 on
@@ -425,7 +425,7 @@ DYNLOAD_API int64_t sandbox_allow_dir(WasmSandbox s, int64_t host_path, int64_t 
 /// Also needs CAP_ENV. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_env(WasmSandbox s, int64_t name, int64_t value);
 
-/// Lets plugins connect to the hosts that match pattern: api.example.com:443, *.example.com:*,
+/// Lets plugins communicate with the hosts that match pattern: api.example.com:443, *.example.com:*,
 /// 127.0.0.1:8000-8010. Also needs CAP_NETWORK. Returns 1 on success, 0 on failure. Affects plugins that are loaded
 /// afterwards.
 DYNLOAD_API int64_t sandbox_allow_net(WasmSandbox s, int64_t pattern);
@@ -476,10 +476,10 @@ DYNLOAD_API int64_t sandbox_host_function(WasmSandbox s, int64_t module, int64_t
 /// instance that is in use is an error.
 DYNLOAD_API int64_t wasm_call(WasmInstance inst, int64_t name);
 
-/// As wasm_call, with one argument. For an i32 parameter, the value must fit.
+/// Calls a function like wasm_call, with one argument. For an i32 parameter, the value must fit.
 DYNLOAD_API int64_t wasm_call1(WasmInstance inst, int64_t name, int64_t arg);
 
-/// As wasm_call, with two arguments.
+/// Calls a function like wasm_call, with two arguments.
 DYNLOAD_API int64_t wasm_call2(WasmInstance inst, int64_t name, int64_t arg1, int64_t arg2);
 
 /// Calls the exported function name with the nargs arguments at args and writes its results to results, which
@@ -499,7 +499,7 @@ DYNLOAD_API int64_t wasm_call_n(WasmInstance inst, int64_t name, int64_t args, i
 DYNLOAD_API int64_t wasm_is_valid(WasmInstance inst);
 
 /// Returns the fuel that the last call used, or the start function if there was no call yet: WebAssembly operators,
-/// and the host's work for the plugin. -1 on failure.
+/// and the host's work for the plugin; -1 on failure.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
@@ -508,13 +508,13 @@ DYNLOAD_API int64_t wasm_is_valid(WasmInstance inst);
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t wasm_fuel_used(WasmInstance inst);
 
-/// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset. -1 on failure.
+/// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_memory(WasmInstance inst);
 
-/// Returns the peak stack size of the last call in bytes, in a sandbox with sandbox_set_profile. -1 on failure.
+/// Returns the peak stack size of the last call in bytes, in a sandbox with sandbox_set_profile; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_stack(WasmInstance inst);
 
-/// Returns the peak number of frames of the last call, in a sandbox with sandbox_set_profile. -1 on failure.
+/// Returns the peak number of frames of the last call, in a sandbox with sandbox_set_profile; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_depth(WasmInstance inst);
 
 /// Copies len bytes at offset of the plugin's memory to buf. Returns 1 on success, 0 on failure; on failure

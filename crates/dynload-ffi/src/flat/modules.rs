@@ -26,7 +26,7 @@ pub extern "C" fn module_version(m: ModuleHandle) -> i64 {
 /// Loads the shared library at `path` and resolves all its symbols. Returns an empty handle on failure.
 ///
 /// The library loads a private copy of the file, so the file can be rebuilt, overwritten or deleted at any time. A
-/// file that is truncated, damaged or for another platform is refused before the platform's loader sees it. The
+/// file that is truncated, damaged or for another machine is refused before the platform's loader sees it. The
 /// constructors of the shared library run on this thread.
 ///
 /// ```c
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn load_module(path: i64) -> ModuleHandle {
     })
 }
 
-/// As `load_module`, but functions are resolved when they are first called.
+/// Loads a shared library like `load_module`, but resolves functions when they are first called.
 pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
     guard(ModuleHandle::default(), || {
         // SAFETY: the caller's promise about the text, and about the library that it names.
@@ -54,8 +54,8 @@ pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
     })
 }
 
-/// Unloads a module. Returns 1 on success, 0 on failure. After this, its functions and data must not be used: no
-/// thread may be inside the module, and no address in it may be kept.
+/// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
+/// may be inside the module, and no address in it may be kept.
 ///
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).

@@ -110,7 +110,7 @@ pub extern "C" fn sandbox_revoke(s: WasmSandbox, cap: i64) -> WasmSandbox {
 /// Checks and compiles the `len` bytes of a WebAssembly module at `bytes`, creates an instance of it and runs its
 /// start function. Returns an empty instance on failure. The bytes may be freed afterwards.
 ///
-/// The instance lives until `wasm_instance_destroy` or `sandbox_destroy`.
+/// The instance lives until `wasm_instance_destroy`, or until its sandbox is destroyed.
 pub unsafe extern "C" fn sandbox_load(s: WasmSandbox, bytes: i64, len: i64) -> WasmInstance {
     guard(WasmInstance::default(), || {
         let module = {
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn sandbox_allow_env(s: WasmSandbox, name: i64, value: i64
     })
 }
 
-/// Lets plugins connect to the hosts that match `pattern`: `api.example.com:443`, `*.example.com:*`,
+/// Lets plugins communicate with the hosts that match `pattern`: `api.example.com:443`, `*.example.com:*`,
 /// `127.0.0.1:8000-8010`. Also needs CAP_NETWORK. Returns 1 on success, 0 on failure. Affects plugins that are loaded
 /// afterwards.
 pub unsafe extern "C" fn sandbox_allow_net(s: WasmSandbox, pattern: i64) -> i64 {

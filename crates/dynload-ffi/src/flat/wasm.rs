@@ -23,7 +23,7 @@ pub unsafe extern "C" fn wasm_call(inst: WasmInstance, name: i64) -> i64 {
     })
 }
 
-/// As `wasm_call`, with one argument. For an i32 parameter, the value must fit.
+/// Calls a function like `wasm_call`, with one argument. For an i32 parameter, the value must fit.
 pub unsafe extern "C" fn wasm_call1(inst: WasmInstance, name: i64, arg: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn wasm_call1(inst: WasmInstance, name: i64, arg: i64) -> 
     })
 }
 
-/// As `wasm_call`, with two arguments.
+/// Calls a function like `wasm_call`, with two arguments.
 pub unsafe extern "C" fn wasm_call2(inst: WasmInstance, name: i64, arg1: i64, arg2: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -119,7 +119,7 @@ fn usage(inst: WasmInstance, read: impl FnOnce(Usage) -> Option<u64>) -> i64 {
 }
 
 /// Returns the fuel that the last call used, or the start function if there was no call yet: WebAssembly operators,
-/// and the host's work for the plugin. -1 on failure.
+/// and the host's work for the plugin; -1 on failure.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -132,17 +132,17 @@ pub extern "C" fn wasm_fuel_used(inst: WasmInstance) -> i64 {
     usage(inst, |usage| Some(usage.fuel))
 }
 
-/// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset. -1 on failure.
+/// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset; -1 on failure.
 pub extern "C" fn wasm_peak_memory(inst: WasmInstance) -> i64 {
     usage(inst, |usage| Some(usage.peak_memory_bytes))
 }
 
-/// Returns the peak stack size of the last call in bytes, in a sandbox with `sandbox_set_profile`. -1 on failure.
+/// Returns the peak stack size of the last call in bytes, in a sandbox with `sandbox_set_profile`; -1 on failure.
 pub extern "C" fn wasm_peak_stack(inst: WasmInstance) -> i64 {
     usage(inst, |usage| usage.peak_stack_bytes)
 }
 
-/// Returns the peak number of frames of the last call, in a sandbox with `sandbox_set_profile`. -1 on failure.
+/// Returns the peak number of frames of the last call, in a sandbox with `sandbox_set_profile`; -1 on failure.
 pub extern "C" fn wasm_peak_depth(inst: WasmInstance) -> i64 {
     usage(inst, |usage| usage.peak_call_depth)
 }
