@@ -246,7 +246,9 @@ impl Scopes {
     /// See [`NetScope::allows_local`].
     #[must_use]
     pub fn allows_local_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
-        self.net.iter().any(|scope| scope.allows_local(name, address, port))
+        self.net
+            .iter()
+            .any(|scope| scope.allows_local(name, address, port))
     }
 
     /// Returns whether running `program` is within the scope.

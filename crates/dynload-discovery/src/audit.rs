@@ -243,7 +243,11 @@ impl fmt::Display for Finding {
                 f.write_str("not a shared library: build it as one (`cdylib`, `cc -shared`)")
             }
             Finding::WrongPlatform { found, expected } => {
-                write!(f, "built for {}, but this platform is {expected}", printable(found))
+                write!(
+                    f,
+                    "built for {}, but this platform is {expected}",
+                    printable(found)
+                )
             }
         }
     }

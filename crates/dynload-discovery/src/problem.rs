@@ -262,7 +262,11 @@ pub enum Incompatibility {
 impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Incompatibility::Platform { id, platform, available } => {
+            Incompatibility::Platform {
+                id,
+                platform,
+                available,
+            } => {
                 write!(
                     f,
                     "plugin {id} has no entry for {platform}, only for {}",

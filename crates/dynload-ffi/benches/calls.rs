@@ -1,11 +1,12 @@
-//! What a call through the flat API costs: `wasm_call2` by name against wasmi's typed call, and `get_function` against `dlsym`.
+//! Measures the cost of a call through the flat API: `wasm_call2` by name against wasmi's typed call, and
+//! `get_function` against `dlsym`.
 //!
-//! `cargo bench -p dynload-ffi`. The functions are called by their addresses, as a program in C does that is linked against
-//! the shared library. Both sides take turns, and the fastest of each counts: on a machine that does other things too, the slow
-//! ones measure the neighbours.
+//! Run it with `cargo bench -p dynload-ffi`. The functions are called through their addresses, as in a C program that
+//! is linked against the shared library. The two sides alternate, and the fastest round of each counts: on a machine
+//! that also does other work, the slow rounds measure that work.
 //!
-//! With `--only wasm-ours` (or `wasm-bare`, `native-ours`, `native-bare`) and a number of calls it makes just those, for a tool
-//! that counts instructions.
+//! With `--only wasm-ours` (or `wasm-bare`, `native-ours`, `native-bare`) and a number of calls, it makes only those
+//! calls, for a tool that counts instructions.
 
 use std::ffi::{CString, c_char, c_void};
 use std::hint::black_box;
@@ -26,10 +27,10 @@ const ROUNDS: u32 = 101;
 const ADD: &str =
     r#"(module (func (export "add") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))"#;
 
-/// Makes a number of calls.
+/// Makes the given number of calls.
 type Calls = Box<dyn FnMut(u32)>;
 
-/// Two ways to do the same, and how much more than the second the first may take.
+/// Two implementations of the same operation, and the budget: the maximum ratio of the first's time to the second's.
 struct Pair {
     name: &'static str,
     ours: Calls,
@@ -39,10 +40,10 @@ struct Pair {
 
 fn wasm() -> Pair {
     let wasm = wat::parse_str(ADD).expect("a valid module");
-    // SAFETY: the bytes are there while the function runs.
+    // SAFETY: the bytes outlive the call.
     let plugin = unsafe { sandbox_load(sandbox_new(), wasm.as_ptr() as i64, wasm.len() as i64) };
     let call: unsafe extern "C" fn(WasmInstance, i64, i64, i64) -> i64 = black_box(wasm_call2);
-    // SAFETY: the name is a text for ever.
+    // SAFETY: the name is a static text.
     let ours = move |a: i64, b: i64| unsafe { call(plugin, c"add".as_ptr() as i64, a, b) };
 
     let engine = wasmi::Engine::default();
@@ -77,7 +78,7 @@ fn native() -> Pair {
         directory.path().join("plugin.c"),
         directory.path().join("plugin.so"),
     );
-    // As many names as a plugin has: looking one up takes longer than in a library with one.
+    // As many names as a real plugin: a lookup takes longer than in a library with one name.
     let functions: Vec<String> = (0..200)
         .map(|n| format!("int plugin_{n}(void) {{ return {n}; }}\n"))
         .collect();
@@ -91,12 +92,12 @@ fn native() -> Pair {
         "the C compiler failed"
     );
     let path = CString::new(library.to_str().expect("a path in UTF-8")).expect("no NUL");
-    // SAFETY: the path is a text, and the library has nothing that runs when it is loaded.
+    // SAFETY: the path is a text, and the library runs no code when it is loaded.
     let module: ModuleHandle = unsafe { load_module(path.as_ptr() as i64) };
     assert_ne!(module.handle, 0, "error {}", get_load_error_code());
     let handle = module.handle as *mut c_void;
     let look: unsafe extern "C" fn(ModuleHandle, i64) -> i64 = black_box(get_function);
-    // SAFETY: the name is a text for ever.
+    // SAFETY: the name is a static text.
     let ours = move || unsafe { look(module, black_box(c"plugin_150").as_ptr() as i64) };
     // SAFETY: the handle is of a library that stays open, and the name ends with a NUL.
     let bare = move || unsafe { dlsym(handle, black_box(c"plugin_150").as_ptr()) } as i64;

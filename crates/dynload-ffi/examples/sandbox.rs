@@ -1,4 +1,5 @@
-//! The flat API from Rust: what a C program does, with the unsafe spelled out. `cargo run -p dynload-ffi --example sandbox`
+//! Uses the flat API from Rust, as a C program does, with the unsafe code visible: `cargo run -p dynload-ffi
+//! --example sandbox`
 
 use dynload_ffi::abi::ResourceLimits;
 use dynload_ffi::flat::*;
@@ -13,7 +14,7 @@ const PLUGIN: &str = r#"(module
 fn last_error() -> String {
     match get_load_error() {
         0 => "no error".to_owned(),
-        // SAFETY: it is a text, and no call comes before it is copied.
+        // SAFETY: it is a valid text, and it is copied before the next call.
         text => unsafe { std::ffi::CStr::from_ptr(text as *const _) }
             .to_string_lossy()
             .into_owned(),
@@ -26,7 +27,7 @@ fn main() -> Result<(), wat::Error> {
         max_time_ms: 50,
         ..default_limits()
     });
-    // SAFETY: the bytes and texts are there while the functions run.
+    // SAFETY: the bytes and texts outlive the calls.
     unsafe {
         let plugin = sandbox_load(sandbox, wasm.as_ptr() as i64, wasm.len() as i64);
         wasm_call(plugin, c"greet".as_ptr() as i64);

@@ -88,49 +88,49 @@ extern "C" {
 /* The values of get_load_error_code(). More may be added. */
 /// No error.
 #define DYNLOAD_OK INT64_C(0)
-/// An argument that makes no sense: null, negative, not UTF-8, out of range, of no known form.
+/// An argument is invalid: null, negative, not UTF-8, out of range, or malformed.
 #define DYNLOAD_ERROR_INVALID_ARGUMENT INT64_C(1)
-/// A handle that is not, or not any more, one of this kind.
+/// A handle is not, or is no longer, a handle of this kind.
 #define DYNLOAD_ERROR_INVALID_HANDLE INT64_C(2)
-/// A file or directory that cannot be read.
+/// A file or directory cannot be read.
 #define DYNLOAD_ERROR_IO INT64_C(3)
-/// A native library that cannot be loaded, reloaded or unloaded.
+/// A native library cannot be loaded, reloaded or unloaded.
 #define DYNLOAD_ERROR_LOAD INT64_C(4)
-/// No symbol, export or import of that name.
+/// There is no symbol, export or import of that name.
 #define DYNLOAD_ERROR_NOT_FOUND INT64_C(5)
-/// Bytes that are no WebAssembly module, or one with features that are off.
+/// The bytes are not a WebAssembly module, or the module uses a disabled feature.
 #define DYNLOAD_ERROR_INVALID_MODULE INT64_C(6)
-/// Imports that nobody provides.
+/// The module has unresolved imports.
 #define DYNLOAD_ERROR_MISSING_IMPORT INT64_C(7)
-/// A function of another type than the call.
+/// The type of the function does not match the call.
 #define DYNLOAD_ERROR_SIGNATURE INT64_C(8)
 /// The guest trapped.
 #define DYNLOAD_ERROR_TRAP INT64_C(9)
-/// More memory than the sandbox allows.
+/// The guest exceeded the memory limit of the sandbox.
 #define DYNLOAD_ERROR_MEMORY_LIMIT INT64_C(10)
-/// More time than the sandbox allows.
+/// The guest exceeded the time limit of the sandbox.
 #define DYNLOAD_ERROR_TIME_LIMIT INT64_C(11)
-/// More stack than the sandbox allows.
+/// The guest exceeded the stack limit of the sandbox.
 #define DYNLOAD_ERROR_STACK_LIMIT INT64_C(12)
-/// More nested calls than the sandbox allows.
+/// The guest exceeded the call-depth limit of the sandbox.
 #define DYNLOAD_ERROR_DEPTH_LIMIT INT64_C(13)
-/// More fuel than the sandbox allows.
+/// The guest exceeded the fuel limit of the sandbox.
 #define DYNLOAD_ERROR_FUEL_LIMIT INT64_C(14)
-/// A capability that is not granted.
+/// A required capability is not granted.
 #define DYNLOAD_ERROR_CAPABILITY_DENIED INT64_C(15)
 /// The call was interrupted.
 #define DYNLOAD_ERROR_INTERRUPTED INT64_C(16)
-/// The guest ended itself.
+/// The guest exited by its own request.
 #define DYNLOAD_ERROR_EXITED INT64_C(17)
-/// An earlier call ended half-way: reset the instance.
+/// The instance is poisoned by an aborted call: reset it.
 #define DYNLOAD_ERROR_POISONED INT64_C(18)
-/// In use in a way that does not allow this now, for instance from its own callback.
+/// The object is in use and this call must not wait for it, for instance because it comes from a callback.
 #define DYNLOAD_ERROR_BUSY INT64_C(19)
-/// A function of the host failed.
+/// A host function failed.
 #define DYNLOAD_ERROR_HOST_FUNCTION INT64_C(20)
-/// A source that cannot be built, or watched.
+/// A source cannot be built or watched.
 #define DYNLOAD_ERROR_BUILD INT64_C(21)
-/// A fault of this library.
+/// An internal error of this library.
 #define DYNLOAD_ERROR_INTERNAL INT64_C(22)
 
 /* Capabilities: what a Wasm plugin may do. */
@@ -165,88 +165,90 @@ typedef void (*dynload_console_function)(int64_t userdata, int64_t stream, const
 
 /// A loaded native module.
 typedef struct ModuleHandle {
-    /// The handle of dlopen, good for dlsym; 0 when nothing is loaded. It stays the library's: not to be closed.
+    /// The handle that dlopen returned, valid for dlsym; 0 if no module is loaded. The library owns it: do not
+    /// close it.
     int64_t handle;
-    /// The path, as it was given: the address of a NUL-terminated text that is never freed.
+    /// The path that was passed to the load: the address of a NUL-terminated text that is never freed.
     int64_t path;
-    /// 1 after the load, one more for each reload that worked.
+    /// 1 after the load, incremented by each successful reload.
     int64_t version;
     /// 1 if loaded, 0 if not.
     int64_t loaded;
 } ModuleHandle;
 
-/// What a sandboxed plugin may use. Every value is a limit; there is none that means "unlimited".
+/// The resource limits of a sandboxed plugin. Every value is a limit; no value means "unlimited".
 typedef struct ResourceLimits {
-    /// Bytes of all memories and tables of an instance together.
+    /// Total bytes of all memories and tables of an instance.
     int64_t max_memory_bytes;
-    /// Milliseconds of wall clock for one call.
+    /// Wall-clock milliseconds for one call.
     int64_t max_time_ms;
-    /// Bytes of the Wasm frames alive at once.
+    /// Total bytes of the Wasm frames that are alive at the same time.
     int64_t max_stack_bytes;
-    /// Wasm frames alive at once.
+    /// Number of Wasm frames that are alive at the same time.
     int64_t max_call_depth;
 } ResourceLimits;
 
 /// A sandbox for WebAssembly plugins.
 typedef struct WasmSandbox {
-    /// The sandbox; 0 is none.
+    /// The handle of the sandbox; 0 means none.
     int64_t handle;
-    /// The capabilities that were granted when this value was made.
+    /// The capabilities that were granted when this value was created.
     int64_t capabilities;
 } WasmSandbox;
 
-/// A WebAssembly plugin that is loaded.
+/// A loaded WebAssembly plugin.
 typedef struct WasmInstance {
-    /// The instance; 0 is none.
+    /// The handle of the instance; 0 means none.
     int64_t handle;
-    /// The sandbox that it lives in.
+    /// The handle of its sandbox.
     int64_t sandbox;
 } WasmInstance;
 
-/// How hot reload works for one source.
+/// The hot-reload settings for one source.
 typedef struct HotReloadConfig {
     /// The path of the source: the address of a text.
     int64_t source_path;
-    /// The directory for builds and copies: the address of a text, or 0 for a private temporary one.
+    /// The directory for builds and copies: the address of a text, or 0 for a private temporary directory.
     int64_t output_dir;
-    /// Milliseconds without a further change before a change is acted on.
+    /// The debounce time: milliseconds without a further change before a change is processed.
     int64_t debounce_ms;
-    /// 1 writes each step to the standard error output.
+    /// 1 to write each step to standard error, 0 not to.
     int64_t verbose;
 } HotReloadConfig;
 
 /// A hot reloader.
 typedef struct HotReloader {
-    /// The reloader; 0 is none.
+    /// The handle of the reloader; 0 means none.
     int64_t handle;
-    /// The version that ran when this value was made.
+    /// The version that was running when this value was created.
     int64_t version;
-    /// 1 if it was started when this value was made.
+    /// 1 if the reloader was started when this value was created.
     int64_t running;
 } HotReloader;
 
-/// What was found by looking for plugins.
+/// The result of a plugin discovery.
 typedef struct PluginList {
-    /// The list; 0 is none.
+    /// The handle of the list; 0 means none.
     int64_t handle;
-    /// How many plugins are in it.
+    /// The number of plugins in the list.
     int64_t count;
 } PluginList;
 
 /* ---- Errors ---- */
 
-/// What went wrong in the last call of this thread that failed, as a text; 0 if the last call succeeded.
+/// Returns the error of this thread's last call as a text, or 0 if the call succeeded.
 ///
-/// The text lives until this thread calls the library again. Functions that only look (they say so) neither set nor clear the
-/// error, and this one does not clear it either.
+/// The text lives until this thread calls the library again. Queries, which are the functions that "leave the error
+/// as it is", neither set nor clear the error, and this function does not clear it either.
 DYNLOAD_API int64_t get_load_error(void);
 
-/// What kind of failure it was: one of DYNLOAD_ERROR_*, or DYNLOAD_OK (0) if the last call succeeded.
+/// Returns the kind of the error of this thread's last call: one of DYNLOAD_ERROR_*, or DYNLOAD_OK (0) if the call
+/// succeeded.
 DYNLOAD_API int64_t get_load_error_code(void);
 
-/// Copies the text of the last error to buf, which has room for len bytes, and gives the number of bytes that it needs, the
-/// NUL included; 0 if there is none. What does not fit is cut off between characters; a NUL is always written if there is room
-/// for one. buf may be 0 where len is 0.
+/// Copies the text of the last error to buf, which has room for len bytes, and returns the number of bytes that
+/// the text needs, including the NUL; 0 if there is no error. A text that does not fit is truncated between
+/// characters; a NUL is always written if there is room for it. buf may be 0 if len is 0.
 ///
 ///     load_module_str("/no/such/plugin.so");
 ///     char message[256];
@@ -255,21 +257,22 @@ DYNLOAD_API int64_t get_load_error_copy(int64_t buf, int64_t len);
 
 /* ---- Native modules ---- */
 
-/// An empty module handle: nothing is loaded.
+/// Returns an empty module handle: no module is loaded.
 DYNLOAD_API ModuleHandle module_handle_new(void);
 
-/// 1 if the handle says that a module is loaded, 0 if not. Looks at the struct only, and leaves the error as it is.
+/// Returns 1 if the handle says that a module is loaded, 0 if not. Reads only the struct, and leaves the error as it
+/// is.
 DYNLOAD_API int64_t module_is_loaded(ModuleHandle m);
 
-/// The version of the module: 1 after the load, one more for each reload that worked, 0 when nothing is loaded. Looks at the
-/// struct only, and leaves the error as it is.
+/// Returns the version of the module: 1 after the load, incremented by each successful reload, 0 if no module is
+/// loaded. Reads only the struct, and leaves the error as it is.
 DYNLOAD_API int64_t module_version(ModuleHandle m);
 
-/// Loads the shared library at path and resolves all its symbols. On failure the handle is empty.
+/// Loads the shared library at path and resolves all its symbols. Returns an empty handle on failure.
 ///
-/// What is loaded is a private copy, so the file can be rebuilt, overwritten or deleted at any time. A file that is cut off,
-/// damaged or for another machine is refused before the platform's loader sees it. The constructors of the library run on this
-/// thread.
+/// The library loads a private copy of the file, so the file can be rebuilt, overwritten or deleted at any time. A
+/// file that is truncated, damaged or for another machine is refused before the platform's loader sees it. The
+/// constructors of the shared library run on this thread.
 ///
 ///     ModuleHandle m = load_module_str(library_path);
 ///     if (module_is_loaded(m) == 1) {
@@ -281,44 +284,46 @@ DYNLOAD_API int64_t module_version(ModuleHandle m);
 ///     }
 DYNLOAD_API ModuleHandle load_module(int64_t path);
 
-/// As load_module, but functions are resolved when they are first called.
+/// Loads a shared library like load_module, but resolves functions when they are first called.
 DYNLOAD_API ModuleHandle load_module_lazy(int64_t path);
 
-/// Unloads a module; 1 on success, 0 on failure. Its functions and data must not be used any more: no thread may be inside of
-/// it, and no address of it be kept.
+/// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
+/// may be inside the module, and no address in it may be kept.
 ///
-/// The memory is given back, unless the platform cannot (libraries with thread-local destructors stay).
+/// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
+/// memory).
 DYNLOAD_API int64_t unload_module(ModuleHandle m);
 
-/// Loads the file of a module anew and gives the handle of the new version. On failure the old version stays loaded, and is
-/// what is returned.
+/// Reloads a module from its file and returns the handle of the new version. On failure the old version stays loaded,
+/// and its handle is returned.
 ///
-/// The old version stays in memory, so that code of it that still runs ends well; its handle is not valid any more. Variables
-/// of the library start afresh.
+/// The old version stays in memory, so that calls that are still running in it can complete; its handle is no longer
+/// valid. The variables of the library are initialized again.
 ///
 ///     ModuleHandle m = load_module_str(library_path);
 ///     m = reload_module(m);
 ///     printf("version %d\n", (int)module_version(m));
 DYNLOAD_API ModuleHandle reload_module(ModuleHandle m);
 
-/// The address of a function or variable of a module; 0 on failure. It is good until the module is unloaded.
+/// Returns the address of a function or variable of a module; 0 on failure. It is valid until the module is unloaded.
 ///
-/// m.handle is what dlopen gave, so dlsym((void *)m.handle, name) works too.
+/// m.handle is the handle that dlopen returned, so dlsym((void *)m.handle, name) works too.
 DYNLOAD_API int64_t get_function(ModuleHandle m, int64_t name);
 
 /* ---- Capabilities ---- */
 
-/// 1 if every bit of required is in caps, 0 if not. CAP_NONE is always there, a bit that is no capability never is. Leaves
-/// the error as it is.
+/// Returns 1 if every bit of required is in caps, 0 if not. CAP_NONE is always included, a bit that is not a
+/// capability never is. Leaves the error as it is.
 DYNLOAD_API int64_t has_capability(int64_t caps, int64_t required);
 
-/// caps with the bits of cap. A bit that is no capability is an error, and gives caps as they are.
+/// Returns caps with the bits of cap added. If a bit is not a capability, that is an error, and caps is
+/// returned unchanged.
 DYNLOAD_API int64_t add_capability(int64_t caps, int64_t cap);
 
-/// caps without the bits of cap. Leaves the error as it is.
+/// Returns caps without the bits of cap. Leaves the error as it is.
 DYNLOAD_API int64_t remove_capability(int64_t caps, int64_t cap);
 
-/// 1 if FS_WRITE, NETWORK, PROCESS or ENV is in caps, 0 if not. Leaves the error as it is.
+/// Returns 1 if FS_WRITE, NETWORK, PROCESS or ENV is in caps, 0 if not. Leaves the error as it is.
 ///
 ///     int64_t caps = add_capability(CAP_CONSOLE, CAP_TIME);
 ///     printf("%d\n", (int)has_dangerous_capabilities(caps));
@@ -327,18 +332,18 @@ DYNLOAD_API int64_t has_dangerous_capabilities(int64_t caps);
 
 /* ---- Limits ---- */
 
-/// 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
+/// Returns the default limits: 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
 DYNLOAD_API ResourceLimits default_limits(void);
 
-/// For plugins that are not trusted: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
+/// Returns the limits for untrusted plugins: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
 DYNLOAD_API ResourceLimits restrictive_limits(void);
 
-/// For heavy work: 256 MiB of memory, 60 seconds, 4 MiB of stack, 5 000 frames.
+/// Returns the limits for heavy work: 256 MiB of memory, 60 seconds, 4 MiB of stack, 5 000 frames.
 DYNLOAD_API ResourceLimits permissive_limits(void);
 
 /* ---- Sandboxes ---- */
 
-/// Makes a sandbox with the default limits; its plugins may write to the console.
+/// Creates a sandbox with the default limits; its plugins may write to the console.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
@@ -346,10 +351,10 @@ DYNLOAD_API ResourceLimits permissive_limits(void);
 ///     sandbox_destroy(s);
 DYNLOAD_API WasmSandbox sandbox_new(void);
 
-/// Makes a sandbox for plugins that are not trusted: the restrictive limits, no capability.
+/// Creates a sandbox for untrusted plugins: the restrictive limits, no capabilities.
 DYNLOAD_API WasmSandbox sandbox_restrictive(void);
 
-/// Makes a sandbox with limits of your own; otherwise as sandbox_new. A negative limit is an error.
+/// Creates a sandbox with custom limits; otherwise as sandbox_new. A negative limit is an error.
 ///
 ///     ResourceLimits limits = default_limits();
 ///     limits.max_time_ms = 50;
@@ -360,15 +365,15 @@ DYNLOAD_API WasmSandbox sandbox_restrictive(void);
 ///     sandbox_destroy(s);
 DYNLOAD_API WasmSandbox sandbox_with_limits(ResourceLimits limits);
 
-/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them, start functions included, are
-/// interrupted; this does not wait for them.
+/// Destroys a sandbox with all its instances. Returns 1 on success, 0 on failure. Calls that run in them, including
+/// start functions, are interrupted; this function does not wait for them.
 DYNLOAD_API int64_t sandbox_destroy(WasmSandbox s);
 
-/// Grants a capability, or several at once; it holds at once, also for plugins that are running. A bit that is no capability is
-/// an error and changes nothing. Gives the sandbox with what is granted now.
+/// Grants one or more capabilities and returns the sandbox with its current capabilities. The grant takes effect
+/// immediately, also for running plugins. If a bit is not a capability, that is an error, and nothing changes.
 ///
-/// A capability that reaches something in particular (files, network, environment, programs) opens only what sandbox_allow_*
-/// names.
+/// A capability for specific resources (files, network, environment, programs) gives access only to the resources
+/// that sandbox_allow_* names.
 ///
 ///     WasmSandbox s = sandbox_restrictive();
 ///     s = sandbox_grant(s, CAP_CONSOLE | CAP_TIME);
@@ -377,18 +382,18 @@ DYNLOAD_API int64_t sandbox_destroy(WasmSandbox s);
 ///     sandbox_destroy(s);
 DYNLOAD_API WasmSandbox sandbox_grant(WasmSandbox s, int64_t cap);
 
-/// Takes a capability back, or several at once; it holds at once, also for plugins that are running. Otherwise as
+/// Revokes one or more capabilities. This takes effect immediately, also for running plugins. Otherwise as
 /// sandbox_grant.
 DYNLOAD_API WasmSandbox sandbox_revoke(WasmSandbox s, int64_t cap);
 
-/// Checks and compiles the len bytes of a WebAssembly module at bytes, makes an instance of it and runs its start function.
-/// On failure the instance is empty. The bytes can go afterwards.
+/// Checks and compiles the len bytes of a WebAssembly module at bytes, creates an instance of it and runs its
+/// start function. Returns an empty instance on failure. The bytes may be freed afterwards.
 ///
-/// The instance lives until wasm_instance_destroy or the end of its sandbox.
+/// The instance lives until wasm_instance_destroy, or until its sandbox is destroyed.
 DYNLOAD_API WasmInstance sandbox_load(WasmSandbox s, int64_t bytes, int64_t len);
 
-/// Limits the fuel of a call, counted in WebAssembly operators; -1 lifts the limit. 1 on success, 0 on failure. For plugins
-/// that are loaded afterwards.
+/// Limits the fuel of a call, counted in WebAssembly operators; -1 removes the limit. Returns 1 on success, 0 on
+/// failure. Affects plugins that are loaded afterwards.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     sandbox_set_fuel(s, 1000);
@@ -398,55 +403,61 @@ DYNLOAD_API WasmInstance sandbox_load(WasmSandbox s, int64_t bytes, int64_t len)
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t sandbox_set_fuel(WasmSandbox s, int64_t fuel);
 
-/// Whether calls also read the highest stack and call depth, for wasm_peak_stack and wasm_peak_depth (1 or 0); it costs
-/// about a tenth of a call. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Turns profiling on (1) or off (0): with it, calls also record the peak stack size and call depth, for
+/// wasm_peak_stack and wasm_peak_depth, which costs about a tenth of a call. Returns 1 on success, 0 on failure.
+/// Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 
-/// Lets plugins see the directory host_path as guest_path, both UTF-8, and with writable (1 or 0) change what is in it. Needs
-/// CAP_FS_READ and CAP_FS_WRITE as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Makes the directory host_path visible to plugins as guest_path, both UTF-8. With writable (1 or 0), plugins
+/// may change its contents. Also needs CAP_FS_READ and CAP_FS_WRITE. Returns 1 on success, 0 on failure. Affects
+/// plugins that are loaded afterwards.
 ///
-/// The directory is opened now, and never again by its path: what is put in its place later, or another working directory,
-/// changes nothing. One that cannot be opened is DYNLOAD_ERROR_IO. Of directories that lie in each other the innermost governs:
-/// what is not writable there, plugins do not change by way of the one around either.
+/// The directory is opened now, and never again by its path: replacing it later, or changing the working directory,
+/// has no effect. If it cannot be opened, the error is DYNLOAD_ERROR_IO. If one allowed directory contains another,
+/// the innermost one governs: a file that is not writable there cannot be changed through the outer directory either.
 ///
 ///     WasmSandbox s = sandbox_grant(sandbox_restrictive(), CAP_FS_READ);
 ///     printf("%d\n", (int)sandbox_allow_dir_str(s, "/tmp", "/data", 0));
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t sandbox_allow_dir(WasmSandbox s, int64_t host_path, int64_t guest_path, int64_t writable);
 
-/// Lets plugins see the environment variable name, with value, or with the host's value where value is 0. Needs CAP_ENV
-/// as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Makes the environment variable name visible to plugins, with value, or with the host's value if value is 0.
+/// Also needs CAP_ENV. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_env(WasmSandbox s, int64_t name, int64_t value);
 
-/// Lets plugins talk to the hosts that pattern names: api.example.com:443, *.example.com:*, 127.0.0.1:8000-8010. Needs
-/// CAP_NETWORK as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Lets plugins communicate with the hosts that match pattern: api.example.com:443, *.example.com:*,
+/// 127.0.0.1:8000-8010. Also needs CAP_NETWORK. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
 DYNLOAD_API int64_t sandbox_allow_net(WasmSandbox s, int64_t pattern);
 
-/// Lets plugins run the program at an absolute path, in UTF-8. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
-/// are loaded afterwards.
+/// Lets plugins run the program at an absolute path, in UTF-8. Also needs CAP_PROCESS. Returns 1 on success, 0 on
+/// failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_program(WasmSandbox s, int64_t path);
 
-/// Lets plugins have count workers at once. Needs CAP_THREADING as well. 1 on success, 0 on failure. For plugins that are
-/// loaded afterwards.
+/// Lets plugins have up to count workers at the same time. Also needs CAP_THREADING. Returns 1 on success, 0 on
+/// failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_workers(WasmSandbox s, int64_t count);
 
-/// The arguments of WASI programs: argc addresses of texts at argv, the first of which is by convention the program's name.
-/// 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Sets the arguments of WASI programs: argc addresses of texts at argv. By convention, the first is the name of
+/// the program. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_args(WasmSandbox s, int64_t argv, int64_t argc);
 
-/// Where the output of plugins goes: to callback, a dynload_console_function, with userdata; or, where callback is 0, to
-/// this program's own standard output and error, up to 1 MiB for each instance. 1 on success, 0 on failure. For plugins that
-/// are loaded afterwards.
+/// Sets the destination of the output of plugins: callback, a dynload_console_function, with userdata; or, if
+/// callback is 0, this program's own standard output and error, up to 1 MiB for each instance. Returns 1 on
+/// success, 0 on failure. Affects plugins that are loaded afterwards.
 ///
-/// The callback runs on the thread that runs the plugin. From it, calls to the plugin's own instance are errors.
+/// The callback runs on the thread that runs the plugin. In the callback, calls to the plugin's own instance are
+/// errors.
 DYNLOAD_API int64_t sandbox_set_console(WasmSandbox s, int64_t callback, int64_t userdata);
 
-/// Offers plugins a function of the host, as the import module.name of the type signature: (i32, i64) -> (i64), with
-/// i32, i64, f32 and f64. callback is a dynload_host_function, called with userdata. A plugin without every bit of
-/// capability that calls it is stopped. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Adds a host function for plugins, as the import module.name of the type signature: (i32, i64) -> (i64), with
+/// i32, i64, f32 and f64. callback is a dynload_host_function, called with userdata. A plugin that calls it
+/// without every bit of capability is stopped. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
 ///
-/// The callback runs on the thread that runs the plugin. It may call wasm_call*, wasm_memory_read and wasm_memory_write
-/// on the instance that it is told, within the limits of the call that it serves. It must not throw, nor leave by longjmp.
+/// The callback runs on the thread that runs the plugin. It may call wasm_call*, wasm_memory_read and
+/// wasm_memory_write on the instance that is passed to it, within the limits of the current call. It must not
+/// throw, nor leave by longjmp.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     sandbox_host_function_str(s, "env", "twice", "(i64) -> (i64)", twice, 0, CAP_NONE);
@@ -457,23 +468,24 @@ DYNLOAD_API int64_t sandbox_host_function(WasmSandbox s, int64_t module, int64_t
 
 /* ---- Wasm plugins ---- */
 
-/// Calls the exported function name without arguments and gives its result; 0 where it has none, and on failure. After a
-/// result of 0, get_load_error_code() != 0 tells a failure.
+/// Calls the exported function name without arguments and returns its result; 0 if it has none, and on failure. If
+/// the result is 0, get_load_error_code() != 0 means failure.
 ///
-/// An i32 result is sign-extended. A function of another type is an error that names both types. Calls from several threads
-/// into one instance wait for each other; from a callback nothing waits, and an instance that is in use is an error.
+/// An i32 result is sign-extended. If the function has another type, that is an error that names both types. Calls
+/// from several threads into one instance wait for each other; in a callback no call waits, and a call into an
+/// instance that is in use is an error.
 DYNLOAD_API int64_t wasm_call(WasmInstance inst, int64_t name);
 
-/// As wasm_call, with one argument. An i32 parameter takes a value that fits.
+/// Calls a function like wasm_call, with one argument. For an i32 parameter, the value must fit.
 DYNLOAD_API int64_t wasm_call1(WasmInstance inst, int64_t name, int64_t arg);
 
-/// As wasm_call, with two arguments.
+/// Calls a function like wasm_call, with two arguments.
 DYNLOAD_API int64_t wasm_call2(WasmInstance inst, int64_t name, int64_t arg1, int64_t arg2);
 
-/// Calls the exported function name with the nargs arguments at args and writes its results to results, which has to
-/// have room for exactly nresults. Gives DYNLOAD_OK (0), or the number of the error.
+/// Calls the exported function name with the nargs arguments at args and writes its results to results, which
+/// must have room for exactly nresults values. Returns DYNLOAD_OK (0), or the number of the error.
 ///
-/// Floats are passed as their bits: those of a double, or of a float in the lower half.
+/// Floats are passed as their bits: those of a double, or those of a float in the lower half.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
@@ -482,12 +494,12 @@ DYNLOAD_API int64_t wasm_call2(WasmInstance inst, int64_t name, int64_t arg1, in
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t wasm_call_n(WasmInstance inst, int64_t name, int64_t args, int64_t nargs, int64_t results, int64_t nresults);
 
-/// 1 if the instance can be called, 0 if there is none, or an earlier call ended half-way (wasm_reset then starts it anew).
-/// Leaves the error as it is.
+/// Returns 1 if the instance can be called, 0 if it does not exist or is poisoned by an aborted call (wasm_reset
+/// makes it callable again). Leaves the error as it is.
 DYNLOAD_API int64_t wasm_is_valid(WasmInstance inst);
 
-/// The fuel that the last call used, or the start where there was no call yet: WebAssembly operators, and what the host did for
-/// the plugin. -1 on failure.
+/// Returns the fuel that the last call used, or the start function if there was no call yet: WebAssembly operators,
+/// and the host's work for the plugin; -1 on failure.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
@@ -496,16 +508,17 @@ DYNLOAD_API int64_t wasm_is_valid(WasmInstance inst);
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t wasm_fuel_used(WasmInstance inst);
 
-/// The most bytes that the plugin's memories and tables had since it was loaded or reset. -1 on failure.
+/// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_memory(WasmInstance inst);
 
-/// The most bytes of stack that the last call had, in a sandbox with sandbox_set_profile. -1 on failure.
+/// Returns the peak stack size of the last call in bytes, in a sandbox with sandbox_set_profile; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_stack(WasmInstance inst);
 
-/// The most frames that the last call had alive at once, in a sandbox with sandbox_set_profile. -1 on failure.
+/// Returns the peak number of frames of the last call, in a sandbox with sandbox_set_profile; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_depth(WasmInstance inst);
 
-/// Copies len bytes at offset of the plugin's memory to buf. 1 on success, 0 on failure, and then nothing is copied.
+/// Copies len bytes at offset of the plugin's memory to buf. Returns 1 on success, 0 on failure; on failure
+/// nothing is copied.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
@@ -516,17 +529,19 @@ DYNLOAD_API int64_t wasm_peak_depth(WasmInstance inst);
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t wasm_memory_read(WasmInstance inst, int64_t offset, int64_t buf, int64_t len);
 
-/// Copies len bytes at buf to offset of the plugin's memory. 1 on success, 0 on failure, and then nothing is copied.
+/// Copies len bytes at buf to offset of the plugin's memory. Returns 1 on success, 0 on failure; on failure
+/// nothing is copied.
 DYNLOAD_API int64_t wasm_memory_write(WasmInstance inst, int64_t offset, int64_t buf, int64_t len);
 
-/// Ends the call that runs in an instance, from any thread; it fails with DYNLOAD_ERROR_INTERRUPTED. Does nothing if none runs,
-/// and never ends a call that begins later. 1 if there is such an instance, 0 if there is none.
+/// Ends the call that runs in an instance, from any thread; that call fails with DYNLOAD_ERROR_INTERRUPTED. Does
+/// nothing if no call runs, and never ends a call that begins later. Returns 1 if the instance exists, 0 if not.
 ///
-/// Never waits, and is the one function that a signal handler may call (it is async-signal-safe); so it leaves the error as it is.
+/// Never waits. It is the only function that a signal handler may call (it is async-signal-safe), so it leaves the
+/// error as it is.
 DYNLOAD_API int64_t wasm_interrupt(WasmInstance inst);
 
-/// Starts an instance anew: fresh memory and variables, the start function, and all is well after a call that ended half-way. 1
-/// on success, 0 on failure.
+/// Resets an instance: initializes its memory and variables and runs the start function. A poisoned instance can then
+/// be called again. Returns 1 on success, 0 on failure.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
@@ -537,11 +552,12 @@ DYNLOAD_API int64_t wasm_interrupt(WasmInstance inst);
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t wasm_reset(WasmInstance inst);
 
-/// Destroys an instance; 1 on success, 0 on failure. A call that runs in it is interrupted; this does not wait for it.
+/// Destroys an instance. Returns 1 on success, 0 on failure. A call that runs in it is interrupted; this function
+/// does not wait for it.
 DYNLOAD_API int64_t wasm_instance_destroy(WasmInstance inst);
 
-/// The capabilities that the imports of a module can make use of, found without running it. -1 on failure, which has every bit
-/// and so never looks harmless.
+/// Returns the capabilities that the imports of a module can use, determined without running it. Returns -1 on
+/// failure, which has every bit set and so never looks harmless.
 ///
 ///     int64_t needed = wasm_required_capabilities(wasm, wasm_len);
 ///     printf("%d\n", (int)has_dangerous_capabilities(needed));
@@ -549,19 +565,20 @@ DYNLOAD_API int64_t wasm_required_capabilities(int64_t bytes, int64_t len);
 
 /* ---- Files ---- */
 
-/// This platform's extension of shared libraries: the text so, dylib or dll, which is never freed.
+/// Returns this platform's file name extension for shared libraries: the text so, dylib or dll, which is never
+/// freed.
 DYNLOAD_API int64_t get_library_extension(void);
 
-/// 1 if the file is a library that this platform can load, 0 if not: judged by its name (also plugin.so.1.2), and where the
-/// file is there, by its headers too.
+/// Returns 1 if the file is a library that this platform can load, 0 if not. Checks the name (plugin.so.1.2 is also
+/// accepted) and, if the file exists, its headers.
 ///
 ///     char name[32];
 ///     snprintf(name, sizeof name, "plugin.%s", (const char *)get_library_extension());
 ///     printf("%d %d\n", (int)is_plugin_library_str(name), (int)is_plugin_library_str("plugin.txt"));
 DYNLOAD_API int64_t is_plugin_library(int64_t path);
 
-/// Reads a WebAssembly module and gives the address of its bytes, for sandbox_load; 0 on failure. A file in the text format
-/// (.wat) is translated. The bytes live until free_wasm_file.
+/// Reads a WebAssembly module and returns the address of its bytes, for sandbox_load; 0 on failure. A file in the
+/// text format (.wat) is translated. The bytes live until free_wasm_file.
 ///
 ///     int64_t bytes = load_wasm_file_str(wasm_path);
 ///     WasmSandbox s = sandbox_new();
@@ -571,77 +588,81 @@ DYNLOAD_API int64_t is_plugin_library(int64_t path);
 ///     sandbox_destroy(s);
 DYNLOAD_API int64_t load_wasm_file(int64_t path);
 
-/// The number of bytes at an address that load_wasm_file gave; 0 on failure.
+/// Returns the number of bytes at an address that load_wasm_file returned; 0 on failure.
 DYNLOAD_API int64_t get_wasm_size(int64_t bytes);
 
-/// Frees the bytes at an address that load_wasm_file gave; 1 on success, 0 on failure. Plugins that were loaded from them go
-/// on.
+/// Frees the bytes at an address that load_wasm_file returned. Returns 1 on success, 0 on failure. Plugins that
+/// were loaded from them continue to work.
 DYNLOAD_API int64_t free_wasm_file(int64_t bytes);
 
 /* ---- Hot reload ---- */
 
-/// The default settings for a source: a private output directory, 100 ms of debounce, nothing written to standard error. The
-/// text of the path has to live until the reloader is made.
+/// Returns the default settings for a source: a private output directory, 100 ms of debounce, no output to standard
+/// error. The text of the path must live until the reloader is created.
 DYNLOAD_API HotReloadConfig hot_reload_config(int64_t source_path);
 
-/// Makes a hot reloader for a source: .c, .rs, .vais or Cargo.toml, which is built, or a .so, .wasm or .wat,
-/// which is loaded as it is. It does nothing before it is started. On failure the handle is 0.
+/// Creates a hot reloader for a source: a .c, .rs, .vais or Cargo.toml file, which is built, or a .so,
+/// .wasm or .wat file, which is loaded as it is. The reloader does nothing before it is started. Returns a
+/// reloader with the handle 0 on failure.
 ///
 ///     HotReloader r = hot_reloader_start(hot_reloader_new_str(source_path));
 ///     int64_t (*answer)(void) = (int64_t (*)(void))hot_reloader_get_function_str(r, "answer");
 ///     printf("version %d says %d\n", (int)hot_reloader_version(r), answer ? (int)answer() : -1);
 ///     if (hot_reloader_check(r) == 1) {
-///         /* A new version runs: ask for its functions. */
+///         /* A new version is running: look up its functions again. */
 ///     }
 ///     r = hot_reloader_stop(r);
 ///     hot_reloader_destroy(r);
 DYNLOAD_API HotReloader hot_reloader_new(int64_t source_path);
 
-/// Makes a hot reloader with settings of your own; otherwise as hot_reloader_new.
+/// Creates a hot reloader with custom settings; otherwise as hot_reloader_new.
 DYNLOAD_API HotReloader hot_reloader_with_config(HotReloadConfig config);
 
-/// Starts a hot reloader: watches the source, and builds and loads it as it is now. Waits for that first build.
+/// Starts a hot reloader: watches the source, and builds and loads its current state. Waits for this first build.
 ///
-/// If it worked the version is 1. If it failed the version is 0 and the error says why, with what the compiler wrote; the
-/// reloader runs, and tries again at the next change. If it was stopped meanwhile, that is the error
-/// (DYNLOAD_ERROR_INTERRUPTED). One that is started already goes on as it is.
+/// If the build succeeds, the version is 1. If it fails, the version is 0 and the error says why, including the
+/// compiler output; the reloader keeps running, and tries again at the next change. If the reloader is stopped
+/// meanwhile, that is the error (DYNLOAD_ERROR_INTERRUPTED). A reloader that is already started continues unchanged.
 DYNLOAD_API HotReloader hot_reloader_start(HotReloader r);
 
-/// Stops a hot reloader. What it loaded stays loaded. Waits for its thread to end; a build that runs is killed.
+/// Stops a hot reloader. The loaded version stays loaded. Waits for the reloader's thread to end; a running build is
+/// killed.
 DYNLOAD_API HotReloader hot_reloader_stop(HotReloader r);
 
-/// 1 once for each new version, 0 if there is none. Never waits.
+/// Returns 1 once for each new version, 0 if there is none. Never waits.
 ///
-/// If a change could not be built or loaded, the old version runs on, this gives 0, and the error says why, with what the
-/// compiler wrote, until a later change works.
+/// If a change could not be built or loaded, the old version keeps running, this function returns 0, and the error
+/// says why, including the compiler output, until a later change succeeds.
 DYNLOAD_API int64_t hot_reloader_check(HotReloader r);
 
-/// The version that runs: 1 when started, one more for each reload that worked, 0 while there is none.
+/// Returns the version that is running: 1 after the start, incremented by each successful reload, 0 while no version
+/// is running.
 DYNLOAD_API int64_t hot_reloader_version(HotReloader r);
 
-/// The native version that runs; on failure the handle is empty. It is good until the next version runs; its code stays in
-/// memory. It belongs to the reloader: unload_module and reload_module refuse it.
+/// Returns the native version that is running; an empty handle on failure. The handle is valid until the next version
+/// runs; the code stays in memory. The module belongs to the reloader: unload_module and reload_module refuse it.
 DYNLOAD_API ModuleHandle hot_reloader_module(HotReloader r);
 
-/// The address of a function of the native version that runs; 0 on failure. Its code stays in memory, also when a newer
-/// version runs.
+/// Returns the address of a function of the native version that is running; 0 on failure. The code stays in memory,
+/// even when a newer version runs.
 DYNLOAD_API int64_t hot_reloader_get_function(HotReloader r, int64_t name);
 
-/// The Wasm version that runs; on failure the handle is 0. When the next version runs its handle is stale; calls that run in it
-/// end in peace.
+/// Returns the Wasm version that is running; an instance with the handle 0 on failure. When the next version runs,
+/// the handle is stale; calls that are running in the instance complete.
 DYNLOAD_API WasmInstance hot_reloader_wasm(HotReloader r);
 
-/// The sandbox in which the Wasm versions of this reloader live: as sandbox_new makes it, and the place to grant, allow and
-/// offer before the reloader is started. It goes with the reloader.
+/// Returns the sandbox of this reloader's Wasm versions. It is created as by sandbox_new; grant capabilities, allow
+/// resources and add host functions before the reloader is started. It is destroyed with the reloader.
 DYNLOAD_API WasmSandbox hot_reloader_sandbox(HotReloader r);
 
-/// Stops and destroys a hot reloader; 1 on success, 0 on failure. Native code that it loaded stays in memory, Wasm instances go.
+/// Stops and destroys a hot reloader. Returns 1 on success, 0 on failure. Native code that it loaded stays in memory;
+/// its Wasm instances are destroyed.
 DYNLOAD_API int64_t hot_reloader_destroy(HotReloader r);
 
 /* ---- Discovery ---- */
 
-/// Looks for plugins in the directories of VAIS_PLUGIN_PATH, the user's and the system's. Nothing of a plugin is run. On
-/// failure the list is empty and its handle 0.
+/// Looks for plugins in the directories of VAIS_PLUGIN_PATH, in the user's and in the system's plugin directories.
+/// No plugin code is run. Returns an empty list with the handle 0 on failure.
 ///
 ///     PluginList list = discover_plugins();
 ///     for (int64_t i = 0; i < list.count; i++) {
@@ -650,35 +671,38 @@ DYNLOAD_API int64_t hot_reloader_destroy(HotReloader r);
 ///     plugin_list_destroy(list);
 DYNLOAD_API PluginList discover_plugins(void);
 
-/// Looks for plugins in one directory; otherwise as discover_plugins. One that is not there has none.
+/// Looks for plugins in one directory; otherwise as discover_plugins. If the directory does not exist, the list is
+/// empty.
 DYNLOAD_API PluginList discover_plugins_in(int64_t dir);
 
-/// The id of plugin i, from 0; 0 on failure. The text lives as long as the list.
+/// Returns the id of plugin i, counted from 0; 0 on failure. The text lives as long as the list.
 DYNLOAD_API int64_t plugin_id(PluginList list, int64_t i);
 
-/// The name of plugin i for people; 0 on failure. The text lives as long as the list.
+/// Returns the human-readable name of plugin i; 0 on failure. The text lives as long as the list.
 DYNLOAD_API int64_t plugin_name(PluginList list, int64_t i);
 
-/// The version of plugin i, empty for a file without a manifest; 0 on failure. The text lives as long as the list.
+/// Returns the version of plugin i, empty for a file without a manifest; 0 on failure. The text lives as long as
+/// the list.
 DYNLOAD_API int64_t plugin_version(PluginList list, int64_t i);
 
-/// The file of plugin i to load on this platform; 0 on failure, also where it has none for it. The text lives as long as the
-/// list.
+/// Returns the path of the file of plugin i for this platform; 0 on failure, and if the plugin has no such file.
+/// The text lives as long as the list.
 DYNLOAD_API int64_t plugin_path(PluginList list, int64_t i);
 
-/// The format of plugin i: native, wasm or vais; 0 on failure. The text lives as long as the list.
+/// Returns the format of plugin i: native, wasm or vais; 0 on failure. The text lives as long as the list.
 DYNLOAD_API int64_t plugin_format(PluginList list, int64_t i);
 
-/// The capabilities that the manifest of plugin i asks for, 0 without a manifest; -1 on failure.
+/// Returns the capabilities that the manifest of plugin i requests, 0 without a manifest; -1 on failure.
 DYNLOAD_API int64_t plugin_capabilities(PluginList list, int64_t i);
 
-/// How many things were not in order; -1 on failure.
+/// Returns the number of problems that the discovery found; -1 on failure.
 DYNLOAD_API int64_t plugin_problem_count(PluginList list);
 
-/// Problem i, from 0: the file, the line, and what is wrong; 0 on failure. The text lives as long as the list.
+/// Returns problem i, counted from 0: the file, the line and the description; 0 on failure. The text lives as long
+/// as the list.
 DYNLOAD_API int64_t plugin_problem(PluginList list, int64_t i);
 
-/// Frees a list and its texts; 1 on success, 0 on failure.
+/// Frees a list and its texts. Returns 1 on success, 0 on failure.
 DYNLOAD_API int64_t plugin_list_destroy(PluginList list);
 
 /* ---- The same functions with const char * ---- */

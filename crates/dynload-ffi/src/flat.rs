@@ -1,19 +1,19 @@
-//! The functions of the specification, by their names, with the structs passed by value in the platform's C ABI; and those
-//! that its users need and it leaves out.
+//! The functions of the specification, under their own names, with structs passed by value in the platform's C ABI;
+//! and additional functions that its users need.
 //!
-//! These are plain functions here. The shared and the static library give them their names for C
-//! (`dynload-shared`, `dynload-static`), in a way that lets a program define the same names itself.
+//! These are plain functions here. The shared and the static library give them their C names (`dynload-shared`,
+//! `dynload-static`), such that a program can define the same names itself.
 //!
 //! # Safety
 //!
-//! Where a function is `unsafe`, the numbers that stand for addresses are 0 or the addresses of what the documentation says:
-//! texts end with a NUL, arrays have the length that is passed along, callbacks have the type that is named and may be called
-//! from any thread. Everything else may be wrong in any way and is an error. Loading a native module, or building and loading
-//! one by hot reload, runs its code, which can do whatever the process can.
+//! If a function is `unsafe`, the numbers that represent addresses are 0 or addresses as documented: texts end with a
+//! NUL, arrays have the length that is passed with them, callbacks have the named type and may be called from any
+//! thread. Every other invalid argument is an error. Loading a native module, or building and loading one by hot
+//! reload, runs its code, which can do whatever the process can.
 
 #![allow(
     clippy::missing_safety_doc,
-    reason = "the contract of all of them is the one of this module"
+    reason = "all of them have the contract of this module"
 )]
 
 mod capabilities;

@@ -1,12 +1,17 @@
-//! The flat Vais DynLoad API for C, C++, Python and Vais programs: loading native plugins, running Wasm plugins in a sandbox,
-//! hot reload and discovery, with nothing that a caller passes able to hurt the host.
+//! The flat Vais DynLoad API for C, C++, Python and Vais programs: load native plugins, run Wasm plugins in a
+//! sandbox, hot-reload them and discover them. No argument that a caller passes, except an invalid pointer, can hurt the host.
 //!
-//! From C, link `libdynload` and include `dynload.h`, which documents every function. This crate is what is behind them; a Rust
-//! program has more from the crates below it: `dynload-native`, `dynload-sandbox`, `dynload-hotreload`, `dynload-discovery`.
+//! From C, link `libdynload` and include `dynload.h`, which documents every function. This crate implements them. A
+//! Rust program gets more from the underlying crates: `dynload-native`, `dynload-sandbox`, `dynload-hotreload`,
+//! `dynload-discovery`.
 //!
-//! - [`flat`]: the functions of the specification and those that its users need besides, with structs passed by value.
-//! - [`primitives`]: the same with nothing but `i64` in and out, named `vais_*`, for the Vais compiler.
+//! - [`flat`]: the functions of the specification and additional ones that its users need, with structs passed by
+//!   value.
+//! - [`primitives`]: the same functions with only `i64` parameters and results, named `vais_*`, for the Vais
+//!   compiler.
 //! - [`abi`]: the structs and constants.
+//!
+//! # Examples
 //!
 //! ```
 //! use dynload_ffi::flat::{get_load_error_code, sandbox_destroy, sandbox_load, sandbox_new, wasm_call2};
@@ -14,13 +19,13 @@
 //! let wasm = wat::parse_str(
 //!     "(module (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))")?;
 //! let sandbox = sandbox_new();
-//! // SAFETY: the bytes and the text are there while the functions run.
+//! // SAFETY: the bytes and the text outlive the calls.
 //! unsafe {
 //!     let plugin = sandbox_load(sandbox, wasm.as_ptr() as i64, wasm.len() as i64);
 //!     assert_eq!(wasm_call2(plugin, c"add".as_ptr() as i64, 40, 2), 42);
 //! }
 //! assert_eq!(sandbox_destroy(sandbox), 1);
-//! assert_eq!(sandbox_destroy(sandbox), 0); // stale: an error, and nothing worse
+//! assert_eq!(sandbox_destroy(sandbox), 0); // stale handle: an error, nothing worse
 //! assert_ne!(get_load_error_code(), 0);
 //! # Ok::<(), wat::Error>(())
 //! ```

@@ -1,11 +1,12 @@
 //! The names of the flat functions for C.
 //!
-//! A program that defines one of these names itself must still link, against the shared library and against the static one, and
-//! then every use of the name is a use of its own function. In a shared library that is how linkers work. In a static one the
-//! names have to be weak, and stable Rust has no weak functions; so there they are labels in assembly, each one jump to the
-//! function of Rust. `dynload-shared` and `dynload-static` do the one and the other, with this list.
+//! A program that defines one of these names itself must still link, against the shared library and against the
+//! static one, and then every use of the name must refer to the program's own function. With a shared library,
+//! linkers work that way. In a static library the names have to be weak, and stable Rust has no weak functions; so
+//! there they are labels in assembly, each followed by one jump to the Rust function. `dynload-shared` and
+//! `dynload-static` implement the two variants with this list.
 
-/// Calls the macro `$then` with the name of every function in [`flat`](crate::flat).
+/// Calls the macro `$then` with the names of all functions in [`flat`](crate::flat).
 #[macro_export]
 macro_rules! flat_names {
     ($then:ident) => {
@@ -92,7 +93,7 @@ macro_rules! flat_names {
     };
 }
 
-/// The instruction that goes on in another function with all arguments as they are.
+/// The instruction that jumps to another function with all arguments unchanged.
 #[doc(hidden)]
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 #[macro_export]
@@ -102,7 +103,7 @@ macro_rules! jump_to_target {
     };
 }
 
-/// The instruction that goes on in another function with all arguments as they are.
+/// The instruction that jumps to another function with all arguments unchanged.
 #[doc(hidden)]
 #[cfg(any(target_arch = "aarch64", target_arch = "arm"))]
 #[macro_export]
@@ -112,7 +113,7 @@ macro_rules! jump_to_target {
     };
 }
 
-/// The instruction that goes on in another function with all arguments as they are.
+/// The instruction that jumps to another function with all arguments unchanged.
 #[doc(hidden)]
 #[cfg(any(target_arch = "riscv64", target_arch = "riscv32"))]
 #[macro_export]

@@ -1,7 +1,8 @@
-//! From a rename into place to the new code called, without build and debounce; and what waiting costs.
+//! Measures the time from a rename into place to the call of the new code, without build and debounce; and the cost
+//! of waiting.
 //!
-//! `cargo bench -p dynload-hotreload` prints the times and fails when the median is over its budget; with a number as
-//! argument, that many reloads.
+//! `cargo bench -p dynload-hotreload` prints the times and fails if the median exceeds its budget. A number as
+//! argument sets the number of reloads.
 #![cfg_attr(not(unix), allow(unused))]
 
 use std::fs;
@@ -10,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use dynload_hotreload::{Config, NativePlugin, Reloader, native_loader};
 
-/// Rename to first call of the new code, in the median.
+/// The budget for the median time from the rename to the first call of the new code.
 const LATENCY_BUDGET: Duration = Duration::from_millis(3);
-/// The share of one processor that an idle reloader takes.
+/// The budget for the share of one processor that an idle reloader uses.
 const IDLE_BUDGET: f64 = 0.001;
 
 fn main() -> ExitCode {
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
         let new = plugins.join("new.so");
         fs::copy(&libraries[value], &new).unwrap();
         fs::File::open(&new).unwrap().sync_all().unwrap();
-        // Long enough for everybody to have gone to sleep, as between two edits of a person.
+        // Long enough for all threads to fall asleep, as between two edits of a person.
         std::thread::sleep(Duration::from_millis(20));
         let saved = Instant::now();
         fs::rename(&new, &source).unwrap();
@@ -94,7 +95,8 @@ fn call(plugin: &NativePlugin) -> i64 {
     value()
 }
 
-/// The processor time of this process while it sleeps, as a share of the time (proc(5), schedstat: nanoseconds).
+/// Returns the processor time of this process while it sleeps, as a share of the elapsed time (proc(5), schedstat:
+/// nanoseconds).
 fn idle_share(time: Duration) -> Option<f64> {
     let used = || -> Option<u64> {
         let mut sum = 0;

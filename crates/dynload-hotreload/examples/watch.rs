@@ -1,11 +1,12 @@
-//! Watches a plugin's source, rebuilds and reloads it with every save, and shows versions, times and compiler errors.
+//! Watches a plugin's source, rebuilds and reloads it on every save, and prints versions, times and compiler
+//! errors.
 //!
 //! ```text
 //! cargo run -p dynload-hotreload --example watch -- SRC [--call NAME] [--also PATH-OR-GLOB]... [--debounce MS]
 //! ```
 //!
-//! With `--call`, each new version's `int64_t NAME(void)` is called. SRC is a .vais, .rs, .c, Cargo.toml, or a library as
-//! it is.
+//! With `--call`, each new version's `int64_t NAME(void)` is called. SRC is a .vais, .rs or .c file, a Cargo.toml,
+//! or a library, which is loaded without a build.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -31,15 +32,15 @@ fn arguments() -> Result<Arguments, String> {
                 let text = value()?;
                 debounce = Some(
                     text.parse()
-                        .map_err(|_| format!("`--debounce {text}`: a number of milliseconds"))?,
+                        .map_err(|_| format!("`--debounce {text}`: pass a number of milliseconds"))?,
                 );
             }
             "--help" | "-h" => return Err(USAGE.to_owned()),
-            option if option.starts_with('-') => return Err(format!("`{option}` is not known\n{USAGE}")),
+            option if option.starts_with('-') => return Err(format!("unknown option `{option}`\n{USAGE}")),
             _ if source.is_none() => source = Some(argument),
             _ => {
                 return Err(format!(
-                    "one source at a time, and `{argument}` is another\n{USAGE}"
+                    "unexpected argument `{argument}`: pass only one source\n{USAGE}"
                 ));
             }
         }
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // SAFETY: who starts this program on a source of theirs wants its code to run.
+    // SAFETY: users who start this program on their source want its code to run.
     let loader = unsafe { native_loader!() };
     let reloader = match Reloader::new(config, loader) {
         Ok(reloader) => reloader,
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
         return fail(&error);
     }
     println!(
-        "watching {} ({}); end with Ctrl-C",
+        "watching {} ({}); press Ctrl-C to stop",
         reloader.source().display(),
         reloader.watch_state()
     );
@@ -88,10 +89,10 @@ fn main() -> ExitCode {
                 None => indented(&error.report()),
             },
             EventKind::Swapped { version } => {
-                // Two saves in a row: only the newer one is there to be called.
+                // After two saves in a row, only the newer version can be called.
                 let current = reloader.current().filter(|current| current.version() == *version);
                 if let (Some(name), Some(plugin)) = (&call, current) {
-                    // SAFETY: the user says that the plugin exports such a function.
+                    // SAFETY: the user asserts that the plugin exports such a function.
                     match unsafe { plugin.library().symbol::<extern "C" fn() -> i64>(name.as_str()) } {
                         Ok(function) => println!("{:>11}  {name}() = {}", "", function()),
                         Err(error) => println!("{:>11}  {name}: {error}", ""),

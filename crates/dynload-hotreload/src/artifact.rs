@@ -1,4 +1,4 @@
-//! The file that a loader gets.
+//! The file that is passed to a loader.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use dynload_native::ContentHash;
 use dynload_native::staging::StagedFile;
 
-/// What kind of code an artifact is, judged by the extension of its name.
+/// The kind of code in an artifact, determined by its file name extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ArtifactKind {
@@ -14,14 +14,16 @@ pub enum ArtifactKind {
     Native,
     /// A WebAssembly module: `.wasm`.
     Wasm,
-    /// A WebAssembly module as text: `.wat`.
+    /// A WebAssembly module in the text format: `.wat`.
     Wat,
-    /// Anything else; what it means is between the builder and the loader.
+    /// Anything else; the builder and the loader agree on its meaning.
     Other,
 }
 
 impl ArtifactKind {
-    /// The kind of the file that `path` names. The file itself is not looked at.
+    /// Returns the kind of the file at `path`. Only the name is examined, not the file itself.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_hotreload::ArtifactKind;
@@ -36,7 +38,7 @@ impl ArtifactKind {
             return Self::Other;
         };
         let mut parts: Vec<String> = name.split('.').skip(1).map(str::to_ascii_lowercase).collect();
-        // A shared library on ELF systems carries its version behind the extension: libm.so.6.
+        // On ELF systems, the version of a shared library follows the extension: libm.so.6.
         while parts.len() > 1
             && parts
                 .last()
@@ -53,27 +55,28 @@ impl ArtifactKind {
     }
 }
 
-/// A complete, private copy of what was built (or of the source, where nothing is to build), ready to load.
+/// A complete, private copy of the build output (or of the source, if it is not built), ready to load.
 ///
-/// Nobody writes to the copy again and its name is never used again, so a loader may map it, read it, or keep its path.
-/// The file is removed when the version that was loaded from it has been retired, unless the loader
-/// [took it over](Artifact::claim).
+/// The copy is never modified and its name is never reused, so a loader may map it, read it, or keep its path. The
+/// file is removed when the version that was loaded from it has been retired, unless the loader [claimed
+/// it](Artifact::claim).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Artifact {
-    /// Where the copy lies; an absolute path.
+    /// The path of the copy; an absolute path.
     pub path: PathBuf,
-    /// What it is a copy of: the builder's output, or the source itself. This file may change or go at any time.
+    /// The original of the copy: the builder's output, or the source itself. This file may change or be removed at
+    /// any time.
     pub origin: PathBuf,
-    /// The source that is watched.
+    /// The watched source.
     pub source: PathBuf,
-    /// What kind of code it is.
+    /// The kind of code.
     pub kind: ArtifactKind,
-    /// The hash of its content.
+    /// The hash of the content.
     pub hash: ContentHash,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The version that it becomes if all goes well.
+    /// The version that it becomes if loading succeeds.
     pub version: u64,
     file: Mutex<Option<StagedFile>>,
 }
@@ -92,8 +95,8 @@ impl Artifact {
         }
     }
 
-    /// Takes the copy over: from now on it is removed when the returned value is dropped. `None` when it was taken
-    /// before.
+    /// Takes ownership of the copy, which is then removed when the returned value is dropped. Returns `None` if the
+    /// copy was claimed before.
     pub fn claim(&self) -> Option<StagedFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -1,4 +1,4 @@
-//! From a source to an artifact.
+//! Builds an artifact from a source.
 
 mod capture;
 mod cargo;
@@ -19,22 +19,22 @@ use crate::error::ReloadError;
 use crate::inbox::{Inbox, Pending};
 use process::{Ended, Watch};
 
-/// What stands between the source and the artifact.
+/// How the artifact is built from the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Recipe {
-    /// Nothing: the source is loaded as it is.
+    /// No build: the source is loaded as it is.
     AsIs,
-    /// A command.
+    /// A build command.
     Command(BuildCommand),
-    /// `cargo build` of the package at the source, which says itself what it made.
+    /// `cargo build` of the package at the source. Cargo reports the artifact.
     Cargo {
-        /// Where its target directory is, when it is not cargo's own choice.
+        /// The target directory, unless cargo chooses it.
         target_dir: Option<PathBuf>,
     },
 }
 
 impl Recipe {
-    /// The recipe for `source`, or none when nothing is known about such a file.
+    /// Returns the recipe for `source`, or `None` if no builder supports it.
     pub(crate) fn choose(config: &Config, source: &Path) -> Option<Self> {
         match &config.builder {
             Builder::None => return Some(Self::AsIs),
@@ -61,7 +61,7 @@ impl Recipe {
     }
 }
 
-/// A name that rustc takes for a crate, whatever the file is called.
+/// Returns a valid crate name for rustc, whatever the name of the file.
 fn crate_name(source: &Path) -> String {
     let stem = source.file_stem().unwrap_or_default().to_string_lossy();
     let name: String = stem
@@ -77,36 +77,36 @@ fn crate_name(source: &Path) -> String {
     format!("plugin_{name}")
 }
 
-/// What a build needs besides its recipe.
+/// The inputs of a build besides its recipe.
 pub(crate) struct Job<'a> {
     pub(crate) source: &'a Path,
     pub(crate) config: &'a Config,
-    /// A directory where builds may make theirs.
+    /// A directory in which builds create their own directories.
     pub(crate) scratch: &'a Path,
     pub(crate) inbox: &'a Arc<Inbox>,
     pub(crate) overtaken: &'a mut dyn FnMut(Pending) -> bool,
     pub(crate) deliver: &'a dyn Fn(),
-    /// Told the command when it starts.
+    /// Called with the command when it starts.
     pub(crate) starting: &'a mut dyn FnMut(String),
 }
 
-/// How a build came out.
+/// The result of a build.
 pub(crate) enum Outcome {
     Built(Built),
     Overtaken,
     Stopped,
 }
 
-/// What a build made.
+/// The artifact of a build and its metadata.
 pub(crate) struct Built {
     pub(crate) artifact: PathBuf,
     pub(crate) output: String,
     pub(crate) took: Duration,
-    /// Removed with everything in it when the artifact has been copied.
+    /// The build directory, removed with its contents when the artifact has been copied.
     _scratch: Scratch,
 }
 
-/// A directory that goes with its value.
+/// A directory that is removed when the value is dropped.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
@@ -115,9 +115,9 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs `recipe`, which is not [`Recipe::AsIs`].
+/// Runs `recipe`, which must not be [`Recipe::AsIs`].
 pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadError> {
-    // The directory may be that of all reloaders of the process.
+    // All reloaders of the process may share the directory.
     static LAST: AtomicU64 = AtomicU64::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
     let dir = job.scratch.join("build").join(number.to_string());
@@ -135,7 +135,7 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
     let (mut command, cargo) = match recipe {
         Recipe::Command(recipe) => (places.command(recipe), false),
         Recipe::Cargo { target_dir } => (cargo::command(job.source, target_dir.as_deref()), true),
-        Recipe::AsIs => unreachable!("callers load the source as it is"),
+        Recipe::AsIs => unreachable!("callers do not build `AsIs`"),
     };
     command.envs(job.config.env.iter().map(|(name, value)| (name, value)));
     let shown = shown(&command);
@@ -180,11 +180,11 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
             status: status.to_string(),
             output,
         }),
-        // Where nobody knows how it ended, the artifact tells.
+        // If the status is unknown, the existence of the artifact decides.
         Ended::Exited { stdout, output, .. } => {
             let artifact = match recipe {
                 Recipe::Cargo { .. } => cargo::artifact(&stdout, job.source).ok_or_else(|| {
-                    "a shared library or Wasm module: is `crate-type = [\"cdylib\"]` in its [lib]".to_owned()
+                    "a shared library or Wasm module: set `crate-type = [\"cdylib\"]` in the package's [lib]".to_owned()
                 }),
                 Recipe::Command(BuildCommand {
                     output: Some(path), ..
@@ -216,7 +216,8 @@ fn is_there(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// The name of what is built: that of the source, as this platform calls a shared library.
+/// Returns the file name of the artifact: that of the source, with the extension of the platform's shared
+/// libraries.
 fn out_name(recipe: &Recipe, source: &Path) -> OsString {
     let mut name = source.file_stem().unwrap_or(OsStr::new("plugin")).to_owned();
     name.push(".");
@@ -230,7 +231,7 @@ fn out_name(recipe: &Recipe, source: &Path) -> OsString {
     name
 }
 
-/// What the placeholders of a command stand for.
+/// The values of a command's placeholders.
 struct Places<'a> {
     source: &'a Path,
     out: &'a Path,
@@ -248,7 +249,7 @@ impl Places<'_> {
     }
 
     fn fill(&self, arg: &OsStr) -> OsString {
-        // An argument that is not Unicode is passed on as it is.
+        // An argument that is not Unicode is passed on unchanged.
         let Some(mut text) = arg.to_str() else {
             return arg.to_owned();
         };
@@ -272,7 +273,7 @@ impl Places<'_> {
     }
 }
 
-/// The command for a person to read.
+/// Returns the command in human-readable form.
 fn shown(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -301,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_decides() {
+    fn the_name_of_the_source_selects_the_builder() {
         let cases = [
             ("a/plugin.vais", Some("vaisc")),
             ("plugin.rs", Some("rustc")),
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders() {
+    fn placeholders_are_filled_in() {
         let places = Places {
             source: "/s p/x.c".as_ref(),
             out: "/o/x.so".as_ref(),
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn crate_names_are_names() {
+    fn crate_names_are_valid() {
         assert_eq!(crate_name("/x/my-plugin 2.rs".as_ref()), "plugin_my_plugin_2");
         assert_eq!(crate_name("9ü.rs".as_ref()), "plugin_9_");
     }

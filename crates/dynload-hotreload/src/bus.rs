@@ -1,4 +1,4 @@
-//! Who is told, and on which thread.
+//! Delivery of events to channels and callbacks, and the threads on which it happens.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,10 +13,10 @@ use crate::inbox::Inbox;
 
 type Callback = Box<dyn FnMut(&Event) + Send>;
 
-/// Spreads events to channels at once, and to callbacks on the worker's thread.
+/// Sends events to channels immediately, and to callbacks on the worker's thread.
 ///
-/// A version is retired on whatever thread drops its last guard, perhaps under locks of the user's. So no callback runs
-/// there: the event waits in a queue for the worker.
+/// A version is retired on whatever thread drops its last guard, perhaps while that thread holds locks of the user.
+/// So no callback runs there: the event waits in a queue for the worker.
 pub(crate) struct EventBus {
     state: Mutex<State>,
     callbacks: Mutex<Vec<Callback>>,
@@ -69,7 +69,7 @@ impl EventBus {
         state.attempt
     }
 
-    /// Tells everyone. `changed` is when the change behind the running attempt was first hinted at.
+    /// Emits an event. `changed` is the time of the first hint of the change that the current attempt processes.
     pub(crate) fn emit(&self, changed: Option<Instant>, kind: EventKind) {
         let mut state = self.state();
         let at = Instant::now();
@@ -90,19 +90,19 @@ impl EventBus {
         }
     }
 
-    /// Runs the callbacks for what is queued. Called on the worker's thread, which is where callbacks run.
+    /// Runs the callbacks for the queued events. Called only on the worker's thread, on which callbacks run.
     pub(crate) fn deliver(&self) {
         loop {
             let Some(event) = self.state().queue.pop_front() else {
                 return;
             };
-            // A callback may subscribe another one; take them out so that it can.
+            // A callback may subscribe another one, so they are taken out while they run.
             let mut callbacks =
                 std::mem::take(&mut *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner));
             callbacks.retain_mut(|callback| {
                 let outcome = catch_unwind(AssertUnwindSafe(|| callback(&event)));
                 if outcome.is_err() {
-                    log::error!(target: LOG_TARGET, "{}: an event callback panicked and is not called again", self.shown());
+                    log::error!(target: LOG_TARGET, "{}: an event callback panicked and will not be called again", self.shown());
                 }
                 outcome.is_ok()
             });
@@ -112,7 +112,7 @@ impl EventBus {
         }
     }
 
-    /// The name for a log.
+    /// Returns the name for a log.
     fn shown(&self) -> Printable<&str> {
         printable(self.name.as_str()).path()
     }
@@ -132,5 +132,5 @@ impl EventBus {
     }
 }
 
-/// The target of every log record, so that a host can filter them.
+/// The target of every log record, so that a host can filter the records.
 pub(crate) const LOG_TARGET: &str = "dynload_hotreload";

@@ -1,4 +1,4 @@
-//! What a reloader is told to do.
+//! The configuration of a reloader.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -9,40 +9,43 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum WatchMode {
-    /// By the system's file events where they work, and by polling where they do not. This is the default.
+    /// File-change notifications if they work, polling otherwise. This is the default.
     ///
-    /// Network and FUSE mounts are told by the type of the file system, others that are not known to work by a probe: a
-    /// hidden file that is made in the watched directory and removed at once. When the system's limit on watches is
-    /// exhausted, polling takes over too.
+    /// Network and FUSE mounts are recognized by the type of the file system. A file system of unknown type is
+    /// tested with a probe: a hidden file that is created in the watched directory and removed immediately. Polling
+    /// is also used when the system's limit on watches is exhausted.
     #[default]
     Auto,
-    /// By the system's file events only; starting fails where there are none.
+    /// Only file-change notifications; starting fails if they are unavailable.
     Native,
-    /// By looking at the files at this interval.
+    /// Polling: the files are checked at this interval.
     Poll(Duration),
 }
 
-/// No time is taken for longer: a moment that far ahead has to exist on every clock.
+/// The upper limit for all durations: a point in time that far ahead is representable on every clock.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Who makes the artifact from the source.
+/// How the artifact is built from the source.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Builder {
-    /// The one that the source's name asks for; see the table at [`Config::with_builder`]. This is the default.
+    /// The builder is chosen by the name of the source; see the table at [`Config::with_builder`]. This is the
+    /// default.
     #[default]
     Auto,
-    /// Nobody: the source is the artifact.
+    /// No builder: the source is the artifact.
     None,
-    /// This command.
+    /// The builder is this command.
     Command(BuildCommand),
 }
 
-/// A command that builds, run as it stands and never through a shell.
+/// A build command, run directly and never through a shell.
 ///
-/// In arguments, `{src}` stands for the source, `{out}` for the file that is to be made, and `{out_dir}` for the directory
-/// of that file, all as absolute paths. A command that has its own idea of where its output goes is told where it is with
-/// [`output`](BuildCommand::output).
+/// In arguments, `{src}` is replaced by the source, `{out}` by the file to create, and `{out_dir}` by the directory
+/// of that file, all as absolute paths. If a command chooses the location of its output itself, specify that
+/// location with [`output`](BuildCommand::output).
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_hotreload::BuildCommand;
@@ -61,7 +64,7 @@ pub struct BuildCommand {
 }
 
 impl BuildCommand {
-    /// The program, as a path or as a name that is looked for on `PATH`.
+    /// Creates a command from a program: a path, or a name that is searched on `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -87,21 +90,22 @@ impl BuildCommand {
         self
     }
 
-    /// Where the command leaves what it made; by default it is at `{out}`.
+    /// Sets the path of the command's output; the default is `{out}`.
     #[must_use]
     pub fn output(mut self, path: impl AsRef<Path>) -> Self {
         self.output = Some(path.as_ref().to_owned());
         self
     }
 
-    /// The extension of `{out}`, without the dot; by default that of the platform's shared libraries.
+    /// Sets the extension of `{out}`, without the dot; the default is the extension of the platform's shared
+    /// libraries.
     #[must_use]
     pub fn extension(mut self, extension: impl Into<String>) -> Self {
         self.extension = Some(extension.into());
         self
     }
 
-    /// The directory that the command runs in; by default that of the host.
+    /// Sets the working directory of the command; the default is that of the host.
     #[must_use]
     pub fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.current_dir = Some(dir.as_ref().to_owned());
@@ -109,7 +113,9 @@ impl BuildCommand {
     }
 }
 
-/// Settings of a [`Reloader`](crate::Reloader).
+/// The settings of a [`Reloader`](crate::Reloader).
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -136,14 +142,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// How long a change has to be quiet before it is acted on, unless [`debounce`](Config::with_debounce) says otherwise.
+    /// The default [debounce time](Config::with_debounce): how long the source must be quiet before a change is
+    /// processed.
     pub const DEFAULT_DEBOUNCE: Duration = Duration::from_millis(100);
-    /// How long a build may run, unless [`build_timeout`](Config::with_build_timeout) says otherwise.
+    /// The default [time limit of a build](Config::with_build_timeout).
     pub const DEFAULT_BUILD_TIMEOUT: Duration = Duration::from_secs(300);
-    /// How long an incomplete file is waited for, unless [`settle_timeout`](Config::with_settle_timeout) says otherwise.
+    /// The default [settle timeout](Config::with_settle_timeout): how long the reloader waits for an incomplete
+    /// file.
     pub const DEFAULT_SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-    /// The defaults for a source file.
+    /// Creates the default settings for a source.
     pub fn new(source: impl AsRef<Path>) -> Self {
         Self {
             source: source.as_ref().to_owned(),
@@ -159,45 +167,46 @@ impl Config {
         }
     }
 
-    /// Where builds and staged copies go: a directory that is made when it is missing.
+    /// Sets the directory for builds and staged copies. It is created if it does not exist.
     ///
-    /// By default a private directory below the system's temporary one. What lies there of processes that are gone is
-    /// removed when a reloader is made.
+    /// The default is a private directory below the system's temporary directory. Leftovers of processes that have
+    /// ended are removed there when a reloader is created.
     #[must_use]
     pub fn with_output_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.output_dir = Some(dir.as_ref().to_owned());
         self
     }
 
-    /// How long nothing may have happened to the source before it is acted on. By default 100 ms; 0 acts at once.
+    /// Sets the debounce time: how long the source must be quiet before a change is processed. The default is 100
+    /// ms; 0 processes changes immediately.
     ///
-    /// The wait starts anew with each further event (the trailing edge), but puts a change off by 2 s or ten times this
-    /// at most, whichever is longer. It runs on the monotonic clock.
+    /// Each further event restarts the wait (trailing edge), but a change is delayed by at most 2 s or ten times
+    /// the debounce time, whichever is longer. Times are measured on the monotonic clock.
     #[must_use]
     pub fn with_debounce(mut self, quiet: Duration) -> Self {
         self.debounce = quiet.min(LONGEST);
         self
     }
 
-    /// How long a file that is cut off, or changes each time it is read, is waited for before it counts as broken.
-    /// By default 3 s.
+    /// Sets how long the reloader waits for a file that is truncated, or that changes each time it is read, before
+    /// it reports the file as broken. The default is 3 s.
     #[must_use]
     pub fn with_settle_timeout(mut self, limit: Duration) -> Self {
         self.settle_timeout = limit.min(LONGEST);
         self
     }
 
-    /// Whether each step is logged at the level `info` and not only at `debug`. By default not.
+    /// Sets whether each step is logged at the level `info` instead of `debug`. The default is `false`.
     ///
-    /// Records go to the [`log`] facade with the target `dynload_hotreload`; failures are always at `warn`. Nothing is
-    /// ever written to the standard streams.
+    /// Records are sent to the [`log`] facade with the target `dynload_hotreload`; failures are always logged at
+    /// `warn`. Nothing is ever written to the standard streams.
     #[must_use]
     pub fn with_verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
     }
 
-    /// How changes are noticed. By default [`WatchMode::Auto`].
+    /// Sets how changes are noticed. The default is [`WatchMode::Auto`].
     #[must_use]
     pub fn with_watch_mode(mut self, mode: WatchMode) -> Self {
         self.mode = match mode {
@@ -207,21 +216,21 @@ impl Config {
         self
     }
 
-    /// Also rebuilds when this file, or any file that this glob matches, changes, comes or goes.
+    /// Also rebuilds when this file, or any file that matches this glob, is changed, created or removed.
     ///
-    /// In a glob, `*` and `?` stand for characters of one name, `[a-z]` and `[!a-z]` for one character, and `**` for any
-    /// number of directories. A directory stands for all files below it. Nothing in a directory `.git` or below
-    /// the output directory counts. For a `Cargo.toml` as source, the crate's `src/` and `build.rs` are watched
-    /// without being asked for.
+    /// In a glob, `*` and `?` match characters within one name, `[a-z]` and `[!a-z]` match one character, and `**`
+    /// matches any number of directories. A directory matches all files below it. Files in a `.git` directory or
+    /// below the output directory are ignored. If the source is a `Cargo.toml`, the crate's `src/` and `build.rs`
+    /// are always watched.
     ///
-    /// Without a builder the extra files are only a reason to look at the source again, so they change nothing.
+    /// Without a builder the extra files are only a reason to look at the source again, so they have no effect.
     #[must_use]
     pub fn watch_also(mut self, path_or_glob: impl AsRef<Path>) -> Self {
         self.extra.push(path_or_glob.as_ref().to_owned());
         self
     }
 
-    /// Who makes the artifact. By default [`Builder::Auto`], which goes by the name of the source:
+    /// Sets the builder. The default is [`Builder::Auto`], which chooses it by the name of the source:
     ///
     /// | source | builder |
     /// | --- | --- |
@@ -236,16 +245,17 @@ impl Config {
         self
     }
 
-    /// How long a build may run before it is killed with its children; `None` for as long as it likes. By default 5 min.
+    /// Sets the time limit of a build, after which it is killed with its children; `None` means no limit. The
+    /// default is 5 min.
     #[must_use]
     pub fn with_build_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.build_timeout = limit.into().map(|limit| limit.min(LONGEST));
         self
     }
 
-    /// Sets an environment variable for builds, on top of the host's own environment.
+    /// Sets an environment variable for builds, in addition to the host's environment.
     ///
-    /// A `PATH` set here is also where the builder is looked for (on Unix).
+    /// A `PATH` that is set here is also used to find the builder (on Unix).
     #[must_use]
     pub fn with_build_env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env

@@ -1,4 +1,4 @@
-//! Everything that can go wrong.
+//! The errors of reloaders and reloads.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::loader::LoadError;
 use crate::step::Step;
 use crate::watch::WatchError;
 
-/// Why a [`Reloader`](crate::Reloader) could not be made or started.
+/// The reason why a [`Reloader`](crate::Reloader) could not be created or started.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
@@ -21,14 +21,14 @@ pub enum StartError {
     Path {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The source cannot be watched.
     Watch(WatchError),
-    /// The system gave no thread.
+    /// The system could not create a thread.
     Thread(io::Error),
-    /// It was stopped before the first attempt was over, or is being stopped by the callback that starts it.
+    /// The reloader was stopped before the first attempt ended, or is being stopped by the callback that starts it.
     Stopped,
 }
 
@@ -38,13 +38,15 @@ impl fmt::Display for StartError {
             Self::Path { path, .. } => {
                 write!(
                     f,
-                    "`{}` cannot be made an absolute path: give one",
+                    "cannot make `{}` absolute: pass an absolute path",
                     printable(path.display()).path()
                 )
             }
-            Self::Watch(_) => f.write_str("the source cannot be watched"),
-            Self::Thread(_) => f.write_str("no thread could be started to watch and load"),
-            Self::Stopped => f.write_str("it was stopped before it had begun: start it again"),
+            Self::Watch(_) => f.write_str("cannot watch the source"),
+            Self::Thread(_) => f.write_str("cannot start the thread that watches and loads"),
+            Self::Stopped => {
+                f.write_str("the reloader was stopped before its first attempt ended: start it again")
+            }
         }
     }
 }
@@ -65,7 +67,7 @@ impl From<WatchError> for StartError {
     }
 }
 
-/// Why a change did not become a new version. The version that ran before still runs.
+/// The reason why a change did not become a new version. The previous version keeps running.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReloadError {
@@ -73,17 +75,17 @@ pub enum ReloadError {
     Source {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The source changed each time it was read, for longer than it is waited for.
+    /// The source changed on each read for the whole settle timeout.
     Unstable {
         /// The file.
         path: PathBuf,
-        /// How long it was waited for.
+        /// How long the reloader waited.
         waited: Duration,
     },
-    /// No builder is known for this kind of source.
+    /// There is no builder for this kind of source.
     NoBuilder {
         /// The source.
         path: PathBuf,
@@ -94,55 +96,55 @@ pub enum ReloadError {
         program: String,
         /// The source that needs it.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The builder could not be run.
     Builder {
         /// The command.
         command: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The builder ran and said no.
+    /// The builder reported a failure.
     BuildFailed {
         /// The command.
         command: String,
-        /// How it ended: `exit status: 1`.
+        /// The exit status as text: `exit status: 1`.
         status: String,
-        /// What it wrote, cut in the middle when it is long.
+        /// The output of the builder, shortened in the middle if it is long.
         output: String,
     },
-    /// The builder ran longer than it may. It was killed with its children.
+    /// The builder exceeded its time limit. It was killed with its children.
     BuildTimeout {
         /// The command.
         command: String,
-        /// The time that it had.
+        /// The time limit.
         limit: Duration,
-        /// What it wrote until then.
+        /// The output of the builder until then.
         output: String,
     },
-    /// The builder ended well, and what it should have made is not there.
+    /// The builder succeeded, but its artifact does not exist.
     NoArtifact {
         /// The command.
         command: String,
-        /// What was looked for.
+        /// The expected artifact.
         expected: String,
-        /// What it wrote.
+        /// The output of the builder.
         output: String,
     },
     /// The artifact could not be copied.
     Staging {
         /// The artifact.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: StageError,
     },
-    /// The directory for builds and copies cannot be made.
+    /// The directory for builds and copies cannot be created.
     OutputDir {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The loader refused the artifact.
@@ -151,15 +153,15 @@ pub enum ReloadError {
     Restore(LoadError),
     /// The loader panicked.
     Panicked {
-        /// While doing what.
+        /// The step that was in progress.
         step: Step,
-        /// What it said.
+        /// The panic message.
         message: String,
     },
 }
 
 impl ReloadError {
-    /// What the compiler or command wrote, for the errors that come from one.
+    /// Returns the output of the compiler or command, for errors that have one.
     #[must_use]
     pub fn build_output(&self) -> Option<&str> {
         match self {
@@ -170,14 +172,16 @@ impl ReloadError {
         }
     }
 
-    /// The whole story in one text: this error, its causes, and what the compiler wrote, of that the last 64 KiB. Lines and
-    /// tabs are the compiler's own, other characters that are not printable are escaped.
+    /// Returns this error, its causes, and the last 64 KiB of the compiler's output as one text. The line breaks
+    /// and tabs of the output are kept; other unprintable characters are escaped.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use dynload_hotreload::{LoadError, ReloadError};
     ///
     /// let error = ReloadError::Load(LoadError::new("no export `tick`"));
-    /// assert_eq!(error.report(), "the new version cannot be loaded: no export `tick`");
+    /// assert_eq!(error.report(), "cannot load the new version: no export `tick`");
     /// ```
     #[must_use]
     pub fn report(&self) -> String {
@@ -200,9 +204,10 @@ impl ReloadError {
     }
 }
 
-/// What a compiler wrote, as it is shown: its end, which says what went wrong, and no more than [`MOST_OUTPUT`] bytes.
+/// Returns the displayed part of a compiler's output: its end, where the failure is, and at most [`MOST_OUTPUT`]
+/// bytes.
 fn shown(output: &str) -> String {
-    // An escape is longer than its character, and there are few in what a compiler means.
+    // An escape is longer than its character, but genuine compiler output contains few of them.
     let mut start = output.len().saturating_sub(MOST_OUTPUT);
     while !output.is_char_boundary(start) {
         start += 1;
@@ -218,31 +223,31 @@ fn shown(output: &str) -> String {
     )
 }
 
-/// The most that is shown of what a compiler wrote.
+/// The maximum number of displayed bytes of a compiler's output.
 const MOST_OUTPUT: usize = 64 * 1024;
 
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Source { path, .. } => write!(f, "`{}` cannot be read", printable(path.display()).path()),
+            Self::Source { path, .. } => write!(f, "cannot read `{}`", printable(path.display()).path()),
             Self::Unstable { path, waited } => write!(
                 f,
-                "`{}` did not hold still for {waited:.1?}: something writes to it all the time",
+                "`{}` kept changing for {waited:.1?}: something writes to it continuously",
                 printable(path.display()).path()
             ),
             Self::NoBuilder { path } => write!(
                 f,
-                "no builder is known for `{}`: known are .vais, .rs, .c, Cargo.toml, and .so, .dylib, .dll, .wasm, \
-                 .wat as they are; for anything else set a command",
+                "there is no builder for `{}`: supported are .vais, .rs, .c, Cargo.toml, and .so, .dylib, .dll, .wasm, \
+                 .wat without a build; for anything else set a build command",
                 printable(path.display()).path()
             ),
             Self::BuilderMissing { program, path, .. } => write!(
                 f,
-                "`{}` was not found, and `{}` needs it: install it, put it on PATH, or set a build command",
+                "`{}` was not found, but `{}` needs it: install it, put it on PATH, or set a build command",
                 printable(program),
                 printable(path.display()).path()
             ),
-            Self::Builder { command, .. } => write!(f, "`{}` could not be run", printable(command).path()),
+            Self::Builder { command, .. } => write!(f, "cannot run `{}`", printable(command).path()),
             Self::BuildFailed { command, status, .. } => write!(
                 f,
                 "`{}` ended with {}",
@@ -252,7 +257,7 @@ impl fmt::Display for ReloadError {
             Self::BuildTimeout { command, limit, .. } => {
                 write!(
                     f,
-                    "`{}` was killed after {limit:?}, the time a build may take",
+                    "`{}` was killed after {limit:?}, the time limit for builds",
                     printable(command).path()
                 )
             }
@@ -260,22 +265,22 @@ impl fmt::Display for ReloadError {
                 command, expected, ..
             } => {
                 let (command, expected) = (printable(command).path(), printable(expected).path());
-                write!(f, "`{command}` ended well and did not make {expected}")
+                write!(f, "`{command}` succeeded but did not create {expected}")
             }
             Self::Staging { path, .. } => write!(
                 f,
-                "`{}` could not be copied for loading",
+                "cannot copy `{}` for loading",
                 printable(path.display()).path()
             ),
             Self::OutputDir { path, .. } => {
                 write!(
                     f,
-                    "the output directory `{}` cannot be made: choose one that can be written",
+                    "cannot create the output directory `{}`: choose a writable one",
                     printable(path.display()).path()
                 )
             }
-            Self::Load(_) => f.write_str("the new version cannot be loaded"),
-            Self::Restore(_) => f.write_str("the new version cannot take over the state of the old one"),
+            Self::Load(_) => f.write_str("cannot load the new version"),
+            Self::Restore(_) => f.write_str("cannot transfer the state of the old version to the new one"),
             Self::Panicked { step, message } => {
                 let message = printable(message).message();
                 write!(f, "the loader panicked in the step `{step}`: {message}")

@@ -1,4 +1,4 @@
-//! What a reload tells about itself.
+//! The events of a reload.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,100 +12,103 @@ use crate::error::ReloadError;
 use crate::step::Step;
 use crate::watch::WatchState;
 
-/// One thing that happened in a [`Reloader`](crate::Reloader), and when.
+/// An event in a [`Reloader`](crate::Reloader), with its time.
 ///
-/// Events of one attempt carry the same [`attempt`](Event::attempt), in the order *changed, building, built, staged,
-/// loaded, swapped*; *retired* comes when the last guard of the old version is gone, which may be much later and may
-/// never be. An attempt that goes wrong ends in *failed*, and one whose build was overtaken by a newer save in
-/// *cancelled*.
+/// Events of one attempt have the same [`attempt`](Event::attempt) number, and occur in the order *changed,
+/// building, built, staged, loaded, swapped*. *Retired* occurs when the last guard of the old version is dropped,
+/// which may be much later or never. A failed attempt ends with *failed*, and an attempt whose build was superseded
+/// by a newer save ends with *cancelled*.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
-    /// The attempt this belongs to, counted from 1. Events outside an attempt repeat the number of the latest one.
+    /// The number of the attempt, counted from 1. Events outside an attempt repeat the number of the latest one.
     pub attempt: u64,
-    /// When it happened, on the monotonic clock.
+    /// The time of the event, on the monotonic clock.
     pub at: Instant,
-    /// How long after the first hint of the change it happened; for the steps of an attempt only.
+    /// The time since the first hint of the change; only for the steps of an attempt.
     ///
-    /// This includes the debounce.
+    /// It includes the debounce time.
     pub since_change: Option<Duration>,
-    /// What happened.
+    /// The kind of the event.
     pub kind: EventKind,
 }
 
-/// What happened, in an [`Event`].
+/// The kind of an [`Event`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The source has a content that was not tried before (or the first one since [`start`](crate::Reloader::start)).
+    /// The source has content that was not tried before (or it is the first attempt since
+    /// [`start`](crate::Reloader::start)).
     Changed {
-        /// The files whose content is new.
+        /// The files with new content.
         paths: Vec<PathBuf>,
     },
     /// A build was started.
     Building {
-        /// The program and its arguments, for a person to read; it was not run through a shell.
+        /// The program and its arguments, in human-readable form; no shell was involved.
         command: String,
     },
-    /// The build ended well.
+    /// The build succeeded.
     Built {
-        /// How long it ran.
+        /// The duration of the build.
         took: Duration,
-        /// What it wrote to its standard output and error (warnings, say), cut in the middle when it is long.
+        /// The contents of its standard output and error (for example, warnings), shortened in the middle if it is
+        /// long.
         output: String,
     },
-    /// The artifact lies, complete and checked by its hash, where nothing will write to it again.
+    /// The artifact has been copied and verified by its hash; the copy will never be modified.
     Staged {
-        /// The copy.
+        /// The path of the copy.
         path: PathBuf,
-        /// The hash of its content.
+        /// The hash of the content.
         hash: ContentHash,
-        /// Its size in bytes.
+        /// The size in bytes.
         size: u64,
-        /// How long reading, hashing and copying took.
+        /// The duration of reading, hashing and copying.
         took: Duration,
     },
-    /// The new code is loaded, beside the old.
+    /// The new code is loaded, beside the old code.
     Loaded {
-        /// How long that took.
+        /// The duration of loading.
         took: Duration,
     },
-    /// New calls go to the new code.
+    /// New calls use the new code.
     Swapped {
-        /// The version that runs now.
+        /// The version that is running now.
         version: u64,
     },
-    /// The last guard of an old version is gone, and its `Loaded` value was dropped.
+    /// The last guard of an old version was dropped, and then its `Loaded` value.
     Retired {
-        /// The version that is gone.
+        /// The retired version.
         version: u64,
-        /// How long it was loaded.
+        /// How long the version was loaded.
         lived: Duration,
     },
-    /// The build gave, byte for byte, what runs already: nothing to reload.
+    /// The build output is byte for byte identical to the running version, so there is nothing to reload.
     Unchanged {
-        /// The version that runs on.
+        /// The version that keeps running.
         version: u64,
     },
-    /// A newer change came while this one was being built. The build was killed with its children, and a new attempt
-    /// follows.
+    /// A newer change arrived during the build. The build was killed with its children, and a new attempt follows.
     Cancelled,
-    /// The attempt went wrong. The version that ran before still runs.
+    /// The attempt failed. The previous version keeps running.
     Failed {
-        /// The step that went wrong.
+        /// The step that failed.
         step: Step,
-        /// Why; the same value is kept for [`last_error`](crate::Reloader::last_error).
+        /// The reason; [`last_error`](crate::Reloader::last_error) returns the same value.
         error: Arc<ReloadError>,
     },
-    /// How changes are noticed has changed: the watched directory went or came back, or polling took over.
+    /// The state of watching has changed: for example, the watched directory was removed or created again, or
+    /// polling replaced notifications.
     Watch {
-        /// The state from now on.
+        /// The new state.
         state: WatchState,
     },
 }
 
 impl fmt::Display for Event {
-    /// One line for a log. The cause of a failure is not in it: see [`ReloadError::report`].
+    /// Formats the event as one line for a log, without the cause of a failure: for that, see
+    /// [`ReloadError::report`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             EventKind::Changed { paths } => match paths.as_slice() {
@@ -134,9 +137,9 @@ impl fmt::Display for Event {
             },
             EventKind::Retired { version, lived } => write!(f, "version {version} retired after {lived:.1?}"),
             EventKind::Unchanged { version } => {
-                write!(f, "the build gave what version {version} is already")
+                write!(f, "the build output is identical to version {version}")
             }
-            EventKind::Cancelled => f.write_str("cancelled: a newer change came during the build"),
+            EventKind::Cancelled => f.write_str("cancelled: a newer change arrived during the build"),
             EventKind::Failed { step, error } => write!(f, "failed to {step}: {error}"),
             EventKind::Watch { state } => write!(f, "{state}"),
         }

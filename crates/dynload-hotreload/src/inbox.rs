@@ -1,25 +1,25 @@
-//! Where a reloader's worker waits for everything that concerns it, and how long it lets a change settle.
+//! The inbox in which a reloader's worker waits for all its input, and the time that a change takes to settle.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What is known about a file the moment something is heard of it. Never more than a reason to look.
+/// The information in a notification about a file. It is never more than a reason to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hint {
-    /// Somebody began to write and has not closed the file, or the file went and is expected back.
+    /// A writer has opened the file and not closed it, or the file was removed and is expected to reappear.
     Writing,
-    /// The file is as somebody wanted it: renamed into place, or closed after writing.
+    /// The writer has finished the file: it was renamed into place, or closed after writing.
     Complete,
-    /// Something about the file changed that says nothing about who is writing: its mode, its times.
+    /// A property of the file changed that says nothing about a writer: its mode or its times.
     Touched,
-    /// The file is not what it was, and nobody told: found by looking. Whatever was told knows better.
+    /// A check found that the file has changed, without a notification. Any notification is more precise.
     Noticed,
 }
 
-/// How long a writer that has not closed the file has to be quiet before the file is looked at anyway.
+/// How long a writer that has not closed the file must be quiet before the file is looked at anyway.
 ///
-/// Long enough for a linker between two writes, short enough for an editor that never closes its file. Systems that do
-/// not tell when a file is closed (all but Linux) have only this.
+/// Long enough for a linker between two writes, short enough for an editor that never closes its file. Systems that
+/// do not report when a file is closed (all except Linux) have only this.
 pub(crate) const WRITER_QUIET: Duration =
     Duration::from_millis(if cfg!(any(target_os = "linux", target_os = "android")) {
         200
@@ -27,14 +27,14 @@ pub(crate) const WRITER_QUIET: Duration =
         30
     });
 
-/// The longest that a change is put off by ever newer hints: a file that something writes to all the time is still
-/// looked at now and then.
+/// The maximum time by which further hints delay a change: a file that is written continuously is still looked at
+/// now and then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A change that was heard of and not looked at yet.
+/// A change that was hinted at and has not been looked at yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pending {
-    /// The first hint: when the user's change began, as far as anyone can tell.
+    /// The time of the first hint: when the user's change began, as far as the reloader can tell.
     pub(crate) first: Instant,
     opened: Instant,
     last: Instant,
@@ -54,7 +54,7 @@ impl Pending {
     }
 
     fn due(&self, debounce: Duration) -> Instant {
-        // The trailing edge: every further hint starts the wait anew.
+        // The trailing edge: every further hint restarts the wait.
         let quiet = self.last
             + if self.writing {
                 debounce.max(WRITER_QUIET)
@@ -71,23 +71,24 @@ struct State {
     pending: Option<Pending>,
     stop: bool,
     wake: bool,
-    /// Which process is waited for, and which was the last to end: the news of one that was killed may come late.
+    /// The process that the worker waits for, and the latest process that has ended: the message about a killed
+    /// process may arrive late.
     child: u64,
     child_ended: u64,
 }
 
-/// What ended a wait.
+/// The reason why a wait ended.
 #[derive(Debug)]
 pub(crate) enum Wake {
     /// A change has settled.
     Due(Pending),
-    /// Events wait for their callbacks.
+    /// Events are queued for callbacks.
     Callbacks,
-    /// The end.
+    /// The worker must end.
     Stop,
 }
 
-/// One mutex and one condition variable for everything that a worker waits for.
+/// One mutex and one condition variable for all input of a worker.
 #[derive(Default)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
@@ -99,7 +100,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a hint, from any thread. Never blocks on anything but the short lock.
+    /// Records a hint. May be called from any thread, and blocks only for the short lock.
     pub(crate) fn hint(&self, hint: Hint) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -129,13 +130,13 @@ impl Inbox {
         let now = Instant::now();
         let mut state = self.lock();
         let mut pending = state.pending.unwrap_or_else(|| Pending::new(first, now, false));
-        // A newer hint is about the same change, which is as old as its first hint.
+        // A newer hint is about the same change, which began with its first hint.
         pending.first = pending.first.min(first);
         pending.not_before = now + quiet;
         state.pending = Some(pending);
     }
 
-    /// Wakes the worker for queued callbacks.
+    /// Wakes the worker to run the queued callbacks.
     pub(crate) fn wake(&self) {
         self.lock().wake = true;
         self.changed.notify_one();
@@ -147,7 +148,7 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// Waits for a while, or for the end: whether that came.
+    /// Waits for a while, or until the worker must end. Returns whether it must end.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mut state = self.lock();
@@ -161,12 +162,12 @@ impl Inbox {
         }
     }
 
-    /// Whether the worker was told to end.
+    /// Returns whether the worker was told to end.
     pub(crate) fn is_stopping(&self) -> bool {
         self.lock().stop
     }
 
-    /// Makes ready for a new run.
+    /// Prepares for a new run.
     pub(crate) fn reset(&self) {
         let mut state = self.lock();
         state.stop = false;
@@ -178,7 +179,7 @@ impl Inbox {
         self.lock().pending.is_some()
     }
 
-    /// Waits for a settled change, queued callbacks, or the end.
+    /// Waits for a settled change, for queued callbacks, or until the worker must end.
     pub(crate) fn next(&self, debounce: Duration) -> Wake {
         let mut state = self.lock();
         loop {
@@ -205,7 +206,7 @@ impl Inbox {
         }
     }
 
-    /// Tells the worker that a process it waits for has ended.
+    /// Tells the worker that a process that it waits for has ended.
     pub(crate) fn child_ended(&self, child: u64) {
         let mut state = self.lock();
         state.child_ended = state.child_ended.max(child);
@@ -213,15 +214,15 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// Makes ready to wait for a process, and returns the number to report its end with.
+    /// Prepares to wait for a process, and returns the number with which to report its end.
     pub(crate) fn expect_child(&self) -> u64 {
         let mut state = self.lock();
         state.child += 1;
         state.child
     }
 
-    /// Waits, during a build, for its end, a settled change, the deadline, or the end of everything; and for no longer
-    /// than `tick`, where the end of a process has to be asked for.
+    /// Waits, during a build, for the end of the build, a settled change, the deadline, or until the worker must
+    /// end; and at most for `tick`, if the end of the process must be polled.
     pub(crate) fn during_build(
         &self,
         debounce: Duration,
@@ -272,7 +273,7 @@ impl Inbox {
     }
 }
 
-/// What ended a wait during a build.
+/// The reason why a wait during a build ended.
 #[derive(Debug)]
 pub(crate) enum BuildWake {
     Ended,
@@ -290,11 +291,11 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn pending(inbox: &Inbox) -> Pending {
-        inbox.lock().pending.expect("a change was heard of")
+        inbox.lock().pending.expect("a change is pending")
     }
 
     #[test]
-    fn the_wait_starts_anew_with_each_hint_and_ends_at_last() {
+    fn each_hint_restarts_the_wait_up_to_a_limit() {
         let start = Instant::now();
         let mut change = Pending::new(start, start, false);
         assert_eq!(change.due(100 * MS), start + 100 * MS);
@@ -310,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_says_whether_somebody_writes() {
+    fn a_hint_determines_whether_a_writer_is_active() {
         let inbox = Inbox::default();
-        let writes = |hint| {
+        let is_writing = |hint| {
             inbox.hint(hint);
             pending(&inbox).writing
         };
@@ -326,12 +327,12 @@ mod tests {
             (Hint::Complete, false),
         ];
         for (hint, expected) in sequence {
-            assert_eq!(writes(hint), expected, "{hint:?}");
+            assert_eq!(is_writing(hint), expected, "{hint:?}");
         }
     }
 
     #[test]
-    fn a_retry_is_as_old_as_the_change_and_not_due_at_once() {
+    fn a_retry_keeps_the_age_of_the_change_and_waits() {
         let inbox = Inbox::default();
         let first = Instant::now();
         inbox.retry(first, 50 * MS);
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_an_older_process_is_not_that_of_a_newer_one() {
+    fn the_end_of_an_older_process_does_not_end_the_wait_for_a_newer_one() {
         let inbox = Inbox::default();
         let old = inbox.expect_child();
         let new = inbox.expect_child();

@@ -1,12 +1,14 @@
 //! Hot reload that never misses a save and never loses a running plugin.
 //!
-//! A [`Reloader`] watches a source, builds it, loads the result beside the version that runs, carries the state over,
-//! and swaps. Each step is an [`Event`]; whichever fails, the version that ran before still runs.
+//! A [`Reloader`] watches a source, builds it, loads the result beside the running version, transfers the state and
+//! swaps the two. Each step emits an [`Event`]; if any step fails, the previous version keeps running.
 //!
 //! ```text
 //! changed -> building -> built -> staged -> loaded -> swapped -> retired
 //!     \__________\__________________\__________\__________________________ failed(stage, why)
 //! ```
+//!
+//! # Examples
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -31,29 +33,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - **No save is missed.** Events are only a reason to look; what counts is the content. Directories are watched and
-//!   not files, so saving by rename, by truncating, by deleting and creating, through symbolic links, and into
-//!   directories that vanish and come back are all the same. Every file is also looked at once a second, or, where there
-//!   are so many that looking takes long, at least every eleven.
-//! - **None is doubled.** The same content is never loaded twice in a row, however many events tell of it.
-//! - **What runs stays** until the new version is loaded and has taken the state over, and a call stays on the version
-//!   that it started on: see [`Guard`].
-//! - **A half-written file is waited for**, not loaded and not reported.
+//! - **No save is missed.** Events are only a reason to look; the content decides. The reloader watches
+//!   directories, not files, so saving by rename, by truncating, by deleting and creating, through symbolic links,
+//!   and into directories that are removed and created again all work the same. It also checks every file once a
+//!   second or, if there are so many files that checking takes long, at least every eleven seconds.
+//! - **No save is loaded twice.** The same content is never loaded twice in a row, however many events report it.
+//! - **The running version stays** until the new version is loaded and has restored the state, and a call stays on
+//!   the version on which it started: see [`Guard`].
+//! - **A partly written file is waited for.** It is neither loaded nor reported.
 //!
 //! # What it is not
 //!
-//! - No sandbox: a native plugin that crashes takes the host down. Give [`Reloader`] a loader that isolates, such as one
-//!   for Wasm.
-//! - No patching: statics of the new version start fresh. What is to live on goes through the state hooks
-//!   ([`Loader::save`]).
-//! - No build system: one source, one command. Dependencies between plugins are for the command to know.
+//! - Not a sandbox: a native plugin that crashes takes the host down. For isolation, use a loader that isolates,
+//!   such as one for Wasm.
+//! - Not a patching tool: the statics of the new version are initialized again. Pass state on through the state
+//!   hooks ([`Loader::save`]).
+//! - Not a build system: one source, one command. The command handles dependencies between plugins.
 //!
 //! # Loaders
 //!
-//! The reloader is generic over a [`Loader`]. [`NativeLoader`] is the one for shared libraries. A loader for something
-//! else has two things to say: what it makes of an [`Artifact`], and of what type that is.
+//! The reloader is generic over a [`Loader`]. [`NativeLoader`] is the loader for shared libraries. Another loader
+//! defines two things: the type of its loaded plugins, and how to load one from an [`Artifact`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! What the pipeline needs to know of a kind of plugin, and no more.
+//! The pipeline's interface to a kind of plugin.
 
 use std::error::Error;
 use std::fmt;
@@ -8,15 +8,17 @@ use dynload_diagnostics::printable;
 
 use crate::artifact::Artifact;
 
-/// How to make running code out of an artifact.
+/// Loads running code from an artifact.
 ///
-/// One loader serves one reloader. Its functions are called on the reloader's own thread, one at a time; a panic in one
-/// of them is a failed reload and nothing worse.
+/// One loader serves one reloader. Its functions are called on the reloader's own thread, one at a time; a panic in
+/// one of them is a failed reload and nothing worse.
+///
+/// # Examples
 ///
 /// ```
 /// use dynload_hotreload::{Artifact, LoadError, Loader};
 ///
-/// /// Takes any text file for a plugin.
+/// /// Treats any text file as a plugin.
 /// struct Text;
 ///
 /// impl Loader for Text {
@@ -29,49 +31,51 @@ use crate::artifact::Artifact;
 /// }
 /// ```
 pub trait Loader: Send + Sync + 'static {
-    /// Code that runs. It is dropped when the last [`Guard`](crate::Guard) of its version is gone.
+    /// The loaded code. It is dropped when the last [`Guard`](crate::Guard) of its version is dropped.
     type Loaded: Send + Sync + 'static;
 
-    /// Looks at an artifact without running any of it: is it whole, is it for this machine?
+    /// Checks an artifact without running any of it: whether it is complete, and whether it is for this machine.
     ///
-    /// This is where half-written files are told from broken ones: after an error made by [`LoadError::incomplete`] the
-    /// artifact is waited for before it counts as a failure. The default takes everything.
+    /// This check distinguishes partly written files from broken ones: after an error created by
+    /// [`LoadError::incomplete`], the reloader waits for the rest of the artifact before it reports a failure. The
+    /// default accepts every artifact.
     ///
     /// # Errors
-    /// Whatever speaks against loading the artifact.
+    /// Any reason not to load the artifact.
     fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
         let _ = artifact;
         Ok(())
     }
 
-    /// Loads the artifact, beside the version that runs.
+    /// Loads the artifact, beside the running version.
     ///
     /// # Errors
-    /// Whatever keeps the artifact from being used. The version that runs stays.
+    /// Any reason why the artifact cannot be used. The running version stays.
     fn load(&self, artifact: &Artifact) -> Result<Self::Loaded, LoadError>;
 
-    /// The state that `old` wants to live on in the next version. The default is none.
+    /// Returns the state that `old` passes to the next version. The default is none.
     ///
-    /// Calls into `old` may be running meanwhile, and calls may start until the new version is swapped in; a plugin whose
-    /// state they change has to lock for itself.
+    /// Calls into `old` may be running meanwhile, and calls may start until the new version is swapped in; a plugin
+    /// whose calls change its state must do its own locking.
     ///
     /// # Errors
-    /// Why the state cannot be saved. The reload fails, `old` runs on.
+    /// The reason why the state cannot be saved. The reload fails, and `old` keeps running.
     fn save(&self, old: &Self::Loaded) -> Result<Option<State>, LoadError> {
         let _ = old;
         Ok(None)
     }
 
-    /// Gives the state that [`save`](Loader::save) returned to the version that follows, before anybody calls it.
+    /// Passes the state that [`save`](Loader::save) returned to the next version, before any caller can call it.
     ///
-    /// The default refuses: state that was saved and then silently dropped would be lost.
+    /// The default refuses, because silently dropping saved state would lose it.
     ///
     /// # Errors
-    /// Why the state cannot be taken (another schema, say). The reload fails, the old version runs on.
+    /// The reason why the state cannot be restored (another schema, for example). The reload fails, and the old
+    /// version keeps running.
     fn restore(&self, new: &Self::Loaded, state: &State) -> Result<(), LoadError> {
         let _ = new;
         Err(LoadError::new(format!(
-            "the loader saved state (schema {}, {} bytes) and has no way to restore it",
+            "the loader saved state (schema {}, {} bytes) but cannot restore it: implement `Loader::restore`",
             state.schema,
             state.bytes.len()
         )))
@@ -98,26 +102,26 @@ impl<L: Loader + ?Sized> Loader for Box<L> {
     }
 }
 
-/// State on its way from one version of a plugin to the next.
+/// The state that one version of a plugin passes to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// The layout of `bytes`, a number that the plugin chooses and changes with the layout.
+    /// The layout of `bytes`: a number that the plugin chooses and changes with the layout.
     pub schema: u64,
-    /// The state itself; only the plugin knows what it means.
+    /// The state itself; only the plugin can interpret it.
     pub bytes: Vec<u8>,
 }
 
-/// Why a loader refused: a sentence for a person, and the error below it.
+/// The reason why a loader refused: a human-readable message and the underlying error.
 #[derive(Clone, Debug)]
 pub struct LoadError {
     message: String,
     incomplete: bool,
-    // Shared, so that one failure can stand in an event, in `last_error` and in a log.
+    // Shared, so that one failure can be in an event, in `last_error` and in a log.
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl LoadError {
-    /// An artifact that cannot be loaded, whatever happens to it next.
+    /// Creates an error for an artifact that can never be loaded.
     ///
     /// `message` is lowercase, ends without a period, and does not repeat the cause.
     #[must_use]
@@ -129,9 +133,10 @@ impl LoadError {
         }
     }
 
-    /// An artifact that looks as if somebody were still writing it: cut off, or empty.
+    /// Creates an error for an artifact that looks as if it is still being written: it is truncated or empty.
     ///
-    /// The reloader waits for more (up to [`Config::with_settle_timeout`](crate::Config::with_settle_timeout)) before it reports this.
+    /// The reloader waits for the rest (up to [`Config::with_settle_timeout`](crate::Config::with_settle_timeout))
+    /// before it reports this error.
     #[must_use]
     pub fn incomplete(message: impl Into<String>) -> Self {
         Self {
@@ -140,14 +145,14 @@ impl LoadError {
         }
     }
 
-    /// Adds the error below this one.
+    /// Sets the underlying error.
     #[must_use]
     pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
 
-    /// Whether it was made by [`LoadError::incomplete`].
+    /// Returns whether the error was created by [`LoadError::incomplete`].
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.incomplete

@@ -10,17 +10,17 @@ use dynload_native::{Error, Generation, Library, Options};
 use crate::artifact::Artifact;
 use crate::loader::{LoadError, Loader, State};
 
-/// Exported function `uint64_t dynload_state_schema(void)`: the layout of the state, a number that the plugin changes
-/// with the layout.
+/// The exported function `uint64_t dynload_state_schema(void)`: returns the layout of the state, a number that the
+/// plugin changes with the layout.
 pub const STATE_SCHEMA_SYMBOL: &str = "dynload_state_schema";
-/// Exported function `int64_t dynload_state_save(uint8_t *buffer, uint64_t capacity)`: writes the state if it fits, and
-/// returns its size in either case; a negative number refuses.
+/// The exported function `int64_t dynload_state_save(uint8_t *buffer, uint64_t capacity)`: writes the state if it
+/// fits, and returns its size in either case; a negative number refuses.
 pub const STATE_SAVE_SYMBOL: &str = "dynload_state_save";
-/// Exported function `int32_t dynload_state_restore(const uint8_t *state, uint64_t size, uint64_t schema)`: takes the
-/// state over and returns 0; any other number refuses, and the old version stays.
+/// The exported function `int32_t dynload_state_restore(const uint8_t *state, uint64_t size, uint64_t schema)`:
+/// restores the state and returns 0; any other number refuses, and the old version stays.
 pub const STATE_RESTORE_SYMBOL: &str = "dynload_state_restore";
 
-/// The most that is carried from one version to the next: 1 GiB.
+/// The maximum size of the state that is passed to the next version: 1 GiB.
 const MAX_STATE: i64 = 1 << 30;
 
 type Open = dyn Fn(StagedFile, &Path, u64, &Options) -> Result<Generation, Error> + Send + Sync;
@@ -31,7 +31,9 @@ type Retire = dyn Fn(Generation) + Send + Sync;
 
 /// Loads shared libraries, each version as a [`Generation`] of `dynload-native`.
 ///
-/// Made by [`native_loader!`](crate::native_loader), inside an `unsafe` block:
+/// [`native_loader!`](crate::native_loader) creates it, inside an `unsafe` block.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use dynload_hotreload::{Config, Reloader, native_loader};
@@ -50,23 +52,24 @@ type Retire = dyn Fn(Generation) + Send + Sync;
 ///
 /// # Old versions stay in memory
 ///
-/// Retiring a version calls its `shutdown`, if it has a descriptor, and lets go of it without unmapping, because
-/// thread-local destructors and code that still runs make unmapping crash: see [`Library`]. That costs address space
-/// for each reload, a trifle in development. Who knows that nothing of the plugin lives on can unmap:
+/// Retiring a version calls its `shutdown`, if it has a descriptor, and detaches it without unmapping, because
+/// thread-local destructors and code that is still running make unmapping crash: see [`Library`]. That costs
+/// address space for each reload, which is negligible in development. If no code or data of the plugin is in use
+/// any more, it can be unmapped:
 ///
 /// ```no_run
 /// # use dynload_hotreload::native_loader;
 /// let loader = unsafe { native_loader!() }.on_retire(|old| {
-///     // SAFETY: our plugin starts no threads and has no thread-locals; guards are all gone, and so are their symbols.
+///     // SAFETY: our plugin starts no threads and has no thread-locals; all guards and their symbols have been dropped.
 ///     let _ = unsafe { old.unload() };
 /// });
 /// ```
 ///
 /// # State
 ///
-/// A library that exports [`dynload_state_save`](STATE_SAVE_SYMBOL) is asked for its state before a swap, and the new one
-/// gets it through [`dynload_state_restore`](STATE_RESTORE_SYMBOL). Statics of a library start fresh with each version;
-/// what is to live on has to be in that state.
+/// If a library exports [`dynload_state_save`](STATE_SAVE_SYMBOL), it is called before a swap, and the new library
+/// receives the state through [`dynload_state_restore`](STATE_RESTORE_SYMBOL). The statics of a library are
+/// initialized again in each version; anything to keep must be in that state.
 pub struct NativeLoader {
     options: Options,
     open: Box<Open>,
@@ -85,7 +88,7 @@ impl std::fmt::Debug for NativeLoader {
 }
 
 impl NativeLoader {
-    /// For [`native_loader!`](crate::native_loader), which fills in the calls that are `unsafe`.
+    /// For [`native_loader!`](crate::native_loader), which supplies the `unsafe` calls.
     #[doc(hidden)]
     pub fn from_calls(
         options: Options,
@@ -104,7 +107,7 @@ impl NativeLoader {
         }
     }
 
-    /// Calls `retire` with each version that is retired, in place of dropping it.
+    /// Calls `retire` with each version that is retired, instead of dropping it.
     ///
     /// It runs on whichever thread drops the last guard.
     #[must_use]
@@ -150,7 +153,7 @@ impl Loader for NativeLoader {
     fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
         inspect(&artifact.path).map(drop).map_err(|error| {
             let message = format!(
-                "`{}` is no library for this process",
+                "`{}` is not a library for this process",
                 printable(artifact.origin.display()).path()
             );
             match error {
@@ -164,9 +167,9 @@ impl Loader for NativeLoader {
     fn load(&self, artifact: &Artifact) -> Result<NativePlugin, LoadError> {
         let file = artifact
             .claim()
-            .ok_or_else(|| LoadError::new("the staged copy was taken by somebody else"))?;
+            .ok_or_else(|| LoadError::new("the staged copy was already claimed"))?;
         let generation = (self.open)(file, &artifact.origin, artifact.version, &self.options)
-            .map_err(|error| LoadError::new("the platform's loader was asked").with_source(error))?;
+            .map_err(|error| LoadError::new("cannot open the library").with_source(error))?;
         Ok(NativePlugin {
             generation: Some(generation),
             retire: self.retire.clone(),
@@ -177,7 +180,7 @@ impl Loader for NativeLoader {
         let library = old.library();
         let schema = (self.schema)(library).unwrap_or(0);
         let mut bytes = Vec::new();
-        // The state may grow between asking for its size and saving it, while calls run.
+        // The state may grow between the query for its size and the save, while calls run.
         for _ in 0..8 {
             let Some(size) = (self.save)(library, &mut bytes) else {
                 return Ok(None);
@@ -188,8 +191,9 @@ impl Loader for NativeLoader {
                 )));
             }
             if size > MAX_STATE {
-                let problem =
-                    format!("`{STATE_SAVE_SYMBOL}` wants to save {size} bytes, and {MAX_STATE} are allowed");
+                let problem = format!(
+                    "`{STATE_SAVE_SYMBOL}` returned a size of {size} bytes: at most {MAX_STATE} are allowed"
+                );
                 return Err(LoadError::new(problem));
             }
             // It is not negative and no larger than 1 GiB.
@@ -201,7 +205,7 @@ impl Loader for NativeLoader {
             bytes.resize(size, 0);
         }
         Err(LoadError::new(format!(
-            "the state grew each time that `{STATE_SAVE_SYMBOL}` was called"
+            "the state grew on every call of `{STATE_SAVE_SYMBOL}`"
         )))
     }
 
@@ -214,7 +218,7 @@ impl Loader for NativeLoader {
                 bytes.len()
             ))),
             None => Err(LoadError::new(format!(
-                "the old version saved its state (schema {schema}, {} bytes), and the new one exports no \
+                "the old version saved its state (schema {schema}, {} bytes), but the new one does not export \
                  `{STATE_RESTORE_SYMBOL}`",
                 bytes.len()
             ))),
@@ -222,17 +226,21 @@ impl Loader for NativeLoader {
     }
 }
 
-/// Makes a [`NativeLoader`], optionally with [`Options`](crate::native::Options). It has to stand in an `unsafe` block.
+/// Creates a [`NativeLoader`], optionally with [`Options`](crate::native::Options). It must be used in an `unsafe`
+/// block.
 ///
 /// # Safety
 ///
-/// Every file that is loaded meets what [`Generation::open`](crate::native::Generation::open) asks for: that it is
-/// sound to run its constructors, `init` and `shutdown`. Where it exports functions with the names
+/// Every loaded file satisfies the contract of [`Generation::open`](crate::native::Generation::open): it is sound to
+/// run its constructors, `init` and `shutdown`. If it exports functions with the names
 /// [`dynload_state_schema`](crate::STATE_SCHEMA_SYMBOL), [`dynload_state_save`](crate::STATE_SAVE_SYMBOL) and
-/// [`dynload_state_restore`](crate::STATE_RESTORE_SYMBOL), they have the types given there and stay within their buffers.
+/// [`dynload_state_restore`](crate::STATE_RESTORE_SYMBOL), they have the types given there and stay within their
+/// buffers.
+///
+/// # Examples
 ///
 /// ```compile_fail,E0133
-/// let loader = dynload_hotreload::native_loader!(); // not without `unsafe`
+/// let loader = dynload_hotreload::native_loader!(); // an error without `unsafe`
 /// ```
 #[macro_export]
 macro_rules! native_loader {
@@ -240,8 +248,8 @@ macro_rules! native_loader {
         $crate::native_loader!($crate::native::Options::new())
     };
     ($options:expr) => {{
-        // A reference to an unsafe function's call outside `unsafe` does not compile: the caller's block is what
-        // allows the calls in these closures.
+        // An unsafe call outside an `unsafe` block does not compile: the caller's block is what allows the calls in
+        // these closures.
         $crate::NativeLoader::from_calls(
             $options,
             |file, source, version, options| $crate::native::Generation::open(file, source, version, options),

@@ -1,4 +1,4 @@
-//! One attempt: from a change that has settled to a new version, or to a reason why not.
+//! One attempt: from a settled change to a new version, or to the reason for a failure.
 
 mod as_is;
 mod built;
@@ -24,18 +24,18 @@ use crate::snapshot::Snapshot;
 use crate::version::Version;
 use crate::watch::Signature;
 
-/// How long a file that is not whole yet is left alone before it is looked at again.
+/// How long an incomplete file is left alone before it is looked at again.
 const SETTLE_STEP: Duration = Duration::from_millis(20);
 
-/// What the worker remembers between attempts.
+/// The worker's state between attempts.
 pub(crate) struct Pipeline<L: Loader> {
     shared: Arc<Shared<L>>,
     staging: Option<Arc<Staging>>,
-    /// What was looked at last, so that it need not be read again.
+    /// The signature of the source at the last look, so that an unchanged source need not be read again.
     looked_at: Option<Signature>,
-    /// What was tried last, and whether it failed.
+    /// The content that was tried last, and whether it failed.
     tried: Option<Tried>,
-    /// Since when a file is waited for that is not whole, and what it was then.
+    /// The time since which the reloader waits for an incomplete file, and the file's signature at that time.
     unsettled: Option<(Instant, Option<Signature>)>,
 }
 
@@ -45,22 +45,23 @@ struct Tried {
     signature: Option<Signature>,
 }
 
-/// What identifies a change: the artifact itself where nothing is built, what the build reads otherwise.
+/// The identity of a change: the hash of the artifact if it is not built, otherwise a snapshot of the files that
+/// the build reads.
 enum Content {
     Artifact(ContentHash),
     Sources(Snapshot),
 }
 
-/// A failure and the step that it happened in.
+/// A failure and the step in which it occurred.
 type Failure = (Step, ReloadError);
 
-/// What to do after an attempt that made no version.
+/// The result of an attempt that created no version.
 enum Halt {
-    /// It failed.
+    /// The attempt failed.
     Failed(Failure),
-    /// Nothing is new; nobody is told.
+    /// Nothing is new; no event is emitted.
     Quiet,
-    /// There is no outcome: it will be tried again, or the reloader stops.
+    /// The attempt has no outcome: it will be repeated, or the reloader stops.
     Unfinished,
 }
 
@@ -81,8 +82,8 @@ impl<L: Loader> Pipeline<L> {
         }
     }
 
-    /// Looks at the source and does what has to be done. `initial` is the look at the start: nobody saved anything, but
-    /// whatever is wrong is said. Whether it came to an end, and need not be tried again.
+    /// Looks at the source and processes its change. `initial` is the attempt at the start: no change was saved,
+    /// but every problem is reported. Returns whether the attempt ended and need not be repeated.
     pub(crate) fn attempt(&mut self, changed: Instant, initial: bool) -> bool {
         let outcome = match self.shared.recipe.clone() {
             Some(Recipe::AsIs) => self.take_as_is(changed, initial),
@@ -114,7 +115,7 @@ impl<L: Loader> Pipeline<L> {
     }
 
     fn no_builder(&mut self, changed: Instant, initial: bool) -> Result<(), Halt> {
-        // Said once; changing the file changes nothing about it.
+        // Reported only once, because a change of the file does not add a builder.
         if initial {
             self.shared.bus.next_attempt();
             let path = self.source().to_owned();
@@ -129,11 +130,13 @@ impl<L: Loader> Pipeline<L> {
         Err(Halt::Quiet)
     }
 
-    /// What to do about a file that is not whole, or changed while it was read. Waits a little and says yes when it is to be
-    /// read again at once, no when it was waited for long enough; otherwise the change is put back.
+    /// Handles a file that is incomplete, or that changed while it was read. During the initial attempt, waits
+    /// briefly and returns `true` if the file must be read again. Later, puts the change back and returns
+    /// `Halt::Unfinished`. Returns `false` if the settle timeout has passed.
     ///
-    /// One that still changes is being written, and waited for as long as that takes. But not at the start, where somebody
-    /// waits for an answer. Without a `seen` it does not count how the file changes.
+    /// A file that keeps changing is being written, and the reloader waits as long as that takes, except during the
+    /// initial attempt, because a caller is waiting for the result. If `seen` is `None`, changes of the file are
+    /// not taken into account.
     fn settle(&mut self, changed: Instant, initial: bool, seen: Option<Signature>) -> Result<bool, Halt> {
         let (since, before) = *self.unsettled.get_or_insert_with(|| (Instant::now(), seen));
         let is_written = before != seen && !initial;
@@ -154,7 +157,7 @@ impl<L: Loader> Pipeline<L> {
         Ok(true)
     }
 
-    /// Loads what was staged, hands the state over, and swaps.
+    /// Loads a staged artifact, transfers the state, and swaps the versions.
     fn load(&mut self, changed: Instant, artifact: &Artifact) -> Result<(), Failure> {
         let shared = Arc::clone(&self.shared);
         let started = Instant::now();
@@ -171,7 +174,7 @@ impl<L: Loader> Pipeline<L> {
                 state.map_or(Ok(()), |state| shared.loader.restore(&loaded, &state))
             });
             if let Err(failure) = restored {
-                drop_guarded(loaded, "a version that was refused", artifact);
+                drop_guarded(loaded, "a refused version", artifact);
                 return Err(failure);
             }
         }
@@ -183,9 +186,9 @@ impl<L: Loader> Pipeline<L> {
             version: artifact.version,
         };
         shared.bus.emit(Some(changed), event);
-        // Before the callbacks, which take their time.
+        // Before the callbacks, which may take a long time.
         shared.arrived(artifact.version);
-        // After the event of the swap, so that it is retired after it.
+        // After the event of the swap, so that the *retired* event follows it.
         drop_guarded(old, "the old version", artifact);
         shared.bus.deliver();
         Ok(())
@@ -216,7 +219,7 @@ impl<L: Loader> Pipeline<L> {
     }
 
     fn staging(&mut self) -> Result<Arc<Staging>, ReloadError> {
-        // Whoever cleans up temporary files may have cleaned up ours.
+        // A cleaner of temporary files may have removed the directory.
         let was_lost = match &self.staging {
             Some(staging) if staging.path().is_dir() => return Ok(Arc::clone(staging)),
             lost => lost.is_some(),
@@ -250,7 +253,7 @@ impl<L: Loader> Pipeline<L> {
     }
 }
 
-/// Drops a version, which may run code of the user's.
+/// Drops a version, which may run user code.
 fn drop_guarded<T>(version: T, which: &str, artifact: &Artifact) {
     if catch_unwind(AssertUnwindSafe(|| drop(version))).is_err() {
         log::error!(target: crate::bus::LOG_TARGET, "{}: dropping {which} panicked", printable(artifact.origin.display()).path());

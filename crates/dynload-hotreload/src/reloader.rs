@@ -1,4 +1,4 @@
-//! The reloader itself: what a host holds.
+//! The reloader: the main type of this crate.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,11 +21,14 @@ use crate::worker::work;
 
 /// Keeps a plugin up to date with its source.
 ///
-/// Between [`start`](Reloader::start) and [`stop`](Reloader::stop) it watches the source and brings each saved change to
-/// life on a thread of its own, whether anybody asks or not. What runs stays until the next version has been built,
-/// checked, loaded and given the state; calls that go on stay on the version that they started on, by their [`Guard`].
+/// Between [`start`](Reloader::start) and [`stop`](Reloader::stop) it watches the source, and builds and loads each
+/// saved change on its own thread, without being polled. The running version stays until the next version has been
+/// built, checked, loaded and given the state; calls in progress stay on the version on which they started, through
+/// their [`Guard`].
 ///
-/// All functions may be called from any thread. Dropping the reloader stops it; guards live on.
+/// All functions may be called from any thread. Dropping the reloader stops it; guards stay valid.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -59,14 +62,14 @@ pub struct Reloader<L: Loader> {
     run: Mutex<Option<Run>>,
 }
 
-/// What there is only while it runs.
+/// The state that exists only while the reloader runs.
 struct Run {
     worker: JoinHandle<()>,
     _registration: Registration,
 }
 
 impl<L: Loader> Reloader<L> {
-    /// A reloader that does nothing yet.
+    /// Creates a reloader that is not started.
     ///
     /// # Errors
     /// - [`StartError::Path`] when a path of the configuration cannot be made absolute.
@@ -89,7 +92,7 @@ impl<L: Loader> Reloader<L> {
             extra.extend(["src", "build.rs"].map(|name| Glob::new(&dir.join(name))));
         }
         if recipe == Some(Recipe::AsIs) {
-            // Nothing but the source goes into the artifact.
+            // Only the source affects the artifact.
             extra.clear();
         }
         let targets = Targets {
@@ -128,19 +131,22 @@ impl<L: Loader> Reloader<L> {
         })
     }
 
-    /// Watches the source, and builds and loads it as it is now. Does nothing when it is started already.
+    /// Starts the reloader: watches the source, and builds and loads its current content. Does nothing if it is
+    /// already started.
     ///
-    /// It returns when that first attempt is over, with version 1 if it succeeded. If it failed, or there is no source
-    /// yet, the version is 0, [`last_error`](Reloader::last_error) says why, and the next change is tried. A change while
-    /// it builds begins it anew. After a [`stop`](Reloader::stop) it goes on from the version that runs.
+    /// It returns when that first attempt has ended, with version 1 on success. On failure, or if the source does
+    /// not exist yet, the version is 0, [`last_error`](Reloader::last_error) returns the reason, and the next
+    /// change starts another attempt. A change during the build restarts it. After a [`stop`](Reloader::stop), the
+    /// reloader continues from the running version.
     ///
     /// # Errors
-    /// - [`StartError::Stopped`] when `stop` came before that first attempt was over, also from this very callback.
-    /// - [`StartError::Watch`] when the source cannot be watched in the way the configuration asks for.
-    /// - [`StartError::Thread`] when the system gives no thread.
+    /// - [`StartError::Stopped`] when `stop` was called before that first attempt ended, also in the callback that
+    ///   calls `start`.
+    /// - [`StartError::Watch`] when the source cannot be watched by the configured method.
+    /// - [`StartError::Thread`] when the system cannot create a thread.
     pub fn start(&self) -> Result<(), StartError> {
         if self.is_worker() {
-            // It cannot wait for itself; and it is started, unless it is about to end.
+            // The worker cannot wait for itself; and the reloader is started, unless it is about to stop.
             let stopping = self.shared.inbox.is_stopping();
             return if stopping {
                 Err(StartError::Stopped)
@@ -152,7 +158,7 @@ impl<L: Loader> Reloader<L> {
         if self.shared.running.load(Ordering::Acquire) {
             return Ok(());
         }
-        // A worker that a callback stopped is over or about to be.
+        // A worker that was stopped by a callback has ended or is about to end.
         if let Some(old) = run.take() {
             let _ = old.worker.join();
         }
@@ -184,7 +190,7 @@ impl<L: Loader> Reloader<L> {
                     worker,
                     _registration: registration,
                 });
-                // Who was stopped before it came to it lets go of the channel.
+                // A worker that is stopped before its first attempt ends drops the channel.
                 first.recv().map_err(|_| StartError::Stopped)
             }
             Err(error) => {
@@ -203,17 +209,18 @@ impl<L: Loader> Reloader<L> {
         })
     }
 
-    /// Stops watching; a build that runs is killed with its children. The version that runs stays loaded and can be called.
+    /// Stops watching; a running build is killed with its children. The running version stays loaded and can be
+    /// called.
     ///
-    /// It returns when the reloader's thread has ended. Called from one of its callbacks, it returns at once and the
-    /// thread ends after the callback.
+    /// It returns when the reloader's thread has ended. Called in one of the reloader's callbacks, it returns
+    /// immediately and the thread ends after the callback.
     pub fn stop(&self) {
         self.shared.inbox.stop();
         if self.is_worker() {
             return;
         }
         let mut run = lock(&self.run);
-        // A start that held the lock until now may have begun after the stop above.
+        // A `start` that held the lock until now may have begun after the stop above.
         self.shared.inbox.stop();
         if let Some(run) = run.take() {
             let _ = run.worker.join();
@@ -221,27 +228,28 @@ impl<L: Loader> Reloader<L> {
         *lock(&self.shared.watch) = WatchState::Stopped;
     }
 
-    /// Whether this is called from one of the reloader's callbacks, or from the loader.
+    /// Returns whether this is called from one of the reloader's callbacks, or from the loader.
     fn is_worker(&self) -> bool {
         *lock(&self.shared.worker) == Some(thread::current().id())
     }
 
-    /// Whether it is started.
+    /// Returns whether the reloader is started.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.shared.running.load(Ordering::Acquire)
     }
 
-    /// Whether a version runs that neither this function nor [`wait`](Reloader::wait) has announced yet. Never blocks.
+    /// Returns whether a version is running that neither this function nor [`wait`](Reloader::wait) has announced
+    /// yet. Never blocks.
     ///
-    /// True once per new version, after its events are out; several that came since the last call count as one, the newest. The version that the
-    /// first [`start`](Reloader::start) loads is not announced.
+    /// Returns `true` once per new version, after its events have been emitted; several versions since the last
+    /// call count as one, the newest. The version that the first [`start`](Reloader::start) loads is not announced.
     pub fn check(&self) -> bool {
         self.shared.announce().is_some()
     }
 
-    /// Waits until there is a version to announce, and announces it, as [`check`](Reloader::check) does. `None` when there
-    /// was none in time, or the reloader is not running.
+    /// Waits until there is a version to announce, and announces it, as [`check`](Reloader::check) does. Returns
+    /// `None` if there is none within the timeout, or if the reloader is not running.
     pub fn wait(&self, timeout: Duration) -> Option<u64> {
         let deadline = Instant::now().checked_add(timeout);
         let mut arriving = lock(&self.shared.arrival.0);
@@ -264,59 +272,59 @@ impl<L: Loader> Reloader<L> {
         }
     }
 
-    /// The version that runs: 0 before anything was loaded, then 1, and one more for each reload that worked.
+    /// Returns the running version: 0 before a version was loaded, then 1, incremented by each successful reload.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.shared.version()
     }
 
-    /// A guard on the version that runs; `None` while nothing was loaded. Waits for nothing but a short lock.
+    /// Returns a guard for the running version; `None` before a version was loaded. Waits only for a short lock.
     #[must_use]
     pub fn current(&self) -> Option<Guard<L::Loaded>> {
         self.shared.slot.guard()
     }
 
-    /// Why the latest attempt failed; `None` when it did not.
+    /// Returns the reason why the latest attempt failed; `None` if it did not fail.
     #[must_use]
     pub fn last_error(&self) -> Option<Arc<ReloadError>> {
         self.shared.last_error()
     }
 
-    /// How the source is watched at the moment.
+    /// Returns how the source is currently watched.
     #[must_use]
     pub fn watch_state(&self) -> WatchState {
         lock(&self.shared.watch).clone()
     }
 
-    /// A channel that gets every event from now on, from whichever thread it comes.
+    /// Returns a channel that receives every event from now on, whichever thread emits it.
     ///
-    /// Subscribe before [`start`](Reloader::start) to see the first attempt too. Events pile up while nobody receives
-    /// them; drop the receiver to end it.
+    /// Subscribe before [`start`](Reloader::start) to receive the events of the first attempt too. Events
+    /// accumulate until they are received; drop the receiver to unsubscribe.
     #[must_use]
     pub fn subscribe(&self) -> Receiver<Event> {
         self.shared.bus.subscribe()
     }
 
-    /// Calls `callback` with every event from now on, on the reloader's own thread: it holds up reloads while it runs, and
-    /// is not called while the reloader is stopped (events that come then are delivered after the next start). One that
-    /// panics is not called again.
+    /// Calls `callback` with every event from now on, on the reloader's own thread. The callback delays reloads
+    /// while it runs, and is not called while the reloader is stopped (events that occur then are delivered after
+    /// the next start). A callback that panics is not called again.
     pub fn on_event(&self, callback: impl FnMut(&Event) + Send + 'static) {
         self.shared.bus.on_event(Box::new(callback));
     }
 
-    /// The source; an absolute path.
+    /// Returns the source; an absolute path.
     #[must_use]
     pub fn source(&self) -> &Path {
         &self.shared.targets.source
     }
 
-    /// The files whose content decides about a reload, the source first, as they are now.
+    /// Returns the files whose content determines whether to reload, the source first, as of now.
     #[must_use]
     pub fn watched_files(&self) -> Vec<PathBuf> {
         self.shared.targets.files()
     }
 
-    /// The loader.
+    /// Returns the loader.
     #[must_use]
     pub fn loader(&self) -> &L {
         &self.shared.loader
@@ -340,7 +348,7 @@ impl<L: Loader> std::fmt::Debug for Reloader<L> {
     }
 }
 
-// A reloader is shared between threads by design; this line keeps it so.
+// A reloader is shared between threads by design; this asserts that it can be.
 const _: fn() = || {
     fn shareable<T: Send + Sync>() {}
     let _ = shareable::<Reloader<crate::NativeLoader>>;

@@ -13,7 +13,7 @@ use crate::loader::Loader;
 use crate::version::Slot;
 use crate::watch::{Targets, WatchState};
 
-/// What the reloader, its worker and its callbacks share.
+/// The state that the reloader, its worker and its callbacks share.
 pub(crate) struct Shared<L: Loader> {
     pub(crate) config: Config,
     pub(crate) targets: Arc<Targets>,
@@ -22,11 +22,12 @@ pub(crate) struct Shared<L: Loader> {
     pub(crate) slot: Slot<L::Loaded>,
     pub(crate) bus: Arc<EventBus>,
     pub(crate) inbox: Arc<Inbox>,
-    /// The version that runs; the newest whose events are out; and the one that was last announced by `check` or `wait`.
+    /// The running version; the newest version whose events have been emitted; and the version that `check` or
+    /// `wait` last announced.
     pub(crate) version: AtomicU64,
     pub(crate) arrived: AtomicU64,
     pub(crate) announced: AtomicU64,
-    /// For those who wait for a version.
+    /// For threads that wait for a version.
     pub(crate) arrival: (Mutex<()>, Condvar),
     pub(crate) error: Mutex<Option<Arc<ReloadError>>>,
     pub(crate) watch: Arc<Mutex<WatchState>>,
@@ -34,7 +35,7 @@ pub(crate) struct Shared<L: Loader> {
     pub(crate) worker: Mutex<Option<ThreadId>>,
 }
 
-/// Locks, whoever panicked: nothing here is left half-done.
+/// Locks the mutex, even after a panic: no panic leaves the state under these locks inconsistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -52,13 +53,14 @@ impl<L: Loader> Shared<L> {
         *lock(&self.error) = error;
     }
 
-    /// A new version runs.
+    /// Records that a new version is running.
     pub(crate) fn swapped(&self, version: u64) {
         self.set_error(None);
         self.version.store(version, Ordering::Release);
     }
 
-    /// The events of a new version are out: whoever waits for it finds them.
+    /// Records that the events of a new version have been emitted, so that a thread that waits for the version
+    /// finds them.
     pub(crate) fn arrived(&self, version: u64) {
         let arriving = lock(&self.arrival.0);
         self.arrived.store(version, Ordering::Release);

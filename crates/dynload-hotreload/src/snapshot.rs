@@ -8,18 +8,18 @@ use dynload_native::{ContentHash, read_regular};
 
 use crate::watch::{Signature, Targets};
 
-/// What the watched files were at one moment.
+/// The contents of the watched files at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     files: Vec<(PathBuf, ContentHash)>,
 }
 
-/// Why there is none.
+/// The reason why a snapshot could not be taken.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
     /// A file changed while it was read.
     Changing(PathBuf),
-    /// The source is not there, or cannot be read.
+    /// The source does not exist or cannot be read.
     Source(io::Error),
 }
 
@@ -31,14 +31,14 @@ impl Snapshot {
                 Ok(Some(hash)) => files.push((path, hash)),
                 Ok(None) => return Err(Unreadable::Changing(path)),
                 Err(error) if path == targets.source => return Err(Unreadable::Source(error)),
-                // An extra file may go at any time, and that is a change of its own: it is not in the snapshot.
+                // An extra file may be removed at any time, which is itself a change: it is not in the snapshot.
                 Err(_) => {}
             }
         }
         Ok(Self { files })
     }
 
-    /// The files that are not in `before` as they are here, and those that are only there.
+    /// Returns the files that are new or different compared to `before`, and those that exist only in `before`.
     pub(crate) fn changed_since(&self, before: Option<&Self>) -> Vec<PathBuf> {
         let Some(before) = before else {
             return self.files.iter().map(|(path, _)| path.clone()).collect();
@@ -56,7 +56,7 @@ impl Snapshot {
     }
 }
 
-/// The hash of a file, or none when it changed meanwhile.
+/// Returns the hash of a file, or `None` if it changed while it was read.
 fn read(path: &Path) -> io::Result<Option<ContentHash>> {
     let before = Signature::of(path);
     let content = read_regular(path, MAX_STAGED_BYTES)?;
@@ -71,12 +71,12 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_is_not_waited_for() {
+    fn a_pipe_does_not_block() {
         let temp = tempfile::tempdir().unwrap();
         let (source, pipe) = (temp.path().join("p.c"), temp.path().join("pipe"));
         fs::write(&source, "1").unwrap();
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
-        assert!(made.success());
+        let created = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(created.success());
         let mut targets = Targets {
             source: source.clone(),
             extra: vec![Glob::new(&pipe)],
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn names_what_is_new_and_what_is_gone() {
+    fn changed_since_returns_new_changed_and_removed_files() {
         let temp = tempfile::tempdir().unwrap();
         let source = temp.path().join("p.c");
         let (a, b) = (temp.path().join("a.h"), temp.path().join("b.h"));

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// A step of the way from a saved file to running code.
+/// A step from a saved file to running code.
 ///
-/// The steps run in the order in which they are listed. Most name the [`EventKind`] that ends them.
+/// The steps run in the order in which they are listed. Most are named after the [`EventKind`](crate::EventKind) that ends them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// Reading the source and finding out whether its content is new.
+    /// Reading the source and checking whether its content is new.
     Read,
     /// Running the compiler or the user's command.
     Build,
-    /// Copying the artifact under a name that was never used before.
+    /// Copying the artifact to a path that was never used before.
     Stage,
-    /// Checking the copy and loading it, beside the version that runs.
+    /// Checking the copy and loading it, beside the running version.
     Load,
-    /// Carrying the state of the old version over into the new one.
+    /// Transferring the state from the old version to the new one.
     Restore,
 }
 

@@ -1,4 +1,4 @@
-//! The version that runs, and the guards that keep older ones alive.
+//! The running version, and the guards that keep older versions alive.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,9 +12,10 @@ use crate::artifact::Artifact;
 use crate::bus::EventBus;
 use crate::event::EventKind;
 
-/// A loaded version with everything that has to live as long as it.
+/// A loaded version with everything that must live as long as it.
 pub(crate) struct Version<T> {
-    // Only `Drop` takes it out, so that code goes before the file it was mapped from, and before anyone is told.
+    // Only `Drop` takes it out, so that the code is dropped before the file it was mapped from, and before the
+    // event is emitted.
     loaded: Option<T>,
     file: Option<StagedFile>,
     pub(crate) number: u64,
@@ -27,7 +28,7 @@ impl<T> Version<T> {
     pub(crate) fn new(loaded: T, artifact: &Artifact, bus: Arc<EventBus>) -> Self {
         Self {
             loaded: Some(loaded),
-            // Where the loader did not take it.
+            // The copy, if the loader did not claim it.
             file: artifact.claim(),
             number: artifact.version,
             hash: artifact.hash,
@@ -55,21 +56,21 @@ impl<T> Drop for Version<T> {
     }
 }
 
-/// Keeps the version that ran when it was made, for as long as it lives.
+/// Keeps a version alive: the version that was running when the guard was created.
 ///
-/// It dereferences to what the loader made. Calls made through one guard all run on one version; a version is retired
-/// when a newer one runs and its last guard is gone. So hold a guard as long as a call takes, and take a new one for the
-/// next call.
+/// It dereferences to the value that the loader returned. All calls through one guard run on one version. A version
+/// is retired when a newer one is running and its last guard is dropped. So keep a guard for the duration of a
+/// call, and get a new one for the next call.
 pub struct Guard<T>(Arc<Version<T>>);
 
 impl<T> Guard<T> {
-    /// The number of the version that this guard holds.
+    /// Returns the number of this version.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.number
     }
 
-    /// The hash of the artifact that this version was loaded from.
+    /// Returns the hash of the artifact from which this version was loaded.
     #[must_use]
     pub fn hash(&self) -> ContentHash {
         self.0.hash
@@ -99,7 +100,7 @@ impl<T: fmt::Debug> fmt::Debug for Guard<T> {
     }
 }
 
-/// Where the running version is kept.
+/// Stores the running version.
 pub(crate) struct Slot<T> {
     current: RwLock<Option<Arc<Version<T>>>>,
 }
@@ -119,7 +120,8 @@ impl<T> Slot<T> {
             .map(Guard)
     }
 
-    /// Puts `new` in place and returns what was there; dropping that may run foreign code, so not under the lock.
+    /// Stores `new` and returns the previous version. Drop it outside the lock, because dropping it may run foreign
+    /// code.
     pub(crate) fn swap(&self, new: Version<T>) -> Option<Arc<Version<T>>> {
         let new = Some(Arc::new(new));
         std::mem::replace(

@@ -1,8 +1,8 @@
-//! Noticing that a file may have changed.
+//! Notices that a file may have changed.
 //!
-//! Nothing here says that a file *has* changed: an event is a reason to look, and the worker looks and compares
-//! content. So a doubled event costs a look and a lost one a second, because every file is also looked at now and then
-//! (`client::SWEEP`).
+//! Nothing here proves that a file *has* changed: an event is a reason to look, and the worker looks and compares
+//! content. So a duplicate event costs one look, and a lost event costs a second, because every file is also
+//! checked periodically (`client::SWEEP`).
 
 mod backend;
 mod client;
@@ -25,41 +25,42 @@ pub(crate) use hub::{Registration, register};
 pub(crate) use signature::Signature;
 pub(crate) use targets::Targets;
 
-/// How a reloader's files are watched at the moment.
+/// How a reloader's files are currently watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchState {
     /// The reloader is not started.
     Stopped,
-    /// The system tells of changes.
+    /// The system reports changes.
     Active,
-    /// The files are looked at regularly.
+    /// The files are checked periodically.
     Polling {
-        /// How often.
+        /// The interval.
         interval: Duration,
-        /// Why the system's events are not enough.
+        /// The reason why notifications are not sufficient.
         reason: PollReason,
     },
-    /// A directory on the way to the source is gone. The version that runs stays, and the directory is waited for.
+    /// A directory in the path of the source is missing. The running version stays, and the reloader waits for the
+    /// directory.
     Lost {
-        /// The directory.
+        /// The missing directory.
         missing: PathBuf,
     },
 }
 
-/// Why files are polled.
+/// The reason why files are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollReason {
-    /// The configuration says so.
+    /// The configuration requests it.
     Asked,
-    /// The file system is one that others write to from elsewhere: NFS, SMB, 9P, FUSE, a share of a virtual machine.
+    /// Other machines write to this file system: NFS, SMB, 9P, FUSE, a share of a virtual machine.
     RemoteFileSystem,
-    /// A file was made in the directory and no event told of it.
+    /// A file was created in the directory, but no event reported it.
     NoEvents,
-    /// The system gives no more watches.
+    /// The system's limit on watches is exhausted.
     Limit(WatchLimit),
-    /// The system's events cannot be had for another reason, which is logged.
+    /// File-change notifications are unavailable for another reason, which is logged.
     Unavailable,
 }
 
@@ -67,14 +68,14 @@ pub enum PollReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchLimit {
-    /// `fs.inotify.max_user_watches`: watched directories of all the user's processes.
+    /// `fs.inotify.max_user_watches`: the number of directories watched by all processes of the user.
     Watches,
-    /// `fs.inotify.max_user_instances`: watching processes of the user.
+    /// `fs.inotify.max_user_instances`: the number of inotify instances of the user.
     Instances,
 }
 
 impl WatchLimit {
-    /// The name of the setting, as `sysctl` knows it.
+    /// Returns the name of the `sysctl` setting.
     #[must_use]
     pub fn setting(self) -> &'static str {
         match self {
@@ -83,7 +84,7 @@ impl WatchLimit {
         }
     }
 
-    /// Its value on this system, if it can be read.
+    /// Returns its value on this system, if it can be read.
     #[must_use]
     pub fn value(self) -> Option<u64> {
         let path = format!("/proc/sys/{}", self.setting().replace('.', "/"));
@@ -95,12 +96,12 @@ impl fmt::Display for WatchState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("not watching"),
-            Self::Active => f.write_str("watching by the system's events"),
+            Self::Active => f.write_str("watching with file-change notifications"),
             Self::Polling { interval, reason } => write!(f, "polling every {interval:?}: {reason}"),
             Self::Lost { missing } => {
                 write!(
                     f,
-                    "the directory `{}` is gone: waiting for it",
+                    "the directory `{}` is missing: waiting for it",
                     printable(missing.display()).path()
                 )
             }
@@ -112,37 +113,40 @@ impl fmt::Display for PollReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Asked => f.write_str("as configured"),
-            Self::RemoteFileSystem => f.write_str("others can write to this file system unnoticed"),
-            Self::NoEvents => f.write_str("this file system gives no events"),
+            Self::RemoteFileSystem => {
+                f.write_str("changes by other machines are not reported on this file system")
+            }
+            Self::NoEvents => f.write_str("this file system sends no notifications"),
             Self::Limit(limit) => write!(f, "{} is exhausted", limit.setting()),
-            Self::Unavailable => f.write_str("the system's events cannot be had"),
+            Self::Unavailable => f.write_str("file-change notifications are unavailable"),
         }
     }
 }
 
-/// Why a source cannot be watched.
+/// The reason why a source cannot be watched.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// The system's limit is exhausted; its own error reads "No space left on device" or "Too many open files".
+    /// The system's limit is exhausted; the system's own error is "No space left on device" or "Too many open
+    /// files".
     Limit {
-        /// Which one.
+        /// The limit.
         limit: WatchLimit,
         /// Its value, if it can be read.
         value: Option<u64>,
     },
     /// The system refuses for another reason.
     Backend {
-        /// What was to be watched, if it is about one directory.
+        /// The directory, if the error is about one directory.
         path: Option<PathBuf>,
-        /// What the watcher said.
+        /// The watcher's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Only the system's events were asked for, and they do not tell of changes in this directory.
+    /// Only file-change notifications were requested, and they do not cover this directory.
     NoEvents {
         /// The directory.
         path: PathBuf,
-        /// How that is known.
+        /// The reason.
         reason: PollReason,
     },
 }
@@ -157,22 +161,22 @@ impl fmt::Display for WatchError {
                 }
                 write!(
                     f,
-                    " is exhausted: raise it with `sysctl {}=N`, or watch by polling",
+                    " is exhausted: raise it with `sysctl {}=N`, or use polling",
                     limit.setting()
                 )
             }
             Self::Backend { path: Some(path), .. } => {
                 write!(
                     f,
-                    "the directory `{}` cannot be watched",
+                    "cannot watch the directory `{}`",
                     printable(path.display()).path()
                 )
             }
-            Self::Backend { path: None, .. } => f.write_str("the system's file events cannot be had"),
+            Self::Backend { path: None, .. } => f.write_str("file-change notifications are unavailable"),
             Self::NoEvents { path, reason } => {
                 write!(
                     f,
-                    "file events do not cover `{}` ({reason}): watch by polling",
+                    "file-change notifications do not cover `{}` ({reason}): use polling",
                     printable(path.display()).path()
                 )
             }

@@ -1,4 +1,4 @@
-//! The thread that does the work of a reloader.
+//! The worker thread of a reloader.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,9 +11,10 @@ use crate::loader::Loader;
 use crate::pipeline::Pipeline;
 use crate::shared::{Shared, lock};
 
-/// The life of the worker. `done` is told when the first attempt is over, and dropped where that was stopped.
+/// Runs the worker. `done` receives a message when the first attempt has ended, and is dropped if that attempt was
+/// stopped.
 pub(crate) fn work<L: Loader>(shared: Arc<Shared<L>>, done: SyncSender<()>) {
-    /// Says that the worker has ended, even if it panics.
+    /// Records that the worker has ended, even if it panics.
     struct End<'a, L: Loader>(&'a Shared<L>);
     impl<L: Loader> Drop for End<'_, L> {
         fn drop(&mut self) {
@@ -36,7 +37,7 @@ pub(crate) fn work<L: Loader>(shared: Arc<Shared<L>>, done: SyncSender<()>) {
         if over && !started {
             started = true;
             if first {
-                // What `start` loaded is no news.
+                // The version that `start` loaded is not announced.
                 shared.announced.fetch_max(shared.version(), Ordering::AcqRel);
             }
             let _ = done.send(());

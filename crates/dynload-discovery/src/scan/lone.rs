@@ -66,7 +66,7 @@ pub(super) fn look(
         let available = vec![system_of(path).to_owned()];
         vec![Incompatibility::Platform {
             id: id.clone(),
-            platform: platform,
+            platform,
             available,
         }]
     } else {

@@ -1,11 +1,11 @@
-//! The shared library `libdynload`: the flat functions under their names, and the `vais_*` primitives, which `dynload-ffi`
-//! names itself. See `dynload.h`.
+//! The shared library `libdynload`: the flat functions under their names, and the `vais_*` primitives, whose names
+//! `dynload-ffi` exports itself. See `dynload.h`.
 
 macro_rules! export {
     ($($name:ident)*) => {
         $(
             /// See `dynload.h`.
-            // Not `unsafe` to declare: nobody calls it from Rust, and what it jumps to has the real type.
+            // The declaration is not `unsafe`: no Rust code calls it, and the jump target has the real type.
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub extern "C" fn $name() {

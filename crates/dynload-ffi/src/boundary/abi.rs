@@ -11,27 +11,28 @@ pub const RTLD_GLOBAL: i64 = 256;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModuleHandle {
-    /// The handle of `dlopen`, good for `dlsym`; 0 when nothing is loaded. It stays the library's: not to be closed.
+    /// The handle that `dlopen` returned, valid for `dlsym`; 0 if no module is loaded. The library owns it: do not
+    /// close it.
     pub handle: i64,
-    /// The path, as it was given: the address of a NUL-terminated text that is never freed.
+    /// The path that was passed to the load: the address of a NUL-terminated text that is never freed.
     pub path: i64,
-    /// 1 after the load, one more for each reload that worked.
+    /// 1 after the load, incremented by each successful reload.
     pub version: i64,
     /// 1 if loaded, 0 if not.
     pub loaded: i64,
 }
 
-/// What a sandboxed plugin may use. Every value is a limit; there is none that means "unlimited".
+/// The resource limits of a sandboxed plugin. Every value is a limit; no value means "unlimited".
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceLimits {
-    /// Bytes of all memories and tables of an instance together.
+    /// Total bytes of all memories and tables of an instance.
     pub max_memory_bytes: i64,
-    /// Milliseconds of wall clock for one call.
+    /// Wall-clock milliseconds for one call.
     pub max_time_ms: i64,
-    /// Bytes of the Wasm frames alive at once.
+    /// Total bytes of the Wasm frames that are alive at the same time.
     pub max_stack_bytes: i64,
-    /// Wasm frames alive at once.
+    /// Number of Wasm frames that are alive at the same time.
     pub max_call_depth: i64,
 }
 
@@ -39,33 +40,33 @@ pub struct ResourceLimits {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WasmSandbox {
-    /// The sandbox; 0 is none.
+    /// The handle of the sandbox; 0 means none.
     pub handle: i64,
-    /// The capabilities that were granted when this value was made.
+    /// The capabilities that were granted when this value was created.
     pub capabilities: i64,
 }
 
-/// A WebAssembly plugin that is loaded.
+/// A loaded WebAssembly plugin.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WasmInstance {
-    /// The instance; 0 is none.
+    /// The handle of the instance; 0 means none.
     pub handle: i64,
-    /// The sandbox that it lives in.
+    /// The handle of its sandbox.
     pub sandbox: i64,
 }
 
-/// How hot reload works for one source.
+/// The hot-reload settings for one source.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HotReloadConfig {
     /// The path of the source: the address of a text.
     pub source_path: i64,
-    /// The directory for builds and copies: the address of a text, or 0 for a private temporary one.
+    /// The directory for builds and copies: the address of a text, or 0 for a private temporary directory.
     pub output_dir: i64,
-    /// Milliseconds without a further change before a change is acted on.
+    /// The debounce time: milliseconds without a further change before a change is processed.
     pub debounce_ms: i64,
-    /// 1 writes each step to the standard error output.
+    /// 1 to write each step to standard error, 0 not to.
     pub verbose: i64,
 }
 
@@ -73,30 +74,32 @@ pub struct HotReloadConfig {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HotReloader {
-    /// The reloader; 0 is none.
+    /// The handle of the reloader; 0 means none.
     pub handle: i64,
-    /// The version that ran when this value was made.
+    /// The version that was running when this value was created.
     pub version: i64,
-    /// 1 if it was started when this value was made.
+    /// 1 if the reloader was started when this value was created.
     pub running: i64,
 }
 
-/// What was found by looking for plugins.
+/// The result of a plugin discovery.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PluginList {
-    /// The list; 0 is none.
+    /// The handle of the list; 0 means none.
     pub handle: i64,
-    /// How many plugins are in it.
+    /// The number of plugins in the list.
     pub count: i64,
 }
 
-/// A function that the host offers to Wasm plugins: `userdata` as it was given, the handle of the instance that calls (0
-/// while it is being made), the arguments, and room for the results. Returns 0 if all is well; any other number ends the
-/// call of the guest.
+/// A function that the host offers to Wasm plugins.
 ///
-/// Integers are given and taken as they are, floats as their bits. It has to return: an exception that leaves it, or the end of
-/// its thread, ends the process.
+/// Its parameters are the `userdata` that was passed with it, the handle of the calling instance (0 while the
+/// instance is being created), the arguments, and space for the results. Returns 0 on success; any other number ends
+/// the call of the guest.
+///
+/// Integers are passed as they are, floats as their bits. The function must return: an exception that leaves it, or
+/// the end of its thread, ends the process.
 pub type HostFunction = unsafe extern "C-unwind" fn(
     userdata: i64,
     instance: i64,
@@ -106,7 +109,9 @@ pub type HostFunction = unsafe extern "C-unwind" fn(
     nresults: i64,
 ) -> i64;
 
-/// Where the output of Wasm plugins goes: `userdata` as it was given, 1 for standard output and 2 for standard error, and the
-/// bytes, which are not NUL-terminated. It has to return, as a [`HostFunction`] has to.
+/// A function that receives the output of Wasm plugins.
+///
+/// Its parameters are the `userdata` that was passed with it, 1 for standard output or 2 for standard error, and the
+/// bytes, which are not NUL-terminated. It must return, as a [`HostFunction`] must.
 pub type ConsoleFunction =
     unsafe extern "C-unwind" fn(userdata: i64, stream: i64, bytes: *const u8, len: i64);

@@ -1,27 +1,28 @@
-//! Finding the object of a handle without a lock, from a signal handler too.
+//! Lookup of a handle's object without a lock, safe in signal handlers.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::boundary::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
 use crate::boundary::sync::yield_now;
 
-/// The first page has so many places, and each further one twice as many as the one before.
+/// The number of places in the first page; each further page has twice as many as the one before.
 const FIRST: usize = if cfg!(all(test, loom)) { 1 } else { 64 };
-/// Enough for every slot of a table.
+/// Enough pages for every slot of a table.
 const PAGES: usize = 23;
 
-/// Where each live object is, by its handle. Whoever looks takes no lock, allocates nothing and waits for nobody; whoever takes
-/// an object down waits for those that look at it at that moment, which is a few instructions each.
+/// The address of each live object, by its handle. Readers take no lock, allocate nothing and never wait; a thread
+/// that takes an object down waits for the readers that are looking at it at that moment, each for a few
+/// instructions.
 ///
-/// It owns nothing: an object must live until it was taken down.
+/// The board owns no objects: an object must live until it has been taken down.
 pub(crate) struct Board<T> {
     pages: [OnceLock<Box<[Place<T>]>>; PAGES],
 }
 
 struct Place<T> {
-    /// The handle of what is here, 0 for nothing.
+    /// The handle of the object in this place, 0 if the place is empty.
     handle: AtomicI64,
-    /// Those that look at this moment.
+    /// The number of readers that are looking at this moment.
     looking: AtomicUsize,
     object: AtomicPtr<T>,
 }
@@ -33,7 +34,8 @@ impl<T> Board<T> {
         }
     }
 
-    /// Puts up the object of a handle, in the place of its slot. One thread at a time does that or takes down.
+    /// Puts up the object of a handle, in the place of its slot. Only one thread at a time may put up or take down
+    /// objects.
     pub(crate) fn put_up(&self, index: usize, handle: i64, object: &Arc<T>) {
         let (page, at) = place_of(index);
         let places = self.pages[page].get_or_init(|| {
@@ -51,28 +53,29 @@ impl<T> Board<T> {
         place.handle.swap(handle, Ordering::AcqRel);
     }
 
-    /// Takes down what is in the place of a slot. When this returns nobody looks at it any more.
+    /// Takes down the object in the place of a slot. No reader looks at the object after this returns.
     pub(crate) fn take_down(&self, index: usize) {
         let (page, at) = place_of(index);
         let Some(place) = self.pages[page].get().map(|places| &places[at]) else {
             return;
         };
-        // This and the read of the handle in `look` both change it, so one comes after the other: either they find it gone, or
-        // this sees that they look.
+        // This and the read of the handle in `look` are both read-modify-write operations, so one comes after the
+        // other: either the reader finds no handle, or this function sees that the reader is looking.
         place.handle.swap(0, Ordering::AcqRel);
         while place.looking.load(Ordering::Acquire) != 0 {
             yield_now();
         }
     }
 
-    /// Shows the object of a handle to `f`, which must not come back here.
+    /// Passes the object of a handle to `f`, which must not call this board again.
     pub(crate) fn look<R>(&self, index: usize, handle: i64, f: impl FnOnce(&T) -> R) -> Option<R> {
         let (page, at) = place_of(index);
         let place = self.pages.get(page)?.get()?.get(at)?;
         place.looking.fetch_add(1, Ordering::Relaxed);
         let shown = (place.handle.fetch_add(0, Ordering::AcqRel) == handle).then(|| {
-            // SAFETY: it is up under this handle, so it was put up as an `Arc` that lives until `take_down` has returned, which
-            // waits for `looking`. No other object was put in its place: that comes after taking it down.
+            // SAFETY: the place has this handle, so the object was put up as an `Arc` that lives until `take_down`
+            // has returned, and `take_down` waits for `looking`. No other object is in this place: it can only be put
+            // up after this one was taken down.
             f(unsafe { &*place.object.load(Ordering::Relaxed) })
         });
         place.looking.fetch_sub(1, Ordering::Release);
@@ -80,7 +83,7 @@ impl<T> Board<T> {
     }
 }
 
-/// The page of a slot, and its place there.
+/// Returns the page of a slot, and its place in that page.
 fn place_of(index: usize) -> (usize, usize) {
     let from_first = index + FIRST;
     let page = (from_first / FIRST).ilog2();
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_has_a_place_of_its_own() {
+    fn every_slot_has_its_own_place() {
         let mut next = (0, 0);
         for index in 0..10_000 {
             assert_eq!(place_of(index), next, "{index}");
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_up_under_that_handle_is_seen() {
+    fn an_object_is_found_only_by_its_handle_while_it_is_up() {
         let board = Board::new();
         assert_eq!(board.look(5, 7, |n: &u32| *n), None);
         let object = Arc::new(3);
@@ -123,7 +126,7 @@ mod models {
     use super::*;
     use loom::thread;
 
-    /// Says when it is gone.
+    /// Records that it was dropped.
     struct Thing(Arc<AtomicUsize>);
     impl Drop for Thing {
         fn drop(&mut self) {
@@ -132,34 +135,34 @@ mod models {
     }
 
     #[test]
-    fn nobody_sees_an_object_that_is_gone() {
+    fn a_dropped_object_is_never_seen() {
         loom::model(|| {
             let board = Arc::new(Board::new());
-            let gone = Arc::new(AtomicUsize::new(0));
-            let thing = Arc::new(Thing(gone.clone()));
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let thing = Arc::new(Thing(dropped.clone()));
             board.put_up(0, 7, &thing);
-            let there = board.clone();
-            let looker = thread::spawn(move || {
-                there.look(0, 7, |thing| assert_eq!(thing.0.load(Ordering::SeqCst), 0));
+            let shared = board.clone();
+            let reader = thread::spawn(move || {
+                shared.look(0, 7, |thing| assert_eq!(thing.0.load(Ordering::SeqCst), 0));
             });
             board.take_down(0);
             drop(thing);
-            assert_eq!(gone.load(Ordering::SeqCst), 1);
-            looker.join().unwrap();
+            assert_eq!(dropped.load(Ordering::SeqCst), 1);
+            reader.join().unwrap();
         });
     }
 
     #[test]
-    fn who_looks_for_the_old_object_never_sees_the_new_one() {
+    fn a_lookup_of_the_old_handle_never_sees_the_new_object() {
         loom::model(|| {
             let board = Arc::new(Board::new());
             let (old, new) = (Arc::new(1), Arc::new(2));
             board.put_up(0, 7, &old);
-            let there = board.clone();
-            let looker = thread::spawn(move || there.look(0, 7, |n| assert_eq!(*n, 1)));
+            let shared = board.clone();
+            let reader = thread::spawn(move || shared.look(0, 7, |n| assert_eq!(*n, 1)));
             board.take_down(0);
             board.put_up(0, 8, &new);
-            looker.join().unwrap();
+            reader.join().unwrap();
             assert_eq!(board.look(0, 8, |n| *n), Some(2));
         });
     }

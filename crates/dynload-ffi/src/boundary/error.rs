@@ -1,4 +1,4 @@
-//! The last error of each thread, and the guard through which every exported function goes.
+//! The last error of each thread, and the guard around the body of every exported function.
 
 use std::cell::RefCell;
 use std::error::Error as StdError;
@@ -10,60 +10,60 @@ use dynload_diagnostics::printable;
 use dynload_hotreload::{ReloadError, StartError};
 use dynload_sandbox::{ErrorKind, Limit, ModuleError};
 
-/// What kind of failure an error is; `get_load_error_code` gives it as a number.
+/// The kind of an error; `get_load_error_code` returns it as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 #[non_exhaustive]
 pub enum ErrorCode {
     /// No error.
     Ok = 0,
-    /// An argument that makes no sense: null, negative, not UTF-8, out of range, of no known form.
+    /// An argument is invalid: null, negative, not UTF-8, out of range, or malformed.
     InvalidArgument = 1,
-    /// A handle that is not, or not any more, one of this kind.
+    /// A handle is not, or is no longer, a handle of this kind.
     InvalidHandle = 2,
-    /// A file or directory that cannot be read.
+    /// A file or directory cannot be read.
     Io = 3,
-    /// A native library that cannot be loaded, reloaded or unloaded.
+    /// A native library cannot be loaded, reloaded or unloaded.
     Load = 4,
-    /// No symbol, export or import of that name.
+    /// There is no symbol, export or import of that name.
     NotFound = 5,
-    /// Bytes that are no WebAssembly module, or one with features that are off.
+    /// The bytes are not a WebAssembly module, or the module uses a disabled feature.
     InvalidModule = 6,
-    /// Imports that nobody provides.
+    /// The module has unresolved imports.
     MissingImport = 7,
-    /// A function of another type than the call.
+    /// The type of the function does not match the call.
     Signature = 8,
     /// The guest trapped.
     Trap = 9,
-    /// More memory than the sandbox allows.
+    /// The guest exceeded the memory limit of the sandbox.
     MemoryLimit = 10,
-    /// More time than the sandbox allows.
+    /// The guest exceeded the time limit of the sandbox.
     TimeLimit = 11,
-    /// More stack than the sandbox allows.
+    /// The guest exceeded the stack limit of the sandbox.
     StackLimit = 12,
-    /// More nested calls than the sandbox allows.
+    /// The guest exceeded the call-depth limit of the sandbox.
     DepthLimit = 13,
-    /// More fuel than the sandbox allows.
+    /// The guest exceeded the fuel limit of the sandbox.
     FuelLimit = 14,
-    /// A capability that is not granted.
+    /// A required capability is not granted.
     CapabilityDenied = 15,
     /// The call was interrupted.
     Interrupted = 16,
-    /// The guest ended itself.
+    /// The guest exited by its own request.
     Exited = 17,
-    /// An earlier call ended half-way: reset the instance.
+    /// The instance is poisoned by an aborted call: reset it.
     Poisoned = 18,
-    /// In use in a way that does not allow this now, for instance from its own callback.
+    /// The object is in use and this call must not wait for it, for instance because it comes from a callback.
     Busy = 19,
-    /// A function of the host failed.
+    /// A host function failed.
     HostFunction = 20,
-    /// A source that cannot be built, or watched.
+    /// A source cannot be built or watched.
     Build = 21,
-    /// A fault of this library.
+    /// An internal error of this library.
     Internal = 22,
 }
 
-/// A failure on its way to the thread's last error.
+/// A failure that becomes the thread's last error.
 #[derive(Clone, Debug)]
 pub(crate) struct Error {
     code: ErrorCode,
@@ -72,13 +72,13 @@ pub(crate) struct Error {
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// The most bytes of an error's text, but for what a compiler wrote.
+/// The maximum length of an error text in bytes, except one with compiler output.
 const MOST: usize = 16_000;
-/// The most bytes of the text of a build that failed.
+/// The maximum length of a build error's text in bytes.
 const MOST_OF_BUILD: usize = 160 * 1024;
 
 impl Error {
-    /// In one line, whatever names are in it.
+    /// Creates an error whose text is one line, whatever names it contains.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Error {
         Error {
             code,
@@ -86,7 +86,7 @@ impl Error {
         }
     }
 
-    /// With what a compiler wrote, in its lines.
+    /// Creates an error that keeps the lines of a compiler's output.
     fn of_build(code: ErrorCode, message: String) -> Error {
         Error {
             code,
@@ -94,7 +94,7 @@ impl Error {
         }
     }
 
-    /// With the whole chain of causes, which C has no other way to see.
+    /// Creates an error whose text contains the whole chain of causes: C has no other way to see them.
     pub(crate) fn from_chain(code: ErrorCode, error: &dyn StdError) -> Error {
         Error::new(code, chain(error))
     }
@@ -109,7 +109,7 @@ impl Error {
     }
 }
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line.
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -151,7 +151,7 @@ impl From<dynload_sandbox::Error> for Error {
     }
 }
 
-/// The code of a stopped call. What a nested call ended with is what the outer call ended with.
+/// Returns the code of a stopped call. The kind of a nested call's failure is the kind of the outer call's failure.
 pub(crate) fn kind_code(kind: &ErrorKind) -> ErrorCode {
     match kind {
         ErrorKind::LimitExceeded { limit, .. } => match limit {
@@ -194,7 +194,7 @@ impl From<&ReloadError> for Error {
             ReloadError::Load(_) | ReloadError::Restore(_) => ErrorCode::Load,
             _ => ErrorCode::Build,
         };
-        // With what the compiler wrote.
+        // The text includes the compiler output.
         Error::of_build(code, error.report())
     }
 }
@@ -230,7 +230,8 @@ struct Last {
 }
 
 thread_local! {
-    /// Not dropped with the other things of a thread: its last handlers, and those of the process, call functions too.
+    /// Not dropped with the thread's other thread-locals: the last destructors of a thread, and the exit handlers of
+    /// the process, call functions too.
     static LAST: ManuallyDrop<RefCell<Option<Last>>> = const { ManuallyDrop::new(RefCell::new(None)) };
     static FREES_LAST: FreesLast = const { FreesLast };
 }
@@ -255,14 +256,14 @@ fn set_last(last: Option<Last>) {
 
 fn fail(error: Error) {
     let Error { code, message } = error;
-    // No NUL is printable.
+    // A NUL is not printable, so the message contains none.
     let text = CString::new(message).unwrap_or_default();
-    // One that is set by the very last handlers is not freed: the thread is as good as gone.
+    // An error that is set by the very last destructors of a thread is not freed: the thread is about to end anyway.
     let _ = FREES_LAST.try_with(|_| ());
     set_last(Some(Last { code, text }));
 }
 
-/// Gives `f` the last error of this thread: its code and its text.
+/// Passes the last error of this thread to `f`: its code and its text.
 pub(crate) fn with_last<R>(f: impl FnOnce(ErrorCode, Option<&CStr>) -> R) -> R {
     LAST.with(|last| match &*last.borrow() {
         Some(Last { code, text }) => f(*code, Some(text)),
@@ -291,7 +292,8 @@ pub(crate) fn guard_with<T>(failed: impl FnOnce(ErrorCode) -> T, body: impl FnOn
     value
 }
 
-/// As [`guard_with`], for functions that can give a value and an error together: those that did what they could.
+/// As [`guard_with`], for functions that can return a value and set an error in the same call: those that succeeded
+/// in part.
 pub(crate) fn guard_partial<T>(
     failed: impl FnOnce(ErrorCode) -> T,
     body: impl FnOnce() -> Result<(T, Option<Error>)>,
@@ -308,8 +310,8 @@ pub(crate) fn guard_partial<T>(
     value
 }
 
-/// Runs the body of an exported function that only looks and cannot fail. This thread's error stays as it is, so that
-/// `module_is_loaded` can stand between a failure and the question why.
+/// Runs the body of an exported function that is a query and cannot fail. This thread's error is unchanged, so that a
+/// program can call `module_is_loaded` between a failure and `get_load_error`.
 pub(crate) fn guard_query<T>(failed: T, body: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => value,
@@ -320,7 +322,8 @@ pub(crate) fn guard_query<T>(failed: T, body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs the body of an exported function that a signal handler may call. Nothing of the thread is touched, its error least of all.
+/// Runs the body of an exported function that a signal handler may call. Nothing of the thread is changed, in
+/// particular not its error.
 pub(crate) fn guard_signal<T>(failed: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(failed)
 }
@@ -331,7 +334,7 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned());
-    format!("a fault of the library, please report it: {message}")
+    format!("internal error of the library; report it: {message}")
 }
 
 #[cfg(test)]
@@ -349,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn failure_sets_success_clears_queries_leave() {
+    fn failure_sets_the_error_success_clears_it_and_queries_keep_it() {
         let value = guard(7, || Err(Error::new(ErrorCode::Io, "no\0such file")));
         assert_eq!(
             (value, last()),
@@ -362,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error() {
+    fn a_panic_becomes_an_error() {
         assert_eq!(guard(-1, || -> Result<i32> { panic!("at {}", 7) }), -1);
         let (code, text) = last();
         assert_eq!(code, ErrorCode::Internal);
@@ -372,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thread_has_its_own() {
+    fn each_thread_has_its_own_error() {
         guard((), || Err(Error::new(ErrorCode::Load, "mine")));
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!(last().0, ErrorCode::Ok));

@@ -1,4 +1,4 @@
-//! Which guests this thread is running, innermost last, and the way back into them from a host function.
+//! The guests that this thread is running, innermost last, and how a host function calls back into its guest.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -6,32 +6,35 @@ use std::ptr::{self, NonNull};
 
 use dynload_sandbox::Caller;
 
-/// One guest that runs on this thread, or one host function that it called. It lives on the stack of the function that runs it.
+/// A guest that runs on this thread, or a host function that it called. It is on the stack of the function that runs
+/// it.
 struct Frame {
-    /// The handle of the instance, 0 while it is being made.
+    /// The handle of the instance, 0 while the instance is being created.
     instance: i64,
-    /// The caller of a host function, while it is in the host's hands and nobody uses it.
+    /// The caller of a host function, while its callback runs and no code is using the caller.
     caller: Cell<Option<NonNull<c_void>>>,
-    /// What ran when it began.
+    /// The frame that was innermost when this one began.
     outer: *const Frame,
 }
 
 thread_local! {
-    /// Nothing that has to be freed: it is there also when a thread that ends, or the process, calls from its last handlers.
+    /// It needs no destructor, so it is also usable when the last destructors of a thread, or the exit handlers of
+    /// the process, call functions.
     static INNERMOST: Cell<*const Frame> = const { Cell::new(ptr::null()) };
 }
 
-/// Whether a guest runs on this thread: whatever is called now is called from a callback, and must not wait for an instance
-/// or a sandbox, because another thread's callback may be waiting for ours.
+/// Returns whether a guest runs on this thread. If so, the current call comes from a callback and must not wait for
+/// an instance or a sandbox, because another thread's callback may be waiting for one of this thread's.
 pub(crate) fn is_running() -> bool {
     !INNERMOST.get().is_null()
 }
 
-/// The innermost frame of this thread for which `wanted` holds, for no longer than `f` runs.
+/// Passes the innermost frame of this thread that satisfies `wanted` to `f`. The reference is valid only while `f`
+/// runs.
 fn with_frame<R>(wanted: impl Fn(&Frame) -> bool, f: impl FnOnce(Option<&Frame>) -> R) -> R {
     let mut at = INNERMOST.get();
-    // SAFETY: the pointers are null, or to frames of this thread that `enter` has on its stack: it takes a frame off before that
-    // goes, in whichever way it ends, and what runs here runs inside of it.
+    // SAFETY: the pointers are null, or they point to frames of this thread on the stack of `enter`, which unlinks a
+    // frame before it is destroyed, however it ends; and the code here runs inside that `enter`.
     while let Some(frame) = unsafe { at.as_ref() } {
         if wanted(frame) {
             return f(Some(frame));
@@ -41,9 +44,9 @@ fn with_frame<R>(wanted: impl Fn(&Frame) -> bool, f: impl FnOnce(Option<&Frame>)
     f(None)
 }
 
-/// Runs `f` with one more frame.
+/// Runs `f` inside a new frame.
 fn enter<R>(instance: i64, caller: Option<NonNull<c_void>>, f: impl FnOnce() -> R) -> R {
-    /// Takes the frame off, also when `f` panics.
+    /// Unlinks the frame, even if `f` panics.
     struct Leave(*const Frame);
     impl Drop for Leave {
         fn drop(&mut self) {
@@ -66,18 +69,19 @@ pub(crate) fn run<R>(instance: i64, f: impl FnOnce() -> R) -> R {
     enter(instance, None, f)
 }
 
-/// Runs a host function's callback, which may come back to its own guest through [`with_caller`]. `f` gets the handle of the
-/// instance.
+/// Runs a host function's callback, which may call back into its own guest through [`with_caller`]. `f` receives the
+/// handle of the instance.
 pub(crate) fn run_host_function<R>(caller: &mut Caller<'_>, f: impl FnOnce(i64) -> R) -> R {
-    // A worker of a guest runs on a thread that has no frame.
+    // A guest's worker runs on a thread that has no frame.
     let instance = with_frame(|_| true, |frame| frame.map_or(0, |frame| frame.instance));
     enter(instance, Some(NonNull::from(caller).cast()), || f(instance))
 }
 
-/// Gives `f` the way into the instance with this handle, if the innermost thing that runs of it on this thread is a host
-/// function's callback. `None` if it is not: it then runs elsewhere, or in a callback that has no way back, the console's.
+/// Passes the [`Caller`] of the instance with this handle to `f`, if the innermost frame of that instance on this
+/// thread is a host function's callback. Returns `None` otherwise: the instance then runs elsewhere, or in a callback
+/// that cannot call back, the console's.
 pub(crate) fn with_caller<R>(instance: i64, f: impl FnOnce(&mut Caller<'_>) -> R) -> Option<R> {
-    /// Puts the caller back when the use of it is over.
+    /// Puts the caller back after its use.
     struct PutBack<'a>(&'a Frame, NonNull<c_void>);
     impl Drop for PutBack<'_> {
         fn drop(&mut self) {
@@ -91,11 +95,12 @@ pub(crate) fn with_caller<R>(instance: i64, f: impl FnOnce(&mut Caller<'_>) -> R
             let frame = frame?;
             let caller = frame.caller.take()?;
             let _put_back = PutBack(frame, caller);
-            // SAFETY: the pointer was made from the `&mut Caller` of a `run_host_function` that is still running further up on
-            // this thread's stack, because its frame is there. It holds that reference and does not use it until its callback
-            // returns. Taking the pointer out of the frame keeps a second use of it from happening inside of this one.
+            // SAFETY: the pointer was created from the `&mut Caller` of a `run_host_function` that is still running
+            // further up this thread's stack, because its frame exists. It owns that reference and does not use it
+            // until its callback returns. Taking the pointer out of the frame prevents a second use inside this one.
             let caller = unsafe { caller.cast::<Caller<'_>>().as_mut() };
-            // Host functions that it calls from here on are called by it, whoever was called in between.
+            // Host functions called from here on are called by this instance, whichever instances were entered in
+            // between.
             Some(enter(instance, None, || f(caller)))
         },
     )
@@ -113,15 +118,15 @@ mod tests {
         \x07\x07\x01\x03run\0\x01\x0a\x08\x01\x06\0\x20\0\x10\0\x0b";
 
     #[test]
-    fn a_host_function_is_told_who_calls_it_whoever_was_called_in_between() {
+    fn a_host_function_receives_its_own_instance_after_nested_calls() {
         let module = Module::new(&Engine::default(), CALLS_ITS_HOST).unwrap();
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Mutex::new(Vec::new()));
         let instantiate = |host: Box<dyn Fn(i32) + Send + Sync>| {
-            let told = Arc::clone(&told);
+            let seen = Arc::clone(&seen);
             let mut sandbox = Sandbox::new(Limits::DEFAULT);
             let body = move |caller: &mut Caller<'_>, (n,): (i32,)| {
                 run_host_function(caller, |instance| {
-                    told.lock().unwrap().push((n, instance));
+                    seen.lock().unwrap().push((n, instance));
                     host(n);
                 });
                 Ok(())
@@ -131,9 +136,9 @@ mod tests {
         };
         const A: i64 = 1;
         const B: i64 = 2;
-        // B's host calls back into A, whose host called B.
+        // The host function of B calls back into A, whose host function called B.
         let b = Mutex::new(instantiate(Box::new(|_| {
-            with_caller(A, |a| a.call("run", &[Value::I32(2)]).unwrap()).expect("it is a callback of A's");
+            with_caller(A, |a| a.call("run", &[Value::I32(2)]).unwrap()).expect("a callback of A is running");
         })));
         let mut a = instantiate(Box::new(move |n| {
             if n == 0 {
@@ -141,7 +146,7 @@ mod tests {
             }
         }));
         run(A, || a.call("run", &[Value::I32(0)])).unwrap();
-        assert_eq!(*told.lock().unwrap(), [(0, A), (1, B), (2, A)]);
+        assert_eq!(*seen.lock().unwrap(), [(0, A), (1, B), (2, A)]);
         assert!(!is_running());
     }
 }

@@ -1,8 +1,8 @@
-//! Handles: numbers that stand for objects, and that cannot hurt when they are wrong.
+//! Handles: numbers that identify objects, and that do no harm when they are invalid.
 //!
-//! A handle is a positive 63-bit number: 7 bits for the kind of object, 28 for the generation of its slot, 28 for the slot.
-//! A slot's generation goes up when its object goes, so a handle that was destroyed never becomes valid again, and a slot
-//! whose generations are used up is never used again.
+//! A handle is a positive 63-bit number: 7 bits for the kind of object, 28 for the generation of its slot, 28 for the
+//! slot. A slot's generation is incremented when its object is removed, so a handle that was destroyed never becomes
+//! valid again. A slot whose generations are used up is never reused.
 
 use std::sync::{Arc, PoisonError};
 
@@ -17,18 +17,18 @@ const MAX_GENERATION: u32 = (1 << GENERATION_BITS) - 1;
 
 /// A kind of object that has handles.
 pub(crate) trait Kind {
-    /// What it is called in messages.
+    /// Its name in messages.
     const NAME: &'static str;
     /// Its number, from 1 to 127.
     const TAG: u8;
 }
 
-/// The objects of one kind that are alive.
+/// The live objects of one kind.
 ///
-/// What is handed out is an [`Arc`]: whoever looked an object up can use it in peace while somebody destroys its handle.
+/// Lookups return an [`Arc`], so an object stays usable while another thread destroys its handle.
 pub(crate) struct Table<T> {
     slots: RwLock<Slots<T>>,
-    /// The same objects, to be found without the lock. It is changed under the lock.
+    /// The same objects, for lookups without the lock. It is changed under the lock.
     board: Board<T>,
 }
 
@@ -59,7 +59,7 @@ impl<T: Kind> Table<T> {
         }
     }
 
-    /// Gives an object a handle.
+    /// Adds an object and returns its handle.
     pub(crate) fn insert(&self, object: Arc<T>) -> Result<i64> {
         let mut table = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let index = match table.free.pop() {
@@ -69,7 +69,7 @@ impl<T: Kind> Table<T> {
                     generation: 1,
                     object: None,
                 });
-                // Below `MAX_SLOTS`.
+                // Fits: it is below `MAX_SLOTS`.
                 (table.slots.len() - 1) as u32
             }
             None => {
@@ -88,15 +88,15 @@ impl<T: Kind> Table<T> {
         Ok(handle)
     }
 
-    /// Shows the object of a handle to `f`, where there is one. Takes no lock, allocates nothing and waits for nobody: for
-    /// signal handlers. `f` must be of that kind too.
+    /// Passes the object of a handle to `f`, if it exists. Takes no lock, allocates nothing and never waits, for
+    /// signal handlers; `f` must obey the same rules.
     pub(crate) fn look<R>(&self, handle: i64, f: impl FnOnce(&T) -> R) -> Option<R> {
-        // Whatever the number is: the handle that is up there has to be the same.
+        // Any number is acceptable here, because the board compares the whole handle.
         let index = handle & (MAX_SLOTS as i64 - 1);
         (handle > 0).then(|| self.board.look(index as usize, handle, f))?
     }
 
-    /// The object of a handle.
+    /// Returns the object of a handle.
     pub(crate) fn get(&self, handle: i64) -> Result<Arc<T>> {
         let (index, generation) = Self::parse(handle)?;
         let table = self.slots.read().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +108,8 @@ impl<T: Kind> Table<T> {
             .ok_or_else(|| stale::<T>(handle))
     }
 
-    /// Takes a handle back; it is not valid any more when this returns. Who gets the object drops it, outside of the lock.
+    /// Removes a handle, which is no longer valid when this returns. The caller gets the object and drops it outside
+    /// the lock.
     pub(crate) fn remove(&self, handle: i64) -> Result<Arc<T>> {
         let (index, generation) = Self::parse(handle)?;
         let mut table = self.slots.write().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +135,7 @@ impl<T: Kind> Table<T> {
             return Err(Error::new(
                 ErrorCode::InvalidHandle,
                 format!(
-                    "the {} handle is 0: it was never made, or making it failed",
+                    "the {} handle is 0: it was never created, or creating it failed",
                     T::NAME
                 ),
             ));
@@ -156,14 +157,12 @@ impl<T: Kind> Table<T> {
 fn stale<T: Kind>(handle: i64) -> Error {
     Error::new(
         ErrorCode::InvalidHandle,
-        format!(
-            "{handle} is not the handle of {} that is there: it was destroyed, or never made",
-            with_article(T::NAME)
-        ),
+        format!("no such {}: {handle} was destroyed or never created", T::NAME),
     )
 }
 
-/// The name of a kind as a sentence needs it. By its first letter, which is right for the kinds that there are.
+/// Returns the name of a kind with its indefinite article. Looks only at the first letter, which is correct for the
+/// existing kinds.
 fn with_article(name: &str) -> String {
     let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
         "an"
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn stale_forged_and_foreign_ones_are_errors() {
+    fn stale_forged_and_foreign_handles_are_errors() {
         let apples = Table::new();
         let pears = Table::new();
         let apple = apples.insert(Arc::new(Apple(1))).unwrap();
@@ -233,18 +232,22 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_english() {
+    fn messages_name_the_kind() {
         let apples = Table::<Apple>::new();
         let apple = apples.insert(Arc::new(Apple(1))).unwrap();
         apples.remove(apple).unwrap();
         let message = apples.get(apple).unwrap_err().into_message();
-        assert!(message.contains("the handle of an apple that"), "{message}");
-        let message = Table::<Pear>::new().get(apple).unwrap_err().into_message();
+        assert!(message.contains("no such apple"), "{message}");
+        let pears = Table::new();
+        let pear = pears.insert(Arc::new(Pear)).unwrap();
+        let message = apples.get(pear).unwrap_err().into_message();
+        assert!(message.ends_with("is not an apple handle"), "{message}");
+        let message = pears.get(apple).unwrap_err().into_message();
         assert!(message.ends_with("is not a pear handle"), "{message}");
     }
 
     #[test]
-    fn a_slot_without_generations_is_not_used_again() {
+    fn a_slot_without_generations_left_is_not_reused() {
         let table = Table::with_last_generation(3);
         let mut seen = Vec::new();
         for n in 0..10 {
@@ -269,7 +272,7 @@ mod models {
     }
 
     #[test]
-    fn two_who_destroy_and_one_who_uses() {
+    fn a_handle_is_destroyed_once_and_its_object_stays_usable() {
         loom::model(|| {
             let table = Arc::new(Table::new());
             let handle = table.insert(Arc::new(Thing(7))).unwrap();
@@ -277,7 +280,7 @@ mod models {
                 let table = table.clone();
                 thread::spawn(move || table.remove(handle).is_ok())
             });
-            // Whatever the others do: a thing that was got stays whole.
+            // Whatever the other threads do, an object that was found stays whole.
             if let Ok(thing) = table.get(handle) {
                 assert_eq!(thing.0, 7);
             }
@@ -291,7 +294,7 @@ mod models {
     }
 
     #[test]
-    fn a_slot_that_is_used_again_has_another_handle() {
+    fn a_reused_slot_has_another_handle() {
         loom::model(|| {
             let table = Arc::new(Table::new());
             let old = table.insert(Arc::new(Thing(1))).unwrap();

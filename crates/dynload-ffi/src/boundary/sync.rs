@@ -1,6 +1,6 @@
-//! The locks and atomics of the crate: those of the standard library, or loom's where its models are run.
+//! The locks and atomics of the crate: those of the standard library, or those of loom when its models run.
 //!
-//! Only this crate's own tests model with loom: a program that is built with its flag for models of its own gets the real ones.
+//! Only this crate's own tests use loom: a program that is built with `--cfg loom` for its own models gets the real types.
 
 #[cfg(all(test, loom))]
 pub(crate) use loom::{
@@ -15,7 +15,7 @@ pub(crate) use std::{
 
 use std::sync::PoisonError;
 
-/// Locks, also after a panic: what is under the locks of this crate is changed in single steps.
+/// Locks the mutex, even after a panic: the state under this crate's locks is changed in single steps.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,23 +7,23 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::boundary::error::{Error, ErrorCode, Result};
 
-/// The text at an address, without its NUL.
+/// Returns the text at an address, without its NUL.
 ///
 /// # Safety
 ///
-/// The address is 0 or that of a NUL-terminated text, which stays as it is for `'a`.
+/// The address is 0 or the address of a NUL-terminated text that does not change during `'a`.
 pub(crate) unsafe fn c_text<'a>(address: i64, what: &str) -> Result<&'a CStr> {
     if address == 0 {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("the {what} is null: give the address of a text"),
+            format!("the {what} is null: pass the address of a text"),
         ));
     }
     // SAFETY: the caller's promise; it is not null.
     Ok(unsafe { CStr::from_ptr(address as *const c_char) })
 }
 
-/// The UTF-8 text at an address.
+/// Returns the UTF-8 text at an address.
 ///
 /// # Safety
 ///
@@ -39,7 +39,7 @@ pub(crate) unsafe fn text<'a>(address: i64, what: &str) -> Result<&'a str> {
     })
 }
 
-/// The path at an address, which on Unix may be of any bytes.
+/// Returns the path at an address, which on Unix may contain any bytes.
 ///
 /// # Safety
 ///
@@ -64,11 +64,11 @@ pub(crate) unsafe fn path<'a>(address: i64, what: &str) -> Result<&'a Path> {
     Ok(path)
 }
 
-/// A length or number from C that must not be negative.
+/// Converts a length or number from C that must not be negative.
 pub(crate) fn length(len: i64, what: &str) -> Result<usize> {
     usize::try_from(len)
         .ok()
-        // No object is larger, says the standard library.
+        // The standard library guarantees that no object is larger.
         .filter(|len| *len <= isize::MAX as usize)
         .ok_or_else(|| {
             Error::new(
@@ -78,12 +78,13 @@ pub(crate) fn length(len: i64, what: &str) -> Result<usize> {
         })
 }
 
-/// Refuses null for something that has a length.
+/// Checks that `len` objects can exist at an address: it is not null unless `len` is 0, it is aligned, and they fit
+/// into the address space.
 fn not_null(address: i64, len: usize, size: usize, what: &str) -> Result<()> {
     if address == 0 && len > 0 {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("the {what} is null and has a length of {len}"),
+            format!("the {what} is null but its length is {len}"),
         ));
     }
     let bytes = len
@@ -93,7 +94,7 @@ fn not_null(address: i64, len: usize, size: usize, what: &str) -> Result<()> {
     if end.is_none() {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("the {what} does not fit into memory with {len}"),
+            format!("the {what} does not fit into the address space with a length of {len}"),
         ));
     }
     if !(address as usize).is_multiple_of(size) {
@@ -105,17 +106,18 @@ fn not_null(address: i64, len: usize, size: usize, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The `len` objects at an address, each of which has the size that its alignment is.
+/// Returns the `len` objects at an address. The size of `T` equals its alignment.
 ///
 /// # Safety
 ///
-/// Where `len` is more than 0 the address is 0 or that of as many objects of that type, which stay as they are for `'a`.
+/// If `len` is more than 0, the address is 0 or the address of that many objects of this type, which do not change
+/// during `'a`.
 pub(crate) unsafe fn slice<'a, T>(address: i64, len: usize, what: &str) -> Result<&'a [T]> {
     not_null(address, len, size_of::<T>(), what)?;
     if len == 0 {
         return Ok(&[]);
     }
-    // SAFETY: the caller's promise; not null, aligned and not larger than an object may be, as was just checked.
+    // SAFETY: the caller's promise; not null, aligned and not larger than an object may be, as checked above.
     Ok(unsafe { std::slice::from_raw_parts(address as *const T, len) })
 }
 
@@ -123,24 +125,25 @@ pub(crate) unsafe fn slice<'a, T>(address: i64, len: usize, what: &str) -> Resul
 ///
 /// # Safety
 ///
-/// Unless there are none, the address is 0 or that of room for as many objects of that type, which nobody else uses.
+/// Unless `objects` is empty, the address is 0 or the address of space for that many objects of this type, which no
+/// other code uses.
 pub(crate) unsafe fn store<T: Copy>(address: i64, objects: &[T], what: &str) -> Result<()> {
     not_null(address, objects.len(), size_of::<T>(), what)?;
     if !objects.is_empty() {
-        // SAFETY: the caller's promise; not null and aligned, as was just checked. What is there need not be initialised, so
-        // there is no reference to it. The room is the caller's, and thus not where the objects are.
+        // SAFETY: the caller's promise; not null and aligned, as checked above. The destination may be uninitialized,
+        // so no reference to it is created. It belongs to the caller, so it does not overlap `objects`.
         unsafe { std::ptr::copy_nonoverlapping(objects.as_ptr(), address as *mut T, objects.len()) };
     }
     Ok(())
 }
 
-/// The address of a text of this library.
+/// Returns the address of a text of this library.
 pub(crate) fn address(text: &CStr) -> i64 {
     text.as_ptr() as i64
 }
 
-/// The address of a text for C that is never freed. The same text has the same address, so there are as many as there are
-/// different ones: paths and directories, not messages.
+/// Returns the address of a text for C that is never freed. Equal texts have the same address, so memory grows only
+/// with the number of different texts: use it for paths and directories, not for messages.
 pub(crate) fn intern(text: &[u8]) -> i64 {
     static TEXTS: LazyLock<Mutex<HashSet<CString>>> = LazyLock::new(Mutex::default);
     let text = c_string(text);
@@ -149,14 +152,14 @@ pub(crate) fn intern(text: &[u8]) -> i64 {
         Some(known) => address(known),
         None => {
             let new = address(&text);
-            // The characters stay where they are when the `CString` moves into the set.
+            // The characters keep their address when the `CString` moves into the set.
             texts.insert(text);
             new
         }
     }
 }
 
-/// A text for C; it ends where the first NUL is.
+/// Converts a text for C; it ends at the first NUL.
 pub(crate) fn c_string(text: &[u8]) -> CString {
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     CString::new(&text[..end]).unwrap_or_default()
@@ -167,8 +170,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_checked() {
-        // SAFETY: null, or literals.
+    fn null_and_invalid_texts_are_errors() {
+        // SAFETY: the addresses are null or those of literals.
         unsafe {
             assert!(text(0, "name").is_err());
             assert_eq!(text(address(c"hello"), "name").unwrap(), "hello");
@@ -179,10 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_checked() {
+    fn null_misaligned_and_oversized_slices_are_errors() {
         let words = [1_i64, 2];
         let at = words.as_ptr() as i64;
-        // SAFETY: null, or the array above with no more than its length; the others are refused by their numbers.
+        // SAFETY: the addresses are null or that of the array above with at most its length; the other values are
+        // refused by their numbers.
         unsafe {
             assert_eq!(slice::<i64>(at, 2, "args").unwrap(), words);
             assert!(slice::<i64>(0, 0, "args").unwrap().is_empty());
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_has_the_same_address() {
+    fn equal_texts_have_the_same_address() {
         let a = intern(b"/a/b.so");
         assert_eq!(a, intern(b"/a/b.so"));
         assert_ne!(a, intern(b"/a/c.so"));

@@ -1,11 +1,11 @@
-//! Arithmetic on capabilities.
+//! Operations on sets of capabilities.
 
 use dynload_sandbox::Capabilities;
 
 use crate::boundary::error::{guard_query, guard_with};
 use crate::objects::sandbox::{bits, capabilities};
 
-/// Capabilities that can do harm: FS_WRITE, NETWORK, PROCESS, ENV.
+/// The capabilities that can do harm: FS_WRITE, NETWORK, PROCESS, ENV.
 const DANGEROUS: i64 = {
     let set = Capabilities::FS_WRITE
         .union(Capabilities::NETWORK)
@@ -14,8 +14,8 @@ const DANGEROUS: i64 = {
     set.bits() as i64
 };
 
-/// 1 if every bit of `required` is in `caps`, 0 if not. CAP_NONE is always there, a bit that is no capability never is. Leaves
-/// the error as it is.
+/// Returns 1 if every bit of `required` is in `caps`, 0 if not. CAP_NONE is always included, a bit that is not a
+/// capability never is. Leaves the error as it is.
 pub extern "C" fn has_capability(caps: i64, required: i64) -> i64 {
     guard_query(0, || {
         let known = required & !bits(Capabilities::all()) == 0;
@@ -23,7 +23,8 @@ pub extern "C" fn has_capability(caps: i64, required: i64) -> i64 {
     })
 }
 
-/// `caps` with the bits of `cap`. A bit that is no capability is an error, and gives `caps` as they are.
+/// Returns `caps` with the bits of `cap` added. If a bit is not a capability, that is an error, and `caps` is
+/// returned unchanged.
 pub extern "C" fn add_capability(caps: i64, cap: i64) -> i64 {
     guard_with(
         |_| caps,
@@ -34,12 +35,12 @@ pub extern "C" fn add_capability(caps: i64, cap: i64) -> i64 {
     )
 }
 
-/// `caps` without the bits of `cap`. Leaves the error as it is.
+/// Returns `caps` without the bits of `cap`. Leaves the error as it is.
 pub extern "C" fn remove_capability(caps: i64, cap: i64) -> i64 {
     guard_query(caps, || caps & !cap)
 }
 
-/// 1 if FS_WRITE, NETWORK, PROCESS or ENV is in `caps`, 0 if not. Leaves the error as it is.
+/// Returns 1 if FS_WRITE, NETWORK, PROCESS or ENV is in `caps`, 0 if not. Leaves the error as it is.
 ///
 /// ```c
 /// int64_t caps = add_capability(CAP_CONSOLE, CAP_TIME);
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_the_specification() {
+    fn operations_follow_the_specification() {
         assert_eq!(has_capability(1 | 2, 2), 1);
         assert_eq!(has_capability(1 | 2, 2 | 4), 0);
         assert_eq!(has_capability(0, 0), 1);

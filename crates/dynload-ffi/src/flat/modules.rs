@@ -7,27 +7,28 @@ use crate::boundary::error::{ErrorCode, guard, guard_query, guard_with};
 use crate::boundary::text;
 use crate::objects::module;
 
-/// An empty module handle: nothing is loaded.
+/// Returns an empty module handle: no module is loaded.
 pub extern "C" fn module_handle_new() -> ModuleHandle {
     guard_query(ModuleHandle::default(), ModuleHandle::default)
 }
 
-/// 1 if the handle says that a module is loaded, 0 if not. Looks at the struct only, and leaves the error as it is.
+/// Returns 1 if the handle says that a module is loaded, 0 if not. Reads only the struct, and leaves the error as it
+/// is.
 pub extern "C" fn module_is_loaded(m: ModuleHandle) -> i64 {
     guard_query(0, || (m.loaded == 1 && m.handle != 0).into())
 }
 
-/// The version of the module: 1 after the load, one more for each reload that worked, 0 when nothing is loaded. Looks at the
-/// struct only, and leaves the error as it is.
+/// Returns the version of the module: 1 after the load, incremented by each successful reload, 0 if no module is
+/// loaded. Reads only the struct, and leaves the error as it is.
 pub extern "C" fn module_version(m: ModuleHandle) -> i64 {
     guard_query(0, || m.version)
 }
 
-/// Loads the shared library at `path` and resolves all its symbols. On failure the handle is empty.
+/// Loads the shared library at `path` and resolves all its symbols. Returns an empty handle on failure.
 ///
-/// What is loaded is a private copy, so the file can be rebuilt, overwritten or deleted at any time. A file that is cut off,
-/// damaged or for another machine is refused before the platform's loader sees it. The constructors of the library run on this
-/// thread.
+/// The library loads a private copy of the file, so the file can be rebuilt, overwritten or deleted at any time. A
+/// file that is truncated, damaged or for another machine is refused before the platform's loader sees it. The
+/// constructors of the shared library run on this thread.
 ///
 /// ```c
 /// ModuleHandle m = load_module_str(library_path);
@@ -46,7 +47,7 @@ pub unsafe extern "C" fn load_module(path: i64) -> ModuleHandle {
     })
 }
 
-/// As `load_module`, but functions are resolved when they are first called.
+/// Loads a shared library like `load_module`, but resolves functions when they are first called.
 pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
     guard(ModuleHandle::default(), || {
         // SAFETY: the caller's promise about the text, and about the library that it names.
@@ -54,23 +55,24 @@ pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
     })
 }
 
-/// Unloads a module; 1 on success, 0 on failure. Its functions and data must not be used any more: no thread may be inside of
-/// it, and no address of it be kept.
+/// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
+/// may be inside the module, and no address in it may be kept.
 ///
-/// The memory is given back, unless the platform cannot (libraries with thread-local destructors stay).
+/// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
+/// memory).
 pub unsafe extern "C" fn unload_module(m: ModuleHandle) -> i64 {
     guard(0, || {
-        // SAFETY: the caller's promise that nothing of the module is used any more.
+        // SAFETY: the caller's promise that the module is no longer used.
         unsafe { module::unload(m.handle, Some(m.path)) }?;
         Ok(1)
     })
 }
 
-/// Loads the file of a module anew and gives the handle of the new version. On failure the old version stays loaded, and is
-/// what is returned.
+/// Reloads a module from its file and returns the handle of the new version. On failure the old version stays loaded,
+/// and its handle is returned.
 ///
-/// The old version stays in memory, so that code of it that still runs ends well; its handle is not valid any more. Variables
-/// of the library start afresh.
+/// The old version stays in memory, so that calls that are still running in it can complete; its handle is no longer
+/// valid. The variables of the library are initialized again.
 ///
 /// ```c
 /// ModuleHandle m = load_module_str(library_path);
@@ -91,9 +93,9 @@ pub unsafe extern "C" fn reload_module(m: ModuleHandle) -> ModuleHandle {
     })
 }
 
-/// The address of a function or variable of a module; 0 on failure. It is good until the module is unloaded.
+/// Returns the address of a function or variable of a module; 0 on failure. It is valid until the module is unloaded.
 ///
-/// `m.handle` is what `dlopen` gave, so `dlsym((void *)m.handle, name)` works too.
+/// `m.handle` is the handle that `dlopen` returned, so `dlsym((void *)m.handle, name)` works too.
 pub unsafe extern "C" fn get_function(m: ModuleHandle, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.

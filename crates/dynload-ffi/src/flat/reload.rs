@@ -13,8 +13,8 @@ const NONE: HotReloader = HotReloader {
     running: 0,
 };
 
-/// The default settings for a source: a private output directory, 100 ms of debounce, nothing written to standard error. The
-/// text of the path has to live until the reloader is made.
+/// Returns the default settings for a source: a private output directory, 100 ms of debounce, no output to standard
+/// error. The text of the path must live until the reloader is created.
 pub extern "C" fn hot_reload_config(source_path: i64) -> HotReloadConfig {
     let config = HotReloadConfig {
         source_path,
@@ -25,15 +25,16 @@ pub extern "C" fn hot_reload_config(source_path: i64) -> HotReloadConfig {
     guard_query(config, || config)
 }
 
-/// Makes a hot reloader for a source: `.c`, `.rs`, `.vais` or `Cargo.toml`, which is built, or a `.so`, `.wasm` or `.wat`,
-/// which is loaded as it is. It does nothing before it is started. On failure the handle is 0.
+/// Creates a hot reloader for a source: a `.c`, `.rs`, `.vais` or `Cargo.toml` file, which is built, or a `.so`,
+/// `.wasm` or `.wat` file, which is loaded as it is. The reloader does nothing before it is started. Returns a
+/// reloader with the handle 0 on failure.
 ///
 /// ```c
 /// HotReloader r = hot_reloader_start(hot_reloader_new_str(source_path));
 /// int64_t (*answer)(void) = (int64_t (*)(void))hot_reloader_get_function_str(r, "answer");
 /// printf("version %d says %d\n", (int)hot_reloader_version(r), answer ? (int)answer() : -1);
 /// if (hot_reloader_check(r) == 1) {
-///     /* A new version runs: ask for its functions. */
+///     /* A new version is running: look up its functions again. */
 /// }
 /// r = hot_reloader_stop(r);
 /// hot_reloader_destroy(r);
@@ -52,7 +53,7 @@ pub unsafe extern "C" fn hot_reloader_new(source_path: i64) -> HotReloader {
     })
 }
 
-/// Makes a hot reloader with settings of your own; otherwise as `hot_reloader_new`.
+/// Creates a hot reloader with custom settings; otherwise as `hot_reloader_new`.
 pub unsafe extern "C" fn hot_reloader_with_config(config: HotReloadConfig) -> HotReloader {
     guard(NONE, || {
         // SAFETY: the caller's promise about the texts, and about the code that is built and loaded.
@@ -62,7 +63,7 @@ pub unsafe extern "C" fn hot_reloader_with_config(config: HotReloadConfig) -> Ho
 
 /// # Safety
 ///
-/// The texts are texts, and what is built and loaded may run.
+/// The texts are valid texts, and the code that is built and loaded may run.
 unsafe fn create(config: HotReloadConfig) -> Result<HotReloader> {
     // SAFETY: the caller's promise.
     let source = unsafe { text::path(config.source_path, "path of the source") }?.to_owned();
@@ -72,7 +73,7 @@ unsafe fn create(config: HotReloadConfig) -> Result<HotReloader> {
         dir => Some(unsafe { text::path(dir, "output directory") }?.to_owned()),
     };
     let debounce = u64::try_from(config.debounce_ms).map_err(|_| {
-        let message = format!("the debounce time is {} ms: give 0 or more", config.debounce_ms);
+        let message = format!("the debounce time is {} ms: pass 0 or more", config.debounce_ms);
         Error::new(ErrorCode::InvalidArgument, message)
     })?;
     let verbose = match config.verbose {
@@ -81,7 +82,7 @@ unsafe fn create(config: HotReloadConfig) -> Result<HotReloader> {
         other => {
             return Err(Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`verbose` is {other}: give 1 or 0"),
+                format!("`verbose` is {other}: pass 1 or 0"),
             ));
         }
     };
@@ -95,46 +96,48 @@ unsafe fn create(config: HotReloadConfig) -> Result<HotReloader> {
     unsafe { reload::create(settings) }
 }
 
-/// What a failed start or stop leaves: the reloader as it is, or nothing if there is none.
+/// Returns the result of a failed start or stop: the reloader as it is, or an empty one if it does not exist.
 fn unchanged(r: HotReloader) -> impl FnOnce(ErrorCode) -> HotReloader {
     move |_| reload::describe(r.handle).unwrap_or(NONE)
 }
 
-/// Starts a hot reloader: watches the source, and builds and loads it as it is now. Waits for that first build.
+/// Starts a hot reloader: watches the source, and builds and loads its current state. Waits for this first build.
 ///
-/// If it worked the version is 1. If it failed the version is 0 and the error says why, with what the compiler wrote; the
-/// reloader runs, and tries again at the next change. If it was stopped meanwhile, that is the error
-/// (DYNLOAD_ERROR_INTERRUPTED). One that is started already goes on as it is.
+/// If the build succeeds, the version is 1. If it fails, the version is 0 and the error says why, including the
+/// compiler output; the reloader keeps running, and tries again at the next change. If the reloader is stopped
+/// meanwhile, that is the error (DYNLOAD_ERROR_INTERRUPTED). A reloader that is already started continues unchanged.
 pub extern "C" fn hot_reloader_start(r: HotReloader) -> HotReloader {
     guard_partial(unchanged(r), || reload::start(r.handle))
 }
 
-/// Stops a hot reloader. What it loaded stays loaded. Waits for its thread to end; a build that runs is killed.
+/// Stops a hot reloader. The loaded version stays loaded. Waits for the reloader's thread to end; a running build is
+/// killed.
 pub extern "C" fn hot_reloader_stop(r: HotReloader) -> HotReloader {
     guard_with(unchanged(r), || reload::stop(r.handle))
 }
 
-/// 1 once for each new version, 0 if there is none. Never waits.
+/// Returns 1 once for each new version, 0 if there is none. Never waits.
 ///
-/// If a change could not be built or loaded, the old version runs on, this gives 0, and the error says why, with what the
-/// compiler wrote, until a later change works.
+/// If a change could not be built or loaded, the old version keeps running, this function returns 0, and the error
+/// says why, including the compiler output, until a later change succeeds.
 pub extern "C" fn hot_reloader_check(r: HotReloader) -> i64 {
     guard(0, || Ok(reload::check(r.handle)?.into()))
 }
 
-/// The version that runs: 1 when started, one more for each reload that worked, 0 while there is none.
+/// Returns the version that is running: 1 after the start, incremented by each successful reload, 0 while no version
+/// is running.
 pub extern "C" fn hot_reloader_version(r: HotReloader) -> i64 {
     guard(0, || reload::version(r.handle))
 }
 
-/// The native version that runs; on failure the handle is empty. It is good until the next version runs; its code stays in
-/// memory. It belongs to the reloader: `unload_module` and `reload_module` refuse it.
+/// Returns the native version that is running; an empty handle on failure. The handle is valid until the next version
+/// runs; the code stays in memory. The module belongs to the reloader: `unload_module` and `reload_module` refuse it.
 pub extern "C" fn hot_reloader_module(r: HotReloader) -> ModuleHandle {
     guard(ModuleHandle::default(), || reload::current_module(r.handle))
 }
 
-/// The address of a function of the native version that runs; 0 on failure. Its code stays in memory, also when a newer
-/// version runs.
+/// Returns the address of a function of the native version that is running; 0 on failure. The code stays in memory,
+/// even when a newer version runs.
 pub unsafe extern "C" fn hot_reloader_get_function(r: HotReloader, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -142,14 +145,14 @@ pub unsafe extern "C" fn hot_reloader_get_function(r: HotReloader, name: i64) ->
     })
 }
 
-/// The Wasm version that runs; on failure the handle is 0. When the next version runs its handle is stale; calls that run in it
-/// end in peace.
+/// Returns the Wasm version that is running; an instance with the handle 0 on failure. When the next version runs,
+/// the handle is stale; calls that are running in the instance complete.
 pub extern "C" fn hot_reloader_wasm(r: HotReloader) -> WasmInstance {
     guard(WasmInstance::default(), || reload::current_wasm(r.handle))
 }
 
-/// The sandbox in which the Wasm versions of this reloader live: as `sandbox_new` makes it, and the place to grant, allow and
-/// offer before the reloader is started. It goes with the reloader.
+/// Returns the sandbox of this reloader's Wasm versions. It is created as by `sandbox_new`; grant capabilities, allow
+/// resources and add host functions before the reloader is started. It is destroyed with the reloader.
 pub extern "C" fn hot_reloader_sandbox(r: HotReloader) -> WasmSandbox {
     guard(WasmSandbox::default(), || {
         let handle = reload::own_sandbox(r.handle)?;
@@ -160,7 +163,8 @@ pub extern "C" fn hot_reloader_sandbox(r: HotReloader) -> WasmSandbox {
     })
 }
 
-/// Stops and destroys a hot reloader; 1 on success, 0 on failure. Native code that it loaded stays in memory, Wasm instances go.
+/// Stops and destroys a hot reloader. Returns 1 on success, 0 on failure. Native code that it loaded stays in memory;
+/// its Wasm instances are destroyed.
 pub extern "C" fn hot_reloader_destroy(r: HotReloader) -> i64 {
     guard(0, || {
         reload::destroy(r.handle)?;

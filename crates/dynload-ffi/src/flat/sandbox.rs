@@ -21,7 +21,7 @@ fn created(limits: Limits, capabilities: Capabilities) -> Result<WasmSandbox> {
     })
 }
 
-/// Makes a sandbox with the default limits; its plugins may write to the console.
+/// Creates a sandbox with the default limits; its plugins may write to the console.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -33,12 +33,12 @@ pub extern "C" fn sandbox_new() -> WasmSandbox {
     guard(NONE, || created(Limits::DEFAULT, Capabilities::CONSOLE))
 }
 
-/// Makes a sandbox for plugins that are not trusted: the restrictive limits, no capability.
+/// Creates a sandbox for untrusted plugins: the restrictive limits, no capabilities.
 pub extern "C" fn sandbox_restrictive() -> WasmSandbox {
     guard(NONE, || created(Limits::RESTRICTIVE, Capabilities::NONE))
 }
 
-/// Makes a sandbox with limits of your own; otherwise as `sandbox_new`. A negative limit is an error.
+/// Creates a sandbox with custom limits; otherwise as `sandbox_new`. A negative limit is an error.
 ///
 /// ```c
 /// ResourceLimits limits = default_limits();
@@ -53,8 +53,8 @@ pub extern "C" fn sandbox_with_limits(limits: ResourceLimits) -> WasmSandbox {
     guard(NONE, || created(sandbox::limits(limits)?, Capabilities::CONSOLE))
 }
 
-/// Destroys a sandbox with all its instances; 1 on success, 0 on failure. Calls that run in them, start functions included, are
-/// interrupted; this does not wait for them.
+/// Destroys a sandbox with all its instances. Returns 1 on success, 0 on failure. Calls that run in them, including
+/// start functions, are interrupted; this function does not wait for them.
 pub extern "C" fn sandbox_destroy(s: WasmSandbox) -> i64 {
     guard(0, || {
         sandbox::destroy(s.handle)?;
@@ -62,7 +62,7 @@ pub extern "C" fn sandbox_destroy(s: WasmSandbox) -> i64 {
     })
 }
 
-/// What a failed change of capabilities leaves: the sandbox as it is, or nothing if there is none.
+/// Returns the result of a failed change of capabilities: the sandbox as it is, or an empty one if it does not exist.
 fn unchanged(s: WasmSandbox) -> impl FnOnce(ErrorCode) -> WasmSandbox {
     move |_| match sandbox::granted(s.handle) {
         Ok(granted) => WasmSandbox {
@@ -73,11 +73,11 @@ fn unchanged(s: WasmSandbox) -> impl FnOnce(ErrorCode) -> WasmSandbox {
     }
 }
 
-/// Grants a capability, or several at once; it holds at once, also for plugins that are running. A bit that is no capability is
-/// an error and changes nothing. Gives the sandbox with what is granted now.
+/// Grants one or more capabilities and returns the sandbox with its current capabilities. The grant takes effect
+/// immediately, also for running plugins. If a bit is not a capability, that is an error, and nothing changes.
 ///
-/// A capability that reaches something in particular (files, network, environment, programs) opens only what `sandbox_allow_*`
-/// names.
+/// A capability for specific resources (files, network, environment, programs) gives access only to the resources
+/// that `sandbox_allow_*` names.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_restrictive();
@@ -96,7 +96,7 @@ pub extern "C" fn sandbox_grant(s: WasmSandbox, cap: i64) -> WasmSandbox {
     })
 }
 
-/// Takes a capability back, or several at once; it holds at once, also for plugins that are running. Otherwise as
+/// Revokes one or more capabilities. This takes effect immediately, also for running plugins. Otherwise as
 /// `sandbox_grant`.
 pub extern "C" fn sandbox_revoke(s: WasmSandbox, cap: i64) -> WasmSandbox {
     guard_with(unchanged(s), || {
@@ -108,14 +108,14 @@ pub extern "C" fn sandbox_revoke(s: WasmSandbox, cap: i64) -> WasmSandbox {
     })
 }
 
-/// Checks and compiles the `len` bytes of a WebAssembly module at `bytes`, makes an instance of it and runs its start function.
-/// On failure the instance is empty. The bytes can go afterwards.
+/// Checks and compiles the `len` bytes of a WebAssembly module at `bytes`, creates an instance of it and runs its
+/// start function. Returns an empty instance on failure. The bytes may be freed afterwards.
 ///
-/// The instance lives until `wasm_instance_destroy` or the end of its sandbox.
+/// The instance lives until `wasm_instance_destroy`, or until its sandbox is destroyed.
 pub unsafe extern "C" fn sandbox_load(s: WasmSandbox, bytes: i64, len: i64) -> WasmInstance {
     guard(WasmInstance::default(), || {
         let module = {
-            // SAFETY: the caller's promise about the bytes, which may go when the plugin's start function runs.
+            // SAFETY: the caller's promise about the bytes, which may already be freed when the plugin's start function runs.
             let bytes = unsafe { wasm_file::bytes(bytes, len) }?;
             sandbox::compile_for(s.handle, bytes.as_slice())?
         };
@@ -127,8 +127,8 @@ pub unsafe extern "C" fn sandbox_load(s: WasmSandbox, bytes: i64, len: i64) -> W
     })
 }
 
-/// Limits the fuel of a call, counted in WebAssembly operators; -1 lifts the limit. 1 on success, 0 on failure. For plugins
-/// that are loaded afterwards.
+/// Limits the fuel of a call, counted in WebAssembly operators; -1 removes the limit. Returns 1 on success, 0 on
+/// failure. Affects plugins that are loaded afterwards.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -145,7 +145,7 @@ pub extern "C" fn sandbox_set_fuel(s: WasmSandbox, fuel: i64) -> i64 {
             fuel => Some(u64::try_from(fuel).map_err(|_| {
                 Error::new(
                     ErrorCode::InvalidArgument,
-                    format!("the fuel is {fuel}: give 0 or more, or -1 for no limit"),
+                    format!("the fuel is {fuel}: pass 0 or more, or -1 for no limit"),
                 )
             })?),
         };
@@ -156,8 +156,9 @@ pub extern "C" fn sandbox_set_fuel(s: WasmSandbox, fuel: i64) -> i64 {
     })
 }
 
-/// Whether calls also read the highest stack and call depth, for `wasm_peak_stack` and `wasm_peak_depth` (1 or 0); it costs
-/// about a tenth of a call. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Turns profiling on (1) or off (0): with it, calls also record the peak stack size and call depth, for
+/// `wasm_peak_stack` and `wasm_peak_depth`, which costs about a tenth of a call. Returns 1 on success, 0 on failure.
+/// Affects plugins that are loaded afterwards.
 pub extern "C" fn sandbox_set_profile(s: WasmSandbox, profile: i64) -> i64 {
     guard(0, || {
         sandbox::set_profile(s.handle, flag(profile, "profile")?)?;
@@ -171,17 +172,18 @@ fn flag(value: i64, what: &str) -> Result<bool> {
         1 => Ok(true),
         _ => Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("`{what}` is {value}: give 1 or 0"),
+            format!("`{what}` is {value}: pass 1 or 0"),
         )),
     }
 }
 
-/// Lets plugins see the directory `host_path` as `guest_path`, both UTF-8, and with `writable` (1 or 0) change what is in it. Needs
-/// CAP_FS_READ and CAP_FS_WRITE as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Makes the directory `host_path` visible to plugins as `guest_path`, both UTF-8. With `writable` (1 or 0), plugins
+/// may change its contents. Also needs CAP_FS_READ and CAP_FS_WRITE. Returns 1 on success, 0 on failure. Affects
+/// plugins that are loaded afterwards.
 ///
-/// The directory is opened now, and never again by its path: what is put in its place later, or another working directory,
-/// changes nothing. One that cannot be opened is DYNLOAD_ERROR_IO. Of directories that lie in each other the innermost governs:
-/// what is not writable there, plugins do not change by way of the one around either.
+/// The directory is opened now, and never again by its path: replacing it later, or changing the working directory,
+/// has no effect. If it cannot be opened, the error is DYNLOAD_ERROR_IO. If one allowed directory contains another,
+/// the innermost one governs: a file that is not writable there cannot be changed through the outer directory either.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_grant(sandbox_restrictive(), CAP_FS_READ);
@@ -216,8 +218,8 @@ pub unsafe extern "C" fn sandbox_allow_dir(
     })
 }
 
-/// Lets plugins see the environment variable `name`, with `value`, or with the host's value where `value` is 0. Needs CAP_ENV
-/// as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Makes the environment variable `name` visible to plugins, with `value`, or with the host's value if `value` is 0.
+/// Also needs CAP_ENV. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 pub unsafe extern "C" fn sandbox_allow_env(s: WasmSandbox, name: i64, value: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -235,8 +237,9 @@ pub unsafe extern "C" fn sandbox_allow_env(s: WasmSandbox, name: i64, value: i64
     })
 }
 
-/// Lets plugins talk to the hosts that `pattern` names: `api.example.com:443`, `*.example.com:*`, `127.0.0.1:8000-8010`. Needs
-/// CAP_NETWORK as well. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Lets plugins communicate with the hosts that match `pattern`: `api.example.com:443`, `*.example.com:*`,
+/// `127.0.0.1:8000-8010`. Also needs CAP_NETWORK. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
 pub unsafe extern "C" fn sandbox_allow_net(s: WasmSandbox, pattern: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -250,8 +253,8 @@ pub unsafe extern "C" fn sandbox_allow_net(s: WasmSandbox, pattern: i64) -> i64 
     })
 }
 
-/// Lets plugins run the program at an absolute path, in UTF-8. Needs CAP_PROCESS as well. 1 on success, 0 on failure. For plugins that
-/// are loaded afterwards.
+/// Lets plugins run the program at an absolute path, in UTF-8. Also needs CAP_PROCESS. Returns 1 on success, 0 on
+/// failure. Affects plugins that are loaded afterwards.
 pub unsafe extern "C" fn sandbox_allow_program(s: WasmSandbox, path: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -264,14 +267,17 @@ pub unsafe extern "C" fn sandbox_allow_program(s: WasmSandbox, path: i64) -> i64
     })
 }
 
-/// Lets plugins have `count` workers at once. Needs CAP_THREADING as well. 1 on success, 0 on failure. For plugins that are
-/// loaded afterwards.
+/// Lets plugins have up to `count` workers at the same time. Also needs CAP_THREADING. Returns 1 on success, 0 on
+/// failure. Affects plugins that are loaded afterwards.
 pub extern "C" fn sandbox_allow_workers(s: WasmSandbox, count: i64) -> i64 {
     guard(0, || {
         let count = u32::try_from(count).map_err(|_| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("{count} workers: give a number from 0 to {}", u32::MAX),
+                format!(
+                    "the number of workers is {count}: pass a number from 0 to {}",
+                    u32::MAX
+                ),
             )
         })?;
         sandbox::widen(s.handle, |scopes| {
@@ -282,8 +288,8 @@ pub extern "C" fn sandbox_allow_workers(s: WasmSandbox, count: i64) -> i64 {
     })
 }
 
-/// The arguments of WASI programs: `argc` addresses of texts at `argv`, the first of which is by convention the program's name.
-/// 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Sets the arguments of WASI programs: `argc` addresses of texts at `argv`. By convention, the first is the name of
+/// the program. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 pub unsafe extern "C" fn sandbox_set_args(s: WasmSandbox, argv: i64, argc: i64) -> i64 {
     guard(0, || {
         let argc = text::length(argc, "number of arguments")?;
@@ -301,11 +307,12 @@ pub unsafe extern "C" fn sandbox_set_args(s: WasmSandbox, argv: i64, argc: i64) 
     })
 }
 
-/// Where the output of plugins goes: to `callback`, a `dynload_console_function`, with `userdata`; or, where `callback` is 0, to
-/// this program's own standard output and error, up to 1 MiB for each instance. 1 on success, 0 on failure. For plugins that
-/// are loaded afterwards.
+/// Sets the destination of the output of plugins: `callback`, a `dynload_console_function`, with `userdata`; or, if
+/// `callback` is 0, this program's own standard output and error, up to 1 MiB for each instance. Returns 1 on
+/// success, 0 on failure. Affects plugins that are loaded afterwards.
 ///
-/// The callback runs on the thread that runs the plugin. From it, calls to the plugin's own instance are errors.
+/// The callback runs on the thread that runs the plugin. In the callback, calls to the plugin's own instance are
+/// errors.
 pub unsafe extern "C" fn sandbox_set_console(s: WasmSandbox, callback: i64, userdata: i64) -> i64 {
     guard(0, || {
         let console = match callback {
@@ -324,12 +331,14 @@ pub unsafe extern "C" fn sandbox_set_console(s: WasmSandbox, callback: i64, user
     })
 }
 
-/// Offers plugins a function of the host, as the import `module.name` of the type `signature`: `(i32, i64) -> (i64)`, with
-/// i32, i64, f32 and f64. `callback` is a `dynload_host_function`, called with `userdata`. A plugin without every bit of
-/// `capability` that calls it is stopped. 1 on success, 0 on failure. For plugins that are loaded afterwards.
+/// Adds a host function for plugins, as the import `module.name` of the type `signature`: `(i32, i64) -> (i64)`, with
+/// i32, i64, f32 and f64. `callback` is a `dynload_host_function`, called with `userdata`. A plugin that calls it
+/// without every bit of `capability` is stopped. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
 ///
-/// The callback runs on the thread that runs the plugin. It may call `wasm_call*`, `wasm_memory_read` and `wasm_memory_write`
-/// on the instance that it is told, within the limits of the call that it serves. It must not throw, nor leave by `longjmp`.
+/// The callback runs on the thread that runs the plugin. It may call `wasm_call*`, `wasm_memory_read` and
+/// `wasm_memory_write` on the instance that is passed to it, within the limits of the current call. It must not
+/// throw, nor leave by `longjmp`.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();

@@ -1,10 +1,11 @@
-//! File names, and files of modules.
+//! File names and module files.
 
 use crate::boundary::error::{guard, guard_query};
 use crate::boundary::text;
 use crate::objects::wasm_file;
 
-/// This platform's extension of shared libraries: the text `so`, `dylib` or `dll`, which is never freed.
+/// Returns this platform's file name extension for shared libraries: the text `so`, `dylib` or `dll`, which is never
+/// freed.
 pub extern "C" fn get_library_extension() -> i64 {
     const EXTENSION: &std::ffi::CStr = if cfg!(windows) {
         c"dll"
@@ -16,8 +17,8 @@ pub extern "C" fn get_library_extension() -> i64 {
     guard_query(0, || text::address(EXTENSION))
 }
 
-/// 1 if the file is a library that this platform can load, 0 if not: judged by its name (also `plugin.so.1.2`), and where the
-/// file is there, by its headers too.
+/// Returns 1 if the file is a library that this platform can load, 0 if not. Checks the name (`plugin.so.1.2` is also
+/// accepted) and, if the file exists, its headers.
 ///
 /// ```c
 /// char name[32];
@@ -32,8 +33,8 @@ pub unsafe extern "C" fn is_plugin_library(path: i64) -> i64 {
     })
 }
 
-/// Reads a WebAssembly module and gives the address of its bytes, for `sandbox_load`; 0 on failure. A file in the text format
-/// (`.wat`) is translated. The bytes live until `free_wasm_file`.
+/// Reads a WebAssembly module and returns the address of its bytes, for `sandbox_load`; 0 on failure. A file in the
+/// text format (`.wat`) is translated. The bytes live until `free_wasm_file`.
 ///
 /// ```c
 /// int64_t bytes = load_wasm_file_str(wasm_path);
@@ -50,13 +51,13 @@ pub unsafe extern "C" fn load_wasm_file(path: i64) -> i64 {
     })
 }
 
-/// The number of bytes at an address that `load_wasm_file` gave; 0 on failure.
+/// Returns the number of bytes at an address that `load_wasm_file` returned; 0 on failure.
 pub extern "C" fn get_wasm_size(bytes: i64) -> i64 {
     guard(0, || wasm_file::size(bytes))
 }
 
-/// Frees the bytes at an address that `load_wasm_file` gave; 1 on success, 0 on failure. Plugins that were loaded from them go
-/// on.
+/// Frees the bytes at an address that `load_wasm_file` returned. Returns 1 on success, 0 on failure. Plugins that
+/// were loaded from them continue to work.
 pub extern "C" fn free_wasm_file(bytes: i64) -> i64 {
     guard(0, || {
         wasm_file::free(bytes)?;

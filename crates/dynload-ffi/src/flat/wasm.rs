@@ -7,11 +7,12 @@ use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_query, guard
 use crate::boundary::text;
 use crate::objects::{instance, sandbox, wasm_file};
 
-/// Calls the exported function `name` without arguments and gives its result; 0 where it has none, and on failure. After a
-/// result of 0, `get_load_error_code() != 0` tells a failure.
+/// Calls the exported function `name` without arguments and returns its result; 0 if it has none, and on failure. If
+/// the result is 0, `get_load_error_code() != 0` means failure.
 ///
-/// An i32 result is sign-extended. A function of another type is an error that names both types. Calls from several threads
-/// into one instance wait for each other; from a callback nothing waits, and an instance that is in use is an error.
+/// An i32 result is sign-extended. If the function has another type, that is an error that names both types. Calls
+/// from several threads into one instance wait for each other; in a callback no call waits, and a call into an
+/// instance that is in use is an error.
 pub unsafe extern "C" fn wasm_call(inst: WasmInstance, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -23,7 +24,7 @@ pub unsafe extern "C" fn wasm_call(inst: WasmInstance, name: i64) -> i64 {
     })
 }
 
-/// As `wasm_call`, with one argument. An i32 parameter takes a value that fits.
+/// Calls a function like `wasm_call`, with one argument. For an i32 parameter, the value must fit.
 pub unsafe extern "C" fn wasm_call1(inst: WasmInstance, name: i64, arg: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -35,7 +36,7 @@ pub unsafe extern "C" fn wasm_call1(inst: WasmInstance, name: i64, arg: i64) -> 
     })
 }
 
-/// As `wasm_call`, with two arguments.
+/// Calls a function like `wasm_call`, with two arguments.
 pub unsafe extern "C" fn wasm_call2(inst: WasmInstance, name: i64, arg1: i64, arg2: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
@@ -47,10 +48,10 @@ pub unsafe extern "C" fn wasm_call2(inst: WasmInstance, name: i64, arg1: i64, ar
     })
 }
 
-/// Calls the exported function `name` with the `nargs` arguments at `args` and writes its results to `results`, which has to
-/// have room for exactly `nresults`. Gives DYNLOAD_OK (0), or the number of the error.
+/// Calls the exported function `name` with the `nargs` arguments at `args` and writes its results to `results`, which
+/// must have room for exactly `nresults` values. Returns DYNLOAD_OK (0), or the number of the error.
 ///
-/// Floats are passed as their bits: those of a double, or of a float in the lower half.
+/// Floats are passed as their bits: those of a double, or those of a float in the lower half.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -81,11 +82,12 @@ pub unsafe extern "C" fn wasm_call_n(
                     text::slice(args, nargs, "array of arguments")?,
                 )
             };
-            // The arrays may overlap, so the arguments are copied before there is a reference to write through.
+            // The arrays may overlap, so the arguments are copied before the results are written.
             let args: Vec<i64> = args.to_vec();
             let mut given = vec![0; nresults.min(MAX_RESULTS)];
             if nresults > MAX_RESULTS {
-                let message = format!("{nresults} results: a function has {MAX_RESULTS} at most");
+                let message =
+                    format!("the number of results is {nresults}: a function has at most {MAX_RESULTS}");
                 return Err(Error::new(ErrorCode::InvalidArgument, message));
             }
             instance::call_n(inst.handle, name, &args, &mut given)?;
@@ -96,11 +98,11 @@ pub unsafe extern "C" fn wasm_call_n(
     )
 }
 
-/// Results that a function can have: what the engine accepts.
+/// The maximum number of results of a function: the limit of the engine.
 const MAX_RESULTS: usize = 1_000;
 
-/// 1 if the instance can be called, 0 if there is none, or an earlier call ended half-way (`wasm_reset` then starts it anew).
-/// Leaves the error as it is.
+/// Returns 1 if the instance can be called, 0 if it does not exist or is poisoned by an aborted call (`wasm_reset`
+/// makes it callable again). Leaves the error as it is.
 pub extern "C" fn wasm_is_valid(inst: WasmInstance) -> i64 {
     guard_query(0, || instance::is_valid(inst.handle).into())
 }
@@ -111,14 +113,14 @@ fn usage(inst: WasmInstance, read: impl FnOnce(Usage) -> Option<u64>) -> i64 {
         value.map(|value| i64::try_from(value).unwrap_or(i64::MAX)).ok_or_else(|| {
             Error::new(
                 ErrorCode::NotFound,
-                "the peaks of stack and call depth were not read: sandbox_set_profile(s, 1) before sandbox_load has them read",
+                "the peaks of stack and call depth were not recorded: call sandbox_set_profile(s, 1) before sandbox_load",
             )
         })
     })
 }
 
-/// The fuel that the last call used, or the start where there was no call yet: WebAssembly operators, and what the host did for
-/// the plugin. -1 on failure.
+/// Returns the fuel that the last call used, or the start function if there was no call yet: WebAssembly operators,
+/// and the host's work for the plugin; -1 on failure.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -131,22 +133,23 @@ pub extern "C" fn wasm_fuel_used(inst: WasmInstance) -> i64 {
     usage(inst, |usage| Some(usage.fuel))
 }
 
-/// The most bytes that the plugin's memories and tables had since it was loaded or reset. -1 on failure.
+/// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset; -1 on failure.
 pub extern "C" fn wasm_peak_memory(inst: WasmInstance) -> i64 {
     usage(inst, |usage| Some(usage.peak_memory_bytes))
 }
 
-/// The most bytes of stack that the last call had, in a sandbox with `sandbox_set_profile`. -1 on failure.
+/// Returns the peak stack size of the last call in bytes, in a sandbox with `sandbox_set_profile`; -1 on failure.
 pub extern "C" fn wasm_peak_stack(inst: WasmInstance) -> i64 {
     usage(inst, |usage| usage.peak_stack_bytes)
 }
 
-/// The most frames that the last call had alive at once, in a sandbox with `sandbox_set_profile`. -1 on failure.
+/// Returns the peak number of frames of the last call, in a sandbox with `sandbox_set_profile`; -1 on failure.
 pub extern "C" fn wasm_peak_depth(inst: WasmInstance) -> i64 {
     usage(inst, |usage| usage.peak_call_depth)
 }
 
-/// Copies `len` bytes at `offset` of the plugin's memory to `buf`. 1 on success, 0 on failure, and then nothing is copied.
+/// Copies `len` bytes at `offset` of the plugin's memory to `buf`. Returns 1 on success, 0 on failure; on failure
+/// nothing is copied.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -169,7 +172,8 @@ pub unsafe extern "C" fn wasm_memory_read(inst: WasmInstance, offset: i64, buf: 
     })
 }
 
-/// Copies `len` bytes at `buf` to `offset` of the plugin's memory. 1 on success, 0 on failure, and then nothing is copied.
+/// Copies `len` bytes at `buf` to `offset` of the plugin's memory. Returns 1 on success, 0 on failure; on failure
+/// nothing is copied.
 pub unsafe extern "C" fn wasm_memory_write(inst: WasmInstance, offset: i64, buf: i64, len: i64) -> i64 {
     guard(0, || {
         let (to, len) = range(offset, len)?;
@@ -186,7 +190,7 @@ fn range(offset: i64, len: i64) -> Result<(u32, u32)> {
     let len = u32::try_from(text::length(len, "number of bytes")?).map_err(|_| {
         Error::new(
             ErrorCode::InvalidArgument,
-            format!("{len} bytes are more than a plugin's memory has"),
+            format!("the number of bytes is {len}: it must be at most {}", u32::MAX),
         )
     })?;
     Ok((instance::offset(offset)?, len))
@@ -196,16 +200,17 @@ fn out_of_bounds(error: dynload_sandbox::OutOfBounds) -> Error {
     Error::new(ErrorCode::InvalidArgument, error.to_string())
 }
 
-/// Ends the call that runs in an instance, from any thread; it fails with DYNLOAD_ERROR_INTERRUPTED. Does nothing if none runs,
-/// and never ends a call that begins later. 1 if there is such an instance, 0 if there is none.
+/// Ends the call that runs in an instance, from any thread; that call fails with DYNLOAD_ERROR_INTERRUPTED. Does
+/// nothing if no call runs, and never ends a call that begins later. Returns 1 if the instance exists, 0 if not.
 ///
-/// Never waits, and is the one function that a signal handler may call (it is async-signal-safe); so it leaves the error as it is.
+/// Never waits. It is the only function that a signal handler may call (it is async-signal-safe), so it leaves the
+/// error as it is.
 pub extern "C" fn wasm_interrupt(inst: WasmInstance) -> i64 {
     guard_signal(0, || i64::from(instance::interrupt(inst.handle)))
 }
 
-/// Starts an instance anew: fresh memory and variables, the start function, and all is well after a call that ended half-way. 1
-/// on success, 0 on failure.
+/// Resets an instance: initializes its memory and variables and runs the start function. A poisoned instance can then
+/// be called again. Returns 1 on success, 0 on failure.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();
@@ -223,7 +228,8 @@ pub extern "C" fn wasm_reset(inst: WasmInstance) -> i64 {
     })
 }
 
-/// Destroys an instance; 1 on success, 0 on failure. A call that runs in it is interrupted; this does not wait for it.
+/// Destroys an instance. Returns 1 on success, 0 on failure. A call that runs in it is interrupted; this function
+/// does not wait for it.
 pub extern "C" fn wasm_instance_destroy(inst: WasmInstance) -> i64 {
     guard(0, || {
         sandbox::destroy_instance(inst.handle)?;
@@ -231,8 +237,8 @@ pub extern "C" fn wasm_instance_destroy(inst: WasmInstance) -> i64 {
     })
 }
 
-/// The capabilities that the imports of a module can make use of, found without running it. -1 on failure, which has every bit
-/// and so never looks harmless.
+/// Returns the capabilities that the imports of a module can use, determined without running it. Returns -1 on
+/// failure, which has every bit set and so never looks harmless.
 ///
 /// ```c
 /// int64_t needed = wasm_required_capabilities(wasm, wasm_len);

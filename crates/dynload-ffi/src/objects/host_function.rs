@@ -1,4 +1,4 @@
-//! Functions of C that Wasm plugins call.
+//! C functions that Wasm plugins call.
 
 use std::fmt;
 
@@ -15,14 +15,14 @@ use crate::boundary::guest;
 use crate::objects::instance::{from_value, to_value};
 use crate::objects::sandbox;
 
-/// Reads a function's type: `(i32, i64) -> (f64)`, `i32 i64 -> f64`, `() -> ()`, `(i32)`.
+/// Parses a function type: `(i32, i64) -> (f64)`, `i32 i64 -> f64`, `() -> ()`, `(i32)`.
 pub(crate) fn parse_signature(text: &str) -> Result<Signature> {
     let wrong = |part: &str| {
         let (part, text) = (printable(part), printable(text));
         Error::new(
             ErrorCode::InvalidArgument,
             format!(
-                "`{part}` in the signature `{text}` is none of i32, i64, f32, f64: write `(i32, i64) -> (i64)`"
+                "`{part}` in the signature `{text}` is not one of i32, i64, f32, f64: write it like `(i32, i64) -> (i64)`"
             ),
         )
     };
@@ -53,7 +53,7 @@ pub(crate) fn parse_signature(text: &str) -> Result<Signature> {
     })
 }
 
-/// A host function that returned something else than 0, or a result that is none.
+/// A host function returned a status other than 0, or an invalid result.
 #[derive(Debug)]
 struct HostFunctionFailed {
     function: Arc<str>,
@@ -73,7 +73,7 @@ impl fmt::Display for HostFunctionFailed {
             Problem::Status(status) => write!(f, "the host function `{function}` returned {status}"),
             Problem::Result(bits, ty) => write!(
                 f,
-                "the host function `{function}` gave {bits} as a result, which is no {ty}"
+                "the host function `{function}` returned the result {bits}, which is not a valid {ty}"
             ),
         }
     }
@@ -81,7 +81,7 @@ impl fmt::Display for HostFunctionFailed {
 
 impl std::error::Error for HostFunctionFailed {}
 
-/// Offers a function of C to the modules that are loaded afterwards.
+/// Adds a C function as an import for the modules that are loaded later.
 ///
 /// # Safety
 ///
@@ -107,7 +107,7 @@ pub(crate) unsafe fn offer(
         let args: Vec<i64> = args.iter().copied().map(from_value).collect();
         let mut given = vec![0_i64; results.len()];
         let status = guest::run_host_function(caller, |instance| {
-            // SAFETY: the caller of `offer` promised that it may be called; the arrays have the lengths that are given,
+            // SAFETY: the caller of `offer` promised that it may be called; the arrays have the lengths that are passed,
             // which fit into an i64 because they are those of slices.
             contained("a host function", || unsafe {
                 callback(
@@ -135,7 +135,7 @@ pub(crate) unsafe fn offer(
     })
 }
 
-/// A console that hands everything to a function of C.
+/// Returns a console that passes all output to a C function.
 ///
 /// # Safety
 ///
@@ -146,20 +146,20 @@ pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Consol
             Stream::Out => 1,
             Stream::Err => 2,
         };
-        // SAFETY: the caller of `console` promised that it may be called; the bytes are there for as long as that takes.
+        // SAFETY: the caller of `console` promised that it may be called; the bytes outlive the call.
         contained("the console", || unsafe {
             callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64)
         });
     }));
-    // What becomes of the output is up to the callback, and so is how much of it is too much.
+    // The callback decides what to do with the output, and how much output is too much.
     Console::new(output).with_limit(u64::MAX)
 }
 
-/// The function at an address.
+/// Returns the function at an address.
 ///
 /// # Safety
 ///
-/// `F` is a type of function pointers, and the address is 0 or that of such a function.
+/// `F` is a function pointer type, and the address is 0 or the address of such a function.
 pub(crate) unsafe fn function<F: Copy>(address: i64) -> Result<F> {
     const { assert!(size_of::<F>() == size_of::<usize>()) };
     if address == 0 {
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signatures() {
+    fn valid_signatures_are_parsed_and_others_are_errors() {
         let written = |text: &str| parse_signature(text).unwrap().to_string();
         for (text, expected) in [
             ("(i32, i64) -> (f64)", "(i32, i64) -> (f64)"),

@@ -14,7 +14,7 @@ use crate::boundary::error::{Error, ErrorCode, Result, kind_code};
 use crate::boundary::guest;
 use crate::boundary::handle::{Kind, Table};
 
-/// An instance as handles name it.
+/// The instance that a handle identifies.
 pub(crate) struct InstanceEntry {
     /// Locked during a call, and so while a host function of the guest runs.
     instance: Mutex<Instance>,
@@ -36,7 +36,7 @@ fn instances() -> &'static Table<InstanceEntry> {
     INSTANCES.get_or_init(Table::new)
 }
 
-/// Gives an instance a handle.
+/// Adds an instance and returns its handle.
 pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     let interrupt = instance.interrupt_handle();
     let module = instance.module().clone();
@@ -49,39 +49,40 @@ pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     }))
 }
 
-/// Removes an instance and returns the handle of its sandbox. A call that runs in it is interrupted, and so is one that looked
-/// the handle up before and is about to begin: no one could interrupt that one later.
+/// Destroys an instance and returns the handle of its sandbox. A call that runs in it is interrupted, and so is a call that looked up the handle before and
+/// is about to begin: after this, no other code could end that call.
 pub(super) fn destroy(handle: i64) -> Result<i64> {
     let entry = instances().remove(handle)?;
     entry.interrupt.interrupt_all();
     Ok(entry.sandbox)
 }
 
-/// Removes an instance and returns the handle of its sandbox. A call that runs in it completes.
+/// Removes the handle of an instance and returns that of its sandbox. A call that runs in it completes normally.
 pub(super) fn retire(handle: i64) -> Result<i64> {
     Ok(instances().remove(handle)?.sandbox)
 }
 
-/// Returns whether calls can be made: the instance exists and is not poisoned. One that is running is valid.
+/// Returns whether the instance can be called: it exists and is not poisoned by an aborted call. An instance that is
+/// running can.
 pub(crate) fn is_valid(handle: i64) -> bool {
     let entry = instances().get(handle);
     entry.is_ok_and(|entry| !entry.poisoned.load(Ordering::Acquire) && !entry.instance.is_poisoned())
 }
 
-/// The sandbox of an instance.
+/// Returns the sandbox of an instance.
 pub(crate) fn sandbox_of(handle: i64) -> Result<i64> {
     Ok(instances().get(handle)?.sandbox)
 }
 
-/// Ends the call that runs in an instance, if one does; whether there is such an instance. Safe in a signal handler: it loads
-/// and stores a few atomic numbers, and touches neither locks nor the heap nor anything of a thread.
+/// Ends the call that runs in an instance, if there is one. Returns whether the instance exists. Async-signal-safe:
+/// it loads and stores a few atomic numbers, and accesses no locks, no heap memory and no thread state.
 pub(crate) fn interrupt(handle: i64) -> bool {
     let table = INSTANCES.get();
     table.is_some_and(|table| table.look(handle, |entry| entry.interrupt.interrupt()).is_some())
 }
 
 impl InstanceEntry {
-    /// The type of an exported function; found without the instance, which may be out.
+    /// Returns the type of an exported function. Needs no access to the instance, which may be out.
     fn signature(&self, name: &str) -> Result<Signature> {
         let functions = || self.module.exports().filter(|export| export.function.is_some());
         if let Some(signature) = functions()
@@ -115,11 +116,11 @@ impl InstanceEntry {
             }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
                 ErrorCode::Busy,
-                "the instance is running: from a callback it can be reached only through a host function of its own",
+                "the instance is running: in a callback, only a host function of this instance can call it",
             )),
             Err(TryLockError::Poisoned(_)) => Err(Error::new(
                 ErrorCode::Poisoned,
-                "the instance was lost to a fault of the library: load it anew",
+                "the instance was lost to an internal error of the library: load it again",
             )),
         }
     }
@@ -152,7 +153,7 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// Calls a function that takes and gives integers.
+/// Calls a function with integer parameters and results.
 pub(crate) fn call(handle: i64, name: &str, args: &[i64]) -> Result<i64> {
     let entry = instances().get(handle)?;
     if guest::is_running()
@@ -170,8 +171,8 @@ pub(crate) fn call(handle: i64, name: &str, args: &[i64]) -> Result<i64> {
     Ok(guest::run(handle, || instance.call_i64(name, args))?)
 }
 
-/// A call from a host function's callback, into its own guest. Everything that can be wrong with the call is found out before
-/// it is made: a nested call that fails is the end of the outer one too.
+/// Calls from a host function's callback into its own guest. The caller has checked the call beforehand, because a
+/// nested call that fails ends the outer call too.
 fn reenter(caller: &mut Caller<'_>, name: &str, args: &[Value]) -> Result<Vec<Value>> {
     caller.call(name, args).map_err(|stop| match stop.kind() {
         ErrorKind::Host(cause) => match cause.downcast_ref::<dynload_sandbox::Error>() {
@@ -182,11 +183,12 @@ fn reenter(caller: &mut Caller<'_>, name: &str, args: &[Value]) -> Result<Vec<Va
     })
 }
 
-/// A value of a type from 64 bits. An i32 has to fit, floats are given as their bits unless there are to be integers only.
+/// Converts 64 bits to a value of a type. An i32 must fit. Floats are passed as their bits, unless only integers are
+/// allowed.
 pub(crate) fn to_value(ty: ValType, bits: i64, integers_only: bool) -> Option<Value> {
     match ty {
         ValType::I64 => Some(Value::I64(bits)),
-        // Both readings of 32 bits are taken: -1 and 4 294 967 295 are the same i32.
+        // Both interpretations of 32 bits are accepted: -1 and 4 294 967 295 are the same i32.
         ValType::I32 => i32::try_from(bits)
             .ok()
             .or_else(|| u32::try_from(bits).ok().map(|bits| bits as i32))
@@ -199,7 +201,7 @@ pub(crate) fn to_value(ty: ValType, bits: i64, integers_only: bool) -> Option<Va
     }
 }
 
-/// 64 bits from a value: integers as they are, floats as their bits.
+/// Converts a value to 64 bits: integers as they are, floats as their bits.
 pub(crate) fn from_value(value: Value) -> i64 {
     match value {
         Value::I32(value) => i64::from(value),
@@ -210,7 +212,7 @@ pub(crate) fn from_value(value: Value) -> i64 {
     }
 }
 
-/// Calls a function of any type that numbers can be passed to. `results` has to have as many places as there are results.
+/// Calls a function of any numeric type. `results` must have as many elements as the function has results.
 pub(crate) fn call_n(handle: i64, name: &str, args: &[i64], results: &mut [i64]) -> Result<()> {
     let entry = instances().get(handle)?;
     let signature = entry.signature(name)?;
@@ -233,8 +235,8 @@ pub(crate) fn call_n(handle: i64, name: &str, args: &[i64], results: &mut [i64])
     Ok(())
 }
 
-/// The arguments as the function wants them. For calls that take integers only there may be fewer results than there is room
-/// for.
+/// Converts the arguments to the function's parameter types. In integer-only calls the function may have fewer
+/// results than there is room for.
 fn convert(
     name: &str,
     signature: &Signature,
@@ -245,7 +247,7 @@ fn convert(
     let mismatch = || {
         let name = printable(name);
         let message = format!(
-            "`{name}` has the type {signature}, and was called with the arguments [{}] and room for {results} results",
+            "`{name}` has the type {signature}, but was called with the arguments [{}] and room for {results} results",
             listed(args)
         );
         Error::new(ErrorCode::Signature, message)
@@ -267,14 +269,14 @@ fn convert(
     values.collect::<Option<Vec<Value>>>().ok_or_else(mismatch)
 }
 
-/// The meter's reading after the last call.
+/// Returns the resource usage of the last call.
 pub(crate) fn usage(handle: i64) -> Result<Usage> {
     let entry = instances().get(handle)?;
     let mut instance = entry.lock()?;
     Ok(instance.usage())
 }
 
-/// Gives `f` the memory of an instance, also from a callback of its own.
+/// Passes the memory of an instance to `f`, also in a callback of this instance.
 pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Result<R>) -> Result<R> {
     let entry = instances().get(handle)?;
     let mut f = Some(f);
@@ -282,7 +284,7 @@ pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Res
         let from_within = guest::with_caller(handle, |caller| {
             f.take()
                 .map(|f| caller.memory().map_err(no_memory).and_then(f))
-                .unwrap_or_else(|| Err(Error::new(ErrorCode::Internal, "the memory was given twice")))
+                .unwrap_or_else(|| Err(Error::new(ErrorCode::Internal, "the memory was passed on twice")))
         });
         if let Some(result) = from_within {
             return result;
@@ -291,7 +293,7 @@ pub(crate) fn with_memory<R>(handle: i64, f: impl FnOnce(GuestMemory<'_>) -> Res
     let mut instance = entry.lock()?;
     match f.take() {
         Some(f) => instance.memory().map_err(no_memory).and_then(f),
-        None => Err(Error::new(ErrorCode::Internal, "the memory was given twice")),
+        None => Err(Error::new(ErrorCode::Internal, "the memory was passed on twice")),
     }
 }
 
@@ -299,17 +301,17 @@ fn no_memory(error: NoMemory) -> Error {
     Error::new(ErrorCode::InvalidArgument, error.to_string())
 }
 
-/// A place in a guest's memory from C.
+/// Converts an offset in a guest's memory from C.
 pub(crate) fn offset(offset: i64) -> Result<u32> {
     u32::try_from(offset).map_err(|_| {
         Error::new(
             ErrorCode::InvalidArgument,
-            format!("the offset is {offset}: a guest's memory has no such place"),
+            format!("the offset is {offset}: it must be from 0 to {}", u32::MAX),
         )
     })
 }
 
-/// Starts an instance anew from its module.
+/// Resets an instance to the initial state of its module.
 pub(crate) fn reset(handle: i64) -> Result<()> {
     let entry = instances().get(handle)?;
     let mut instance = entry.lock()?;
@@ -331,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_about_to_begin_ends_with_its_instance() {
+    fn a_call_that_is_about_to_begin_is_interrupted_with_its_instance() {
         let handle = spinning();
         let entry = instances().get(handle).unwrap();
         destroy(handle).unwrap();
@@ -342,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_into_a_retired_instance_ends_in_peace() {
+    fn a_call_into_a_retired_instance_completes() {
         let handle = spinning();
         let entry = instances().get(handle).unwrap();
         retire(handle).unwrap();

@@ -1,4 +1,4 @@
-//! Native modules, by the handle that `dlopen` gave for them.
+//! Native modules, by the handles that `dlopen` returned for them.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -13,48 +13,48 @@ use crate::boundary::abi::ModuleHandle;
 use crate::boundary::error::{Error, ErrorCode, Result};
 use crate::boundary::text;
 
-/// Something that a handle of `dlopen` stands for.
+/// The entry for a handle of `dlopen`.
 #[derive(Clone)]
 struct Listed {
-    /// Beside its owner, whose own lock a look-up need not take then.
+    /// Kept beside its owner, so that a lookup does not need the owner's lock.
     library: Library,
     entry: Arc<Entry>,
 }
 
 struct Entry {
-    /// As it was given.
+    /// The path that was passed to the load.
     path: i64,
     owner: Owner,
 }
 
 enum Owner {
-    /// Of `load_module`.
+    /// A module of `load_module`.
     Module(Module),
     /// The version that a hot reloader runs.
     Reloader { version: u64 },
 }
 
 impl Entry {
-    /// What can be reloaded and unloaded.
+    /// Returns the module, which can be reloaded and unloaded.
     fn module(&self) -> Result<&Module> {
         match &self.owner {
             Owner::Module(module) => Ok(module),
             Owner::Reloader { .. } => Err(Error::new(
                 ErrorCode::InvalidHandle,
-                "the module belongs to a hot reloader, which reloads it itself when its source changes, and unloads it when it is destroyed",
+                "the module belongs to a hot reloader, which reloads it when its source changes: destroy the hot reloader to release it",
             )),
         }
     }
 }
 
-/// There are few, so a tree finds one faster than a hash is made.
+/// There are few modules, so a tree lookup is faster than computing a hash.
 type Modules = BTreeMap<i64, Listed>;
 
-/// A list is not changed but replaced, so that a look-up takes no lock. It may have to wait for a library's constructors, which
-/// may load and unload others.
+/// The list is replaced, not changed, so a lookup takes no lock. A lock might have to wait for a library's
+/// constructors, which may load and unload other libraries.
 static MODULES: ArcSwapOption<Modules> = ArcSwapOption::const_empty();
 
-/// What is listed now. It stays loaded as long as this is held.
+/// Returns the current list. Its libraries stay loaded while the guard is held.
 fn read() -> Guard<Option<Arc<Modules>>> {
     MODULES.load()
 }
@@ -67,7 +67,7 @@ fn change<R>(f: impl FnOnce(&mut Modules) -> R) -> R {
     let result = f(&mut modules);
     let before = MODULES.swap(Some(Arc::new(modules)));
     drop(one_at_a_time);
-    // Not under the lock: whoever lets go of a library last may have more to do.
+    // Not under the lock: dropping the last reference to a library may run more code.
     drop(before);
     result
 }
@@ -81,14 +81,14 @@ fn unknown(handle: i64) -> Error {
     let message = match handle {
         0 => "the module handle is 0: nothing is loaded".to_owned(),
         _ => format!(
-            "{handle:#x} is not the handle of a module that is loaded: it was unloaded, reloaded, or is not one of load_module"
+            "{handle:#x} is not the handle of a loaded module: it was unloaded or reloaded, or load_module never returned it"
         ),
     };
     Error::new(ErrorCode::InvalidHandle, message)
 }
 
-/// The entry of a handle. With a path, it has to be that module's: `dlopen` gives the same numbers again, and a handle that was
-/// unloaded must not become one of another library.
+/// Returns the entry of a handle. If a path is passed, it must be that module's: `dlopen` reuses handles, and a
+/// handle that was unloaded must not become valid for another library.
 fn find(handle: i64, path: Option<i64>) -> Result<Arc<Entry>> {
     listed(read().as_deref(), handle, path).map(|listed| Arc::clone(&listed.entry))
 }
@@ -101,11 +101,11 @@ fn listed(modules: Option<&Modules>, handle: i64, path: Option<i64>) -> Result<&
         .ok_or_else(|| unknown(handle))
 }
 
-/// Lists what a module has loaded.
+/// Lists the library that a module has loaded.
 fn list_module(entry: &Arc<Entry>) -> Result<ModuleHandle> {
     let module = entry.module()?;
     let (handle, current) = change(|modules| -> Result<_> {
-        // In here: of two who reload at once, the slower must not list what the other has replaced.
+        // Read inside `change`: of two concurrent reloads, the slower must not list what the other has replaced.
         let current = module.library()?;
         Ok((list(modules, &current, entry), current))
     })?;
@@ -117,7 +117,7 @@ fn list_module(entry: &Arc<Entry>) -> Result<ModuleHandle> {
     })
 }
 
-/// Lists a library, and nothing else of its owner; its handle.
+/// Lists a library in place of the other ones of its owner, and returns its handle.
 fn list(modules: &mut Modules, library: &Library, entry: &Arc<Entry>) -> i64 {
     unlist(modules, entry);
     let handle = raw(library.raw_handle());
@@ -126,7 +126,7 @@ fn list(modules: &mut Modules, library: &Library, entry: &Arc<Entry>) -> i64 {
     handle
 }
 
-/// Takes everything off the list that is of one owner.
+/// Removes all of an owner's libraries from the list.
 fn unlist(modules: &mut Modules, entry: &Arc<Entry>) {
     modules.retain(|_, listed| !Arc::ptr_eq(&listed.entry, entry));
 }
@@ -144,13 +144,13 @@ pub(crate) unsafe fn load(path: &Path, flags: Flags) -> Result<ModuleHandle> {
     list_module(&Arc::new(Entry { path, owner }))
 }
 
-/// The flags of the specification.
+/// Converts the flags of the specification.
 pub(crate) fn flags(bits: i64) -> Result<Flags> {
     let flags = u32::try_from(bits)
         .ok()
         .and_then(|bits| Flags::from_bits(bits).ok());
     flags.ok_or_else(|| {
-        let message = format!("{bits} are no loading flags: give RTLD_LAZY (1) or RTLD_NOW (2), or either with RTLD_GLOBAL (256)");
+        let message = format!("{bits} is not a valid set of loading flags: pass RTLD_LAZY (1) or RTLD_NOW (2), optionally with RTLD_GLOBAL (256)");
         Error::new(ErrorCode::InvalidArgument, message)
     })
 }
@@ -164,22 +164,22 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
     let entry = find(handle, path)?;
     let module = entry.module()?;
     let off_the_list = || change(|modules| unlist(modules, &entry));
-    // Before it goes: the number may be another library's at once.
+    // Before it is unloaded: another library may get the same handle immediately.
     off_the_list();
     // SAFETY: the caller's promise.
     let unloaded = unsafe { module.unload() };
     if let Err(dynload_native::Error::Reentered { .. }) = &unloaded {
-        // It is still loaded; its own constructor or destructor asked.
+        // It is still loaded: its own constructor or destructor requested the unload.
         list_module(&entry)?;
     } else {
-        // What another thread loaded anew and listed in between went with it.
+        // A version that another thread reloaded and listed in between was unloaded with it.
         off_the_list();
     }
     unloaded?;
     Ok(())
 }
 
-/// Loads a module anew.
+/// Reloads a module from its file.
 ///
 /// # Safety
 ///
@@ -189,18 +189,18 @@ pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHand
     let module = entry.module()?;
     // SAFETY: the caller's promise.
     unsafe { module.reload() }?;
-    // The image of the old version stays in memory, so its number is not used again.
+    // The old version stays in memory, so its handle is not reused.
     list_module(&entry)
 }
 
-/// The address of a symbol.
+/// Returns the address of a symbol.
 pub(crate) fn symbol(handle: i64, path: Option<i64>, name: &CStr) -> Result<i64> {
     let modules = read();
     let address = listed(modules.as_deref(), handle, path)?.library.address(name)?;
     Ok(address.as_ptr() as i64)
 }
 
-/// The path and version of a module.
+/// Returns the path and version of a module.
 pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
     let entry = find(handle, None)?;
     let version = match &entry.owner {
@@ -215,7 +215,7 @@ pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
     })
 }
 
-/// Lists the version that a hot reloader runs; its handle.
+/// Lists the version that a hot reloader runs and returns its handle.
 pub(crate) fn insert_reloaded(library: Library, source: &Path, version: u64) -> i64 {
     let path = text::intern(source.as_os_str().as_encoded_bytes());
     let owner = Owner::Reloader { version };
@@ -223,7 +223,7 @@ pub(crate) fn insert_reloaded(library: Library, source: &Path, version: u64) -> 
     change(|modules| list(modules, &library, &entry))
 }
 
-/// Takes a version off the list that a hot reloader does not run any more.
+/// Removes a version from the list that a hot reloader no longer runs.
 pub(crate) fn remove_reloaded(handle: i64) {
     change(|modules| modules.remove(&handle));
 }

@@ -1,4 +1,4 @@
-//! Plugins that were found, as texts for C.
+//! Discovered plugins, as texts for C.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::boundary::handle::{Kind, Table};
 use crate::boundary::text::{address, c_string, intern};
 use crate::objects::sandbox::bits;
 
-/// The outcome of one scan.
+/// The result of one scan.
 pub(crate) struct PluginListEntry {
     plugins: Vec<PluginTexts>,
     problems: Vec<CString>,
@@ -66,7 +66,7 @@ impl From<&Plugin> for PluginTexts {
     }
 }
 
-/// Looks for plugins in one directory, or where they usually are.
+/// Looks for plugins in one directory, or in the standard directories.
 pub(crate) fn discover(dir: Option<&Path>) -> Result<PluginList> {
     let path = match dir {
         Some(dir) => SearchPath::empty().with_dir(dir),
@@ -97,7 +97,7 @@ fn nth<'a, T>(list: &'a [T], index: i64, what: &str) -> Result<&'a T> {
         })
 }
 
-/// A text about a plugin; it lives as long as the list.
+/// Returns a text about a plugin; it lives as long as the list.
 pub(crate) fn field(list: i64, index: i64, field: Field) -> Result<i64> {
     let list = LISTS.get(list)?;
     let plugin = nth(&list.plugins, index, "plugin")?;
@@ -114,22 +114,22 @@ pub(crate) fn field(list: i64, index: i64, field: Field) -> Result<i64> {
     Ok(address(text))
 }
 
-/// The capabilities that a plugin asks for.
+/// Returns the capabilities that a plugin requests.
 pub(crate) fn capabilities(list: i64, index: i64) -> Result<i64> {
     Ok(nth(&LISTS.get(list)?.plugins, index, "plugin")?.capabilities)
 }
 
-/// How many plugins there are.
+/// Returns the number of plugins.
 pub(crate) fn count(list: i64) -> Result<i64> {
     Ok(LISTS.get(list)?.plugins.len() as i64)
 }
 
-/// How many things were not in order.
+/// Returns the number of problems.
 pub(crate) fn problem_count(list: i64) -> Result<i64> {
     Ok(LISTS.get(list)?.problems.len() as i64)
 }
 
-/// Something that was not in order; the text lives as long as the list.
+/// Returns a problem; the text lives as long as the list.
 pub(crate) fn problem(list: i64, index: i64) -> Result<i64> {
     Ok(address(nth(&LISTS.get(list)?.problems, index, "problem")?))
 }
@@ -139,23 +139,26 @@ pub(crate) fn destroy(list: i64) -> Result<()> {
     LISTS.remove(list).map(drop)
 }
 
-/// A directory for C, with a separator at its end as the specification writes it.
+/// Converts a directory for C, with a separator at its end, as in the specification.
 fn directory(path: Option<std::path::PathBuf>, what: &str) -> Result<i64> {
-    let path = path.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no {what} here")))?;
+    let path = path.ok_or_else(|| Error::new(ErrorCode::NotFound, what))?;
     let mut bytes = path.into_os_string().into_encoded_bytes();
     bytes.push(std::path::MAIN_SEPARATOR as u8);
     Ok(intern(&bytes))
 }
 
-/// The user's plugin directory.
+/// Returns the user's plugin directory.
 pub(crate) fn user_dir() -> Result<i64> {
     directory(
         user_plugin_dir(),
-        "home directory, and so no plugin directory of the user",
+        "there is no home directory, so the user has no plugin directory",
     )
 }
 
-/// The system's plugin directory.
+/// Returns the system's plugin directory.
 pub(crate) fn system_dir() -> Result<i64> {
-    directory(system_plugin_dir(), "plugin directory of the system")
+    directory(
+        system_plugin_dir(),
+        "there is no system plugin directory: the variable `ProgramData` is not set",
+    )
 }

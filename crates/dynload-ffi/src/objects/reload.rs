@@ -16,7 +16,7 @@ use crate::boundary::error::{Error, ErrorCode, Result};
 use crate::boundary::handle::{Kind, Table};
 use crate::objects::module;
 
-/// A reloader as handles name it.
+/// The reloader that a handle identifies.
 pub(crate) struct ReloaderEntry {
     reloader: Reloader<FlatLoader>,
     sandbox: Arc<OwnSandbox>,
@@ -29,7 +29,7 @@ impl Kind for ReloaderEntry {
 
 static RELOADERS: LazyLock<Table<ReloaderEntry>> = LazyLock::new(Table::new);
 
-/// What a reloader is made from.
+/// The settings for creating a reloader.
 pub(crate) struct Settings {
     pub(crate) source: PathBuf,
     pub(crate) output_dir: Option<PathBuf>,
@@ -37,11 +37,11 @@ pub(crate) struct Settings {
     pub(crate) verbose: bool,
 }
 
-/// Makes a reloader.
+/// Creates a reloader.
 ///
 /// # Safety
 ///
-/// The source may be built, and what comes of it may be loaded and run, as for
+/// The source may be built, and the result may be loaded and run, as for
 /// [`native_loader!`](dynload_hotreload::native_loader).
 pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
     // SAFETY: the caller's promise.
@@ -85,7 +85,8 @@ impl ReloaderEntry {
     }
 }
 
-/// Starts a reloader. What the first build came to is told by the version: 0 means that it failed, and why is the error.
+/// Starts a reloader. The version tells the result of the first build: 0 means that it failed, and the error is the
+/// reason.
 pub(crate) fn start(handle: i64) -> Result<(HotReloader, Option<Error>)> {
     let entry = RELOADERS.get(handle)?;
     entry.reloader.start()?;
@@ -100,7 +101,8 @@ pub(crate) fn stop(handle: i64) -> Result<HotReloader> {
     Ok(entry.value(handle))
 }
 
-/// Whether there is a version that was not announced yet; if there is not and the latest change failed, why.
+/// Returns whether there is a version that was not yet reported; if there is none and the latest change failed,
+/// returns the reason.
 pub(crate) fn check(handle: i64) -> Result<bool> {
     let entry = RELOADERS.get(handle)?;
     if entry.reloader.check() {
@@ -112,17 +114,17 @@ pub(crate) fn check(handle: i64) -> Result<bool> {
     }
 }
 
-/// The version that runs.
+/// Returns the version that is running.
 pub(crate) fn version(handle: i64) -> Result<i64> {
     Ok(RELOADERS.get(handle)?.reloader.version() as i64)
 }
 
-/// What a reloader is at the moment.
+/// Returns the current state of a reloader.
 pub(crate) fn describe(handle: i64) -> Result<HotReloader> {
     Ok(RELOADERS.get(handle)?.value(handle))
 }
 
-/// Destroys a reloader: stops it, and lets go of the version that runs.
+/// Destroys a reloader: stops it, and releases the version that is running.
 pub(crate) fn destroy(handle: i64) -> Result<()> {
     let entry = RELOADERS.remove(handle)?;
     entry.reloader.stop();
@@ -138,7 +140,7 @@ fn current<R>(handle: i64, f: impl FnOnce(&Loaded, u64) -> Result<R>) -> Result<
             Some(error) => Err(Error::from(&*error)),
             None => Err(Error::new(
                 ErrorCode::NotFound,
-                "the hot reloader runs nothing: start it first",
+                "the hot reloader is not running a version: start it first",
             )),
         },
     }
@@ -147,11 +149,11 @@ fn current<R>(handle: i64, f: impl FnOnce(&Loaded, u64) -> Result<R>) -> Result<
 fn is_wasm() -> Error {
     Error::new(
         ErrorCode::Signature,
-        "the hot reloader runs a Wasm plugin: ask for it with hot_reloader_wasm",
+        "the hot reloader runs a Wasm plugin: get it with hot_reloader_wasm",
     )
 }
 
-/// The native version that runs.
+/// Returns the native version that is running.
 pub(crate) fn current_module(handle: i64) -> Result<ModuleHandle> {
     current(handle, |loaded, _| match loaded {
         Loaded::Native { handle, .. } => module::describe(*handle),
@@ -159,7 +161,7 @@ pub(crate) fn current_module(handle: i64) -> Result<ModuleHandle> {
     })
 }
 
-/// A symbol of the native version that runs.
+/// Returns the address of a symbol of the native version that is running.
 pub(crate) fn symbol(handle: i64, name: &CStr) -> Result<i64> {
     current(handle, |loaded, _| match loaded {
         Loaded::Native { plugin, .. } => Ok(plugin.library().address(name)?.as_ptr() as i64),
@@ -167,7 +169,7 @@ pub(crate) fn symbol(handle: i64, name: &CStr) -> Result<i64> {
     })
 }
 
-/// The Wasm version that runs.
+/// Returns the Wasm version that is running.
 pub(crate) fn current_wasm(handle: i64) -> Result<WasmInstance> {
     current(handle, |loaded, _| match loaded {
         Loaded::Wasm { instance, sandbox } => Ok(WasmInstance {
@@ -176,12 +178,12 @@ pub(crate) fn current_wasm(handle: i64) -> Result<WasmInstance> {
         }),
         Loaded::Native { .. } => Err(Error::new(
             ErrorCode::Signature,
-            "the hot reloader runs a native plugin: ask for it with hot_reloader_module or hot_reloader_get_function",
+            "the hot reloader runs a native plugin: get it with hot_reloader_module or hot_reloader_get_function",
         )),
     })
 }
 
-/// The sandbox of a reloader's Wasm versions.
+/// Returns the sandbox of a reloader's Wasm versions.
 pub(crate) fn own_sandbox(handle: i64) -> Result<i64> {
     RELOADERS.get(handle)?.sandbox.handle()
 }

@@ -1,4 +1,4 @@
-//! Sandboxes: limits, capabilities, scopes and host functions, and the instances that live in them.
+//! Sandboxes: limits, capabilities, scopes and host functions, and the instances in them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock, PoisonError};
@@ -16,21 +16,21 @@ use crate::boundary::handle::{Kind, Table};
 use crate::boundary::sync::{Condvar, Mutex, lock};
 use crate::objects::instance;
 
-/// A sandbox as handles name it.
+/// The sandbox that a handle identifies.
 pub(crate) struct SandboxEntry {
-    /// Outside of the lock: a grant holds at once, whatever else goes on.
+    /// Outside the lock: a grant takes effect immediately, whatever else is in progress.
     authority: Authority,
     inner: Mutex<Inner>,
-    /// A module was loaded, or failed to.
+    /// Signaled when a load has succeeded or failed.
     loaded: Condvar,
 }
 
 struct Inner {
-    /// Shared only with loads that are under way, which run start functions and thus must hold no lock.
+    /// Shared only with loads in progress, which run start functions and thus must hold no lock.
     sandbox: Arc<Sandbox>,
     profile: bool,
     instances: HashSet<i64>,
-    /// Start functions that run, by the number of the load.
+    /// The start functions that are running, by the number of the load.
     starting: BTreeMap<u64, InterruptHandle>,
     loads: u64,
     destroyed: bool,
@@ -43,7 +43,7 @@ impl Kind for SandboxEntry {
 
 static SANDBOXES: LazyLock<Table<SandboxEntry>> = LazyLock::new(Table::new);
 
-/// One engine for all sandboxes, and one for those that read peaks.
+/// Returns the engine: one for all plain sandboxes, and one for those that record peaks.
 fn engine(profile: bool) -> &'static Engine {
     static PLAIN: LazyLock<Engine> = LazyLock::new(Engine::default);
     static PROFILING: LazyLock<Engine> =
@@ -51,13 +51,13 @@ fn engine(profile: bool) -> &'static Engine {
     if profile { &PROFILING } else { &PLAIN }
 }
 
-/// Limits from C: none can be negative.
+/// Converts limits from C; a negative limit is an error.
 pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
     let value = |value: i64, name: &str| {
         u64::try_from(value).map_err(|_| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("{name} is {value}: give a limit of 0 or more"),
+                format!("{name} is {value}: pass a limit of 0 or more"),
             )
         })
     };
@@ -68,7 +68,7 @@ pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
         .with_call_depth(value(limits.max_call_depth, "max_call_depth")?))
 }
 
-/// Limits for C; what does not fit is as good as the largest number that does.
+/// Converts limits for C. A value that does not fit becomes the largest number that does, which has the same effect.
 pub(crate) const fn resource_limits(limits: Limits) -> ResourceLimits {
     const fn value(value: u64) -> i64 {
         if value > i64::MAX as u64 {
@@ -91,18 +91,18 @@ pub(crate) const fn resource_limits(limits: Limits) -> ResourceLimits {
     }
 }
 
-/// Capabilities from C, or which bits are none.
+/// Converts capabilities from C; the error names the unknown bits.
 pub(crate) fn capabilities(bits: i64) -> Result<Capabilities> {
     Ok(Capabilities::from_raw(bits)?)
 }
 
-/// Capabilities for C.
+/// Converts capabilities for C.
 pub(crate) fn bits(capabilities: Capabilities) -> i64 {
-    // There are ten of them.
+    // There are only ten capabilities.
     capabilities.bits() as i64
 }
 
-/// Makes a sandbox; its handle.
+/// Creates a sandbox and returns its handle.
 pub(crate) fn create(limits: Limits, capabilities: Capabilities) -> Result<i64> {
     let sandbox = Sandbox::new(limits)
         .with_capabilities(capabilities)
@@ -121,7 +121,7 @@ pub(crate) fn create(limits: Limits, capabilities: Capabilities) -> Result<i64> 
     }))
 }
 
-/// Destroys a sandbox with all its instances; calls and start functions that run in them are interrupted.
+/// Destroys a sandbox with all its instances. Calls and start functions that run in them are interrupted.
 pub(crate) fn destroy(handle: i64) -> Result<()> {
     let entry = SANDBOXES.remove(handle)?;
     let instances = {
@@ -134,33 +134,33 @@ pub(crate) fn destroy(handle: i64) -> Result<()> {
     };
     entry.loaded.notify_all();
     for instance in instances {
-        // One that was destroyed meanwhile is what is wanted.
+        // It may have been destroyed meanwhile, which is just as good.
         let _ = instance::destroy(instance);
     }
     Ok(())
 }
 
-/// What is granted at this moment.
+/// Returns the capabilities that are granted now.
 pub(crate) fn granted(handle: i64) -> Result<Capabilities> {
     Ok(SANDBOXES.get(handle)?.authority.capabilities())
 }
 
-/// Grants capabilities; what is granted now.
+/// Grants capabilities and returns the capabilities that are granted now.
 pub(crate) fn grant(handle: i64, capabilities: i64) -> Result<Capabilities> {
     let entry = SANDBOXES.get(handle)?;
     entry.authority.grant(self::capabilities(capabilities)?);
     Ok(entry.authority.capabilities())
 }
 
-/// Takes capabilities back; what is granted now.
+/// Revokes capabilities and returns the capabilities that are granted now.
 pub(crate) fn revoke(handle: i64, capabilities: i64) -> Result<Capabilities> {
     let entry = SANDBOXES.get(handle)?;
     entry.authority.revoke(self::capabilities(capabilities)?);
     Ok(entry.authority.capabilities())
 }
 
-/// Changes a sandbox, for the instances that are made afterwards. Waits until loads that are under way have ended; from a
-/// callback that is an error.
+/// Changes a sandbox for the instances that are created later. Waits until the loads in progress have ended; in a
+/// callback, a load in progress is an error.
 pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) -> Result<R> {
     let entry = SANDBOXES.get(handle)?;
     let mut inner = lock(&entry.inner);
@@ -174,15 +174,15 @@ pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) 
         if guest::is_running() {
             return Err(Error::new(
                 ErrorCode::Busy,
-                "the sandbox is loading a module: it cannot be changed from a callback of that",
+                "the sandbox is loading a module: it cannot be changed in a callback",
             ));
         }
         inner = entry.loaded.wait(inner).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
-/// Adds to the scopes of a sandbox, or changes nothing. A directory that cannot be opened is an error now, and not of the
-/// next module.
+/// Adds to the scopes of a sandbox, or changes nothing on an error. A directory that cannot be opened is an error
+/// now, and not when the next module is loaded.
 pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) -> Result<()> {
     change(handle, |sandbox| {
         let mut scopes = sandbox.scopes().clone();
@@ -200,14 +200,14 @@ pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) ->
     })
 }
 
-/// Whether modules that are loaded from now on have their peaks read.
+/// Sets whether modules that are loaded later record their peaks.
 pub(crate) fn set_profile(handle: i64, profile: bool) -> Result<()> {
     let entry = SANDBOXES.get(handle)?;
     lock(&entry.inner).profile = profile;
     Ok(())
 }
 
-/// Compiles a module for no sandbox in particular.
+/// Compiles a module without a sandbox.
 pub(crate) fn compile(bytes: &[u8]) -> Result<Module> {
     Ok(Module::new(engine(false), bytes)?)
 }
@@ -219,14 +219,15 @@ pub(crate) fn compile_for(handle: i64, bytes: &[u8]) -> Result<Module> {
     Ok(Module::new(engine(profile), bytes)?)
 }
 
-/// Makes an instance of a module; its handle.
+/// Creates an instance of a module and returns its handle.
 pub(crate) fn load(handle: i64, module: &Module) -> Result<i64> {
     SANDBOXES.get(handle)?.instantiate(handle, module)
 }
 
 impl SandboxEntry {
     fn instantiate(&self, handle: i64, module: &Module) -> Result<i64> {
-        /// A load that is under way. In the end it lets go of the sandbox and tells those who want to change that.
+        /// A load in progress. When it ends, it releases the sandbox and wakes the threads that wait to change the
+        /// sandbox.
         struct Loading<'a> {
             entry: &'a SandboxEntry,
             sandbox: Option<Arc<Sandbox>>,
@@ -234,7 +235,7 @@ impl SandboxEntry {
         }
         impl Drop for Loading<'_> {
             fn drop(&mut self) {
-                // Under the lock, so that who waits sees it gone.
+                // Under the lock, so that a waiting thread sees that the sandbox is released.
                 let mut inner = lock(&self.entry.inner);
                 self.sandbox = None;
                 inner.starting.remove(&self.number);
@@ -295,5 +296,8 @@ fn forget(handle: i64, instance: i64) {
 }
 
 fn gone() -> Error {
-    Error::new(ErrorCode::InvalidHandle, "the sandbox was destroyed meanwhile")
+    Error::new(
+        ErrorCode::InvalidHandle,
+        "the sandbox was destroyed during the call",
+    )
 }

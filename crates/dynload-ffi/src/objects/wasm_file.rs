@@ -1,4 +1,4 @@
-//! The bytes of files that `load_wasm_file` read, by their address.
+//! The bytes of the files that `load_wasm_file` read, by their address.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,8 @@ use dynload_native::read_regular;
 use crate::boundary::error::{Error, ErrorCode, Result};
 use crate::boundary::text;
 
-/// The most that a file may have: what an engine takes, and a little more so that the engine says so itself.
+/// The maximum size of a file: the limit of the engine and a little more, so that the engine reports the error
+/// itself.
 const MAX_BYTES: u64 = 128 << 20;
 
 type Files = HashMap<i64, Arc<[u8]>>;
@@ -20,7 +21,7 @@ fn files() -> MutexGuard<'static, Files> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads a module; one in the text format (`.wat`) is translated.
+/// Reads a module; a file in the text format (`.wat`) is translated.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| {
         Error::new(
@@ -43,7 +44,7 @@ pub(crate) fn from_text(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     let binary = wat::Parser::new()
         .parse_bytes(Some(path), bytes)
         .map_err(|error| {
-            // What is wrong, where, and the place drawn, each in lines of their own.
+            // The problem, the location and the excerpt, each on separate lines.
             let text = error.to_string();
             let mut lines = text.lines().map(str::trim);
             let (problem, place) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
@@ -59,7 +60,7 @@ pub(crate) fn from_text(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
     Ok(binary.into_owned())
 }
 
-/// Reads a module and keeps its bytes; their address.
+/// Reads a module, keeps its bytes and returns their address.
 pub(crate) fn load(path: &Path) -> Result<i64> {
     let mut bytes = read(path)?;
     if bytes.is_empty() {
@@ -78,11 +79,13 @@ pub(crate) fn load(path: &Path) -> Result<i64> {
 fn unknown(address: i64) -> Error {
     Error::new(
         ErrorCode::InvalidHandle,
-        format!("{address:#x} is not the address of a file that `load_wasm_file` read, or it was freed"),
+        format!(
+            "{address:#x} is not the address of a file that `load_wasm_file` read: it was freed or never returned"
+        ),
     )
 }
 
-/// The number of bytes at an address that [`load`] gave.
+/// Returns the number of bytes at an address that [`load`] returned.
 pub(crate) fn size(address: i64) -> Result<i64> {
     files()
         .get(&address)
@@ -90,14 +93,14 @@ pub(crate) fn size(address: i64) -> Result<i64> {
         .ok_or_else(|| unknown(address))
 }
 
-/// Frees the bytes at an address that [`load`] gave.
+/// Frees the bytes at an address that [`load`] returned.
 pub(crate) fn free(address: i64) -> Result<()> {
     let bytes = files().remove(&address);
-    // Freed when nobody is reading it any more.
+    // They are freed when the last reader is done.
     bytes.map(drop).ok_or_else(|| unknown(address))
 }
 
-/// Bytes of a caller, or of a file that was loaded.
+/// The bytes of a caller, or of a loaded file.
 pub(crate) enum Bytes<'a> {
     File(Arc<[u8]>, usize),
     Caller(&'a [u8]),
@@ -112,8 +115,8 @@ impl Bytes<'_> {
     }
 }
 
-/// The `len` bytes at an address. Those of a loaded file stay alive while they are used, whoever frees them, and a length
-/// that is too large for them is noticed.
+/// Returns the `len` bytes at an address. The bytes of a loaded file stay alive while they are used, even if they are
+/// freed meanwhile, and a length that is too large for them is detected.
 ///
 /// # Safety
 ///
@@ -123,13 +126,13 @@ pub(crate) unsafe fn bytes<'a>(address: i64, len: i64) -> Result<Bytes<'a>> {
     if address == 0 {
         return Err(Error::new(
             ErrorCode::InvalidArgument,
-            "the bytes of the module are null",
+            "the address of the module is null",
         ));
     }
     let file = files().get(&address).cloned();
     if let Some(file) = file {
         if len > file.len() {
-            let message = format!("the module has {} bytes, and the length says {len}", file.len());
+            let message = format!("the module has {} bytes, but the length is {len}", file.len());
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
         return Ok(Bytes::File(file, len));

@@ -1,5 +1,5 @@
-//! The static library `libdynload`: the flat functions under weak names, so that a program may define them itself, and the
-//! `vais_*` primitives, which `dynload-ffi` names itself. See `dynload.h`.
+//! The static library `libdynload`: the flat functions under weak names, so that a program may define them itself,
+//! and the `vais_*` primitives, whose names `dynload-ffi` exports itself. See `dynload.h`.
 
 #[cfg(not(any(windows, target_vendor = "apple")))]
 macro_rules! export {
@@ -34,7 +34,7 @@ macro_rules! export {
     };
 }
 
-// Without weak names: a program that defines one of them itself cannot be linked against this library.
+// Without weak names: a program that defines one of these functions itself cannot be linked against this library.
 #[cfg(windows)]
 macro_rules! export {
     ($($name:ident)*) => {

@@ -1,4 +1,4 @@
-//! What a build writes, kept within bounds.
+//! The output of a build, limited in size.
 
 #[cfg(not(unix))]
 use std::io::Read;
@@ -7,9 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How much is kept of the beginning and of the end, each, of what a person is to read.
+/// How many bytes of output for people are kept: this many of the beginning and this many of the end.
 const KEPT: usize = 128 * 1024;
-/// How much is kept of what a program is to read: the messages of a large `cargo build`.
+/// How many bytes of output for programs are kept: enough for the messages of a large `cargo build`.
 const KEPT_WHOLE: usize = 64 * 1024 * 1024;
 
 #[derive(Default)]
@@ -20,13 +20,13 @@ struct Text {
     ended: bool,
 }
 
-/// Reads a pipe to its end on a thread of its own, so that the build never waits for us.
+/// Reads a pipe to its end on a separate thread, so that the build never waits for this process.
 ///
-/// The thread and the pipe end with the capture, whoever else keeps the pipe open (where a read cannot be ended, as on
-/// Windows, they end with that).
+/// The thread and the pipe end with the capture, even if another process keeps the pipe open (where a read cannot
+/// be interrupted, as on Windows, they end when that process closes it).
 pub(super) struct Capture {
     shared: Arc<(Mutex<Text>, Condvar)>,
-    /// Closed to tell the thread that what is in the pipe now is the last.
+    /// Closed to tell the thread to read only what is already in the pipe.
     stop: PipeWriter,
 }
 
@@ -42,8 +42,8 @@ impl Capture {
         Ok(Self { shared, stop })
     }
 
-    /// What was written until now, when the build has ended. A child that outlives it and keeps the pipe open is not waited
-    /// for, or for no longer than `patience`.
+    /// Returns the output until now. Call it when the build has ended. If a child outlives the build and keeps the
+    /// pipe open, this does not wait for the child, or at most for `patience`.
     pub(super) fn finish(self, patience: Duration) -> String {
         drop(self.stop);
         let (text, ended) = &*self.shared;
@@ -68,15 +68,15 @@ impl Capture {
     }
 }
 
-/// A pipe, until it ends or somebody stops it.
+/// A pipe that is read until it ends or until the capture stops.
 struct Source {
     pipe: PipeReader,
-    #[cfg_attr(not(unix), allow(dead_code, reason = "a read cannot be ended"))]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "a read cannot be interrupted"))]
     stopped: PipeReader,
 }
 
 impl Source {
-    /// Hands over what is read, piece by piece.
+    /// Passes the bytes to `push`, piece by piece.
     #[cfg(unix)]
     fn read_all(&mut self, mut push: impl FnMut(&[u8])) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, poll};
@@ -85,7 +85,7 @@ impl Source {
             let mut fds = [&self.pipe, &self.stopped].map(|pipe| PollFd::new(pipe, PollFlags::IN));
             rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
             let is_stopped = !fds[1].revents().is_empty();
-            // After the stop, no more than what is in the pipe at that moment: somebody may write on for ever.
+            // After the stop, read only the current contents of the pipe: a process may write to it for ever.
             let mut left = if is_stopped {
                 usize::try_from(rustix::io::ioctl_fionread(&self.pipe)?).unwrap_or(usize::MAX)
             } else {
@@ -106,7 +106,7 @@ impl Source {
         }
     }
 
-    /// Hands over what is read, piece by piece.
+    /// Passes the bytes to `push`, piece by piece.
     #[cfg(not(unix))]
     fn read_all(&mut self, mut push: impl FnMut(&[u8])) -> io::Result<()> {
         let mut buffer = [0; 8192];
@@ -127,7 +127,7 @@ trait ReadAll {
 impl ReadAll for (Mutex<Text>, Condvar) {
     fn read_all(&self, mut source: Source, kept: usize) {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What cannot be read is not there.
+        // After a read error, the output so far is used.
         let _ = source.read_all(|read| lock().push(read, kept));
         drop(source);
         lock().ended = true;
@@ -155,7 +155,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn keeps_both_ends() {
+    fn long_output_keeps_its_beginning_and_end() {
         let mut input = b"first line\n".to_vec();
         input.extend(std::iter::repeat_n(b'x', 5 * KEPT));
         input.extend(b"\nlast line");
@@ -170,7 +170,8 @@ mod tests {
         assert!(text.len() < 3 * KEPT + 100);
     }
 
-    /// A server that a compiler started kept a thread, two descriptors and half a second of each build.
+    /// A regression test: a server that a compiler started cost a thread, two descriptors and half a second per
+    /// build.
     #[cfg(unix)]
     #[test]
     fn a_pipe_that_stays_open_costs_nothing() {
@@ -180,14 +181,14 @@ mod tests {
         let started = Instant::now();
         assert_eq!(capture.finish(Duration::from_secs(600)), "so far");
         assert!(started.elapsed() < Duration::from_secs(60));
-        // Nobody has the other end any more.
+        // The other end is closed.
         let error = writer.write_all(b"later").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[cfg(unix)]
     #[test]
-    fn somebody_who_writes_on_for_ever_is_not_read_for_ever() {
+    fn an_endless_writer_is_not_read_for_ever() {
         let (reader, mut writer) = io::pipe().unwrap();
         let capture = Capture::start(reader, false).unwrap();
         let writing = thread::spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});

@@ -1,12 +1,12 @@
-//! `cargo build`, and finding what it made.
+//! `cargo build`, and the location of its artifact.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::artifact::ArtifactKind;
 
-/// Builds the package at `manifest`, with errors for people on standard error and messages for us on standard output
-/// (the Cargo Book, "External tools", JSON messages).
+/// Returns the command that builds the package at `manifest`, with human-readable errors on standard error and JSON
+/// messages on standard output (the Cargo Book, "External tools", JSON messages).
 pub(super) fn command(manifest: &Path, target_dir: Option<&Path>) -> Command {
     let mut command = Command::new("cargo");
     command
@@ -22,15 +22,15 @@ pub(super) fn command(manifest: &Path, target_dir: Option<&Path>) -> Command {
         command.arg("--target-dir").arg(target_dir);
     }
     if let Some(dir) = manifest.parent() {
-        // Where cargo looks for `.cargo/config.toml` and rustup for `rust-toolchain.toml`.
+        // The directory in which cargo looks for `.cargo/config.toml` and rustup for `rust-toolchain.toml`.
         command.current_dir(dir);
     }
     command
 }
 
-/// The library of the package at `manifest`, out of cargo's messages.
+/// Finds the library of the package at `manifest` in cargo's messages.
 ///
-/// The messages cover dependencies too, which may have a `cdylib` of their own.
+/// The messages include dependencies, which may also have a `cdylib`.
 pub(super) fn artifact(messages: &str, manifest: &Path) -> Option<PathBuf> {
     let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
     let mut found = None;
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_packages_own_library() {
+    fn the_packages_own_library_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let manifest = dir.path().join("Cargo.toml");
         let library = dir.path().join("libours.so");

@@ -1,4 +1,4 @@
-//! Running a build, and ending it with everything that it started.
+//! Runs a build, and ends it with all processes that it started.
 
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -11,47 +11,48 @@ use dynload_process::{Environment, Process, null};
 use super::capture::Capture;
 use crate::inbox::{BuildWake, Inbox, Pending};
 
-/// How long a build that is told to end may take to clean up before it is killed.
+/// How long a build that is asked to end may take to clean up before it is killed.
 const GRACE: Duration = Duration::from_millis(150);
-/// How often a build is looked at where its end is not told.
+/// How often a build is polled if its end is not reported.
 const TICK: Duration = Duration::from_millis(10);
-/// How long the rest of the output is waited for, should a child of the build keep the pipe open, where a read cannot be ended.
+/// How long to wait for the rest of the output if a child of the build keeps the pipe open and a read cannot be
+/// interrupted.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
 /// How a build ended.
 pub(super) enum Ended {
-    /// By itself.
+    /// It exited without being killed.
     Exited {
-        /// Not known where the host ignores SIGCHLD, or something else in it waits for any child.
+        /// Unknown if the host ignores SIGCHLD, or if other code in the host waits for any child.
         status: Option<ExitStatus>,
-        /// Standard output, where it was asked for apart.
+        /// Standard output, if it was captured separately.
         stdout: String,
-        /// Standard output and error, as one.
+        /// Standard output and error, combined.
         output: String,
     },
-    /// Killed: it ran too long.
+    /// Killed: it exceeded the time limit.
     Timeout { output: String },
-    /// Killed: a newer change came.
+    /// Killed: a newer change arrived.
     Overtaken,
     /// Killed: the reloader stops.
     Stopped,
 }
 
-/// What a build has to watch while it runs.
+/// The conditions that can end a running build.
 pub(super) struct Watch<'a> {
     pub(super) inbox: &'a Arc<Inbox>,
     pub(super) debounce: Duration,
     pub(super) limit: Option<Duration>,
-    /// Whether the change is real, so that the build is of no use any more.
+    /// Returns whether the change is real, so that the build is obsolete.
     pub(super) overtaken: &'a mut dyn FnMut(Pending) -> bool,
-    /// Runs the callbacks of events that came from elsewhere.
+    /// Runs the callbacks for queued events.
     pub(super) deliver: &'a dyn Fn(),
 }
 
-/// Runs `command` to its end, or to the moment that `watch` speaks against it.
+/// Runs `command` until it ends or until a condition in `watch` ends it.
 ///
-/// It inherits the environment, and nothing else of the host. Children that outlive it are left alone when it ends by
-/// itself: a compiler's server, say.
+/// The command inherits only the environment of the host. Children that outlive it, such as a compiler's server,
+/// are left alone if it exits without being killed.
 pub(super) fn run(command: &Command, stdout_apart: bool, watch: Watch<'_>) -> io::Result<Ended> {
     let (reader, errors) = io::pipe()?;
     let output = Capture::start(reader, false)?;
@@ -103,7 +104,8 @@ pub(super) fn run(command: &Command, stdout_apart: bool, watch: Watch<'_>) -> io
     }
 }
 
-/// Has the inbox told when the process has ended; how often it must be looked at where nobody tells.
+/// Arranges for the inbox to be notified when the process has ended. Returns the polling interval if there is no
+/// such notification.
 fn notify_end(process: &Process, inbox: &Arc<Inbox>, number: u64) -> io::Result<Option<Duration>> {
     let Some(watch) = process.watch()? else {
         return Ok(Some(TICK));

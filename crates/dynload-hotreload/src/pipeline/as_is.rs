@@ -1,4 +1,4 @@
-//! Where nothing is built: the source is the artifact.
+//! Attempts without a build: the source is the artifact.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ impl<L: Loader> Pipeline<L> {
         loop {
             let signature = Signature::of(self.source());
             if !initial && self.unsettled.is_none() && signature.is_some() && signature == self.looked_at {
-                // A racy one may hide a second write in the same tick of the clock.
+                // A racy signature may hide a second write in the same clock tick.
                 if !self.looked_at.is_some_and(|looked_at| looked_at.is_racy()) {
                     return Err(Halt::Quiet);
                 }
@@ -40,7 +40,7 @@ impl<L: Loader> Pipeline<L> {
                     source: StageError::Read(error),
                     path,
                 }) if error.kind() == std::io::ErrorKind::NotFound => {
-                    // Renamed away or deleted: it comes back, or it does not and what runs stays.
+                    // It was renamed or deleted: either it reappears, or the running version stays.
                     self.looked_at = None;
                     self.unsettled = None;
                     if !initial {
@@ -74,7 +74,7 @@ impl<L: Loader> Pipeline<L> {
                 ..
             }) = &self.tried
             {
-                // What failed is tried again when it was saved again, and not because of one more event.
+                // A failed artifact is tried again if it was saved again, but not because of another event.
                 let saved_again = !before
                     .zip(signature)
                     .is_some_and(|(before, now)| before.is_same_save(&now));
@@ -111,7 +111,8 @@ impl<L: Loader> Pipeline<L> {
         }
     }
 
-    /// The source is what runs already. That is worth a word only if something else was there in between.
+    /// Handles a source that is identical to the running version. An event is emitted only if other content was
+    /// tried in between.
     fn unchanged(&self, changed: Instant) {
         if self.shared.last_error().is_some() {
             self.shared.set_error(None);

@@ -1,4 +1,4 @@
-//! Where something is built: the artifact is what the builder makes of the sources.
+//! Attempts with a build: the builder makes the artifact from the sources.
 
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ impl<L: Loader> Pipeline<L> {
                 failed,
                 signature: at,
             }) => {
-                // What failed is tried again when it was saved again: what was missing may be there now.
+                // A failed build is tried again if the source was saved again: a missing file may exist now.
                 let saved_again = *failed && *at != signature;
                 if *before == snapshot && !initial && !saved_again {
                     return Err(Halt::Quiet);
@@ -116,7 +116,7 @@ impl<L: Loader> Pipeline<L> {
                 shared.inbox.retry(pending.first, Duration::ZERO);
                 true
             }
-            // Just being written, or away for a moment: look again before anything is thrown away.
+            // The file is being written, or does not exist at the moment: look again before the build is discarded.
             Err(_) => {
                 shared.inbox.retry(pending.first, SETTLE_STEP);
                 false

@@ -1,4 +1,4 @@
-//! The system's file events, with each directory watched once for everybody.
+//! File-change notifications, with one watch per directory for all reloaders.
 
 use dynload_diagnostics::printable;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ struct Armed {
     users: usize,
 }
 
-/// The one watcher of the process, and what it watches.
+/// The single watcher of the process, and the directories that it watches.
 pub(super) struct Backend {
     watcher: RecommendedWatcher,
     armed: HashMap<PathBuf, Armed>,
@@ -37,14 +37,14 @@ impl Backend {
         }
     }
 
-    /// Whether `dir` is watched, and is still the directory that it was when that began.
+    /// Returns whether `dir` is watched, and is still the same directory as when the watch was added.
     pub(super) fn is_armed(&self, dir: &Path) -> bool {
         self.armed
             .get(dir)
             .is_some_and(|armed| armed.identity == directory_identity(dir))
     }
 
-    /// Watches `dir` for one more user. A directory that is not there is no error: it is for the caller to look again.
+    /// Watches `dir` for one more user. A missing directory is not an error: the caller looks again.
     pub(super) fn add(&mut self, dir: &Path) -> Result<(), WatchError> {
         if let Some(armed) = self.armed.get_mut(dir) {
             armed.users += 1;
@@ -57,7 +57,7 @@ impl Backend {
                 Ok(())
             }
             Err(error) if directory_identity(dir).is_none() => {
-                log::debug!(target: crate::bus::LOG_TARGET, "`{}` went before it was watched: {error}", printable(dir.display()).path());
+                log::debug!(target: crate::bus::LOG_TARGET, "`{}` was removed before it could be watched: {error}", printable(dir.display()).path());
                 self.armed.insert(
                     dir.to_owned(),
                     Armed {
@@ -71,7 +71,7 @@ impl Backend {
         }
     }
 
-    /// Watches `dir` anew if it is another directory than it was. Says whether that was so.
+    /// Renews the watch of `dir` if it is another directory than before. Returns whether it was.
     pub(super) fn renew(&mut self, dir: &Path) -> Result<bool, WatchError> {
         if self.is_armed(dir) {
             return Ok(false);
@@ -79,7 +79,8 @@ impl Backend {
         let Some(armed) = self.armed.get_mut(dir) else {
             return Ok(false);
         };
-        // The old watch went with its directory, or hangs on one that has another name now; either way it may be gone.
+        // The old watch was removed with its directory, or belongs to a directory that was renamed; in either case
+        // the call may fail.
         let _ = self.watcher.unwatch(dir);
         let identity = directory_identity(dir);
         armed.identity = None;
@@ -93,7 +94,7 @@ impl Backend {
         Ok(true)
     }
 
-    /// One user less.
+    /// Removes one user of `dir`.
     pub(super) fn remove(&mut self, dir: &Path) {
         let Some(armed) = self.armed.get_mut(dir) else {
             return;
@@ -101,7 +102,7 @@ impl Backend {
         armed.users -= 1;
         if armed.users == 0 {
             self.armed.remove(dir);
-            // Fails when the directory is gone, and its watch with it.
+            // Fails if the directory was removed, because the watch was removed with it.
             let _ = self.watcher.unwatch(dir);
         }
     }

@@ -1,4 +1,4 @@
-//! One reloader, as the thread that watches for it sees it.
+//! The watching thread's view of one reloader.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -12,16 +12,16 @@ use super::{PollReason, WatchState};
 use crate::config::WatchMode;
 use crate::inbox::Inbox;
 
-/// How often files are looked at although the system tells of changes: what changes without an event (a write through
-/// a mapping, a renamed directory further up, a bug in a file system) is found after this long.
+/// How often files are checked even though the system reports changes: a change without an event (a write through a
+/// mapping, a renamed directory further up, a bug in a file system) is found after this time.
 const SWEEP: Duration = Duration::from_secs(1);
-/// The share of time that may go into looking, at most: one part in this many, for a sweep and for polling.
+/// The maximum share of time for checking, as a divisor: for a sweep, and for polling.
 const SWEEP_SHARE: u32 = 2000;
 const POLL_SHARE: u32 = 20;
-/// How much longer than its interval a pause becomes for the sake of that share, at most.
+/// The maximum time by which this limit lengthens a pause beyond its interval.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// One reloader.
+/// A reloader.
 pub(super) struct Client {
     pub(super) id: ClientId,
     pub(super) targets: Arc<Targets>,
@@ -34,12 +34,12 @@ pub(super) struct Client {
     pub(super) signatures: HashMap<PathBuf, Option<Signature>>,
     pub(super) state: WatchState,
     pub(super) next_sweep: Instant,
-    /// How long the last look took.
+    /// The duration of the last check.
     pub(super) took: Duration,
 }
 
 impl Client {
-    /// Whether it is polled only because events could not be had.
+    /// Returns whether it is polled only because notifications are unavailable.
     pub(super) fn fell_back(&self) -> bool {
         matches!(
             self.poll,
@@ -47,10 +47,10 @@ impl Client {
         )
     }
 
-    /// How long to wait after a look that took so long.
+    /// Returns how long to wait after a check that took the time `took`.
     pub(super) fn pause(&mut self, took: Duration) -> Duration {
-        // A thread that had to wait for a processor did not look for so long: the shorter of two looks is nearer to what
-        // one costs.
+        // If the thread had to wait for a processor, the check itself was shorter: the shorter of two checks is
+        // closer to the true cost.
         let cost = took.min(std::mem::replace(&mut self.took, took));
         let (interval, share) = match self.poll {
             // An interval of 0 would be a busy loop.
@@ -60,7 +60,7 @@ impl Client {
         interval.max(cost.saturating_mul(share).min(interval + LONGEST))
     }
 
-    /// Keeps the signatures of the files and says whether one of them is new, or says too little.
+    /// Stores the signatures of the files. Returns whether one of them is new or, when polling, is not conclusive.
     pub(super) fn note(&mut self, layout: &Layout) -> bool {
         let mut changed = false;
         let mut signatures = HashMap::with_capacity(layout.files.len());
@@ -68,7 +68,7 @@ impl Client {
             let now = Signature::of(file);
             match self.signatures.get(file) {
                 Some(before) => {
-                    // Where there are events, they told of what the times do not show.
+                    // With notifications, an event has reported the changes that the times do not show.
                     let racy = self.poll.is_some() && before.is_some_and(|before| before.is_racy());
                     changed |= *before != now || racy;
                 }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_look_that_was_held_up_puts_nothing_off() {
+    fn one_delayed_check_does_not_lengthen_the_pause() {
         let targets = Targets {
             source: "/d/plugin.so".into(),
             extra: Vec::new(),
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(client.pause(ms(0)), SWEEP);
         assert_eq!(client.pause(ms(30)), SWEEP);
         assert_eq!(client.pause(ms(0)), SWEEP);
-        // What takes long each time is done less often, and is done.
+        // Checks that always take long are made less often, but are still made.
         assert_eq!(client.pause(ms(3)), SWEEP);
         assert_eq!(client.pause(ms(3)), ms(6_000));
         client.pause(ms(500));

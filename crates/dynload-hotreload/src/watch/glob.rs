@@ -1,9 +1,9 @@
-//! Which files a pattern means.
+//! Matching of paths with glob patterns.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-/// One name of a pattern.
+/// One component of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     /// `**`: any number of directories.
@@ -20,16 +20,16 @@ enum Token {
     Class { not: bool, ranges: Vec<(char, char)> },
 }
 
-/// A path that may have wildcards, split into the directory before the first of them and the rest.
+/// A path that may contain wildcards, split into the directory before the first wildcard and the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Glob {
-    /// What has no wildcard; absolute.
+    /// The part without wildcards; absolute.
     pub(crate) base: PathBuf,
     rest: Vec<Segment>,
 }
 
 impl Glob {
-    /// Reads an absolute path. A name with wildcards that is not Unicode is taken as it is, without wildcards.
+    /// Parses an absolute path. A name with wildcards that is not Unicode is used literally, without wildcards.
     pub(crate) fn new(path: &Path) -> Self {
         let mut base = PathBuf::new();
         let mut rest = Vec::new();
@@ -44,7 +44,8 @@ impl Glob {
         Self { base, rest }
     }
 
-    /// Whether the pattern means this path. One without wildcards means its base and everything below it.
+    /// Returns whether the pattern matches the path. A pattern without wildcards matches its base and everything
+    /// below it.
     pub(crate) fn matches(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix(&self.base) else {
             return false;
@@ -53,7 +54,7 @@ impl Glob {
         self.rest.is_empty() || matches(&self.rest, &names)
     }
 
-    /// Whether something below this directory can match.
+    /// Returns whether a path below this directory can match.
     pub(crate) fn may_match_below(&self, dir: &Path) -> bool {
         let Ok(below) = dir.strip_prefix(&self.base) else {
             return false;
@@ -84,7 +85,7 @@ impl Segment {
                         rest = after;
                         token
                     }
-                    // Without an end it is a bracket, as for a shell.
+                    // Without a closing bracket it is a literal `[`, as in a shell.
                     None => Token::Char('['),
                 },
                 other => Token::Char(other),
@@ -94,7 +95,8 @@ impl Segment {
     }
 }
 
-/// Reads a class whose `[` is read already: `abc]`, `!a-z]`, `]x]` (POSIX 2.13.1, "Patterns Matching a Single Character").
+/// Parses a bracket expression after its `[`: `abc]`, `!a-z]`, `]x]` (POSIX 2.13.1, "Patterns Matching a Single
+/// Character").
 fn class(text: &str) -> Option<(Token, &str)> {
     let (not, body) = match text.strip_prefix(['!', '^']) {
         Some(body) => (true, body),
@@ -118,7 +120,7 @@ fn class(text: &str) -> Option<(Token, &str)> {
 }
 
 fn matches<S: AsRef<str>>(pattern: &[Segment], names: &[S]) -> bool {
-    // Row by row of the usual table: `open[i]` says whether the pattern so far can have eaten `i` names.
+    // Dynamic programming, row by row: `open[i]` says whether the pattern so far can match the first `i` names.
     let mut open = vec![false; names.len() + 1];
     open[0] = true;
     for segment in pattern {
@@ -177,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn table() {
+    fn patterns_match_as_in_the_table() {
         let cases = [
             ("/a/*.rs", "/a/x.rs", true),
             ("/a/*.rs", "/a/b/x.rs", false),
@@ -211,7 +213,7 @@ mod tests {
         assert!(!glob.may_match_below("/a/b/x/y".as_ref()) && !glob.may_match_below("/a".as_ref()));
     }
 
-    /// The obvious way, exponential where the table is not.
+    /// The naive algorithm, which takes exponential time.
     fn oracle(pattern: &[char], text: &[char]) -> bool {
         match pattern {
             [] => text.is_empty(),
@@ -225,7 +227,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
         #[test]
-        fn a_name_matches_as_the_obvious_way_says(pattern in "[ab*?]{1,8}", name in "[ab]{1,8}") {
+        fn a_name_matches_as_in_the_naive_algorithm(pattern in "[ab*?]{1,8}", name in "[ab]{1,8}") {
             prop_assume!(!pattern.contains("**"));
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             let Segment::Name(tokens) = Segment::new(&pattern) else { unreachable!() };

@@ -1,4 +1,4 @@
-//! The one thread that keeps the watches of all reloaders in order, and polls where it must.
+//! The single thread that maintains the watches of all reloaders, and polls where it must.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
@@ -19,9 +19,9 @@ use crate::config::WatchMode;
 use crate::inbox::{Hint, Inbox};
 use dynload_diagnostics::printable;
 
-/// How often files are looked at when the system does not tell of changes and nothing else was asked for.
+/// The polling interval if the system reports no changes and no other interval was requested.
 const FALLBACK_INTERVAL: Duration = Duration::from_millis(500);
-/// How long an event may take to tell of a probe.
+/// How long to wait for the event of a probe.
 const PROBE_PATIENCE: Duration = Duration::from_millis(500);
 
 enum Message {
@@ -30,7 +30,7 @@ enum Message {
     End,
 }
 
-/// What all registrations share; the thread ends with the last of them.
+/// The state that all registrations share; the thread ends with the last of them.
 struct Hub {
     messages: Sender<Message>,
     wake: Sender<Rearm>,
@@ -45,11 +45,11 @@ impl Drop for Hub {
 
 static HUB: Mutex<(Weak<Hub>, ClientId)> = Mutex::new((Weak::new(), 0));
 
-/// A reloader's place among the watched. It ends when this is dropped.
+/// The registration of a reloader, which ends when this is dropped.
 pub(crate) struct Registration {
     hub: Arc<Hub>,
     id: ClientId,
-    /// How it was watched at first.
+    /// The initial watch state.
     pub(crate) state: WatchState,
 }
 
@@ -60,7 +60,7 @@ impl Drop for Registration {
     }
 }
 
-/// Watches `targets`. Hints go to `inbox`, and `tell` hears of each new state.
+/// Watches `targets`. Sends hints to `inbox`, and calls `tell` with each new state.
 pub(crate) fn register(
     targets: Arc<Targets>,
     mode: WatchMode,
@@ -199,7 +199,7 @@ impl Thread {
             }
             Ok(layout) => layout,
         };
-        let client = self.clients.get_mut(&id).expect("it was put in above");
+        let client = self.clients.get_mut(&id).expect("it was inserted above");
         let started = Instant::now();
         let layout = layout.unwrap_or_else(|| client.targets.layout());
         client.note(&layout);
@@ -218,8 +218,8 @@ impl Thread {
         }
     }
 
-    /// Makes the watches of a reloader those that its targets need now. Returns what they mean now, if it is watched
-    /// by events, and whether anything was new.
+    /// Updates the watches of a reloader to the current layout of its targets. Returns the layout if the reloader
+    /// is watched by notifications, and whether a watch was added or renewed.
     fn arm(&mut self, id: ClientId) -> Result<(Option<Layout>, bool), WatchError> {
         let Some(client) = self.clients.get_mut(&id) else {
             return Ok((None, false));
@@ -233,7 +233,7 @@ impl Thread {
         };
         let mut changed = false;
         let mut last = None;
-        // What comes into being between looking and watching is seen by looking again.
+        // Entries that are created between looking and watching are found by looking again.
         for _ in 0..8 {
             let layout = client.targets.layout();
             let mut stable = true;
@@ -298,7 +298,8 @@ impl Thread {
         Ok(())
     }
 
-    /// Makes a file and waits for the event. A directory that takes no file is believed.
+    /// Creates a file and waits for its event. A directory in which no file can be created is assumed to send
+    /// events.
     fn probe(&self, dir: &Path) -> bool {
         let path = dir.join(format!(
             ".dynload-probe-{}-{}",
@@ -330,12 +331,12 @@ impl Thread {
         }
     }
 
-    /// Checks a reloader's watches and files, and hints at whatever is new.
+    /// Checks a reloader's watches and files, and sends a hint if there is anything new.
     fn look(&mut self, id: ClientId) {
         let started = Instant::now();
         let (layout, rearmed) = match self.arm(id) {
             Ok(armed) => {
-                // A limit that was exhausted may be free again.
+                // An exhausted limit may no longer be exhausted.
                 let client = self.clients.get_mut(&id);
                 if let Some(client) = client.filter(|client| client.fell_back()) {
                     client.poll = None;
@@ -353,7 +354,7 @@ impl Thread {
         let layout = layout.unwrap_or_else(|| client.targets.layout());
         let changed = client.note(&layout);
         if rearmed {
-            // The directory came back or a link turned; events between then and now are lost.
+            // The directory was created again or a link was retargeted; events in between are lost.
             client.inbox.hint(Hint::Complete);
         } else if changed {
             client.inbox.hint(Hint::Noticed);

@@ -1,19 +1,19 @@
-//! Whether a directory's file system tells of changes.
+//! Determines whether a directory's file system reports changes.
 
 use std::path::Path;
 
-/// What is known of a file system without trying it.
+/// What is known about a file system without testing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It tells of every change.
+    /// It reports every change.
     Local,
-    /// Others change it behind this machine's back, and it does not tell.
+    /// Other machines can change it, and it does not report their changes.
     Remote,
-    /// Nothing is known: try.
+    /// Unknown: test it.
     Unknown,
 }
 
-/// The kind of the file system that `dir` is on, by its type (statfs(2)).
+/// Returns the kind of the file system that `dir` is on, by its type (statfs(2)).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn kind(dir: &Path) -> Kind {
     // inotify(7): "Inotify reports only events that a user-space program triggers through the filesystem API. As a
@@ -58,7 +58,8 @@ pub(super) fn kind(dir: &Path) -> Kind {
     }
 }
 
-/// Other systems' events are known to work on their own disks, and the type of a file system is harder to learn.
+/// On other systems, notifications are known to work on local disks, and the type of a file system is harder to
+/// determine.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn kind(_dir: &Path) -> Kind {
     Kind::Unknown
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_what_it_stands_on() {
+    fn unlisted_file_systems_are_unknown() {
         assert_eq!(kind("/nonexistent".as_ref()), Kind::Unknown);
         assert_eq!(kind("/proc".as_ref()), Kind::Unknown);
     }

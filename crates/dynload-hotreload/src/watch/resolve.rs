@@ -1,36 +1,36 @@
-//! Which names in which directories decide what a path means.
+//! Finds the directory entries that determine what a path refers to.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// What the kernel allows in one path (path_resolution(7)).
+/// The kernel's limit on links in one path (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// A name in a directory; when it comes, goes or changes, the path may mean something else.
+/// A directory entry. When it is created, removed or changed, the path may refer to something else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     /// The directory, without links in its path.
     pub(crate) dir: PathBuf,
-    /// The name in it.
+    /// The name in the directory.
     pub(crate) name: OsString,
-    /// Whether this is the file itself, as it is. If not, it is a link on the way, or something that is missing.
+    /// Whether this is the file itself. If not, it is a link along the path, or a missing entry.
     pub(crate) is_end: bool,
 }
 
-/// Where a path leads.
+/// The result of resolving a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resolution {
-    /// Every name on the way that is a link, and the last one.
+    /// Every link along the path, and the last entry.
     pub(crate) places: Vec<Place>,
-    /// The real path, if the way has an end.
+    /// The real path, if the path can be resolved.
     pub(crate) real: Option<PathBuf>,
-    /// The directory that is missing on the way, if one is. The file itself being missing is not that.
+    /// The missing directory along the path, if there is one. The file itself does not count.
     pub(crate) missing_dir: Option<PathBuf>,
 }
 
-/// Follows an absolute path, name by name.
+/// Resolves an absolute path, component by component.
 pub(crate) fn resolve(path: &Path) -> Resolution {
     let mut resolution = Resolution::default();
     let mut real = PathBuf::new();
@@ -39,7 +39,7 @@ pub(crate) fn resolve(path: &Path) -> Resolution {
     while let Some(step) = todo.pop_front() {
         let name = match step {
             Step::Root(root) => {
-                // A prefix (`C:`) and the root come one after the other and build on each other.
+                // A prefix (`C:`) and the root are consecutive components, and the root is added to the prefix.
                 real = if real.as_os_str().is_empty() || root.is_absolute() {
                     root
                 } else {
@@ -77,7 +77,7 @@ pub(crate) fn resolve(path: &Path) -> Resolution {
                 }
                 real = here;
             }
-            // Missing, or not to be entered: it may come.
+            // Missing or inaccessible: it may appear later.
             Err(_) => {
                 resolution.places.push(place(todo.is_empty()));
                 if !todo.is_empty() {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_every_link() {
+    fn every_link_is_followed() {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("v1/lib")).unwrap();
@@ -130,7 +130,7 @@ mod tests {
         symlink("current/lib", root.join("lib")).unwrap();
         let through = ["lib ->", "current ->", "v1/lib/plugin.so ->", "v1/lib/real.so"];
         assert_eq!(places(&root.join("lib/plugin.so"), &root), through);
-        // `..` goes up from where the link led to, as for the kernel.
+        // `..` is the parent of the link's target, as for the kernel.
         let around = ["lib ->", "current ->", "v1/lib/plugin.so ->", "v1/lib/real.so"];
         assert_eq!(places(&root.join("lib/../lib/plugin.so"), &root), around);
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_what_is_missing() {
+    fn resolution_stops_at_a_missing_entry() {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         assert_eq!(places(&root.join("a/b/c.so"), &root), ["a ->"]);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_ends() {
+    fn a_link_loop_ends() {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         symlink("b", root.join("a")).unwrap();

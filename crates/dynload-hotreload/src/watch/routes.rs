@@ -1,4 +1,4 @@
-//! From an event to the reloaders that it concerns, on the thread that the event came on.
+//! Routes events to the reloaders that they concern, on the thread that delivers the events.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -13,19 +13,19 @@ use super::targets::{Interest, Targets};
 use crate::bus::LOG_TARGET;
 use crate::inbox::{Hint, Inbox};
 
-/// Tells one reloader from another.
+/// Identifies a reloader.
 pub(super) type ClientId = u64;
 
-/// Tells the hub's thread to look at its watches again.
+/// A request to the hub's thread to check watches again.
 pub(super) enum Rearm {
-    /// Those of one reloader.
+    /// The watches of one reloader.
     One(ClientId),
-    /// All: events were lost.
+    /// All watches, because events were lost.
     All,
 }
 
-/// What is done with events. Its lock is short, and never held while the watcher is spoken to: the watcher answers on
-/// the thread that delivers events.
+/// The routing of events. The lock is held only briefly, and never while the watcher is called: the watcher answers
+/// on the thread that delivers events.
 pub(super) struct Routes {
     table: Mutex<Table>,
     probed: Condvar,
@@ -35,7 +35,7 @@ pub(super) struct Routes {
 struct Table {
     clients: HashMap<ClientId, Client>,
     dirs: HashMap<PathBuf, HashMap<ClientId, Interest>>,
-    /// A file whose event is waited for, and whether it came.
+    /// A file whose event is awaited, and whether the event has arrived.
     probe: Option<(PathBuf, bool)>,
 }
 
@@ -69,7 +69,7 @@ impl Routes {
         });
     }
 
-    /// Replaces what a reloader wants to hear of.
+    /// Replaces the interests of a reloader.
     pub(super) fn set(&self, id: ClientId, dirs: impl IntoIterator<Item = (PathBuf, Interest)>) {
         let mut table = self.lock();
         for interests in table.dirs.values_mut() {
@@ -81,7 +81,7 @@ impl Routes {
         table.dirs.retain(|_, interests| !interests.is_empty());
     }
 
-    /// Waits until an event tells of `path`, which `make` makes.
+    /// Calls `make`, which creates `path`, and waits until an event reports it. Returns whether one did.
     pub(super) fn probe(&self, path: &Path, patience: Duration, make: impl FnOnce()) -> bool {
         self.lock().probe = Some((path.to_owned(), false));
         make();
@@ -100,7 +100,7 @@ impl Routes {
         }
     }
 
-    /// Takes an event from the watcher.
+    /// Handles an event from the watcher.
     pub(super) fn handle(&self, event: notify::Result<notify::Event>, rearm: &Sender<Rearm>) {
         let event = match event {
             Ok(event) if !event.need_rescan() => event,
@@ -108,7 +108,7 @@ impl Routes {
                 if let Err(error) = &other {
                     log::warn!(target: LOG_TARGET, "the file watcher reports: {error}");
                 }
-                // Anything may have happened: everybody looks, and every watch is checked.
+                // Anything may have happened: every reloader looks, and every watch is checked.
                 for client in self.lock().clients.values() {
                     client.inbox.hint(Hint::Complete);
                 }
@@ -116,7 +116,7 @@ impl Routes {
                 return;
             }
         };
-        // Reading a file, as we do ourselves, changes nothing.
+        // Reading a file, as this crate does itself, changes nothing.
         if matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write)) {
             return;
         }
@@ -137,7 +137,7 @@ impl Routes {
                 *came = true;
                 self.probed.notify_all();
             }
-            // The watched directory itself went, came, or has another name.
+            // The watched directory itself was created, removed or renamed.
             if names_change {
                 moved.extend(table.dirs.get(path).into_iter().flat_map(HashMap::keys));
             }
@@ -175,7 +175,7 @@ impl Client {
         let mut effect = Effect::default();
         if let Some(is_end) = interest.names.get(name) {
             effect.look = true;
-            // A link on the way leads elsewhere now, or what was a file has become a link.
+            // A link in the path now has another target, or a file has become a link.
             effect.rearm = names_change && (!is_end || path.is_symlink());
         }
         for tree in &interest.trees {
@@ -184,7 +184,7 @@ impl Client {
                 effect.look = true;
                 effect.rearm |= names_change && path.is_symlink();
             } else if names_change && path.is_dir() {
-                // Files may be in it already; the look comes when it is watched.
+                // It may contain files already; they are looked at when it is watched.
                 effect.rearm = true;
             }
         }
@@ -192,7 +192,7 @@ impl Client {
     }
 }
 
-/// What an event says about whether somebody is still writing.
+/// Returns what an event says about whether a writer is still active.
 fn hint(kind: EventKind, path: &Path) -> Hint {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Hint::Complete,
@@ -201,7 +201,7 @@ fn hint(kind: EventKind, path: &Path) -> Hint {
         }
         EventKind::Modify(ModifyKind::Name(_)) => Hint::Complete,
         EventKind::Modify(ModifyKind::Metadata(_)) => Hint::Touched,
-        // Links come into being complete, and nobody closes them.
+        // Links are complete when they are created, and no writer closes them.
         EventKind::Create(CreateKind::File) if is_link(path) => Hint::Complete,
         _ => Hint::Writing,
     }
@@ -264,7 +264,7 @@ mod tests {
     }
 
     impl Fixture {
-        /// Hands an event over. Returns whether the reloader looks, and how many watches are checked.
+        /// Passes an event on. Returns whether the reloader looks, and how many watches are checked.
         fn handle(&self, event: notify::Result<Event>) -> (bool, usize) {
             self.routes.handle(event, &self.rearm);
             self.inbox.wake();
@@ -276,13 +276,16 @@ mod tests {
     }
 
     #[test]
-    fn lost_events_make_everybody_look() {
+    fn lost_events_make_every_reloader_look() {
         let fixture = fixture();
         assert_eq!(
             fixture.handle(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))),
             (true, 1)
         );
-        assert_eq!(fixture.handle(Err(Error::generic("the queue broke"))), (true, 1));
+        assert_eq!(
+            fixture.handle(Err(Error::generic("the event queue overflowed"))),
+            (true, 1)
+        );
         assert_eq!(
             fixture.handle(Err(Error::new(notify::ErrorKind::MaxFilesWatch))),
             (true, 1)
@@ -290,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_concerns_a_reloader_reaches_it() {
+    fn only_relevant_events_reach_a_reloader() {
         let fixture = fixture();
         let event = |kind, path: &str| Ok(Event::new(kind).add_path(path.into()));
         let data = EventKind::Modify(ModifyKind::Data(DataChange::Any));
@@ -308,11 +311,11 @@ mod tests {
                 ),
                 (true, 0),
             ),
-            // Reading, others' files, other directories.
+            // Reading, unrelated files, other directories.
             (event(opened, "/d/plugin.so"), (false, 0)),
             (event(data, "/d/other.so"), (false, 0)),
             (event(data, "/e/plugin.so"), (false, 0)),
-            // A link on the way turned; the directory went.
+            // A link in the path was retargeted; the directory was removed.
             (event(renamed, "/d/link"), (true, 1)),
             (event(EventKind::Remove(RemoveKind::Folder), "/d"), (false, 1)),
         ];
@@ -325,15 +328,15 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_answered_by_its_event_alone() {
+    fn a_probe_is_answered_only_by_its_own_event() {
         let fixture = fixture();
-        let made = |path: &str| {
+        let created = |path: &str| {
             let event = Event::new(EventKind::Create(CreateKind::File)).add_path(path.into());
             fixture.routes.handle(Ok(event), &fixture.rearm);
         };
         let probe = |patience, make: &dyn Fn()| fixture.routes.probe("/d/.probe".as_ref(), patience, make);
-        assert!(probe(Duration::from_secs(60), &|| made("/d/.probe")));
-        assert!(!probe(Duration::from_millis(5), &|| made("/d/other")));
+        assert!(probe(Duration::from_secs(60), &|| created("/d/.probe")));
+        assert!(!probe(Duration::from_millis(5), &|| created("/d/other")));
         assert!(!probe(Duration::from_millis(5), &|| ()));
     }
 }

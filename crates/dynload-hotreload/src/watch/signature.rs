@@ -1,18 +1,18 @@
-//! Telling by `stat` alone whether a file may have changed.
+//! Detects by `stat` alone whether a file may have changed.
 
 use std::fs::{self, Metadata};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What `stat` says of a file. Two equal ones mean the same content, unless [`Signature::is_racy`].
+/// The result of `stat` for a file. Equal signatures mean equal content, unless [`Signature::is_racy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     size: u64,
     modified: Option<SystemTime>,
-    /// Device and inode, and the time of the last change to it, where there are such things.
+    /// Device and inode, and the time of the last change to the inode, if the platform has them.
     identity: (u64, u64),
     changed: (i64, i64),
-    /// When this was looked at.
+    /// The time of the `stat` call.
     seen: IgnoredInComparison,
 }
 
@@ -28,22 +28,23 @@ impl PartialEq for IgnoredInComparison {
 impl Eq for IgnoredInComparison {}
 
 impl Signature {
-    /// Looks at a file; none when there is none.
+    /// Returns the signature of a file, or `None` if there is no file.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
     }
 
-    /// Whether both are of one save. A change of the mode alone is none: a linker makes what it has written executable
-    /// when it is done.
+    /// Returns whether both signatures are from the same save. A change of the mode alone is not a save: a linker
+    /// makes its output executable when it is done.
     pub(crate) fn is_same_save(&self, other: &Self) -> bool {
         let save = |signature: &Self| (signature.size, signature.modified, signature.identity);
         save(self) == save(other)
     }
 
-    /// Whether the file was written so shortly before it was looked at that another write may bear the same time.
+    /// Returns whether the file was written so shortly before the `stat` call that another write may have the same
+    /// time.
     ///
-    /// File systems count time in steps: 10 ms at most on those with fractions of a second (the kernel's tick), up to
-    /// 2 s on FAT. (git has the same trouble and the same remedy: its documentation calls it "racy git".)
+    /// File systems store times in steps: at most 10 ms if they have fractions of a second (the kernel's tick), up
+    /// to 2 s on FAT. (git has the same problem and the same solution: its documentation calls it "racy git".)
     pub(crate) fn is_racy(&self) -> bool {
         let Some(modified) = self.modified else {
             return true;
@@ -56,7 +57,7 @@ impl Signature {
         } else {
             Duration::from_secs(2)
         };
-        // A time in the future says nothing either.
+        // A time in the future is not conclusive either.
         self.seen
             .0
             .duration_since(modified)
@@ -86,7 +87,8 @@ impl From<&Metadata> for Signature {
     }
 }
 
-/// What tells a directory from another one of the same name, where the system says it.
+/// Returns an identity that distinguishes a directory from another one of the same name, if the system provides
+/// one.
 pub(super) fn directory_identity(dir: &Path) -> Option<(u64, u64)> {
     let metadata = fs::metadata(dir).ok().filter(Metadata::is_dir)?;
     #[cfg(unix)]
@@ -96,7 +98,7 @@ pub(super) fn directory_identity(dir: &Path) -> Option<(u64, u64)> {
     }
     #[cfg(not(unix))]
     {
-        // The time of its making is the nearest thing.
+        // The creation time is the best available substitute.
         let created = metadata
             .created()
             .ok()?
@@ -111,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sees_a_replaced_and_a_written_file() {
+    fn replacing_and_writing_a_file_change_its_signature() {
         let temp = tempfile::tempdir().unwrap();
         let (a, b) = (temp.path().join("a"), temp.path().join("b"));
         assert_eq!(Signature::of(&a), None);
         fs::write(&a, "one").unwrap();
         let first = Signature::of(&a);
-        assert!(first.unwrap().is_racy(), "it was written this moment");
+        assert!(first.unwrap().is_racy(), "it was just written");
         assert_eq!(Signature::of(&a), first);
         fs::write(&b, "two").unwrap();
         fs::rename(&b, &a).unwrap();
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_change_of_the_mode_is_no_save() {
+    fn a_change_of_the_mode_is_not_a_save() {
         use std::os::unix::fs::PermissionsExt;
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a");

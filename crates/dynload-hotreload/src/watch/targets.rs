@@ -1,4 +1,4 @@
-//! What one reloader watches: its source, and the files and globs beside it.
+//! The files that one reloader watches: its source, and the additional files and globs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -8,39 +8,39 @@ use std::path::{Path, PathBuf};
 use super::glob::Glob;
 use super::resolve::{Place, resolve};
 
-/// What to watch, as it was asked for.
+/// The files to watch, as configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Targets {
     /// The source; absolute.
     pub(crate) source: PathBuf,
     pub(crate) extra: Vec<Glob>,
-    /// A directory that does not count: our own output.
+    /// A directory to ignore: the reloader's own output.
     pub(crate) skip: Option<PathBuf>,
 }
 
-/// What of a directory matters.
+/// The relevant entries of a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interest {
-    /// These names; `true` where the name is a file to read, `false` where it only leads to one.
+    /// Entries by name; `true` if the entry is a file to read, `false` if it is only on the path to one.
     pub(crate) names: HashMap<OsString, bool>,
-    /// Whatever a glob means in it. The paths are those under which the globs know the directory, which may lead through
-    /// links.
+    /// Directories in which globs match files. The paths are those that the globs use for the directory, which may
+    /// pass through links.
     pub(crate) trees: BTreeSet<PathBuf>,
 }
 
-/// What the targets mean at the moment.
+/// The current resolution of the targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// The directories to watch, by their real paths.
     pub(crate) dirs: BTreeMap<PathBuf, Interest>,
-    /// The files whose content counts, the source first, as they were named.
+    /// The files whose content is relevant, the source first, by their configured paths.
     pub(crate) files: Vec<PathBuf>,
-    /// The directory on the way to the source that is missing.
+    /// The missing directory in the path of the source, if there is one.
     pub(crate) missing_dir: Option<PathBuf>,
 }
 
 impl Targets {
-    /// Looks at the file system for what is there now.
+    /// Resolves the targets in the current file system.
     pub(crate) fn layout(&self) -> Layout {
         let mut layout = Layout::default();
         let source = resolve(&self.source);
@@ -56,7 +56,7 @@ impl Targets {
         layout
     }
 
-    /// Only the files, for reading them.
+    /// Returns only the files, for reading them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         if self.extra.is_empty() {
             vec![self.source.clone()]
@@ -65,7 +65,7 @@ impl Targets {
         }
     }
 
-    /// Whether a glob means this path.
+    /// Returns whether a glob matches the path.
     pub(crate) fn matches(&self, path: &Path) -> bool {
         !self.is_skipped(path) && self.extra.iter().any(|glob| glob.matches(path))
     }
@@ -88,7 +88,8 @@ impl Targets {
         }
         let found = resolve(path);
         let is_dir = found.real.as_ref().is_some_and(|real| real.is_dir());
-        // The way to the base, and links below it; a plain directory below it is covered by its parent's tree.
+        // The path to the base, and links below it. A plain directory below the base is covered by the tree of its
+        // parent.
         if !is_dir || path == glob.base || found.places.iter().any(|place| !place.is_end) {
             layout.add(found.places);
         }
@@ -99,7 +100,7 @@ impl Targets {
             }
             return;
         }
-        // A directory that links to one above it is entered once.
+        // A directory that is reached again through a link is entered only once.
         if !glob.may_match_below(path) || !seen.insert(real.clone()) {
             return;
         }
@@ -123,7 +124,7 @@ impl Layout {
     fn add(&mut self, places: Vec<Place>) {
         for Place { dir, name, is_end } in places {
             let names = &mut self.dirs.entry(dir).or_default().names;
-            // What one path leads through may be where another ends: the stricter use counts.
+            // An intermediate entry of one path may be the end of another: the stricter use wins.
             names
                 .entry(name)
                 .and_modify(|end| *end &= is_end)
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn globs_mean_files_and_directories_to_watch() {
+    fn globs_resolve_to_files_and_directories_to_watch() {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         for dir in ["src/deep", "src/out", "src/.git"] {
@@ -176,7 +177,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_to_above_ends() {
+    fn a_link_to_a_parent_directory_is_not_followed_for_ever() {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap();
         fs::create_dir(root.join("src")).unwrap();

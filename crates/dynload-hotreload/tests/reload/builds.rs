@@ -1,4 +1,4 @@
-//! Builders: the ones that go by the source's name, the user's own, and how they end.
+//! Tests of builders: those chosen by the source's name, custom commands, and how builds end.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use dynload_hotreload::{BuildCommand, Builder, Config, EventKind, ReloadError, R
 use crate::harness::*;
 use crate::native::{call, loader};
 
-/// Builds a text plugin by running a script with the source and the output as arguments.
+/// Returns the settings for a text plugin that a script builds, with the source and the output as arguments.
 fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
     let script = script(dir, "tools/build", body);
     text_config(source)
@@ -53,7 +53,7 @@ fn c_is_built_with_cc_and_a_broken_build_keeps_the_old_version() {
     assert_eq!(call(&reloader.current().unwrap(), "value"), 2);
     assert!(reloader.last_error().is_none());
 
-    // Other text, the same code: built, and not loaded again.
+    // Other text with the same code: built, but not loaded again.
     dir.write("plugin.c", "long long value(void) { return 2; } /* the same */\n");
     trace.await_name("unchanged");
     assert_eq!(reloader.version(), 2);
@@ -76,7 +76,7 @@ fn c_is_built_with_cc_and_a_broken_build_keeps_the_old_version() {
 }
 
 #[test]
-fn a_header_that_is_watched_also_rebuilds() {
+fn a_change_of_a_watched_header_rebuilds() {
     let dir = Dir::new();
     dir.write("include/deep/value.h", "#define VALUE 1\n");
     let source = dir.write(
@@ -96,12 +96,13 @@ fn a_header_that_is_watched_also_rebuilds() {
     dir.write("include/deep/value.h", "#define VALUE 2\n");
     await_version(&reloader, 2);
     assert_eq!(call(&reloader.current().unwrap(), "value"), 2);
-    // A new directory is watched as it comes; its first file changes what is read, and not what is built.
+    // A new directory is watched when it appears; its first file changes the inputs of the build, but not its
+    // output.
     dir.write("include/new/other.h", "#define OTHER 3\n");
     trace.await_name("unchanged");
     dir.write("include/new/other.h", "#define OTHER 4\n");
     trace.await_name("unchanged");
-    // What no glob means is nothing to us.
+    // Files that match no glob are ignored.
     dir.write("include/new/notes.txt", "x");
     fs::remove_file(dir.at("include/new/other.h")).unwrap();
     trace.await_name("unchanged");
@@ -180,7 +181,7 @@ fn a_package_is_built_with_cargo() {
     });
     assert!(
         !error.report().contains("\"reason\""),
-        "people do not read JSON: {}",
+        "the report contains JSON: {}",
         error.report()
     );
     dir.write("src/lib.rs", code(2));
@@ -188,14 +189,14 @@ fn a_package_is_built_with_cargo() {
     assert_eq!(call(&reloader.current().unwrap(), "value"), 2);
     assert!(
         dir.at("out/cargo-target").is_dir(),
-        "its target directory is not the user's"
+        "the target directory is not in the output directory"
     );
 }
 
 #[test]
 fn vais_is_built_with_vaisc() {
     let dir = Dir::new();
-    // What the compiler would do with its arguments, as far as anyone can see from here.
+    // A stand-in for the compiler that checks its arguments, according to what is known about the real one.
     script(
         &dir,
         "bin/vaisc",
@@ -230,7 +231,7 @@ fn vais_is_built_with_vaisc() {
 }
 
 #[test]
-fn a_builder_that_is_not_installed_is_named() {
+fn an_error_names_a_builder_that_is_not_installed() {
     let dir = Dir::new();
     let source = dir.write("plugin.vais", "1");
     let empty = dir.at("nothing-here");
@@ -248,7 +249,7 @@ fn a_builder_that_is_not_installed_is_named() {
         "{error:?}"
     );
     assert!(error.to_string().starts_with("`vaisc` was not found"), "{error}");
-    // It was installed meanwhile: saving again is enough.
+    // The builder has been installed meanwhile: saving again is sufficient.
     script(&dir, "nothing-here/vaisc", "echo 'text 1 end' > \"$5\"");
     let later = std::time::SystemTime::now() + Duration::from_secs(1);
     fs::File::options()
@@ -261,7 +262,7 @@ fn a_builder_that_is_not_installed_is_named() {
 }
 
 #[test]
-fn a_source_of_no_known_kind_says_what_is_known() {
+fn an_error_for_an_unsupported_source_lists_the_supported_ones() {
     let dir = Dir::new();
     let reloader = text_reloader(Config::new(dir.write("plugin.xyz", "1")));
     reloader.start().unwrap();
@@ -271,7 +272,7 @@ fn a_source_of_no_known_kind_says_what_is_known() {
 }
 
 #[test]
-fn a_command_gets_its_arguments_as_they_are_and_never_through_a_shell() {
+fn a_command_receives_its_arguments_unchanged_and_without_a_shell() {
     let dir = Dir::new();
     let trap = dir.at("trap");
     let script = script(
@@ -313,12 +314,12 @@ fn a_command_gets_its_arguments_as_they_are_and_never_through_a_shell() {
     assert!(args[1].ends_with("/plug in;$(touch trap).txt"), "{seen}");
     assert_eq!(Path::new(args[1]).parent(), Some(Path::new(args[2])));
     assert_eq!((args[3], args[4]), (hostile.as_str(), ""));
-    // What was built is staged and gone.
+    // The build output was staged and removed.
     assert!(!Path::new(args[1]).exists());
 }
 
 #[test]
-fn a_command_may_have_its_own_output() {
+fn a_command_can_set_its_own_output() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let script = script(&dir, "tool", "mkdir -p build; cp plugin.txt build/result");
@@ -333,7 +334,7 @@ fn a_command_may_have_its_own_output() {
 }
 
 #[test]
-fn a_build_that_makes_nothing_is_a_failure() {
+fn a_build_without_an_artifact_is_a_failure() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(scripted(&dir, &source, "echo nothing to do"));
@@ -344,30 +345,30 @@ fn a_build_that_makes_nothing_is_a_failure() {
 }
 
 #[test]
-fn a_build_that_takes_too_long_is_killed_with_its_children() {
+fn a_build_that_exceeds_its_time_limit_is_killed_with_its_children() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
-    // A child that ignores the polite signal.
+    // A child that ignores SIGTERM.
     let body = r#"trap '' TERM
                   sh -c 'trap "" TERM; sleep 1000 & echo $! > "$0"; wait' "$1.pid" &
                   while [ ! -s "$1.pid" ]; do sleep 0.01; done
-                  echo half way; wait"#;
+                  echo partway; wait"#;
     let reloader = text_reloader(scripted(&dir, &source, body).with_build_timeout(Duration::from_secs(2)));
     let started = Instant::now();
     reloader.start().unwrap();
     assert!(started.elapsed() < ROOM / 2);
     let error = reloader.last_error().unwrap();
     assert!(matches!(&*error, ReloadError::BuildTimeout { .. }), "{error:?}");
-    assert!(error.report().contains("half way"), "{}", error.report());
+    assert!(error.report().contains("partway"), "{}", error.report());
     let child = fs::read_to_string(dir.at("plugin.txt.pid"))
         .unwrap()
         .trim()
         .parse()
         .unwrap();
-    await_until("the build's grandchild is dead", || !is_alive(child));
+    await_until("the build's grandchild has ended", || !is_alive(child));
 }
 
-/// A build that notes its process and its child, and hangs as long as the source says so.
+/// A build that records the ID of its child, and hangs if the source says so.
 const HANGING: &str = r#"if grep -q hang "$1"; then sleep 1000 & echo $! > "$1.new"; mv "$1.new" "$1.pid"; wait; fi
                          cp "$1" "$2""#;
 
@@ -382,7 +383,7 @@ fn a_newer_change_kills_the_build_with_its_children() {
     for round in 0..3 {
         let _ = fs::remove_file(dir.at("plugin.txt.pid"));
         fs::write(&source, format!("text 0 hang {round} end")).unwrap();
-        await_until("the build hangs", || dir.at("plugin.txt.pid").exists());
+        await_until("the build is hanging", || dir.at("plugin.txt.pid").exists());
         let child = fs::read_to_string(dir.at("plugin.txt.pid"))
             .unwrap()
             .trim()
@@ -397,13 +398,13 @@ fn a_newer_change_kills_the_build_with_its_children() {
         fs::write(&source, text(10 + round)).unwrap();
         await_version(&reloader, 2 + round);
         assert_eq!(reloader.current().unwrap().call(), 10 + round);
-        await_until("the build's child is dead", || !is_alive(child));
+        await_until("the build's child has ended", || !is_alive(child));
     }
     assert_eq!((trace.count("cancelled"), trace.count("failed")), (3, 0));
 }
 
 #[test]
-fn start_waits_for_the_build_of_a_change_that_came_while_it_built() {
+fn start_waits_for_the_build_of_a_change_during_its_first_build() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "hang");
     let reloader = text_reloader(scripted(&dir, &source, HANGING));
@@ -412,12 +413,12 @@ fn start_waits_for_the_build_of_a_change_that_came_while_it_built() {
             reloader.start().unwrap();
             reloader.version()
         });
-        await_until("the build hangs", || dir.at("plugin.txt.pid").exists());
+        await_until("the build is hanging", || dir.at("plugin.txt.pid").exists());
         dir.write("plugin.txt", text(7));
         assert_eq!(starting.join().unwrap(), 1);
     });
     assert_eq!(reloader.current().unwrap().call(), 7);
-    assert!(!reloader.check(), "what start loaded is no news");
+    assert!(!reloader.check(), "the version that start loads is not announced");
 }
 
 #[test]
@@ -427,7 +428,7 @@ fn stop_kills_the_build_with_its_children() {
     let reloader = text_reloader(scripted(&dir, &source, HANGING));
     std::thread::scope(|scope| {
         let starting = scope.spawn(|| reloader.start());
-        await_until("the build hangs", || dir.at("plugin.txt.pid").exists());
+        await_until("the build is hanging", || dir.at("plugin.txt.pid").exists());
         reloader.stop();
         let started = starting.join().unwrap();
         assert!(matches!(started, Err(StartError::Stopped)), "{started:?}");
@@ -438,14 +439,14 @@ fn stop_kills_the_build_with_its_children() {
         .trim()
         .parse()
         .unwrap();
-    await_until("the build's child is dead", || !is_alive(child));
+    await_until("the build's child has ended", || !is_alive(child));
 }
 
 #[test]
-fn a_child_that_outlives_the_build_does_not_hold_it_up() {
+fn a_child_that_outlives_the_build_does_not_delay_it() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
-    // A compiler server, say: it keeps the output open and goes on when the build is done.
+    // For example, a compiler server: it keeps the output open and continues after the build.
     let body = r#"sleep 1000 & echo $! > "$1.pid"; cp "$1" "$2""#;
     let reloader = text_reloader(scripted(&dir, &source, body));
     reloader.start().unwrap();
@@ -455,7 +456,7 @@ fn a_child_that_outlives_the_build_does_not_hold_it_up() {
         .trim()
         .parse()
         .unwrap();
-    assert!(is_alive(child), "it is not ours to kill");
+    assert!(is_alive(child), "the child was killed");
     std::process::Command::new("kill")
         .arg(child.to_string())
         .status()
@@ -463,7 +464,7 @@ fn a_child_that_outlives_the_build_does_not_hold_it_up() {
 }
 
 #[test]
-fn output_without_end_is_cut_and_does_not_block_the_build() {
+fn very_long_output_is_shortened_and_does_not_block_the_build() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let body = "echo the beginning; head -c 5000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 3";

@@ -1,4 +1,4 @@
-//! What builds inherit of the host, and what they leave in it.
+//! Tests of what builds inherit from the host, and of what they leave behind in it.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -23,7 +23,7 @@ fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
         .with_build_timeout(ROOM)
 }
 
-/// Runs a test of this program again, alone and below `env` with these options, and in there `inside`.
+/// Runs a test of this program in a child process, through `env` with these options; in the child, calls `inside`.
 fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
     const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
@@ -43,8 +43,8 @@ fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
     );
 }
 
-/// Five saves, five versions.
-fn five_of_five() {
+/// Checks that five saves become five versions.
+fn five_saves_become_five_versions() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(scripted(&dir, &source, r#"echo built; cp "$1" "$2""#));
@@ -58,15 +58,15 @@ fn five_of_five() {
     }
 }
 
-/// Builds failed with ECHILD, 0 of 5 came.
+/// A regression test: builds failed with ECHILD, and none of five versions was loaded.
 #[test]
-fn builds_where_the_host_ignores_sigchld() {
+fn builds_work_if_the_host_ignores_sigchld() {
     alone(
         &["--ignore-signal=CHLD"],
-        "children::builds_where_the_host_ignores_sigchld",
+        "children::builds_work_if_the_host_ignores_sigchld",
         || {
-            five_of_five();
-            // One that fails has made nothing.
+            five_saves_become_five_versions();
+            // A failed build has created no artifact.
             let dir = Dir::new();
             let source = dir.write("plugin.txt", text(1));
             let reloader = text_reloader(scripted(&dir, &source, "echo what is wrong; exit 1"));
@@ -74,7 +74,7 @@ fn builds_where_the_host_ignores_sigchld() {
             let error = reloader.last_error().unwrap();
             assert!(matches!(&*error, ReloadError::NoArtifact { .. }), "{error:?}");
             assert!(error.report().contains("what is wrong"), "{}", error.report());
-            // And one that is not there is named.
+            // A missing build command is named.
             let missing =
                 text_config(&source).with_builder(Builder::Command(BuildCommand::new("/does/not/exist")));
             let reloader = text_reloader(missing);
@@ -86,31 +86,35 @@ fn builds_where_the_host_ignores_sigchld() {
 }
 
 #[test]
-fn builds_where_something_reaps_every_child() {
-    alone(&[], "children::builds_where_something_reaps_every_child", || {
-        thread::spawn(|| {
-            loop {
-                if waitid(WaitId::All, WaitIdOptions::EXITED).is_err() {
-                    thread::sleep(Duration::from_micros(100));
+fn builds_work_if_another_thread_reaps_every_child() {
+    alone(
+        &[],
+        "children::builds_work_if_another_thread_reaps_every_child",
+        || {
+            thread::spawn(|| {
+                loop {
+                    if waitid(WaitId::All, WaitIdOptions::EXITED).is_err() {
+                        thread::sleep(Duration::from_micros(100));
+                    }
                 }
-            }
-        });
-        five_of_five();
-    });
+            });
+            five_saves_become_five_versions();
+        },
+    );
 }
 
-/// A build inherited what some library of the host had opened without close-on-exec.
+/// A regression test: a build inherited descriptors that a library of the host had opened without close-on-exec.
 #[test]
-fn a_build_inherits_the_environment_and_nothing_else() {
+fn a_build_inherits_only_the_environment() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let secret = fs::File::open(&source).unwrap();
     fcntl_setfd(&secret, FdFlags::empty()).unwrap();
     assert!(secret.as_raw_fd() > 2);
-    // The shell keeps the script itself open, as a descriptor of its own choice above 9.
+    // The shell keeps the script itself open, as a descriptor above 9 that it chooses.
     let body = r#"ls -l /proc/$$/fd > "$1.fds"; cat /proc/self/status > "$1.status"; cat /proc/self/stat > "$1.stat"
                   env > "$1.env"; cp "$1" "$2""#;
-    let config = scripted(&dir, &source, body).with_build_env("DYNLOAD_TEST_GIVEN", "yes");
+    let config = scripted(&dir, &source, body).with_build_env("DYNLOAD_TEST_BUILD_ENV", "yes");
     let reloader = text_reloader(config);
     reloader.start().unwrap();
     let error = reloader.last_error().map(|error| error.report());
@@ -124,27 +128,28 @@ fn a_build_inherits_the_environment_and_nothing_else() {
         read("status")
     );
     assert!(
-        read("env").contains("DYNLOAD_TEST_GIVEN=yes\n"),
+        read("env").contains("DYNLOAD_TEST_BUILD_ENV=yes\n"),
         "{}",
         read("env")
     );
     assert!(read("env").contains("PATH="), "{}", read("env"));
-    // Group, session, terminal.
+    // Process group, session, terminal.
     let stat = read("stat");
     let words: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     assert_eq!((words[2], words[4]), (words[3], "0"), "{stat}");
 }
 
-/// Each build left a thread and two descriptors behind, as long as the server that its compiler had started lived.
+/// A regression test: each build left a thread and two descriptors behind, for as long as the server that its
+/// compiler had started lived.
 #[test]
-fn a_server_that_a_compiler_starts_costs_nothing() {
+fn a_server_that_a_compiler_starts_costs_no_resources() {
     alone(
         &[],
-        "children::a_server_that_a_compiler_starts_costs_nothing",
+        "children::a_server_that_a_compiler_starts_costs_no_resources",
         || {
             let dir = Dir::new();
             let source = dir.write("plugin.txt", text(1));
-            let body = r#"sleep 1000 & echo $! >> "$1.pids"; echo said; cp "$1" "$2""#;
+            let body = r#"sleep 1000 & echo $! >> "$1.pids"; echo output; cp "$1" "$2""#;
             let reloader = text_reloader(scripted(&dir, &source, body));
             reloader.start().unwrap();
             let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
@@ -154,16 +159,16 @@ fn a_server_that_a_compiler_starts_costs_nothing() {
                 await_version(&reloader, number);
             }
             await_until("the threads of the builds end", || count("task") <= threads);
-            assert!(count("fd") <= fds, "{} descriptors were {fds}", count("fd"));
+            assert!(count("fd") <= fds, "{} descriptors, {fds} before", count("fd"));
             for pid in fs::read_to_string(dir.at("plugin.txt.pids")).unwrap().lines() {
-                assert!(is_alive(pid.parse().unwrap()), "it is not ours to kill");
+                assert!(is_alive(pid.parse().unwrap()), "the server was killed");
                 Command::new("kill").arg(pid).status().unwrap();
             }
         },
     );
 }
 
-/// A host that is gone takes its build along: nobody waits for it any more.
+/// When a host ends, its build ends too: no one waits for it any more.
 #[test]
 fn a_build_ends_with_its_host() {
     const DIR: &str = "DYNLOAD_TEST_DIR";
@@ -187,11 +192,11 @@ fn a_build_ends_with_its_host() {
         .env(DIR, dir.path())
         .spawn()
         .unwrap();
-    await_until("the build runs", || dir.at("plugin.txt.pid").exists());
+    await_until("the build is running", || dir.at("plugin.txt.pid").exists());
     let pid = fs::read_to_string(dir.at("plugin.txt.pid")).unwrap();
     let pid = pid.trim().parse().unwrap();
     assert!(is_alive(pid));
     Command::new("kill").arg(host.id().to_string()).status().unwrap();
     host.wait().unwrap();
-    await_until("the build is dead", || !is_alive(pid));
+    await_until("the build has ended", || !is_alive(pid));
 }

@@ -1,4 +1,4 @@
-//! How editors save, step by step, and some of the real ones.
+//! Tests of the ways in which editors save, simulated step by step, and with some real editors.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -11,7 +11,7 @@ use crate::harness::*;
 
 const EDITS: u64 = 25;
 
-/// Saves with `save` and expects one version each time, at once and with the default debounce.
+/// Saves with `save` and expects one version each time, without a debounce and with a short one.
 fn saves(save: impl Fn(&Path, &str)) {
     for debounce in [Duration::ZERO, Duration::from_millis(20)] {
         let dir = Dir::new();
@@ -47,7 +47,8 @@ fn write_and_sync(path: &Path, content: &str) {
     file.sync_all().unwrap();
 }
 
-/// Vim with `backupcopy=no`: a test file, the original renamed to a backup, a new file, the backup removed.
+/// Vim with `backupcopy=no`: creates a test file, renames the original to a backup, writes a new file, removes the
+/// backup.
 #[test]
 fn vim_by_renaming() {
     saves(|source, content| {
@@ -65,7 +66,7 @@ fn vim_by_renaming() {
     });
 }
 
-/// Vim with `backupcopy=yes`: a copy as backup, the original truncated and written.
+/// Vim with `backupcopy=yes`: copies the original to a backup, truncates and writes the original.
 #[test]
 fn vim_by_copying() {
     saves(|source, content| {
@@ -76,7 +77,7 @@ fn vim_by_copying() {
     });
 }
 
-/// VS Code: truncated and written in place.
+/// VS Code: truncates the file and writes it in place.
 #[test]
 fn vs_code() {
     saves(|source, content| {
@@ -89,7 +90,7 @@ fn vs_code() {
     });
 }
 
-/// VS Code and others when the file needs care: written beside, renamed over.
+/// VS Code and others when the file needs care: write a new file beside it and rename it over the original.
 #[test]
 fn atomic_save() {
     saves(|source, content| {
@@ -100,7 +101,7 @@ fn atomic_save() {
     });
 }
 
-/// Emacs: a lock that is a dangling link, the original renamed to `~`, a new file, its mode set.
+/// Emacs: creates a lock that is a dangling link, renames the original to `~`, writes a new file, sets its mode.
 #[test]
 fn emacs() {
     saves(|source, content| {
@@ -114,7 +115,7 @@ fn emacs() {
     });
 }
 
-/// `sed -i`: a new file with a random name, renamed over.
+/// `sed -i`: writes a new file with a random name and renames it over the original.
 #[test]
 fn sed_itself() {
     saves(|source, content| {
@@ -128,7 +129,7 @@ fn sed_itself() {
     });
 }
 
-/// Vim itself, where there is one, both ways.
+/// The real Vim, if it is installed, with all backup methods.
 #[test]
 fn vim_itself() {
     let vim = |source: &Path, content: &str, copy: &str| {
@@ -149,7 +150,7 @@ fn vim_itself() {
     };
     let dir = Dir::new();
     if vim(&dir.write("try.txt", "x"), "y", "no").is_err() {
-        eprintln!("not run: there is no vim");
+        eprintln!("skipped: vim is not installed");
         return;
     }
     for copy in ["no", "yes", "auto"] {

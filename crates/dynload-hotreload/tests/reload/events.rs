@@ -1,4 +1,4 @@
-//! What is told, to whom, and in which order.
+//! Tests of the events: their recipients and their order.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use dynload_hotreload::{Event, EventKind, Step};
 use crate::harness::*;
 
 #[test]
-fn the_stages_come_in_order_with_their_times() {
+fn events_come_in_order_with_their_times() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source).with_debounce(Duration::from_millis(30)));
@@ -43,7 +43,7 @@ fn the_stages_come_in_order_with_their_times() {
 }
 
 #[test]
-fn callbacks_see_what_channels_see_on_one_thread() {
+fn callbacks_receive_the_events_of_channels_on_one_thread() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source));
@@ -87,9 +87,9 @@ fn a_failure_names_its_step_and_is_kept() {
     assert_eq!(step, Step::Load);
     assert_eq!(
         error.report(),
-        "the new version cannot be loaded: `one` is no number: invalid digit found in string"
+        "cannot load the new version: `one` is not a number: invalid digit found in string"
     );
-    // The same broken content again is no news; the next good one is.
+    // The same broken content is not reported again; the next good content is loaded.
     std::fs::File::open(&source).unwrap().sync_all().unwrap();
     dir.write("plugin.txt", text(2));
     await_version(&reloader, 2);
@@ -97,7 +97,7 @@ fn a_failure_names_its_step_and_is_kept() {
     assert!(reloader.last_error().is_none());
 }
 
-/// Keeps what is logged, for all tests of this process.
+/// Keeps the log records of all tests in this process.
 struct Kept(Mutex<Vec<(log::Level, String)>>);
 
 static KEPT: Kept = Kept(Mutex::new(Vec::new()));
@@ -124,7 +124,7 @@ fn verbose_logs_each_step() {
     log::set_logger(&KEPT).unwrap();
     log::set_max_level(log::LevelFilter::Info);
     let dir = Dir::new();
-    for (name, verbose) in [("spoken.txt", true), ("quiet.txt", false)] {
+    for (name, verbose) in [("verbose.txt", true), ("quiet.txt", false)] {
         let reloader = text_reloader(text_config(&dir.write(name, text(1))).with_verbose(verbose));
         let mut trace = Trace::of(&reloader);
         reloader.start().unwrap();
@@ -139,15 +139,19 @@ fn verbose_logs_each_step() {
             .map(|(level, text)| (*level, text.as_str()))
             .collect()
     };
-    let spoken = of("spoken.txt: ");
+    let verbose = of("verbose.txt: ");
     assert!(
-        spoken
+        verbose
             .iter()
             .any(|(level, text)| *level == log::Level::Info && text.contains("version 1 runs"))
     );
     let failure = (
         log::Level::Warn,
-        "quiet.txt: failed to load: the new version cannot be loaded: `x` is no number: invalid digit found in string",
+        "quiet.txt: failed to load: cannot load the new version: `x` is not a number: invalid digit found in string",
     );
-    assert_eq!(of("quiet.txt: "), [failure], "without it, only failures");
+    assert_eq!(
+        of("quiet.txt: "),
+        [failure],
+        "without `verbose`, only failures are logged"
+    );
 }

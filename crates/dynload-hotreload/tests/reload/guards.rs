@@ -1,4 +1,4 @@
-//! Guards, versions, and what the caller of a reloader sees.
+//! Tests of guards, versions, and the caller's view of a reloader.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -40,24 +40,24 @@ fn a_guard_keeps_its_version_and_the_last_one_retires_it() {
     assert!(staged.exists());
     assert_eq!(same.call(), 1);
     drop(same);
-    // The worker may have held it a moment longer than we did.
+    // The worker may hold its guard a moment longer than this test.
     trace.await_name("retired");
-    assert!(!staged.exists(), "its copy goes with it");
+    assert!(!staged.exists(), "its copy is removed with it");
 }
 
 #[test]
-fn times_without_an_end_are_waited_for_like_very_long_ones() {
+fn unlimited_durations_are_treated_as_very_long_ones() {
     let dir = Dir::new();
-    let endless = |config: Config| {
+    let unlimited = |config: Config| {
         config
             .with_build_timeout(Duration::MAX)
             .with_settle_timeout(Duration::MAX)
             .with_watch_mode(WatchMode::Poll(Duration::MAX))
     };
-    let reloader = text_reloader(endless(text_config(&dir.write("plugin.txt", text(1)))));
+    let reloader = text_reloader(unlimited(text_config(&dir.write("plugin.txt", text(1)))));
     reloader.start().unwrap();
     assert_eq!(reloader.current().unwrap().version(), 1);
-    // Those who watch share a thread: it goes on for others.
+    // All reloaders share the watching thread: it continues for the others.
     let source = dir.write("other.txt", text(1));
     let other = text_reloader(text_config(&source).with_debounce(Duration::MAX));
     other.start().unwrap();
@@ -88,25 +88,25 @@ fn check_and_wait_announce_a_version_once() {
     let reloader = text_reloader(text_config(&source));
     reloader.start().unwrap();
     assert_eq!(reloader.version(), 1);
-    assert!(!reloader.check(), "what start loads is no news");
+    assert!(!reloader.check(), "the version that start loads is not announced");
     assert_eq!(reloader.wait(Duration::ZERO), None);
     dir.write("plugin.txt", text(2));
-    await_until("the reload is checked", || reloader.check());
+    await_until("check announces the reload", || reloader.check());
     assert!(!reloader.check());
     assert_eq!(reloader.wait(Duration::ZERO), None);
     dir.write("plugin.txt", text(3));
     assert_eq!(reloader.wait(ROOM), Some(3));
     assert!(!reloader.check());
-    // Of many who ask, one is told.
+    // Of many concurrent calls, only one announces the version.
     dir.write("plugin.txt", text(4));
-    await_until("it runs", || reloader.version() == 4);
-    let told: usize = std::thread::scope(|scope| {
+    await_until("version 4 runs", || reloader.version() == 4);
+    let announced: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| usize::from(reloader.check())))
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    assert_eq!(told, 1);
+    assert_eq!(announced, 1);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn wait_ends_when_the_reloader_stops() {
 }
 
 #[test]
-fn a_source_that_is_broken_or_missing_at_the_start_is_waited_for() {
+fn a_source_that_is_broken_or_missing_at_the_start_is_loaded_later() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "text x end");
     let reloader = text_reloader(text_config(&source));
@@ -134,13 +134,13 @@ fn a_source_that_is_broken_or_missing_at_the_start_is_waited_for() {
             .last_error()
             .unwrap()
             .report()
-            .contains("`x` is no number")
+            .contains("`x` is not a number")
     );
     dir.write("plugin.txt", text(1));
     assert_eq!(
         reloader.wait(ROOM),
         Some(1),
-        "the first version that loads later is news"
+        "a first version that is loaded after the start is announced"
     );
 
     let missing = text_reloader(text_config(&dir.at("missing.txt")));
@@ -156,7 +156,7 @@ fn a_source_that_is_broken_or_missing_at_the_start_is_waited_for() {
 }
 
 #[test]
-fn stop_and_start_go_on_from_the_version_that_runs() {
+fn a_restart_continues_from_the_running_version() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source));
@@ -168,15 +168,19 @@ fn stop_and_start_go_on_from_the_version_that_runs() {
     reloader.stop();
     reloader.stop();
     assert!(!reloader.is_running());
-    assert_eq!(reloader.current().unwrap().call(), 1, "it can still be called");
+    assert_eq!(
+        reloader.current().unwrap().call(),
+        1,
+        "the version can still be called"
+    );
     reloader.start().unwrap();
-    assert_eq!(reloader.version(), 1, "nothing changed meanwhile");
+    assert_eq!(reloader.version(), 1, "nothing has changed since the stop");
     reloader.stop();
     dir.write("plugin.txt", text(2));
-    assert_eq!(reloader.version(), 1, "nobody watches");
+    assert_eq!(reloader.version(), 1, "the stopped reloader does not watch");
     reloader.start().unwrap();
     assert_eq!(reloader.version(), 2);
-    assert!(reloader.check(), "a change that start found is news");
+    assert!(reloader.check(), "a change that start finds is announced");
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn a_panic_in_the_loader_is_a_failed_reload() {
 }
 
 #[test]
-fn stop_from_a_callback_ends_the_reloader() {
+fn stop_in_a_callback_stops_the_reloader() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = Arc::new(text_reloader(text_config(&source)));
@@ -219,7 +223,7 @@ fn stop_from_a_callback_ends_the_reloader() {
     handle.set(Arc::downgrade(&reloader)).unwrap();
     reloader.start().unwrap();
     dir.write("plugin.txt", text(2));
-    await_until("it has stopped", || !reloader.is_running());
+    await_until("the reloader has stopped", || !reloader.is_running());
     assert_eq!(reloader.version(), 2);
     reloader.start().unwrap();
     dir.write("plugin.txt", text(3));
@@ -228,7 +232,7 @@ fn stop_from_a_callback_ends_the_reloader() {
 
 #[test]
 fn check_never_waits_for_a_load() {
-    /// Takes its time, as told from outside.
+    /// A loader whose load lasts until the test ends it.
     struct Slow(Arc<(AtomicUsize, AtomicUsize)>);
     impl Loader for Slow {
         type Loaded = ();
@@ -246,14 +250,14 @@ fn check_never_waits_for_a_load() {
     let reloader = Reloader::new(text_config(&source), Slow(Arc::clone(&flags))).unwrap();
     reloader.start().unwrap();
     dir.write("plugin.txt", "2");
-    await_until("it loads", || flags.0.load(Ordering::SeqCst) == 1);
+    await_until("the load has begun", || flags.0.load(Ordering::SeqCst) == 1);
     let started = Instant::now();
     for _ in 0..1000 {
         assert!(!reloader.check());
         assert_eq!(reloader.version(), 1);
         assert_eq!(reloader.current().unwrap().version(), 1);
     }
-    assert!(started.elapsed() < ROOM / 4, "the load goes on until we say so");
+    assert!(started.elapsed() < ROOM / 4, "check waited for the load");
     flags.1.store(1, Ordering::SeqCst);
     await_version(&reloader, 2);
 }
@@ -271,8 +275,8 @@ fn reloaders_can_be_shared_and_boxed() {
 }
 
 #[test]
-fn a_loader_may_go_by_the_artifacts_kind() {
-    /// What a host that has native and Wasm plugins does.
+fn a_loader_can_use_the_artifacts_kind() {
+    /// A loader for a host with native and Wasm plugins.
     struct Either {
         native: NativeLoader,
         other: TextLoader,
@@ -319,7 +323,7 @@ fn a_loader_may_go_by_the_artifacts_kind() {
 }
 
 #[test]
-fn an_output_directory_that_is_cleaned_up_is_made_again() {
+fn a_removed_output_directory_is_created_again() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     for (output, copies) in [(Some(dir.at("out")), 1), (None, 0)] {
@@ -344,7 +348,7 @@ fn an_output_directory_that_is_cleaned_up_is_made_again() {
             assert_eq!(
                 std::fs::read_dir(output).unwrap().count(),
                 0,
-                "nothing is left behind"
+                "the output directory is not empty"
             );
         }
     }

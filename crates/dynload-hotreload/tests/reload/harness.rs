@@ -1,4 +1,4 @@
-//! A loader that shows what it does, and the waiting that all tests need.
+//! A loader for text plugins, and waiting functions for all tests.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,17 +12,17 @@ use dynload_hotreload::{
     Artifact, Builder, Config, Event, EventKind, LoadError, Loader, ReloadError, Reloader, Step,
 };
 
-/// Longer than anything here takes on a machine that is busy with other things.
+/// Longer than any step of these tests takes on a busy machine.
 pub(crate) const ROOM: Duration = Duration::from_secs(60);
 
-/// A plugin that is a text: `text NUMBER end`. Without `end` it is half-written, with `broken` it does not load.
+/// A text plugin: `text NUMBER end`. Without `end` it is incomplete; with `broken` it does not load.
 pub(crate) struct Text {
     pub(crate) number: u64,
     pub(crate) alive: AtomicBool,
 }
 
 impl Text {
-    /// What a caller of the plugin does: it must never see a version that is gone.
+    /// Calls the plugin, as a caller does: a caller must never see a dropped version.
     #[track_caller]
     pub(crate) fn call(&self) -> u64 {
         assert!(
@@ -54,7 +54,7 @@ impl Loader for TextLoader {
         if content.trim_end().ends_with("end") {
             Ok(())
         } else {
-            Err(LoadError::incomplete("there is no end"))
+            Err(LoadError::incomplete("the end is missing"))
         }
     }
 
@@ -66,7 +66,7 @@ impl Loader for TextLoader {
                 number,
                 alive: AtomicBool::new(true),
             }),
-            Err(error) => Err(LoadError::new(format!("`{number}` is no number")).with_source(error)),
+            Err(error) => Err(LoadError::new(format!("`{number}` is not a number")).with_source(error)),
         }
     }
 }
@@ -75,7 +75,7 @@ fn read(artifact: &Artifact) -> Result<String, LoadError> {
     fs::read_to_string(&artifact.path).map_err(|error| LoadError::new("not a text").with_source(error))
 }
 
-/// A directory that goes with the test.
+/// A directory that is removed after the test.
 pub(crate) struct Dir(tempfile::TempDir);
 
 impl Dir {
@@ -100,7 +100,7 @@ impl Dir {
     }
 }
 
-/// A text plugin as it is, acted on at once.
+/// Returns the settings for a text plugin without a build, whose changes are processed immediately.
 pub(crate) fn text_config(source: &Path) -> Config {
     Config::new(source)
         .with_builder(Builder::None)
@@ -112,7 +112,7 @@ pub(crate) fn text_reloader(config: Config) -> Reloader<TextLoader> {
     Reloader::new(config, TextLoader).unwrap()
 }
 
-/// Waits until version `version` is announced, and no longer than [`ROOM`].
+/// Waits until version `version` is announced, for at most [`ROOM`].
 #[track_caller]
 pub(crate) fn await_version<L: Loader>(reloader: &Reloader<L>, version: u64) {
     let deadline = Instant::now() + ROOM;
@@ -122,14 +122,14 @@ pub(crate) fn await_version<L: Loader>(reloader: &Reloader<L>, version: u64) {
             Some(_) => break,
             None => {
                 let error = reloader.last_error().map(|error| error.report());
-                panic!("version {version} did not come; {reloader:?}, last error {error:?}");
+                panic!("version {version} was not announced; {reloader:?}, last error {error:?}");
             }
         }
     }
-    assert_eq!(reloader.version(), version, "a save was doubled");
+    assert_eq!(reloader.version(), version, "a save was loaded twice");
 }
 
-/// Every event so far and to come.
+/// The events so far and the ones to come.
 pub(crate) struct Trace {
     receiver: Receiver<Event>,
     pub(crate) seen: Vec<Event>,
@@ -143,7 +143,7 @@ impl Trace {
         }
     }
 
-    /// Waits for an event that `wanted` picks something out of.
+    /// Waits for an event for which `wanted` returns a value.
     #[track_caller]
     pub(crate) fn await_some<T>(&mut self, what: &str, mut wanted: impl FnMut(&EventKind) -> Option<T>) -> T {
         let deadline = Instant::now() + ROOM;
@@ -158,8 +158,8 @@ impl Trace {
                         return found;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no {what}; there was {:#?}", self.names()),
-                Err(RecvTimeoutError::Disconnected) => panic!("the reloader is gone before {what}"),
+                Err(RecvTimeoutError::Timeout) => panic!("no {what}; the events were {:#?}", self.names()),
+                Err(RecvTimeoutError::Disconnected) => panic!("the reloader was dropped before {what}"),
             }
         }
     }
@@ -177,13 +177,13 @@ impl Trace {
         self.await_some(wanted, |kind| (name(kind) == wanted).then_some(()));
     }
 
-    /// The names of everything that has come until now.
+    /// Returns the names of all events until now.
     pub(crate) fn names(&mut self) -> Vec<&'static str> {
         self.seen.extend(self.receiver.try_iter());
         self.seen.iter().map(|event| name(&event.kind)).collect()
     }
 
-    /// What every failure until now says.
+    /// Returns the report of every failure until now.
     pub(crate) fn failures(&mut self) -> Vec<String> {
         self.names();
         let failures = self.seen.iter().filter_map(|event| match &event.kind {
@@ -215,7 +215,7 @@ pub(crate) fn name(kind: &EventKind) -> &'static str {
     }
 }
 
-/// Calls the plugin on four threads until it is dropped, and checks what they see.
+/// Calls the plugin on four threads until the calls are ended, and checks the results.
 pub(crate) struct Callers {
     stop: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<HashSet<u64>>>,
@@ -234,17 +234,17 @@ impl Callers {
                     let mut seen = HashSet::new();
                     let mut newest = 0;
                     while !stop.load(Ordering::Relaxed) {
-                        let plugin = reloader.current().expect("a running plugin was lost");
+                        let plugin = reloader.current().expect("the running plugin was lost");
                         assert!(
                             plugin.version() >= newest,
-                            "went back from {newest} to {}",
+                            "the version went back from {newest} to {}",
                             plugin.version()
                         );
                         newest = plugin.version();
                         let first = call(&plugin);
-                        // The other threads, and the reloader, get their turn in the middle of the call.
+                        // The other threads, and the reloader, can run in the middle of the call.
                         std::thread::sleep(Duration::from_micros(200));
-                        assert_eq!(call(&plugin), first, "one guard, two versions");
+                        assert_eq!(call(&plugin), first, "one guard called two versions");
                         seen.insert(first);
                     }
                     seen
@@ -254,7 +254,7 @@ impl Callers {
         Self { stop, threads }
     }
 
-    /// Ends the calls and returns what was ever seen.
+    /// Ends the calls and returns all results.
     pub(crate) fn finish(self) -> HashSet<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.threads
@@ -264,7 +264,7 @@ impl Callers {
     }
 }
 
-/// Whether a process of this number lives (a zombie does not).
+/// Returns whether a process with this ID is alive (a zombie is not).
 pub(crate) fn is_alive(process: u32) -> bool {
     fs::read_to_string(format!("/proc/{process}/stat"))
         .ok()
@@ -276,17 +276,17 @@ pub(crate) fn is_alive(process: u32) -> bool {
         .unwrap_or(false)
 }
 
-/// Waits until `condition` holds, and no longer than [`ROOM`].
+/// Waits until `condition` is true, for at most [`ROOM`].
 #[track_caller]
 pub(crate) fn await_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + ROOM;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// An executable script.
+/// Creates an executable script.
 pub(crate) fn script(dir: &Dir, name: &str, body: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = dir.write(name, format!("#!/bin/sh\n{body}\n"));

@@ -1,4 +1,4 @@
-//! The reloader on real files, real builds and real libraries.
+//! Tests of the reloader with real files, real builds and real libraries.
 
 #![cfg(unix)]
 

@@ -1,4 +1,4 @@
-//! Real shared libraries.
+//! Tests with real shared libraries.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ pub(crate) fn loader() -> NativeLoader {
     unsafe { native_loader!() }
 }
 
-/// A loader that unmaps what is retired, for tests that load hundreds.
+/// Returns a loader that unmaps retired versions, for tests that load hundreds.
 fn unmapping_loader() -> NativeLoader {
     loader().on_retire(|old| {
-        // SAFETY: these plugins start no threads and keep nothing; the last guard is gone, and calls end before theirs.
+        // SAFETY: these plugins start no threads and keep no state; the last guard was dropped, and calls end before their guard is dropped.
         unsafe { old.unload() }.unwrap();
     })
 }
@@ -36,7 +36,8 @@ pub(crate) fn call(plugin: &NativePlugin, name: &str) -> i64 {
 pub(crate) fn compile(dir: &Dir, name: &str, code: &str) -> PathBuf {
     let source = dir.write(&format!("{name}.c"), code);
     let library = dir.at(&format!("{name}.so"));
-    // Aside and then into place: GNU ld writes the build ID last, and without a debounce the library would be taken before.
+    // Linked to another path and then renamed: GNU ld writes the build ID last, and without a debounce the library
+    // would be loaded before that.
     let linked = dir.at(&format!("{name}.linked"));
     let status = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
@@ -48,7 +49,7 @@ pub(crate) fn compile(dir: &Dir, name: &str, code: &str) -> PathBuf {
     library
 }
 
-/// A library whose `value()` can be set in its bytes, so that a thousand of them cost one compilation.
+/// A library whose `value()` can be patched in its bytes, so that a thousand versions cost one compilation.
 struct Patched {
     bytes: Vec<u8>,
     at: usize,
@@ -132,7 +133,7 @@ fn delete_and_create_300() {
 }
 
 #[test]
-fn what_is_no_library_is_refused_and_the_old_one_runs_on() {
+fn a_file_that_is_not_a_library_is_refused_and_the_old_version_stays() {
     let dir = Dir::new();
     let library = compile(&dir, "plugin", "long long value(void) { return 1; }");
     let reloader = Reloader::new(config(&library), loader()).unwrap();
@@ -143,9 +144,9 @@ fn what_is_no_library_is_refused_and_the_old_one_runs_on() {
     other_machine[18] = 0xF3;
     let broken: [(&[u8], &str); 4] = [
         (b"#!/bin/sh\n", "script"),
-        (b"", "no library"),
-        (b"\x7fELF", "no library"),
-        (&other_machine, "no library"),
+        (b"", "not a library"),
+        (b"\x7fELF", "not a library"),
+        (&other_machine, "not a library"),
     ];
     for (bytes, expected) in broken {
         fs::write(&library, bytes).unwrap();
@@ -155,7 +156,7 @@ fn what_is_no_library_is_refused_and_the_old_one_runs_on() {
         assert_eq!(call(&reloader.current().unwrap(), "value"), 1);
     }
     assert_eq!(reloader.version(), 1);
-    // A library that needs a symbol that nobody has is for the platform's loader to refuse.
+    // A library with an undefined symbol is refused by the platform's loader.
     compile(
         &dir,
         "plugin",
@@ -187,7 +188,7 @@ int32_t dynload_state_restore(const uint8_t *state, uint64_t size, uint64_t sche
 "#;
 
 #[test]
-fn state_lives_on_through_exported_functions() {
+fn state_is_passed_on_through_exported_functions() {
     let dir = Dir::new();
     let with = |schema: u32, more: &str| COUNTER.replace("SCHEMA", &schema.to_string()) + more;
     let library = compile(&dir, "counter", &with(1, ""));
@@ -201,7 +202,7 @@ fn state_lives_on_through_exported_functions() {
     assert_eq!(
         call(&reloader.current().unwrap(), "bump"),
         3,
-        "the count came along"
+        "the count was passed on"
     );
 
     // Another layout: refused, and the old version with its state stays.
@@ -210,7 +211,7 @@ fn state_lives_on_through_exported_functions() {
     assert_eq!(step, Step::Restore);
     assert_eq!(
         error.report(),
-        "the new version cannot take over the state of the old one: `dynload_state_restore` refused the state \
+        "cannot transfer the state of the old version to the new one: `dynload_state_restore` refused the state \
          (schema 1, 8 bytes) with 7"
     );
     assert_eq!(call(&reloader.current().unwrap(), "bump"), 4);
@@ -220,7 +221,7 @@ fn state_lives_on_through_exported_functions() {
     let (step, error) = trace.await_failure();
     assert_eq!(step, Step::Restore);
     assert!(
-        error.report().contains("exports no `dynload_state_restore`"),
+        error.report().contains("does not export `dynload_state_restore`"),
         "{}",
         error.report()
     );

@@ -1,4 +1,5 @@
-//! Edits in a row, of every kind of save: none missed, none doubled, with calls running throughout.
+//! Tests of many edits in a row, with every kind of save: none is missed and none is loaded twice, with calls
+//! running throughout.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +16,7 @@ use crate::harness::*;
 fn edits_in_a_row(edits: u64, mode: WatchMode, mut save: impl FnMut(&Path, &str)) {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(0));
-    // Who writes may be held up in the middle, on a disk that is busy.
+    // On a busy disk, the writer may be delayed in the middle of a write.
     let config = text_config(&source)
         .with_watch_mode(mode)
         .with_settle_timeout(ROOM);
@@ -37,7 +38,7 @@ fn edits_in_a_row(edits: u64, mode: WatchMode, mut save: impl FnMut(&Path, &str)
     assert_eq!(
         trace.count("retired") as u64,
         edits,
-        "every version but the last is gone"
+        "not every version except the last was retired"
     );
 }
 
@@ -119,7 +120,7 @@ fn write_through_a_symlink_200() {
     }
 }
 
-/// How Kubernetes and Nix publish: a whole directory behind a link that is turned.
+/// The way in which Kubernetes and Nix publish: a whole directory behind a link that is retargeted.
 #[test]
 fn directory_symlink_flip_100() {
     let dir = Dir::new();
@@ -145,7 +146,7 @@ fn polling_15_of_each() {
 }
 
 #[test]
-fn one_content_is_one_version_however_often_it_is_saved() {
+fn saving_the_same_content_repeatedly_makes_one_version() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source).with_settle_timeout(ROOM));
@@ -160,7 +161,7 @@ fn one_content_is_one_version_however_often_it_is_saved() {
             .unwrap();
         by_delete_and_create(&source, &text(1));
     }
-    // What comes after them all is seen, and is the second version.
+    // A later save with other content is noticed, and is the second version.
     by_rename(&source, &text(2));
     await_version(&reloader, 2);
     assert_eq!(trace.count("swapped"), 2);
@@ -168,7 +169,7 @@ fn one_content_is_one_version_however_often_it_is_saved() {
 }
 
 #[test]
-fn a_half_written_file_is_waited_for() {
+fn a_partly_written_file_is_waited_for() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source).with_settle_timeout(ROOM));
@@ -176,7 +177,7 @@ fn a_half_written_file_is_waited_for() {
     reloader.start().unwrap();
     let mut file = fs::File::create(&source).unwrap();
     file.write_all(b"text 2").unwrap();
-    // Longer than a writer that is quiet is waited for: it is looked at, and found to be half a file.
+    // Longer than the wait for a quiet writer: the file is looked at, and found to be incomplete.
     assert_eq!(reloader.wait(Duration::from_millis(600)), None);
     assert_eq!(reloader.current().unwrap().call(), 1);
     file.write_all(b" end").unwrap();
@@ -187,7 +188,7 @@ fn a_half_written_file_is_waited_for() {
 }
 
 #[test]
-fn a_file_that_stays_half_is_a_failure_and_the_old_version_stays() {
+fn a_file_that_stays_incomplete_is_a_failure_and_the_old_version_stays() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source));
@@ -196,22 +197,22 @@ fn a_file_that_stays_half_is_a_failure_and_the_old_version_stays() {
     by_rename(&source, "text 2");
     let (step, error) = trace.await_failure();
     assert_eq!(step.to_string(), "load");
-    assert_eq!(
-        error.report(),
-        "the new version cannot be loaded: there is no end"
-    );
+    assert_eq!(error.report(), "cannot load the new version: the end is missing");
     assert_eq!(reloader.current().unwrap().call(), 1);
     assert_eq!(reloader.last_error().unwrap().report(), error.report());
     by_rename(&source, &text(1));
     trace.await_name("unchanged");
-    assert!(reloader.last_error().is_none(), "what runs is what is there");
+    assert!(
+        reloader.last_error().is_none(),
+        "the file is identical to the running version"
+    );
     assert_eq!(reloader.version(), 1);
 }
 
-/// A linker makes what it has written executable when it is done, which may be after the file was looked at.
+/// A linker makes its output executable when it is done, which may be after the file was looked at.
 #[test]
 #[cfg(unix)]
-fn a_change_of_the_mode_is_no_second_failure() {
+fn a_change_of_the_mode_is_not_a_second_failure() {
     use std::os::unix::fs::PermissionsExt;
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
@@ -222,13 +223,13 @@ fn a_change_of_the_mode_is_no_second_failure() {
     trace.await_failure();
     for mode in [0o755, 0o644, 0o755, 0o644] {
         fs::set_permissions(&source, fs::Permissions::from_mode(mode)).unwrap();
-        // Room to be looked at once for each.
+        // Enough time for one look at each change.
         std::thread::sleep(Duration::from_millis(100));
     }
     by_rename(&source, &text(1));
     trace.await_name("unchanged");
     assert_eq!(trace.failures().len(), 1, "{:?}", trace.failures());
-    // What is saved again is tried again: what it lacked may be there now.
+    // Content that is saved again is tried again: a missing dependency may exist now.
     by_rename(&source, "text two end");
     trace.await_failure();
     by_rename(&source, "text two end");
@@ -236,7 +237,7 @@ fn a_change_of_the_mode_is_no_second_failure() {
 }
 
 #[test]
-fn a_writer_that_never_closes_is_not_waited_for_for_ever() {
+fn a_writer_that_never_closes_the_file_does_not_block_the_reload() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));
     let reloader = text_reloader(text_config(&source));
@@ -248,7 +249,7 @@ fn a_writer_that_never_closes_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn debounce_is_on_the_trailing_edge() {
+fn debounce_uses_the_trailing_edge() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(0));
     let reloader = text_reloader(text_config(&source).with_debounce(Duration::from_millis(400)));

@@ -1,4 +1,4 @@
-//! Random schedules of edits against a model of what must be seen.
+//! Tests of random schedules of edits against a model of what must be loaded.
 
 use std::fs;
 use std::path::Path;
@@ -14,9 +14,9 @@ enum Step {
     Save(Kind, Content),
     Touch,
     Delete,
-    /// The directory goes and comes back, empty.
+    /// The directory is removed and created again, empty.
     Directory,
-    /// Wait until everything so far has had its effect.
+    /// Wait until every step so far has had its effect.
     Settle,
     Pause(u64),
 }
@@ -32,7 +32,7 @@ enum Kind {
 #[derive(Clone, Copy, Debug)]
 enum Content {
     Good(u64),
-    /// Whole, and does not load.
+    /// Complete, but does not load.
     Broken(u64),
 }
 
@@ -46,7 +46,7 @@ impl Content {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    // Few numbers, so that contents come back.
+    // Few numbers, so that the same content is repeated.
     prop_oneof![4 => (0..4u64).prop_map(Content::Good), 1 => (0..2u64).prop_map(Content::Broken)]
 }
 
@@ -88,17 +88,18 @@ fn save(source: &Path, kind: Kind, content: &str) {
     }
 }
 
-/// What the reloader must have done.
+/// The required behaviour of the reloader.
 #[derive(Default)]
 struct Model {
-    /// What is in the file, if there is one.
+    /// The content of the file, if the file exists.
     file: Option<Content>,
-    /// Every good content that was saved, in order, with those that must have been seen marked.
+    /// Every good content that was saved, in order, with a mark for content that must have been loaded.
     saved: Vec<(u64, bool)>,
 }
 
 impl Model {
-    /// What runs when everything has settled: the file's content, or, where that is broken or gone, what ran before.
+    /// Returns the number that must be running when everything has settled: that of the file's content; `None` if
+    /// that is broken or missing, because then the previous version keeps running.
     fn must_run(&self) -> Option<u64> {
         match self.file {
             Some(Content::Good(number)) => Some(number),
@@ -147,7 +148,7 @@ fn play(steps: &[Step], mode: WatchMode) {
             Step::Settle => settle(&reloader, &mut model),
         }
     }
-    // The end is always good, so that there is something to wait for.
+    // The last save is always good, so that there is something to wait for.
     save(&source, Kind::Rename, &text(101));
     model.file = Some(Content::Good(101));
     model.saved.push((101, false));
@@ -176,18 +177,22 @@ fn play(steps: &[Step], mode: WatchMode) {
                 .1
         })
         .collect();
-    assert_eq!(swapped.len() as u64, runs, "each swap is one version");
+    assert_eq!(
+        swapped.len() as u64,
+        runs,
+        "the number of swaps is not the version"
+    );
     assert!(
         swapped.windows(2).all(|pair| pair[0] != pair[1]),
-        "the same content twice in a row"
+        "the same content was loaded twice in a row"
     );
-    // Every version was saved, in this order, and none that had to be seen was passed over.
+    // Every loaded version was saved, in this order, and none that had to be loaded was missed.
     let mut at = 0;
     for hash in &swapped {
         let found = model.saved[at..]
             .iter()
             .position(|(number, _)| dynload_hotreload::ContentHash::of(text(*number).as_bytes()) == *hash);
-        let found = at + found.expect("a version that was never saved, or out of order");
+        let found = at + found.expect("a version was never saved, or loaded out of order");
         at = found;
     }
     let must: Vec<_> = {
@@ -207,14 +212,14 @@ fn play(steps: &[Step], mode: WatchMode) {
     for hash in &swapped {
         left.next_if_eq(hash);
     }
-    assert_eq!(left.count(), 0, "a save that had to be seen was missed");
+    assert_eq!(left.count(), 0, "a save that had to be loaded was missed");
 }
 
-/// Waits until what must run runs, and marks it as seen.
+/// Waits until the required version is running, and marks it as loaded.
 #[track_caller]
 fn settle(reloader: &dynload_hotreload::Reloader<TextLoader>, model: &mut Model) {
     let Some(number) = model.must_run() else { return };
-    await_until("the content of the file runs", || {
+    await_until("the content of the file is running", || {
         reloader.current().is_some_and(|guard| guard.call() == number)
     });
     model.saved.last_mut().unwrap().1 = true;
@@ -237,7 +242,7 @@ proptest! {
     #![proptest_config(config(24))]
 
     #[test]
-    fn by_events(steps in proptest::collection::vec(step(), 1..40)) {
+    fn schedules_with_notifications(steps in proptest::collection::vec(step(), 1..40)) {
         play(&steps, WatchMode::Native);
     }
 }
@@ -246,7 +251,7 @@ proptest! {
     #![proptest_config(config(6))]
 
     #[test]
-    fn by_polling(steps in proptest::collection::vec(step(), 1..20)) {
+    fn schedules_with_polling(steps in proptest::collection::vec(step(), 1..20)) {
         play(&steps, WatchMode::Poll(Duration::from_millis(3)));
     }
 }

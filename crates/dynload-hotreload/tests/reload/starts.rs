@@ -1,4 +1,4 @@
-//! Starts that are held up: by a file that is never whole, by a stop, by a callback.
+//! Tests of starts that are delayed: by an incomplete file, by a stop, by a callback.
 
 use std::fs;
 use std::io::Write;
@@ -11,7 +11,7 @@ use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, StartError, State
 use crate::harness::*;
 
 #[test]
-fn a_file_that_keeps_changing_does_not_hold_start_up_for_ever() {
+fn a_file_that_keeps_changing_does_not_block_start() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "text ");
     let reloader = text_reloader(text_config(&source));
@@ -29,18 +29,18 @@ fn a_file_that_keeps_changing_does_not_hold_start_up_for_ever() {
         assert!(reloader.version() == 0 && reloader.last_error().is_some());
         started.store(true, Ordering::SeqCst);
     });
-    assert_eq!(reloader.wait(ROOM), Some(1), "and then it is whole");
+    assert_eq!(reloader.wait(ROOM), Some(1), "the complete file is loaded");
     assert_eq!(reloader.current().unwrap().call(), 7);
 }
 
 #[test]
-fn stop_ends_a_start_that_waits_for_a_file_to_be_whole() {
+fn stop_ends_a_start_that_waits_for_an_incomplete_file() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "text 7");
     let reloader = text_reloader(text_config(&source).with_settle_timeout(Duration::MAX));
     std::thread::scope(|scope| {
         let starting = scope.spawn(|| reloader.start());
-        await_until("it starts", || reloader.is_running());
+        await_until("the reloader has started", || reloader.is_running());
         reloader.stop();
         let started = starting.join().unwrap();
         assert!(matches!(started, Err(StartError::Stopped)), "{started:?}");
@@ -52,29 +52,32 @@ fn stop_ends_a_start_that_waits_for_a_file_to_be_whole() {
 }
 
 #[test]
-fn start_from_a_callback_does_nothing_unless_it_stops() {
+fn start_in_a_callback_does_nothing_unless_the_reloader_is_stopping() {
     let dir = Dir::new();
     let reloader = Arc::new(text_reloader(text_config(&dir.write("plugin.txt", text(1)))));
     let itself: Arc<OnceLock<Weak<Reloader<TextLoader>>>> = Arc::default();
-    let (inner, told) = (Arc::clone(&itself), Arc::new(Mutex::new(Vec::new())));
-    let tell = Arc::clone(&told);
+    let (inner, results) = (Arc::clone(&itself), Arc::new(Mutex::new(Vec::new())));
+    let results_of_callback = Arc::clone(&results);
     reloader.on_event(move |event| {
         if name(&event.kind) == "swapped" {
             let reloader = inner.get().unwrap().upgrade().unwrap();
             let before = reloader.start();
             reloader.stop();
-            *tell.lock().unwrap() = vec![before, reloader.start()];
+            *results_of_callback.lock().unwrap() = vec![before, reloader.start()];
         }
     });
     itself.set(Arc::downgrade(&reloader)).unwrap();
     reloader.start().unwrap();
-    assert_eq!(reloader.version(), 1, "the attempt was over before the stop");
-    let told = std::mem::take(&mut *told.lock().unwrap());
-    assert!(matches!(told[..], [Ok(()), Err(StartError::Stopped)]), "{told:?}");
-    await_until("it has stopped", || !reloader.is_running());
+    assert_eq!(reloader.version(), 1, "the attempt ended before the stop");
+    let results = std::mem::take(&mut *results.lock().unwrap());
+    assert!(
+        matches!(results[..], [Ok(()), Err(StartError::Stopped)]),
+        "{results:?}"
+    );
+    await_until("the reloader has stopped", || !reloader.is_running());
 }
 
-/// Takes over no state, and panics when such a version is dropped.
+/// A loader that refuses the state for version 2, whose refused version panics when it is dropped.
 struct Stubborn;
 
 struct Version {
@@ -86,7 +89,7 @@ impl Drop for Version {
     fn drop(&mut self) {
         assert!(
             !self.refused.load(Ordering::SeqCst),
-            "a version that was refused goes"
+            "a refused version is dropped"
         );
     }
 }
@@ -97,7 +100,7 @@ impl Loader for Stubborn {
     fn load(&self, artifact: &Artifact) -> Result<Version, LoadError> {
         let text = fs::read_to_string(&artifact.path).unwrap();
         Ok(Version {
-            number: text.parse().map_err(|_| LoadError::new("no number"))?,
+            number: text.parse().map_err(|_| LoadError::new("not a number"))?,
             refused: AtomicBool::new(false),
         })
     }
@@ -119,7 +122,7 @@ impl Loader for Stubborn {
 }
 
 #[test]
-fn a_refused_version_that_panics_when_it_goes_does_not_end_the_reloader() {
+fn a_refused_version_that_panics_in_drop_does_not_end_the_reloader() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", "1");
     let reloader = Reloader::new(text_config(&source), Stubborn).unwrap();

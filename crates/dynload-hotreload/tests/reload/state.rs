@@ -1,4 +1,4 @@
-//! State across versions, for a loader that keeps it in memory.
+//! Tests of state across versions, with a loader that keeps it in memory.
 
 use std::sync::Mutex;
 
@@ -6,7 +6,7 @@ use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, State, Step};
 
 use crate::harness::*;
 
-/// A plugin that is a schema number and a counter.
+/// A loader of plugins that consist of a schema number and a counter.
 struct Counter;
 
 struct Counting {
@@ -81,7 +81,7 @@ fn state_is_saved_restored_and_refused() {
 }
 
 #[test]
-fn state_without_restore_is_not_lost_in_silence() {
+fn state_without_restore_is_not_lost_silently() {
     struct Forgetful;
     impl Loader for Forgetful {
         type Loaded = ();

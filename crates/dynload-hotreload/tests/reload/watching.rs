@@ -1,4 +1,4 @@
-//! What is noticed where: directories that go, file systems without events, limits.
+//! Tests of noticing changes: removed directories, polling, limits.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use dynload_hotreload::{EventKind, PollReason, StartError, WatchError, WatchLimi
 use crate::harness::*;
 
 #[test]
-fn a_directory_that_vanishes_and_comes_back() {
+fn a_directory_that_is_removed_and_created_again() {
     let dir = Dir::new();
     let source = dir.write("a/b/plugin.txt", text(0));
     let reloader = text_reloader(text_config(&source).with_settle_timeout(ROOM));
@@ -26,37 +26,41 @@ fn a_directory_that_vanishes_and_comes_back() {
             });
             assert!(source.starts_with(missing));
         }
-        assert_eq!(reloader.current().unwrap().call(), edit - 1, "what runs stays");
+        assert_eq!(
+            reloader.current().unwrap().call(),
+            edit - 1,
+            "the running version was lost"
+        );
         dir.write("a/b/plugin.txt", text(edit));
         await_version(&reloader, edit + 1);
         assert_eq!(reloader.current().unwrap().call(), edit);
     }
-    await_until("it is watched again", || {
+    await_until("the directory is watched again", || {
         reloader.watch_state() == WatchState::Active
     });
     assert_eq!(trace.failures(), [""; 0]);
 }
 
 #[test]
-fn a_directory_that_is_swapped_for_another() {
+fn a_directory_that_is_replaced_by_another() {
     let dir = Dir::new();
     let source = dir.write("dist/lib/plugin.txt", text(0));
     let reloader = text_reloader(text_config(&source));
     reloader.start().unwrap();
     for edit in 1..=4 {
-        // The directory itself, or one further up, which nobody tells of and the regular look finds.
-        let swapped = if edit % 2 == 0 { "dist" } else { "dist/lib" };
+        // The directory itself, or its parent, whose replacement no event reports and the periodic check finds.
+        let replaced = if edit % 2 == 0 { "dist" } else { "dist/lib" };
         let file = if edit % 2 == 0 {
             "new/lib/plugin.txt"
         } else {
             "new/plugin.txt"
         };
         dir.write(file, text(edit));
-        fs::rename(dir.at(swapped), dir.at(&format!("old{edit}"))).unwrap();
-        fs::rename(dir.at("new"), dir.at(swapped)).unwrap();
+        fs::rename(dir.at(replaced), dir.at(&format!("old{edit}"))).unwrap();
+        fs::rename(dir.at("new"), dir.at(replaced)).unwrap();
         await_version(&reloader, edit + 1);
         assert_eq!(reloader.current().unwrap().call(), edit);
-        // And what comes later, into the new one.
+        // Later changes in the new directory are noticed too.
         fs::write(dir.at(&format!("old{edit}")).join("decoy.txt"), "x").unwrap();
     }
     fs::write(&source, text(5)).unwrap();
@@ -64,7 +68,7 @@ fn a_directory_that_is_swapped_for_another() {
 }
 
 #[test]
-fn a_path_that_does_not_exist_yet_is_waited_for() {
+fn a_path_that_does_not_exist_yet_is_loaded_when_it_appears() {
     let dir = Dir::new();
     let reloader = text_reloader(text_config(&dir.at("x/y/z/plugin.txt")));
     reloader.start().unwrap();
@@ -74,7 +78,7 @@ fn a_path_that_does_not_exist_yet_is_waited_for() {
 }
 
 #[test]
-fn many_reloaders_share_one_thread_to_watch() {
+fn many_reloaders_share_one_watching_thread() {
     let dir = Dir::new();
     let reloaders: Vec<_> = (0..30)
         .map(|number| {
@@ -91,7 +95,7 @@ fn many_reloaders_share_one_thread_to_watch() {
             .filter(|name| name.trim_end() == "dynload watch")
             .count()
     };
-    // One that another test has just let go of may still be on its way out.
+    // The thread of another test that has just ended may still be exiting.
     await_until("one thread watches", || watching() == 1);
     for round in 1..=3 {
         for (number, reloader) in reloaders.iter().enumerate() {
@@ -125,7 +129,7 @@ fn two_reloaders_of_one_directory_do_not_disturb_each_other() {
 }
 
 #[test]
-fn polling_says_so() {
+fn polling_is_reported_and_finds_changes() {
     let dir = Dir::new();
     let interval = Duration::from_millis(5);
     let source = dir.write("plugin.txt", text(0));
@@ -138,14 +142,14 @@ fn polling_says_so() {
             reason: PollReason::Asked
         }
     );
-    // As long as before, within the same tick of the file system's clock.
+    // The same length as before, within the same tick of the file system's clock.
     for edit in 1..=9 {
         fs::write(&source, text(edit)).unwrap();
         await_version(&reloader, edit + 1);
     }
 }
 
-/// Runs one of the tests below in a user namespace where inotify is limited to almost nothing.
+/// Runs one of the tests below in a user namespace with an inotify limit of `value`.
 fn with_limit(setting: &str, value: u32, test: &str) {
     let command = format!("echo {value} > /proc/sys/user/{setting} && exec \"$0\" --exact --ignored {test}");
     let output = Command::new("unshare")
@@ -156,39 +160,39 @@ fn with_limit(setting: &str, value: u32, test: &str) {
         Ok(output) if String::from_utf8_lossy(&output.stdout).contains("1 passed") => {}
         Ok(output) => {
             let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-            // Not every machine lets a user have namespaces; then there is nothing to limit.
+            // Not every machine allows users to create namespaces; then the limit cannot be set.
             let is_forbidden = errors.contains("unshare failed") || errors.contains("uid_map");
             assert!(
                 is_forbidden,
                 "{}{errors}",
                 String::from_utf8_lossy(&output.stdout)
             );
-            eprintln!("not run: {errors}");
+            eprintln!("skipped: {errors}");
         }
-        Err(error) => eprintln!("not run: no `unshare`: {error}"),
+        Err(error) => eprintln!("skipped: no `unshare`: {error}"),
     }
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_exhausted_limit_of_instances() {
+fn exhausted_inotify_instances_lead_to_polling() {
     with_limit("max_inotify_instances", 0, "watching::without_instances");
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_exhausted_limit_of_watches() {
+fn exhausted_inotify_watches_lead_to_polling() {
     with_limit("max_inotify_watches", 0, "watching::without_watches");
 }
 
 #[test]
-#[ignore = "started by `an_exhausted_limit_of_instances` where the limit is 0"]
+#[ignore = "started by `exhausted_inotify_instances_lead_to_polling` where the limit is 0"]
 fn without_instances() {
     falls_back(WatchLimit::Instances);
 }
 
 #[test]
-#[ignore = "started by `an_exhausted_limit_of_watches` where the limit is 0"]
+#[ignore = "started by `exhausted_inotify_watches_lead_to_polling` where the limit is 0"]
 fn without_watches() {
     falls_back(WatchLimit::Watches);
 }
@@ -216,7 +220,7 @@ fn falls_back(expected: WatchLimit) {
 }
 
 #[test]
-fn the_limit_names_its_setting() {
+fn a_limit_error_names_its_setting() {
     let error = WatchError::Limit {
         limit: WatchLimit::Watches,
         value: Some(8192),
@@ -224,6 +228,6 @@ fn the_limit_names_its_setting() {
     assert_eq!(
         error.to_string(),
         "the limit fs.inotify.max_user_watches (8192) is exhausted: raise it with `sysctl \
-         fs.inotify.max_user_watches=N`, or watch by polling"
+         fs.inotify.max_user_watches=N`, or use polling"
     );
 }

@@ -1,4 +1,4 @@
-//! What a hot reloader loads: a shared library, or a Wasm module.
+//! The loader of a hot reloader: loads a shared library or a Wasm module.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use dynload_sandbox::{Capabilities, Limits};
 use crate::boundary::error::{Error, Result};
 use crate::objects::{module, sandbox, wasm_file};
 
-/// The sandbox in which a reloader's Wasm versions live, made when it is first asked for.
+/// The sandbox of a reloader's Wasm versions, created on first use.
 #[derive(Default)]
 pub(super) struct OwnSandbox(Mutex<Option<i64>>);
 
@@ -35,13 +35,13 @@ impl OwnSandbox {
     }
 }
 
-/// Loads what was built as what it is: a shared library, or a Wasm module.
+/// Loads an artifact according to its kind: a shared library, or a Wasm module.
 pub(super) struct FlatLoader {
     pub(super) native: NativeLoader,
     pub(super) sandbox: Arc<OwnSandbox>,
 }
 
-/// A version that is loaded, and its handle. Both go together.
+/// A loaded version and its handle, which are dropped together.
 pub(super) enum Loaded {
     Native { plugin: NativePlugin, handle: i64 },
     Wasm { instance: i64, sandbox: i64 },
@@ -52,7 +52,7 @@ impl Drop for Loaded {
         match self {
             Loaded::Native { handle, .. } => module::remove_reloaded(*handle),
             Loaded::Wasm { instance, .. } => {
-                // It may have been destroyed by its handle.
+                // It may have been destroyed through its handle.
                 let _ = sandbox::retire_instance(*instance);
             }
         }
@@ -61,7 +61,7 @@ impl Drop for Loaded {
 
 impl FlatLoader {
     fn bytes(&self, artifact: &Artifact, wasm: Wasm) -> std::result::Result<Vec<u8>, LoadError> {
-        let failed = |error: std::io::Error| LoadError::new("the copy cannot be read").with_source(error);
+        let failed = |error: std::io::Error| LoadError::new("cannot read the copy").with_source(error);
         let bytes = read_regular(&artifact.path, MAX_STAGED_BYTES).map_err(failed)?;
         match wasm {
             Wasm::Binary => Ok(bytes),
@@ -77,12 +77,12 @@ enum Wasm {
     Text,
 }
 
-/// What kind of Wasm an artifact is, if it is.
+/// Returns the kind of Wasm of an artifact, or `None` if it is not Wasm.
 fn wasm(artifact: &Artifact) -> Option<Wasm> {
     match artifact.kind {
         ArtifactKind::Wasm => Some(Wasm::Binary),
         ArtifactKind::Wat => Some(Wasm::Text),
-        // A build command may call its output whatever it likes.
+        // The output of a build command may have any name.
         _ => starts_as_wasm(&artifact.path).then_some(Wasm::Binary),
     }
 }
@@ -93,7 +93,7 @@ fn starts_as_wasm(path: &Path) -> bool {
     read.is_ok() && start == *b"\0asm"
 }
 
-/// Whether a module is cut off: the header or a section is longer than what is there
+/// Returns whether a module is truncated: the header or a section is longer than the available bytes
 /// ([binary format](https://webassembly.github.io/spec/core/binary/modules.html)).
 fn is_cut_off(bytes: &[u8]) -> bool {
     let Some(mut rest) = bytes.get(8..) else {
@@ -112,7 +112,7 @@ fn is_cut_off(bytes: &[u8]) -> bool {
                 break;
             }
             if used == 5 {
-                // No length of a section: wrong, and not for want of more.
+                // Not a valid section length: the module is malformed, not truncated.
                 return false;
             }
         }
@@ -138,7 +138,7 @@ impl Loader for FlatLoader {
         };
         if cut_off {
             let message = format!(
-                "`{}` is not a whole WebAssembly module",
+                "`{}` is not a complete WebAssembly module",
                 printable(artifact.origin.display()).path()
             );
             return Err(LoadError::incomplete(message));
@@ -172,7 +172,7 @@ impl Loader for FlatLoader {
         match new {
             Loaded::Native { plugin, .. } => self.native.restore(plugin, state),
             Loaded::Wasm { .. } => Err(LoadError::new(
-                "a native version saved its state, and a Wasm version cannot take it over",
+                "a native version saved its state, but a Wasm version cannot restore it",
             )),
         }
     }
@@ -183,13 +183,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_that_are_cut_off() {
+    fn truncated_modules_are_detected() {
         let whole =
             wat::parse_str("(module (memory 1) (data (i32.const 0) \"hello\") (func (export \"f\")))")
                 .unwrap();
         assert!(!is_cut_off(&whole));
         for len in 0..whole.len() {
-            // At the end of a section what is there looks whole, and then it may be.
+            // At a section boundary the bytes look complete, and may be.
             let cut = &whole[..len];
             assert!(
                 is_cut_off(cut) || wat_sections_end(&whole).contains(&len),
@@ -199,16 +199,16 @@ mod tests {
         }
         assert!(
             !is_cut_off(b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\xff\xff"),
-            "no length"
+            "not a valid length"
         );
     }
 
-    /// Where the sections of a module end, told by another walk over them.
+    /// Returns where the sections of a module end, determined by a different algorithm.
     fn wat_sections_end(bytes: &[u8]) -> Vec<usize> {
         let mut at = 8;
         let mut ends = vec![at];
         while at < bytes.len() {
-            // These sections are all shorter than 128 bytes.
+            // All these sections are shorter than 128 bytes.
             at += 2 + usize::from(bytes[at + 1]);
             ends.push(at);
         }
