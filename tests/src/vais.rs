@@ -1,5 +1,6 @@
-//! Translates the part of Vais that `dynload.vais` and its examples use to C: functions on `i64` and structs, `:=` and `=`, `I`,
-//! `E` and `L`, and blocks whose last expression is their value. The output is GNU C, where blocks have values too.
+//! Translates the part of Vais that `dynload.vais` and its examples use to C: functions on `i64` and structs, `:=`
+//! and `=`, `I`, `E` and `L`, and blocks whose last expression is their value. The output is GNU C, where blocks have
+//! values too.
 
 use std::fmt::Write as _;
 

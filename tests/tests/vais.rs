@@ -179,7 +179,8 @@ fn every_called_function_is_defined() {
     }
 }
 
-/// Links an example against both libraries and runs it, unless `expected` is empty, in a directory with the files that it needs.
+/// Links an example against both libraries and runs it, unless `expected` is empty, in a directory with the files
+/// that it needs.
 fn run(example: &str, expected: &str) {
     let dir = tempfile::tempdir().unwrap();
     let _ = native_plugin("plugin", dir.path());

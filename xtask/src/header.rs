@@ -21,8 +21,9 @@ pub(crate) fn check() -> Result<(), Failure> {
     run(&mut test())
 }
 
-/// Returns the command of the test that compares the header with the source, and writes it if `DYNLOAD_WRITE_HEADER` is set. The
-/// command covers the whole workspace: for a single package, cargo would select other features and rebuild everything.
+/// Returns the command of the test that compares the header with the source, and writes it if `DYNLOAD_WRITE_HEADER`
+/// is set. The command covers the whole workspace: for a single package, cargo would select other features and
+/// rebuild everything.
 fn test() -> Command {
     cargo([
         "test",

@@ -33,9 +33,9 @@ pub(crate) fn check() -> Result<(), Failure> {
     run(&mut command)
 }
 
-/// Creates a cargo home with the user's settings and everything fetched from registries, but without the packages of an earlier
-/// run. Cargo keeps packages unpacked, and assumes that a package of a given name and version never changes, as in a real registry
-/// (seen with cargo 1.95). So these packages must not enter the user's own cargo home.
+/// Creates a cargo home with the user's settings and everything fetched from registries, but without the packages of
+/// an earlier run. Cargo keeps packages unpacked, and assumes that a package of a given name and version never
+/// changes, as in a real registry (seen with cargo 1.95). So these packages must not enter the user's own cargo home.
 fn cargo_home(private: &Path) -> Result<PathBuf, Failure> {
     let user = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let user = user

@@ -6,8 +6,9 @@ use crate::failure::Failure;
 use crate::steps::{self, Step};
 use crate::{bench, demo, header, install, layers, licences, no_std, package, style, tools};
 
-/// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same features and
-/// profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests, header, demo, install).
+/// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same
+/// features and profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests,
+/// header, demo, install).
 const STEPS: &[Step] = &[
     Step {
         name: "tools",

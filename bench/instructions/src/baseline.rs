@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 const COUNT_ROOM: f64 = 0.03;
 /// The maximum growth of a ratio in any other environment.
 const RATIO_ROOM: f64 = 0.10;
-/// The maximum difference of bare wasmi's counts in the same environment. Changes of this project do not affect wasmi, so if its
-/// counts differ, the processor, the C library or Valgrind differs.
+/// The maximum difference of bare wasmi's counts in the same environment. Changes of this project do not affect
+/// wasmi, so if its counts differ, the processor, the C library or Valgrind differs.
 const SAME_PLACE: f64 = 0.005;
 
 /// The compiler, which the counts depend on.

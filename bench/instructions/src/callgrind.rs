@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::paths::{Path, Side};
 
-/// Returns the instructions of one repetition. Subtracts the count of a run from that of a run with twice as many repetitions, so
-/// that one-time work (process start, setup) does not count.
+/// Returns the instructions of one repetition. Subtracts the count of a run from that of a run with twice as many
+/// repetitions, so that one-time work (process start, setup) does not count.
 pub(crate) fn instructions(path: &Path, side: Side) -> Result<u64, Box<dyn Error>> {
     let once = total(path, side, path.times)?;
     let twice = total(path, side, path.times * 2)?;

@@ -1,9 +1,10 @@
 //! Counts the machine instructions of the paths that have a budget, with Valgrind's Callgrind, and compares them with
 //! `bench/baseline.json`.
 //!
-//! Counts do not depend on other load on the machine, so small changes are visible: a path that takes over 3 % more instructions
-//! than its baseline fails `check`. Counts do depend on the compiler and the machine. If the baseline was counted elsewhere, the
-//! ratio to bare wasmi is compared instead, for which both sides are counted now, with a tolerance of 10 %.
+//! Counts do not depend on other load on the machine, so small changes are visible: a path that takes over 3 % more
+//! instructions than its baseline fails `check`. Counts do depend on the compiler and the machine. If the baseline
+//! was counted elsewhere, the ratio to bare wasmi is compared instead, for which both sides are counted now, with a
+//! tolerance of 10 %.
 #![forbid(unsafe_code)]
 
 mod baseline;

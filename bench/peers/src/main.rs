@@ -1,7 +1,7 @@
 //! Measures dynload and its alternatives in one run.
 //!
-//! The sides of a comparison take turns, in a different order in each round, so other work of the machine affects all of them alike.
-//! A ratio is the median of the rounds' ratios.
+//! The sides of a comparison take turns, in a different order in each round, so other work of the machine affects all
+//! of them alike. A ratio is the median of the rounds' ratios.
 
 mod engines;
 mod machine;

@@ -144,8 +144,8 @@ impl Run {
         Ok(std::fs::write(file, serde_json::to_string_pretty(self)? + "\n")?)
     }
 
-    /// Copies the groups of `before` that this run has not measured, if both are of the same day and machine. One table does not
-    /// mix numbers of different days or machines.
+    /// Copies the groups of `before` that this run has not measured, if both are of the same day and machine. One
+    /// table does not mix numbers of different days or machines.
     pub fn fill_from(&mut self, before: Run) {
         if before.date != self.date || before.machine != self.machine {
             return;

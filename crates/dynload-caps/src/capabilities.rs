@@ -118,6 +118,7 @@ impl Capabilities {
     /// ```
     ///
     /// # Errors
+    ///
     /// [`UnknownCapability`] when a bit is set that no capability has (every negative number has such a bit).
     pub fn from_raw(bits: impl RawBits) -> Result<Capabilities, UnknownCapability> {
         let bits = bits.to_bits();
@@ -157,6 +158,7 @@ impl Capabilities {
     /// Returns the capability with this name; letter case is ignored and `-` counts as `_`.
     ///
     /// # Errors
+    ///
     /// [`ParseCapabilitiesError`] for any other word, including `none` and the empty word.
     pub fn from_single_name(name: &str) -> Result<Capabilities, ParseCapabilitiesError> {
         NAMES

@@ -37,6 +37,7 @@ impl Grant {
     /// Adds these capabilities to the grant.
     ///
     /// # Grants
+    ///
     /// Widens what the plugin may do. Capabilities that have a scope still need an entry in [`Grant::scopes`].
     #[must_use]
     pub fn with_capabilities(mut self, capabilities: Capabilities) -> Grant {
@@ -47,6 +48,7 @@ impl Grant {
     /// Replaces the scopes of the grant.
     ///
     /// # Grants
+    ///
     /// Widens what the plugin may do where the grant has the flags already.
     #[must_use]
     pub fn with_scopes(mut self, scopes: Scopes) -> Grant {

@@ -70,6 +70,7 @@ impl Scopes {
     /// Adds a directory.
     ///
     /// # Grants
+    ///
     /// See [`DirScope::new`].
     #[must_use]
     pub fn with_dir(mut self, dir: DirScope) -> Scopes {
@@ -80,6 +81,7 @@ impl Scopes {
     /// Adds an environment variable.
     ///
     /// # Grants
+    ///
     /// The plugin can read it.
     #[must_use]
     pub fn with_env(mut self, variable: EnvScope) -> Scopes {
@@ -90,6 +92,7 @@ impl Scopes {
     /// Adds a pattern of hosts and ports.
     ///
     /// # Grants
+    ///
     /// The plugin can connect to them, or listen on them.
     #[must_use]
     pub fn with_net(mut self, pattern: NetScope) -> Scopes {
@@ -100,6 +103,7 @@ impl Scopes {
     /// Adds a program.
     ///
     /// # Grants
+    ///
     /// The plugin can run it with any arguments.
     #[must_use]
     pub fn with_program(mut self, program: ProgramScope) -> Scopes {
@@ -120,6 +124,7 @@ impl Scopes {
     /// calls this first.
     ///
     /// # Errors
+    ///
     /// The first [`ScopeError`] found, in the order of the fields.
     pub fn validate(&self) -> Result<(), ScopeError> {
         let mut guests = BTreeSet::new();

@@ -189,6 +189,7 @@ impl Manifest {
     /// Parses the text of a `plugin.toml`.
     ///
     /// # Errors
+    ///
     /// The errors in the text, each with its line: syntax errors, unknown fields, missing fields, invalid values. At most 100
     /// are reported. The rest of the text is not checked after a syntax error, and `[dependencies]` is not checked if a
     /// required field of `[plugin]` is missing or invalid.

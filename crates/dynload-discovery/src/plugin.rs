@@ -122,6 +122,7 @@ impl Plugin {
     /// found and is not modified while it is read.
     ///
     /// # Errors
+    ///
     /// - [`EntryError::None`]: the plugin has no file for this platform.
     /// - [`EntryError::Changed`]: the file, its size or its times differ from those found by the scan.
     /// - [`EntryError::TooLarge`]: the file has more than `max_bytes`.

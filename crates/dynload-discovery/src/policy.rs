@@ -46,6 +46,7 @@ impl Policy {
     /// Sets the access of a plugin to its own directory.
     ///
     /// # Grants
+    ///
     /// A plugin that can write to its own directory can change its own code and manifest, and what it requests next time.
     #[must_use]
     pub fn with_own_directory(mut self, access: Access) -> Policy {
@@ -109,6 +110,7 @@ impl Plugin {
     /// ```
     ///
     /// # Errors
+    ///
     /// [`Denied`] when the policy lacks a capability that the manifest lists under `needs`.
     pub fn admit(&self, policy: &Policy) -> Result<Admission, Denied> {
         let Some(manifest) = self.manifest() else {

@@ -1,4 +1,5 @@
-//! What crosses the boundary to C: structs, handles, texts, errors, callbacks. Nothing here knows the objects behind the handles.
+//! What crosses the boundary to C: structs, handles, texts, errors, callbacks. Nothing here knows the objects behind
+//! the handles.
 
 pub mod abi;
 #[expect(unsafe_code, reason = "pointers to objects that live as long as their entry")]

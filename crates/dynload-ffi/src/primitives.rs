@@ -1,7 +1,7 @@
 //! The primitives that the Vais compiler calls: functions named `vais_*` with only `i64` parameters and results.
 //!
-//! A Vais program defines `sandbox_new` and the other flat names itself, in terms of these. So they never go through a flat name
-//! for C, which would be the program's own.
+//! A Vais program defines `sandbox_new` and the other flat names itself, in terms of these. So they never go through
+//! a flat name for C, which would be the program's own.
 //!
 //! # Safety
 //!
@@ -343,7 +343,8 @@ primitives! {
 
 // Discovery.
 primitives! {
-    /// The user's plugin directory, `~/.vais/plugins/`, with a separator at its end; 0 where there is no home directory. The text is never freed.
+    /// The user's plugin directory, `~/.vais/plugins/`, with a separator at its end; 0 where there is no home
+    /// directory. The text is never freed.
     pub extern "C" fn vais_get_user_plugin_dir() -> i64 = guard(0, plugins::user_dir);
 
     /// The system's plugin directory, `/usr/local/lib/vais/plugins/`, with a separator at its end. The text is never freed.

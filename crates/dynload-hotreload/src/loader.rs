@@ -41,6 +41,7 @@ pub trait Loader: Send + Sync + 'static {
     /// default accepts every artifact.
     ///
     /// # Errors
+    ///
     /// Any reason not to load the artifact.
     fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
         let _ = artifact;
@@ -50,6 +51,7 @@ pub trait Loader: Send + Sync + 'static {
     /// Loads the artifact, beside the running version.
     ///
     /// # Errors
+    ///
     /// Any reason why the artifact cannot be used. The running version stays.
     fn load(&self, artifact: &Artifact) -> Result<Self::Loaded, LoadError>;
 
@@ -59,6 +61,7 @@ pub trait Loader: Send + Sync + 'static {
     /// whose calls change its state must do its own locking.
     ///
     /// # Errors
+    ///
     /// The reason why the state cannot be saved. The reload fails, and `old` keeps running.
     fn save(&self, old: &Self::Loaded) -> Result<Option<State>, LoadError> {
         let _ = old;
@@ -70,6 +73,7 @@ pub trait Loader: Send + Sync + 'static {
     /// The default refuses, because silently dropping saved state would lose it.
     ///
     /// # Errors
+    ///
     /// The reason why the state cannot be restored (another schema, for example). The reload fails, and the old
     /// version keeps running.
     fn restore(&self, new: &Self::Loaded, state: &State) -> Result<(), LoadError> {

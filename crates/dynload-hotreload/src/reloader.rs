@@ -72,6 +72,7 @@ impl<L: Loader> Reloader<L> {
     /// Creates a reloader that is not started.
     ///
     /// # Errors
+    ///
     /// - [`StartError::Path`] when a path of the configuration cannot be made absolute.
     pub fn new(mut config: Config, loader: L) -> Result<Self, StartError> {
         let absolute = |path: &Path| {
@@ -140,6 +141,7 @@ impl<L: Loader> Reloader<L> {
     /// reloader continues from the running version.
     ///
     /// # Errors
+    ///
     /// - [`StartError::Stopped`] when `stop` was called before that first attempt ended, also in the callback that
     ///   calls `start`.
     /// - [`StartError::Watch`] when the source cannot be watched by the configured method.

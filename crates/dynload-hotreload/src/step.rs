@@ -4,7 +4,8 @@ use std::fmt;
 
 /// A step from a saved file to running code.
 ///
-/// The steps run in the order in which they are listed. Most are named after the [`EventKind`](crate::EventKind) that ends them.
+/// The steps run in the order in which they are listed. Most are named after the [`EventKind`](crate::EventKind) that
+/// ends them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Step {

@@ -21,6 +21,8 @@ use crate::staging::{StagedFile, Staging};
 
 /// How a module is loaded, and how it is loaded again at each reload.
 ///
+/// # Examples
+///
 /// ```no_run
 /// use dynload_native::{Flags, Options};
 ///

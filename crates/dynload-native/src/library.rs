@@ -135,6 +135,8 @@ impl Library {
     ///
     /// `T` must have the size of a pointer, or this does not compile:
     ///
+    /// # Examples
+    ///
     /// ```compile_fail
     /// # let library = dynload_native::Library::this_process().unwrap();
     /// let _ = unsafe { library.symbol::<u8>("abs") };

@@ -15,6 +15,8 @@ use crate::library::Library;
 /// `T` may be copied out (`let add = *symbol;`). The copy does not keep the library loaded: it is valid for as long as
 /// the library is in memory, which is forever unless the library is unloaded with `unsafe`.
 ///
+/// # Examples
+///
 /// ```
 /// use dynload_native::Library;
 ///

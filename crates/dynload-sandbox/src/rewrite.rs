@@ -1,8 +1,8 @@
 //! Rewrites a module, once, so that running it counts fuel, frames and stack bytes exactly.
 //!
 //! The interpreter can charge fuel by itself, but only per operator. Here it charges only for `nop`s
-//! ([`operator_cost`](crate::metering::operator_cost)), and the rewriter inserts as many as a whole region costs, on as few paths as
-//! possible. This page follows one function through these steps.
+//! ([`operator_cost`](crate::metering::operator_cost)), and the rewriter inserts as many as a whole region costs, on
+//! as few paths as possible. This page follows one function through these steps.
 //!
 //! ```text
 //!  operators     sections, code, body       parse the sections, then the operators of each function
@@ -43,9 +43,10 @@
 //!
 //! # 2. The control-flow graph
 //!
-//! [`flow`] builds a [`ControlFlowGraph`](cfg::ControlFlowGraph) on the fly. Structured control flow makes that easy: the target
-//! of a branch is the label of an open frame. Frequencies are guesses: a loop iterates 8 times, an arm of an `if` runs
-//! every second time. Each edge also records how it can be [charged](cfg::Charge). The graph of the example:
+//! [`flow`] builds a [`ControlFlowGraph`](cfg::ControlFlowGraph) on the fly. Structured control flow makes that easy:
+//! the target of a branch is the label of an open frame. Frequencies are guesses: a loop iterates 8 times, an arm of
+//! an `if` runs every second time. Each edge also records how it can be [charged](cfg::Charge). The graph of the
+//! example:
 //!
 //! ```text
 //!                e0: entry            e1: iteration
@@ -58,9 +59,9 @@
 //!
 //! # 3. Initial costs
 //!
-//! Each operator adds its cost to the *payer* of its position: the edge that it is on, or an earlier edge that is taken exactly
-//! as often (see [`flow`]). In the example, every call that enters the block also leaves it at its end. So the 5 operators after
-//! it belong to `e0`, with the 1 for entering the function, and not to `e4`.
+//! Each operator adds its cost to the *payer* of its position: the edge that it is on, or an earlier edge that is
+//! taken exactly as often (see [`flow`]). In the example, every call that enters the block also leaves it at its end.
+//! So the 5 operators after it belong to `e0`, with the 1 for entering the function, and not to `e4`.
 //!
 //! | edge | charge | frequency | initial cost | potentials | final cost |
 //! | --- | --- | --- | --- | --- | --- |
@@ -72,10 +73,11 @@
 //!
 //! # 4. Re-weighting
 //!
-//! [`reweight`] chooses a potential for each node and changes the costs accordingly, as in Johnson's algorithm (1977): every path
-//! costs the same as before. It minimises the sum of the frequencies of the edges that charge, greedily, starting with the most
-//! frequent edge. The bounds: costs do not become negative (nor 0 on `Always` edges); a call owes at most 128 at any node, for code
-//! that has already run; and the sum of the costs grows by at most half of itself plus 16. For `E` edges that takes `O(E log E)`.
+//! [`reweight`] chooses a potential for each node and changes the costs accordingly, as in Johnson's algorithm
+//! (1977): every path costs the same as before. It minimises the sum of the frequencies of the edges that charge,
+//! greedily, starting with the most frequent edge. The bounds: costs do not become negative (nor 0 on `Always`
+//! edges); a call owes at most 128 at any node, for code that has already run; and the sum of the costs grows by at
+//! most half of itself plus 16. For `E` edges that takes `O(E log E)`.
 //!
 //! In the example, `e3` comes first. To make it free, the potential of `$next` rises by 5, which `e0` can afford: it
 //! keeps the 1 that the interpreter charges anyway. Now an iteration charges once instead of twice.
@@ -93,9 +95,9 @@
 //!
 //! The host subtracts the refunds from the fuel. A `loop` of cost 0 without a branch to it becomes a `block` instead.
 //!
-//! At the entry of each function, [`guard`] emits code that adds its frame to the [frame counters](crate::metering::frames), and traps
-//! if a limit is exceeded. A function with calls keeps the sum in a hidden local and stores it in the global before each call.
-//! The example becomes:
+//! At the entry of each function, [`guard`] emits code that adds its frame to the [frame
+//! counters](crate::metering::frames), and traps if a limit is exceeded. A function with calls keeps the sum in a
+//! hidden local and stores it in the global before each call. The example becomes:
 //!
 //! ```text
 //! (func (param $n i32) (result i32) (local $sum i32)

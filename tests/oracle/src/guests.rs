@@ -136,6 +136,7 @@ pub fn find(name: &str) -> Option<Guest> {
 /// ```
 ///
 /// # Errors
+///
 /// - [`BuildError::Unknown`] if no guest has this name
 /// - [`BuildError::Io`] if the binary cannot be read
 pub fn wasm(name: &str) -> Result<Vec<u8>, BuildError> {
@@ -148,6 +149,7 @@ pub fn wasm(name: &str) -> Result<Vec<u8>, BuildError> {
 /// with the `wat` crate.
 ///
 /// # Errors
+///
 /// Any [`BuildError`]
 pub fn build(name: &str) -> Result<Vec<u8>, BuildError> {
     let guest = find(name).ok_or_else(|| BuildError::Unknown(name.into()))?;

@@ -102,6 +102,7 @@ impl<'s, 'a> Caller<'s, 'a> {
     /// The host makes this call, so it costs the function entry and no call operator.
     ///
     /// # Errors
+    ///
     /// - The [`Trap`] that stopped it
     /// - [`Trap::BadCall`] if there is no such function or the arguments do not match
     pub fn call(&mut self, name: &str, args: &[Value]) -> Result<Vec<Value>, Trap> {
@@ -117,6 +118,7 @@ impl<'s, 'a> Caller<'s, 'a> {
     /// Calls a function that the guest passed as a reference.
     ///
     /// # Errors
+    ///
     /// - The [`Trap`] that stopped it
     /// - [`Trap::BadCall`] if `func` is not a function or the arguments do not match
     pub fn call_ref(&mut self, func: Value, args: &[Value]) -> Result<Vec<Value>, Trap> {
@@ -129,6 +131,7 @@ impl<'s, 'a> Caller<'s, 'a> {
     /// Charges fuel for work of the host; it counts as surcharge.
     ///
     /// # Errors
+    ///
     /// [`Trap::OutOfFuel`] if this exceeds the fuel limit
     pub fn burn(&mut self, fuel: u64) -> Result<(), Trap> {
         self.store.meter.surcharge(fuel)

@@ -13,6 +13,7 @@ impl<'a> Store<'a> {
     /// function. [`usage`](Self::usage) then returns what it used.
     ///
     /// # Errors
+    ///
     /// - [`Error::UnknownImport`], [`Error::IncompatibleImport`] before any item of the module itself is created
     /// - [`Error::Stopped`] if a segment, a limit or the start function stopped it
     pub fn instantiate(

@@ -147,6 +147,7 @@ impl<'a> Module<'a> {
     /// Decodes and validates a binary module.
     ///
     /// # Errors
+    ///
     /// - [`Error::Invalid`] if it does not decode or validate with [`features`](Self::features)
     /// - [`Error::Unsupported`] if it uses something that the oracle does not support
     pub fn new(wasm: &'a [u8]) -> Result<Self, Error> {

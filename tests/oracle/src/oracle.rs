@@ -57,6 +57,7 @@ impl<'a> Oracle<'a> {
     /// Decodes and validates a binary module.
     ///
     /// # Errors
+    ///
     /// Those of [`Module::new`]
     pub fn new(wasm: &'a [u8], imports: Imports<'a>, schedule: Schedule) -> Result<Self, Error> {
         let store = Store::new(schedule, Limits::default());
@@ -72,6 +73,7 @@ impl<'a> Oracle<'a> {
     /// Decodes and validates a binary module, with [`Imports::zeros`] for every import that is not in `imports`.
     ///
     /// # Errors
+    ///
     /// Those of [`Module::new`]
     pub fn with_zeros(wasm: &'a [u8], imports: Imports<'a>, schedule: Schedule) -> Result<Self, Error> {
         let mut oracle = Self::new(wasm, imports, schedule)?;
@@ -90,6 +92,7 @@ impl<'a> Oracle<'a> {
     /// The returned usage covers segments and the start function.
     ///
     /// # Errors
+    ///
     /// Those of [`Store::instantiate`]; [`usage`](Self::usage) then returns what was used until the error
     pub fn instantiate(&mut self, limits: Limits) -> Result<Usage, Error> {
         self.store = Store::new(self.schedule, limits);

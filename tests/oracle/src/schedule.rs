@@ -14,7 +14,8 @@ pub struct Schedule {
     pub host_entry: u64,
     /// `memory.copy`, `memory.fill`, `memory.init`: this many bytes cost 1, rounded down. 0: free.
     pub memory_bytes_per_fuel: u64,
-    /// `table.copy`, `table.init`, `table.fill`, and `table.grow` that succeeds: this many elements cost 1, rounded down. 0: free.
+    /// `table.copy`, `table.init`, `table.fill`, and `table.grow` that succeeds: this many elements cost 1, rounded
+    /// down. 0: free.
     pub elements_per_fuel: u64,
     /// `memory.grow` that succeeds: this many bytes of the growth cost 1, rounded down. 0: free.
     pub grow_bytes_per_fuel: u64,

@@ -119,6 +119,7 @@ impl<'a> Store<'a> {
     /// Puts a host item into the store.
     ///
     /// # Errors
+    ///
     /// [`Trap::MemoryLimit`] if a memory or table exceeds the limit
     pub fn define(&mut self, import: Import<'a>) -> Result<Extern, Trap> {
         Ok(match import {
@@ -184,6 +185,7 @@ impl<'a> Store<'a> {
     /// Calls an exported function from outside: usage starts at 0.
     ///
     /// # Errors
+    ///
     /// - The [`Trap`] that stopped it
     /// - [`Trap::BadCall`] if there is no such function or the arguments do not match
     pub fn call(&mut self, instance: InstanceId, name: &str, args: &[Value]) -> Result<Vec<Value>, Trap> {
@@ -322,6 +324,7 @@ impl<'a> Store<'a> {
     /// Returns the parameter and result types of an exported function.
     ///
     /// # Errors
+    ///
     /// [`Error::Unsupported`] if the instance has no such function
     pub fn func_type(&self, instance: InstanceId, name: &str) -> Result<&FuncType, Error> {
         match self.export(instance, name) {

@@ -302,7 +302,8 @@ fn frames_above_a_host_function_count_too() {
         (usage.peak_call_depth, usage.peak_stack_bytes),
         (10, 10 * (8 + 16))
     );
-    // Each of nine: local.get, if, local.get, i32.const, i32.sub, call, and 5 + 3 for the host; the last: local.get, if; entries.
+    // Each of nine: local.get, if, local.get, i32.const, i32.sub, call, and 5 + 3 for the host; the last: local.get,
+    // if; entries.
     assert_eq!((usage.fuel, usage.surcharge), (9 * (6 + 8) + 2 + 10, 72));
     let limits = Limits {
         call_depth: Some(9),

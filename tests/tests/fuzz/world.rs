@@ -261,8 +261,8 @@ pub(crate) struct Drawn {
     /// Mostly the path of a file.
     pub(crate) path: i64,
     pub(crate) texts: (i64, i64),
-    /// True one time in eight, for calls that destroy objects, which must live long enough to be used, and for calls that create
-    /// reloaders, which takes long.
+    /// True one time in eight, for calls that destroy objects, which must live long enough to be used, and for calls
+    /// that create reloaders, which takes long.
     pub(crate) rarely: bool,
 }
 

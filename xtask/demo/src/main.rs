@@ -1,7 +1,7 @@
 //! Runs the four examples of the specification on real plugins, and compares each result with the specification.
 //!
-//! It uses the flat API as a C program does: only the functions of the specification, structs of `i64`, and addresses of strings.
-//! Its output is the same on every run.
+//! It uses the flat API as a C program does: only the functions of the specification, structs of `i64`, and addresses
+//! of strings. Its output is the same on every run.
 
 mod chapters;
 mod plugin_files;

@@ -44,8 +44,8 @@ fn program(name: &str) -> Outcome<Vec<u8>> {
     Ok(Builder::new()?.wasm(program)?)
 }
 
-/// Loads a module with wasmi and drops it. An engine keeps the code of its modules forever, so each module has its own engine, as
-/// in the sandbox.
+/// Loads a module with wasmi and drops it. An engine keeps the code of its modules forever, so each module has its
+/// own engine, as in the sandbox.
 fn load_bare(mode: CompilationMode, fuel: bool, wasm: &[u8]) {
     let engine = bare::engine(mode, fuel);
     drop(black_box(
@@ -53,7 +53,8 @@ fn load_bare(mode: CompilationMode, fuel: bool, wasm: &[u8]) {
     ));
 }
 
-/// Returns the comparison of the engines for one module. Wasmtime, which takes seconds for large modules, runs only a few times.
+/// Returns the comparison of the engines for one module. Wasmtime, which takes seconds for large modules, runs only a
+/// few times.
 fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
     let ours = Engine::default();
     let engine3 = wasm3::engine();

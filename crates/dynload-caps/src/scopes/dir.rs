@@ -73,9 +73,11 @@ impl DirScope {
     /// Creates a scope for the directory `host`, which the guest sees as `guest`.
     ///
     /// # Grants
+    ///
     /// Opens `host` and everything below it.
     ///
     /// # Errors
+    ///
     /// [`ScopeError::Dir`] when either path is empty or contains a NUL, or when `guest` has a `..` component.
     pub fn new(
         host: impl Into<String>,

@@ -23,9 +23,11 @@ impl EnvScope {
     /// Creates a scope for a variable with the value that it has in the host's environment.
     ///
     /// # Grants
+    ///
     /// Shows the guest that value.
     ///
     /// # Errors
+    ///
     /// [`ScopeError::Env`] when `name` is empty or contains a `=` or a NUL.
     pub fn host(name: impl Into<String>) -> Result<EnvScope, ScopeError> {
         let variable = EnvScope {
@@ -39,6 +41,7 @@ impl EnvScope {
     /// Creates a scope for a variable with a fixed value, independent of the host's environment.
     ///
     /// # Errors
+    ///
     /// [`ScopeError::Env`] when `name` is empty or contains a `=` or a NUL, or `value` contains a NUL.
     pub fn fixed(name: impl Into<String>, value: impl Into<String>) -> Result<EnvScope, ScopeError> {
         let variable = EnvScope {

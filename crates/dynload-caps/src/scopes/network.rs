@@ -51,6 +51,7 @@ impl Cidr {
     /// IPv4-mapped and NAT64 blocks become the IPv4 block that they stand for.
     ///
     /// # Errors
+    ///
     /// - [`ParseNetError::BadPrefixLength`] when the address has fewer bits than `prefix`.
     /// - [`ParseNetError::HostBits`] when the address has bits set beyond the prefix: the intended block is unclear.
     pub fn new(address: IpAddr, prefix: u8) -> Result<Cidr, ParseNetError> {

@@ -21,9 +21,11 @@ impl ProgramScope {
     /// Windows).
     ///
     /// # Grants
+    ///
     /// A running program is outside every other limit of the guest that started it.
     ///
     /// # Errors
+    ///
     /// [`ScopeError::Program`] when `path` is not absolute, contains a NUL, has a `.` or `..` component, or ends with a
     /// separator.
     pub fn new(path: impl Into<String>) -> Result<ProgramScope, ScopeError> {

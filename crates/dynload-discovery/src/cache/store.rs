@@ -36,6 +36,7 @@ impl Store {
     /// Reads a cache file, for a host described by `stamp`. `Ok(None)` when the file does not exist.
     ///
     /// # Errors
+    ///
     /// The reason why the file is discarded, for the report.
     pub(crate) fn load(path: &Path, stamp: &str) -> Result<Option<Store>, &'static str> {
         // Another user could have put a link or a pipe there. It could also appear after this check, so the opened file is

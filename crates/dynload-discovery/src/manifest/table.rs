@@ -9,8 +9,8 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::{ManifestError, ManifestErrorKind};
 
-/// Returns whether `c` is a control character, or one that reorders or hides text (Unicode's bidirectional controls and zero-width
-/// characters): a name must not be displayed as something else in a list of plugins.
+/// Returns whether `c` is a control character, or one that reorders or hides text (Unicode's bidirectional controls
+/// and zero-width characters): a name must not be displayed as something else in a list of plugins.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -113,7 +113,8 @@ impl Look<'_> {
         None
     }
 
-    /// Checks the directories between the plugin's directory and a file below it, along its path and along the targets of links.
+    /// Checks the directories between the plugin's directory and a file below it, along its path and along the
+    /// targets of links.
     pub(super) fn check_way(&mut self, dir: &Dir, file: &Path) {
         /// The number of links that Linux follows (path_resolution(7)).
         const LINKS: usize = 40;

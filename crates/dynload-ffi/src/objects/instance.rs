@@ -49,8 +49,8 @@ pub(crate) fn insert(instance: Instance, sandbox: i64) -> Result<i64> {
     }))
 }
 
-/// Destroys an instance and returns the handle of its sandbox. A call that runs in it is interrupted, and so is a call that looked up the handle before and
-/// is about to begin: after this, no other code could end that call.
+/// Destroys an instance and returns the handle of its sandbox. A call that runs in it is interrupted, and so is a
+/// call that looked up the handle before and is about to begin: after this, no other code could end that call.
 pub(super) fn destroy(handle: i64) -> Result<i64> {
     let entry = instances().remove(handle)?;
     entry.interrupt.interrupt_all();

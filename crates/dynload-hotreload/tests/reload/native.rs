@@ -19,7 +19,8 @@ pub(crate) fn loader() -> NativeLoader {
 /// Returns a loader that unmaps retired versions, for tests that load hundreds.
 fn unmapping_loader() -> NativeLoader {
     loader().on_retire(|old| {
-        // SAFETY: these plugins start no threads and keep no state; the last guard was dropped, and calls end before their guard is dropped.
+        // SAFETY: these plugins start no threads and keep no state; the last guard was dropped, and calls end before
+        // their guard is dropped.
         unsafe { old.unload() }.unwrap();
     })
 }

@@ -35,12 +35,12 @@ impl State {
                 self.watch.glances -= 1;
                 Ok(())
             }
-            _ => self.glance_anew(),
+            _ => self.glance_slow(),
         }
     }
 
     #[inline(never)]
-    fn glance_anew(&mut self) -> Result<(), ErrorKind> {
+    fn glance_slow(&mut self) -> Result<(), ErrorKind> {
         // Before the clock is read: a tick in between is seen next time.
         let ticks = self.clock().ticks();
         self.watch.ticks = ticks.map(|ticks| (ticks, ticks.load(Ordering::Relaxed)));

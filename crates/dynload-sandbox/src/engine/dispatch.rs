@@ -29,8 +29,8 @@ pub(crate) fn gives_stack_back() -> bool {
     // Two threads that both check it come to the same result.
     match KNOWN.load(Ordering::Relaxed) {
         0 => {
-            let gives_back = |probe| stack_growth(probe).is_ok_and(|bytes| bytes <= TOLERANCE);
-            let yes = PROBES.into_iter().all(gives_back);
+            let releases_stack = |probe| stack_growth(probe).is_ok_and(|bytes| bytes <= TOLERANCE);
+            let yes = PROBES.into_iter().all(releases_stack);
             KNOWN.store(if yes { YES } else { NO }, Ordering::Relaxed);
             yes
         }

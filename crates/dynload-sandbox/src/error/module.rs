@@ -52,9 +52,9 @@ pub enum UnsafeBuild {
     DebugAssertions,
     /// `opt-level` is `"s"` or `"z"`. Setting `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` helps.
     OptimizedForSize,
-    /// Something else prevented tail calls: `lto = "off"` (setting `codegen-units = 1` for the package `wasmi` helps), a sanitizer
-    /// or a coverage build, flags that disable the optimisation, an architecture with too few registers; or the settings of
-    /// this crate differ from those of the interpreter: then check the latter.
+    /// Something else prevented tail calls: `lto = "off"` (setting `codegen-units = 1` for the package `wasmi`
+    /// helps), a sanitizer or a coverage build, flags that disable the optimisation, an architecture with too few
+    /// registers; or the settings of this crate differ from those of the interpreter: then check the latter.
     NoTailCalls,
 }
 

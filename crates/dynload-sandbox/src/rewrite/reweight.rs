@@ -6,27 +6,27 @@
 //! cost'(u, v) = cost(u, v) + π(u) − π(v)
 //! ```
 //!
-//! as in Johnson's algorithm (Donald B. Johnson, "Efficient algorithms for shortest paths in sparse networks", Journal of the
-//! ACM 24(1), 1977). Along a path the potentials in between cancel, so every path through the function, which starts and ends
-//! in [`Node::OUTSIDE`], costs exactly what it did before. The potential of a node, less that of [`Node::OUTSIDE`], is the debt of
-//! a call that gets there: fuel for code that has run and is charged later on the path. A negative debt is fuel that was charged
-//! ahead of the code.
+//! as in Johnson's algorithm (Donald B. Johnson, "Efficient algorithms for shortest paths in sparse networks",
+//! Journal of the ACM 24(1), 1977). Along a path the potentials in between cancel, so every path through the
+//! function, which starts and ends in [`Node::OUTSIDE`], costs exactly what it did before. The potential of a node,
+//! less that of [`Node::OUTSIDE`], is the debt of a call that gets there: fuel for code that has run and is charged
+//! later on the path. A negative debt is fuel that was charged ahead of the code.
 //!
 //! **What it minimises.** The expected number of charges per call: the sum of the frequencies of all edges that can be free
 //! ([`Charge::OnDemand`], and [`Charge::Branch`] twice, since a branch has to be written for it) and still cost something.
 //! So of the two arms of a branch only the more expensive one charges the difference; and a loop that is left in the middle
 //! charges once per iteration, and the remainder on its exit edge.
 //!
-//! **Constraints.** No cost may become negative, nor 0 on an edge that [always](Charge::Always) charges. A cost that is
-//! [fixed](EdgeData::fixed) stays, so the potentials of both of its nodes change together. The [debt](MAX_POTENTIAL) is bounded,
-//! because a call that is stopped partway does not pay it. The sum of all costs may grow only by a [part](GROWTH_DIVISOR) of
-//! itself, because each unit is a byte of code.
+//! **Constraints.** No cost may become negative, nor 0 on an edge that [always](Charge::Always) charges. A cost that
+//! is [fixed](EdgeData::fixed) stays, so the potentials of both of its nodes change together. The
+//! [debt](MAX_POTENTIAL) is bounded, because a call that is stopped partway does not pay it. The sum of all costs may
+//! grow only by a [part](GROWTH_DIVISOR) of itself, because each unit is a byte of code.
 //!
-//! **How.** Greedily, the most frequent edge first. To make an edge free, the potential of its target is raised by its cost. That
-//! may violate the constraint of a neighbouring edge, so the potential of the node at its other end changes as well, and so on:
-//! the relaxation of Bellman and Ford for a system of difference constraints, which gives up after [`MAX_STEPS`] edges. Then the
-//! same is tried by lowering the potential of the source. An edge that is free stays free: its nodes are joined in a union-find
-//! structure of nodes whose potentials change together.
+//! **How.** Greedily, the most frequent edge first. To make an edge free, the potential of its target is raised by
+//! its cost. That may violate the constraint of a neighbouring edge, so the potential of the node at its other end
+//! changes as well, and so on: the relaxation of Bellman and Ford for a system of difference constraints, which gives
+//! up after [`MAX_STEPS`] edges. Then the same is tried by lowering the potential of the source. An edge that is free
+//! stays free: its nodes are joined in a union-find structure of nodes whose potentials change together.
 //!
 //! **Complexity.** For `E` edges, `O(E log E)` to sort them, and for each at most `2 * MAX_STEPS` relaxations and an almost
 //! constant `find`. The greedy order is not optimal; `docs/performance.md` says how far from the optimum it is.
@@ -75,8 +75,8 @@ pub(crate) struct Reweighting {
 /// How many edges are visited, for each [`Direction`], to make one free.
 const MAX_STEPS: usize = 16;
 
-/// The highest potential of a node, and the lowest of [`Node::OUTSIDE`], negated. So a debt is at most twice this. A call that is
-/// stopped partway may have it in each of its frames, and the clock is read that much later.
+/// The highest potential of a node, and the lowest of [`Node::OUTSIDE`], negated. So a debt is at most twice this. A
+/// call that is stopped partway may have it in each of its frames, and the clock is read that much later.
 const MAX_POTENTIAL: i64 = 64;
 
 /// The sum of all costs may grow by this part of itself, a half, and by a little more for small functions. Each unit of a cost
@@ -221,15 +221,16 @@ impl Reweighting {
             return false;
         }
         let mut outcome = self.change_potential(to, cost, Direction::Raise, from);
-        // A change that is infeasible in one direction is infeasible in the other as well, but one of them may take fewer steps.
+        // A change that is infeasible in one direction is infeasible in the other as well, but one of them may take
+        // fewer steps.
         if outcome == Outcome::OutOfBounds {
             outcome = self.change_potential(from, cost, Direction::Lower, to);
         }
         outcome == Outcome::Feasible
     }
 
-    /// Changes the potential of `node` by `amount`, and those of other nodes, except for `pinned`, by as much as the constraints
-    /// require. Changes nothing unless that is [feasible](Outcome::Feasible).
+    /// Changes the potential of `node` by `amount`, and those of other nodes, except for `pinned`, by as much as the
+    /// constraints require. Changes nothing unless that is [feasible](Outcome::Feasible).
     fn change_potential(&mut self, node: Node, amount: i64, direction: Direction, pinned: Node) -> Outcome {
         self.changed.clear();
         self.changed.push(node);

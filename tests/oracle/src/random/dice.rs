@@ -41,7 +41,7 @@ impl Dice<'_> {
 
     /// Returns true with a probability of `percent` in a hundred.
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
-        // Subtracted from 99, so that the answer is no once the bytes have run out.
+        // Subtracted from 99, so that the answer is false once the bytes have run out.
         99 - self.below(100) < percent
     }
 

@@ -1,9 +1,10 @@
 //! Works around bugs in wasmi 2.0.0, whatever the size of the values. Where that would cost too much, the module is refused.
 //!
-//! Its translator keeps operands in different kinds of cells (a register, a slot of the frame, a local that has not been copied,
-//! a constant) and moves them where control flow branches or merges. A cell that is read before it is written holds what
-//! another call, or the host, left there: that is a leak even where the result is right. So all operators that move several
-//! values were reviewed, in the translator (`engine/translator/func`) and in the executor (`engine/executor/handler`):
+//! Its translator keeps operands in different kinds of cells (a register, a slot of the frame, a local that has not
+//! been copied, a constant) and moves them where control flow branches or merges. A cell that is read before it is
+//! written holds what another call, or the host, left there: that is a leak even where the result is right. So all
+//! operators that move several values were reviewed, in the translator (`engine/translator/func`) and in the executor
+//! (`engine/executor/handler`):
 //!
 //! | operator | finding |
 //! | --- | --- |
@@ -34,8 +35,8 @@ use core::ops::Range;
 use wasmparser::BrTable;
 
 impl BodyRewriter {
-    /// Replaces a `br_table` that carries values by one without values, whose targets are blocks after which a plain `br` carries
-    /// them: wasmi 2.0.0 would read them from cells that were never written.
+    /// Replaces a `br_table` that carries values by one without values, whose targets are blocks after which a plain
+    /// `br` carries them: wasmi 2.0.0 would read them from cells that were never written.
     ///
     /// Each value is pushed once for each distinct label, and all of that is [counted](BodyRewriter::count_carried).
     pub(super) fn rewrite_br_table(
