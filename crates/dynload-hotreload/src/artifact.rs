@@ -1,7 +1,8 @@
 //! The file that is passed to a loader.
 
+use crate::sync::lock;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use dynload_native::ContentHash;
 use dynload_native::staging::StagedFile;
@@ -98,6 +99,6 @@ impl Artifact {
     /// Takes ownership of the copy, which is then removed when the returned value is dropped. Returns `None` if the
     /// copy was claimed before.
     pub fn claim(&self) -> Option<StagedFile> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.file).take()
     }
 }

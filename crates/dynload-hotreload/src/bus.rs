@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use dynload_diagnostics::{Printable, printable};
 
 use crate::event::{Event, EventKind};
 use crate::inbox::Inbox;
+use crate::sync::lock;
 
 type Callback = Box<dyn FnMut(&Event) + Send>;
 
@@ -45,7 +46,7 @@ impl EventBus {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     pub(crate) fn subscribe(&self) -> Receiver<Event> {
@@ -55,10 +56,7 @@ impl EventBus {
     }
 
     pub(crate) fn on_event(&self, callback: Callback) {
-        self.callbacks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(callback);
+        lock(&self.callbacks).push(callback);
         self.state().has_callbacks = true;
     }
 
@@ -97,8 +95,7 @@ impl EventBus {
                 return;
             };
             // A callback may subscribe another one, so they are taken out while they run.
-            let mut callbacks =
-                std::mem::take(&mut *self.callbacks.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut callbacks = std::mem::take(&mut *lock(&self.callbacks));
             callbacks.retain_mut(|callback| {
                 let outcome = catch_unwind(AssertUnwindSafe(|| callback(&event)));
                 if outcome.is_err() {
@@ -106,7 +103,7 @@ impl EventBus {
                 }
                 outcome.is_ok()
             });
-            let mut slot = self.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slot = lock(&self.callbacks);
             callbacks.append(&mut slot);
             *slot = callbacks;
         }

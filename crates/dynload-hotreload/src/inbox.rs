@@ -1,6 +1,7 @@
 //! The inbox in which a reloader's worker waits for all its input, and the time that a change takes to settle.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{lock, wait, wait_timeout};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// The information in a notification about a file. It is never more than a reason to look.
@@ -97,7 +98,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Records a hint. May be called from any thread, and blocks only for the short lock.
@@ -157,8 +158,7 @@ impl Inbox {
             if state.stop || left.is_zero() {
                 return state.stop;
             }
-            let wait = self.changed.wait_timeout(state, left);
-            state = wait.unwrap_or_else(PoisonError::into_inner).0;
+            state = wait_timeout(&self.changed, state, left);
         }
     }
 
@@ -190,17 +190,14 @@ impl Inbox {
                 return Wake::Callbacks;
             }
             state = match state.pending {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => wait(&self.changed, state),
                 Some(pending) => {
                     let left = pending.due(debounce).saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         state.pending = None;
                         return Wake::Due(pending);
                     }
-                    self.changed
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    wait_timeout(&self.changed, state, left)
                 }
             };
         }
@@ -261,13 +258,8 @@ impl Inbox {
                 left = Some(left.map_or(due, |left| left.min(due)));
             }
             state = match left {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    self.changed
-                        .wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
+                None => wait(&self.changed, state),
+                Some(left) => wait_timeout(&self.changed, state, left),
             };
         }
     }

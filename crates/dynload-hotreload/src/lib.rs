@@ -73,6 +73,7 @@ mod reloader;
 mod shared;
 mod snapshot;
 mod step;
+mod sync;
 mod version;
 mod watch;
 mod worker;

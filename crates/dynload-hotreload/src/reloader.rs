@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ use crate::error::{ReloadError, StartError};
 use crate::event::{Event, EventKind};
 use crate::inbox::Inbox;
 use crate::loader::Loader;
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
+use crate::sync::{lock, wait_timeout};
 use crate::version::{Guard, Slot};
 use crate::watch::{self, Glob, Registration, Targets, WatchState};
 use crate::worker::work;
@@ -269,8 +270,7 @@ impl<L: Loader> Reloader<L> {
             if left.is_zero() {
                 return None;
             }
-            let wait = self.shared.arrival.1.wait_timeout(arriving, left);
-            arriving = wait.unwrap_or_else(PoisonError::into_inner).0;
+            arriving = wait_timeout(&self.shared.arrival.1, arriving, left);
         }
     }
 

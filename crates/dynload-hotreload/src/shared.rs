@@ -1,7 +1,7 @@
 //! The state that a reloader, its worker and its callbacks share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
 
 use crate::builder::Recipe;
@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::ReloadError;
 use crate::inbox::Inbox;
 use crate::loader::Loader;
+use crate::sync::lock;
 use crate::version::Slot;
 use crate::watch::{Targets, WatchState};
 
@@ -33,11 +34,6 @@ pub(crate) struct Shared<L: Loader> {
     pub(crate) watch: Arc<Mutex<WatchState>>,
     pub(crate) running: AtomicBool,
     pub(crate) worker: Mutex<Option<ThreadId>>,
-}
-
-/// Locks the mutex, even after a panic: no panic leaves the state under these locks inconsistent.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<L: Loader> Shared<L> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use dynload_native::ContentHash;
@@ -11,6 +11,7 @@ use dynload_native::staging::StagedFile;
 use crate::artifact::Artifact;
 use crate::bus::EventBus;
 use crate::event::EventKind;
+use crate::sync::{read, write};
 
 /// A loaded version with everything that must live as long as it.
 pub(crate) struct Version<T> {
@@ -113,20 +114,13 @@ impl<T> Slot<T> {
     }
 
     pub(crate) fn guard(&self) -> Option<Guard<T>> {
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .map(Guard)
+        read(&self.current).clone().map(Guard)
     }
 
     /// Stores `new` and returns the previous version. Drop it outside the lock, because dropping it may run foreign
     /// code.
     pub(crate) fn swap(&self, new: Version<T>) -> Option<Arc<Version<T>>> {
         let new = Some(Arc::new(new));
-        std::mem::replace(
-            &mut *self.current.write().unwrap_or_else(PoisonError::into_inner),
-            new,
-        )
+        std::mem::replace(&mut *write(&self.current), new)
     }
 }

@@ -9,7 +9,8 @@ use std::time::Instant;
 use crate::inbox::Wake;
 use crate::loader::Loader;
 use crate::pipeline::Pipeline;
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
+use crate::sync::lock;
 
 /// Runs the worker. `done` receives a message when the first attempt has ended, and is dropped if that attempt was
 /// stopped.

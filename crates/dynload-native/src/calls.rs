@@ -3,11 +3,12 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::generation::Generation;
 use crate::library::Library;
+use crate::sync::{lock, wait_timeout};
 
 /// The number of calls in flight in one generation of a module.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl Calls {
         // Sequential consistency orders the two sides: either a waiter sees that this call has ended, or this call
         // sees the waiter. Only in the second case is the lock taken.
         if self.active.fetch_sub(1, Ordering::SeqCst) == 1 && self.waiters.load(Ordering::SeqCst) > 0 {
-            let _lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let _guard = lock(&self.lock);
             self.idle.notify_all();
         }
     }
@@ -38,7 +39,7 @@ impl Calls {
 
     /// Waits until no call is in flight, at most until `deadline`. Returns the number that are left.
     pub(crate) fn wait_until_idle(&self, deadline: Instant) -> usize {
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = lock(&self.lock);
         self.waiters.fetch_add(1, Ordering::SeqCst);
         loop {
             let active = self.active();
@@ -47,10 +48,7 @@ impl Calls {
                 self.waiters.fetch_sub(1, Ordering::SeqCst);
                 return active;
             }
-            (lock, _) = self
-                .idle
-                .wait_timeout(lock, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = wait_timeout(&self.idle, guard, left);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::error::Error;
 use crate::os::{self, Handle};
 use crate::staging::StagedFile;
+use crate::sync::lock;
 
 /// The outcome of unloading a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ static IMAGES: Mutex<Option<HashMap<Handle, Entry>>> = Mutex::new(None);
 
 /// Locks the images. Nothing that can panic runs under the lock, and the map is consistent between two statements.
 fn images() -> MutexGuard<'static, Option<HashMap<Handle, Entry>>> {
-    IMAGES.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&IMAGES)
 }
 
 /// Returns the images that this process released and that are still in memory, in no particular order.

@@ -89,6 +89,8 @@ mod regular;
 pub mod staging;
 #[cfg(feature = "host")]
 mod symbol;
+#[cfg(feature = "host")]
+mod sync;
 
 pub use self::export::catch_panic;
 #[doc(hidden)]

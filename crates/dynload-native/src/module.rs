@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::generation::{Generation, Options};
 use crate::hash::ContentHash;
 use crate::image::Unload;
 use crate::staging::StagedFile;
+use crate::sync::{lock, read, wait, write};
 
 /// A library that can be replaced while it runs.
 ///
@@ -240,7 +241,7 @@ impl Module {
         // SAFETY: the caller's promise.
         let new = unsafe { Generation::open(staged, &self.path, version, &self.options) }?;
         let old = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            let mut current = write(&self.current);
             current.version = version;
             current.generation.replace(Arc::new(new))
         };
@@ -301,18 +302,13 @@ impl Module {
     }
 
     fn take(&self) -> Result<Arc<Generation>, Error> {
-        let taken = self
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .generation
-            .take();
+        let taken = write(&self.current).generation.take();
         taken.ok_or_else(|| self.not_loaded())
     }
 
     fn read<R>(&self, f: impl FnOnce(&Current) -> R) -> R {
         // Nothing panics under the lock.
-        f(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        f(&read(&self.current))
     }
 
     fn begin(&self) -> Result<Changing<'_>, Error> {
@@ -357,12 +353,12 @@ impl Change {
     /// thread's own.
     fn begin(&self) -> Option<Changing<'_>> {
         let this = std::thread::current().id();
-        let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by = lock(&self.by);
         while let Some(other) = *by {
             if other == this {
                 return None;
             }
-            by = self.done.wait(by).unwrap_or_else(PoisonError::into_inner);
+            by = wait(&self.done, by);
         }
         *by = Some(this);
         Some(Changing(self))
@@ -371,7 +367,7 @@ impl Change {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        *self.0.by.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.0.by) = None;
         self.0.done.notify_one();
     }
 }

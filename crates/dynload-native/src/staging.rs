@@ -23,11 +23,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use dynload_diagnostics::printable;
 
 use crate::hash::ContentHash;
+use crate::sync::lock;
 
 /// The size of the largest file that is staged: 4 GiB.
 ///
@@ -74,7 +75,7 @@ impl Staging {
     ///
     /// - [`StageError::Directory`] when the directory cannot be created.
     pub fn shared() -> Result<Arc<Staging>, StageError> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock(&SHARED);
         // After a `fork` the directory is the parent's, which may end and remove it at any time.
         if let Some(staging) = shared
             .upgrade()

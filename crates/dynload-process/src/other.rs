@@ -47,17 +47,22 @@ impl Process {
         })
     }
 
+    /// Locks the child. No panic leaves it inconsistent.
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn id(&self) -> u32 {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+        self.child().id()
     }
 
     pub(crate) fn has_ended(&self) -> io::Result<bool> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = self.child();
         Ok(child.try_wait()?.is_some())
     }
 
     pub(crate) fn wait(&self) -> io::Result<()> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = self.child();
         child.wait().map(drop)
     }
 

@@ -4,11 +4,11 @@
 //! slot. A slot's generation is incremented when its object is removed, so a handle that was destroyed never becomes
 //! valid again. A slot whose generations are used up is never reused.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::boundary::board::Board;
 use crate::boundary::error::{Error, ErrorCode, Result};
-use crate::boundary::sync::RwLock;
+use crate::boundary::sync::{RwLock, read, write};
 
 const SLOT_BITS: u32 = 28;
 const GENERATION_BITS: u32 = 28;
@@ -61,7 +61,7 @@ impl<T: Kind> Table<T> {
 
     /// Adds an object and returns its handle.
     pub(crate) fn insert(&self, object: Arc<T>) -> Result<i64> {
-        let mut table = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = write(&self.slots);
         let index = match table.free.pop() {
             Some(index) => index,
             None if table.slots.len() < MAX_SLOTS => {
@@ -99,7 +99,7 @@ impl<T: Kind> Table<T> {
     /// Returns the object of a handle.
     pub(crate) fn get(&self, handle: i64) -> Result<Arc<T>> {
         let (index, generation) = Self::parse(handle)?;
-        let table = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let table = read(&self.slots);
         let slot = table
             .slots
             .get(index)
@@ -112,7 +112,7 @@ impl<T: Kind> Table<T> {
     /// the lock.
     pub(crate) fn remove(&self, handle: i64) -> Result<Arc<T>> {
         let (index, generation) = Self::parse(handle)?;
-        let mut table = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = write(&self.slots);
         let last = table.last_generation;
         let slot = table
             .slots

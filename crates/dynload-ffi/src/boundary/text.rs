@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char};
 use std::path::Path;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex};
 
 use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::sync::lock;
 
 /// Returns the text at an address, without its NUL.
 ///
@@ -147,7 +148,7 @@ pub(crate) fn address(text: &CStr) -> i64 {
 pub(crate) fn intern(text: &[u8]) -> i64 {
     static TEXTS: LazyLock<Mutex<HashSet<CString>>> = LazyLock::new(Mutex::default);
     let text = c_string(text);
-    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut texts = lock(&TEXTS);
     match texts.get(&text) {
         Some(known) => address(known),
         None => {

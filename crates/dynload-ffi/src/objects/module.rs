@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::raw::c_void;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwapOption, Guard};
 use dynload_native::{Flags, Library, Module};
 
 use crate::boundary::abi::ModuleHandle;
 use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::sync::lock;
 use crate::boundary::text;
 
 /// The entry for a handle of `dlopen`.
@@ -62,7 +63,7 @@ fn read() -> Guard<Option<Arc<Modules>>> {
 /// Replaces the list.
 fn change<R>(f: impl FnOnce(&mut Modules) -> R) -> R {
     static CHANGE: Mutex<()> = Mutex::new(());
-    let one_at_a_time = CHANGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let one_at_a_time = lock(&CHANGE);
     let mut modules = read().as_deref().cloned().unwrap_or_default();
     let result = f(&mut modules);
     let before = MODULES.swap(Some(Arc::new(modules)));

@@ -1,7 +1,7 @@
 //! Sandboxes: limits, capabilities, scopes and host functions, and the instances in them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, LazyLock, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dynload_sandbox::{
@@ -13,7 +13,7 @@ use crate::boundary::abi::ResourceLimits;
 use crate::boundary::error::{Error, ErrorCode, Result};
 use crate::boundary::guest;
 use crate::boundary::handle::{Kind, Table};
-use crate::boundary::sync::{Condvar, Mutex, lock};
+use crate::boundary::sync::{Condvar, Mutex, lock, wait};
 use crate::objects::instance;
 
 /// The sandbox that a handle identifies.
@@ -177,7 +177,7 @@ pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) 
                 "the sandbox is loading a module: it cannot be changed in a callback",
             ));
         }
-        inner = entry.loaded.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        inner = wait(&entry.loaded, inner);
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use dynload_diagnostics::printable;
 use dynload_native::read_regular;
 
 use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::sync::lock;
 use crate::boundary::text;
 
 /// The maximum size of a file: the limit of the engine and a little more, so that the engine reports the error
@@ -18,7 +19,7 @@ type Files = HashMap<i64, Arc<[u8]>>;
 
 fn files() -> MutexGuard<'static, Files> {
     static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
-    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&FILES)
 }
 
 /// Reads a module; a file in the text format (`.wat`) is translated.

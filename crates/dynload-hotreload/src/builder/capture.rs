@@ -3,9 +3,11 @@
 #[cfg(not(unix))]
 use std::io::Read;
 use std::io::{self, PipeReader, PipeWriter};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::sync::{lock, wait_timeout};
 
 /// How many bytes of output for people are kept: this many of the beginning and this many of the end.
 const KEPT: usize = 128 * 1024;
@@ -48,16 +50,13 @@ impl Capture {
         drop(self.stop);
         let (text, ended) = &*self.shared;
         let deadline = Instant::now() + patience;
-        let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = lock(text);
         while !text.ended {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            text = ended
-                .wait_timeout(text, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            text = wait_timeout(ended, text, left);
         }
         let mut whole = String::from_utf8_lossy(&text.head).into_owned();
         if text.dropped > 0 {
@@ -126,11 +125,11 @@ trait ReadAll {
 
 impl ReadAll for (Mutex<Text>, Condvar) {
     fn read_all(&self, mut source: Source, kept: usize) {
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = || lock(&self.0);
         // After a read error, the output so far is used.
-        let _ = source.read_all(|read| lock().push(read, kept));
+        let _ = source.read_all(|read| text().push(read, kept));
         drop(source);
-        lock().ended = true;
+        text().ended = true;
         self.1.notify_all();
     }
 }

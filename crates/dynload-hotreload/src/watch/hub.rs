@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::{PollReason, WatchError, WatchState};
 use crate::bus::LOG_TARGET;
 use crate::config::WatchMode;
 use crate::inbox::{Hint, Inbox};
+use crate::sync::lock;
 use dynload_diagnostics::printable;
 
 /// The polling interval if the system reports no changes and no other interval was requested.
@@ -68,7 +69,7 @@ pub(crate) fn register(
     tell: Box<dyn Fn(WatchState) + Send>,
 ) -> Result<Registration, WatchError> {
     let (hub, id) = {
-        let mut shared = HUB.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock(&HUB);
         shared.1 += 1;
         let hub = match shared.0.upgrade() {
             Some(hub) => hub,

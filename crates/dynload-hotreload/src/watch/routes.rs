@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RemoveKind, RenameMode};
@@ -12,6 +12,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, R
 use super::targets::{Interest, Targets};
 use crate::bus::LOG_TARGET;
 use crate::inbox::{Hint, Inbox};
+use crate::sync::{lock, wait_timeout};
 
 /// Identifies a reloader.
 pub(super) type ClientId = u64;
@@ -53,7 +54,7 @@ impl Routes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 
     pub(super) fn add(&self, id: ClientId, targets: Arc<Targets>, inbox: Arc<Inbox>) {
@@ -92,11 +93,7 @@ impl Routes {
             if left.is_zero() || table.probe.as_ref().is_none_or(|(_, came)| *came) {
                 return table.probe.take().is_some_and(|(_, came)| came);
             }
-            table = self
-                .probed
-                .wait_timeout(table, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            table = wait_timeout(&self.probed, table, left);
         }
     }
 

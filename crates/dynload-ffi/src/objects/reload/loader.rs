@@ -1,7 +1,7 @@
 //! The loader of a hot reloader: loads a shared library or a Wasm module.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use dynload_diagnostics::printable;
 use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader, NativeLoader, NativePlugin, State};
@@ -10,6 +10,7 @@ use dynload_native::{open_regular, read_regular};
 use dynload_sandbox::{Capabilities, Limits};
 
 use crate::boundary::error::{Error, Result};
+use crate::boundary::sync::lock;
 use crate::objects::{module, sandbox, wasm_file};
 
 /// The sandbox of a reloader's Wasm versions, created on first use.
@@ -18,7 +19,7 @@ pub(super) struct OwnSandbox(Mutex<Option<i64>>);
 
 impl OwnSandbox {
     pub(super) fn handle(&self) -> Result<i64> {
-        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = lock(&self.0);
         if let Some(handle) = *own {
             return Ok(handle);
         }
@@ -28,7 +29,7 @@ impl OwnSandbox {
     }
 
     pub(super) fn destroy(&self) {
-        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let own = lock(&self.0).take();
         if let Some(handle) = own {
             let _ = sandbox::destroy(handle);
         }
