@@ -4,8 +4,7 @@ use crate::{Environment, Stream};
 use std::{
     io,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::Mutex,
-    sync::PoisonError,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 

@@ -13,24 +13,29 @@ pub(crate) use std::{
     thread::yield_now,
 };
 
-use std::sync::PoisonError;
+use std::sync::{LockResult, PoisonError};
 
-/// Locks the mutex, even after a panic: the state under this crate's locks is changed in single steps.
+/// Returns the guard, even after a panic: the state under this crate's locks is changed in single steps.
+pub(crate) fn unpoisoned<G>(guard: LockResult<G>) -> G {
+    guard.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks a mutex.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }
 
 /// Locks for reading.
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(lock.read())
 }
 
 /// Locks for writing.
 pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(lock.write())
 }
 
 /// Waits for a notification.
 pub(crate) fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(changed.wait(guard))
 }

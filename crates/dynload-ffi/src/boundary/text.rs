@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
 use crate::boundary::error::{Error, ErrorCode, Result};
-use crate::boundary::sync::lock;
+use crate::boundary::sync::unpoisoned;
 
 /// Returns the text at an address, without its NUL.
 ///
@@ -148,7 +148,7 @@ pub(crate) fn address(text: &CStr) -> i64 {
 pub(crate) fn intern(text: &[u8]) -> i64 {
     static TEXTS: LazyLock<Mutex<HashSet<CString>>> = LazyLock::new(Mutex::default);
     let text = c_string(text);
-    let mut texts = lock(&TEXTS);
+    let mut texts = unpoisoned(TEXTS.lock());
     match texts.get(&text) {
         Some(known) => address(known),
         None => {

@@ -11,7 +11,7 @@ use dynload_native::{Flags, Library, Module};
 
 use crate::boundary::abi::ModuleHandle;
 use crate::boundary::error::{Error, ErrorCode, Result};
-use crate::boundary::sync::lock;
+use crate::boundary::sync::unpoisoned;
 use crate::boundary::text;
 
 /// The entry for a handle of `dlopen`.
@@ -63,7 +63,7 @@ fn read() -> Guard<Option<Arc<Modules>>> {
 /// Replaces the list.
 fn change<R>(f: impl FnOnce(&mut Modules) -> R) -> R {
     static CHANGE: Mutex<()> = Mutex::new(());
-    let one_at_a_time = lock(&CHANGE);
+    let one_at_a_time = unpoisoned(CHANGE.lock());
     let mut modules = read().as_deref().cloned().unwrap_or_default();
     let result = f(&mut modules);
     let before = MODULES.swap(Some(Arc::new(modules)));

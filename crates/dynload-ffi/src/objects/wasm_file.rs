@@ -8,7 +8,7 @@ use dynload_diagnostics::printable;
 use dynload_native::read_regular;
 
 use crate::boundary::error::{Error, ErrorCode, Result};
-use crate::boundary::sync::lock;
+use crate::boundary::sync::unpoisoned;
 use crate::boundary::text;
 
 /// The maximum size of a file: the limit of the engine and a little more, so that the engine reports the error
@@ -19,7 +19,7 @@ type Files = HashMap<i64, Arc<[u8]>>;
 
 fn files() -> MutexGuard<'static, Files> {
     static FILES: LazyLock<Mutex<Files>> = LazyLock::new(Mutex::default);
-    lock(&FILES)
+    unpoisoned(FILES.lock())
 }
 
 /// Reads a module; a file in the text format (`.wat`) is translated.

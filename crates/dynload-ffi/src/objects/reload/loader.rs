@@ -10,7 +10,7 @@ use dynload_native::{open_regular, read_regular};
 use dynload_sandbox::{Capabilities, Limits};
 
 use crate::boundary::error::{Error, Result};
-use crate::boundary::sync::lock;
+use crate::boundary::sync::unpoisoned;
 use crate::objects::{module, sandbox, wasm_file};
 
 /// The sandbox of a reloader's Wasm versions, created on first use.
@@ -19,7 +19,7 @@ pub(super) struct OwnSandbox(Mutex<Option<i64>>);
 
 impl OwnSandbox {
     pub(super) fn handle(&self) -> Result<i64> {
-        let mut own = lock(&self.0);
+        let mut own = unpoisoned(self.0.lock());
         if let Some(handle) = *own {
             return Ok(handle);
         }
@@ -29,7 +29,7 @@ impl OwnSandbox {
     }
 
     pub(super) fn destroy(&self) {
-        let own = lock(&self.0).take();
+        let own = unpoisoned(self.0.lock()).take();
         if let Some(handle) = own {
             let _ = sandbox::destroy(handle);
         }
