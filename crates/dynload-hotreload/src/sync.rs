@@ -1,4 +1,5 @@
-//! Locks that ignore poisoning: the state under the locks of this crate is consistent between two statements, also after a panic.
+//! Locks that ignore poisoning: the state under the locks of this crate is consistent between two statements, also
+//! after a panic.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The peak memory of loading a module: never more than the estimate, and refused if that is too much.
 
 #[allow(dead_code, reason = "other tests use the rest")]
-#[path = "subject/shapes.rs"]
+#[path = "sandbox/subject/shapes.rs"]
 mod shapes;
 
 use dynload_oracle::{guests, random, random::moves};

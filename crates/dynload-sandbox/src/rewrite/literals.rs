@@ -5,7 +5,7 @@
 //! it must not be known to trap: by a division by a constant zero, or by an access to a constant address beyond the initial
 //! size of its memory (the interpreter checks for the declared maximum, for 2^32 and for 2^64).
 //! Constants that compilers emit (an address of static data, an increment) are left alone: they are free and the
-//! interpreter makes good use of them. `tests/constant_operands.rs` tries every operator with every kind of constant.
+//! interpreter makes good use of them. `tests/sandbox/constant_operands.rs` tries every operator with every kind of constant.
 
 use super::binary::op;
 use alloc::vec::Vec;

@@ -22,8 +22,9 @@
 //! | `local.set`, `local.tee` of a local that is still on the stack | right: it is copied before |
 //! | operands of two cells (vectors) | right: both cells move |
 //!
-//! `tests/moves.rs` compares random programs that do all of this with the oracle, also after another function that left a
-//! pattern in every cell; `tests/wasmi_workarounds.rs` has a test for each finding that fails when wasmi has been fixed.
+//! `tests/sandbox/moves.rs` compares random programs that do all of this with the oracle, also after another function
+//! that left a pattern in every cell; `tests/sandbox/wasmi_workarounds.rs` has a test for each finding that fails
+//! when wasmi has been fixed.
 
 use super::{BodyRewriter, CARRIED_FREE, Context, Edit, arity::carried};
 use crate::{

@@ -47,7 +47,7 @@ fn every_field_is_parsed() {
 /// The documentation contains the example that is tested here.
 #[test]
 fn the_documented_example_is_the_tested_one() {
-    assert!(include_str!("../MANIFEST.md").contains(EVERYTHING));
+    assert!(include_str!("../../MANIFEST.md").contains(EVERYTHING));
 }
 
 /// Returns the errors of a manifest that is valid except for `line`, as `line: text`.

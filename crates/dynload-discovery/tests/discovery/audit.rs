@@ -1,12 +1,10 @@
 //! Audits: the contents of a file, compared with its manifest.
 
-mod support;
-
+use crate::support::Plugins;
 use dynload_caps::imports::WhenDenied;
 use dynload_caps::{Access, Capabilities, DirScope, Grant, Limits};
 use dynload_discovery::{Audit, ExternKind, Facts, Finding, Policy};
 use std::time::Duration;
-use support::Plugins;
 
 /// Returns the audit of a module with this manifest, which is the same without a cache, with a new one, and from the cache.
 #[track_caller]
@@ -294,7 +292,7 @@ max_memory_bytes = 999999999999"#);
         Limits::DEFAULT.with_time(Duration::from_millis(100))
     );
 
-    plugins.write("lone.wasm", support::EMPTY_MODULE);
+    plugins.write("lone.wasm", crate::support::EMPTY_MODULE);
     let found = plugins.scanner().scan();
     assert_eq!(
         found.get("lone").unwrap().admit(&policy).unwrap().grant,

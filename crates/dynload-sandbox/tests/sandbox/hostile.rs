@@ -6,9 +6,7 @@
     reason = "the tests read statistics of their own process; no guest work is done there"
 )]
 
-#[path = "subject/shapes.rs"]
-mod shapes;
-
+use crate::subject::shapes;
 use std::time::{Duration, Instant};
 
 use dynload_oracle::guests;

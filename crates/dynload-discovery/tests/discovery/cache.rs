@@ -1,13 +1,11 @@
 //! The cache of audits: correct when it is used, discarded when it is damaged, consistent when processes are killed.
 
-mod support;
-
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{Plugins, ids};
 use dynload_discovery::{Audit, CacheLocation, Discovery, ProblemKind, Scanner, SearchPath};
-use support::{Plugins, ids};
 
 fn discarded(found: &Discovery) -> bool {
     found
@@ -264,7 +262,7 @@ fn a_cache_survives_two_processes_killed_at_random() {
     let start = |own: &str| {
         let value = format!("{}|{}|{own}", plugins.root().display(), plugins.cache().display());
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored"])
+            .args(["--exact", "cache::child", "--ignored"])
             .env(CHILD, value)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -1,16 +1,14 @@
 //! Unusual contents of a search path, which others may have put there: links, names, permissions, files that come and go.
 #![cfg(unix)]
 
-mod support;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use crate::support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 use dynload_discovery::{CacheLocation, Manifest, ProblemKind, Scanner, SearchPath, Severity};
-use support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

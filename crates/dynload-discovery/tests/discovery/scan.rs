@@ -1,15 +1,13 @@
 //! Scans: the plugins that are found, and the problems that are reported.
 
-mod support;
-
 use std::ffi::OsString;
 use std::fs;
 use std::num::NonZero;
 
+use crate::support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 use dynload_discovery::{
     CacheLocation, DecidedBy, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
 };
-use support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 
 #[test]
 fn directories_and_lone_files_are_found() {

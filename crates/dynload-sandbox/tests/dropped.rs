@@ -1,5 +1,5 @@
-//! A dropped module is freed, even while its engine stays in use. The only test in its process, because it measures
-//! the whole process.
+//! Dropped modules and instances are freed, even while their engine stays in use. One test, in its own process, because it
+//! measures the whole process.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -31,7 +31,12 @@ fn wasm(functions: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_dropped_module_is_freed_while_its_engine_lives() {
+fn modules_and_instances_are_freed_while_their_engine_lives() {
+    modules();
+    instances();
+}
+
+fn modules() {
     let engine = Engine::default();
     let wasm = wasm(3_000);
     let sandbox = Sandbox::new(Limits::DEFAULT);
@@ -60,4 +65,25 @@ fn a_dropped_module_is_freed_while_its_engine_lives() {
         "after loading and dropping 40 modules of {} bytes, {grown} bytes remain",
         wasm.len()
     );
+}
+
+fn instances() {
+    let wasm = wat::parse_str(
+        r#"(module (memory 16) (func (export "touch") (memory.fill (i32.const 0) (i32.const 1) (i32.const 1048576))))"#,
+    )
+    .unwrap();
+    let module = Module::new(&Engine::default(), wasm).unwrap();
+    let sandbox = Sandbox::new(Limits::DEFAULT);
+    let before = resident();
+    for _ in 0..500 {
+        sandbox.instantiate(&module).unwrap().call("touch", &[]).unwrap();
+    }
+    let mut instance = sandbox.instantiate(&module).unwrap();
+    for _ in 0..500 {
+        instance.call("touch", &[]).unwrap();
+        instance.reset().unwrap();
+    }
+    let grown = resident().saturating_sub(before);
+    // 1 000 of them would be 1 000 MiB.
+    assert!(grown < 20 << 20, "{grown} bytes more");
 }

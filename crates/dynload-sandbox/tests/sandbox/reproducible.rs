@@ -1,9 +1,7 @@
 //! With a fuel limit, without TIME and with seeded entropy, the same module and arguments have the same results
 //! and usage.
 
-#[path = "subject/values.rs"]
-mod values;
-
+use crate::subject::values;
 use dynload_oracle::random;
 use dynload_sandbox::*;
 use values::{bits, to_sandbox};

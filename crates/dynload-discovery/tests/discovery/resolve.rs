@@ -1,11 +1,9 @@
 //! The load order, and problems with dependencies.
 
-mod support;
-
+use crate::support::Plugins;
 use dynload_discovery::{DependencyProblem as P, Discovery, PluginId, Resolution};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use support::Plugins;
 
 /// Returns the scan of plugins, each described by its id, its version and the lines of its dependencies.
 fn found(list: &[(&str, &str, &str)]) -> Discovery {
@@ -157,7 +155,7 @@ fn an_incompatible_plugin_blocks_the_plugins_that_need_it() {
     let plugins = Plugins::new();
     plugins.plugin("a", "a", "1.0.0", "host_version = \"9\"");
     plugins.plugin("b", "b", "1.0.0", "[dependencies]\na = \"*\"\nlone = \"*\"");
-    plugins.write("lone.wasm", support::EMPTY_MODULE);
+    plugins.write("lone.wasm", crate::support::EMPTY_MODULE);
     let found = plugins
         .scanner()
         .with_host_version("1.0.0".parse().unwrap())

@@ -1,10 +1,6 @@
 //! The meter, compared with an interpreter that counts differently and shares no code with it.
 
-#[path = "subject/sandbox.rs"]
-mod subject;
-#[path = "subject/values.rs"]
-mod values;
-
+use crate::subject::{sandbox as subject, values};
 use dynload_oracle::{self as oracle, Oracle, Schedule, random};
 use dynload_sandbox::*;
 use subject::{sandbox, wide};

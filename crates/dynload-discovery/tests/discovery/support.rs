@@ -1,5 +1,4 @@
 //! Directories of plugins to scan.
-#![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

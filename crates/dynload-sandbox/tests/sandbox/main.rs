@@ -1,0 +1,16 @@
+//! Tests of the sandbox that need no process of their own.
+
+mod clock_scope;
+mod constant_operands;
+mod differential;
+mod host_functions;
+mod hostile;
+mod metering;
+mod moves;
+mod oracle;
+mod regressions;
+mod reproducible;
+mod specification;
+mod subject;
+mod validity;
+mod wasmi_workarounds;
