@@ -17,6 +17,7 @@ mod long;
 mod no_std;
 mod package;
 mod readme;
+mod semver;
 mod steps;
 mod style;
 mod test;
@@ -65,6 +66,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "packages each crate as for crates.io and builds it from the package alone",
         run: package::command,
+    },
+    Command {
+        name: "semver",
+        arguments: "",
+        about: "compares the public API of each crate with the last release, by cargo-semver-checks",
+        run: semver::command,
     },
     Command {
         name: "bench",

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::cargo::{cargo, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
-use crate::{bench, demo, header, install, layers, licences, no_std, package, style, tools};
+use crate::{bench, demo, header, install, layers, licences, no_std, package, semver, style, tools};
 
 /// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same
 /// features and profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests,
@@ -99,6 +99,12 @@ const STEPS: &[Step] = &[
         about: "a C program finds the installed libraries, links to them and runs",
         quick: false,
         run: install::check,
+    },
+    Step {
+        name: "semver",
+        about: "the public API is compatible with the last release",
+        quick: false,
+        run: semver::check,
     },
     Step {
         name: "package",

@@ -74,6 +74,7 @@
 //! - A promise beyond the moment of the scan. Whoever can write to a plugin's directory can change it afterwards;
 //!   [`Plugin::read_entry`] refuses a file that is not the one that was found, but loading by path cannot.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod audit;
 mod cache;

@@ -57,6 +57,7 @@
 //! The reloader is generic over a [`Loader`]. [`NativeLoader`] is the loader for shared libraries. Another loader
 //! defines two things: the type of its loaded plugins, and how to load one from an [`Artifact`].
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
 mod artifact;

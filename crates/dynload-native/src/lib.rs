@@ -49,6 +49,7 @@
 
 // The documentation is never built for the plugin side alone: docs.rs enables all features.
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "host"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "host")]

@@ -59,6 +59,7 @@
 //! Without the mark (on other systems, without `/proc`, on a kernel without pidfds, or in a host that has this limit
 //! itself), only the process group is killed, and processes that left it escape.
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(unix)]
 #[expect(unsafe_code)]

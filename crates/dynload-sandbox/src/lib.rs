@@ -30,6 +30,7 @@
 //! [`Entropy`], and the `vais` functions are available. WASI and the `dynload` functions need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]

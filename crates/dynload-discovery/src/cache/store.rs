@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use super::codec::{Input, put_block};
 
-/// Changes with the format of the file. The version of this crate is also in the header.
-const MAGIC: &[u8; 8] = b"dynload\x02";
+/// The first bytes of every version of the file.
+const MAGIC: &[u8; 7] = b"dynload";
+/// The version of the format. The version of this crate is also in the header.
+const VERSION: u8 = 2;
 /// Enough for more than a hundred thousand plugins; a larger file is not a cache.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -33,7 +35,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Reads a cache file, for a host described by `stamp`. `Ok(None)` when the file does not exist.
+    /// Reads a cache file, for a host described by `stamp`. `Ok(None)` if it does not exist, or if another version wrote it or
+    /// it is for another platform.
     ///
     /// # Errors
     ///
@@ -64,7 +67,7 @@ impl Store {
         let mut bytes = Vec::with_capacity(metadata.len() as usize);
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
         let index = read_index(&bytes, stamp)?;
-        Ok(Some(Store {
+        Ok(index.map(|index| Store {
             bytes,
             index,
             fresh: BTreeMap::new(),
@@ -124,13 +127,14 @@ impl Store {
                 .map(|(file, value)| (key(file), value.as_slice())),
         );
         let mut body = Vec::with_capacity(self.bytes.len());
+        put_block(&mut body, stamp.as_bytes());
         for (key, value) in records {
             put_block(&mut body, key);
             put_block(&mut body, value);
         }
         let mut out = Vec::with_capacity(body.len() + 128);
         out.extend_from_slice(MAGIC);
-        put_block(&mut out, stamp.as_bytes());
+        out.push(VERSION);
         out.extend_from_slice(&checksum(&body).to_le_bytes());
         out.extend_from_slice(&body);
         if out.len() as u64 > MAX_BYTES {
@@ -159,18 +163,22 @@ fn path(key: &[u8]) -> Option<PathBuf> {
     }
 }
 
-fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Position>, &'static str> {
+/// Returns the positions of the records; `None` if another version wrote the file, or for another platform.
+fn read_index(bytes: &[u8], stamp: &str) -> Result<Option<Vec<Position>>, &'static str> {
     const SHORT: &str = "it is damaged";
     let mut input = Input(bytes);
     if input.bytes(MAGIC.len()) != Some(MAGIC) {
-        return Err("it is not a cache file of this version");
+        return Err("it is not a cache file");
     }
-    if input.block() != Some(stamp.as_bytes()) {
-        return Err("it was written by another version or for another platform");
+    if input.bytes(1).ok_or(SHORT)? != [VERSION] {
+        return Ok(None);
     }
     let sum = input.bytes(8).ok_or(SHORT)?;
     if sum != checksum(input.0).to_le_bytes() {
         return Err(SHORT);
+    }
+    if input.block().ok_or(SHORT)? != stamp.as_bytes() {
+        return Ok(None);
     }
     let mut index: Vec<Position> = Vec::new();
     while !input.0.is_empty() {
@@ -187,7 +195,7 @@ fn read_index(bytes: &[u8], stamp: &str) -> Result<Vec<Position>, &'static str> 
         }
         index.push(Position { key, value });
     }
-    Ok(index)
+    Ok(Some(index))
 }
 
 /// Detects damage, not tampering: whoever can write the file can also write the checksum, and only its owner can.

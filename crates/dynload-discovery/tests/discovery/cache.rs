@@ -151,12 +151,20 @@ fn a_damaged_cache_is_discarded() {
     }
 }
 
+/// After an upgrade, or where a home directory is shared between machines, this is not a problem of the user.
 #[test]
-fn a_cache_of_another_platform_is_discarded() {
+fn a_cache_of_another_version_or_platform_is_replaced_without_a_word() {
     let plugins = three();
-    audit_all(&plugins.cached());
+    let audits = audit_all(&plugins.cached());
     let other = plugins.cached().with_platform("windows-aarch64".parse().unwrap());
-    assert!(discarded(&other.scan()));
+    assert!(!discarded(&other.scan()));
+
+    let mut bytes = fs::read(plugins.cache()).unwrap();
+    bytes[7] += 1;
+    fs::write(plugins.cache(), &bytes).unwrap();
+    assert!(!discarded(&plugins.cached().scan()));
+    assert_eq!(audit_all(&plugins.cached()), audits);
+    assert_ne!(fs::read(plugins.cache()).unwrap(), bytes);
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use dynload_discovery::{Plugin, Scanner, SearchPath, system_plugin_dir, user_plugin_dir};
+use dynload_discovery::{CacheLocation, Plugin, Scanner, SearchPath, system_plugin_dir, user_plugin_dir};
 
 use crate::boundary::abi::PluginList;
 use crate::boundary::error::{Error, ErrorCode, Result};
@@ -72,7 +72,8 @@ pub(crate) fn discover(dir: Option<&Path>) -> Result<PluginList> {
         Some(dir) => SearchPath::empty().with_dir(dir),
         None => SearchPath::standard(),
     };
-    let found = Scanner::new(path).scan();
+    // Plugins are not audited here, so no cache is read.
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
     let plugins: Vec<PluginTexts> = found.plugins.iter().map(PluginTexts::from).collect();
     let problems = found
         .problems
