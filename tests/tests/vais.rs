@@ -212,17 +212,20 @@ fn run(example: &str, expected: &str) {
 
 #[test]
 fn the_loading_example_runs() {
-    run("loading", "plugin_init is there\nreloaded\n");
+    run("loading", "plugin_init was found\nreloaded\n");
 }
 
 #[test]
 fn the_sandbox_example_runs() {
-    run("sandbox", "hello from the plugin\nit gave 84\n");
+    run("sandbox", "hello from the plugin\nthe result is 84\n");
 }
 
 #[test]
 fn the_capabilities_example_runs() {
-    run("capabilities", "it asks for no network\nsafe to load\n");
+    run(
+        "capabilities",
+        "the plugin requests no network access\nsafe to load\n",
+    );
 }
 
 /// Only linked: it runs for ever, and requires a Vais compiler.

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 pub(crate) struct Arguments(Vec<String>);
 
 impl Arguments {
-    pub(crate) fn of_process() -> Arguments {
+    pub(crate) fn from_env() -> Arguments {
         Arguments(std::env::args().skip(1).collect())
     }
 

@@ -100,7 +100,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
 }
 
 /// Returns whether a program is available, by running it.
-pub(crate) fn is_there(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn is_available(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command
         .args(arguments)

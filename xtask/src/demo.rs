@@ -1,14 +1,14 @@
 //! `cargo xtask demo`.
 
 use crate::arguments::Arguments;
-use crate::cargo::{cargo, is_there, output, run};
+use crate::cargo::{cargo, is_available, output, run};
 use crate::failure::Failure;
 use crate::readme;
 
 pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     let update = arguments.flag("--update-readme");
     arguments.end()?;
-    if !is_there(
+    if !is_available(
         &std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()),
         &["--version"],
     ) {

@@ -154,7 +154,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         .arg(&source)
         .args(flags(&["--cflags", "--libs"])?)
         .arg(rpath))?;
-    says(&shared)?;
+    check_output(&shared)?;
 
     let static_ = scratch.join("with_static");
     let archive = prefix.join("lib/libdynload.a");
@@ -168,10 +168,10 @@ pub(crate) fn check() -> Result<(), Failure> {
         .args(flags(&["--cflags"])?)
         .arg(archive)
         .args(others))?;
-    says(&static_)
+    check_output(&static_)
 }
 
-fn says(program: &Path) -> Result<(), Failure> {
+fn check_output(program: &Path) -> Result<(), Failure> {
     // The program's plugin is in this directory.
     let directory = program.parent().unwrap_or(Path::new("."));
     let said = output(Command::new(program).current_dir(directory))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::cargo::{cargo, is_there, root, run, target_dir};
+use crate::cargo::{cargo, is_available, root, run, target_dir};
 use crate::failure::{During, Failure};
 
 /// Runs `cargo xtask prove`.
@@ -68,7 +68,7 @@ pub(crate) fn fuzz(mut arguments: Arguments) -> Result<(), Failure> {
         Some(target) => vec![target],
         None => fuzz_targets(&root().join("fuzz"))?,
     };
-    if !is_there("cargo", &["fuzz", "--version"]) {
+    if !is_available("cargo", &["fuzz", "--version"]) {
         return Err(Failure::new(
             "cargo-fuzz is missing: run `cargo install cargo-fuzz`, and install a nightly toolchain",
         ));

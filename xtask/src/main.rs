@@ -94,7 +94,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::of_process();
+    let mut arguments = Arguments::from_env();
     let name = arguments.positional().unwrap_or_else(|| "help".to_owned());
     if matches!(name.as_str(), "help" | "--help" | "-h") {
         print!("{}", help());

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::cargo::{PUBLISHED, cargo, is_there, output, root, run};
+use crate::cargo::{PUBLISHED, cargo, is_available, output, root, run};
 use crate::failure::Failure;
 
 pub(crate) fn command(arguments: Arguments) -> Result<(), Failure> {
@@ -17,7 +17,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         println!("    no release is tagged (`v0.1.0`), so there is nothing to compare with");
         return Ok(());
     };
-    if !is_there("cargo", &["semver-checks", "--version"]) {
+    if !is_available("cargo", &["semver-checks", "--version"]) {
         println!("    not checked: run `cargo install cargo-semver-checks --locked` first");
         return Ok(());
     }

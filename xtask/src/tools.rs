@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::cargo::{is_there, run};
+use crate::cargo::{is_available, run};
 use crate::failure::Failure;
 
 /// A program or a library that a step needs.
 struct Tool {
     name: &'static str,
-    is_there: fn() -> bool,
+    is_available: fn() -> bool,
     /// The Debian packages that contain it.
     packages: &'static [&'static str],
     /// Whether the steps fail without it. Without the others, their tests are skipped or their step fails with a reason.
@@ -19,55 +19,55 @@ struct Tool {
 const TOOLS: &[Tool] = &[
     Tool {
         name: "cc, a C compiler",
-        is_there: || is_there("cc", &["--version"]),
+        is_available: || is_available("cc", &["--version"]),
         packages: &["gcc", "libc6-dev"],
         required: true,
     },
     Tool {
         name: "c++, a C++ compiler",
-        is_there: || is_there("c++", &["--version"]),
+        is_available: || is_available("c++", &["--version"]),
         packages: &["g++"],
         required: true,
     },
     Tool {
         name: "clang",
-        is_there: || is_there("clang", &["--version"]),
+        is_available: || is_available("clang", &["--version"]),
         packages: &["clang"],
         required: true,
     },
     Tool {
         name: "wasm-ld",
-        is_there: || is_there("wasm-ld", &["--version"]),
+        is_available: || is_available("wasm-ld", &["--version"]),
         packages: &["lld"],
         required: true,
     },
     Tool {
         name: "python3",
-        is_there: || is_there("python3", &["--version"]),
+        is_available: || is_available("python3", &["--version"]),
         packages: &["python3"],
         required: true,
     },
     Tool {
         name: "pkg-config",
-        is_there: || is_there("pkg-config", &["--version"]),
+        is_available: || is_available("pkg-config", &["--version"]),
         packages: &["pkg-config"],
         required: true,
     },
     Tool {
         name: "valgrind",
-        is_there: || is_there("valgrind", &["--version"]),
+        is_available: || is_available("valgrind", &["--version"]),
         packages: &["valgrind", "libc6-dbg"],
         required: false,
     },
     Tool {
         name: "a C library for WASI",
-        is_there: || Path::new("/usr/include/wasm32-wasi/stdio.h").exists(),
+        is_available: || Path::new("/usr/include/wasm32-wasi/stdio.h").exists(),
         packages: &["wasi-libc"],
         required: false,
     },
     Tool {
         name: "the functions that clang's code for WebAssembly calls",
-        is_there: has_wasm_builtins,
+        is_available: has_wasm_builtins,
         packages: &["libclang-rt-dev-wasm32"],
         required: false,
     },
@@ -79,7 +79,7 @@ const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
 /// Installs the missing tools, or says how to install them.
 pub(crate) fn provide() -> Result<(), Failure> {
     for (subcommand, component) in COMPONENTS {
-        if !is_there("cargo", &[subcommand, "--version"]) {
+        if !is_available("cargo", &[subcommand, "--version"]) {
             println!("installing {component}, which `cargo {subcommand}` needs");
             run(Command::new("rustup").args(["component", "add", component])).map_err(|failure| {
                 Failure::new(format!(
@@ -88,7 +88,7 @@ pub(crate) fn provide() -> Result<(), Failure> {
             })?;
         }
     }
-    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !(tool.is_there)()).collect();
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !(tool.is_available)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -96,7 +96,10 @@ pub(crate) fn provide() -> Result<(), Failure> {
     let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
     println!("missing: {}", names.join("; "));
     let installed = install(&packages);
-    let still: Vec<&Tool> = missing.into_iter().filter(|tool| !(tool.is_there)()).collect();
+    let still: Vec<&Tool> = missing
+        .into_iter()
+        .filter(|tool| !(tool.is_available)())
+        .collect();
     for tool in still.iter().filter(|tool| !tool.required) {
         println!(
             "not installed: {}; tests that need it are skipped or fail",
@@ -124,10 +127,10 @@ pub(crate) fn provide() -> Result<(), Failure> {
 
 /// Installs Debian packages, as root or with a `sudo` that does not ask for a password.
 fn install(packages: &[&str]) -> Result<(), Failure> {
-    if !is_there("apt-get", &["--version"]) {
+    if !is_available("apt-get", &["--version"]) {
         return Err(Failure::new("this machine has no apt-get"));
     }
-    let prefix: &[&str] = match (is_root(), is_there("sudo", &["-n", "true"])) {
+    let prefix: &[&str] = match (is_root(), is_available("sudo", &["-n", "true"])) {
         (true, _) => &[],
         (false, true) => &["sudo", "-n"],
         (false, false) => return Err(Failure::new("installing packages needs root or sudo")),

@@ -270,7 +270,7 @@ fn meets(required: &VersionReq, found: Option<&Version>) -> bool {
 }
 
 /// The number of optional dependencies in a group of cycles up to which each is checked separately.
-const MOST_LOOKED_AT: usize = 4_000;
+const MAX_CANDIDATES: usize = 4_000;
 
 /// Removes optional dependencies from cycles, so that a plugin that can do without one is loaded first.
 ///
@@ -293,7 +293,7 @@ fn drop_optional_cycles<'a>(
         for id in members {
             let Some(own) = edges.get_mut(id) else { continue };
             own.optional.retain(|dependency| {
-                let closes = if optional > MOST_LOOKED_AT {
+                let closes = if optional > MAX_CANDIDATES {
                     waited_for.contains_key(dependency)
                 } else {
                     components::reaches(&waited_for, dependency, id)

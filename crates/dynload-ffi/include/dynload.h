@@ -975,7 +975,8 @@ DYNLOAD_API int64_t vais_hot_reload_sandbox(int64_t handle);
 DYNLOAD_API int64_t vais_hot_reload_destroy(int64_t handle);
 
 
-/// The user's plugin directory, ~/.vais/plugins/, with a separator at its end; 0 where there is no home directory. The text is never freed.
+/// The user's plugin directory, ~/.vais/plugins/, with a separator at its end; 0 where there is no home
+/// directory. The text is never freed.
 DYNLOAD_API int64_t vais_get_user_plugin_dir(void);
 
 /// The system's plugin directory, /usr/local/lib/vais/plugins/, with a separator at its end. The text is never freed.

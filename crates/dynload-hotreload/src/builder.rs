@@ -93,7 +93,7 @@ pub(crate) struct Job<'a> {
 /// The result of a build.
 pub(crate) enum Outcome {
     Built(Built),
-    Overtaken,
+    Superseded,
     Stopped,
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
     })?;
     let scratch = Scratch(dir);
     let out = scratch.0.join(out_name(recipe, job.source));
-    let places = Places {
+    let places = Placeholders {
         source: job.source,
         out: &out,
         out_dir: &scratch.0,
@@ -161,7 +161,7 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
         },
     })?;
     match ended {
-        Ended::Overtaken => Ok(Outcome::Overtaken),
+        Ended::Superseded => Ok(Outcome::Superseded),
         Ended::Stopped => Ok(Outcome::Stopped),
         Ended::Timeout { output } => {
             let limit = job.config.build_timeout.unwrap_or_default();
@@ -232,13 +232,13 @@ fn out_name(recipe: &Recipe, source: &Path) -> OsString {
 }
 
 /// The values of a command's placeholders.
-struct Places<'a> {
+struct Placeholders<'a> {
     source: &'a Path,
     out: &'a Path,
     out_dir: &'a Path,
 }
 
-impl Places<'_> {
+impl Placeholders<'_> {
     fn command(&self, recipe: &BuildCommand) -> Command {
         let mut command = Command::new(&recipe.program);
         command.args(recipe.args.iter().map(|arg| self.fill(arg)));
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_in() {
-        let places = Places {
+        let places = Placeholders {
             source: "/s p/x.c".as_ref(),
             out: "/o/x.so".as_ref(),
             out_dir: "/o".as_ref(),

@@ -204,11 +204,11 @@ impl ReloadError {
     }
 }
 
-/// Returns the displayed part of a compiler's output: its end, where the failure is, and at most [`MOST_OUTPUT`]
+/// Returns the displayed part of a compiler's output: its end, where the failure is, and at most [`MAX_OUTPUT`]
 /// bytes.
 fn shown(output: &str) -> String {
     // An escape is longer than its character, but genuine compiler output contains few of them.
-    let mut start = output.len().saturating_sub(MOST_OUTPUT);
+    let mut start = output.len().saturating_sub(MAX_OUTPUT);
     while !output.is_char_boundary(start) {
         start += 1;
     }
@@ -219,12 +219,12 @@ fn shown(output: &str) -> String {
     };
     format!(
         "{left_out}{}",
-        printable(&output[start..]).up_to(2 * MOST_OUTPUT).with_lines()
+        printable(&output[start..]).up_to(2 * MAX_OUTPUT).with_lines()
     )
 }
 
 /// The maximum number of displayed bytes of a compiler's output.
-const MOST_OUTPUT: usize = 64 * 1024;
+const MAX_OUTPUT: usize = 64 * 1024;
 
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -170,7 +170,7 @@ impl<L: Loader> Reloader<L> {
             Arc::clone(&self.shared.targets),
             self.shared.config.mode,
             Arc::clone(&self.shared.inbox),
-            self.tell_of_watching(),
+            self.report_watching(),
         )?;
         *lock(&self.shared.watch) = registration.state.clone();
         if registration.state != WatchState::Active {
@@ -203,7 +203,7 @@ impl<L: Loader> Reloader<L> {
         }
     }
 
-    fn tell_of_watching(&self) -> Box<dyn Fn(WatchState) + Send> {
+    fn report_watching(&self) -> Box<dyn Fn(WatchState) + Send> {
         let watch = Arc::clone(&self.shared.watch);
         let bus = Arc::clone(&self.shared.bus);
         Box::new(move |state| {

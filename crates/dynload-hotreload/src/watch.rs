@@ -53,7 +53,7 @@ pub enum WatchState {
 #[non_exhaustive]
 pub enum PollReason {
     /// The configuration requests it.
-    Asked,
+    Configured,
     /// Other machines write to this file system: NFS, SMB, 9P, FUSE, a share of a virtual machine.
     RemoteFileSystem,
     /// A file was created in the directory, but no event reported it.
@@ -112,7 +112,7 @@ impl fmt::Display for WatchState {
 impl fmt::Display for PollReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked => f.write_str("as configured"),
+            Self::Configured => f.write_str("as configured"),
             Self::RemoteFileSystem => {
                 f.write_str("changes by other machines are not reported on this file system")
             }

@@ -24,7 +24,7 @@ use crate::inspect::{self, HeaderError, LibraryInfo};
 use crate::staging::StagedFile;
 
 /// The most levels above the plugin's directory that a path may reach, as in `$ORIGIN/../../lib`.
-const LEVELS: usize = 16;
+const MAX_LEVELS: usize = 16;
 
 /// Links the libraries beside `source` that it needs, by its headers `info`, to where the copy `staged` looks for them.
 ///
@@ -45,7 +45,7 @@ pub(crate) fn link(source: &Path, staged: &mut StagedFile, info: &LibraryInfo) -
     };
     plan.visit(&origin, info, &[])?;
     // The loader does not find a library that could not be linked, and reports that.
-    let _ = plan.carry_out(staged);
+    let _ = plan.apply(staged);
     Ok(())
 }
 
@@ -134,7 +134,7 @@ impl Plan {
                     Some(Component::Prefix(_) | Component::RootDir) => return None,
                 }
             };
-            if level > LEVELS {
+            if level > MAX_LEVELS {
                 return None;
             }
             match first {
@@ -173,7 +173,7 @@ impl Plan {
         self.links.insert(Link { level, name, target });
     }
 
-    fn carry_out(self, staged: &mut StagedFile) -> io::Result<()> {
+    fn apply(self, staged: &mut StagedFile) -> io::Result<()> {
         let links: Vec<Link> = self
             .links
             .into_iter()

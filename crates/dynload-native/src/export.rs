@@ -18,7 +18,7 @@ struct Message {
 
 thread_local! {
     // An array, not a `String`: a thread-local value without a destructor does not keep a library from being unloaded.
-    static LAST: RefCell<Message> = const { RefCell::new(Message { length: 0, bytes: [0; MESSAGE] }) };
+    static LAST_PANIC: RefCell<Message> = const { RefCell::new(Message { length: 0, bytes: [0; MESSAGE] }) };
 }
 
 fn record(message: &str) {
@@ -27,7 +27,7 @@ fn record(message: &str) {
     while !message.is_char_boundary(length) {
         length -= 1;
     }
-    LAST.with_borrow_mut(|last| {
+    LAST_PANIC.with_borrow_mut(|last| {
         last.bytes[..length].copy_from_slice(&message.as_bytes()[..length]);
         last.length = length;
     });
@@ -100,7 +100,7 @@ pub fn run_init<E: Display>(host: &Host, init: impl FnOnce(&Host) -> Result<(), 
 /// `buffer` is null or has room for `size` bytes.
 #[doc(hidden)]
 pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
-    LAST.with_borrow_mut(|last| {
+    LAST_PANIC.with_borrow_mut(|last| {
         if !buffer.is_null() {
             let length = last.length.min(size);
             // SAFETY: the caller promises room for `size` bytes; the message is not inside the buffer.

@@ -108,9 +108,9 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
             .get_current_dir()
             .map(|dir| text(dir.as_os_str()))
             .transpose()?,
-        streams: [above(input)?, above(output)?, above(errors)?],
-        gate: above(theirs)?,
-        report: above(ours)?,
+        streams: [dup_above(input)?, dup_above(output)?, dup_above(errors)?],
+        gate: dup_above(theirs)?,
+        report: dup_above(ours)?,
         end: end_of_descriptors(),
         #[cfg(target_os = "linux")]
         host: rustix::process::getpid(),
@@ -233,7 +233,7 @@ unsafe fn prepare(plan: &Plan) -> Result<(), Errno> {
         (output, 1),
         (errors, 2),
     ] {
-        // SAFETY: `above` ensured that these numbers are not descriptors of the plan.
+        // SAFETY: `dup_above` ensured that these numbers are not descriptors of the plan.
         if unsafe { libc::dup2(from.as_raw_fd(), to) } < 0 {
             return Err(last_errno());
         }
@@ -304,7 +304,7 @@ fn last_errno() -> Errno {
 }
 
 /// Duplicates the descriptor to a number that the child will not overwrite.
-fn above(fd: impl AsFd) -> io::Result<OwnedFd> {
+fn dup_above(fd: impl AsFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(fd, REST)?)
 }
 

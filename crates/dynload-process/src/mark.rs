@@ -13,10 +13,10 @@ use std::{
 };
 
 /// The longest wait for killed processes to end. A process that the system itself delays is left to the system.
-const PATIENCE: Duration = Duration::from_millis(500);
+const KILL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The number of consecutive scans that find nothing after which scanning stops.
-const LOOKS: u32 = 20;
+const MAX_EMPTY_SCANS: u32 = 20;
 
 /// The hard limit of `RLIMIT_RTTIME` of a program and its descendants, which no other process on the system has.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl Mark {
         prlimit(Some(pid), Resource::Rttime, limit).ok()?;
         let mark = Mark(number);
         // The mark must be readable too.
-        mark.is_on(pid).then_some(mark)
+        mark.is_set_on(pid).then_some(mark)
     }
 
     /// Sends the signal to each process that has the mark and, if `group` is set, is in that group. Returns pidfds of
@@ -49,8 +49,9 @@ impl Mark {
     pub(crate) fn signal(self, group: Option<Pid>, signal: Signal) -> Vec<OwnedFd> {
         // A program could set its mark on the host itself.
         let host = rustix::process::getpid();
-        let wanted =
-            |pid| pid != host && self.is_on(pid) && group.is_none_or(|group| group_of(pid) == Some(group));
+        let wanted = |pid| {
+            pid != host && self.is_set_on(pid) && group.is_none_or(|group| group_of(pid) == Some(group))
+        };
         let processes = fs::read_dir("/proc").into_iter().flatten();
         processes
             .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
@@ -66,8 +67,8 @@ impl Mark {
     /// If no process on the system forked during a scan that found none, none is left. Otherwise the mark may have been
     /// passed on to a process that the scan missed, and a few more scans follow.
     pub(crate) fn kill(self, group: Option<Pid>) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut looks = LOOKS;
+        let deadline = Instant::now() + KILL_TIMEOUT;
+        let mut looks = MAX_EMPTY_SCANS;
         loop {
             let before = forks();
             let killed = self.signal(group, Signal::KILL);
@@ -80,7 +81,7 @@ impl Mark {
                 }
                 continue;
             }
-            looks = LOOKS;
+            looks = MAX_EMPTY_SCANS;
             if left().is_zero() {
                 return;
             }
@@ -90,7 +91,7 @@ impl Mark {
         }
     }
 
-    fn is_on(self, pid: Pid) -> bool {
+    fn is_set_on(self, pid: Pid) -> bool {
         limit::rttime(pid) == Some(self.0)
     }
 }

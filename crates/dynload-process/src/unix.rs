@@ -18,10 +18,10 @@ use std::{
 };
 
 /// The polling interval for a process whose end the system does not report.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The longest wait for a killed process to end.
-const PATIENCE: Duration = Duration::from_secs(1);
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -63,7 +63,7 @@ impl Process {
         match child.release() {
             Ok(()) => Ok(process),
             Err(error) => {
-                process.await_end(PATIENCE);
+                process.await_end(KILL_TIMEOUT);
                 process.reap();
                 Err(error)
             }
@@ -107,7 +107,7 @@ impl Process {
         if let Some(mark) = self.mark {
             mark.kill(Some(self.pid));
         }
-        self.await_end(PATIENCE);
+        self.await_end(KILL_TIMEOUT);
     }
 
     pub(crate) fn kill_all(&mut self) {
@@ -116,7 +116,7 @@ impl Process {
         if let Some(mark) = self.mark {
             mark.kill(None);
         }
-        self.await_end(PATIENCE);
+        self.await_end(KILL_TIMEOUT);
     }
 
     pub(crate) fn reap(&mut self) -> Option<ExitStatus> {
@@ -172,7 +172,7 @@ impl Process {
         }
         let deadline = Instant::now() + time;
         while Instant::now() < deadline && matches!(self.has_ended(), Ok(false)) {
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -189,7 +189,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         if !self.is_reaped {
             self.kill_group(Duration::ZERO);
-            self.await_end(PATIENCE);
+            self.await_end(KILL_TIMEOUT);
             self.reap();
         }
     }

@@ -6,14 +6,14 @@ mod link;
 pub(crate) mod typed;
 
 pub(crate) use exports::{call_export, exported, signature};
-use integers::LastCalled;
+use integers::LastCallee;
 pub(crate) use link::Origin;
 
 use crate::{
     authority::Authority,
     call::interrupt::InterruptHandle,
     call::run,
-    call::state::{State, Wired},
+    call::state::{Linked, State},
     error::{Error, ErrorKind, Invocation},
     host::{GuestMemory, NoMemory, Stream},
     metering::hidden,
@@ -45,7 +45,7 @@ pub struct Instance {
     nth: usize,
     poisoned: Option<Error>,
     frame_start: u64,
-    last_called: LastCalled,
+    last_callee: LastCallee,
 }
 
 impl Instance {
@@ -72,7 +72,7 @@ impl Instance {
     /// value does not fit, or if there is more than one result.
     pub fn call_i64(&mut self, export: &str, args: &[i64]) -> Result<i64, Error> {
         self.enter(Invocation::Export(export))?;
-        let result = integers::call(self.store.as_context_mut(), &mut self.last_called, export, args);
+        let result = integers::call(self.store.as_context_mut(), &mut self.last_callee, export, args);
         self.leave(Invocation::Export(export), result)
     }
 
@@ -141,7 +141,7 @@ impl Instance {
     ///
     /// [`NoMemory`] if there is no such export.
     pub fn memory(&mut self) -> Result<GuestMemory<'_>, NoMemory> {
-        let memory = self.wired().memory.ok_or(NoMemory)?;
+        let memory = self.linked().memory.ok_or(NoMemory)?;
         Ok(GuestMemory(memory.data_mut(&mut *self.store)))
     }
 
@@ -164,9 +164,9 @@ impl Instance {
         self.store.as_context_mut()
     }
 
-    fn wired(&self) -> Wired {
-        match self.store.data().wired {
-            Some(wired) => wired,
+    fn linked(&self) -> Linked {
+        match self.store.data().linked {
+            Some(linked) => linked,
             // `link` sets it before `Instance::new` returns.
             None => unreachable!("an instance is wired when it is created"),
         }
@@ -191,7 +191,7 @@ impl Instance {
         match granted {
             Ok(granted) => {
                 run::set_fuel(&mut *self.store, granted);
-                if self.module.rewritten().counts_frames && self.store.data().wired.is_some() {
+                if self.module.rewritten().counts_frames && self.store.data().linked.is_some() {
                     self.rewind_frames();
                 }
                 Ok(())
@@ -237,7 +237,7 @@ impl Instance {
             }
         };
         #[cfg(feature = "std")]
-        self.store.data_mut().go_on_panicking();
+        self.store.data_mut().resume_panic();
         result
     }
 
@@ -252,7 +252,7 @@ impl Instance {
 
     /// Resets the frame counters to no live frame.
     fn rewind_frames(&mut self) {
-        let globals = self.wired().hidden;
+        let globals = self.linked().hidden;
         if let Some(global) = globals.frames {
             hidden::write(self.store.as_context_mut(), global, self.frame_start);
         }

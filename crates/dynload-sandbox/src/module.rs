@@ -66,7 +66,7 @@ impl Module {
     /// - [`ModuleError::Engine`] if the interpreter cannot translate it.
     /// - [`ModuleError::UnsafeBuild`] if the interpreter was built in a way that lets guests overflow the native stack.
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
-        if !dispatch::gives_stack_back() {
+        if !dispatch::releases_stack() {
             return Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE));
         }
         let wasm = wasm.as_ref();

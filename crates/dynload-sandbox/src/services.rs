@@ -24,9 +24,9 @@ mod wasi;
 
 pub use error::ServiceError;
 pub(crate) use grants::Grants;
-pub(crate) use network::Resolving;
+pub(crate) use network::LookupCount;
 pub(crate) use readiness::PIPE_ROOM;
-pub(crate) use signals::held_back;
+pub(crate) use signals::with_signals_blocked;
 
 use crate::{
     call::share::Share,
@@ -59,7 +59,7 @@ struct Open {
     guard: Arc<Guard>,
     /// The environment variables that the scopes allow, each as `NAME=value`.
     environ: Vec<Vec<u8>>,
-    resolving: network::Resolving,
+    resolving: network::LookupCount,
     workers: thread::Workers,
 }
 

@@ -76,7 +76,7 @@ pub(crate) fn execute(
         }
         Operator::TableSize { table: index } => {
             let table = &store.tables[table(store, *index)];
-            operands.give_index(table.ty.table64, table.elements.len() as u64);
+            operands.push_index(table.ty.table64, table.elements.len() as u64);
         }
         Operator::TableGrow { table: index } => {
             let delta = operands.take_index();
@@ -86,7 +86,7 @@ pub(crate) fn execute(
             if old.is_some() {
                 store.meter.surcharge(schedule.table_bulk(delta))?;
             }
-            operands.give_index(store.tables[addr].ty.table64, old.unwrap_or(u64::MAX));
+            operands.push_index(store.tables[addr].ty.table64, old.unwrap_or(u64::MAX));
         }
         Operator::TableFill { table: index } => {
             let len = operands.take_index();

@@ -121,7 +121,7 @@ pub(crate) fn execute(
         Operator::I64Store32 { memarg } => store!(memarg, i64, i32),
         Operator::MemorySize { mem } => {
             let memory = &store.memories[store.instances[instance].memories[*mem as usize]];
-            operands.give_index(memory.ty.memory64, memory.pages());
+            operands.push_index(memory.ty.memory64, memory.pages());
         }
         Operator::MemoryGrow { mem } => {
             let delta = operands.take_index();
@@ -132,7 +132,7 @@ pub(crate) fn execute(
                 let bytes = delta << ty.page_size_log2;
                 store.meter.surcharge(store.meter.schedule.memory_grow(bytes))?;
             }
-            operands.give_index(ty.memory64, old.unwrap_or(u64::MAX));
+            operands.push_index(ty.memory64, old.unwrap_or(u64::MAX));
         }
         _ => return Ok(false),
     }

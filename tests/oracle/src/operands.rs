@@ -35,7 +35,7 @@ impl Operands {
     }
 
     /// Pushes an index: i64 if `wide`, else i32.
-    pub(crate) fn give_index(&mut self, wide: bool, index: u64) {
+    pub(crate) fn push_index(&mut self, wide: bool, index: u64) {
         self.push(if wide {
             Value::I64(index as i64)
         } else {

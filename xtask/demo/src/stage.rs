@@ -76,23 +76,23 @@ impl Stage {
 
     /// Prints a call and its result, which must be `expected`.
     pub(crate) fn answer(&mut self, call: &str, answer: impl Display, expected: impl Display) {
-        let (answer, expected) = (self.same_each_run(&answer.to_string()), expected.to_string());
+        let (answer, expected) = (self.normalize(&answer.to_string()), expected.to_string());
         println!("   {}", format!("{call:<ANSWER$}{answer}").trim_end());
         self.judge(answer == expected, &format!("the result must be {expected}"));
     }
 
-    /// As [`answer`](Stage::answer), for a call that must fail with `code` and a message that contains all of `says`.
+    /// As [`answer`](Stage::answer), for a call that must fail with `code` and a message that contains all of `check_output`.
     pub(crate) fn failure(
         &mut self,
         call: &str,
         answer: impl Display,
         expected: impl Display,
         code: ErrorCode,
-        says: &[&str],
+        check_output: &[&str],
     ) {
         let (found, message) = (
             get_load_error_code(),
-            self.same_each_run(&text::read(get_load_error())),
+            self.normalize(&text::read(get_load_error())),
         );
         self.answer(call, answer, expected);
         print_wrapped("     error: ", message.lines().next().unwrap_or_default());
@@ -100,7 +100,7 @@ impl Stage {
             found == code as i64,
             &format!("the code must be {}, and is {found}", code as i64),
         );
-        for word in says {
+        for word in check_output {
             self.judge(
                 message.contains(word),
                 &format!("the error must contain `{word}`"),
@@ -114,16 +114,16 @@ impl Stage {
         call: &str,
         answer: impl Display,
         expected: impl Display,
-        says: &[&str],
+        check_output: &[&str],
     ) {
         let (found, message) = (get_load_error_code(), text::read(get_load_error()));
         self.answer(call, answer, expected);
-        print_wrapped("     error: ", &format!("... {} ...", says.join(" ... ")));
+        print_wrapped("     error: ", &format!("... {} ...", check_output.join(" ... ")));
         self.judge(
             found == ErrorCode::Build as i64,
             &format!("the code is {found}, and the message: {message}"),
         );
-        for word in says {
+        for word in check_output {
             self.judge(
                 message.contains(word),
                 &format!("the error must contain `{word}`, and is: {message}"),
@@ -131,11 +131,11 @@ impl Stage {
         }
     }
 
-    /// Prints a call and the text that it returned, which must contain all of `says`.
-    pub(crate) fn text(&mut self, call: &str, given: &str, says: &[&str]) {
+    /// Prints a call and the text that it returned, which must contain all of `check_output`.
+    pub(crate) fn text(&mut self, call: &str, given: &str, check_output: &[&str]) {
         println!("   {call}");
-        print_wrapped("     ", &self.same_each_run(given));
-        for word in says {
+        print_wrapped("     ", &self.normalize(given));
+        for word in check_output {
             self.judge(given.contains(word), &format!("the text must contain `{word}`"));
         }
     }
@@ -154,7 +154,7 @@ impl Stage {
     }
 
     /// Removes what differs between runs: the directories with the ID of this process in their names, and the hidden numbers.
-    fn same_each_run(&self, text: &str) -> String {
+    fn normalize(&self, text: &str) -> String {
         let own = format!("{}{MAIN_SEPARATOR}", self.directory.display());
         let mut text = text.replace(&own, "");
         for (number, instead) in &self.hidden {

@@ -59,7 +59,7 @@ impl Look<'_> {
             return Ok(());
         };
         let entry = match manifest.entry.for_platform(self.settings.platform) {
-            Some(entry) => match self.look_at_entry(&dir, entry) {
+            Some(entry) => match self.inspect_entry(&dir, entry) {
                 Some(entry) => Some(entry),
                 None => return Ok(()),
             },
@@ -88,12 +88,12 @@ impl Look<'_> {
     }
 
     /// Returns the entry, if it is a readable file inside the directory after following all links.
-    fn look_at_entry(&mut self, dir: &Dir, entry: &EntryPath) -> Option<Entry> {
+    fn inspect_entry(&mut self, dir: &Dir, entry: &EntryPath) -> Option<Entry> {
         let path = self.candidate.path().join(entry.as_path());
         let opened = open_file(dir, entry.as_path()).and_then(|file| file.metadata());
         let kind = match opened {
             Ok(metadata) if metadata.is_file() => {
-                self.check_way(dir, entry.as_path());
+                self.check_ancestors(dir, entry.as_path());
                 self.check(entry.as_path(), writable(&metadata));
                 return Some(Entry {
                     path: entry.as_path().to_owned(),
@@ -115,7 +115,7 @@ impl Look<'_> {
 
     /// Checks the directories between the plugin's directory and a file below it, along its path and along the
     /// targets of links.
-    pub(super) fn check_way(&mut self, dir: &Dir, file: &Path) {
+    pub(super) fn check_ancestors(&mut self, dir: &Dir, file: &Path) {
         /// The number of links that Linux follows (path_resolution(7)).
         const LINKS: usize = 40;
         let is_file = || dir.symlink_metadata(file).is_ok_and(|found| found.is_file());

@@ -125,7 +125,7 @@ impl Scanner {
             ));
         }
         let threads = self.thread_count(all.len());
-        let results = self.look_at_all(&all, threads);
+        let results = self.inspect_all(&all, threads);
 
         let mut discovery = Discovery {
             problems,
@@ -159,9 +159,9 @@ impl Scanner {
         most.clamp(1, candidates.max(1))
     }
 
-    fn look_at_all(&self, all: &[Candidate], threads: usize) -> Vec<Found> {
+    fn inspect_all(&self, all: &[Candidate], threads: usize) -> Vec<Found> {
         if threads == 1 {
-            return all.iter().map(|candidate| self.look_at(candidate)).collect();
+            return all.iter().map(|candidate| self.inspect(candidate)).collect();
         }
         // Threads take small portions, so that one slow directory does not delay those after it.
         const PORTION: usize = 16;
@@ -174,7 +174,7 @@ impl Scanner {
                     return done;
                 }
                 let end = (start + PORTION).min(all.len());
-                done.extend((start..end).map(|at| (at, self.look_at(&all[at]))));
+                done.extend((start..end).map(|at| (at, self.inspect(&all[at]))));
             }
         };
         let mut results: Vec<(usize, Found)> = thread::scope(|scope| {
@@ -194,7 +194,7 @@ impl Scanner {
         results.into_iter().map(|(_, found)| found).collect()
     }
 
-    fn look_at(&self, candidate: &Candidate) -> Found {
+    fn inspect(&self, candidate: &Candidate) -> Found {
         match candidate.kind {
             CandidateKind::Dir | CandidateKind::RootDir => directory::look(candidate, &self.settings),
             CandidateKind::File(format) => lone::look(

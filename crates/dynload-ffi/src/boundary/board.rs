@@ -36,7 +36,7 @@ impl<T> Board<T> {
 
     /// Puts up the object of a handle, in the place of its slot. Only one thread at a time may put up or take down
     /// objects.
-    pub(crate) fn put_up(&self, index: usize, handle: i64, object: &Arc<T>) {
+    pub(crate) fn publish(&self, index: usize, handle: i64, object: &Arc<T>) {
         let (page, at) = place_of(index);
         let places = self.pages[page].get_or_init(|| {
             let place = || Place {
@@ -54,7 +54,7 @@ impl<T> Board<T> {
     }
 
     /// Takes down the object in the place of a slot. No reader looks at the object after this returns.
-    pub(crate) fn take_down(&self, index: usize) {
+    pub(crate) fn withdraw(&self, index: usize) {
         let (page, at) = place_of(index);
         let Some(place) = self.pages[page].get().map(|places| &places[at]) else {
             return;
@@ -73,8 +73,8 @@ impl<T> Board<T> {
         let place = self.pages.get(page)?.get()?.get(at)?;
         place.looking.fetch_add(1, Ordering::Relaxed);
         let shown = (place.handle.fetch_add(0, Ordering::AcqRel) == handle).then(|| {
-            // SAFETY: the place has this handle, so the object was put up as an `Arc` that lives until `take_down`
-            // has returned, and `take_down` waits for `looking`. No other object is in this place: it can only be put
+            // SAFETY: the place has this handle, so the object was put up as an `Arc` that lives until `withdraw`
+            // has returned, and `withdraw` waits for `looking`. No other object is in this place: it can only be put
             // up after this one was taken down.
             f(unsafe { &*place.object.load(Ordering::Relaxed) })
         });
@@ -112,11 +112,11 @@ mod tests {
         let board = Board::new();
         assert_eq!(board.look(5, 7, |n: &u32| *n), None);
         let object = Arc::new(3);
-        board.put_up(5, 7, &object);
+        board.publish(5, 7, &object);
         assert_eq!(board.look(5, 7, |n| *n), Some(3));
         assert_eq!(board.look(5, 8, |n| *n), None);
         assert_eq!(board.look(4, 7, |n| *n), None);
-        board.take_down(5);
+        board.withdraw(5);
         assert_eq!(board.look(5, 7, |n| *n), None);
     }
 }
@@ -140,12 +140,12 @@ mod models {
             let board = Arc::new(Board::new());
             let dropped = Arc::new(AtomicUsize::new(0));
             let thing = Arc::new(Thing(dropped.clone()));
-            board.put_up(0, 7, &thing);
+            board.publish(0, 7, &thing);
             let shared = board.clone();
             let reader = thread::spawn(move || {
                 shared.look(0, 7, |thing| assert_eq!(thing.0.load(Ordering::SeqCst), 0));
             });
-            board.take_down(0);
+            board.withdraw(0);
             drop(thing);
             assert_eq!(dropped.load(Ordering::SeqCst), 1);
             reader.join().unwrap();
@@ -157,11 +157,11 @@ mod models {
         loom::model(|| {
             let board = Arc::new(Board::new());
             let (old, new) = (Arc::new(1), Arc::new(2));
-            board.put_up(0, 7, &old);
+            board.publish(0, 7, &old);
             let shared = board.clone();
             let reader = thread::spawn(move || shared.look(0, 7, |n| assert_eq!(*n, 1)));
-            board.take_down(0);
-            board.put_up(0, 8, &new);
+            board.withdraw(0);
+            board.publish(0, 8, &new);
             reader.join().unwrap();
             assert_eq!(board.look(0, 8, |n| *n), Some(2));
         });

@@ -83,7 +83,7 @@ impl<T: Kind> Table<T> {
         let handle = i64::from(T::TAG) << (SLOT_BITS + GENERATION_BITS)
             | i64::from(slot.generation) << SLOT_BITS
             | i64::from(index);
-        self.board.put_up(index as usize, handle, &object);
+        self.board.publish(index as usize, handle, &object);
         slot.object = Some(object);
         Ok(handle)
     }
@@ -122,7 +122,7 @@ impl<T: Kind> Table<T> {
         else {
             return Err(stale::<T>(handle));
         };
-        self.board.take_down(index);
+        self.board.withdraw(index);
         if generation < last {
             slot.generation += 1;
             table.free.push(index as u32);

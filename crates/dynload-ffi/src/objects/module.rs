@@ -164,9 +164,9 @@ pub(crate) fn flags(bits: i64) -> Result<Flags> {
 pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
     let entry = find(handle, path)?;
     let module = entry.module()?;
-    let off_the_list = || change(|modules| unlist(modules, &entry));
+    let unlisted = || change(|modules| unlist(modules, &entry));
     // Before it is unloaded: another library may get the same handle immediately.
-    off_the_list();
+    unlisted();
     // SAFETY: the caller's promise.
     let unloaded = unsafe { module.unload() };
     if let Err(dynload_native::Error::Reentered { .. }) = &unloaded {
@@ -174,7 +174,7 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
         list_module(&entry)?;
     } else {
         // A version that another thread reloaded and listed in between was unloaded with it.
-        off_the_list();
+        unlisted();
     }
     unloaded?;
     Ok(())

@@ -33,7 +33,7 @@ pub(super) enum Ended {
     /// Killed: it exceeded the time limit.
     Timeout { output: String },
     /// Killed: a newer change arrived.
-    Overtaken,
+    Superseded,
     /// Killed: the reloader stops.
     Stopped,
 }
@@ -87,7 +87,7 @@ pub(super) fn run(command: &Command, stdout_apart: bool, watch: Watch<'_>) -> io
             BuildWake::Due(pending) => {
                 if (watch.overtaken)(pending) {
                     process.kill_group(GRACE);
-                    return Ok(Ended::Overtaken);
+                    return Ok(Ended::Superseded);
                 }
             }
             BuildWake::Deadline => {

@@ -68,7 +68,7 @@ impl<L: Loader> Pipeline<L> {
 
         let built = match self.run_builder(recipe, changed, &snapshot)? {
             Outcome::Built(built) => built,
-            Outcome::Overtaken => {
+            Outcome::Superseded => {
                 self.tried = None;
                 self.emit(Some(changed), EventKind::Cancelled);
                 return Err(Halt::Unfinished);

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(client.pause(ms(3)), ms(6_000));
         client.pause(ms(500));
         assert_eq!(client.pause(ms(500)), SWEEP + LONGEST);
-        client.poll = Some((ms(100), PollReason::Asked));
+        client.poll = Some((ms(100), PollReason::Configured));
         assert_eq!(client.pause(ms(50)), ms(1_000));
         assert_eq!(client.pause(ms(1)), ms(100));
     }

@@ -180,7 +180,7 @@ impl Thread {
 
     fn add(&mut self, mut client: Client) -> Result<WatchState, WatchError> {
         if let WatchMode::Poll(interval) = client.mode {
-            client.poll = Some((interval, PollReason::Asked));
+            client.poll = Some((interval, PollReason::Configured));
         }
         self.routes
             .add(client.id, Arc::clone(&client.targets), Arc::clone(&client.inbox));

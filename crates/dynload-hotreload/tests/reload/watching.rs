@@ -139,7 +139,7 @@ fn polling_is_reported_and_finds_changes() {
         reloader.watch_state(),
         WatchState::Polling {
             interval,
-            reason: PollReason::Asked
+            reason: PollReason::Configured
         }
     );
     // The same length as before, within the same tick of the file system's clock.

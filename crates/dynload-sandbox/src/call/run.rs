@@ -20,13 +20,13 @@ pub(crate) fn untyped(
 ) -> Result<(), ErrorKind> {
     match func.call_resumable(ctx.as_context_mut(), params, results) {
         Ok(ResumableCall::Finished) => Ok(()),
-        call => go_on(ctx, call, results),
+        call => resume_to_end(ctx, call, results),
     }
 }
 
 /// Runs the rest of a call that did not end within its first slice.
 #[inline(never)]
-fn go_on(
+fn resume_to_end(
     mut ctx: StoreContextMut<'_, State>,
     mut call: Result<ResumableCall, wasmi::Error>,
     results: &mut [Val],
@@ -87,7 +87,7 @@ pub(crate) fn settle(ctx: &mut StoreContextMut<'_, State>) {
 /// Takes the fuel that the rewritten code was charged since the last settlement although it is not owed, if the module counts
 /// such fuel.
 fn take_refund(ctx: &mut StoreContextMut<'_, State>) -> u64 {
-    let Some(global) = ctx.data().wired.and_then(|wired| wired.hidden.refund) else {
+    let Some(global) = ctx.data().linked.and_then(|linked| linked.hidden.refund) else {
         return 0;
     };
     let refund = hidden::read(ctx.as_context(), global);
@@ -168,7 +168,7 @@ pub(crate) fn classify(ctx: impl AsContext<Data = State>, error: wasmi::Error) -
 fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
     let ctx = ctx.as_context();
     let state = ctx.data();
-    let global = state.wired?.hidden.frames?;
+    let global = state.linked?.hidden.frames?;
     let limits = FrameLimits::new(&state.config.limits);
     let (limit, value) = limits.exceeded(hidden::read(ctx, global))?;
     Some(ErrorKind::LimitExceeded {
@@ -180,7 +180,7 @@ fn frame_limit(ctx: &impl AsContext<Data = State>) -> Option<ErrorKind> {
 
 /// Returns the resources that the running call has used.
 pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
-    let globals = ctx.data().wired.map(|wired| wired.hidden);
+    let globals = ctx.data().linked.map(|linked| linked.hidden);
     let limits = FrameLimits::new(&ctx.data().config.limits);
     let peaks = globals.and_then(|globals| globals.peaks).map(|(stack, depth)| {
         let peak = |global| hidden::read(ctx.as_context(), global);
@@ -192,6 +192,6 @@ pub(crate) fn usage(ctx: &mut StoreContextMut<'_, State>) -> Usage {
 
 /// Returns the pending refund, and leaves it pending: reading the usage must not change it.
 fn pending_refund(ctx: &StoreContextMut<'_, State>) -> u64 {
-    let refund = ctx.data().wired.and_then(|wired| wired.hidden.refund);
+    let refund = ctx.data().linked.and_then(|linked| linked.hidden.refund);
     refund.map_or(0, |global| hidden::read(ctx.as_context(), global)) + ctx.data().memory.refund
 }

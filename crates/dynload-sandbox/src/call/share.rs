@@ -31,7 +31,7 @@ struct Shared {
     enclosing: Option<Arc<crate::call::enclosing::Running>>,
     /// Host names that are being looked up for all of them.
     #[cfg(all(feature = "std", unix))]
-    resolving: crate::services::Resolving,
+    resolving: crate::services::LookupCount,
 }
 
 impl Share {
@@ -67,7 +67,7 @@ impl Share {
     pub(crate) fn of(
         mut self,
         enclosing: Option<Arc<crate::call::enclosing::Running>>,
-        resolving: crate::services::Resolving,
+        resolving: crate::services::LookupCount,
     ) -> Share {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             shared.enclosing = enclosing;
@@ -77,7 +77,7 @@ impl Share {
     }
 
     #[cfg(all(feature = "std", unix))]
-    pub(crate) fn resolving(&self) -> crate::services::Resolving {
+    pub(crate) fn resolving(&self) -> crate::services::LookupCount {
         self.0.resolving.clone()
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) memory: MemoryMeter,
     pub(crate) console: ConsoleState,
     pub(crate) entropy_state: u64,
-    pub(crate) wired: Option<Wired>,
+    pub(crate) linked: Option<Linked>,
     /// The number of host functions that are currently calling back into the guest.
     pub(crate) reentries: u32,
     /// The error of a failed call that a host function made, even if the host function continued.
@@ -39,7 +39,7 @@ pub(crate) struct State {
 
 /// The parts of the interpreter's instance that the meter and the host functions access.
 #[derive(Clone, Copy)]
-pub(crate) struct Wired {
+pub(crate) struct Linked {
     pub(crate) instance: wasmi::Instance,
     /// The memory exported as `memory`.
     pub(crate) memory: Option<wasmi::Memory>,
@@ -53,7 +53,7 @@ impl State {
 
     /// Resumes the panic of a host function or of the console's callback, if there was one.
     #[cfg(feature = "std")]
-    pub(crate) fn go_on_panicking(&mut self) {
+    pub(crate) fn resume_panic(&mut self) {
         if self.panic.is_none() && self.console.panic.is_none() {
             return;
         }

@@ -68,7 +68,7 @@ impl State {
     }
 
     /// Checks if the call has been checked before.
-    pub(crate) fn look_again(&mut self) -> Result<(), ErrorKind> {
+    pub(crate) fn check_if_begun(&mut self) -> Result<(), ErrorKind> {
         if self.watch.has_begun {
             self.look()?;
         }

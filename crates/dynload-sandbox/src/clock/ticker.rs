@@ -15,7 +15,7 @@ const LEASE: usize = 1_000;
 static TICKS: AtomicUsize = AtomicUsize::new(0);
 /// The tick after which the thread may park.
 static NEEDED_UNTIL: AtomicUsize = AtomicUsize::new(0);
-static RESTS: AtomicBool = AtomicBool::new(false);
+static IS_PARKED: AtomicBool = AtomicBool::new(false);
 /// The process, and its thread if one could be started: a forked process does not have the thread.
 static THREAD: Mutex<Option<(u32, Option<Thread>)>> = Mutex::new(None);
 
@@ -27,7 +27,7 @@ pub(super) fn ticks() -> Option<&'static AtomicUsize> {
     let mut running = THREAD.try_lock().ok()?;
     let process = std::process::id();
     if running.as_ref().is_none_or(|(of, _)| *of != process) {
-        RESTS.store(false, Ordering::SeqCst);
+        IS_PARKED.store(false, Ordering::SeqCst);
         let builder = thread::Builder::new().name("dynload-ticker".into());
         let started = builder.stack_size(64 << 10).spawn(count);
         // A failure is recorded: a retry on every call would fail too.
@@ -35,7 +35,7 @@ pub(super) fn ticks() -> Option<&'static AtomicUsize> {
     }
     let (_, thread) = running.as_ref()?;
     let thread = thread.as_ref()?;
-    if RESTS.swap(false, Ordering::SeqCst) {
+    if IS_PARKED.swap(false, Ordering::SeqCst) {
         thread.unpark();
     }
     Some(&TICKS)
@@ -53,11 +53,11 @@ fn count() {
             continue;
         }
         // A caller that asks after the check below sees that the thread rests, and unparks it.
-        RESTS.store(true, Ordering::SeqCst);
+        IS_PARKED.store(true, Ordering::SeqCst);
         if is_needed() {
-            RESTS.store(false, Ordering::SeqCst);
+            IS_PARKED.store(false, Ordering::SeqCst);
         }
-        while RESTS.load(Ordering::SeqCst) {
+        while IS_PARKED.load(Ordering::SeqCst) {
             thread::park();
         }
     }

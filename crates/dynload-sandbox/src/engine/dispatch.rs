@@ -19,7 +19,7 @@ const ROUNDS: i32 = 32;
 const TOLERANCE: usize = 256;
 
 /// Returns whether the interpreter releases its native stack. Checks it once.
-pub(crate) fn gives_stack_back() -> bool {
+pub(crate) fn releases_stack() -> bool {
     if cfg!(feature = "portable-dispatch") {
         return true;
     }
@@ -86,6 +86,6 @@ mod tests {
         for probe in PROBES {
             assert_eq!(stack_growth(probe).unwrap(), 0, "{probe}");
         }
-        assert!(gives_stack_back());
+        assert!(releases_stack());
     }
 }

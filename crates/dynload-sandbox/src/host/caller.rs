@@ -58,7 +58,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Returns the unburnt fuel of the running slice, because other calls may need it while this one waits.
-    pub(crate) fn lend_fuel(&mut self) {
+    pub(crate) fn return_fuel(&mut self) {
         run::settle(&mut self.0.as_context_mut());
     }
 
@@ -117,7 +117,7 @@ impl<'a> Caller<'a> {
     ///
     /// [`NoMemory`] if it exports none; as a [`Stop`] it ends the call.
     pub fn memory(&mut self) -> Result<GuestMemory<'_>, NoMemory> {
-        match self.0.data().wired.and_then(|wired| wired.memory) {
+        match self.0.data().linked.and_then(|linked| linked.memory) {
             Some(memory) => Ok(GuestMemory(memory.data_mut(&mut self.0))),
             None => Err(NoMemory),
         }
@@ -131,7 +131,7 @@ impl<'a> Caller<'a> {
     }
 
     pub(crate) fn memory_and_state(&mut self) -> (GuestMemory<'_>, &mut State) {
-        let memory = self.0.data().wired.and_then(|wired| wired.memory);
+        let memory = self.0.data().linked.and_then(|linked| linked.memory);
         match memory {
             Some(memory) => {
                 let (bytes, state) = memory.data_and_store_mut(&mut self.0);
@@ -188,7 +188,7 @@ impl<'a> Caller<'a> {
                 return Ok(false);
             }
             if self.state().meter.is_shared() {
-                self.lend_fuel();
+                self.return_fuel();
             }
             let pause = left.min(remaining).min(WAIT_SLICE);
             self.state().config.clock.clone().sleep(pause);
@@ -271,7 +271,7 @@ impl<'a> Caller<'a> {
         }
         // The frames of the outer call are alive while the inner one runs; the values that the inner one leaves in
         // the counters are garbage.
-        let frames = self.0.data().wired.and_then(|wired| wired.hidden.frames);
+        let frames = self.0.data().linked.and_then(|linked| linked.hidden.frames);
         let alive = frames.map(|global| (global, hidden::read(self.0.as_context(), global)));
         self.state().reentries += 1;
         let result = crate::instance::call_export(self.0.as_context_mut(), export, args);

@@ -228,7 +228,7 @@ impl ConsoleState {
 #[cfg(all(feature = "std", unix))]
 fn inherit(stream: Stream, bytes: &[u8]) {
     use std::io::{Write, stderr, stdout};
-    crate::services::held_back(|| match stream {
+    crate::services::with_signals_blocked(|| match stream {
         Stream::Out => {
             let mut out = stdout().lock();
             let _ = out.flush();

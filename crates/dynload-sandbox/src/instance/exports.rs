@@ -2,7 +2,7 @@
 
 use crate::{
     call::run,
-    call::state::{State, Wired},
+    call::state::{Linked, State},
     error::ErrorKind,
     rewrite,
     value::{Signature, Value},
@@ -45,13 +45,13 @@ pub(crate) fn call_export(
 pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result<wasmi::Func, ErrorKind> {
     let found = ctx
         .data()
-        .wired
-        .and_then(|wired| find(ctx.as_context(), wired, export));
+        .linked
+        .and_then(|linked| find(ctx.as_context(), linked, export));
     found.ok_or_else(|| {
-        let wired = ctx.data().wired;
-        let exports = wired
+        let linked = ctx.data().linked;
+        let exports = linked
             .iter()
-            .flat_map(|wired| wired.instance.exports(ctx.as_context()));
+            .flat_map(|linked| linked.instance.exports(ctx.as_context()));
         let functions: Vec<&str> = exports
             .filter(|export| !rewrite::is_hidden(export.name()))
             .filter(|export| matches!(export.ty(ctx.as_context()), wasmi::ExternType::Func(_)))
@@ -66,13 +66,13 @@ pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result
 
 /// Returns the type of an exported function.
 pub(crate) fn signature(ctx: wasmi::StoreContext<'_, State>, export: &str) -> Option<Signature> {
-    let func = find(ctx, ctx.data().wired?, export)?;
+    let func = find(ctx, ctx.data().linked?, export)?;
     Some(Signature::from_engine(&func.ty(ctx)))
 }
 
-fn find(ctx: wasmi::StoreContext<'_, State>, wired: Wired, export: &str) -> Option<wasmi::Func> {
+fn find(ctx: wasmi::StoreContext<'_, State>, linked: Linked, export: &str) -> Option<wasmi::Func> {
     if rewrite::is_hidden(export) {
         return None;
     }
-    wired.instance.get_func(ctx, export)
+    linked.instance.get_func(ctx, export)
 }

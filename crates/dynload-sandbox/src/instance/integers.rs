@@ -11,7 +11,7 @@ const INLINE: usize = 4;
 
 /// The function that was called last: a caller that calls by name mostly calls the same one again.
 #[derive(Debug, Default)]
-pub(crate) struct LastCalled(Option<(Box<str>, Callee)>);
+pub(crate) struct LastCallee(Option<(Box<str>, Callee)>);
 
 macro_rules! callees {
     ($( $long:ident $int:ident ( $($arg:ident $as_long:ident $as_int:ident),* ) )*) => {
@@ -71,7 +71,7 @@ callees! {
     Long4 Int4 (a i64 i32, b i64 i32, c i64 i32, d i64 i32)
 }
 
-impl LastCalled {
+impl LastCallee {
     fn get(&mut self, ctx: &StoreContextMut<'_, State>, export: &str) -> Result<Callee, ErrorKind> {
         if let Some((name, callee)) = &self.0
             && **name == *export
@@ -87,7 +87,7 @@ impl LastCalled {
 /// See [`Instance::call_i64`](crate::Instance::call_i64).
 pub(crate) fn call(
     mut ctx: StoreContextMut<'_, State>,
-    last: &mut LastCalled,
+    last: &mut LastCallee,
     export: &str,
     args: &[i64],
 ) -> Result<i64, ErrorKind> {

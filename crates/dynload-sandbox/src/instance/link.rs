@@ -6,12 +6,12 @@ use crate::{
     call::interrupt::CallGate,
     call::run,
     call::share::Share,
-    call::state::{State, Wired},
+    call::state::{Linked, State},
     call::watch::Watch,
     config::Config,
     error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport},
     host::{self, ConsoleState},
-    instance::integers::LastCalled,
+    instance::integers::LastCallee,
     metering::call_meter::CallMeter,
     metering::frames::FrameLimits,
     metering::memory_meter::MemoryMeter,
@@ -55,7 +55,7 @@ impl Instance {
             nth,
             poisoned: None,
             frame_start,
-            last_called: LastCalled::default(),
+            last_callee: LastCallee::default(),
         };
         instance.enter(Invocation::Instantiation)?;
         let (invocation, result) = match instance.link() {
@@ -71,7 +71,7 @@ impl Instance {
         if !self.module.rewritten().has_start {
             return Ok(());
         }
-        match self.wired().instance.get_func(&*self.store, rewrite::START) {
+        match self.linked().instance.get_func(&*self.store, rewrite::START) {
             Some(func) => run::untyped(self.store.as_context_mut(), &func, &[], &mut []),
             None => Ok(()),
         }
@@ -86,10 +86,10 @@ impl Instance {
         let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
             .map_err(|error| self.refused(error))?;
         // An instantiation that cost much fuel has also taken time.
-        self.store.data_mut().look_again()?;
+        self.store.data_mut().check_if_begun()?;
         let global = |name: &str| instance.get_global(&*self.store, name);
         let hidden = self.module.rewritten().hidden;
-        let wired = Wired {
+        let linked = Linked {
             instance,
             memory: instance.get_memory(&*self.store, "memory"),
             hidden: Hidden {
@@ -100,7 +100,7 @@ impl Instance {
                     .and_then(|_| Some((global(rewrite::PEAK_STACK)?, global(rewrite::PEAK_DEPTH)?))),
             },
         };
-        self.store.data_mut().wired = Some(wired);
+        self.store.data_mut().linked = Some(linked);
         self.rewind_frames();
         if self.module.rewritten().grows {
             let function = host::define_growth(&mut self.store);
@@ -164,7 +164,7 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         gate,
         call,
         watch: Watch::default(),
-        wired: None,
+        linked: None,
         reentries: 0,
         inner_failure: None,
         #[cfg(feature = "std")]

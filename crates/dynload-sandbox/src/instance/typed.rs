@@ -177,7 +177,7 @@ pub(crate) fn run_typed<P: wasmi::WasmParams, R: wasmi::WasmResults>(
 ) -> Result<R, ErrorKind> {
     match func.call_resumable(ctx.as_context_mut(), params) {
         Ok(TypedResumableCall::Finished(results)) => Ok(results),
-        call => go_on(ctx, call),
+        call => resume_to_end(ctx, call),
     }
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn run_typed<P: wasmi::WasmParams, R: wasmi::WasmResults>(
 ///
 /// A separate function: its suspended-call state is large, and most calls should not have to move it.
 #[inline(never)]
-fn go_on<R: wasmi::WasmResults>(
+fn resume_to_end<R: wasmi::WasmResults>(
     mut ctx: StoreContextMut<'_, State>,
     mut call: Result<TypedResumableCall<R>, wasmi::Error>,
 ) -> Result<R, ErrorKind> {

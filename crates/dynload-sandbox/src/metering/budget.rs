@@ -46,10 +46,10 @@ fn units(fuel: u64) -> Units {
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct FuelBudget(Arc<Pot>);
+pub struct FuelBudget(Arc<Inner>);
 
 #[derive(Debug)]
-struct Pot {
+struct Inner {
     total: u64,
     left: Counter,
     /// Burnt for good. It only grows, so a call that finds too little left can tell from it alone whether the rest is lent.
@@ -59,7 +59,7 @@ struct Pot {
 }
 
 /// Why a budget cannot provide the required fuel.
-pub(crate) enum Dry {
+pub(crate) enum DrawError {
     /// Other calls hold fuel that they may return.
     Lent,
     /// The fuel is burnt.
@@ -76,7 +76,7 @@ impl FuelBudget {
 
     fn with(fuel: u64, of_call: Option<Option<FuelBudget>>) -> FuelBudget {
         let left = units(fuel);
-        FuelBudget(Arc::new(Pot {
+        FuelBudget(Arc::new(Inner {
             total: left as u64,
             left: Counter::new(left),
             burnt: Counter::new(0),
@@ -105,7 +105,7 @@ impl FuelBudget {
     }
 
     /// Returns whether this is the budget of a call that ran dry, rather than the budget under it.
-    pub(crate) fn is_call_tighter(&self) -> bool {
+    pub(crate) fn is_exhausted_by_call(&self) -> bool {
         match &self.0.of_call {
             Some(Some(budget)) => self.remaining() <= budget.remaining(),
             Some(None) => true,
@@ -126,7 +126,7 @@ impl FuelBudget {
     }
 
     /// Draws at least `required` and at most `wanted`.
-    pub(crate) fn draw(&self, required: u64, wanted: u64) -> Result<u64, Dry> {
+    pub(crate) fn draw(&self, required: u64, wanted: u64) -> Result<u64, DrawError> {
         let own = self.draw_own(required, wanted)?;
         let Some(Some(under)) = &self.0.of_call else {
             return Ok(own);
@@ -137,7 +137,7 @@ impl FuelBudget {
         drawn
     }
 
-    fn draw_own(&self, required: u64, wanted: u64) -> Result<u64, Dry> {
+    fn draw_own(&self, required: u64, wanted: u64) -> Result<u64, DrawError> {
         let (required, wanted) = (units(required), units(wanted));
         let mut drawn = 0;
         let taken = self
@@ -152,7 +152,11 @@ impl FuelBudget {
         }
         // No more than the total is ever burnt.
         let unburnt = units(self.0.total) - self.0.burnt.load(Ordering::SeqCst);
-        Err(if unburnt < required { Dry::Burnt } else { Dry::Lent })
+        Err(if unburnt < required {
+            DrawError::Burnt
+        } else {
+            DrawError::Lent
+        })
     }
 
     /// Ends a loan of `drawn`, of which `unburnt` is returned.
@@ -187,7 +191,7 @@ mod models {
             });
             match budget.draw(1, 1) {
                 Ok(drawn) => budget.settle(drawn, drawn),
-                Err(dry) => assert!(matches!(dry, Dry::Lent)),
+                Err(dry) => assert!(matches!(dry, DrawError::Lent)),
             }
             other.join().unwrap();
             assert_eq!(budget.remaining(), 2);
@@ -211,7 +215,7 @@ mod models {
             let burnt = burn(&budget) + other.join().unwrap();
             assert_eq!(burnt, 2);
             assert_eq!(budget.remaining(), 1);
-            assert!(matches!(budget.draw(2, 2), Err(Dry::Burnt)));
+            assert!(matches!(budget.draw(2, 2), Err(DrawError::Burnt)));
         });
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     error::{ErrorKind, Limit},
-    metering::budget::{Dry, FuelBudget},
+    metering::budget::{DrawError, FuelBudget},
     schedule,
 };
 use core::time::Duration;
@@ -142,7 +142,7 @@ impl CallMeter {
             None => wanted,
             Some(budget) => {
                 let drawn = match budget.draw(required.min(left), wanted) {
-                    Err(Dry::Burnt) if lendable > 0 && required > 0 => {
+                    Err(DrawError::Burnt) if lendable > 0 && required > 0 => {
                         let rest = required - lendable;
                         budget.draw(rest, rest)
                     }
@@ -151,12 +151,12 @@ impl CallMeter {
                 match drawn {
                     Ok(drawn) => drawn,
                     // Waits until the calls that hold fuel return it; each time they read the clock, a slice of theirs ends.
-                    Err(Dry::Lent) => {
+                    Err(DrawError::Lent) => {
                         #[cfg(feature = "std")]
                         std::thread::yield_now();
                         return Ok(0);
                     }
-                    Err(Dry::Burnt) => return Err(self.exceeded(Limit::FuelBudget)),
+                    Err(DrawError::Burnt) => return Err(self.exceeded(Limit::FuelBudget)),
                 }
             }
         };
@@ -244,7 +244,7 @@ impl CallMeter {
     fn exceeded(&self, limit: Limit) -> ErrorKind {
         // The budget of a call and its workers is what was left of the call's own limit.
         let limit = match &self.budget {
-            Some(budget) if limit == Limit::FuelBudget && budget.is_call_tighter() => Limit::Fuel,
+            Some(budget) if limit == Limit::FuelBudget && budget.is_exhausted_by_call() => Limit::Fuel,
             _ => limit,
         };
         let value = match limit {

@@ -39,7 +39,7 @@ impl MemoryShare {
         }
     }
 
-    fn take_away(&self, bytes: u64) {
+    fn subtract(&self, bytes: u64) {
         self.0.now.fetch_sub(bytes as usize, Ordering::SeqCst);
     }
 }
@@ -133,14 +133,14 @@ impl MemoryMeter {
         let all = kept.saturating_add(initial);
         self.add(all)
             .map_err(|requested| DeniedGrowth { requested, limit })?;
-        self.take_away(initial);
+        self.subtract(initial);
         Ok(())
     }
 
-    fn take_away(&mut self, bytes: u64) {
+    fn subtract(&mut self, bytes: u64) {
         self.now -= bytes;
         if let Some(share) = &self.share {
-            share.take_away(bytes);
+            share.subtract(bytes);
         }
     }
 
@@ -172,7 +172,7 @@ impl MemoryMeter {
     /// limit allows them.
     pub(crate) fn reserve(&mut self, more: u64) -> bool {
         let kept = core::mem::take(&mut self.reserved);
-        self.take_away(kept);
+        self.subtract(kept);
         let fits = self.add(more).is_ok();
         if fits {
             self.reserved = more;
@@ -183,7 +183,7 @@ impl MemoryMeter {
     /// Undoes a growth that was allowed and did not happen. The interpreter charges before it requests memory from the system.
     fn undo(&mut self, refused_by_system: bool, bytes_per_fuel: u64) {
         let last = core::mem::take(&mut self.last);
-        self.take_away(last);
+        self.subtract(last);
         if refused_by_system {
             self.refund += last / bytes_per_fuel;
         }
@@ -198,7 +198,7 @@ impl MemoryMeter {
 impl Drop for MemoryMeter {
     fn drop(&mut self) {
         if let Some(share) = &self.share {
-            share.take_away(self.now);
+            share.subtract(self.now);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Guard {
         let read_only = dirs.iter().filter(|(_, access)| *access == Access::ReadOnly);
         // A directory that was granted both read-only and read-write counts as inside itself.
         for (dir, _) in read_only.filter(|_| !writable.is_empty()) {
-            let way = way_up(dir)?;
+            let way = ancestors(dir)?;
             if way.iter().any(|above| writable.contains(above)) {
                 held.extend(way);
             }
@@ -93,7 +93,7 @@ impl Guard {
 }
 
 /// Returns the directory and all directories above it.
-fn way_up(dir: &Dir) -> io::Result<Vec<Identity>> {
+fn ancestors(dir: &Dir) -> io::Result<Vec<Identity>> {
     let mut way = Vec::new();
     walk_up(dir, |above| {
         way.push(above);

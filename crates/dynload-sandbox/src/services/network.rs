@@ -20,7 +20,7 @@ use cap_std::{
     net::{IpAddr, Pool, SocketAddr, UdpSocket},
 };
 use dynload_caps::{Capabilities, Scopes};
-pub(crate) use lookup::Resolving;
+pub(crate) use lookup::LookupCount;
 use std::string::String;
 use wasmi::{Func, Store};
 
@@ -93,7 +93,7 @@ impl Host {
 
     /// Returns whether this is the address of a socket that is not bound explicitly: any address of the host, any
     /// port.
-    fn is_anywhere(&self) -> bool {
+    fn is_unspecified(&self) -> bool {
         self.port == 0
             && self
                 .address()
@@ -144,7 +144,7 @@ fn udp_bind(
     // A socket with one peer must be bound somewhere; any address and any port selects nothing, so it needs no
     // pattern.
     let address = match host.address() {
-        Some(address) if host.is_anywhere() => SocketAddr::new(address, 0),
+        Some(address) if host.is_unspecified() => SocketAddr::new(address, 0),
         _ => {
             listed(caller, &host)?;
             local(caller, &host)?

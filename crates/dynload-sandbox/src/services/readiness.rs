@@ -73,6 +73,6 @@ pub(super) fn retry<T>(
 pub(super) fn lend(caller: &mut Caller<'_>) {
     let state = caller.state();
     if state.parent.is_some() || state.services.open().workers.is_shared() {
-        caller.lend_fuel();
+        caller.return_fuel();
     }
 }

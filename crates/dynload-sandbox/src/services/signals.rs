@@ -10,7 +10,7 @@
 /// Calls `write` while the two signals that it may raise are blocked, so that neither reaches the host. The returned
 /// error is sufficient.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn held_back<T>(write: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(write: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 
     const SIGNALS: [Signal; 2] = [Signal::SIGPIPE, Signal::SIGXFSZ];
@@ -40,6 +40,6 @@ pub(crate) fn held_back<T>(write: impl FnOnce() -> T) -> T {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn held_back<T>(write: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(write: impl FnOnce() -> T) -> T {
     write()
 }

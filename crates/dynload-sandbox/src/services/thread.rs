@@ -139,7 +139,7 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
         return shared.clone();
     }
     // Fuel can be shared only while no slice of it is handed out.
-    caller.lend_fuel();
+    caller.return_fuel();
     let now = caller.monotonic();
     let state = caller.state();
     let started = now.saturating_sub(state.meter.elapsed(now));
@@ -222,7 +222,7 @@ fn join(caller: &mut Caller<'_>, thread: u32, result_out: u32) -> Answer {
     require(caller, Capabilities::THREADING)?;
     caller.memory_or_empty().slice(result_out, 8)?;
     // The workers may need the fuel that this call holds but does not burn while it waits.
-    caller.lend_fuel();
+    caller.return_fuel();
     let step = |caller: &mut Caller<'_>| {
         let workers = &mut caller.state().services.open_mut().workers;
         let at = workers

@@ -29,16 +29,16 @@ static PROCESS: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts the look-ups of one instance and its workers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Resolving(Arc<AtomicUsize>);
+pub(crate) struct LookupCount(Arc<AtomicUsize>);
 
 /// One look-up in flight.
-struct UnderWay {
+struct Lookup {
     process: &'static AtomicUsize,
     instance: Arc<AtomicUsize>,
 }
 
-impl UnderWay {
-    fn begin(process: &'static AtomicUsize, instance: &Arc<AtomicUsize>) -> Option<UnderWay> {
+impl Lookup {
+    fn begin(process: &'static AtomicUsize, instance: &Arc<AtomicUsize>) -> Option<Lookup> {
         let take = |count: &AtomicUsize, max| {
             let more = |now| (now < max).then_some(now + 1);
             count
@@ -53,11 +53,11 @@ impl UnderWay {
             return None;
         }
         let instance = instance.clone();
-        Some(UnderWay { process, instance })
+        Some(Lookup { process, instance })
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for Lookup {
     fn drop(&mut self) {
         self.process.fetch_sub(1, Ordering::SeqCst);
         self.instance.fetch_sub(1, Ordering::SeqCst);
@@ -88,7 +88,7 @@ fn aside(
     work: impl FnOnce() -> Found + Send + 'static,
 ) -> Result<mpsc::Receiver<Found>, Errno> {
     let instance = &caller.state().services.open().resolving.0;
-    let under_way = UnderWay::begin(&PROCESS, instance).ok_or(Errno::Again)?;
+    let under_way = Lookup::begin(&PROCESS, instance).ok_or(Errno::Again)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let run = move || {
         // If the call has ended, there is no receiver.
@@ -111,14 +111,14 @@ mod tests {
         let mut under_way = Vec::new();
         for _ in 0..200 {
             let instance = Arc::default();
-            under_way.extend(UnderWay::begin(&COUNT, &instance));
+            under_way.extend(Lookup::begin(&COUNT, &instance));
         }
         assert_eq!(under_way.len(), IN_PROCESS);
         // One instance cannot use the whole limit.
         under_way.clear();
         let instance = Arc::default();
         for _ in 0..200 {
-            under_way.extend(UnderWay::begin(&COUNT, &instance));
+            under_way.extend(Lookup::begin(&COUNT, &instance));
         }
         assert_eq!(
             (under_way.len(), COUNT.load(Ordering::SeqCst)),

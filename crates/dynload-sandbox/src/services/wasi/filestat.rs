@@ -179,7 +179,7 @@ pub(super) fn path_set_times(
     let services = &caller.state().services;
     let open = services.directory(granted, fd, Use::Write, right)?;
     let guard = services.guard();
-    place::at_the_end(open, &path, follow, |dir, name| {
+    place::resolve_and(open, &path, follow, |dir, name| {
         let is_protected = || {
             dir.symlink_metadata(name)
                 .is_ok_and(|found| guard.protects(&found))

@@ -31,7 +31,7 @@ pub(super) fn write(
         return Err(too_large());
     }
     let len = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
-    signals::held_back(|| write(&bytes[..len]))
+    signals::with_signals_blocked(|| write(&bytes[..len]))
 }
 
 /// Resizes a file to `size` bytes, or runs another operation that lets it grow to that size.
@@ -42,7 +42,7 @@ pub(super) fn grow(open: &OpenFile, size: u64, grow: impl FnOnce() -> io::Result
     if size > limit && size > open.file.metadata()?.len() {
         return Err(too_large());
     }
-    signals::held_back(grow)
+    signals::with_signals_blocked(grow)
 }
 
 fn too_large() -> io::Error {

@@ -251,7 +251,7 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
         if open.filetype == Filetype::Unknown && readiness::has_hung_up(&open.file)? {
             return Err(Errno::Pipe.into());
         }
-        or_wait(signals::held_back(|| (&open.file).write(bytes)), waits)
+        or_wait(signals::with_signals_blocked(|| (&open.file).write(bytes)), waits)
     };
     readiness::retry(caller, Capabilities::FS_WRITE, step, |caller, slice| {
         wait_for_file(caller, fd, PollFlags::OUT, slice)

@@ -148,7 +148,7 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &str, request: &Request) -> Answ
     }
     // With CREAT and EXCL, a link is not followed: the file must be new.
     let follow = request.follow && !(request.has(flags::CREAT) && request.has(flags::EXCL));
-    place::at_the_end(open, path, follow, |dir, name| {
+    place::resolve_and(open, path, follow, |dir, name| {
         let access = guard.access(dir, open.access)?;
         if access == Access::ReadOnly && request.needs_write() {
             return Err(Errno::Notcapable.into());

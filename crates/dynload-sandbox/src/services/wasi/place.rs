@@ -81,7 +81,7 @@ impl<'a> Place<'a> {
 ///
 /// The name is not a symlink, or is one that must not be followed. It may have become a symlink meanwhile, so `act`
 /// must not follow it. Links are followed by hand, each from a newly opened directory.
-pub(super) fn at_the_end<T>(
+pub(super) fn resolve_and<T>(
     open: &OpenDir,
     path: &str,
     follow: bool,

@@ -77,7 +77,7 @@ impl OpenDir {
     }
 
     /// Returns whether the listing is positioned at a cookie. Starts again from the beginning if the listing is past it.
-    fn stands_at(&mut self, cookie: u64) -> Result<bool, Errno> {
+    fn advance_to(&mut self, cookie: u64) -> Result<bool, Errno> {
         let first = cookie.max(2);
         if cookie > 1 && self.listing.as_ref().is_some_and(|listing| listing.next == first) {
             return Ok(true);
@@ -117,7 +117,7 @@ pub(super) fn readdir(
         .directory(granted, fd, Use::Read, rights::FD_READDIR)?;
     caller.memory_or_empty().slice(ptr, len)?;
     // The cookie is not the next one: skip the entries before it, at a cost in fuel.
-    while !directory(caller, fd)?.stands_at(cookie)? {
+    while !directory(caller, fd)?.advance_to(cookie)? {
         caller.charge(1)?;
         caller.check()?;
         let open = directory(caller, fd)?;
