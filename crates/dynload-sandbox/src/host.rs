@@ -12,7 +12,7 @@ mod guest_memory;
 mod vais;
 
 pub use caller::{Caller, MAX_REENTRY};
-pub use console::{Console, ConsoleOutput, OutputFn, Stream};
+pub use console::{Console, ConsoleOutput, OutputError, OutputFn, Stream};
 #[cfg(feature = "std")]
 pub use entropy::OsEntropy;
 pub use entropy::{Entropy, EntropyError, SeededEntropy};

@@ -72,7 +72,7 @@ pub use error::{
 pub use host::OsEntropy;
 pub use host::{
     Caller, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs, HostFunctions, HostResults,
-    MAX_REENTRY, NoMemory, OutOfBounds, OutputFn, SeededEntropy, Stream, UnsupportedSignature,
+    MAX_REENTRY, NoMemory, OutOfBounds, OutputError, OutputFn, SeededEntropy, Stream, UnsupportedSignature,
 };
 pub use instance::Instance;
 pub use instance::typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};

@@ -31,6 +31,9 @@ mod overlap;
 mod process;
 #[path = "services/rows.rs"]
 mod rows;
+#[cfg(target_os = "linux")]
+#[path = "services/slashes.rs"]
+mod slashes;
 #[path = "services/symlinks.rs"]
 mod symlinks;
 #[path = "services/table.rs"]

@@ -29,9 +29,10 @@ fn run() -> u8 {
         return 2;
     }
     let limits = Limits::RESTRICTIVE.with_fuel(Some(10_000));
-    let console = Console::new(ConsoleOutput::Callback(Arc::new(|_stream, bytes| {
-        machine::write(bytes)
-    })));
+    let console = Console::new(ConsoleOutput::callback(|_stream, bytes| {
+        machine::write(bytes);
+        Ok(())
+    }));
     let sandbox = Sandbox::with_host(
         limits,
         Arc::new(machine::Ticks::default()),

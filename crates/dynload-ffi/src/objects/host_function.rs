@@ -141,7 +141,7 @@ pub(crate) unsafe fn offer(
 ///
 /// As for [`offer`].
 pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Console {
-    let output = ConsoleOutput::Callback(Arc::new(move |stream, bytes: &[u8]| {
+    let output = ConsoleOutput::callback(move |stream, bytes| {
         let stream = match stream {
             Stream::Out => 1,
             Stream::Err => 2,
@@ -150,7 +150,9 @@ pub(crate) unsafe fn console(callback: ConsoleFunction, userdata: i64) -> Consol
         contained("the console", || unsafe {
             callback(userdata, stream, bytes.as_ptr(), bytes.len() as i64)
         });
-    }));
+        // The callback has no result.
+        Ok(())
+    });
     // The callback decides what to do with the output, and how much output is too much.
     Console::new(output).with_limit(u64::MAX)
 }

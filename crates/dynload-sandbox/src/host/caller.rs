@@ -214,7 +214,7 @@ impl<'a> Caller<'a> {
         config.entropy.fill(&mut state.entropy_state, buffer)
     }
 
-    /// Writes to the instance's console and returns how many bytes its limit allowed. Checks no capability.
+    /// Writes to the instance's console and returns how many bytes its limit and its sink accepted. Checks no capability.
     ///
     /// If the console is the host's own stream and its reader does not read earlier output, this waits until the call
     /// has to end, and then writes no more.
@@ -226,7 +226,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Writes to the instance's console and adds the number of written bytes to `done`. Waits no longer than the call
-    /// may run.
+    /// may run. If the sink fails, the rest is dropped: the callers have no way to report it to the guest.
     pub(crate) fn write_console(
         &mut self,
         stream: Stream,
@@ -237,11 +237,14 @@ impl<'a> Caller<'a> {
         if self.state().console.inherits_output() {
             for chunk in bytes.chunks(crate::services::PIPE_ROOM) {
                 self.wait(Duration::MAX, |_| crate::services::is_console_ready(stream))?;
-                *done += self.state().console.write(stream, chunk);
+                let Ok(written) = self.state().console.write(stream, chunk) else {
+                    return Ok(());
+                };
+                *done += written;
             }
             return Ok(());
         }
-        *done += self.state().console.write(stream, bytes);
+        *done += self.state().console.write(stream, bytes).unwrap_or(0);
         Ok(())
     }
 

@@ -14,10 +14,45 @@ pub enum Stream {
 
 /// Bytes that a worker may write before it is joined.
 #[cfg(feature = "std")]
-const WORKER_CAP: u64 = 1 << 20;
+const WORKER_LIMIT: u64 = 1 << 20;
+
+/// Why a sink accepts no output. WASI reports it to the guest as the errno in parentheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The reader has closed its end (`pipe`).
+    BrokenPipe,
+    /// There is no space left (`nospc`).
+    NoSpace,
+    /// Any other failure (`io`).
+    Failed,
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OutputError::BrokenPipe => "the reader of the console has closed its end",
+            OutputError::NoSpace => "there is no space left for the console's output",
+            OutputError::Failed => "the console's output could not be written",
+        })
+    }
+}
+
+impl core::error::Error for OutputError {}
+
+#[cfg(feature = "std")]
+impl From<std::io::Error> for OutputError {
+    fn from(error: std::io::Error) -> OutputError {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => OutputError::BrokenPipe,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => OutputError::NoSpace,
+            _ => OutputError::Failed,
+        }
+    }
+}
 
 /// Receives a guest's output, one write per call.
-pub type OutputFn = dyn Fn(Stream, &[u8]) + Send + Sync;
+pub type OutputFn = dyn Fn(Stream, &[u8]) -> Result<(), OutputError> + Send + Sync;
 
 /// The destination of a guest's output.
 #[derive(Clone, Default)]
@@ -33,6 +68,27 @@ pub enum ConsoleOutput {
     Callback(Arc<OutputFn>),
     /// Nowhere: the output is discarded.
     Discard,
+}
+
+impl ConsoleOutput {
+    /// Passes the output to `write`, one write per call. An error is reported to the guest, where the import has an errno.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Console, ConsoleOutput};
+    ///
+    /// let console = Console::new(ConsoleOutput::callback(|stream, bytes| {
+    ///     println!("{stream:?}: {}", String::from_utf8_lossy(bytes));
+    ///     Ok(())
+    /// }));
+    /// # drop(console);
+    /// ```
+    pub fn callback(
+        write: impl Fn(Stream, &[u8]) -> Result<(), OutputError> + Send + Sync + 'static,
+    ) -> ConsoleOutput {
+        ConsoleOutput::Callback(Arc::new(write))
+    }
 }
 
 impl fmt::Debug for ConsoleOutput {
@@ -54,7 +110,7 @@ pub struct Console {
     input: Arc<[u8]>,
     #[cfg(feature = "std")]
     inherit_input: bool,
-    cap: u64,
+    limit: u64,
 }
 
 impl Console {
@@ -69,14 +125,14 @@ impl Console {
             input: Arc::new([]),
             #[cfg(feature = "std")]
             inherit_input: false,
-            cap: Console::DEFAULT_LIMIT,
+            limit: Console::DEFAULT_LIMIT,
         }
     }
 
     /// Returns the console of a worker: its output is buffered until it is passed on, and it has no input.
     #[cfg(feature = "std")]
     pub(crate) fn of_worker(&self) -> Console {
-        Console::new(ConsoleOutput::Buffer).with_limit(self.cap.min(WORKER_CAP))
+        Console::new(ConsoleOutput::Buffer).with_limit(self.limit.min(WORKER_LIMIT))
     }
 
     /// Sets `bytes` as standard input.
@@ -97,7 +153,7 @@ impl Console {
     /// Sets the limit on the bytes that one instance writes in total. Bytes beyond it are not written.
     #[must_use]
     pub fn with_limit(mut self, bytes: u64) -> Console {
-        self.cap = bytes;
+        self.limit = bytes;
         self
     }
 }
@@ -133,31 +189,41 @@ impl ConsoleState {
         }
     }
 
-    /// Writes as much of `bytes` as the limit allows and returns how much that was.
-    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> usize {
-        let room = usize::try_from(self.console.cap - self.written).unwrap_or(usize::MAX);
+    /// Writes as much of `bytes` as the limit and the sink accept, and returns how much that was.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sink, if it accepted none of them.
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
+        let room = usize::try_from(self.console.limit - self.written).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(room)];
-        self.written += bytes.len() as u64;
         if bytes.is_empty() {
-            return 0;
+            return Ok(0);
         }
+        let accepted = self.output(stream, bytes)?;
+        self.written += accepted as u64;
+        Ok(accepted)
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
         match &self.console.output {
             ConsoleOutput::Buffer => self.buffers[stream as usize].extend_from_slice(bytes),
             #[cfg(feature = "std")]
             ConsoleOutput::Callback(callback) => {
                 let called = std::panic::AssertUnwindSafe(|| callback(stream, bytes));
                 // A panic must not unwind through the interpreter, which would end the process.
-                if let Err(panic) = std::panic::catch_unwind(called) {
-                    self.panic = Some(panic.into());
+                match std::panic::catch_unwind(called) {
+                    Ok(written) => written?,
+                    Err(panic) => self.panic = Some(panic.into()),
                 }
             }
             #[cfg(not(feature = "std"))]
-            ConsoleOutput::Callback(callback) => callback(stream, bytes),
+            ConsoleOutput::Callback(callback) => callback(stream, bytes)?,
             ConsoleOutput::Discard => {}
             #[cfg(feature = "std")]
-            ConsoleOutput::Inherit => inherit(stream, bytes),
+            ConsoleOutput::Inherit => return inherit(stream, bytes),
         }
-        bytes.len()
+        Ok(bytes.len())
     }
 
     /// Reads standard input.
@@ -219,45 +285,50 @@ impl ConsoleState {
 
     /// Returns whether the limit is reached.
     pub(crate) fn is_full(&self) -> bool {
-        self.written >= self.console.cap
+        self.written >= self.console.limit
     }
 }
 
-/// Writes to the host's own stream. Errors are ignored: a closed host stream does not concern the guest, and must not
-/// end the host.
+/// Writes to the host's own stream. A closed stream is an error of the write, and must not end the host.
 #[cfg(all(feature = "std", unix))]
-fn inherit(stream: Stream, bytes: &[u8]) {
+fn inherit(stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
     use std::io::{Write, stderr, stdout};
     crate::services::with_signals_blocked(|| match stream {
         Stream::Out => {
             let mut out = stdout().lock();
-            let _ = out.flush();
-            write_whole(&out, bytes);
+            out.flush()?;
+            write_whole(&out, bytes)
         }
         Stream::Err => write_whole(stderr().lock(), bytes),
-    });
+    })
 }
 
 /// Bypasses the buffer of the standard library, which keeps unwritten bytes and retries them later, when signals are
 /// no longer blocked.
 #[cfg(all(feature = "std", unix))]
-fn write_whole(stream: impl rustix::fd::AsFd, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        match rustix::io::write(&stream, bytes) {
-            Ok(done) if done > 0 => bytes = &bytes[done..],
+fn write_whole(stream: impl rustix::fd::AsFd, bytes: &[u8]) -> Result<usize, OutputError> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match rustix::io::write(&stream, &bytes[done..]) {
+            Ok(0) => break,
+            Ok(more) => done += more,
             Err(rustix::io::Errno::INTR) => {}
-            _ => return,
+            // The next write reports the error.
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(std::io::Error::from(error).into()),
         }
     }
+    Ok(done)
 }
 
 #[cfg(all(feature = "std", not(unix)))]
-fn inherit(stream: Stream, bytes: &[u8]) {
+fn inherit(stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
     use std::io::Write;
-    let _ = match stream {
+    match stream {
         Stream::Out => std::io::stdout()
             .write_all(bytes)
-            .and_then(|()| std::io::stdout().flush()),
-        Stream::Err => std::io::stderr().write_all(bytes),
-    };
+            .and_then(|()| std::io::stdout().flush())?,
+        Stream::Err => std::io::stderr().write_all(bytes)?,
+    }
+    Ok(bytes.len())
 }

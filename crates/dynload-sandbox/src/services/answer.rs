@@ -4,7 +4,7 @@ use super::wasi::Errno;
 use crate::{
     call::state::State,
     error::Stop,
-    host::{Caller, OutOfBounds},
+    host::{Caller, OutOfBounds, OutputError},
 };
 use std::io;
 
@@ -43,6 +43,16 @@ impl From<OutOfBounds> for Fail {
 impl From<io::Error> for Fail {
     fn from(error: io::Error) -> Fail {
         Fail::Errno(Errno::from(&error))
+    }
+}
+
+impl From<OutputError> for Fail {
+    fn from(error: OutputError) -> Fail {
+        Fail::Errno(match error {
+            OutputError::BrokenPipe => Errno::Pipe,
+            OutputError::NoSpace => Errno::Nospc,
+            OutputError::Failed => Errno::Io,
+        })
     }
 }
 

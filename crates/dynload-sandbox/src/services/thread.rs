@@ -297,13 +297,16 @@ pub(super) fn end_call(state: &mut State) {
 /// Writes to the console without waiting for a reader: the call is over.
 fn write_at_end(state: &mut State, stream: Stream, bytes: &[u8]) {
     if !state.console.inherits_output() {
-        state.console.write(stream, bytes);
+        // The call is over: there is no one to report an error to.
+        let _ = state.console.write(stream, bytes);
         return;
     }
     for chunk in bytes.chunks(readiness::PIPE_ROOM) {
         if !super::is_console_ready(stream) {
             return;
         }
-        state.console.write(stream, chunk);
+        if state.console.write(stream, chunk).is_err() {
+            return;
+        }
     }
 }

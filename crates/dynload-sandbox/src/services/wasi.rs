@@ -15,7 +15,7 @@ mod growth;
 mod io;
 mod link;
 mod open;
-mod place;
+mod path;
 mod poll;
 mod preopen;
 mod proc;

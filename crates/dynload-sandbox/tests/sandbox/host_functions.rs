@@ -3,7 +3,7 @@
 use dynload_sandbox::*;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -100,7 +100,7 @@ fn a_panic_of_the_console_propagates_to_the_caller_of_the_guest() {
         r#"(module (import "vais" "print" (func $print (param i32 i32))) (memory (export "memory") 1)
             (func (export "run") (call $print (i32.const 0) (i32.const 1))))"#,
     );
-    let output = ConsoleOutput::Callback(Arc::new(|_: Stream, _: &[u8]| panic!("the disk is full")));
+    let output = ConsoleOutput::callback(|_, _| panic!("the disk is full"));
     let sandbox = Sandbox::new(Limits::DEFAULT)
         .with_capabilities(Capabilities::CONSOLE)
         .with_console(Console::new(output));

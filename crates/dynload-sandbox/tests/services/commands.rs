@@ -140,8 +140,11 @@ fn console_sinks() {
     let module = c_program("stdio", &[]);
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let sink = seen.clone();
-    let callback = move |stream: Stream, bytes: &[u8]| sink.lock().unwrap().push((stream, bytes.to_vec()));
-    let console = Console::new(ConsoleOutput::Callback(Arc::new(callback))).with_input(b"abc".as_slice());
+    let callback = move |stream: Stream, bytes: &[u8]| {
+        sink.lock().unwrap().push((stream, bytes.to_vec()));
+        Ok(())
+    };
+    let console = Console::new(ConsoleOutput::callback(callback)).with_input(b"abc".as_slice());
     let mut sandbox = Sandbox::new(Limits::DEFAULT)
         .with_capabilities(Capabilities::CONSOLE)
         .with_console(console.with_limit(5));

@@ -242,9 +242,15 @@ impl Guest {
         fdflags: i64,
     ) -> Result<i64, i64> {
         let [ptr, len] = self.path(path);
+        // A directory is never open for writing, but what is opened below it may be.
+        let base = if oflags & DIRECTORY != 0 {
+            rights & !(1 << 6)
+        } else {
+            rights
+        };
         match self.call(
             "path_open",
-            &[fd, lookup, ptr, len, oflags, rights, rights, fdflags, OUT.into()],
+            &[fd, lookup, ptr, len, oflags, base, rights, fdflags, OUT.into()],
         ) {
             0 => Ok(self.u32(OUT).into()),
             errno => Err(errno),

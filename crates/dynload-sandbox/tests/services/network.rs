@@ -5,7 +5,7 @@ use dynload_sandbox::*;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Mutex, mpsc},
     thread,
 };
 
@@ -62,14 +62,14 @@ fn a_c_guest_is_a_server() {
     let module = c_program("network", &[]);
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
-    let callback = move |_, bytes: &[u8]| {
+    let callback = move |_: Stream, bytes: &[u8]| {
         let _ = sender
             .lock()
             .unwrap()
             .send(String::from_utf8(bytes.to_vec()).unwrap());
+        Ok(())
     };
-    let mut sandbox =
-        world(&["127.0.0.1:*"]).with_console(Console::new(ConsoleOutput::Callback(Arc::new(callback))));
+    let mut sandbox = world(&["127.0.0.1:*"]).with_console(Console::new(ConsoleOutput::callback(callback)));
     let talking = thread::spawn(move || {
         let port: u16 = receiver.recv().unwrap().trim().parse().unwrap();
         converse(TcpStream::connect(("127.0.0.1", port)).unwrap(), "welcome\n");
@@ -106,10 +106,11 @@ fn a_connection_revoked_partway() {
     let (sender, receiver) = mpsc::channel();
     let sender = Mutex::new(sender);
     // The guest's output reports that it is connected.
-    let callback = move |_, bytes: &[u8]| {
+    let callback = move |_: Stream, bytes: &[u8]| {
         let _ = sender.lock().unwrap().send(bytes.to_vec());
+        Ok(())
     };
-    let console = Console::new(ConsoleOutput::Callback(Arc::new(callback)));
+    let console = Console::new(ConsoleOutput::callback(callback));
     let mut sandbox = world(&["127.0.0.1:*"]).with_console(console);
     let authority = sandbox.authority().clone();
     let revoking = thread::spawn(move || {

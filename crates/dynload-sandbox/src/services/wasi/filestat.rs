@@ -1,12 +1,11 @@
 //! `fd_filestat_*` and `path_filestat_*`: file attributes, sizes and times.
 
-use super::{Errno, Filetype, flags, growth, place, rights};
+use super::{Errno, Filetype, flags, growth, path, path::GuestPath, rights};
 use crate::{
     host::Caller,
     services::{
         answer::Answer,
         descriptor::{Kind, Use},
-        guest,
     },
 };
 use cap_std::fs::{Dir, Metadata, MetadataExt};
@@ -44,13 +43,14 @@ pub(super) fn path_get(
     let granted = caller.capabilities();
     let right = rights::PATH_FILESTAT_GET;
     caller.state().services.directory(granted, fd, Use::Read, right)?;
-    let path = guest::path(caller, ptr, len)?;
+    let path = GuestPath::read(caller, ptr, len)?;
     let (mut memory, state) = caller.memory_and_state();
     let open = state.services.directory(granted, fd, Use::Read, right)?;
-    let metadata = if follow {
-        open.dir.metadata(&path)
+    // A trailing slash follows a link.
+    let metadata = if follow || path.has_trailing_slash() {
+        open.dir.metadata(&*path.lookup())
     } else {
-        open.dir.symlink_metadata(&path)
+        open.dir.symlink_metadata(&*path.lookup())
     };
     Ok(memory.write(out, &encode(&metadata?))?)
 }
@@ -175,11 +175,11 @@ pub(super) fn path_set_times(
         .state()
         .services
         .directory(granted, fd, Use::Write, right)?;
-    let path = guest::path(caller, ptr, len)?;
+    let path = GuestPath::read(caller, ptr, len)?;
     let services = &caller.state().services;
     let open = services.directory(granted, fd, Use::Write, right)?;
     let guard = services.guard();
-    place::resolve_and(open, &path, follow, |dir, name| {
+    path::resolve_and(open, &path.lookup(), follow, |dir, name| {
         let is_protected = || {
             dir.symlink_metadata(name)
                 .is_ok_and(|found| guard.protects(&found))

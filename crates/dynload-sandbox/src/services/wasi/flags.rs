@@ -18,8 +18,12 @@ pub(super) const TRUNC: u32 = 8;
 pub(in crate::services) const APPEND: u16 = 1;
 /// `fdflags`: nonblocking.
 pub(in crate::services) const NONBLOCK: u16 = 4;
-/// `fdflags` for synchronised writes: `DSYNC`, `RSYNC`, `SYNC`.
-pub(super) const SYNC: u16 = 2 | 8 | 16;
+/// `fdflags`: writes of data are synchronized.
+pub(super) const DSYNC: u16 = 2;
+/// `fdflags`: reads are synchronized.
+pub(super) const RSYNC: u16 = 8;
+/// `fdflags`: writes of data and attributes are synchronized.
+pub(super) const SYNC: u16 = 16;
 
 /// `fstflags`: set the access time to the argument.
 pub(super) const ATIM: u32 = 1;

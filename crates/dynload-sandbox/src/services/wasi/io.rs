@@ -345,7 +345,11 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
             }
             caller.check()?;
             let chunk = caller.memory_or_empty().slice(ptr, len)?.to_vec();
-            let moved = write_stream(caller, stream, &chunk)?;
+            let moved = match write_stream(caller, stream, &chunk) {
+                Ok(moved) => moved,
+                Err(Fail::Errno(_)) if done > 0 => break,
+                Err(fail) => return Err(fail),
+            };
             done += moved;
             if moved < len {
                 break;
@@ -363,7 +367,7 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
 /// Writes to the console. If it is the host's own stream, waits for its reader, which may be slow.
 fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer<u32> {
     if !caller.state().console.inherits_output() {
-        return Ok(caller.state().console.write(stream, bytes) as u32);
+        return Ok(caller.state().console.write(stream, bytes)? as u32);
     }
     let mut done = 0;
     for chunk in bytes.chunks(readiness::PIPE_ROOM) {
@@ -372,7 +376,12 @@ fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer
         readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
             Ok(ready(slice).map(drop)?)
         })?;
-        let moved = caller.state().console.write(stream, chunk);
+        let moved = match caller.state().console.write(stream, chunk) {
+            Ok(moved) => moved,
+            // The next write reports the error.
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(error.into()),
+        };
         done += moved as u32;
         if moved < chunk.len() {
             break;

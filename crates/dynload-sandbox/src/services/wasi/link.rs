@@ -10,17 +10,14 @@
 
 use super::{
     Errno, flags,
-    place::{Change, Place},
+    path::{Change, Entry, GuestPath},
     rights,
 };
 use crate::{
     host::Caller,
     services::{answer::Answer, descriptor::Use, guest, guest::write_u32},
 };
-use std::{
-    io,
-    path::{Component, Path},
-};
+use std::path::{Component, Path};
 
 pub(super) fn symlink(
     caller: &mut Caller<'_>,
@@ -36,12 +33,15 @@ pub(super) fn symlink(
         .services
         .directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     let target = guest::path(caller, target_ptr, target_len)?;
-    let path = guest::path(caller, ptr, len)?;
+    let path = GuestPath::read(caller, ptr, len)?;
     stays_inside(Path::new(&target))?;
     let services = &caller.state().services;
     let open = services.directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
-    let place = Place::new(services.guard(), open, &path, Change::Add)?;
-    Ok(place.dir().symlink(&target, place.name)?)
+    let entry = Entry::new(services.guard(), open, &path, Change::Add)?;
+    if path.has_trailing_slash() {
+        return Err(entry.not_a_directory().into());
+    }
+    Ok(entry.dir().symlink(&target, entry.name)?)
 }
 
 #[allow(
@@ -64,9 +64,21 @@ pub(super) fn hard_link(
     // A file that is hard-linked into a writable directory becomes writable, so both ends must be writable.
     let source = (old_fd, rights::PATH_LINK_SOURCE, old_ptr, old_len);
     let target = (new_fd, rights::PATH_LINK_TARGET, new_ptr, new_len);
-    at_both_ends(caller, source, target, Change::Add, |from, to| {
-        from.dir().hard_link(from.name, to.dir(), to.name)
-    })
+    at_both_ends(
+        caller,
+        source,
+        target,
+        Change::Add,
+        |(from, from_slash), (to, to_slash)| {
+            if from_slash {
+                return Err(from.not_linkable().into());
+            }
+            if to_slash {
+                return Err(to.not_a_directory().into());
+            }
+            Ok(from.dir().hard_link(from.name, to.dir(), to.name)?)
+        },
+    )
 }
 
 pub(super) fn readlink(
@@ -83,12 +95,12 @@ pub(super) fn readlink(
         .state()
         .services
         .directory(granted, fd, Use::Read, rights::PATH_READLINK)?;
-    let path = guest::path(caller, ptr, len)?;
+    let path = GuestPath::read(caller, ptr, len)?;
     let open = caller
         .state()
         .services
         .directory(granted, fd, Use::Read, rights::PATH_READLINK)?;
-    let target = open.dir.read_link(&path)?;
+    let target = open.dir.read_link(&*path.lookup())?;
     let target = target.to_str().ok_or(Errno::Ilseq)?.as_bytes();
     // As readlink(2): a target that does not fit is truncated.
     let target = &target[..target.len().min(buffer_len as usize)];
@@ -100,26 +112,27 @@ pub(super) fn readlink(
 /// One end of a rename or a hard link, as a guest passes it: descriptor, right, pointer and length of the path.
 type End = (u32, u64, u32, u32);
 
-/// Runs an operation that has two ends, if the guest may write to both.
+/// Runs an operation that has two ends, if the guest may write to both. `act` receives both, each with whether its path has a
+/// trailing slash.
 pub(super) fn at_both_ends(
     caller: &mut Caller<'_>,
     (old_fd, source, old_ptr, old_len): End,
     (new_fd, target, new_ptr, new_len): End,
     change: Change,
-    act: impl FnOnce(&Place<'_>, &Place<'_>) -> io::Result<()>,
+    act: impl FnOnce((&Entry<'_>, bool), (&Entry<'_>, bool)) -> Answer,
 ) -> Answer {
     let granted = caller.capabilities();
     let services = &caller.state().services;
     services.directory(granted, old_fd, Use::Write, source)?;
     services.directory(granted, new_fd, Use::Write, target)?;
-    let old = guest::path(caller, old_ptr, old_len)?;
-    let new = guest::path(caller, new_ptr, new_len)?;
+    let old = GuestPath::read(caller, old_ptr, old_len)?;
+    let new = GuestPath::read(caller, new_ptr, new_len)?;
     let services = &caller.state().services;
     let from = services.directory(granted, old_fd, Use::Write, source)?;
     let to = services.directory(granted, new_fd, Use::Write, target)?;
-    let from = Place::new(services.guard(), from, &old, change)?;
-    let to = Place::new(services.guard(), to, &new, change)?;
-    Ok(act(&from, &to)?)
+    let from = Entry::new(services.guard(), from, &old, change)?;
+    let to = Entry::new(services.guard(), to, &new, change)?;
+    act((&from, old.has_trailing_slash()), (&to, new.has_trailing_slash()))
 }
 
 /// Checks that a symlink to `target` leads only to entries inside its own directory.

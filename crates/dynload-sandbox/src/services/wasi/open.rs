@@ -1,13 +1,12 @@
 //! `path_open`: the required rights, and opening files and directories.
 
-use super::{Errno, Filetype, flags, place, rights};
+use super::{Errno, Filetype, flags, path, path::GuestPath, rights};
 use crate::{
     host::Caller,
     services::{
         answer::Answer,
         descriptor::{Descriptor, Kind, OpenDir, OpenFile, Use},
         guard::Guard,
-        guest,
         guest::write_u32,
     },
 };
@@ -40,6 +39,25 @@ impl Request {
         self.has(flags::CREAT) || self.has(flags::TRUNC) || self.fdflags & flags::APPEND != 0 || writes_data
     }
 
+    /// Returns the rights of the directory that the flags require, by the descriptions of the rights in the WASI
+    /// documents. Either of `fd_sync` and `fd_datasync` includes `dsync`; `base` are the rights of the directory.
+    fn required(&self, base: u64) -> u64 {
+        let mut rights = rights::PATH_OPEN;
+        if self.has(flags::CREAT) {
+            rights |= rights::PATH_CREATE_FILE;
+        }
+        if self.has(flags::TRUNC) {
+            rights |= rights::PATH_FILESTAT_SET_SIZE;
+        }
+        if self.fdflags & (flags::SYNC | flags::RSYNC) != 0 {
+            rights |= rights::FD_SYNC;
+        }
+        if self.fdflags & flags::DSYNC != 0 && base & rights::FD_SYNC == 0 {
+            rights |= rights::FD_DATASYNC;
+        }
+        rights
+    }
+
     /// Returns whether the call can reveal anything to the guest beyond its success.
     fn needs_read(&self) -> bool {
         self.base & (rights::FD_READ | rights::FD_READDIR) != 0 || !self.needs_write()
@@ -70,7 +88,7 @@ pub(super) fn path_open(
         inheriting: inheriting & rights::ALL,
     };
     check(caller, fd, &request)?;
-    let path = guest::path(caller, ptr, len)?;
+    let path = GuestPath::read(caller, ptr, len)?;
     // The output pointer is checked first: a descriptor must not be created if its number cannot be returned.
     caller.memory_or_empty().slice(out, 4)?;
     caller.state().services.table().room()?;
@@ -104,14 +122,11 @@ fn check(caller: &mut Caller<'_>, fd: u32, request: &Request) -> Result<(), Errn
     let granted = caller.capabilities();
     let services = &caller.state().services;
     let may_inherit = {
-        let create = if request.has(flags::CREAT) {
-            rights::PATH_CREATE_FILE
-        } else {
-            0
-        };
         services.directory(granted, fd, Use::Look, rights::PATH_OPEN)?;
+        let required = request.required(services.open().table.get(fd)?.base);
+        services.directory(granted, fd, Use::Look, required)?;
         if request.needs_write() {
-            services.directory(granted, fd, Use::Write, create)?;
+            services.directory(granted, fd, Use::Write, 0)?;
         }
         if request.needs_read() {
             services.directory(granted, fd, Use::Read, 0)?;
@@ -124,18 +139,28 @@ fn check(caller: &mut Caller<'_>, fd: u32, request: &Request) -> Result<(), Errn
     Ok(())
 }
 
-fn open_at(guard: &Guard, open: &OpenDir, path: &str, request: &Request) -> Answer<(Kind, Access)> {
+fn open_at(guard: &Guard, open: &OpenDir, path: &GuestPath, request: &Request) -> Answer<(Kind, Access)> {
     if request.has(flags::DIRECTORY) {
         if request.has(flags::CREAT | flags::EXCL | flags::TRUNC) {
             return Err(Errno::Inval.into());
         }
+        // A directory is never open for writing (open(2)).
+        if request.base & rights::FD_WRITE != 0 {
+            return Err(Errno::Isdir.into());
+        }
+        let path = path.lookup();
         let dir = if request.follow {
-            open.dir.open_dir(path)?
+            open.dir.open_dir(&*path)?
         } else {
-            open.dir.open_dir_nofollow(path)?
+            open.dir.open_dir_nofollow(&*path)?
         };
         return directory(guard, open, dir);
     }
+    // Only directories have paths with a trailing slash, and this creates a file (open(2)).
+    if path.has_trailing_slash() && request.has(flags::CREAT) {
+        return Err(Errno::Isdir.into());
+    }
+    let path = &*path.lookup();
     if !guard.is_needed() {
         return file(
             guard,
@@ -148,7 +173,7 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &str, request: &Request) -> Answ
     }
     // With CREAT and EXCL, a link is not followed: the file must be new.
     let follow = request.follow && !(request.has(flags::CREAT) && request.has(flags::EXCL));
-    place::resolve_and(open, path, follow, |dir, name| {
+    path::resolve_and(open, path, follow, |dir, name| {
         let access = guard.access(dir, open.access)?;
         if access == Access::ReadOnly && request.needs_write() {
             return Err(Errno::Notcapable.into());
@@ -196,7 +221,7 @@ fn file(
     } else {
         FollowSymlinks::No
     });
-    options.sync(request.fdflags & flags::SYNC != 0);
+    options.sync(request.fdflags & (flags::DSYNC | flags::RSYNC | flags::SYNC) != 0);
     // The host itself must not block on the other end of a named pipe, nor acquire a controlling terminal.
     let mut custom = OFlags::NONBLOCK | OFlags::NOCTTY;
     custom.set(OFlags::APPEND, request.fdflags & flags::APPEND != 0);

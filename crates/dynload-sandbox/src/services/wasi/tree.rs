@@ -1,36 +1,46 @@
 //! `path_create_directory`, `path_remove_directory`, `path_unlink_file`, `path_rename`.
 
 use super::{
-    link,
-    place::{Change, Place},
+    Errno, link,
+    path::{Change, Entry, GuestPath},
     rights,
 };
 use crate::{
     host::Caller,
-    services::{answer::Answer, descriptor::Use, guest},
+    services::{answer::Answer, descriptor::Use},
 };
-use cap_std::fs::Dir;
-use std::{io, path::Path};
 
 pub(super) fn create_directory(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
     let right = rights::PATH_CREATE_DIRECTORY;
-    change(caller, fd, right, ptr, len, Change::Add, |dir, name| {
-        dir.create_dir(name)
+    change(caller, fd, right, ptr, len, Change::Add, |entry, _| {
+        Ok(entry.dir().create_dir(entry.name)?)
     })
 }
 
 pub(super) fn remove_directory(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
     let right = rights::PATH_REMOVE_DIRECTORY;
-    change(caller, fd, right, ptr, len, Change::Replace, |dir, name| {
-        dir.remove_dir(name)
+    change(caller, fd, right, ptr, len, Change::Replace, |entry, _| {
+        Ok(entry.dir().remove_dir(entry.name)?)
     })
 }
 
 pub(super) fn unlink_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
     let right = rights::PATH_UNLINK_FILE;
-    change(caller, fd, right, ptr, len, Change::Replace, |dir, name| {
-        dir.remove_file(name)
-    })
+    change(
+        caller,
+        fd,
+        right,
+        ptr,
+        len,
+        Change::Replace,
+        |entry, has_trailing_slash| {
+            if has_trailing_slash {
+                entry.check_directory()?;
+                return Err(Errno::Isdir.into());
+            }
+            Ok(entry.dir().remove_file(entry.name)?)
+        },
+    )
 }
 
 fn change(
@@ -40,18 +50,18 @@ fn change(
     ptr: u32,
     len: u32,
     change: Change,
-    act: impl Fn(&Dir, &Path) -> io::Result<()>,
+    act: impl Fn(&Entry<'_>, bool) -> Answer,
 ) -> Answer {
     let granted = caller.capabilities();
     caller
         .state()
         .services
         .directory(granted, fd, Use::Write, right)?;
-    let path = guest::path(caller, ptr, len)?;
+    let path = GuestPath::read(caller, ptr, len)?;
     let services = &caller.state().services;
     let open = services.directory(granted, fd, Use::Write, right)?;
-    let place = Place::new(services.guard(), open, &path, change)?;
-    Ok(act(place.dir(), place.name)?)
+    let entry = Entry::new(services.guard(), open, &path, change)?;
+    act(&entry, path.has_trailing_slash())
 }
 
 pub(super) fn rename(
@@ -65,7 +75,16 @@ pub(super) fn rename(
 ) -> Answer {
     let source = (old_fd, rights::PATH_RENAME_SOURCE, old_ptr, old_len);
     let target = (new_fd, rights::PATH_RENAME_TARGET, new_ptr, new_len);
-    link::at_both_ends(caller, source, target, Change::Replace, |from, to| {
-        from.dir().rename(from.name, to.dir(), to.name)
-    })
+    link::at_both_ends(
+        caller,
+        source,
+        target,
+        Change::Replace,
+        |(from, from_slash), (to, to_slash)| {
+            if from_slash || to_slash {
+                from.check_directory()?;
+            }
+            Ok(from.dir().rename(from.name, to.dir(), to.name)?)
+        },
+    )
 }
