@@ -94,7 +94,7 @@ fn ours(versions: &Versions, count: usize, idle_seconds: u64) -> Outcome<Vec<Row
     let place = versions.installed("ours")?;
     // SAFETY: the libraries have no constructors, and define the called function with the type that it is called with.
     let loader = unsafe { native_loader!() };
-    let reloader = Reloader::new(Config::new(&place).debounce(Duration::ZERO), loader)?;
+    let reloader = Reloader::new(Config::new(&place).with_debounce(Duration::ZERO), loader)?;
     reloader.start()?;
     let call = || -> Outcome<i64> {
         let plugin: dynload_hotreload::Guard<NativePlugin> = reloader.current().ok_or("nothing is loaded")?;
