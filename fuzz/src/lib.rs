@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-#[path = "../../crates/dynload-sandbox/tests/subject/sandbox.rs"]
+#[path = "../../crates/dynload-sandbox/tests/sandbox/subject/sandbox.rs"]
 mod subject;
-#[path = "../../crates/dynload-sandbox/tests/subject/values.rs"]
+#[path = "../../crates/dynload-sandbox/tests/sandbox/subject/values.rs"]
 mod values;
 
 use std::sync::OnceLock;
@@ -50,7 +50,7 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
         };
         reached = reached.max(Reached::Compiled);
         let limits = Limits::RESTRICTIVE
-            .with_fuel(Some(FUEL))
+            .with_fuel(FUEL)
             .with_memory_bytes(MEMORY)
             .with_call_depth(100);
         let sandbox = Sandbox::new(limits)
@@ -63,9 +63,9 @@ pub fn load_and_run(wasm: &[u8]) -> Reached {
             .exports()
             .filter_map(|export| {
                 export
-                    .function
-                    .clone()
-                    .map(|signature| (export.name.to_owned(), signature))
+                    .ty
+                    .func()
+                    .map(|signature| (export.name.to_owned(), signature.clone()))
             })
             .collect();
         for (name, signature) in exports.iter().chain(&exports) {
@@ -176,7 +176,7 @@ pub fn meter(bytes: &[u8]) -> usize {
 /// Runs the first call of a program with exactly the fuel that it needs, and with one less.
 fn tight(module: &Module, export: &str, args: &[Value], fuel: u64, slice: Option<u64>) {
     for (limit, fits) in [(fuel, true), (fuel - 1, false)] {
-        let mut instance = sandbox(wide().with_fuel(Some(limit)), slice)
+        let mut instance = sandbox(wide().with_fuel(limit), slice)
             .instantiate(module)
             .expect("fuel for the start");
         let result = instance.call(export, args);

@@ -141,7 +141,7 @@ impl Work {
         let load = |wasm: &[u8]| Module::new(&engine, wasm).expect("a valid module");
         let mut sandbox = Sandbox::new(
             Limits::DEFAULT
-                .with_fuel(Some(u64::MAX / 2))
+                .with_fuel(u64::MAX / 2)
                 .with_time(Duration::from_millis(3_600_000)),
         );
         sandbox.func_wrap("env", "add", Capabilities::NONE, |_, (a, b): (i64, i64)| {

@@ -34,14 +34,14 @@ impl Grant {
         Grant::default()
     }
 
-    /// Adds these capabilities to the grant.
+    /// Replaces the capabilities of the grant.
     ///
     /// # Grants
     ///
     /// Widens what the plugin may do. Capabilities that have a scope still need an entry in [`Grant::scopes`].
     #[must_use]
     pub fn with_capabilities(mut self, capabilities: Capabilities) -> Grant {
-        self.capabilities |= capabilities;
+        self.capabilities = capabilities;
         self
     }
 

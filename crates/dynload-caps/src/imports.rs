@@ -36,9 +36,9 @@ impl ImportNeeds {
     /// # Examples
     ///
     /// ```
-    /// use dynload_caps::{Capabilities, imports::required_capability};
+    /// use dynload_caps::{Capabilities, imports::needs};
     ///
-    /// let write = required_capability("wasi_snapshot_preview1", "fd_write");
+    /// let write = needs("wasi_snapshot_preview1", "fd_write");
     /// assert!(write.satisfied_by(Capabilities::CONSOLE));
     /// assert!(write.satisfied_by(Capabilities::FS_WRITE));
     /// assert!(!write.satisfied_by(Capabilities::FS_READ));
@@ -79,6 +79,7 @@ pub enum WhenDenied {
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Import {
     /// The module name of the import, `wasi_snapshot_preview1` for instance.
     pub module: &'static str,
@@ -95,14 +96,14 @@ pub struct Import {
 /// # Examples
 ///
 /// ```
-/// use dynload_caps::{Capabilities, imports::{ImportNeeds, required_capability}};
+/// use dynload_caps::{Capabilities, imports::{ImportNeeds, needs}};
 ///
-/// assert_eq!(required_capability("vais", "sleep_ms"), ImportNeeds::AllOf(Capabilities::TIME));
-/// assert_eq!(required_capability("wasi_snapshot_preview1", "proc_exit"), ImportNeeds::Nothing);
-/// assert_eq!(required_capability("env", "system"), ImportNeeds::Unknown);
+/// assert_eq!(needs("vais", "sleep_ms"), ImportNeeds::AllOf(Capabilities::TIME));
+/// assert_eq!(needs("wasi_snapshot_preview1", "proc_exit"), ImportNeeds::Nothing);
+/// assert_eq!(needs("env", "system"), ImportNeeds::Unknown);
 /// ```
 #[must_use]
-pub fn required_capability(module: &str, name: &str) -> ImportNeeds {
+pub fn needs(module: &str, name: &str) -> ImportNeeds {
     find(module, name).map_or(ImportNeeds::Unknown, |import| import.needs)
 }
 

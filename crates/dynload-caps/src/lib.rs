@@ -25,7 +25,7 @@
 //! assert!(granted.scopes.dirs.is_empty());
 //!
 //! // Which capability does an import need?
-//! let needs = imports::required_capability("wasi_snapshot_preview1", "random_get");
+//! let needs = imports::needs("wasi_snapshot_preview1", "random_get");
 //! assert_eq!(needs, imports::ImportNeeds::AllOf(Capabilities::RANDOM));
 //! assert!(!needs.satisfied_by(granted.capabilities));
 //!

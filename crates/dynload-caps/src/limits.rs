@@ -13,7 +13,7 @@ use core::time::Duration;
 /// use core::time::Duration;
 /// use dynload_caps::Limits;
 ///
-/// let limits = Limits::RESTRICTIVE.with_time(Duration::from_millis(250)).with_fuel(Some(1_000_000));
+/// let limits = Limits::RESTRICTIVE.with_time(Duration::from_millis(250)).with_fuel(1_000_000);
 /// assert_eq!(limits.max_memory_bytes, 16 * 1024 * 1024);
 /// assert_eq!(limits.intersection(&Limits::PERMISSIVE), limits);
 /// ```
@@ -100,10 +100,17 @@ impl Limits {
         self
     }
 
-    /// Sets the fuel limit of a call; `None` removes it.
+    /// Sets the fuel limit of a call.
     #[must_use]
-    pub const fn with_fuel(mut self, operators: Option<u64>) -> Limits {
-        self.max_fuel = operators;
+    pub const fn with_fuel(mut self, fuel: u64) -> Limits {
+        self.max_fuel = Some(fuel);
+        self
+    }
+
+    /// Removes the fuel limit of a call.
+    #[must_use]
+    pub const fn without_fuel_limit(mut self) -> Limits {
+        self.max_fuel = None;
         self
     }
 

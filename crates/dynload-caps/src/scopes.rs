@@ -35,9 +35,9 @@ pub use program::ProgramScope;
 /// scopes.validate()?;
 ///
 /// let address = "93.184.215.14".parse()?;
-/// assert!(scopes.allows_net(Some("api.example.com"), address, 443));
+/// assert!(scopes.allows_remote_net(Some("api.example.com"), address, 443));
 /// // The same name is refused when it resolves to the host itself.
-/// assert!(!scopes.allows_net(Some("api.example.com"), "127.0.0.1".parse()?, 443));
+/// assert!(!scopes.allows_remote_net(Some("api.example.com"), "127.0.0.1".parse()?, 443));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -239,14 +239,16 @@ impl Scopes {
     ///
     /// Check the address that the name *resolved to*, for the connection about to be made, so that the name cannot be
     /// pointed elsewhere in between. Do not look up a name that no pattern [matches](NetScope::matches_name). See
-    /// [`NetScope::allows`]. For one of the host's own addresses, call [`allows_local_net`](Scopes::allows_local_net)
+    /// [`NetScope::allows_remote`]. For one of the host's own addresses, call [`allows_local_net`](Scopes::allows_local_net)
     /// instead.
     #[must_use]
-    pub fn allows_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
-        self.net.iter().any(|scope| scope.allows(name, address, port))
+    pub fn allows_remote_net(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+        self.net
+            .iter()
+            .any(|scope| scope.allows_remote(name, address, port))
     }
 
-    /// Like [`allows_net`](Scopes::allows_net), for an `address` that is one of the host's own, public or not.
+    /// Like [`allows_net`](Scopes::allows_remote_net), for an `address` that is one of the host's own, public or not.
     ///
     /// See [`NetScope::allows_local`].
     #[must_use]

@@ -88,12 +88,12 @@ impl LimitRequest {
     /// Returns the lower of each limit of the host and the requested one.
     #[must_use]
     pub fn intersection(&self, host: &Limits) -> Limits {
-        let requested = Limits::DEFAULT
+        let mut requested = Limits::DEFAULT
             .with_memory_bytes(self.max_memory_bytes.unwrap_or(u64::MAX))
             .with_time(self.max_time_ms.map_or(Duration::MAX, Duration::from_millis))
             .with_stack_bytes(self.max_stack_bytes.unwrap_or(u64::MAX))
-            .with_call_depth(self.max_call_depth.unwrap_or(u64::MAX))
-            .with_fuel(self.max_fuel);
+            .with_call_depth(self.max_call_depth.unwrap_or(u64::MAX));
+        requested.max_fuel = self.max_fuel;
         host.intersection(&requested)
     }
 }

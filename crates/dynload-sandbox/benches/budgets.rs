@@ -71,7 +71,7 @@ fn guest(guest: &Guest, engine: &Engine, bare: &Bare) -> f64 {
         .with_call_depth(1 << 20)
         .with_stack_bytes(1 << 28)
         .with_time(Duration::from_millis(600_000))
-        .with_fuel(Some(u64::MAX / 2))
+        .with_fuel(u64::MAX / 2)
         .with_memory_bytes(1 << 30);
     let mut ours = Sandbox::new(limits).instantiate(&module).expect("no imports");
     let (mut store, instance) = bare.instance(&bare.module(&wasm));

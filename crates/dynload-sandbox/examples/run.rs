@@ -88,7 +88,10 @@ fn read_command(mut words: impl Iterator<Item = String>) -> Result<Command, Box<
             "--usage" => usage = true,
             option if option.starts_with("--") => return Err(format!("unknown option `{option}`").into()),
             _ => {
-                let limits = limits.with_fuel(fuel);
+                let limits = match fuel {
+                    Some(fuel) => limits.with_fuel(fuel),
+                    None => limits.without_fuel_limit(),
+                };
                 let args = words.collect();
                 return Ok(Command {
                     limits,

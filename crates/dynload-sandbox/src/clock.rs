@@ -3,6 +3,7 @@
 #[cfg(feature = "std")]
 mod ticker;
 
+use alloc::sync::Arc;
 use core::{sync::atomic::AtomicUsize, time::Duration};
 
 /// A clock of the host.
@@ -33,6 +34,20 @@ pub trait Clock: Send + Sync {
         while self.monotonic() < end {
             core::hint::spin_loop();
         }
+    }
+}
+
+impl<T: Clock + ?Sized> Clock for Arc<T> {
+    fn monotonic(&self) -> Duration {
+        (**self).monotonic()
+    }
+
+    fn wall(&self) -> Option<Duration> {
+        (**self).wall()
+    }
+
+    fn ticks(&self) -> Option<&'static AtomicUsize> {
+        (**self).ticks()
     }
 }
 

@@ -9,7 +9,7 @@ use wasmi::{CompilationMode, Config, CustomFuelCosts};
 /// The limits of a module, checked before any of it is compiled.
 ///
 /// The defaults are far above what compilers produce and far below what would do harm.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModuleLimits {
     /// Bytes of the whole module. By default 64 MiB.
@@ -65,6 +65,36 @@ impl Default for ModuleLimits {
             max_name_bytes: 10_000,
         }
     }
+}
+
+macro_rules! module_limits {
+    ($($field:ident => $with:ident;)*) => {
+        impl ModuleLimits {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](ModuleLimits::", stringify!($field), ").")]
+                #[must_use]
+                pub const fn $with(mut self, most: u64) -> ModuleLimits {
+                    self.$field = most;
+                    self
+                }
+            )*
+        }
+    };
+}
+module_limits! {
+    max_bytes => with_bytes;
+    max_items => with_items;
+    max_elements => with_elements;
+    max_constant_operators => with_constant_operators;
+    max_memories => with_memories;
+    max_params => with_params;
+    max_locals => with_locals;
+    max_total_locals => with_total_locals;
+    max_body_bytes => with_body_bytes;
+    max_nesting => with_nesting;
+    max_carried_values => with_carried_values;
+    max_load_bytes => with_load_bytes;
+    max_name_bytes => with_name_bytes;
 }
 
 /// The configuration of an [`Engine`].

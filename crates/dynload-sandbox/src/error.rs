@@ -77,6 +77,8 @@ pub enum Trap {
     BadConversionToInteger,
 }
 
+impl core::error::Error for Trap {}
+
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -245,26 +247,34 @@ pub struct DeniedGrowth {
 /// [Wasm spec, invocation]: https://webassembly.github.io/spec/core/exec/modules.html#invocation
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Invocation<Name = String> {
+pub enum Invocation {
     /// Instantiation, before any code ran.
     Instantiation,
     /// The start function, during instantiation.
     Start,
     /// The exported function of this name.
-    Export(Name),
+    Export(String),
 }
 
-impl Invocation<&str> {
+/// An [`Invocation`] with a borrowed name: owned only if there is an error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Invoked<'a> {
+    Instantiation,
+    Start,
+    Export(&'a str),
+}
+
+impl Invoked<'_> {
     fn into_owned(self) -> Invocation {
         match self {
-            Invocation::Instantiation => Invocation::Instantiation,
-            Invocation::Start => Invocation::Start,
-            Invocation::Export(name) => Invocation::Export(name.into()),
+            Invoked::Instantiation => Invocation::Instantiation,
+            Invoked::Start => Invocation::Start,
+            Invoked::Export(name) => Invocation::Export(name.into()),
         }
     }
 }
 
-impl<Name: fmt::Display> fmt::Display for Invocation<Name> {
+impl fmt::Display for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Invocation::Instantiation => f.write_str("the module"),
@@ -288,7 +298,7 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(
-        invocation: Invocation<&str>,
+        invocation: Invoked<'_>,
         kind: ErrorKind,
         usage: Usage,
         denied_growth: Option<DeniedGrowth>,
@@ -398,6 +408,27 @@ impl Stop {
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0
+    }
+}
+
+/// A failed call into another instance, as [`ErrorKind::Host`].
+impl From<Error> for Stop {
+    fn from(error: Error) -> Stop {
+        Stop::host(error)
+    }
+}
+
+/// As [`ErrorKind::Host`].
+impl From<crate::host::EntropyError> for Stop {
+    fn from(error: crate::host::EntropyError) -> Stop {
+        Stop::host(error)
+    }
+}
+
+/// As [`ErrorKind::Host`].
+impl From<crate::value::ValueTypeMismatch> for Stop {
+    fn from(error: crate::value::ValueTypeMismatch) -> Stop {
+        Stop::host(error)
     }
 }
 

@@ -15,7 +15,7 @@ pub use caller::{Caller, MAX_REENTRY};
 pub use console::{Console, ConsoleOutput, OutputError, OutputFn, Stream};
 #[cfg(feature = "std")]
 pub use entropy::OsEntropy;
-pub use entropy::{Entropy, EntropyError, SeededEntropy};
+pub use entropy::{Entropy, EntropyError, EntropyStream, SeededEntropy};
 pub use function::{HostArgs, HostResults};
 pub use functions::{HostFunctions, UnsupportedSignature};
 pub use guest_memory::{GuestMemory, NoMemory, OutOfBounds};

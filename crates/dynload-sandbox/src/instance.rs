@@ -14,7 +14,7 @@ use crate::{
     call::interrupt::InterruptHandle,
     call::run,
     call::state::{Linked, State},
-    error::{Error, ErrorKind, Invocation},
+    error::{Error, ErrorKind, Invoked},
     host::{GuestMemory, NoMemory, Stream},
     metering::hidden,
     module::Module,
@@ -22,7 +22,7 @@ use crate::{
     value::{Signature, Value},
 };
 use alloc::{boxed::Box, vec::Vec};
-use core::fmt;
+use core::{any::Any, fmt};
 use wasmi::{AsContext, AsContextMut, Store, StoreContextMut};
 
 /// An instance of a module in a sandbox.
@@ -57,9 +57,9 @@ impl Instance {
     /// - [`ErrorKind::Poisoned`]: no guest code ran; [`reset`](Instance::reset) the instance first.
     /// - Any other error aborted the call; the instance is now poisoned.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Error> {
-        self.enter(Invocation::Export(export))?;
+        self.enter(Invoked::Export(export))?;
         let result = call_export(self.store.as_context_mut(), export, args);
-        self.leave(Invocation::Export(export), result)
+        self.leave(Invoked::Export(export), result)
     }
 
     /// Calls an exported function that accepts and returns integers, with every integer as an `i64`.
@@ -71,9 +71,9 @@ impl Instance {
     /// As [`call`](Instance::call). Also [`ErrorKind::SignatureMismatch`] if a parameter or the result is not an integer, if a
     /// value does not fit, or if there is more than one result.
     pub fn call_i64(&mut self, export: &str, args: &[i64]) -> Result<i64, Error> {
-        self.enter(Invocation::Export(export))?;
+        self.enter(Invoked::Export(export))?;
         let result = integers::call(self.store.as_context_mut(), &mut self.last_callee, export, args);
-        self.leave(Invocation::Export(export), result)
+        self.leave(Invoked::Export(export), result)
     }
 
     /// Returns the type of an exported function, or `None` if there is no function of this name.
@@ -103,7 +103,8 @@ impl Instance {
             parent: state.parent.clone(),
         };
         match Instance::new(self.module.clone(), origin) {
-            Ok(fresh) => {
+            Ok(mut fresh) => {
+                fresh.store.data_mut().data = self.store.data_mut().data.take();
                 *self = fresh;
                 Ok(())
             }
@@ -150,6 +151,36 @@ impl Instance {
         self.store.data_mut().console.take(stream)
     }
 
+    /// Stores a value for the host functions that this instance calls, which read it with
+    /// [`Caller::data`](crate::Caller::data), and returns the previous one. Host functions are shared by all instances of a
+    /// sandbox: this is how they tell them apart.
+    ///
+    /// The value survives [`reset`](Instance::reset). A start function runs without it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Stop, Value};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str(
+    ///     r#"(module (import "env" "count" (func $count (result i32))) (func (export "run") (result i32) (call $count)))"#)?)?;
+    /// let mut sandbox = Sandbox::new(Limits::DEFAULT);
+    /// sandbox.func_wrap("env", "count", Capabilities::NONE, |caller, ()| {
+    ///     let calls = caller.data::<i32>().ok_or_else(|| Stop::host("the instance has no counter"))?;
+    ///     *calls += 1;
+    ///     Ok(*calls)
+    /// });
+    /// let mut instance = sandbox.instantiate(&module)?;
+    /// instance.set_data(41_i32);
+    /// assert_eq!(instance.call("run", &[])?, [Value::I32(42)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_data(&mut self, data: impl Any + Send + Sync) -> Option<Box<dyn Any + Send + Sync>> {
+        self.store.data_mut().data.replace(Box::new(data))
+    }
+
     /// Returns the module.
     #[must_use]
     pub fn module(&self) -> &Module {
@@ -173,7 +204,7 @@ impl Instance {
     }
 
     /// Starts a call: counts it, and grants the first slice.
-    pub(crate) fn enter(&mut self, invocation: Invocation<&str>) -> Result<(), Error> {
+    pub(crate) fn enter(&mut self, invocation: Invoked<'_>) -> Result<(), Error> {
         if let Some(first) = &self.poisoned {
             let kind = ErrorKind::Poisoned(first.clone());
             return Err(Error::new(invocation, kind, Usage::default(), None));
@@ -203,7 +234,7 @@ impl Instance {
     /// Ends a call: reads the meter, and poisons the instance if the call was aborted.
     pub(crate) fn leave<R>(
         &mut self,
-        invocation: Invocation<&str>,
+        invocation: Invoked<'_>,
         mut result: Result<R, ErrorKind>,
     ) -> Result<R, Error> {
         self.end_call();

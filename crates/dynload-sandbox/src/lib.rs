@@ -26,7 +26,7 @@
 //!
 //! # Without `std`
 //!
-//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_host`] accepts the embedder's [`Clock`] and
+//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_clock_and_entropy`] accepts the embedder's [`Clock`] and
 //! [`Entropy`], and the `vais` functions are available. WASI and the `dynload` functions need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -60,6 +60,7 @@ pub use call::interrupt::InterruptHandle;
 #[cfg(feature = "std")]
 pub use clock::SystemClock;
 pub use clock::{Clock, ClockScope};
+pub use dynload_caps as caps;
 pub use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
     Scopes,
@@ -71,13 +72,14 @@ pub use error::{
 #[cfg(feature = "std")]
 pub use host::OsEntropy;
 pub use host::{
-    Caller, Console, ConsoleOutput, Entropy, EntropyError, GuestMemory, HostArgs, HostFunctions, HostResults,
-    MAX_REENTRY, NoMemory, OutOfBounds, OutputError, OutputFn, SeededEntropy, Stream, UnsupportedSignature,
+    Caller, Console, ConsoleOutput, Entropy, EntropyError, EntropyStream, GuestMemory, HostArgs,
+    HostFunctions, HostResults, MAX_REENTRY, NoMemory, OutOfBounds, OutputError, OutputFn, SeededEntropy,
+    Stream, UnsupportedSignature,
 };
 pub use instance::Instance;
 pub use instance::typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
 pub use metering::budget::FuelBudget;
-pub use module::{Export, Import, Module};
+pub use module::{Export, ExternType, Import, Module};
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]
 pub use services::ServiceError;

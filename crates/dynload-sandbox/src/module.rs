@@ -7,14 +7,9 @@ use crate::{
     rewrite::{self, Rewritten},
     value::{Signature, ValType},
 };
-use alloc::{
-    format,
-    string::{String, ToString},
-    sync::Arc,
-};
+use alloc::sync::Arc;
 use core::fmt;
-use dynload_caps::{Capabilities, ImportNeeds, imports::required_capability};
-use wasmi::ExternType;
+use dynload_caps::{Capabilities, ImportNeeds, imports::needs};
 
 /// A WebAssembly module, checked, metered and compiled.
 ///
@@ -28,6 +23,60 @@ struct Inner {
     rewritten: Rewritten,
 }
 
+/// The type of an import or export
+/// ([Wasm spec, external types](https://webassembly.github.io/spec/core/syntax/types.html#external-types)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExternType {
+    /// A function.
+    Func(Signature),
+    /// A linear memory.
+    #[non_exhaustive]
+    Memory {},
+    /// A table.
+    #[non_exhaustive]
+    Table {},
+    /// A global.
+    #[non_exhaustive]
+    Global {
+        /// The type of its value.
+        content: ValType,
+    },
+}
+
+impl ExternType {
+    /// Returns the signature of a function, and `None` for a memory, table or global.
+    #[must_use]
+    pub fn func(&self) -> Option<&Signature> {
+        match self {
+            ExternType::Func(signature) => Some(signature),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn from_engine(ty: &wasmi::ExternType) -> ExternType {
+        match ty {
+            wasmi::ExternType::Func(ty) => ExternType::Func(Signature::from_engine(ty)),
+            wasmi::ExternType::Memory(_) => ExternType::Memory {},
+            wasmi::ExternType::Table(_) => ExternType::Table {},
+            wasmi::ExternType::Global(ty) => ExternType::Global {
+                content: ValType::from_engine(ty.content()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for ExternType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExternType::Func(signature) => signature.fmt(f),
+            ExternType::Memory {} => f.write_str("memory"),
+            ExternType::Table {} => f.write_str("table"),
+            ExternType::Global { content } => write!(f, "global {content}"),
+        }
+    }
+}
+
 /// An import of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,8 +85,8 @@ pub struct Import<'a> {
     pub module: &'a str,
     /// The name.
     pub name: &'a str,
-    /// The type of a function, `None` for a memory, table or global.
-    pub function: Option<Signature>,
+    /// The type.
+    pub ty: ExternType,
     /// The capabilities that the import needs.
     pub needs: ImportNeeds,
 }
@@ -48,8 +97,8 @@ pub struct Import<'a> {
 pub struct Export<'a> {
     /// The name.
     pub name: &'a str,
-    /// The type of a function, `None` for a memory, table or global.
-    pub function: Option<Signature>,
+    /// The type.
+    pub ty: ExternType,
 }
 
 impl Module {
@@ -91,8 +140,8 @@ impl Module {
         self.0.module.imports().map(|import| Import {
             module: import.module(),
             name: import.name(),
-            function: import.ty().func().map(Signature::from_engine),
-            needs: required_capability(import.module(), import.name()),
+            ty: ExternType::from_engine(import.ty()),
+            needs: needs(import.module(), import.name()),
         })
     }
 
@@ -104,7 +153,7 @@ impl Module {
             .filter(|export| !rewrite::is_hidden(export.name()))
             .map(|export| Export {
                 name: export.name(),
-                function: export.ty().func().map(Signature::from_engine),
+                ty: ExternType::from_engine(export.ty()),
             })
     }
 
@@ -134,15 +183,5 @@ impl fmt::Debug for Module {
         f.debug_struct("Module")
             .field("required_capabilities", &self.required_capabilities())
             .finish()
-    }
-}
-
-/// Describes an external type, for messages.
-pub(crate) fn describe(ty: &ExternType) -> String {
-    match ty {
-        ExternType::Func(ty) => Signature::from_engine(ty).to_string(),
-        ExternType::Global(ty) => format!("global {}", ValType::from_engine(ty.content())),
-        ExternType::Memory(_) => "memory".to_string(),
-        ExternType::Table(_) => "table".to_string(),
     }
 }

@@ -48,7 +48,7 @@ impl Sandbox {
     #[cfg(feature = "std")]
     #[must_use]
     pub fn new(limits: Limits) -> Sandbox {
-        Sandbox::with_host(
+        Sandbox::with_clock_and_entropy(
             limits,
             Arc::new(crate::clock::SystemClock::new()),
             Arc::new(crate::host::OsEntropy),
@@ -59,7 +59,11 @@ impl Sandbox {
     ///
     /// The time limit is only as good as the clock: a clock that stands still never ends a call.
     #[must_use]
-    pub fn with_host(limits: Limits, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Sandbox {
+    pub fn with_clock_and_entropy(
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Sandbox {
         Sandbox {
             config: Arc::new(Config {
                 limits,
@@ -95,6 +99,17 @@ impl Sandbox {
     #[must_use]
     pub fn with_capabilities(mut self, capabilities: Capabilities) -> Sandbox {
         self.authority = Authority::new(capabilities);
+        self
+    }
+
+    /// Shares the capabilities of `authority`: a grant or a revocation then affects every sandbox that shares it.
+    ///
+    /// # Grants
+    ///
+    /// As [`with_capabilities`](Sandbox::with_capabilities).
+    #[must_use]
+    pub fn with_authority(mut self, authority: Authority) -> Sandbox {
+        self.authority = authority;
         self
     }
 

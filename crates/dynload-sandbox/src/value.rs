@@ -177,6 +177,38 @@ numbers! {
     f64 => F64, as_f64;
 }
 
+impl From<u32> for Value {
+    /// Converts the bits to an i32.
+    fn from(value: u32) -> Value {
+        Value::I32(value as i32)
+    }
+}
+
+impl From<u64> for Value {
+    /// Converts the bits to an i64.
+    fn from(value: u64) -> Value {
+        Value::I64(value as i64)
+    }
+}
+
+impl TryFrom<Value> for u32 {
+    type Error = ValueTypeMismatch;
+
+    /// Converts the bits of an i32.
+    fn try_from(value: Value) -> Result<u32, ValueTypeMismatch> {
+        i32::try_from(value).map(|value| value as u32)
+    }
+}
+
+impl TryFrom<Value> for u64 {
+    type Error = ValueTypeMismatch;
+
+    /// Converts the bits of an i64.
+    fn try_from(value: Value) -> Result<u64, ValueTypeMismatch> {
+        i64::try_from(value).map(|value| value as u64)
+    }
+}
+
 /// The error for the conversion of a [`Value`] to a number of another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

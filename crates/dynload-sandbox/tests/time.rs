@@ -217,7 +217,7 @@ impl Clock for Still {
 
 #[test]
 fn fuel_needs_no_clock() {
-    let limits = Limits::DEFAULT.with_fuel(Some(3_000_000));
+    let limits = Limits::DEFAULT.with_fuel(3_000_000);
     let mut instance = Sandbox::new(limits)
         .with_clock(Still)
         .instantiate(&module(SPIN))
@@ -519,7 +519,7 @@ fn successive_calls_draw_a_budget_to_the_last_unit() {
 #[test]
 fn a_budget_and_a_limit_for_each_call_both_apply() {
     let budget = FuelBudget::new(120);
-    let sandbox = Sandbox::new(Limits::DEFAULT.with_fuel(Some(51))).with_fuel_budget(budget.clone());
+    let sandbox = Sandbox::new(Limits::DEFAULT.with_fuel(51)).with_fuel_budget(budget.clone());
     let mut instance = sandbox.instantiate(&module(TURNS)).unwrap();
     instance.call("run", &[Value::I32(10)]).unwrap();
     assert_eq!(

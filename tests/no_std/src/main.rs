@@ -28,12 +28,12 @@ fn run() -> u8 {
     if module.required_capabilities() != Capabilities::CONSOLE {
         return 2;
     }
-    let limits = Limits::RESTRICTIVE.with_fuel(Some(10_000));
+    let limits = Limits::RESTRICTIVE.with_fuel(10_000);
     let console = Console::new(ConsoleOutput::callback(|_stream, bytes| {
         machine::write(bytes);
         Ok(())
     }));
-    let sandbox = Sandbox::with_host(
+    let sandbox = Sandbox::with_clock_and_entropy(
         limits,
         Arc::new(machine::Ticks::default()),
         Arc::new(SeededEntropy(1)),

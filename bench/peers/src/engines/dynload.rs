@@ -12,7 +12,7 @@ pub(crate) const LIMITS: Limits = Limits::PERMISSIVE
     .with_time(Duration::from_millis(600_000))
     .with_stack_bytes(1 << 28)
     .with_call_depth(1 << 20)
-    .with_fuel(Some(u64::MAX / 2));
+    .with_fuel(u64::MAX / 2);
 
 pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
     let mut sandbox = Sandbox::new(LIMITS);
@@ -37,5 +37,5 @@ pub(crate) fn instance(wasm: &[u8]) -> Result<Instance, Error> {
 
 /// Returns a sandbox with the default limits and fuel.
 pub(crate) fn sandbox() -> Sandbox {
-    Sandbox::new(Limits::DEFAULT.with_fuel(Some(u64::MAX / 2)))
+    Sandbox::new(Limits::DEFAULT.with_fuel(u64::MAX / 2))
 }

@@ -39,11 +39,11 @@ use super::{Cidr, Network, ParseNetError};
 /// assert_eq!(scope.to_string(), "*.example.com:443");
 /// assert!(scope.matches_name("api.example.com", 443));
 /// assert!(!scope.matches_name("example.com", 443));
-/// assert!(scope.allows(Some("api.example.com"), "93.184.215.14".parse().unwrap(), 443));
-/// assert!(!scope.allows(Some("api.example.com"), "10.1.2.3".parse().unwrap(), 443));
+/// assert!(scope.allows_remote(Some("api.example.com"), "93.184.215.14".parse().unwrap(), 443));
+/// assert!(!scope.allows_remote(Some("api.example.com"), "10.1.2.3".parse().unwrap(), 443));
 ///
 /// let private: NetScope = "db.example.com@10.0.0.0/8:5432".parse()?;
-/// assert!(private.allows(Some("db.example.com"), "10.1.2.3".parse().unwrap(), 5432));
+/// assert!(private.allows_remote(Some("db.example.com"), "10.1.2.3".parse().unwrap(), 5432));
 /// # Ok::<(), dynload_caps::ParseNetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -114,10 +114,10 @@ impl NetScope {
 
     /// Returns whether the pattern matches `host` and `port`, so that `host` is worth resolving.
     ///
-    /// The address that it resolves to must still pass [`allows`](NetScope::allows).
+    /// The address that it resolves to must still pass [`allows_remote`](NetScope::allows_remote).
     ///
     /// A `host` that is an address (with or without brackets) is passed to [`matches_addr`](NetScope::matches_addr). A
-    /// pattern of addresses alone does not mention names, so it matches none here. [`allows`](NetScope::allows) does
+    /// pattern of addresses alone does not mention names, so it matches none here. [`allows_remote`](NetScope::allows_remote) does
     /// accept any name that resolves into the pattern: when another pattern matches the name, its address may be within
     /// this one.
     #[must_use]
@@ -132,19 +132,19 @@ impl NetScope {
     /// Returns whether the pattern allows `port` of `address`, where the guest passed the address and no name.
     #[must_use]
     pub fn matches_addr(&self, address: IpAddr, port: u16) -> bool {
-        self.allows(None, address, port)
+        self.allows_remote(None, address, port)
     }
 
     /// Returns whether the pattern allows one connection: the guest passed the host name `name` (`None` when it passed
     /// the address), which resolved to `address`, and the port is `port`.
     #[must_use]
-    pub fn allows(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
+    pub fn allows_remote(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
         // A "name" that is an address resolves to itself; it does not count as a name.
         let name = name.filter(|name| address_literal(name).is_none());
         self.ports.contains(port) && self.network.matches(address) && self.name.matches(name)
     }
 
-    /// Like [`allows`](NetScope::allows), for an `address` that is one of the host's own.
+    /// Like [`allows_remote`](NetScope::allows_remote), for an `address` that is one of the host's own.
     ///
     /// The pattern has to specify the address itself, or a block without public addresses, or be `localhost`.
     ///
@@ -156,14 +156,14 @@ impl NetScope {
     /// let own = "192.0.2.7".parse().unwrap();
     /// for (pattern, allowed) in [("*:*", false), ("192.0.2.0/24:*", false), ("192.0.2.7:*", true)] {
     ///     let scope: NetScope = pattern.parse()?;
-    ///     assert!(scope.allows(None, own, 443));
+    ///     assert!(scope.allows_remote(None, own, 443));
     ///     assert_eq!(scope.allows_local(None, own, 443), allowed);
     /// }
     /// # Ok::<(), dynload_caps::ParseNetError>(())
     /// ```
     #[must_use]
     pub fn allows_local(&self, name: Option<&str>, address: IpAddr, port: u16) -> bool {
-        self.allows(name, address, port) && self.network.matches_local(address)
+        self.allows_remote(name, address, port) && self.network.matches_local(address)
     }
 
     /// Returns the pattern that allows exactly what both allow, or `None` when no pattern does.

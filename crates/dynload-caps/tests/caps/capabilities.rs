@@ -171,11 +171,14 @@ proptest! {
 
 fn limits() -> impl Strategy<Value = Limits> {
     any::<(u64, u64, u64, u64, Option<u64>)>().prop_map(|(memory, time, stack, depth, fuel)| {
-        Limits::DEFAULT
+        let limits = Limits::DEFAULT
             .with_memory_bytes(memory)
             .with_time(Duration::from_millis(time))
             .with_stack_bytes(stack)
-            .with_call_depth(depth)
-            .with_fuel(fuel)
+            .with_call_depth(depth);
+        match fuel {
+            Some(fuel) => limits.with_fuel(fuel),
+            None => limits.without_fuel_limit(),
+        }
     })
 }

@@ -78,7 +78,7 @@ fn special_addresses_need_an_explicit_pattern() {
             "[2000::]/3:*",
         ] {
             assert!(
-                !scope(wide).allows(Some("example.com"), address, 80),
+                !scope(wide).allows_remote(Some("example.com"), address, 80),
                 "{wide} matched {text}"
             );
             assert!(!scope(wide).matches_addr(address, 80), "{wide} matched {text}");
@@ -103,18 +103,21 @@ fn special_addresses_need_an_explicit_pattern() {
 fn localhost_is_loopback_and_nothing_else() {
     let local = scope("localhost:8080");
     for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-        assert!(local.allows(Some("LocalHost."), addr(address), 8080), "{address}");
+        assert!(
+            local.allows_remote(Some("LocalHost."), addr(address), 8080),
+            "{address}"
+        );
         assert!(
             !local.matches_addr(addr(address), 8080),
             "{address}: only allowed by name"
         );
         assert!(
-            !scope("*:*").allows(Some("localhost"), addr(address), 8080),
+            !scope("*:*").allows_remote(Some("localhost"), addr(address), 8080),
             "{address}"
         );
     }
-    assert!(!local.allows(Some("localhost"), addr("93.184.215.14"), 8080));
-    assert!(!local.allows(Some("localhost"), addr("192.168.0.1"), 8080));
+    assert!(!local.allows_remote(Some("localhost"), addr("93.184.215.14"), 8080));
+    assert!(!local.allows_remote(Some("localhost"), addr("192.168.0.1"), 8080));
 }
 
 #[test]
@@ -138,9 +141,9 @@ fn patterns_match_names() {
     );
     assert!(scope("*:*").matches_name("any.thing", 1));
     assert!(!scope("10.0.0.0/8:*").matches_name("any.thing", 1));
-    assert!(scope("10.0.0.0/8:*").allows(Some("any.thing"), addr("10.2.3.4"), 1));
+    assert!(scope("10.0.0.0/8:*").allows_remote(Some("any.thing"), addr("10.2.3.4"), 1));
     // An address passed as a name does not match a pattern of names.
-    assert!(!scope("example.com:1").allows(Some("192.168.1.1"), addr("192.168.1.1"), 1));
+    assert!(!scope("example.com:1").allows_remote(Some("192.168.1.1"), addr("192.168.1.1"), 1));
 }
 
 #[test]
@@ -345,9 +348,9 @@ proptest! {
                 common.is_some_and(|common| common.allows_local(name, own, port)), both, "{} {} {}", a, b, own
             );
         }
-        let both = a.allows(name, address, port) && b.allows(name, address, port);
+        let both = a.allows_remote(name, address, port) && b.allows_remote(name, address, port);
         let common = a.intersection(&b);
-        prop_assert_eq!(common.as_ref().is_some_and(|common| common.allows(name, address, port)), both, "{:?}", common);
+        prop_assert_eq!(common.as_ref().is_some_and(|common| common.allows_remote(name, address, port)), both, "{:?}", common);
         prop_assert_eq!(&common, &b.intersection(&a));
         if let Some(common) = common {
             prop_assert_eq!(common.to_string().parse::<NetScope>(), Ok(common));
@@ -395,6 +398,6 @@ fn an_own_address_is_reached_only_if_both_sides_name_it() {
         );
         let reparsed: NetScope = common.to_string().parse().unwrap();
         assert_eq!(reparsed, common);
-        assert!(common.allows(Some("host.example"), own, 443), "{common}");
+        assert!(common.allows_remote(Some("host.example"), own, 443), "{common}");
     }
 }

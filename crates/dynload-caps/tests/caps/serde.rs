@@ -18,7 +18,7 @@ fn json_round_trips() {
         r#"{"capabilities":"fs_read|network","scopes":{"dirs":[{"host":"/srv","guest":"/data","access":"read-write"}],"env":[{"name":"LANG"}],"net":["*.example.com:443"],"programs":[],"max_workers":0}}"#
     );
     assert_eq!(serde_json::from_str::<Grant>(&text).unwrap(), grant);
-    let limits = Limits::DEFAULT.with_fuel(Some(7));
+    let limits = Limits::DEFAULT.with_fuel(7);
     let text = serde_json::to_string(&limits).unwrap();
     assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), limits);
 }

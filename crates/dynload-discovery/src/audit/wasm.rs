@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dynload_caps::imports::required_capability;
+use dynload_caps::imports::needs;
 use dynload_caps::{Capabilities, ImportNeeds};
 use wasmparser::types::{EntityType, TypesRef};
 use wasmparser::{Parser, RefType, ValType, Validator, WasmFeatures};
@@ -65,7 +65,7 @@ impl ImportFact {
     #[must_use]
     pub fn needs(&self) -> ImportNeeds {
         match self.kind {
-            ExternKind::Function => required_capability(&self.module, &self.name),
+            ExternKind::Function => needs(&self.module, &self.name),
             _ => ImportNeeds::Unknown,
         }
     }

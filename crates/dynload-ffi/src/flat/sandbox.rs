@@ -150,7 +150,11 @@ pub extern "C" fn sandbox_set_fuel(s: WasmSandbox, fuel: i64) -> i64 {
             })?),
         };
         sandbox::change(s.handle, |sandbox| {
-            sandbox.set_limits(sandbox.limits().with_fuel(fuel));
+            let limits = sandbox.limits();
+            sandbox.set_limits(match fuel {
+                Some(fuel) => limits.with_fuel(fuel),
+                None => limits.without_fuel_limit(),
+            });
             Ok(1)
         })
     })

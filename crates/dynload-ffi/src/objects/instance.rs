@@ -84,10 +84,10 @@ pub(crate) fn interrupt(handle: i64) -> bool {
 impl InstanceEntry {
     /// Returns the type of an exported function. Needs no access to the instance, which may be out.
     fn signature(&self, name: &str) -> Result<Signature> {
-        let functions = || self.module.exports().filter(|export| export.function.is_some());
+        let functions = || self.module.exports().filter(|export| export.ty.func().is_some());
         if let Some(signature) = functions()
             .find(|export| export.name == name)
-            .and_then(|export| export.function)
+            .and_then(|export| export.ty.func().cloned())
         {
             return Ok(signature);
         }

@@ -2,10 +2,11 @@
 
 use crate::{
     authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
-    config::Config, host::ConsoleState, metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter,
-    rewrite::Hidden, usage::Usage,
+    config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
+    metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage,
 };
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
+use core::any::Any;
 
 /// The payload of a panic in a function of the embedder. In a lock, so that instances can still be shared between threads.
 #[cfg(feature = "std")]
@@ -24,7 +25,9 @@ pub(crate) struct State {
     pub(crate) watch: Watch,
     pub(crate) memory: MemoryMeter,
     pub(crate) console: ConsoleState,
-    pub(crate) entropy_state: u64,
+    pub(crate) entropy: Box<dyn EntropyStream>,
+    /// What the embedder keeps for its host functions.
+    pub(crate) data: Option<Box<dyn Any + Send + Sync>>,
     pub(crate) linked: Option<Linked>,
     /// The number of host functions that are currently calling back into the guest.
     pub(crate) reentries: u32,

@@ -3,14 +3,14 @@
 use crate::{
     call::run,
     call::state::State,
-    error::{Error, ErrorKind, Invocation, Limit, Stop},
+    error::{Error, ErrorKind, Invoked, Limit, Stop},
     host::{EntropyError, GuestMemory, NoMemory, Stream},
     metering::hidden,
     schedule,
     value::{Signature, Value},
 };
 use alloc::{string::ToString, vec::Vec};
-use core::time::Duration;
+use core::{any::Any, time::Duration};
 use dynload_caps::{Capabilities, Limits};
 use wasmi::{AsContext, AsContextMut};
 
@@ -70,6 +70,11 @@ impl<'a> Caller<'a> {
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.0.data().authority.capabilities()
+    }
+
+    /// Returns the value that the embedder stored with [`Instance::set_data`](crate::Instance::set_data), if it is a `T`.
+    pub fn data<T: Any>(&mut self) -> Option<&mut T> {
+        self.0.data_mut().data.as_mut()?.downcast_mut()
     }
 
     /// Ends the call unless every bit of `capability` is granted at this moment.
@@ -209,9 +214,7 @@ impl<'a> Caller<'a> {
     ///
     /// [`EntropyError`] if the host has none.
     pub fn random(&mut self, buffer: &mut [u8]) -> Result<(), EntropyError> {
-        let state = self.state();
-        let config = state.config.clone();
-        config.entropy.fill(&mut state.entropy_state, buffer)
+        self.state().entropy.fill(buffer)
     }
 
     /// Writes to the instance's console and returns how many bytes its limit and its sink accepted. Checks no capability.
@@ -288,7 +291,7 @@ impl<'a> Caller<'a> {
                 let usage = run::usage(&mut self.0.as_context_mut());
                 let state = self.0.data_mut();
                 state.inner_failure = Some(Error::new(
-                    Invocation::Export(export),
+                    Invoked::Export(export),
                     kind.clone(),
                     usage,
                     state.memory.denied,

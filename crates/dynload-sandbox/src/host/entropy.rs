@@ -1,20 +1,29 @@
 //! Random bytes that the host provides.
 
+use alloc::{boxed::Box, sync::Arc};
 use core::fmt;
 
-/// A source of random bytes.
+/// A source of random bytes for the instances of a sandbox.
 pub trait Entropy: Send + Sync {
-    /// Fills `buffer`. `state` belongs to one instance: a reproducible source keeps its position in it.
+    /// Returns the random bytes of the `nth` instance of a sandbox, counted from 0. A reproducible source depends on `nth`, so
+    /// that instances differ.
+    fn stream(&self, nth: usize) -> Box<dyn EntropyStream>;
+}
+
+impl<T: Entropy + ?Sized> Entropy for Arc<T> {
+    fn stream(&self, nth: usize) -> Box<dyn EntropyStream> {
+        (**self).stream(nth)
+    }
+}
+
+/// The random bytes of one instance.
+pub trait EntropyStream: Send + Sync {
+    /// Fills `buffer` with the next bytes.
     ///
     /// # Errors
     ///
     /// [`EntropyError`] if the host has no random bytes.
-    fn fill(&self, state: &mut u64, buffer: &mut [u8]) -> Result<(), EntropyError>;
-
-    /// Returns the initial state of the `n`th instance of the sandbox (from 0).
-    fn start(&self, n: usize) -> u64 {
-        n as u64
-    }
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyError>;
 }
 
 /// The host has no random bytes.
@@ -36,7 +45,14 @@ pub struct OsEntropy;
 
 #[cfg(feature = "std")]
 impl Entropy for OsEntropy {
-    fn fill(&self, _state: &mut u64, buffer: &mut [u8]) -> Result<(), EntropyError> {
+    fn stream(&self, _nth: usize) -> Box<dyn EntropyStream> {
+        Box::new(OsEntropy)
+    }
+}
+
+#[cfg(feature = "std")]
+impl EntropyStream for OsEntropy {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyError> {
         getrandom::fill(buffer).map_err(|_| EntropyError)
     }
 }
@@ -45,26 +61,31 @@ impl Entropy for OsEntropy {
 #[derive(Debug, Clone, Copy)]
 pub struct SeededEntropy(pub u64);
 
-impl SeededEntropy {
-    fn next(state: &mut u64) -> u64 {
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
+impl Entropy for SeededEntropy {
+    fn stream(&self, nth: usize) -> Box<dyn EntropyStream> {
+        let mut seed = SplitMix64(self.0 ^ (nth as u64).rotate_left(32));
+        Box::new(SplitMix64(seed.next()))
+    }
+}
+
+/// Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators* (OOPSLA 2014).
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 }
 
-impl Entropy for SeededEntropy {
-    fn fill(&self, state: &mut u64, buffer: &mut [u8]) -> Result<(), EntropyError> {
+impl EntropyStream for SplitMix64 {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), EntropyError> {
         for chunk in buffer.chunks_mut(8) {
-            chunk.copy_from_slice(&SeededEntropy::next(state).to_le_bytes()[..chunk.len()]);
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
         }
         Ok(())
-    }
-
-    fn start(&self, n: usize) -> u64 {
-        let mut state = self.0 ^ (n as u64).rotate_left(32);
-        SeededEntropy::next(&mut state)
     }
 }

@@ -49,7 +49,7 @@ macro_rules! number {
         }
     )* };
 }
-number!(i32 => I32, i64 => I64, f32 => F32, f64 => F64);
+number!(i32 => I32, i64 => I64, f32 => F32, f64 => F64, u32 => I32, u64 => I64);
 
 macro_rules! tuple {
     ($($name:ident)*) => {

@@ -5,6 +5,7 @@ use core::fmt;
 
 /// A pointer and a length from the guest that are outside its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OutOfBounds {
     /// The pointer.
     pub ptr: u32,

@@ -9,19 +9,19 @@ use crate::{
     call::state::{Linked, State},
     call::watch::Watch,
     config::Config,
-    error::{DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport},
+    error::{DeniedGrowth, Error, ErrorKind, Invoked, Limit, MissingImport},
     host::{self, ConsoleState},
     instance::integers::LastCallee,
     metering::call_meter::CallMeter,
     metering::frames::FrameLimits,
     metering::memory_meter::MemoryMeter,
-    module::{self, Module},
+    module::{ExternType, Module},
     rewrite::{self, Hidden},
     value::Signature,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use dynload_caps::imports::required_capability;
+use dynload_caps::imports::needs;
 use wasmi::{AsContextMut, Extern, Store};
 
 /// The number of the next store in this process.
@@ -57,10 +57,10 @@ impl Instance {
             frame_start,
             last_callee: LastCallee::default(),
         };
-        instance.enter(Invocation::Instantiation)?;
+        instance.enter(Invoked::Instantiation)?;
         let (invocation, result) = match instance.link() {
-            Ok(()) => (Invocation::Start, instance.run_start()),
-            refused => (Invocation::Instantiation, refused),
+            Ok(()) => (Invoked::Start, instance.run_start()),
+            refused => (Invoked::Instantiation, refused),
         };
         instance.leave(invocation, result)?;
         Ok(instance)
@@ -155,7 +155,8 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
             .of_worker(parent.as_ref().map(Share::memory)),
         console: ConsoleState::new(config.console.clone()),
-        entropy_state: config.entropy.start(nth),
+        entropy: config.entropy.stream(nth),
+        data: None,
         #[cfg(all(feature = "std", unix))]
         services: crate::services::Services::new(module),
         config,
@@ -188,9 +189,9 @@ fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, Err
             _ => missing.push(MissingImport {
                 module: module_name.to_string(),
                 name: name.to_string(),
-                expected: module::describe(import.ty()),
+                expected: ExternType::from_engine(import.ty()).to_string(),
                 provided: provided.map(|func| Signature::from_engine(&func.ty(&*store)).to_string()),
-                needs: required_capability(module_name, name),
+                needs: needs(module_name, name),
             }),
         }
     }

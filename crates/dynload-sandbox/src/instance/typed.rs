@@ -3,7 +3,7 @@
 use crate::{
     call::run,
     call::state::State,
-    error::{Error, ErrorKind, Invocation},
+    error::{Error, ErrorKind, Invoked},
     instance::{Instance, exported},
     value::Signature,
 };
@@ -120,7 +120,7 @@ impl Instance {
     ) -> Result<TypedFunc<P, R>, Error> {
         let func = resolve::<P, R>(&self.context(), export).map_err(|kind| {
             let usage = self.usage();
-            Error::new(Invocation::Export(export), kind, usage, None)
+            Error::new(Invoked::Export(export), kind, usage, None)
         })?;
         Ok(TypedFunc {
             func,
@@ -140,14 +140,14 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
     ///
     /// As [`Instance::call`].
     pub fn call(&self, instance: &mut Instance, params: P) -> Result<R, Error> {
-        instance.enter(Invocation::Export(&self.name))?;
+        instance.enter(Invoked::Export(&self.name))?;
         let result = if instance.store_id() == self.store_id {
             run_typed(instance.context(), &self.func, params.into_engine())
         } else {
             resolve::<P, R>(&instance.context(), &self.name)
                 .and_then(|func| run_typed(instance.context(), &func, params.into_engine()))
         };
-        instance.leave(Invocation::Export(&self.name), result.map(R::from_engine))
+        instance.leave(Invoked::Export(&self.name), result.map(R::from_engine))
     }
 }
 

@@ -208,7 +208,7 @@ fn an_instantiation_waits_for_lent_fuel_and_keeps_its_deadline() {
     ));
     let limits = Limits::DEFAULT
         .with_time(Duration::from_millis(200))
-        .with_fuel(Some(1_000));
+        .with_fuel(1_000);
     let sandbox = Sandbox::new(limits).with_fuel_budget(budget.clone());
     let error = sandbox.instantiate(&guest).unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Time), "{error}");

@@ -23,9 +23,7 @@ fn load(wasm: &[u8]) -> Result<Module, ModuleError> {
 
 /// Limits under which nothing can take long.
 fn tiny() -> Limits {
-    Limits::RESTRICTIVE
-        .with_fuel(Some(20_000))
-        .with_memory_bytes(4 << 20)
+    Limits::RESTRICTIVE.with_fuel(20_000).with_memory_bytes(4 << 20)
 }
 
 /// Loads a module and runs whatever it exports. Returns how far it got.
@@ -48,9 +46,9 @@ fn load_and_run(engine: &Engine, wasm: &[u8]) -> &'static str {
         .exports()
         .filter_map(|export| {
             export
-                .function
-                .clone()
-                .map(|signature| (export.name.to_owned(), signature))
+                .ty
+                .func()
+                .map(|signature| (export.name.to_owned(), signature.clone()))
         })
         .collect();
     for (name, signature) in exports {

@@ -78,11 +78,11 @@ fn tight(module: &Module, args: &[Value], fuel: u64) {
         .usage()
         .fuel;
     for slice in SLICES {
-        let enough = sandbox(Limits::DEFAULT.with_fuel(Some(fuel)), slice).instantiate(module);
+        let enough = sandbox(Limits::DEFAULT.with_fuel(fuel), slice).instantiate(module);
         if start > fuel || enough.unwrap().call("run", args).is_err() {
             return;
         }
-        let limits = Limits::DEFAULT.with_fuel(Some(fuel - 1));
+        let limits = Limits::DEFAULT.with_fuel(fuel - 1);
         match sandbox(limits, slice).instantiate(module) {
             Ok(mut instance) => {
                 let error = instance.call("run", args).unwrap_err();
@@ -401,10 +401,10 @@ fn instantiation_burns(wat: &str, fuel: u64) {
         for slice in SLICES {
             let mut instance = sandbox(Limits::DEFAULT, slice).instantiate(&module).unwrap();
             assert_eq!(instance.usage().fuel, fuel, "slices of {slice:?}");
-            let enough = sandbox(Limits::DEFAULT.with_fuel(Some(fuel)), slice);
+            let enough = sandbox(Limits::DEFAULT.with_fuel(fuel), slice);
             assert!(enough.instantiate(&module).is_ok());
             if fuel > 0 {
-                let short = sandbox(Limits::DEFAULT.with_fuel(Some(fuel - 1)), slice);
+                let short = sandbox(Limits::DEFAULT.with_fuel(fuel - 1), slice);
                 assert_eq!(short.instantiate(&module).unwrap_err().limit(), Some(Limit::Fuel));
             }
         }

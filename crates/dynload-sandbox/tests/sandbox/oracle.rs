@@ -107,7 +107,7 @@ fn tightness(name: &str, wasm: &[u8], module: &Module, calls: &[random::Call]) {
             }
             for (value, fits) in [(needed, true), (needed - 1, false)] {
                 let limits = match limit {
-                    Limit::Fuel => wide().with_fuel(Some(value)),
+                    Limit::Fuel => wide().with_fuel(value),
                     Limit::CallDepth => wide().with_call_depth(value),
                     _ => wide().with_stack_bytes(value),
                 };
@@ -165,7 +165,7 @@ fn two_limits(name: &str, wasm: &[u8], module: &Module, call: &random::Call, use
             Ok(_) => None,
         };
         let limits = wide()
-            .with_fuel(Some(fuel))
+            .with_fuel(fuel)
             .with_call_depth(depth)
             .with_stack_bytes(stack);
         for slice in [None, Some(7)] {
@@ -297,7 +297,7 @@ fn random_programs_with_vectors() {
             let signature = module
                 .exports()
                 .find(|export| export.name == name)
-                .and_then(|export| export.function);
+                .and_then(|export| export.ty.func().cloned());
             signature.is_some_and(|signature| signature.is_callable())
         };
         let calls: Vec<random::Call> = program
@@ -333,7 +333,7 @@ fn the_limit_that_is_exceeded_first_is_named() {
         (3, 2, Some(Limit::Fuel)),
         (1, 1, Some(Limit::Fuel)),
     ] {
-        let limits = wide().with_fuel(Some(fuel)).with_call_depth(depth);
+        let limits = wide().with_fuel(fuel).with_call_depth(depth);
         let mut instance = sandbox(limits, None).instantiate(&module).unwrap();
         let found = instance.call("f", &[]);
         let found = found.as_ref().err().and_then(|error| error.limit());
@@ -352,7 +352,7 @@ fn the_memory_limit_is_named_before_the_fuel_limit() {
         (65_535, 0, Some(Limit::Memory)),
         (65_536, 0, Some(Limit::Fuel)),
     ] {
-        let limits = wide().with_fuel(Some(fuel)).with_memory_bytes(memory);
+        let limits = wide().with_fuel(fuel).with_memory_bytes(memory);
         let found = sandbox(limits, None).instantiate(&module);
         let found = found.as_ref().err().and_then(|error| error.limit());
         assert_eq!(found, limit, "{memory} bytes, {fuel} fuel");

@@ -84,11 +84,11 @@ fn fuel_is_counted_across_the_host() {
     let fuel = instance.usage().fuel;
     // Ten times entry, get, `if`, const, get, const, sub, call, host, add; then entry, get, `if`, const.
     assert_eq!(fuel, 10 * (9 + 5) + 4);
-    let mut instance = with_back(Limits::DEFAULT.with_fuel(Some(fuel)))
+    let mut instance = with_back(Limits::DEFAULT.with_fuel(fuel))
         .instantiate(&module)
         .unwrap();
     assert!(instance.call("run", &i32s([10])).is_ok());
-    let mut instance = with_back(Limits::DEFAULT.with_fuel(Some(fuel - 1)))
+    let mut instance = with_back(Limits::DEFAULT.with_fuel(fuel - 1))
         .instantiate(&module)
         .unwrap();
     assert_eq!(
@@ -269,7 +269,7 @@ fn the_first_call_costs_the_same_as_every_call() {
     }
     // Another instance of the module, and a module that was never run.
     for module in [module, self::module(&wat)] {
-        let mut instance = Sandbox::new(Limits::DEFAULT.with_fuel(Some(153)))
+        let mut instance = Sandbox::new(Limits::DEFAULT.with_fuel(153))
             .instantiate(&module)
             .unwrap();
         instance.call("run", &[]).unwrap();
@@ -386,7 +386,7 @@ fn data_segments_are_charged() {
     ));
     let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
     assert_eq!(instance.usage().fuel, 1 + (1 << 20) / 64);
-    let error = Sandbox::new(Limits::DEFAULT.with_fuel(Some(1 << 14)))
+    let error = Sandbox::new(Limits::DEFAULT.with_fuel(1 << 14))
         .instantiate(&module)
         .unwrap_err();
     assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
@@ -568,7 +568,7 @@ fn references_of_passive_segments_cost_memory_and_fuel() {
     let passive = segments("", 100);
     let needed = 100 * 1_000 * 8;
     let within = |bytes, fuel| {
-        let limits = Limits::DEFAULT.with_memory_bytes(bytes).with_fuel(Some(fuel));
+        let limits = Limits::DEFAULT.with_memory_bytes(bytes).with_fuel(fuel);
         Sandbox::new(limits).instantiate(&passive)
     };
     let fuel = 100 * (1 + 1_000 / 16);
@@ -580,7 +580,7 @@ fn references_of_passive_segments_cost_memory_and_fuel() {
     assert_eq!(instance.usage().fuel, fuel);
     // Declarative segments cannot be accessed, and no references are created for them.
     let declared = segments("declare", 100);
-    let limits = Limits::DEFAULT.with_memory_bytes(0).with_fuel(Some(100));
+    let limits = Limits::DEFAULT.with_memory_bytes(0).with_fuel(100);
     assert!(Sandbox::new(limits).instantiate(&declared).is_ok());
 }
 

@@ -19,7 +19,7 @@ struct Run {
 fn run(wasm: &[u8], calls: &[(String, Vec<Value>)], fuel: u64, slice: Option<u64>, seed: u64) -> Run {
     let module = Module::new(&Engine::new(EngineConfig::default().with_profile(true)), wasm).unwrap();
     let limits = Limits::DEFAULT
-        .with_fuel(Some(fuel))
+        .with_fuel(fuel)
         .with_time(std::time::Duration::from_secs(600));
     let mut sandbox = Sandbox::new(limits)
         .with_capabilities(Capabilities::RANDOM | Capabilities::CONSOLE)

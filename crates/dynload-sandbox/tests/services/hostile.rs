@@ -71,7 +71,7 @@ fn no_host_function_is_free() {
         let sandbox = limited(
             dir.path(),
             Limits::DEFAULT
-                .with_fuel(Some(fuel))
+                .with_fuel(fuel)
                 .with_time(Duration::from_millis(60_000)),
         );
         let mut guest = again(&sandbox, call);
@@ -155,7 +155,7 @@ fn list_lengths_are_bounded() {
     let mut small = Guest::new(&limited(
         dir.path(),
         Limits::DEFAULT
-            .with_fuel(Some(10_000_000))
+            .with_fuel(10_000_000)
             .with_time(Duration::from_millis(500)),
     ));
     for n in 0..1024_u32 {
@@ -198,7 +198,7 @@ fn reading_an_endless_file() {
 #[test]
 fn allocating_costs_as_much_as_writing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT.with_fuel(Some(10_000))));
+    let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT.with_fuel(10_000)));
     guest.write("file", b"").unwrap();
     let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
     assert_eq!(guest.call("fd_allocate", &[fd, 0, 4096]), SUCCESS);

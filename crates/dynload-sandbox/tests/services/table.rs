@@ -72,7 +72,7 @@ fn denied() {
 #[test]
 fn only_the_required_capability_counts() {
     for row in rows() {
-        let needs = dynload_caps::imports::required_capability("wasi_snapshot_preview1", row.name);
+        let needs = dynload_caps::imports::needs("wasi_snapshot_preview1", row.name);
         let mut world = World::new(Access::ReadWrite);
         world.sandbox.revoke(ANY);
         world.sandbox.grant(needs.capabilities());

@@ -138,23 +138,23 @@ fn fuel_of_workers_is_charged_exactly() {
     assert_eq!(result.unwrap(), SUCCESS);
     assert!(needed > 50_000);
     for _ in 0..5 {
-        let (result, used) = run(Limits::DEFAULT.with_fuel(Some(needed)), None);
+        let (result, used) = run(Limits::DEFAULT.with_fuel(needed), None);
         assert_eq!((result.unwrap(), used), (SUCCESS, needed));
-        let (result, used) = run(Limits::DEFAULT.with_fuel(Some(needed - 1)), None);
+        let (result, used) = run(Limits::DEFAULT.with_fuel(needed - 1), None);
         let error = result.unwrap_err();
         assert_eq!(error.limit(), Some(Limit::Fuel), "{error}");
         assert!(error.to_string().contains(&format!("{}", needed - 1)), "{error}");
         assert!(used < needed);
     }
     // If a worker alone exceeds a limit, the call ends with that limit.
-    let (result, _) = run(Limits::DEFAULT.with_fuel(Some(20_000)), None);
+    let (result, _) = run(Limits::DEFAULT.with_fuel(20_000), None);
     assert_eq!(result.unwrap_err().limit(), Some(Limit::Fuel));
     // So it does with a budget of the embedder, to which all unburned fuel is returned.
     let budget = FuelBudget::new(1_000_000);
     let (result, used) = run(Limits::DEFAULT, Some(budget.clone()));
     assert_eq!(result.unwrap(), SUCCESS);
     let both = FuelBudget::new(1_000_000);
-    let (result, with_limit) = run(Limits::DEFAULT.with_fuel(Some(500_000)), Some(both.clone()));
+    let (result, with_limit) = run(Limits::DEFAULT.with_fuel(500_000), Some(both.clone()));
     assert_eq!(result.unwrap(), SUCCESS);
     assert_eq!((used, with_limit), (needed, needed));
     assert_eq!(both.remaining(), budget.remaining());
@@ -166,7 +166,7 @@ fn fuel_of_workers_is_charged_exactly() {
 /// The next call has its own full limit again.
 #[test]
 fn a_shared_limit_is_not_kept() {
-    let mut guest = guest(&world(Limits::DEFAULT.with_fuel(Some(300_000)), 4));
+    let mut guest = guest(&world(Limits::DEFAULT.with_fuel(300_000), 4));
     for _ in 0..5 {
         assert_eq!(guest.call("one", &[30_030, 4, 20_000]), SUCCESS);
     }

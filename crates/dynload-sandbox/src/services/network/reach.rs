@@ -32,7 +32,8 @@ fn judge(
 ) -> Result<(), Errno> {
     let (ip, port) = (address.ip(), address.port());
     // The system is queried only if its answer decides.
-    let allowed = scopes.allows_local_net(name, ip, port) || scopes.allows_net(name, ip, port) && !is_own(ip);
+    let allowed =
+        scopes.allows_local_net(name, ip, port) || scopes.allows_remote_net(name, ip, port) && !is_own(ip);
     if allowed { Ok(()) } else { Err(Errno::Notcapable) }
 }
 

@@ -21,10 +21,8 @@ pub(super) fn get(caller: &mut Caller<'_>, ptr: u32, len: u32) -> Answer {
         caller.check()?;
         let chunk = (len - done).min(CHUNK);
         let (mut memory, state) = caller.memory_and_state();
-        let entropy = state.config.entropy.clone();
-        entropy
-            .fill(&mut state.entropy_state, memory.slice_mut(ptr + done, chunk)?)
-            .map_err(|_| Errno::Io)?;
+        let buffer = memory.slice_mut(ptr + done, chunk)?;
+        state.entropy.fill(buffer).map_err(|_| Errno::Io)?;
         done += chunk;
     }
     Ok(())
