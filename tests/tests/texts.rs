@@ -12,7 +12,7 @@ use dynload_hotreload::{LoadError, ReloadError, StartError, Step, WatchError};
 use dynload_native::descriptor::DescriptorError;
 use dynload_native::inspect::HeaderError;
 use dynload_native::staging::StageError;
-use dynload_sandbox::{Engine, ErrorKind, Limits, Module, ModuleError, Sandbox, ServiceError, Value};
+use dynload_sandbox::{Access, DirScope, Engine, ErrorKind, Limits, Module, Sandbox, Scopes, Value};
 
 /// The maximum size of an error with its causes, in bytes.
 const MOST: usize = 16 * 1024;
@@ -305,19 +305,9 @@ fn every_error_of_the_sandbox() {
     shown(&instance.call(&format!("{name}y"), &[]).unwrap_err(), false);
     shown(&instance.call(&name, &[]).unwrap_err(), false);
     shown(&instance.call(&name, &[]).unwrap_err(), false);
-    shown(
-        &ModuleError::Invalid {
-            offset: 0,
-            message: hostile(),
-        },
-        false,
-    );
-    let directory = ServiceError::Directory {
-        host: hostile(),
-        guest: hostile(),
-        cause: not_found(),
-    };
-    shown(&directory, false);
+    let missing = DirScope::new(format!("/missing/{}", hostile()), "/data", Access::ReadOnly).unwrap();
+    let sandbox = Sandbox::new(Limits::DEFAULT).with_scopes(Scopes::none().with_dir(missing));
+    shown(&sandbox.check_directories().unwrap_err(), false);
     // The validator's messages contain names, such as one that is exported twice.
     let twice = r#"(module binary "\00asm\01\00\00\00\05\03\01\00\01\07\0d\02\03\1b[2\02\00\03\1b[2\02\00")"#;
     let error = Module::new(&Engine::default(), wat::parse_str(twice).unwrap()).unwrap_err();

@@ -92,6 +92,9 @@ mod search;
 #[doc = include_str!("../MANIFEST.md")]
 pub mod schema {}
 
+pub use dynload_caps as caps;
+pub use semver;
+
 pub use audit::{
     Audit, BinaryFormat, ExportFact, ExternKind, Facts, Finding, ImportFact, NativeFacts, Undeclared,
     WasmFacts,

@@ -20,7 +20,7 @@ use crate::manifest::{CapabilityRequest, HostDir};
 /// let policy = Policy::new(Grant::none().with_capabilities(Capabilities::CONSOLE | Capabilities::TIME), Limits::RESTRICTIVE);
 /// assert_eq!(policy.own_directory, None);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
     /// The capabilities and scopes that a plugin can have.

@@ -11,7 +11,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use dynload_hotreload::{Config, EventKind, Reloader, native_loader};
+use dynload_hotreload::{Config, EventKind, Guard, Reloader, native_loader};
 
 const USAGE: &str = "usage: watch SRC [--call NAME] [--also PATH-OR-GLOB]... [--debounce MS]";
 
@@ -88,9 +88,11 @@ fn main() -> ExitCode {
                 Some(output) => indented(output),
                 None => indented(&error.report()),
             },
-            EventKind::Swapped { version } => {
+            EventKind::Swapped { version, .. } => {
                 // After two saves in a row, only the newer version can be called.
-                let current = reloader.current().filter(|current| current.version() == *version);
+                let current = reloader
+                    .current()
+                    .filter(|current| Guard::version(current) == *version);
                 if let (Some(name), Some(plugin)) = (&call, current) {
                     // SAFETY: the user asserts that the plugin exports such a function.
                     match unsafe { plugin.library().symbol::<extern "C" fn() -> i64>(name.as_str()) } {

@@ -39,16 +39,19 @@ pub struct Event {
 pub enum EventKind {
     /// The source has content that was not tried before (or it is the first attempt since
     /// [`start`](crate::Reloader::start)).
+    #[non_exhaustive]
     Changed {
         /// The files with new content.
         paths: Vec<PathBuf>,
     },
     /// A build was started.
+    #[non_exhaustive]
     Building {
         /// The program and its arguments, in human-readable form; no shell was involved.
         command: String,
     },
     /// The build succeeded.
+    #[non_exhaustive]
     Built {
         /// The duration of the build.
         took: Duration,
@@ -57,6 +60,7 @@ pub enum EventKind {
         output: String,
     },
     /// The artifact has been copied and verified by its hash; the copy will never be modified.
+    #[non_exhaustive]
     Staged {
         /// The path of the copy.
         path: PathBuf,
@@ -68,16 +72,19 @@ pub enum EventKind {
         took: Duration,
     },
     /// The new code is loaded, beside the old code.
+    #[non_exhaustive]
     Loaded {
         /// The duration of loading.
         took: Duration,
     },
     /// New calls use the new code.
+    #[non_exhaustive]
     Swapped {
         /// The version that is running now.
         version: u64,
     },
     /// The last guard of an old version was dropped, and then its `Loaded` value.
+    #[non_exhaustive]
     Retired {
         /// The retired version.
         version: u64,
@@ -85,6 +92,7 @@ pub enum EventKind {
         lived: Duration,
     },
     /// The build output is byte for byte identical to the running version, so there is nothing to reload.
+    #[non_exhaustive]
     Unchanged {
         /// The version that keeps running.
         version: u64,
@@ -92,6 +100,7 @@ pub enum EventKind {
     /// A newer change arrived during the build. The build was killed with its children, and a new attempt follows.
     Cancelled,
     /// The attempt failed. The previous version keeps running.
+    #[non_exhaustive]
     Failed {
         /// The step that failed.
         step: Step,
@@ -100,6 +109,7 @@ pub enum EventKind {
     },
     /// The state of watching has changed: for example, the watched directory was removed or created again, or
     /// polling replaced notifications.
+    #[non_exhaustive]
     Watch {
         /// The new state.
         state: WatchState,

@@ -21,7 +21,7 @@ use crate::step::Step;
 
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
-use crate::version::Version;
+use crate::version::{Guard, Version};
 use crate::watch::Signature;
 
 /// How long an incomplete file is left alone before it is looked at again.
@@ -215,7 +215,7 @@ impl<L: Loader> Pipeline<L> {
         self.shared
             .slot
             .guard()
-            .is_some_and(|running| running.hash() == hash)
+            .is_some_and(|running| Guard::hash(&running) == hash)
     }
 
     fn staging(&mut self) -> Result<Arc<Staging>, ReloadError> {

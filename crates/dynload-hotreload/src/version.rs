@@ -65,16 +65,16 @@ impl<T> Drop for Version<T> {
 pub struct Guard<T>(Arc<Version<T>>);
 
 impl<T> Guard<T> {
-    /// Returns the number of this version.
+    /// Returns the number of this version. An associated function, so that it does not hide a method of the loaded value.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.0.number
+    pub fn version(this: &Self) -> u64 {
+        this.0.number
     }
 
     /// Returns the hash of the artifact from which this version was loaded.
     #[must_use]
-    pub fn hash(&self) -> ContentHash {
-        self.0.hash
+    pub fn hash(this: &Self) -> ContentHash {
+        this.0.hash
     }
 }
 

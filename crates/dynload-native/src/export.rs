@@ -93,6 +93,28 @@ pub fn run_init<E: Display>(host: &Host, init: impl FnOnce(&Host) -> Result<(), 
     )
 }
 
+/// Reads a host's struct, which may be shorter or longer than this crate's: the host may be of another version.
+///
+/// # Safety
+///
+/// `host` points to a struct of `struct_size` bytes.
+#[doc(hidden)]
+pub unsafe fn read_host(host: *const Host) -> Host {
+    let mut copy = Host {
+        abi_version: 0,
+        struct_size: 0,
+        module_version: 0,
+    };
+    // SAFETY: the first version of the struct has this field, and no later one moves it.
+    let size = unsafe { std::ptr::addr_of!((*host).struct_size).read() } as usize;
+    // SAFETY: the caller promises `size` bytes, `copy` is a `Host`, and any bytes are a valid one.
+    unsafe {
+        let to = std::ptr::from_mut(&mut copy).cast::<u8>();
+        std::ptr::copy_nonoverlapping(host.cast::<u8>(), to, size.min(size_of::<Host>()));
+    }
+    copy
+}
+
 /// The body of the `dynload_plugin_take_panic` that [`export_plugin!`](crate::export_plugin) writes.
 ///
 /// # Safety
@@ -175,8 +197,8 @@ macro_rules! export_plugin {
                 $(
                     unsafe extern "C" fn init(host: *const $crate::descriptor::Host) -> i32 {
                         // SAFETY: a host calls this with its own `Host`, which is alive during the call.
-                        let host = unsafe { &*host };
-                        $crate::run_init(host, $init)
+                        let host = unsafe { $crate::read_host(host) };
+                        $crate::run_init(&host, $init)
                     }
                     entry = Some(init);
                 )?

@@ -56,3 +56,9 @@ impl ContentHasher {
         ContentHash(self.0.finalize().into())
     }
 }
+
+impl From<[u8; 32]> for ContentHash {
+    fn from(bytes: [u8; 32]) -> ContentHash {
+        ContentHash(bytes)
+    }
+}

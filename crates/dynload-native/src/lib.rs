@@ -95,7 +95,7 @@ mod sync;
 
 pub use self::export::catch_panic;
 #[doc(hidden)]
-pub use self::export::{run_init, take_panic};
+pub use self::export::{read_host, run_init, take_panic};
 #[cfg(feature = "host")]
 pub use self::{
     calls::CallGuard,

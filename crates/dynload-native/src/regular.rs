@@ -15,6 +15,7 @@ use std::path::Path;
 ///
 /// - [`io::ErrorKind::InvalidInput`] when the path is not a regular file.
 /// - The system's error when the file cannot be opened.
+#[doc(hidden)]
 pub fn open_regular(path: impl AsRef<Path>) -> io::Result<(File, u64)> {
     let file = open_to_read(path.as_ref())?;
     let metadata = file.metadata()?;
@@ -37,12 +38,13 @@ pub fn open_regular(path: impl AsRef<Path>) -> io::Result<(File, u64)> {
 /// - The errors of [`open_regular`].
 /// - [`io::ErrorKind::FileTooLarge`] when the file has more than `most` bytes.
 /// - [`io::ErrorKind::UnexpectedEof`] when the file was truncated while it was read.
-pub fn read_regular(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
+#[doc(hidden)]
+pub fn read_regular(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8>> {
     let (file, size) = open_regular(path)?;
-    if size > most {
+    if size > max_bytes {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("the file has {size} bytes; at most {most} are read"),
+            format!("the file has {size} bytes; at max_bytes {max_bytes} are read"),
         ));
     }
     let mut bytes = Vec::new();

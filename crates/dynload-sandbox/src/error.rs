@@ -130,6 +130,7 @@ impl fmt::Display for MissingImport {
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A limit of the sandbox was exceeded.
+    #[non_exhaustive]
     LimitExceeded {
         /// The limit.
         limit: Limit,
@@ -143,6 +144,7 @@ pub enum ErrorKind {
     /// The call was interrupted.
     Interrupted,
     /// A host function that cannot return an errno was called without the capability it needs.
+    #[non_exhaustive]
     CapabilityDenied {
         /// The missing capability.
         capability: Capabilities,
@@ -152,11 +154,13 @@ pub enum ErrorKind {
     /// The guest ended itself with `proc_exit`.
     Exit(i32),
     /// The module does not export a function of that name.
+    #[non_exhaustive]
     NoSuchExport {
         /// An exported function with a similar name.
         nearest: Option<String>,
     },
     /// The type of the function is not the one that the caller expects.
+    #[non_exhaustive]
     SignatureMismatch {
         /// The function's type.
         found: Signature,

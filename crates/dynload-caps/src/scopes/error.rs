@@ -138,6 +138,7 @@ pub enum ParseNetError {
     /// The text after the `/` is not a valid prefix length for the address.
     BadPrefixLength(String),
     /// The address has bits set beyond its prefix; `network` is the network without them.
+    #[non_exhaustive]
     HostBits {
         /// The network as it was written.
         found: String,

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dynload_diagnostics::printable;
-use dynload_hotreload::{Config, EventKind, Reloader, native_loader};
+use dynload_hotreload::{Config, EventKind, Guard, Reloader, native_loader};
 
 use self::loader::{FlatLoader, Loaded, OwnSandbox};
 use crate::boundary::abi::{HotReloader, ModuleHandle, WasmInstance};
@@ -135,7 +135,7 @@ pub(crate) fn destroy(handle: i64) -> Result<()> {
 fn current<R>(handle: i64, f: impl FnOnce(&Loaded, u64) -> Result<R>) -> Result<R> {
     let entry = RELOADERS.get(handle)?;
     match entry.reloader.current() {
-        Some(current) => f(&current, current.version()),
+        Some(current) => f(&current, Guard::version(&current)),
         None => match entry.reloader.last_error() {
             Some(error) => Err(Error::from(&*error)),
             None => Err(Error::new(

@@ -111,7 +111,7 @@ fn a_change_of_a_watched_header_rebuilds() {
         .seen
         .iter()
         .filter_map(|event| match &event.kind {
-            EventKind::Changed { paths } => Some(paths.clone()),
+            EventKind::Changed { paths, .. } => Some(paths.clone()),
             _ => None,
         })
         .skip(1)

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use dynload_hotreload::{
-    Artifact, Builder, Config, Event, EventKind, LoadError, Loader, ReloadError, Reloader, Step,
+    Artifact, Builder, Config, Event, EventKind, Guard, LoadError, Loader, ReloadError, Reloader, Step,
 };
 
 /// Longer than any step of these tests takes on a busy machine.
@@ -167,7 +167,7 @@ impl Trace {
     #[track_caller]
     pub(crate) fn await_failure(&mut self) -> (Step, Arc<ReloadError>) {
         self.await_some("failure", |kind| match kind {
-            EventKind::Failed { step, error } => Some((*step, Arc::clone(error))),
+            EventKind::Failed { step, error, .. } => Some((*step, Arc::clone(error))),
             _ => None,
         })
     }
@@ -236,11 +236,11 @@ impl Callers {
                     while !stop.load(Ordering::Relaxed) {
                         let plugin = reloader.current().expect("the running plugin was lost");
                         assert!(
-                            plugin.version() >= newest,
+                            Guard::version(&plugin) >= newest,
                             "the version went back from {newest} to {}",
-                            plugin.version()
+                            Guard::version(&plugin)
                         );
-                        newest = plugin.version();
+                        newest = Guard::version(&plugin);
                         let first = call(&plugin);
                         // The other threads, and the reloader, can run in the middle of the call.
                         std::thread::sleep(Duration::from_micros(200));

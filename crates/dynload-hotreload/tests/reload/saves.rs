@@ -262,7 +262,7 @@ fn debounce_uses_the_trailing_edge() {
     await_version(&reloader, 2);
     assert_eq!(reloader.current().unwrap().call(), 20);
     trace.await_some("the second version", |kind| {
-        matches!(kind, EventKind::Swapped { version: 2 }).then_some(())
+        matches!(kind, EventKind::Swapped { version: 2, .. }).then_some(())
     });
     let waited = trace.seen.last().unwrap().since_change.unwrap();
     assert!(waited >= Duration::from_millis(400 + 19 * 5), "{waited:?}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use dynload_hotreload::{EventKind, WatchMode};
+use dynload_hotreload::{EventKind, Guard, WatchMode};
 use proptest::prelude::*;
 
 use crate::harness::*;
@@ -153,7 +153,7 @@ fn play(steps: &[Step], mode: WatchMode) {
     model.file = Some(Content::Good(101));
     model.saved.push((101, false));
     settle(&reloader, &mut model);
-    let runs = reloader.current().unwrap().version();
+    let runs = Guard::version(&reloader.current().unwrap());
     reloader.stop();
 
     trace.names();

@@ -20,7 +20,8 @@ fn a_directory_that_is_removed_and_created_again() {
         if edit % 5 == 0 {
             let missing = trace.await_some("loss", |kind| match kind {
                 EventKind::Watch {
-                    state: WatchState::Lost { missing },
+                    state: WatchState::Lost { missing, .. },
+                    ..
                 } => Some(missing.clone()),
                 _ => None,
             });

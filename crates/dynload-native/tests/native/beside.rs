@@ -209,7 +209,7 @@ fn a_damaged_dependency_does_not_reach_the_loader() {
     std::fs::write(&beside, &whole[..5000]).unwrap();
     let error = unsafe { Module::load(&path, Flags::NOW) }.unwrap_err();
     assert!(
-        matches!(&error, Error::Header { path, source: HeaderError::Truncated { .. } } if path.ends_with("libbroken.so")),
+        matches!(&error, Error::Header { path, source: HeaderError::Truncated { .. }, .. } if path.ends_with("libbroken.so")),
         "{error:?}"
     );
     std::fs::write(&beside, whole).unwrap();

@@ -30,12 +30,18 @@ fn each_kind_of_wrong_file_has_its_own_error() {
     std::fs::create_dir(workshop.path("directory.so")).unwrap();
     let directory = header_error(&workshop.path("directory.so"));
     assert!(
-        matches!(directory, HeaderError::NotAFile { kind: "a directory" }),
+        matches!(
+            directory,
+            HeaderError::NotAFile {
+                kind: "a directory",
+                ..
+            }
+        ),
         "{directory:?}"
     );
     assert!(matches!(
         header_error(Path::new("/dev/null")),
-        HeaderError::NotAFile { kind: "a device" }
+        HeaderError::NotAFile { kind: "a device", .. }
     ));
     for (content, found) in [
         ("#!/bin/sh\nexit 0\n".as_bytes(), "a script"),
@@ -49,7 +55,7 @@ fn each_kind_of_wrong_file_has_its_own_error() {
     ] {
         let error = header_error(&workshop.write("wrong.so", content));
         assert!(
-            matches!(error, HeaderError::NotALibrary { found: f } if f == found),
+            matches!(error, HeaderError::NotALibrary { found: f, .. } if f == found),
             "{found}: {error:?}"
         );
     }
@@ -78,7 +84,7 @@ fn a_pipe_is_refused_without_waiting_for_its_writer() {
     );
     assert!(matches!(
         header_error(&pipe),
-        HeaderError::NotAFile { kind: "a pipe" }
+        HeaderError::NotAFile { kind: "a pipe", .. }
     ));
     let staged = dynload_native::Options::new().stage(&pipe).unwrap_err();
     assert_eq!(staged.step(), dynload_native::Step::Stage);
@@ -103,25 +109,31 @@ fn errors_name_other_machines_and_file_kinds() {
         with(4, &[1]),
         HeaderError::WrongWordSize {
             found: 32,
-            expected: 64
+            expected: 64,
+            ..
         }
     ));
     assert!(matches!(with(5, &[2]), HeaderError::WrongByteOrder));
     assert!(matches!(
         with(16, &[1, 0]),
         HeaderError::NotALibrary {
-            found: "an object file"
+            found: "an object file",
+            ..
         }
     ));
     assert!(matches!(
         with(16, &[2, 0]),
         HeaderError::NotALibrary {
-            found: "an executable program"
+            found: "an executable program",
+            ..
         }
     ));
     assert!(matches!(
         with(16, &[4, 0]),
-        HeaderError::NotALibrary { found: "a core dump" }
+        HeaderError::NotALibrary {
+            found: "a core dump",
+            ..
+        }
     ));
     // A position-independent executable has the ELF type of a library.
     let program = header_error(&std::env::current_exe().unwrap());
@@ -129,7 +141,8 @@ fn errors_name_other_machines_and_file_kinds() {
         matches!(
             program,
             HeaderError::NotALibrary {
-                found: "an executable program"
+                found: "an executable program",
+                ..
             }
         ),
         "{program:?}"
@@ -147,7 +160,8 @@ fn errors_name_other_machines_and_file_kinds() {
     assert!(matches!(
         header_error(&out),
         HeaderError::NotALibrary {
-            found: "an object file"
+            found: "an object file",
+            ..
         }
     ));
 }
@@ -231,7 +245,9 @@ fn every_library_of_the_system_is_accepted() {
             match inspect(&path) {
                 Ok(_) => inspected += 1,
                 // Linker scripts, and libraries for other word sizes.
-                Err(HeaderError::NotALibrary { found: "a text file" }) => {}
+                Err(HeaderError::NotALibrary {
+                    found: "a text file", ..
+                }) => {}
                 Err(HeaderError::WrongWordSize { .. } | HeaderError::WrongArchitecture { .. }) => {}
                 Err(error) => panic!("{}: {error}", path.display()),
             }
@@ -307,7 +323,9 @@ fn large_libraries_of_another_linker_are_accepted() {
         }
         match inspect(&path) {
             Ok(_) => inspected += 1,
-            Err(HeaderError::NotALibrary { found: "a text file" }) => {}
+            Err(HeaderError::NotALibrary {
+                found: "a text file", ..
+            }) => {}
             Err(error) => panic!("{}: {error}", path.display()),
         }
     }

@@ -85,7 +85,10 @@ fn a_failed_copy_reports_the_reason_and_leaves_no_files() {
     ));
     assert!(matches!(
         staging.stage(workshop.path("")),
-        Err(StageError::NotAFile { kind: "a directory" })
+        Err(StageError::NotAFile {
+            kind: "a directory",
+            ..
+        })
     ));
     let sparse = workshop.write("sparse.so", "");
     std::fs::File::options()
@@ -94,7 +97,7 @@ fn a_failed_copy_reports_the_reason_and_leaves_no_files() {
         .unwrap()
         .set_len(1 << 40)
         .unwrap();
-    assert!(matches!(staging.stage(&sparse), Err(StageError::TooLarge { size }) if size == 1 << 40));
+    assert!(matches!(staging.stage(&sparse), Err(StageError::TooLarge { size, .. }) if size == 1 << 40));
     assert_eq!(
         std::fs::read_dir(staging.path()).unwrap().count(),
         1,

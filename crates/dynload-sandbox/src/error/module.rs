@@ -9,6 +9,7 @@ use dynload_diagnostics::printable;
 #[non_exhaustive]
 pub enum ModuleError {
     /// It is larger, more deeply nested, or has more items of some kind than the engine accepts.
+    #[non_exhaustive]
     TooLarge {
         /// The kind of the items.
         what: &'static str,
@@ -18,11 +19,13 @@ pub enum ModuleError {
         limit: u64,
     },
     /// It is not a core module in the binary format.
+    #[non_exhaustive]
     NotAModule {
         /// What it is instead, and what to do with it.
         found: &'static str,
     },
     /// It is not valid WebAssembly.
+    #[non_exhaustive]
     Invalid {
         /// Where, in bytes from the start of the module.
         offset: usize,
@@ -30,6 +33,7 @@ pub enum ModuleError {
         message: String,
     },
     /// It uses a feature that this engine does not support.
+    #[non_exhaustive]
     Unsupported {
         /// The feature, and how to do without it.
         feature: &'static str,

@@ -13,6 +13,7 @@ pub enum ServiceError {
     /// The scopes contradict themselves.
     Scope(ScopeError),
     /// A directory of the scopes could not be opened.
+    #[non_exhaustive]
     Directory {
         /// The directory on the host.
         host: String,
@@ -24,6 +25,7 @@ pub enum ServiceError {
     /// It could not be determined whether the directories of the scopes are nested, so their effective access is
     /// unknown. Grant only directories whose parent directories are accessible, or grant all of them with the same
     /// access.
+    #[non_exhaustive]
     Nesting {
         /// The error of the operating system.
         cause: io::Error,

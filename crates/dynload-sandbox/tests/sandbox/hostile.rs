@@ -156,6 +156,7 @@ fn the_limit_is_accepted_and_one_more_is_refused() {
                 what,
                 found,
                 limit: named,
+                ..
             }) => {
                 assert_eq!((what, named), (name, limit as u64));
                 assert_eq!(found, limit as u64 + 1, "{name}");
@@ -469,7 +470,9 @@ fn names_of_hidden_exports_are_refused() {
             r#"(module (global $g (mut i64) (i64.const 0)) (export "\00dynload.{name}" (global $g)))"#
         );
         match load(&wat(&text)) {
-            Err(ModuleError::Unsupported { feature }) => assert!(feature.contains("reserved"), "{feature}"),
+            Err(ModuleError::Unsupported { feature, .. }) => {
+                assert!(feature.contains("reserved"), "{feature}")
+            }
             other => panic!("{name}: {other:?}"),
         }
     }
@@ -570,6 +573,7 @@ fn carrying_many_values_is_bounded() {
                 what,
                 found,
                 limit: 500_000,
+                ..
             }) => {
                 assert_eq!(what, "values carried by blocks, branches and calls");
                 assert!((500_001..502_000).contains(&found), "{found}");

@@ -26,7 +26,7 @@ fn compare(engines: &[Engine], wasm: &[u8]) -> bool {
         match (&truth, Module::new(engine, wasm)) {
             (Ok(_), Ok(_) | Err(ModuleError::TooLarge { .. } | ModuleError::Unsupported { .. })) => {}
             (Err(_), Err(ModuleError::TooLarge { .. } | ModuleError::Unsupported { .. })) => {}
-            (Err(wanted), Err(ModuleError::Invalid { offset, message })) => {
+            (Err(wanted), Err(ModuleError::Invalid { offset, message, .. })) => {
                 assert_eq!((offset, &*message), (wanted.offset(), wanted.message()));
             }
             (wanted, found) => panic!("{found:?}, expected {:?}", wanted.as_ref().err()),
