@@ -26,8 +26,9 @@
 //!
 //! # Without `std`
 //!
-//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_clock_and_entropy`] accepts the embedder's [`Clock`] and
-//! [`Entropy`], and the `vais` functions are available. WASI and the `dynload` functions need `std`.
+//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_clock_and_entropy`] accepts the
+//! embedder's [`Clock`] and [`Entropy`], and the `vais` functions are available. WASI and the `dynload` functions
+//! need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -116,10 +116,10 @@ impl NetScope {
     ///
     /// The address that it resolves to must still pass [`allows_remote`](NetScope::allows_remote).
     ///
-    /// A `host` that is an address (with or without brackets) is passed to [`matches_addr`](NetScope::matches_addr). A
-    /// pattern of addresses alone does not mention names, so it matches none here. [`allows_remote`](NetScope::allows_remote) does
-    /// accept any name that resolves into the pattern: when another pattern matches the name, its address may be within
-    /// this one.
+    /// A `host` that is an address (with or without brackets) is passed to [`matches_addr`](NetScope::matches_addr).
+    /// A pattern of addresses alone does not mention names, so it matches none here.
+    /// [`allows_remote`](NetScope::allows_remote) does accept any name that resolves into the pattern: when another
+    /// pattern matches the name, its address may be within this one.
     #[must_use]
     pub fn matches_name(&self, host: &str, port: u16) -> bool {
         if let Some(address) = address_literal(host) {
