@@ -1,4 +1,4 @@
-//! Tells the crate whether it is optimised for size, so that `UnsafeBuild` can name the likeliest cause.
+//! Tells the crate whether it is optimized for size, so that `UnsafeBuild` can name the likeliest cause.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

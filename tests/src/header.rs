@@ -16,7 +16,7 @@ const FLAT: &[(&str, &str)] = &[
     ("limits", "Limits"),
     ("sandbox", "Sandboxes"),
     ("wasm", "Wasm plugins"),
-    ("utilities", "Files"),
+    ("files", "Files"),
     ("reload", "Hot reload"),
     ("plugins", "Discovery"),
 ];

@@ -6,7 +6,7 @@ use std::process::Command;
 use dynload_tests::artifacts::root;
 use dynload_tests::host::{BOTH, Compiler, Link, compile, expect_success, native_plugin, wasm_plugin};
 
-/// Wraps a program in `timeout` of coreutils, which kills it if it would block for ever.
+/// Wraps a program in `timeout` of coreutils, which kills it if it would block forever.
 fn bounded(program: &std::path::Path) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-s", "KILL", "60"]).arg(program);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dynload_ffi::flat::*;
 
-/// Anything that takes longer is assumed to block for ever.
+/// Anything that takes longer is assumed to block forever.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Returns paths that do not name a regular file with bytes in it, each with its kind.

@@ -62,8 +62,8 @@ dynload-sandbox = {{ path = {:?} }}
         );
     };
     // The flag overrides the profile, which is all that build scripts see. The same happens to a program that is linked at
-    // another optimisation level than its crates were compiled at, such as a documentation test of one that requests fat LTO.
-    // Without optimisation the compiler leaves debug assertions in.
+    // another optimization level than its crates were compiled at, such as a documentation test of one that requests fat LTO.
+    // Without optimization the compiler leaves debug assertions in.
     refused(
         &[],
         "-Copt-level=0",

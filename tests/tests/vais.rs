@@ -228,7 +228,7 @@ fn the_capabilities_example_runs() {
     );
 }
 
-/// Only linked: it runs for ever, and requires a Vais compiler.
+/// Only linked: it runs forever, and requires a Vais compiler.
 #[test]
 fn the_hot_reload_example_links() {
     run("hot_reload", "");

@@ -69,10 +69,10 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
         &ffi.join("vais/dynload.vais"),
         &place.on_disk("share/dynload/vais/dynload.vais"),
     )?;
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+    for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
         copy(
-            &root().join(licence),
-            &place.on_disk(&format!("share/doc/dynload/{licence}")),
+            &root().join(license),
+            &place.on_disk(&format!("share/doc/dynload/{license}")),
         )?;
     }
     let template = ffi.join("dynload.pc.in");

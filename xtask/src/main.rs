@@ -12,7 +12,7 @@ mod failure;
 mod header;
 mod install;
 mod layers;
-mod licences;
+mod licenses;
 mod long;
 mod no_std;
 mod package;

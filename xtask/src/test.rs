@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::cargo::{cargo, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
-use crate::{bench, demo, header, install, layers, licences, no_std, package, semver, style, tools};
+use crate::{bench, demo, header, install, layers, licenses, no_std, package, semver, style, tools};
 
 /// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same
 /// features and profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests,
@@ -35,10 +35,10 @@ const STEPS: &[Step] = &[
         run: layers::check,
     },
     Step {
-        name: "licences",
+        name: "licenses",
         about: "all dependencies may be used under permissive licenses",
         quick: true,
-        run: licences::check,
+        run: licenses::check,
     },
     Step {
         name: "clippy",

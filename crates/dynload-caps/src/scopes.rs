@@ -1,8 +1,8 @@
 //! What the capabilities reach: directories, environment names, hosts, programs, workers.
 
 mod dir;
+mod env;
 mod error;
-mod name;
 mod net;
 mod network;
 mod program;
@@ -13,8 +13,8 @@ use core::cmp::Reverse;
 use core::net::IpAddr;
 
 pub use dir::{Access, DirScope};
+pub use env::EnvScope;
 pub use error::{ParseNetError, ScopeError};
-pub use name::EnvScope;
 pub use net::{NamePattern, NetScope, PortRange};
 pub use network::{Cidr, Network, canonical_address, is_public_address};
 pub use program::ProgramScope;

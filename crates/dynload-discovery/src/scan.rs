@@ -1,12 +1,12 @@
 //! Scanning the search path.
 
+mod candidates;
 mod directory;
-mod list;
-mod lone;
 mod manifest_file;
+mod permissions;
 mod scanner;
 mod settings;
-mod writable;
+mod single_file;
 
 use std::fs::File;
 use std::io;

@@ -2,13 +2,13 @@
 //! the handles.
 
 pub mod abi;
-#[expect(unsafe_code, reason = "pointers to objects that live as long as their entry")]
-mod board;
 pub(crate) mod callback;
 pub(crate) mod error;
 #[expect(unsafe_code, reason = "the caller of the innermost guest")]
 pub(crate) mod guest;
 pub(crate) mod handle;
+#[expect(unsafe_code, reason = "pointers to objects that live as long as their entry")]
+mod live_objects;
 pub(crate) mod sync;
 #[expect(unsafe_code, reason = "C's pointers")]
 pub(crate) mod text;

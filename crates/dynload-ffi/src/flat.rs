@@ -18,20 +18,20 @@
 
 mod capabilities;
 mod errors;
+mod files;
 mod limits;
 mod modules;
 mod plugins;
 mod reload;
 mod sandbox;
-mod utilities;
 mod wasm;
 
 pub use capabilities::*;
 pub use errors::*;
+pub use files::*;
 pub use limits::*;
 pub use modules::*;
 pub use plugins::*;
 pub use reload::*;
 pub use sandbox::*;
-pub use utilities::*;
 pub use wasm::*;

@@ -1,7 +1,7 @@
 //! One attempt: from a settled change to a new version, or to the reason for a failure.
 
-mod as_is;
-mod built;
+mod with_build;
+mod without_build;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

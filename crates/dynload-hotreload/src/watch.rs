@@ -4,7 +4,6 @@
 //! content. So a duplicate event costs one look, and a lost event costs a second, because every file is also
 //! checked periodically (`client::SWEEP`).
 
-mod backend;
 mod client;
 mod glob;
 mod hub;
@@ -13,6 +12,7 @@ mod resolve;
 mod routes;
 mod signature;
 mod targets;
+mod watcher;
 
 use dynload_diagnostics::printable;
 use std::error::Error;

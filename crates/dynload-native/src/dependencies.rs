@@ -227,7 +227,7 @@ fn link_to(target: &Path, link: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn link_to(target: &Path, link: &Path) -> io::Result<()> {
     std::fs::hard_link(target, link).or_else(|_| {
-        let (from, size) = crate::regular::open_regular(target)?;
+        let (from, size) = crate::open_regular::open_regular(target)?;
         let mut to = std::fs::File::create_new(link)?;
         io::copy(&mut io::Read::take(from, size), &mut to).map(drop)
     })

@@ -19,13 +19,13 @@
 mod bytes;
 mod elf;
 mod error;
-mod foreign;
+mod macho_pe;
 
 use std::path::Path;
 
 use self::bytes::Bytes;
 pub use self::error::HeaderError;
-use crate::regular::{file_kind, open_to_read};
+use crate::open_regular::{file_kind, open_to_read};
 
 /// The size of the largest library that is inspected: 4 GiB.
 const MAX_LIBRARY_BYTES: u64 = crate::staging::MAX_STAGED_BYTES;
@@ -132,7 +132,7 @@ fn inspect_source(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
     }
     match found {
         Format::Elf => elf::inspect(bytes),
-        Format::MachO | Format::Pe => foreign::inspect(bytes, found),
+        Format::MachO | Format::Pe => macho_pe::inspect(bytes, found),
     }
 }
 

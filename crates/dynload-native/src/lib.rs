@@ -82,10 +82,10 @@ mod module;
 #[cfg(feature = "host")]
 mod name;
 #[cfg(feature = "host")]
+mod open_regular;
+#[cfg(feature = "host")]
 #[expect(unsafe_code, reason = "the platform's loader")]
 mod os;
-#[cfg(feature = "host")]
-mod regular;
 #[cfg(feature = "host")]
 pub mod staging;
 #[cfg(feature = "host")]
@@ -107,7 +107,7 @@ pub use self::{
     library::Library,
     module::{Module, Retired},
     name::{is_plugin_library, library_extension, library_filename},
-    regular::{open_regular, read_regular},
+    open_regular::{open_regular, read_regular},
     symbol::{Symbol, SymbolName},
 };
 

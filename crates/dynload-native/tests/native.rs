@@ -14,18 +14,18 @@
     reason = "every opened library was built by its test"
 )]
 
-#[path = "native/beside.rs"]
-mod beside;
 #[path = "native/build.rs"]
 mod build;
 #[path = "native/child.rs"]
 mod child;
 #[path = "native/damage.rs"]
 mod damage;
+#[path = "native/dependencies.rs"]
+mod dependencies;
 #[path = "native/descriptor.rs"]
 mod descriptor;
-#[path = "native/header.rs"]
-mod header;
+#[path = "native/inspect.rs"]
+mod inspect;
 #[path = "native/library.rs"]
 mod library;
 #[path = "native/module.rs"]

@@ -65,14 +65,14 @@
 #[expect(unsafe_code)]
 mod launch;
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code)]
-mod limit;
-#[cfg(target_os = "linux")]
 mod mark;
-#[cfg(not(unix))]
-mod other;
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code)]
+mod rlimit;
 #[cfg(unix)]
 mod unix;
+#[cfg(not(unix))]
+mod windows;
 
 #[cfg(not(unix))]
 use other as system;

@@ -1,6 +1,6 @@
 //! Marking the descendants of a program, and finding them.
 
-use crate::limit;
+use crate::rlimit;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::OwnedFd,
@@ -92,7 +92,7 @@ impl Mark {
     }
 
     fn is_set_on(self, pid: Pid) -> bool {
-        limit::rttime(pid) == Some(self.0)
+        rlimit::rttime(pid) == Some(self.0)
     }
 }
 

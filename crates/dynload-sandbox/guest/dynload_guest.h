@@ -32,8 +32,8 @@ extern "C" {
  * own addresses, public or not, must be listed as itself, not by a range. The unspecified addresses (`0.0.0.0`, `::`) are
  * for listening only: connecting or sending to one returns 76.
  *
- * The host's resolver looks names up, and a look-up cannot be canceled: if the call ends first, the look-up runs to its
- * end and its result is dropped. 6 (AGAIN): too many look-ups are in flight, in the instance or in the whole process.
+ * The host's resolver looks names up, and a lookup cannot be canceled: if the call ends first, the lookup runs to its
+ * end and its result is dropped. 6 (AGAIN): too many lookups are in flight, in the instance or in the whole process.
  */
 
 /* Written by the functions below: the descriptor and the local port. */

@@ -164,7 +164,8 @@ impl Instance {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let module = Module::new(&Engine::default(), wat::parse_str(
-    ///     r#"(module (import "env" "count" (func $count (result i32))) (func (export "run") (result i32) (call $count)))"#)?)?;
+    ///     r#"(module (import "env" "count" (func $count (result i32)))
+    ///         (func (export "run") (result i32) (call $count)))"#)?)?;
     /// let mut sandbox = Sandbox::new(Limits::DEFAULT);
     /// sandbox.func_wrap("env", "count", Capabilities::NONE, |caller, ()| {
     ///     let calls = caller.data::<i32>().ok_or_else(|| Stop::host("the instance has no counter"))?;

@@ -174,7 +174,7 @@ fn random_calls_under_address_sanitizer() {
     cargo
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("DYNLOAD_FUZZ_CALLS", "1000000");
-    // Texts that are kept for ever by design are reachable, so they do not count as leaks.
+    // Texts that are kept forever by design are reachable, so they do not count as leaks.
     cargo.env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1");
     expect_success(&mut cargo);
 }

@@ -146,7 +146,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
 pub(crate) fn prepared(world: &World, sandbox: i64) -> i64 {
     let userdata = std::ptr::from_ref(world) as i64;
     let names = [c"env", c"twice", c"(i64) -> (i64)"].map(|text| text.as_ptr() as i64);
-    // SAFETY: the texts live for ever, the world outlives the threads, and the callbacks have the right types.
+    // SAFETY: the texts live forever, the world outlives the threads, and the callbacks have the right types.
     unsafe {
         vais_wasm_set_console(sandbox, console as *const () as i64, userdata);
         vais_wasm_set_fuel(sandbox, 20_000);

@@ -8,9 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::list::Candidate;
+use super::candidates::Candidate;
+use super::permissions::{self, replaceable, writable, writable_cap};
 use super::settings::Settings;
-use super::writable::{self, replaceable, writable, writable_cap};
 use super::{Found, is_escape, open_file};
 use crate::cache::Fingerprint;
 use crate::manifest::{EntryPath, Manifest};
@@ -80,7 +80,7 @@ impl Look<'_> {
             false => self.candidate.path().join(below),
         };
         let refuse = self.settings.refuse_writable;
-        self.refused |= writable::report(&path, kind, refuse, &mut self.found.problems);
+        self.refused |= permissions::report(&path, kind, refuse, &mut self.found.problems);
     }
 
     pub(super) fn problem(&mut self, path: &Path, kind: ProblemKind) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use cap_std::fs::Dir;
 
 use super::directory::Look;
-use super::writable::writable;
+use super::permissions::writable;
 use super::{is_escape, open_file};
 use crate::cache::Fingerprint;
 use crate::manifest::Manifest;

@@ -6,9 +6,9 @@ use std::thread;
 
 use semver::Version;
 
-use super::list::{Candidate, CandidateKind, candidates};
+use super::candidates::{Candidate, CandidateKind, candidates};
 use super::settings::Settings;
-use super::{Discovery, Found, directory, lone};
+use super::{Discovery, Found, directory, single_file};
 use crate::audit::{Audit, AuditCache};
 use crate::cache::CacheLocation;
 use crate::{EntryError, Platform, Plugin, Problem, ProblemKind, SearchPath, Severity, order};
@@ -197,7 +197,7 @@ impl Scanner {
     fn inspect(&self, candidate: &Candidate) -> Found {
         match candidate.kind {
             CandidateKind::Dir | CandidateKind::RootDir => directory::look(candidate, &self.settings),
-            CandidateKind::File(format) => lone::look(
+            CandidateKind::File(format) => single_file::look(
                 candidate,
                 format,
                 self.settings.platform,

@@ -2,8 +2,8 @@
 
 mod audit;
 mod cache;
+mod hostile_paths;
 mod manifest;
-mod odd;
 mod resolve;
 mod scan;
 mod support;

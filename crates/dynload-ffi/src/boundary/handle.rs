@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::boundary::board::Board;
 use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::live_objects::LiveObjects;
 use crate::boundary::sync::{RwLock, read, write};
 
 const SLOT_BITS: u32 = 28;
@@ -29,7 +29,7 @@ pub(crate) trait Kind {
 pub(crate) struct Table<T> {
     slots: RwLock<Slots<T>>,
     /// The same objects, for lookups without the lock. It is changed under the lock.
-    board: Board<T>,
+    objects: LiveObjects<T>,
 }
 
 struct Slots<T> {
@@ -55,7 +55,7 @@ impl<T: Kind> Table<T> {
                 free: Vec::new(),
                 last_generation,
             }),
-            board: Board::new(),
+            objects: LiveObjects::new(),
         }
     }
 
@@ -83,7 +83,7 @@ impl<T: Kind> Table<T> {
         let handle = i64::from(T::TAG) << (SLOT_BITS + GENERATION_BITS)
             | i64::from(slot.generation) << SLOT_BITS
             | i64::from(index);
-        self.board.publish(index as usize, handle, &object);
+        self.objects.publish(index as usize, handle, &object);
         slot.object = Some(object);
         Ok(handle)
     }
@@ -91,9 +91,9 @@ impl<T: Kind> Table<T> {
     /// Passes the object of a handle to `f`, if it exists. Takes no lock, allocates nothing and never waits, for
     /// signal handlers; `f` must obey the same rules.
     pub(crate) fn look<R>(&self, handle: i64, f: impl FnOnce(&T) -> R) -> Option<R> {
-        // Any number is acceptable here, because the board compares the whole handle.
+        // Any number is acceptable here, because the objects compares the whole handle.
         let index = handle & (MAX_SLOTS as i64 - 1);
-        (handle > 0).then(|| self.board.look(index as usize, handle, f))?
+        (handle > 0).then(|| self.objects.look(index as usize, handle, f))?
     }
 
     /// Returns the object of a handle.
@@ -122,7 +122,7 @@ impl<T: Kind> Table<T> {
         else {
             return Err(stale::<T>(handle));
         };
-        self.board.withdraw(index);
+        self.objects.withdraw(index);
         if generation < last {
             slot.generation += 1;
             table.free.push(index as u32);

@@ -84,7 +84,7 @@ impl Source {
             let mut fds = [&self.pipe, &self.stopped].map(|pipe| PollFd::new(pipe, PollFlags::IN));
             rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
             let is_stopped = !fds[1].revents().is_empty();
-            // After the stop, read only the current contents of the pipe: a process may write to it for ever.
+            // After the stop, read only the current contents of the pipe: a process may write to it forever.
             let mut left = if is_stopped {
                 usize::try_from(rustix::io::ioctl_fionread(&self.pipe)?).unwrap_or(usize::MAX)
             } else {

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::backend::Backend;
 use super::client::Client;
 use super::probe;
 use super::routes::{ClientId, Rearm, Routes};
 use super::targets::{Layout, Targets};
+use super::watcher::Backend;
 use super::{PollReason, WatchError, WatchState};
 use crate::bus::LOG_TARGET;
 use crate::config::WatchMode;

@@ -16,7 +16,7 @@ pub(super) enum Kind {
 /// Returns the kind of the file system that `dir` is on, by its type (statfs(2)).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn kind(dir: &Path) -> Kind {
-    // inotify(7): "Inotify reports only events that a user-space program triggers through the filesystem API. As a
+    // inotify(7): "Inotify reports only events that a user-space program triggers through the file system API. As a
     // result, it does not catch remote events that occur on network filesystems." Numbers: linux/magic.h and
     // the file systems' own sources.
     const LOCAL: [u32; 12] = [

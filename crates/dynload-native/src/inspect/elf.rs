@@ -6,16 +6,16 @@
 
 mod dynamic;
 mod hash;
+mod integers;
 mod relocations;
 mod segments;
 mod versions;
-mod words;
 
 use object::elf;
 
 use self::dynamic::Dynamic;
+use self::integers::{IS_64, WORD, Words};
 use self::segments::Segments;
-use self::words::{IS_64, WORD, Words};
 use super::bytes::Bytes;
 use super::{Format, HeaderError, LibraryInfo};
 use crate::descriptor::{DESCRIPTOR_SYMBOL, PluginDescriptor};

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::{MAX_STAGED_BYTES, StageError};
 use crate::hash::{ContentHash, ContentHasher};
-use crate::regular::{file_kind, open_regular, open_to_read};
+use crate::open_regular::{file_kind, open_regular, open_to_read};
 
 /// The number of times that a copy is tried when the file changes during the copy.
 const ATTEMPTS: usize = 3;

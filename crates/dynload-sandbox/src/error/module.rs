@@ -51,13 +51,13 @@ pub enum ModuleError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsafeBuild {
-    /// Debug assertions are on in an optimised build, as with `[profile.dev.package."*"] opt-level = 3`. Setting
+    /// Debug assertions are on in an optimized build, as with `[profile.dev.package."*"] opt-level = 3`. Setting
     /// `debug-assertions = false` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` helps.
     DebugAssertions,
     /// `opt-level` is `"s"` or `"z"`. Setting `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` helps.
     OptimizedForSize,
     /// Something else prevented tail calls: `lto = "off"` (setting `codegen-units = 1` for the package `wasmi`
-    /// helps), a sanitizer or a coverage build, flags that disable the optimisation, an architecture with too few
+    /// helps), a sanitizer or a coverage build, flags that disable the optimization, an architecture with too few
     /// registers; or the settings of this crate differ from those of the interpreter: then check the latter.
     NoTailCalls,
 }
@@ -77,11 +77,11 @@ impl fmt::Display for UnsafeBuild {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             UnsafeBuild::DebugAssertions => {
-                "it is optimised and has debug assertions; set `debug-assertions = false` for the packages `wasmi`, `wasmi_core` and \
+                "it is optimized and has debug assertions; set `debug-assertions = false` for the packages `wasmi`, `wasmi_core` and \
                  `wasmi_ir` in the profile"
             }
             UnsafeBuild::OptimizedForSize => {
-                "it is optimised for size; set `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` in the profile"
+                "it is optimized for size; set `opt-level = 3` for the packages `wasmi`, `wasmi_core` and `wasmi_ir` in the profile"
             }
             UnsafeBuild::NoTailCalls => {
                 "the compiler turned its tail calls into plain calls, as with `lto = \"off\"` (set `codegen-units = 1` for the \

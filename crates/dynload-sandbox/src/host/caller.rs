@@ -17,7 +17,7 @@ use wasmi::{AsContext, AsContextMut};
 /// The maximum nesting depth of calls from host functions back into the guest.
 ///
 /// Each level uses the host's own stack, however small the guest's functions are: about 4 KiB if this crate is
-/// optimised, about 17 KiB if not, plus the stack of the host functions themselves. So all levels fit into a stack of
+/// optimized, about 17 KiB if not, plus the stack of the host functions themselves. So all levels fit into a stack of
 /// 256 KiB in a release build, and into one of 1 MiB in a debug build.
 pub const MAX_REENTRY: u64 = 40;
 

@@ -19,10 +19,10 @@ use super::{
     binary::{indexed, op, unsigned},
     cfg::{Charge, Edge},
     flow::Flow,
-    guard::{self, Globals},
+    frame_counters::{self, Globals},
     index_spaces::IndexSpaces,
     literals::{Literal, Literals},
-    load::{self, Estimate},
+    load_estimate::{self, Estimate},
     sections::check,
 };
 use crate::{error::Refused, schedule};
@@ -173,9 +173,9 @@ impl BodyRewriter {
         self.needs_validation = false;
         self.max_operand_bytes = 0;
         self.carried = 0;
-        self.load = load::FUNCTION + load::BYTE * body.range().len() as u64;
+        self.load = load_estimate::FUNCTION + load_estimate::BYTE * body.range().len() as u64;
         if context.globals.peaks.is_some() {
-            self.load += load::PEAKS;
+            self.load += load_estimate::PEAKS;
         }
 
         // About one byte in eight is an operator that needs an edit.
@@ -197,7 +197,8 @@ impl BodyRewriter {
             declared_bytes += u64::from(count) * bytes_of(ty);
         }
         frame_bytes += declared_bytes;
-        self.load += load::LOCAL * u64::from(self.locals) + load::LOCALS * u64::from(groups);
+        self.load +=
+            load_estimate::LOCAL * u64::from(self.locals) + load_estimate::LOCALS * u64::from(groups);
         let groups_end = locals.original_position();
         #[cfg(feature = "simd")]
         {
@@ -253,7 +254,7 @@ impl BodyRewriter {
         for ty in &self.hidden_locals {
             out.extend([1, *ty]);
         }
-        guard::enter(out, &context.globals, frame, counters);
+        frame_counters::enter(out, &context.globals, frame, counters);
         self.emit_charge(context, entry, out);
         let mut copied = code_start - base;
         let edits = core::mem::take(&mut self.edits);
@@ -292,11 +293,13 @@ impl BodyRewriter {
                         copied = end as usize;
                     }
                 }
-                Edit::Call => guard::before_call(out, &context.globals, counters.unwrap_or_default()),
+                Edit::Call => {
+                    frame_counters::before_call(out, &context.globals, counters.unwrap_or_default())
+                }
                 Edit::TailCall => {
                     // Without a call of its own the function has never stored its frame in the counters.
                     if let Some(local) = counters.filter(|_| self.calls) {
-                        guard::before_tail_call(out, &context.globals, frame, local);
+                        frame_counters::before_tail_call(out, &context.globals, frame, local);
                     }
                 }
                 Edit::Skip { to } => copied = copied.max(to as usize),
@@ -323,7 +326,7 @@ impl BodyRewriter {
             }
             (Charge::Always, 0) => {
                 self.needs.refund = true;
-                guard::refund(out, &context.globals);
+                frame_counters::refund(out, &context.globals);
             }
             (Charge::Always | Charge::Branch, 1..) => nops(out),
             (Charge::OnDemand | Charge::Branch | Charge::Never, _) => {}
@@ -361,7 +364,7 @@ impl BodyRewriter {
         let start = self.scratch.len() as u32;
         write(&mut self.scratch);
         let end = self.scratch.len() as u32;
-        self.load += load::INSERTED * u64::from(end - start);
+        self.load += load_estimate::INSERTED * u64::from(end - start);
         self.edit(at, Edit::Insert { start, end });
     }
 }

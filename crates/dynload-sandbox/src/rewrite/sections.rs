@@ -10,9 +10,9 @@ use super::{
     Rewritten,
     body::Context,
     code::{self, Code, Function},
-    guard::Globals,
+    frame_counters::Globals,
     index_spaces::{Global, IndexSpaces},
-    load::{self, Estimate},
+    load_estimate::{self, Estimate},
 };
 use crate::{
     engine::{EngineConfig, ModuleLimits},
@@ -137,7 +137,7 @@ impl<'a> ModuleReader<'a> {
             code: Code::default(),
             instance: instance::Counter::default(),
             locals: 0,
-            load: load::BYTE * wasm.len() as u64,
+            load: load_estimate::BYTE * wasm.len() as u64,
         }
     }
 
@@ -235,7 +235,7 @@ impl<'a> ModuleReader<'a> {
                     for ty in group?.into_types() {
                         if let wasmparser::CompositeInnerType::Func(ty) = ty.composite_type.inner {
                             let carried = ty.params().len() + ty.results().len();
-                            self.load += load::TYPE + load::PARAMETER * carried as u64;
+                            self.load += load_estimate::TYPE + load_estimate::PARAMETER * carried as u64;
                             self.spaces.types.push(ty);
                         }
                     }
@@ -244,7 +244,7 @@ impl<'a> ModuleReader<'a> {
             Payload::ImportSection(section) => {
                 self.keep(id::IMPORT, section.range())?;
                 self.instance.records(section.count());
-                self.load += load::ITEM * u64::from(section.count());
+                self.load += load_estimate::ITEM * u64::from(section.count());
                 for import in section {
                     self.spaces.import(import?.ty);
                 }
@@ -273,14 +273,14 @@ impl<'a> ModuleReader<'a> {
             Payload::GlobalSection(section) => {
                 self.keep(id::GLOBAL, section.range())?;
                 self.instance.records(section.count());
-                self.load += load::ITEM * u64::from(section.count());
+                self.load += load_estimate::ITEM * u64::from(section.count());
                 for global in section {
                     self.spaces.globals.push(Global::defined(global?.ty));
                 }
             }
             Payload::ExportSection(section) => {
                 self.keep(id::EXPORT, section.range())?;
-                self.load += load::ITEM * u64::from(section.count());
+                self.load += load_estimate::ITEM * u64::from(section.count());
                 for export in section {
                     self.instance.export(&export?);
                 }
@@ -288,17 +288,17 @@ impl<'a> ModuleReader<'a> {
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(section) => {
                 self.keep(id::ELEMENT, section.range())?;
-                self.load += load::ITEM * u64::from(section.count());
+                self.load += load_estimate::ITEM * u64::from(section.count());
                 for segment in section {
                     let segment = segment?;
-                    self.load += load::ELEMENT * u64::from(instance::elements(&segment));
+                    self.load += load_estimate::ELEMENT * u64::from(instance::elements(&segment));
                     self.instance.element_segment(&segment);
                 }
             }
             Payload::DataCountSection { range, .. } => self.keep(id::DATA_COUNT, range)?,
             Payload::DataSection(section) => {
                 self.keep(id::DATA, section.range())?;
-                self.load += load::ITEM * u64::from(section.count());
+                self.load += load_estimate::ITEM * u64::from(section.count());
                 for segment in section {
                     self.instance.data_segment(&segment?);
                 }

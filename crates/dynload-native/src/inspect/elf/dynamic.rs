@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use object::elf;
 
+use super::integers::{WORD, Words};
 use super::segments::Segments;
-use super::words::{WORD, Words};
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 

@@ -3,9 +3,9 @@
 use object::elf;
 
 use super::dynamic::{Dynamic, SYMBOL};
+use super::integers::{IS_64, WORD, Words};
 use super::segments::Segments;
 use super::versions::Versions;
-use super::words::{IS_64, WORD, Words};
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 

@@ -4,9 +4,9 @@ use object::elf;
 
 use super::dynamic::{Dynamic, REL, RELA};
 use super::hash::Symbols;
+use super::integers::{IS_64, WORD, Words};
 use super::segments::Segments;
 use super::versions::Versions;
-use super::words::{IS_64, WORD, Words};
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use object::elf;
 
-use super::words::{IS_64, Words};
+use super::integers::{IS_64, Words};
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 

@@ -4,8 +4,8 @@ use dynload_diagnostics::{TextBytes, printable};
 use object::elf;
 
 use super::dynamic::Dynamic;
+use super::integers::Words;
 use super::segments::Segments;
-use super::words::Words;
 use crate::inspect::bytes::Bytes;
 use crate::inspect::error::HeaderError;
 

@@ -3,7 +3,7 @@
 use super::{BodyRewriter, Context, Edit, OpenFrame, arity::carried};
 use crate::{
     error::{ModuleError, Refused},
-    rewrite::{binary::op, cfg::Edge, flow::FrameKind, load},
+    rewrite::{binary::op, cfg::Edge, flow::FrameKind, load_estimate},
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -66,7 +66,7 @@ impl BodyRewriter {
             }
             _ => return Ok(false),
         }
-        self.load += load::control(operator);
+        self.load += load_estimate::control(operator);
         context.load.check(self.load)?;
         if !matches!(operator, Operator::Nop) {
             self.compared = false;
@@ -146,7 +146,7 @@ impl BodyRewriter {
         {
             // If the `if` has results, the interpreter charges for a missing second arm as well.
             let arm = self.flow.enter_else();
-            self.load += load::control(&Operator::Else);
+            self.load += load_estimate::control(&Operator::Else);
             self.insert(at.start, |out| out.push(op::ELSE));
             self.charge_at(at.start, arm);
         }

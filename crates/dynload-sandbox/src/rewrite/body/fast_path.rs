@@ -4,7 +4,7 @@
 //! operand stack make a difference, to [`BodyRewriter::operator`].
 
 use super::BodyRewriter;
-use crate::rewrite::{load, operators};
+use crate::rewrite::{load_estimate, operators};
 use wasmparser::{Operator, VisitOperator};
 
 /// Processes the operator that it visits, or defers it.
@@ -23,7 +23,7 @@ impl FastPath<'_, '_> {
         body.top_is_local = pushed == 0;
         body.flow.add_cost(fuel);
         // An operator that only pushes a local or a constant does not emit code.
-        body.load += if popped == 0 { 0 } else { load::OPERATOR };
+        body.load += if popped == 0 { 0 } else { load_estimate::OPERATOR };
         body.stacks.pop(popped);
         body.literals.truncate(body.stacks.height);
         body.stacks.push(pushed);
@@ -107,7 +107,7 @@ macro_rules! visit_operator {
                 self.deferred = Some(Operator::$op { $memarg });
             } else {
                 self.step($popped, $pushed, 1);
-                self.body.load += load::ACCESS - load::OPERATOR;
+                self.body.load += load_estimate::ACCESS - load_estimate::OPERATOR;
             }
         }
     };

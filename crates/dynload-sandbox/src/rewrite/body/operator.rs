@@ -6,7 +6,7 @@ use crate::{
     rewrite::{
         binary::op,
         literals::Literal,
-        load,
+        load_estimate,
         operators::{self, Effect},
     },
 };
@@ -103,18 +103,18 @@ impl BodyRewriter {
         };
         let effect = operators::effect(operator);
         self.load += match effect {
-            Effect::Access { .. } => load::ACCESS,
-            _ if operators::is_bulk(operator) => load::BULK,
-            _ => load::OPERATOR,
+            Effect::Access { .. } => load_estimate::ACCESS,
+            _ if operators::is_bulk(operator) => load_estimate::BULK,
+            _ => load_estimate::OPERATOR,
         };
         self.hide_constants(context, operator, effect, popped, at.start);
         match operator {
             Operator::TableGrow { table } => {
-                self.load += load::control(operator);
+                self.load += load_estimate::control(operator);
                 self.before_table_growth(context, *table, at.start);
             }
             Operator::MemoryGrow { .. } => {
-                self.load += load::control(operator);
+                self.load += load_estimate::control(operator);
                 self.before_memory_growth(context, at.start);
             }
             // wasmi 2.0.0 has no instruction for it, and panics if address and value are in one register.
@@ -187,7 +187,7 @@ impl BodyRewriter {
         values: u32,
         edges: u64,
     ) -> Result<(), Refused> {
-        self.load += load::CARRIED * u64::from(values) * edges;
+        self.load += load_estimate::CARRIED * u64::from(values) * edges;
         let beyond = u64::from(values).saturating_sub(CARRIED_FREE);
         if beyond == 0 {
             return Ok(());

@@ -4,7 +4,7 @@ use super::{MAX_TABLES, ModuleReader, check, instance};
 use crate::{
     engine::ModuleLimits,
     error::{ModuleError, Refused},
-    rewrite::{PREFIX, load},
+    rewrite::{PREFIX, load_estimate},
 };
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
 
@@ -105,7 +105,7 @@ impl<'a> ModuleReader<'a> {
     fn constant(&mut self, expression: &ConstExpr<'_>, limits: &ModuleLimits) -> Result<(), Refused> {
         let operators = instance::constant_operators(expression)?;
         self.instance.constant(operators);
-        self.load += load::CONSTANT * operators;
+        self.load += load_estimate::CONSTANT * operators;
         let all = self.instance.constant_operators();
         check(
             "operators in all constant expressions",

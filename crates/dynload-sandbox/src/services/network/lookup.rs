@@ -1,4 +1,4 @@
-//! Name look-ups. They are the only operation that cannot be canceled, so each runs on its own thread.
+//! Name lookups. They are the only operation that cannot be canceled, so each runs on its own thread.
 
 use super::{
     super::{answer::Answer, readiness, wasi::Errno},
@@ -18,8 +18,8 @@ use std::{
     vec::Vec,
 };
 
-/// Look-ups that may be in flight in the process, however many instances are reset or created. This includes look-ups
-/// that a call has abandoned: such a look-up ends when the system's resolver gives up too, and opens no connection.
+/// Look-ups that may be in flight in the process, however many instances are reset or created. This includes lookups
+/// that a call has abandoned: such a lookup ends when the system's resolver gives up too, and opens no connection.
 const IN_PROCESS: usize = 32;
 
 /// Of those, the number that one instance and its workers may have.
@@ -27,11 +27,11 @@ const IN_INSTANCE: usize = 4;
 
 static PROCESS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts the look-ups of one instance and its workers.
+/// Counts the lookups of one instance and its workers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LookupCount(Arc<AtomicUsize>);
 
-/// One look-up in flight.
+/// One lookup in flight.
 struct Lookup {
     process: &'static AtomicUsize,
     instance: Arc<AtomicUsize>,

@@ -44,7 +44,7 @@ pub(super) fn fdstat_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     Ok(memory.write(out, &fdstat)?)
 }
 
-/// Sets the flags. APPEND and NONBLOCK may change; the flags for synchronised writes must stay unchanged.
+/// Sets the flags. APPEND and NONBLOCK may change; the flags for synchronized writes must stay unchanged.
 pub(super) fn fdstat_set_flags(caller: &mut Caller<'_>, fd: u32, fdflags: u32) -> Answer {
     let fdflags = flags::fdflags(fdflags)?;
     let granted = caller.capabilities();

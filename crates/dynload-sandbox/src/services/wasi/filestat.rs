@@ -1,6 +1,6 @@
 //! `fd_filestat_*` and `path_filestat_*`: file attributes, sizes and times.
 
-use super::{Errno, Filetype, flags, growth, path, path::GuestPath, rights};
+use super::{Errno, Filetype, file_size_limit, flags, path, path::GuestPath, rights};
 use crate::{
     host::Caller,
     services::{
@@ -86,7 +86,7 @@ pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer
     if i64::try_from(size).is_err() {
         return Err(Errno::Fbig.into());
     }
-    Ok(growth::grow(open, size, || open.file.set_len(size))?)
+    Ok(file_size_limit::grow(open, size, || open.file.set_len(size))?)
 }
 
 /// A time to set.

@@ -1,6 +1,6 @@
 //! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: I/O on the console, files and sockets.
 
-use super::{Errno, Filetype, flags, growth, rights, sock};
+use super::{Errno, Filetype, file_size_limit, flags, rights, sock};
 use crate::{
     host::{Caller, Stream},
     services::{
@@ -136,7 +136,7 @@ pub(super) fn pwrite(
         }
         let done = again(|| {
             let write = |bytes: &[u8]| open.file.write_at(bytes, at);
-            growth::write(open, memory.slice(ptr, len)?, || Ok(at), write).map_err(Fail::from)
+            file_size_limit::write(open, memory.slice(ptr, len)?, || Ok(at), write).map_err(Fail::from)
         });
         if appends {
             set_append(&open.file, true)?;
@@ -244,7 +244,7 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
                 false => (&open.file).stream_position(),
             };
             let write = |bytes: &[u8]| (&open.file).write(bytes);
-            return or_wait(growth::write(open, bytes, at, write), waits);
+            return or_wait(file_size_limit::write(open, bytes, at, write), waits);
         }
         // A named pipe without readers. On systems where the signal that a write would raise cannot be blocked,
         // checking beforehand is better than nothing.

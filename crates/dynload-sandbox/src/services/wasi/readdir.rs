@@ -21,7 +21,7 @@ pub(in crate::services) struct Listing {
     next: u64,
     /// That entry, if it was already read and did not fit.
     held: Option<Entry>,
-    /// The host descriptors that it occupies besides the directory's own: the stream, and the directory for look-ups
+    /// The host descriptors that it occupies besides the directory's own: the stream, and the directory for lookups
     /// by name.
     _own: [Held; 2],
 }

@@ -1,6 +1,6 @@
-//! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: disk space and synchronisation to disk.
+//! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: disk space and synchronization to disk.
 
-use super::{Errno, growth, rights};
+use super::{Errno, file_size_limit, rights};
 use crate::{
     host::Caller,
     services::{
@@ -93,21 +93,21 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
             .services
             .file(granted, fd, Use::Write, rights::FD_ALLOCATE, Errno::Badf)?;
         let chunk = (end - at).min(CHUNK);
-        growth::grow(open, end, || reserve(&open.file, at, chunk))?;
+        file_size_limit::grow(open, end, || reserve(&open.file, at, chunk))?;
         at += chunk;
     }
     Ok(())
 }
 
 pub(super) fn sync(caller: &mut Caller<'_>, fd: u32) -> Answer {
-    synchronise(caller, fd, rights::FD_SYNC, |file| file.sync_all())
+    synchronize(caller, fd, rights::FD_SYNC, |file| file.sync_all())
 }
 
 pub(super) fn datasync(caller: &mut Caller<'_>, fd: u32) -> Answer {
-    synchronise(caller, fd, rights::FD_DATASYNC, |file| file.sync_data())
+    synchronize(caller, fd, rights::FD_DATASYNC, |file| file.sync_data())
 }
 
-fn synchronise(
+fn synchronize(
     caller: &mut Caller<'_>,
     fd: u32,
     right: u64,

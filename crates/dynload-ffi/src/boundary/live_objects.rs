@@ -14,12 +14,12 @@ const PAGES: usize = 23;
 /// that takes an object down waits for the readers that are looking at it at that moment, each for a few
 /// instructions.
 ///
-/// The board owns no objects: an object must live until it has been taken down.
-pub(crate) struct Board<T> {
-    pages: [OnceLock<Box<[Place<T>]>>; PAGES],
+/// It owns no objects: an object must live until it has been taken down.
+pub(crate) struct LiveObjects<T> {
+    pages: [OnceLock<Box<[Slot<T>]>>; PAGES],
 }
 
-struct Place<T> {
+struct Slot<T> {
     /// The handle of the object in this place, 0 if the place is empty.
     handle: AtomicI64,
     /// The number of readers that are looking at this moment.
@@ -27,9 +27,9 @@ struct Place<T> {
     object: AtomicPtr<T>,
 }
 
-impl<T> Board<T> {
-    pub(crate) fn new() -> Board<T> {
-        Board {
+impl<T> LiveObjects<T> {
+    pub(crate) fn new() -> LiveObjects<T> {
+        LiveObjects {
             pages: [const { OnceLock::new() }; PAGES],
         }
     }
@@ -39,7 +39,7 @@ impl<T> Board<T> {
     pub(crate) fn publish(&self, index: usize, handle: i64, object: &Arc<T>) {
         let (page, at) = place_of(index);
         let places = self.pages[page].get_or_init(|| {
-            let place = || Place {
+            let place = || Slot {
                 handle: AtomicI64::new(0),
                 looking: AtomicUsize::new(0),
                 object: AtomicPtr::new(std::ptr::null_mut()),
@@ -67,7 +67,7 @@ impl<T> Board<T> {
         }
     }
 
-    /// Passes the object of a handle to `f`, which must not call this board again.
+    /// Passes the object of a handle to `f`, which must not call it again.
     pub(crate) fn look<R>(&self, index: usize, handle: i64, f: impl FnOnce(&T) -> R) -> Option<R> {
         let (page, at) = place_of(index);
         let place = self.pages.get(page)?.get()?.get(at)?;
@@ -109,15 +109,15 @@ mod tests {
 
     #[test]
     fn an_object_is_found_only_by_its_handle_while_it_is_up() {
-        let board = Board::new();
-        assert_eq!(board.look(5, 7, |n: &u32| *n), None);
+        let objects = LiveObjects::new();
+        assert_eq!(objects.look(5, 7, |n: &u32| *n), None);
         let object = Arc::new(3);
-        board.publish(5, 7, &object);
-        assert_eq!(board.look(5, 7, |n| *n), Some(3));
-        assert_eq!(board.look(5, 8, |n| *n), None);
-        assert_eq!(board.look(4, 7, |n| *n), None);
-        board.withdraw(5);
-        assert_eq!(board.look(5, 7, |n| *n), None);
+        objects.publish(5, 7, &object);
+        assert_eq!(objects.look(5, 7, |n| *n), Some(3));
+        assert_eq!(objects.look(5, 8, |n| *n), None);
+        assert_eq!(objects.look(4, 7, |n| *n), None);
+        objects.withdraw(5);
+        assert_eq!(objects.look(5, 7, |n| *n), None);
     }
 }
 
@@ -137,15 +137,15 @@ mod models {
     #[test]
     fn a_dropped_object_is_never_seen() {
         loom::model(|| {
-            let board = Arc::new(Board::new());
+            let objects = Arc::new(LiveObjects::new());
             let dropped = Arc::new(AtomicUsize::new(0));
             let thing = Arc::new(Thing(dropped.clone()));
-            board.publish(0, 7, &thing);
-            let shared = board.clone();
+            objects.publish(0, 7, &thing);
+            let shared = objects.clone();
             let reader = thread::spawn(move || {
                 shared.look(0, 7, |thing| assert_eq!(thing.0.load(Ordering::SeqCst), 0));
             });
-            board.withdraw(0);
+            objects.withdraw(0);
             drop(thing);
             assert_eq!(dropped.load(Ordering::SeqCst), 1);
             reader.join().unwrap();
@@ -155,15 +155,15 @@ mod models {
     #[test]
     fn a_lookup_of_the_old_handle_never_sees_the_new_object() {
         loom::model(|| {
-            let board = Arc::new(Board::new());
+            let objects = Arc::new(LiveObjects::new());
             let (old, new) = (Arc::new(1), Arc::new(2));
-            board.publish(0, 7, &old);
-            let shared = board.clone();
+            objects.publish(0, 7, &old);
+            let shared = objects.clone();
             let reader = thread::spawn(move || shared.look(0, 7, |n| assert_eq!(*n, 1)));
-            board.withdraw(0);
-            board.publish(0, 8, &new);
+            objects.withdraw(0);
+            objects.publish(0, 8, &new);
             reader.join().unwrap();
-            assert_eq!(board.look(0, 8, |n| *n), Some(2));
+            assert_eq!(objects.look(0, 8, |n| *n), Some(2));
         });
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Found;
-use super::list::{Candidate, unversioned};
-use super::writable::{self, replaceable};
+use super::candidates::{Candidate, unversioned};
+use super::permissions::{self, replaceable};
 use crate::cache::Fingerprint;
 use crate::manifest::Format;
 use crate::plugin::Entry;
@@ -52,9 +52,9 @@ pub(super) fn look(
     };
     let mut refused = false;
     let mut check = |path: &Path, kind| {
-        refused |= writable::report(path, kind, refuse_writable, &mut found.problems);
+        refused |= permissions::report(path, kind, refuse_writable, &mut found.problems);
     };
-    check(path, writable::writable(&metadata));
+    check(path, permissions::writable(&metadata));
     if candidate.link {
         check(dir, replaceable(dir));
     }

@@ -5,7 +5,7 @@ use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::writable;
+use super::permissions;
 use crate::manifest::{Format, Manifest};
 use crate::{Problem, ProblemKind, SearchDir, Severity, Source};
 
@@ -73,9 +73,9 @@ fn list(
         problems.push(Problem::error(&root.path, ProblemKind::NotADirectory));
         return Ok(Vec::new());
     }
-    if writable::report(
+    if permissions::report(
         &root.path,
-        writable::writable(&metadata),
+        permissions::writable(&metadata),
         refuse_writable,
         problems,
     ) {

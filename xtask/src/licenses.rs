@@ -51,7 +51,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "these dependencies are not available under the licenses in xtask/src/licences.rs alone:\n    {}",
+        "these dependencies are not available under the licenses in xtask/src/licenses.rs alone:\n    {}",
         refused.join("\n    ")
     )))
 }
