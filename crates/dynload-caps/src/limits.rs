@@ -45,7 +45,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// 64 MiB of memory, 5 seconds, 1 MiB of stack, 1 000 frames.
+    /// 64 MiB of memory, 5 seconds for each call, 1 MiB of stack, 1 000 frames; fuel is not limited.
     pub const DEFAULT: Limits = Limits {
         max_memory_bytes: 64 << 20,
         max_time: Duration::from_secs(5),
@@ -54,7 +54,7 @@ impl Limits {
         max_fuel: None,
     };
 
-    /// For untrusted code: 16 MiB of memory, 1 second, 256 KiB of stack, 500 frames.
+    /// For untrusted code: 16 MiB of memory, 1 second for each call, 256 KiB of stack, 500 frames; fuel is not limited.
     pub const RESTRICTIVE: Limits = Limits {
         max_memory_bytes: 16 << 20,
         max_time: Duration::from_secs(1),
@@ -63,7 +63,7 @@ impl Limits {
         max_fuel: None,
     };
 
-    /// For heavy work: 256 MiB of memory, 60 seconds, 4 MiB of stack, 5 000 frames.
+    /// For heavy work: 256 MiB of memory, 60 seconds for each call, 4 MiB of stack, 5 000 frames; fuel is not limited.
     pub const PERMISSIVE: Limits = Limits {
         max_memory_bytes: 256 << 20,
         max_time: Duration::from_secs(60),

@@ -1,7 +1,7 @@
 //! Text for error messages.
 //!
 //! - [`printable()`] shows text that someone else chose: escaped, and cut to a length.
-//! - [`listed()`] shows the first items of a list, and the number of the others.
+//! - [`listed()`] shows the first items of a list, and the number of the others. It does not escape them.
 //! - [`nearest_name`] finds the known name that a misspelled one probably meant.
 //!
 //! # Examples
@@ -9,12 +9,16 @@
 //! ```
 //! use dynload_diagnostics::{nearest_name, printable};
 //!
-//! let typed = "fs-raed\u{7}";
-//! let nearest = nearest_name(typed, ["env", "fs_read"]).unwrap_or("?");
-//! assert_eq!(
-//!     format!("`{}` is unknown; did you mean `{nearest}`?", printable(typed)),
-//!     r"`fs-raed\u{7}` is unknown; did you mean `fs_read`?"
-//! );
+//! fn unknown(name: &str) -> String {
+//!     let mut message = format!("`{}` is unknown", printable(name));
+//!     if let Some(nearest) = nearest_name(name, ["env", "fs_read"]) {
+//!         message += &format!("; did you mean `{nearest}`?");
+//!     }
+//!     message
+//! }
+//!
+//! assert_eq!(unknown("fs-raed\u{7}"), r"`fs-raed\u{7}` is unknown; did you mean `fs_read`?");
+//! assert_eq!(unknown("quantum"), "`quantum` is unknown");
 //! ```
 //!
 //! # Features

@@ -1,8 +1,8 @@
 //! Foreign text in messages.
 //!
 //! A name, a path or a message that a guest, a plugin, a manifest or a file chose is data. In an error, a log or a list it must
-//! not control the terminal, start a new line, hide or reorder the text beside it, or be a million characters long. An error
-//! keeps the original text in its fields and displays it through [`printable`].
+//! not control the terminal, start a new line, hide or reorder the text beside it, or be a million characters long. Most errors
+//! keep the original text in their fields and display it through [`printable`].
 
 use core::fmt::{self, Display, Write};
 
@@ -30,6 +30,9 @@ pub fn printable<T: Display>(text: T) -> Printable<T> {
 /// Control characters, line ends, formatting characters (zero width or direction), private and unassigned characters, and
 /// spaces other than U+0020 are displayed as escapes such as `\u{1b}`. A text that is too long is cut between two characters
 /// and followed by `… (N bytes)`, its whole length. Nothing is allocated.
+///
+/// The output is safe to display, but it is not reversible: a backslash is not escaped, so `\u{7}` in the output is
+/// either the escape of a control character or those five characters of the text.
 #[derive(Clone, Copy)]
 #[must_use]
 pub struct Printable<T> {
@@ -155,6 +158,9 @@ fn is_printable(c: char) -> bool {
 }
 
 /// Displays bytes as text, with an escape such as `\xff` for each byte that is not UTF-8.
+///
+/// Bytes that are UTF-8 are displayed unchanged, control characters included, and the length is not limited. So wrap it
+/// in [`printable`], as the example does.
 ///
 /// # Examples
 ///

@@ -19,10 +19,11 @@ pub trait Clock: Send + Sync {
         None
     }
 
-    /// Returns a counter that changes at least every millisecond, for at least half a second from now.
+    /// Returns a counter that changes at least every millisecond for at least the next half second, or `None` (the
+    /// default) if the clock has none; a timer interrupt can maintain one.
     ///
-    /// The sandbox reads the clock around each host function; with such a counter, only if the counter has changed. A
-    /// timer interrupt can maintain one. By default there is none, and the clock is read each time.
+    /// With a counter, the sandbox reads the clock around a host function only if the counter has changed since it was
+    /// last read, or after 64 checks without a change; without a counter, it reads the clock each time.
     fn ticks(&self) -> Option<&'static AtomicUsize> {
         None
     }
@@ -59,8 +60,9 @@ impl<T: Clock + ?Sized> Clock for Arc<T> {
 /// # Examples
 ///
 /// ```
-/// # use dynload_sandbox::{ClockScope, Limits, Sandbox};
-/// # use core::time::Duration;
+/// use core::time::Duration;
+/// use dynload_sandbox::{ClockScope, Limits, Sandbox};
+///
 /// let scope = ClockScope::FULL.with_resolution(Duration::from_millis(10)).without_wall();
 /// let sandbox = Sandbox::new(Limits::DEFAULT).with_clock_scope(scope);
 /// ```

@@ -38,10 +38,11 @@ pub struct ModuleLimits {
     /// Values that blocks, branches and calls carry, in all functions together; the first 16 of each are not counted. Two
     /// bytes of code can carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
     pub max_carried_values: u64,
-    /// Bytes of memory that loading may take at its peak, beyond the module itself. They are estimated as an upper bound from
-    /// the numbers of the module's items: the output of compilers takes a half to a fifth of the estimate, which is 10 to 30
-    /// times the size of its code, and 100 times that of code in tiny functions. So this limit may be exceeded before
-    /// `max_bytes` is. By default 1 GiB.
+    /// Bytes of memory that loading may take at its peak, beyond the module itself. By default 1 GiB.
+    ///
+    /// The engine compares the limit with an upper bound that it estimates from the numbers of the module's items: 10
+    /// to 30 times the size of the code for the output of compilers, which takes a half to a fifth of that, and 100
+    /// times for code in tiny functions. So a module may exceed this limit although it is smaller than `max_bytes`.
     pub max_load_bytes: u64,
     /// Bytes of one name. By default 10 000.
     pub max_name_bytes: u64,
@@ -105,6 +106,9 @@ pub struct EngineConfig {
     /// Off by default.
     pub profile: bool,
     /// Whether to accept 64-bit memories. Off by default.
+    ///
+    /// Host functions access a 64-bit memory with 32-bit pointers: they reach what starts in its first 4 GiB. This is
+    /// true for the `vais`, WASI and `dynload` functions too.
     pub memory64: bool,
     /// The limits of a module.
     pub module_limits: ModuleLimits,
@@ -118,7 +122,7 @@ impl EngineConfig {
         self
     }
 
-    /// Sets whether 64-bit memories are accepted.
+    /// Sets whether 64-bit memories are accepted: see [`memory64`](EngineConfig::memory64).
     #[must_use]
     pub fn with_memory64(mut self, memory64: bool) -> EngineConfig {
         self.memory64 = memory64;

@@ -172,7 +172,8 @@ pub enum ErrorKind {
     Poisoned(Error),
     /// The module has unresolved imports: all of them are listed.
     MissingImports(Vec<MissingImport>),
-    /// A host function of the embedder failed.
+    /// A host function failed: the cause is what it passed to [`Stop::host`], or an error of this crate such as
+    /// [`NoMemory`](crate::NoMemory). An instantiation fails with it if the scopes of the sandbox could not be opened.
     Host(Arc<dyn core::error::Error + Send + Sync>),
     /// The interpreter failed for another reason.
     Engine(Arc<dyn core::error::Error + Send + Sync>),
@@ -349,6 +350,10 @@ impl Error {
     }
 
     /// Returns the code of `proc_exit`, if that ended the call.
+    ///
+    /// A WASI command that calls `proc_exit` ends with an error even if it succeeded: the code is then 0. A command
+    /// that returns from `_start` has succeeded without an error. [`Sandbox::with_args`](crate::Sandbox::with_args) has
+    /// an example.
     #[must_use]
     pub fn exit_code(&self) -> Option<i32> {
         match self.kind() {
@@ -392,6 +397,48 @@ pub struct Stop(pub(crate) ErrorKind);
 
 impl Stop {
     /// Ends the call with `cause`, as [`ErrorKind::Host`].
+    ///
+    /// The host gets the cause back by its type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Capabilities, Engine, ErrorKind, Limits, Module, Sandbox, Stop};
+    /// use std::fmt;
+    ///
+    /// #[derive(Debug)]
+    /// struct SoldOut {
+    ///     item: i32,
+    /// }
+    ///
+    /// impl fmt::Display for SoldOut {
+    ///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ///         write!(f, "item {} is sold out", self.item)
+    ///     }
+    /// }
+    ///
+    /// impl std::error::Error for SoldOut {}
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut sandbox = Sandbox::new(Limits::DEFAULT);
+    /// sandbox.func_wrap("shop", "order", Capabilities::NONE, |_, (item,): (i32,)| -> Result<(), Stop> {
+    ///     Err(Stop::host(SoldOut { item }))
+    /// });
+    /// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
+    ///     (import "shop" "order" (func $order (param i32)))
+    ///     (func (export "run") (call $order (i32.const 7))))"#)?)?;
+    ///
+    /// let error = sandbox.instantiate(&module)?.call("run", &[]).unwrap_err();
+    /// match error.kind() {
+    ///     ErrorKind::Host(cause) => {
+    ///         let sold_out = cause.downcast_ref::<SoldOut>().ok_or("another cause")?;
+    ///         assert_eq!(sold_out.item, 7);
+    ///     }
+    ///     _ => panic!("{error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn host(cause: impl Into<Box<dyn core::error::Error + Send + Sync>>) -> Stop {
         Stop(ErrorKind::Host(cause.into().into()))
     }

@@ -82,16 +82,37 @@ impl Instance {
         signature(self.store.as_context(), export)
     }
 
-    /// Returns the resources that the last call used, or the instantiation if there was no call yet.
+    /// Returns the resources that the last call used, or the instantiation or reset if there was no call since.
+    ///
+    /// [`Usage`] says which fields are about the call and which about the instance. A call that was refused because the
+    /// instance is poisoned does not change them.
     pub fn usage(&mut self) -> Usage {
         run::usage(&mut self.store.as_context_mut())
     }
 
     /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function.
     ///
+    /// The settings (limits, scopes, host functions, console, clock, entropy, budget, arguments) are those with which
+    /// the instance was created, even if those of the sandbox were changed since. The capabilities are those that are
+    /// granted now. The start function runs within the limits of one call.
+    ///
+    /// A reset that succeeds
+    ///
+    /// - discards output that was not [taken](Instance::take_output), restarts the count of the console's
+    ///   [limit](crate::Console::with_limit), and reads standard input from its start again, unless it is the host's
+    ///   own;
+    /// - closes the guest's files and sockets;
+    /// - restarts [`SeededEntropy`](crate::SeededEntropy): the guest receives the same bytes as the first time;
+    /// - restarts [`usage`](Instance::usage): it is that of this instantiation;
+    /// - keeps handles valid: an [`InterruptHandle`] works as before, and the reset counts as one call; a
+    ///   [`TypedFunc`](crate::TypedFunc) looks its function up in each call from then on.
+    ///
+    /// The old store is dropped when the new one is complete, so the host needs memory for both meanwhile.
+    ///
     /// # Errors
     ///
-    /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). After an error the instance is poisoned.
+    /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). After an error the instance is poisoned by it, and
+    /// keeps the old store: its memory, output and usage are those from before the reset.
     pub fn reset(&mut self) -> Result<(), Error> {
         let state = self.store.data();
         let origin = Origin {
@@ -124,6 +145,8 @@ impl Instance {
     }
 
     /// Returns a handle that ends the next call, and only that, from any thread.
+    ///
+    /// [`InterruptHandle`] says what counts as a call.
     #[must_use]
     pub fn interrupt_handle_for_next_call(&self) -> InterruptHandle {
         let state = self.store.data();
@@ -131,6 +154,9 @@ impl Instance {
     }
 
     /// Returns a handle that ends the call that runs when the handle is used, from any thread.
+    ///
+    /// Where a call that starts later must not be ended, use
+    /// [`interrupt_handle_for_next_call`](Instance::interrupt_handle_for_next_call).
     #[must_use]
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.store.data().gate.clone(), None)
@@ -147,6 +173,8 @@ impl Instance {
     }
 
     /// Takes the output that the guest has written since the last call of this function, if the console is buffered.
+    ///
+    /// Output that was taken still counts towards the [limit of the console](crate::Console::with_limit).
     pub fn take_output(&mut self, stream: Stream) -> Vec<u8> {
         self.store.data_mut().console.take(stream)
     }

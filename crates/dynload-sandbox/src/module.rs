@@ -85,9 +85,13 @@ pub struct Import<'a> {
     pub module: &'a str,
     /// The name.
     pub name: &'a str,
-    /// The type.
+    /// The type of a function, `None` for a memory, table or global.
     pub ty: ExternType,
-    /// The capabilities that the import needs.
+    /// The capabilities that the import needs, if it is one of those that this crate provides:
+    /// [`ImportNeeds::Unknown`] for any other.
+    ///
+    /// This is a look-up of the names, in the [table of imports](dynload_caps::imports). A host function of the
+    /// embedder needs the capabilities that it was added with instead, also if it replaces a function of this crate.
     pub needs: ImportNeeds,
 }
 
@@ -136,6 +140,44 @@ impl Module {
     }
 
     /// Returns the imports of the module, in its own order: everything that it could use, before any of it runs.
+    ///
+    /// # Examples
+    ///
+    /// Deciding what to grant to a module from its imports:
+    ///
+    /// ```
+    /// use dynload_sandbox::{Capabilities, Engine, ImportNeeds, Limits, Module, Sandbox};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
+    ///     (import "env" "price" (func (param i32) (result i64)))
+    ///     (import "vais" "now_ms" (func (result i64)))
+    ///     (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    ///     (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32))))"#)?)?;
+    ///
+    /// // What this host is willing to grant to any plugin.
+    /// let offered = Capabilities::CONSOLE | Capabilities::TIME;
+    /// let mut refused = Vec::new();
+    /// for import in module.imports() {
+    ///     let is_ok = match import.needs {
+    ///         // Not a function of this crate: the host has to provide it.
+    ///         ImportNeeds::Unknown => (import.module, import.name) == ("env", "price"),
+    ///         needs => needs.satisfied_by(offered),
+    ///     };
+    ///     if !is_ok {
+    ///         refused.push(import.name);
+    ///     }
+    /// }
+    /// assert_eq!(refused, ["random_get"]);
+    ///
+    /// // `fd_write` could also use FS_WRITE and NETWORK: they are not granted.
+    /// let granted = offered & module.required_capabilities();
+    /// assert_eq!(granted, Capabilities::CONSOLE | Capabilities::TIME);
+    /// let sandbox = Sandbox::new(Limits::DEFAULT).with_capabilities(granted);
+    /// # drop(sandbox);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn imports(&self) -> impl Iterator<Item = Import<'_>> {
         self.0.module.imports().map(|import| Import {
             module: import.module(),
@@ -157,7 +199,14 @@ impl Module {
             })
     }
 
-    /// Returns every capability that an import could use.
+    /// Returns every capability that an import could use: an upper bound, not what the module needs.
+    ///
+    /// Do not grant the result without looking at it. Many WASI functions serve several purposes: a module that imports
+    /// `fd_write` only to print has CONSOLE, FS_WRITE and NETWORK in the result. Intersect it with the capabilities
+    /// that you are willing to grant, as in the example of [`imports`](Module::imports).
+    ///
+    /// Only the imports that this crate provides are considered ([`Import::needs`]), not the capabilities with which
+    /// the embedder adds host functions.
     #[must_use]
     pub fn required_capabilities(&self) -> Capabilities {
         self.imports().map(|import| import.needs.capabilities()).collect()

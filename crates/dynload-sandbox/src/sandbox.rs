@@ -194,6 +194,37 @@ impl Sandbox {
     /// Sets the arguments of WASI programs. By convention the first is the program name.
     ///
     /// Builder form of [`set_args`](Sandbox::set_args).
+    ///
+    /// # Examples
+    ///
+    /// Running a WASI command and reading its exit code. This one exits with the number of its arguments:
+    ///
+    /// ```
+    /// use dynload_sandbox::{Engine, Limits, Module, Sandbox};
+    ///
+    /// # #[cfg(not(unix))]
+    /// # fn main() {}
+    /// # #[cfg(unix)]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
+    ///     (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
+    ///     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    ///     (memory (export "memory") 1)
+    ///     (func (export "_start")
+    ///         (drop (call $args (i32.const 0) (i32.const 4)))
+    ///         (call $exit (i32.load (i32.const 0)))))"#)?)?;
+    ///
+    /// let sandbox = Sandbox::new(Limits::DEFAULT).with_args(["count", "one", "two"]);
+    /// let mut command = sandbox.instantiate(&module)?;
+    /// let code = match command.call("_start", &[]) {
+    ///     Ok(_) => 0,
+    ///     // Any error without an exit code stopped the command.
+    ///     Err(error) => error.exit_code().ok_or(error)?,
+    /// };
+    /// assert_eq!(code, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_args(mut self, args: impl IntoIterator<Item = impl Into<String>>) -> Sandbox {
         self.set_args(args);
@@ -391,7 +422,8 @@ impl Sandbox {
     /// # Examples
     ///
     /// ```
-    /// # use dynload_sandbox::{Engine, Module, Sandbox, Limits, ErrorKind};
+    /// use dynload_sandbox::{Engine, ErrorKind, Limits, Module, Sandbox};
+    ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let module = Module::new(&Engine::default(), wat::parse_str("(module (func $spin (loop (br 0))) (start $spin))")?)?;
     /// let stopped = Sandbox::new(Limits::DEFAULT).instantiate_interruptible(&module, |interrupt| {

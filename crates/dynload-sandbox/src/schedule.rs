@@ -14,8 +14,11 @@
 //! | records of an instance | 1 for each full [`BYTES_PER_FUEL`] bytes beyond [`FREE_RECORD_BYTES`] |
 //! | a host function | [`HOST_CALL`], and 1 for each full [`BYTES_PER_FUEL`] bytes that it reads or writes for the guest |
 //!
-//! The first three rows are those of Wasmtime: a program that uses none of the other items burns the same amount of fuel here
-//! as there. The other rows charge for work that would otherwise be free.
+//! The first three rows are those of Wasmtime 48: a call that returns, and uses none of the other items, burns the same
+//! amount of fuel here as there. The other rows differ. By default Wasmtime 48 charges `memory.copy`, `memory.fill` and
+//! `memory.init` 1 for each byte, and `table.copy`, `table.fill`, `table.init` and `table.grow` 1 for each element;
+//! here the price is 1 for each full [`BYTES_PER_FUEL`] bytes or [`ELEMENTS_PER_FUEL`] elements. It does not charge for
+//! the bytes of a `memory.grow`, for locals, or for host functions.
 //!
 //! The records of an instance are its imports, functions, globals, memories, tables, exports and segments, with
 //! [`RECORD_BYTES`] each, and the names of its exports. The bytes beyond [`FREE_RECORD_BYTES`] also count against the memory

@@ -112,14 +112,12 @@ impl NetScope {
         self.ports
     }
 
-    /// Returns whether the pattern matches `host` and `port`, so that `host` is worth resolving.
+    /// Returns whether the pattern allows looking up the name `host` for a connection to `port`.
     ///
-    /// The address that it resolves to must still pass [`allows_remote`](NetScope::allows_remote).
-    ///
-    /// A `host` that is an address (with or without brackets) is passed to [`matches_addr`](NetScope::matches_addr).
-    /// A pattern of addresses alone does not mention names, so it matches none here.
-    /// [`allows_remote`](NetScope::allows_remote) does accept any name that resolves into the pattern: when another
-    /// pattern matches the name, its address may be within this one.
+    /// A pattern of addresses alone (`10.0.0.0/8:*`) matches no name; a `host` that is an address, with or without
+    /// brackets, is passed to [`matches_addr`](NetScope::matches_addr). Check the address that the name resolves to with
+    /// [`Scopes::allows_net`](crate::Scopes::allows_net): it may be within another pattern than the one that matches
+    /// the name.
     #[must_use]
     pub fn matches_name(&self, host: &str, port: u16) -> bool {
         if let Some(address) = address_literal(host) {

@@ -177,8 +177,11 @@ impl Network {
 /// Returns whether an address belongs to the public Internet.
 ///
 /// Loopback, link-local, private, shared (carrier-grade NAT), multicast, broadcast, unspecified, reserved and benchmarking
-/// addresses do not (the special-purpose registries of RFC 6890). Documentation addresses count as public, because nothing
-/// answers there.
+/// addresses do not (the special-purpose registries of RFC 6890).
+///
+/// Documentation addresses (`192.0.2.0/24`, `198.51.100.0/24`, `203.0.113.0/24`, `2001:db8::/32`, `3fff::/20`) count as
+/// public, although they are not routed on the public Internet. In a network whose machines have such addresses, a
+/// pattern such as `*:443` reaches those machines.
 ///
 /// An IPv6 address that stands for an IPv4 address (`::ffff:127.0.0.1`, or NAT64's `64:ff9b::7f00:1`) is treated as that
 /// IPv4 address.

@@ -33,14 +33,37 @@ impl CallGate {
     }
 }
 
-/// Ends one call of an instance, from any thread.
+/// Ends calls of an instance, from any thread.
 ///
-/// The handle belongs to one call: used too late, it does nothing, and never ends the next call.
+/// Where the handle comes from determines which call [`interrupt`](InterruptHandle::interrupt) ends:
+///
+/// - [`Instance::interrupt_handle_for_next_call`]: the next call, and no other. The handle belongs to that call: used
+///   earlier, it ends the call as soon as it starts; used too late, it does nothing.
+/// - [`Sandbox::instantiate_interruptible`]: likewise the call that creates the instance, and no other.
+/// - [`Instance::interrupt_handle`]: at most one call, the one that runs when the handle is used. If none runs, it does
+///   nothing. The handle can be used any number of times.
+///
+/// A call is an instantiation, a [`reset`], or a call from the host, including the calls that its host functions make
+/// back into the guest, and its workers. One that fails with [`NoSuchExport`] or [`SignatureMismatch`] counts as the
+/// next call; one that is refused because the instance is [`Poisoned`] does not. An interrupted call poisons the
+/// instance, even if it had not started. Handles stay valid when the instance is reset.
+///
+/// [`interrupt_all`](InterruptHandle::interrupt_all) ends the running call and all later ones, whichever handle it is
+/// called on. Nothing undoes it.
+///
+/// [`Instance::interrupt_handle`]: crate::Instance::interrupt_handle
+/// [`Instance::interrupt_handle_for_next_call`]: crate::Instance::interrupt_handle_for_next_call
+/// [`Sandbox::instantiate_interruptible`]: crate::Sandbox::instantiate_interruptible
+/// [`reset`]: crate::Instance::reset
+/// [`NoSuchExport`]: crate::ErrorKind::NoSuchExport
+/// [`SignatureMismatch`]: crate::ErrorKind::SignatureMismatch
+/// [`Poisoned`]: crate::ErrorKind::Poisoned
 ///
 /// # Examples
 ///
 /// ```
-/// # use dynload_sandbox::{Engine, Module, Sandbox, Limits, ErrorKind};
+/// use dynload_sandbox::{Engine, ErrorKind, Limits, Module, Sandbox};
+///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let module = Module::new(&Engine::default(), wat::parse_str("(module (func (export \"spin\") (loop (br 0))))")?)?;
 /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
@@ -68,10 +91,15 @@ impl InterruptHandle {
         InterruptHandle::new(gate.clone(), Some(1))
     }
 
-    /// Ends the call, now or as soon as it starts; does nothing if it has ended.
+    /// Ends the call of this handle, now or as soon as it starts; does nothing if it has ended.
     ///
-    /// A guest in a loop stops within a slice of fuel (less than a millisecond); a host function that waits stops when it
-    /// checks the clock next (within a millisecond).
+    /// For a handle of [`Instance::interrupt_handle`](crate::Instance::interrupt_handle), the call is the running one;
+    /// it does nothing if no call runs.
+    ///
+    /// A guest in a loop stops within a slice of fuel (less than a millisecond); a host function that
+    /// [waits](crate::Caller::wait) stops when it checks the clock next (within about a millisecond). One operator, or
+    /// a host function that does not check, runs to its end first. A call that ends before its next check is not
+    /// interrupted.
     pub fn interrupt(&self) {
         let call = self
             .call
@@ -79,10 +107,12 @@ impl InterruptHandle {
         self.gate.interrupt(call);
     }
 
-    /// Ends the running call and every later one, including the next [`reset`]: for an instance that is abandoned while other
-    /// threads may be about to call it.
+    /// Ends the running call and every later one, for an instance that is abandoned while other threads may be about to
+    /// call it.
     ///
-    /// [`reset`]: crate::Instance::reset
+    /// Nothing undoes this: every later call and every [`reset`](crate::Instance::reset) fails with
+    /// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted), or with
+    /// [`ErrorKind::Poisoned`](crate::ErrorKind::Poisoned). Other instances of the sandbox are not affected.
     pub fn interrupt_all(&self) {
         self.gate.interrupt(usize::MAX);
     }

@@ -47,7 +47,9 @@ pub enum ModuleError {
     UnsafeBuild(UnsafeBuild),
 }
 
-/// Why a build of the interpreter is unsafe: a guess from how this crate was compiled itself.
+/// Why a build of the interpreter is unsafe, probably.
+///
+/// The cause is inferred from this crate's own compiler settings, which may differ from wasmi's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsafeBuild {

@@ -17,8 +17,9 @@ use wasmi::{AsContext, AsContextMut};
 /// The maximum nesting depth of calls from host functions back into the guest.
 ///
 /// Each level uses the host's own stack, however small the guest's functions are: about 4 KiB if this crate is
-/// optimized, about 17 KiB if not, plus the stack of the host functions themselves. So all levels fit into a stack of
-/// 256 KiB in a release build, and into one of 1 MiB in a debug build.
+/// optimised, about 17 KiB if not, plus the stack of the host function itself. So this crate's own part of all levels
+/// fits into 256 KiB in a release build, and into 1 MiB in a debug build; the host functions need their part in
+/// addition.
 pub const MAX_REENTRY: u64 = 40;
 
 /// How long a waiting host function sleeps between two checks of deadline, interrupt and capabilities.
@@ -28,14 +29,18 @@ const WAIT_SLICE: Duration = Duration::from_millis(1);
 ///
 /// # Examples
 ///
+/// A host function that reads the guest's memory. [`GuestMemory`] has an example of one that writes.
+///
 /// ```
-/// # use dynload_sandbox::*;
+/// use dynload_sandbox::{Caller, Capabilities, Engine, Limits, Module, Sandbox, Value};
+///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut sandbox = Sandbox::new(Limits::DEFAULT);
 /// sandbox.func_wrap("env", "sum", Capabilities::NONE, |caller: &mut Caller<'_>, (ptr, len): (i32, i32)| {
-///     let bytes = caller.memory()?.slice(ptr as u32, len as u32)?.iter().map(|b| i64::from(*b)).sum::<i64>();
-///     caller.charge_bytes(len as u64)?;
-///     Ok(bytes)
+///     let (ptr, len) = (ptr as u32, len as u32);
+///     // The work is paid for before it is done.
+///     caller.charge_bytes(len.into())?;
+///     Ok(caller.memory()?.slice(ptr, len)?.iter().map(|byte| i64::from(*byte)).sum::<i64>())
 /// });
 /// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
 ///     (import "env" "sum" (func $sum (param i32 i32) (result i64)))

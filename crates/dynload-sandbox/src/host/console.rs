@@ -114,7 +114,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Bytes that an instance may write unless [`with_limit`](Console::with_limit) sets another limit: 1 MiB.
+    /// Bytes that an instance may write in total unless [`with_limit`](Console::with_limit) sets another limit: 1 MiB.
     pub const DEFAULT_LIMIT: u64 = 1 << 20;
 
     /// Returns a console with this output, no input and the default limit.
@@ -150,7 +150,16 @@ impl Console {
         self
     }
 
-    /// Sets the limit on the bytes that one instance writes in total. Bytes beyond it are not written.
+    /// Sets the limit on the bytes that one instance may write in total, to both streams, from its creation or last
+    /// reset.
+    ///
+    /// Bytes beyond the limit are not written. A write of WASI that reaches it is short, and later ones fail with the
+    /// errno `nospc`; `vais.print`, `println` and `log` cannot report it, so the rest is dropped. The call continues.
+    ///
+    /// The count never decreases, not even when the host [takes](crate::Instance::take_output) the output of a buffer.
+    /// So a plugin that is called many times with [`ConsoleOutput::Buffer`] needs a larger limit than the default, or a
+    /// [reset](crate::Instance::reset), which restarts the count. The limit is what bounds the memory of the buffer:
+    /// with a large one, take the output after each call.
     #[must_use]
     pub fn with_limit(mut self, bytes: u64) -> Console {
         self.limit = bytes;

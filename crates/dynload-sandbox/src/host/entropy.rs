@@ -57,7 +57,12 @@ impl EntropyStream for OsEntropy {
     }
 }
 
-/// The same bytes in every run, for reproducible runs: SplitMix64 from a seed. Not suitable for secrets.
+/// Entropy for reproducible runs: SplitMix64 from a seed. Not suitable for secrets.
+///
+/// The bytes of an instance depend on the seed and on the number of the instance in its sandbox. So they are the same
+/// in every run only if the sandbox creates its instances in the same order, not if threads race to create them. The
+/// bytes of a worker depend on the seed and on the number of workers that its instance started before, not on the
+/// instance. A [reset](crate::Instance::reset) starts over.
 #[derive(Debug, Clone, Copy)]
 pub struct SeededEntropy(pub u64);
 

@@ -48,7 +48,7 @@ impl HostFunctions {
 
     /// Adds `body` as the function `module.name`, replacing any function that the set has under this name.
     ///
-    /// If a guest calls it without every bit of `capability`, its call ends with
+    /// The guest needs every capability in `capability`; otherwise the call from the host ends with
     /// [`ErrorKind::CapabilityDenied`](crate::ErrorKind::CapabilityDenied). A function of the embedder takes
     /// precedence over a function of this crate with the same name. If `body` panics, the panic resumes in the host
     /// where it called the guest, and the instance is poisoned. See [`Caller`] for what `body` can do.
@@ -83,7 +83,41 @@ impl HostFunctions {
     /// Adds a function whose type is known only at run time. Otherwise like [`func_wrap`](HostFunctions::func_wrap).
     ///
     /// `body` receives the arguments and the results to fill in, initialized to zero. A result whose type differs
-    /// from `signature` ends the guest's call with [`ErrorKind::Host`](crate::ErrorKind::Host).
+    /// from `signature` ends the call from the host with [`ErrorKind::Host`](crate::ErrorKind::Host).
+    ///
+    /// # Examples
+    ///
+    /// Providing whatever a module imports from `env`, as functions that add up their arguments:
+    ///
+    /// ```
+    /// use dynload_sandbox::{Capabilities, Engine, HostFunctions, Limits, Module, Sandbox, Stop, Value};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
+    ///     (import "env" "add3" (func $add (param i64 i64 i64) (result i64)))
+    ///     (func (export "run") (result i64) (call $add (i64.const 1) (i64.const 2) (i64.const 3))))"#)?)?;
+    ///
+    /// let mut functions = HostFunctions::new();
+    /// for import in module.imports().filter(|import| import.module == "env") {
+    ///     let Some(signature) = import.ty.func() else { continue };
+    ///     functions.func_new("env", import.name, Capabilities::NONE, signature.clone(), |_, args, results| {
+    ///         let mut sum: i64 = 0;
+    ///         for arg in args {
+    ///             sum = sum.wrapping_add(arg.as_i64().ok_or_else(|| Stop::host("an argument is not an i64"))?);
+    ///         }
+    ///         // A function without results has an empty slice.
+    ///         if let Some(result) = results.first_mut() {
+    ///             *result = Value::I64(sum);
+    ///         }
+    ///         Ok(())
+    ///     })?;
+    /// }
+    ///
+    /// let mut instance = Sandbox::new(Limits::DEFAULT).with_host_functions(functions).instantiate(&module)?;
+    /// assert_eq!(instance.call("run", &[])?, [Value::I64(6)]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

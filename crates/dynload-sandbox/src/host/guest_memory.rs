@@ -34,7 +34,10 @@ impl fmt::Display for OutOfBounds {
 impl core::error::Error for OutOfBounds {}
 
 impl From<OutOfBounds> for Stop {
-    /// Returns a trap, as if the guest had made the access itself; if the guest has no memory, the reason.
+    /// Ends the call with [`Trap::MemoryOutOfBounds`], the trap of a guest that makes such an access itself.
+    ///
+    /// If the guest has no memory, or an empty one, the call ends with [`ErrorKind::Host`](crate::ErrorKind::Host), and
+    /// this error is the cause.
     fn from(outside: OutOfBounds) -> Stop {
         match outside.size {
             0 => Stop::host(outside),
@@ -66,6 +69,46 @@ impl From<NoMemory> for Stop {
 ///
 /// Every access of a host function passes through here: the bounds are checked in one place, and no allocation is
 /// sized by a length from the guest.
+///
+/// Pointers are 32 bits wide. In a 64-bit memory ([`EngineConfig::memory64`](crate::EngineConfig::memory64)), the host
+/// reaches what starts in the first 4 GiB.
+///
+/// # Examples
+///
+/// A host function that returns a text: the guest allocates the bytes, the host writes them, and the results are the
+/// pointer and the length.
+///
+/// ```
+/// use dynload_sandbox::{Caller, Capabilities, Engine, Limits, Module, Sandbox, Stop, Value};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut sandbox = Sandbox::new(Limits::DEFAULT);
+/// sandbox.func_wrap("env", "greeting", Capabilities::NONE, |caller: &mut Caller<'_>, ()| {
+///     let text = b"hello";
+///     caller.charge_bytes(text.len() as u64)?;
+///     let results = caller.call("alloc", &[Value::I32(text.len() as i32)])?;
+///     let [Value::I32(ptr)] = results[..] else {
+///         return Err(Stop::host("`alloc` does not return an i32"));
+///     };
+///     // The guest chose the pointer: `write` checks it.
+///     caller.memory()?.write(ptr as u32, text)?;
+///     Ok((ptr, text.len() as i32))
+/// });
+///
+/// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
+///     (import "env" "greeting" (func $greeting (result i32 i32)))
+///     (memory (export "memory") 1)
+///     (global $free (mut i32) (i32.const 1024))
+///     (func (export "alloc") (param $size i32) (result i32)
+///         (global.get $free)
+///         (global.set $free (i32.add (global.get $free) (local.get $size))))
+///     (func (export "run") (result i32 i32) (call $greeting)))"#)?)?;
+/// let mut instance = sandbox.instantiate(&module)?;
+/// assert_eq!(instance.call("run", &[])?, [Value::I32(1024), Value::I32(5)]);
+/// assert_eq!(instance.memory()?.slice(1024, 5)?, b"hello");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct GuestMemory<'a>(pub(crate) &'a mut [u8]);
 

@@ -82,16 +82,17 @@ values!((A, B, C, D, E, F, G, H), A, B, C, D, E, F, G, H);
 
 /// A handle for an exported function whose type is known at compile time.
 ///
-/// `P` and `R` are `()`, a number, or a tuple of numbers. A call through the handle does no lookup, no hashing and no
-/// allocation.
+/// `P` and `R` are `()`, a number, or a tuple of numbers. A call through the handle to the instance that returned it
+/// does not look the function up by name, and builds no list of values.
 ///
 /// # Examples
 ///
 /// ```
-/// # use dynload_sandbox::*;
+/// use dynload_sandbox::{Engine, Limits, Module, Sandbox};
+///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let module = Module::new(&Engine::default(), wat::parse_str(
-/// #     "(module (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))")?)?;
+/// let module = Module::new(&Engine::default(), wat::parse_str(
+///     "(module (func (export \"add\") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1))))")?)?;
 /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
 /// let add = instance.get_typed_func::<(i64, i64), i64>("add")?;
 /// assert_eq!(add.call(&mut instance, (40, 2))?, 42);
@@ -133,8 +134,8 @@ impl Instance {
 impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
     /// Calls the function in `instance`.
     ///
-    /// The handle belongs to the instance that returned it. It stays valid when that instance is reset, or when another
-    /// instance is passed: each call then looks up the name.
+    /// The fast path works with the instance that returned the handle. After a reset, or with another instance, each
+    /// call looks the export up by name and checks its type.
     ///
     /// # Errors
     ///

@@ -24,24 +24,42 @@ fn units(fuel: u64) -> Units {
 
 /// A budget of fuel that any number of calls, instances and threads share.
 ///
-/// A call draws one slice at a time and returns what it did not burn, so the remaining fuel is exact when no call runs. While
-/// calls run concurrently, the fuel that one of them needs may be lent to the others; it then waits until they return it, and
-/// fails only when the fuel is really burnt, or when its own time is up. A call holds no fuel of the budget while it
-/// [waits](crate::Caller::wait), but it does while one of its host functions calls into another instance: do not let that
-/// instance draw on the same budget, but give it its own.
+/// A call draws one slice at a time and returns what it did not burn, so the remaining fuel is exact when no call runs.
+///
+/// A call that finds the budget empty waits while other calls still hold unburnt slices. It fails if the fuel turns out
+/// to be burnt, or at its own deadline.
+///
+/// Do not share a budget between an instance and one that its host functions call: the outer call holds its slice while
+/// the inner call runs, so the inner call may wait for that slice until its deadline. A call that
+/// [waits](crate::Caller::wait) holds no slice.
 ///
 /// # Examples
 ///
+/// Four threads with an instance each draw on one budget:
+///
 /// ```
-/// # use dynload_sandbox::{Engine, FuelBudget, Limits, Module, Sandbox};
+/// use dynload_sandbox::{Engine, FuelBudget, Limit, Limits, Module, Sandbox};
+/// use std::thread;
+///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let module = Module::new(&Engine::default(), wat::parse_str("(module (func (export \"nothing\")))")?)?;
-/// let budget = FuelBudget::new(2);
-/// let mut instance = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone()).instantiate(&module)?;
-/// instance.call("nothing", &[])?;
-/// instance.call("nothing", &[])?;
+/// let budget = FuelBudget::new(100);
+/// let sandbox = Sandbox::new(Limits::DEFAULT).with_fuel_budget(budget.clone());
+///
+/// thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| {
+///             let mut instance = sandbox.instantiate(&module).unwrap();
+///             for _ in 0..25 {
+///                 instance.call("nothing", &[]).unwrap(); // burns 1: entering the function
+///             }
+///         });
+///     }
+/// });
 /// assert_eq!(budget.remaining(), 0);
-/// assert!(instance.call("nothing", &[]).is_err());
+///
+/// let error = sandbox.instantiate(&module)?.call("nothing", &[]).unwrap_err();
+/// assert_eq!(error.limit(), Some(Limit::FuelBudget));
 /// # Ok(())
 /// # }
 /// ```

@@ -127,8 +127,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Returns the errno of creating a hard link to a path with a trailing slash: a directory has none, and anything
-    /// else is not a directory.
+    /// Returns the errno of creating a hard link to a path with a trailing slash: a directory has none, and anything else
+    /// is not a directory.
     pub(super) fn not_linkable(&self) -> Errno {
         match self.dir().metadata(self.name) {
             Ok(found) if found.is_dir() => Errno::Perm,
