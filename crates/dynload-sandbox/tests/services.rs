@@ -6,6 +6,8 @@
 
 #[path = "services/commands.rs"]
 mod commands;
+#[path = "services/console.rs"]
+mod console;
 #[path = "services/endings.rs"]
 mod endings;
 #[path = "services/escapes.rs"]
@@ -25,6 +27,8 @@ mod links;
 mod model;
 #[path = "services/network.rs"]
 mod network;
+#[path = "services/open_flags.rs"]
+mod open_flags;
 #[path = "services/overlap.rs"]
 mod overlap;
 #[path = "services/process.rs"]

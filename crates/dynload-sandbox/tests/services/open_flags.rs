@@ -1,0 +1,80 @@
+//! `path_open`: the rights that its flags require, by the descriptions of the rights in the WASI documents.
+
+use super::guest::*;
+use dynload_caps::Access;
+use dynload_sandbox::*;
+use errno::*;
+
+const FD_DATASYNC: i64 = 1 << 0;
+const FD_SYNC: i64 = 1 << 4;
+const PATH_CREATE_FILE: i64 = 1 << 10;
+const PATH_OPEN: i64 = 1 << 13;
+const PATH_FILESTAT_SET_SIZE: i64 = 1 << 19;
+
+const DSYNC: i64 = 2;
+const RSYNC: i64 = 8;
+const SYNC: i64 = 16;
+
+/// A guest whose directory has lost these rights.
+fn without(dir: &std::path::Path, rights: i64) -> Guest {
+    let capabilities = Capabilities::FS_READ | Capabilities::FS_WRITE;
+    let mut guest = Guest::new(&sandbox(dir, Access::ReadWrite, capabilities));
+    assert_eq!(guest.call("fd_fdstat_get", &[3, DATA.into()]), SUCCESS);
+    let (base, inheriting) = (guest.u64(DATA + 8) as i64, guest.u64(DATA + 16) as i64);
+    let set = guest.call("fd_fdstat_set_rights", &[3, base & !rights, inheriting]);
+    assert_eq!(set, SUCCESS);
+    guest
+}
+
+#[test]
+fn flags_require_their_rights() {
+    let both = FD_SYNC | FD_DATASYNC;
+    for (lost, oflags, fdflags, expected) in [
+        (PATH_OPEN, 0, 0, NOTCAPABLE),
+        (PATH_CREATE_FILE, CREAT, 0, NOTCAPABLE),
+        (PATH_CREATE_FILE, TRUNC, 0, SUCCESS),
+        (PATH_FILESTAT_SET_SIZE, TRUNC, 0, NOTCAPABLE),
+        (PATH_FILESTAT_SET_SIZE, CREAT, 0, SUCCESS),
+        (FD_SYNC, 0, SYNC, NOTCAPABLE),
+        (FD_SYNC, 0, RSYNC, NOTCAPABLE),
+        (FD_SYNC, 0, DSYNC, SUCCESS),
+        (FD_DATASYNC, 0, DSYNC, SUCCESS),
+        (FD_DATASYNC, 0, SYNC | RSYNC, SUCCESS),
+        (both, 0, DSYNC, NOTCAPABLE),
+        (both, 0, 0, SUCCESS),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "contents").unwrap();
+        let mut guest = without(dir.path(), lost);
+        let rights = ALL_RIGHTS & !both;
+        let opened = guest.open_with("f", 1, oflags, rights, fdflags);
+        let what = format!("without {lost:#x}: oflags {oflags}, fdflags {fdflags}");
+        match expected {
+            SUCCESS => assert!(opened.is_ok(), "{what}: {opened:?}"),
+            errno => {
+                assert_eq!(opened, Err(errno), "{what}");
+                let contents = std::fs::read_to_string(dir.path().join("f")).unwrap();
+                assert_eq!(contents, "contents", "{what}");
+            }
+        }
+    }
+}
+
+/// As open(2): a directory is never open for writing.
+#[test]
+fn a_directory_is_not_opened_for_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    let mut guest = without(dir.path(), 0);
+    for oflags in [0, DIRECTORY] {
+        let [ptr, len] = guest.path("d");
+        let open = |guest: &mut Guest, base: i64| {
+            guest.call(
+                "path_open",
+                &[3, 1, ptr, len, oflags, base, ALL_RIGHTS, 0, OUT.into()],
+            )
+        };
+        assert_eq!(open(&mut guest, 1 << 6), ISDIR, "oflags {oflags}");
+        assert_eq!(open(&mut guest, READ_RIGHTS), SUCCESS, "oflags {oflags}");
+    }
+}
