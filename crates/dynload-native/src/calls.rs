@@ -58,6 +58,9 @@ impl Calls {
 /// The guard dereferences to the library as it was when the call began: functions called through it run the code of
 /// that version, even if the module is reloaded in the meantime. A replaced version is shut down and detached when its
 /// last guard is dropped.
+///
+/// Only guards keep a version started. A clone of the library, or a [`Symbol`](crate::Symbol), that outlives the guard
+/// keeps the image in memory, but can be called after the plugin's [`shutdown`](crate::descriptor::Shutdown).
 pub struct CallGuard {
     /// Dropped before the call counts as ended, so that a thread that waits for that finds the generation released.
     generation: Option<Arc<Generation>>,
@@ -77,10 +80,6 @@ impl CallGuard {
     }
 
     /// Returns the generation that is called.
-    ///
-    /// # Panics
-    ///
-    /// Never: the generation is removed only when the guard is dropped.
     pub fn generation(&self) -> &Generation {
         self.generation.as_ref().expect("taken only by drop")
     }
