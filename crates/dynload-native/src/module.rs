@@ -22,8 +22,9 @@ use crate::sync::{lock, read, wait, write};
 /// [`reload`](Module::reload) loads a new copy beside the old one and swaps the two only if every step succeeds: when
 /// anything fails the old one stays, and works.
 ///
-/// Every method may be called from any thread, even while others run (see [thread safety](crate#thread-safety)). Dropping
-/// a module shuts the plugin down when its last call ends, and [detaches](crate::Library) it without unmapping it.
+/// Every method may be called from any thread, even while others run (see [thread safety](crate#thread-safety)).
+/// Dropping a module shuts the plugin down when its last call ends, and [detaches](crate::Library) it without unmapping
+/// it.
 ///
 /// # Examples
 ///
@@ -293,8 +294,8 @@ impl Module {
 
     /// Removes the running version, shuts it down and unmaps it.
     ///
-    /// Each happens immediately or, when it must wait, when the last owner is dropped: the shutdown waits for the guards of
-    /// calls, the unmapping also for symbols and clones of the library.
+    /// Each happens immediately or, when it must wait, when the last owner is dropped: the shutdown waits for the
+    /// guards of calls, the unmapping also for symbols and clones of the library.
     ///
     /// # Safety
     ///
