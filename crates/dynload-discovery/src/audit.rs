@@ -30,9 +30,10 @@ pub struct Audit {
     pub hash: [u8; 32],
     /// The facts about the file.
     pub facts: Facts,
-    /// Imports that need a capability that the manifest does not request.
+    /// Imports that need a capability that the manifest does not request. Empty for native and source code.
     pub undeclared: Vec<Undeclared>,
-    /// Capabilities that the manifest requests and no import needs. Empty for native code, where this cannot be determined.
+    /// Capabilities that the manifest requests and no import needs. Empty for native and source code, where this cannot
+    /// be determined.
     pub unused: Capabilities,
     /// Everything else that differs from the manifest or from the host.
     pub findings: Vec<Finding>,
@@ -43,13 +44,15 @@ impl Audit {
         compare::audit(hash, facts, plugin, platform)
     }
 
-    /// Returns whether the manifest and the file agree.
+    /// Returns whether the manifest and the file agree: no import is undeclared, no requested capability is unused, and
+    /// there are no findings.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.undeclared.is_empty() && self.unused.is_empty() && self.findings.is_empty()
     }
 
-    /// Returns every capability that affects one of the [`undeclared`](Audit::undeclared) imports.
+    /// Returns the capabilities that the [`undeclared`](Audit::undeclared) imports need. For an import that needs one
+    /// of several, these are all of them.
     #[must_use]
     pub fn undeclared_capabilities(&self) -> Capabilities {
         self.undeclared
@@ -70,7 +73,10 @@ pub struct Undeclared {
     /// The capabilities that it needs.
     pub needs: ImportNeeds,
     /// What happens when the plugin calls it anyway. Standard libraries import functions that they seldom call, so
-    /// [`WhenDenied::EmptyResult`] (an empty environment) is often no reason to refuse a plugin.
+    /// [`EmptyResult`] (an empty environment) is often no reason to refuse a plugin.
+    ///
+    /// [`EmptyResult`]:
+    /// https://docs.rs/dynload-caps/latest/dynload_caps/imports/enum.WhenDenied.html#variant.EmptyResult
     pub when_denied: WhenDenied,
 }
 

@@ -15,8 +15,8 @@ pub(crate) use store::{Store, writable_by_others};
 
 /// The file in which a [`Scanner`](crate::Scanner) caches audits.
 ///
-/// Any number of programs with the same version of this crate share one. It is for one platform: an audit for another platform
-/// replaces it.
+/// Programs with the same version of this crate can share the file. It holds audits for one platform at a time. Saving
+/// the audits of another version or platform replaces it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CacheLocation {

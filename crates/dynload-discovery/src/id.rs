@@ -9,7 +9,9 @@ use dynload_diagnostics::printable;
 /// The name that identifies a plugin: a letter or digit, then letters, digits, `.`, `_` and `-`, at most 128 characters,
 /// ASCII only.
 ///
-/// An id is therefore always safe as a file name, and two ids that look the same are equal.
+/// An id is therefore never empty, `.`, `..` or a path with a separator, and on Unix it is a valid file name. It is not
+/// always one on Windows, where names such as `CON` are reserved and a final dot is removed. Ids are compared byte by
+/// byte: two that differ only in case are different ids, but the same file name on a case-insensitive file system.
 ///
 /// # Examples
 ///

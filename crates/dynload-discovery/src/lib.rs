@@ -3,12 +3,12 @@
 //!
 //! 1. A [`SearchPath`] lists where to look: directories of the program's choice, those of `VAIS_PLUGIN_PATH`, the user's
 //!    and the system's.
-//! 2. A [`Scanner`] searches them and returns a [`Discovery`]: the plugins, the duplicates, and every problem with its path
-//!    and line. Nothing is dropped silently, and one bad plugin never hides another.
+//! 2. A [`Scanner`] searches them and returns a [`Discovery`]: the plugins, the duplicates, and the problems, each with
+//!    its path and line. A plugin that cannot be listed is a problem, and one bad plugin never hides another.
 //! 3. [`Discovery::resolve_all`] orders the plugins so that each can be loaded after its dependencies.
 //! 4. [`Scanner::audit`] compares the imports and exports of a file with the declarations in its manifest.
 //! 5. [`Plugin::admit`] reduces what the host allows to what the manifest requests, as values that `dynload-sandbox`
-//!    accepts.
+//!    accepts. Nothing enforces them for native plugins.
 //!
 //! # Examples
 //!
@@ -25,19 +25,13 @@
 //!     version = "1.2.0"
 //!     format = "wasm"
 //!     entry = "greeter.wasm"
-//!     capabilities = ["console"]
+//!
+//!     [capabilities]
+//!     needs = ["console"]
 //! "#)?;
 //! # std::fs::write(plugins.join("greeter/greeter.wasm"), wat::parse_str(r#"(module
 //! #     (import "vais" "print" (func (param i32 i32))) (import "vais" "random" (func (result i64))))"#)?)?;
 //! let scanner = Scanner::new(SearchPath::standard().with_dir(plugins)).with_cache(CacheLocation::None);
-//! let found = scanner.scan();
-//! // The capabilities are in the wrong table, which the scan reports.
-//! assert!(found.problems[0].to_string().ends_with(
-//!     "plugin.toml:7: unknown field `plugin.capabilities`: did you mean `[capabilities]`?"));
-//!
-//! # let text = std::fs::read_to_string(plugins.join("greeter/plugin.toml"))?;
-//! # let text = text.replace("capabilities = [\"console\"]", "[capabilities]\nneeds = [\"console\"]");
-//! std::fs::write(plugins.join("greeter/plugin.toml"), text)?;
 //! let found = scanner.scan();
 //! let greeter = found.get("greeter").ok_or("no greeter")?;
 //!
@@ -48,6 +42,12 @@
 //! // What it would be granted.
 //! let policy = Policy::new(Grant::none().with_capabilities(Capabilities::all()), Limits::RESTRICTIVE);
 //! assert_eq!(greeter.admit(&policy)?.grant.capabilities, Capabilities::CONSOLE);
+//!
+//! // A mistake in a manifest is reported with its line.
+//! std::fs::write(plugins.join("greeter/plugin.toml"), "[plugin]\nid = \"greeter\"\nverson = \"1.2.0\"")?;
+//! let problems = scanner.scan().problems;
+//! assert!(problems.iter().any(|problem| problem.to_string().ends_with(
+//!     "plugin.toml:3: unknown field `plugin.verson`: did you mean `plugin.version`?")));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -58,8 +58,9 @@
 //!   Its id is its name without the extension (and without `lib`, for Unix libraries). It has no version, requests no
 //!   capabilities, and is never preferred to a plugin with a version in the same directory.
 //!
-//! Names that start with a dot are skipped, and so are files with other extensions. A directory without a `plugin.toml` is
-//! a [note](Severity::Note).
+//! These are skipped without a report: names that start with a dot, files with other extensions, anything that is
+//! neither a file nor a directory, directories of the search path that do not exist or are in it already. A directory
+//! without a `plugin.toml` is a [note](Severity::Note).
 //!
 //! # Duplicates
 //! If several plugins have the same id, one that works on this platform and host is preferred, then the one from the

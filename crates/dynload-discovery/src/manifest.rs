@@ -72,15 +72,15 @@ pub struct Dependency {
 /// A request for more than the host's limit is not an error: the host's limit applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitRequest {
-    /// See [`Limits::max_memory_bytes`].
+    /// See `max_memory_bytes` of [`Limits`](https://docs.rs/dynload-caps/latest/dynload_caps/struct.Limits.html).
     pub max_memory_bytes: Option<u64>,
-    /// [`Limits::max_time`], in milliseconds.
+    /// `max_time` of [`Limits`](https://docs.rs/dynload-caps/latest/dynload_caps/struct.Limits.html), in milliseconds.
     pub max_time_ms: Option<u64>,
-    /// See [`Limits::max_stack_bytes`].
+    /// See `max_stack_bytes` of [`Limits`](https://docs.rs/dynload-caps/latest/dynload_caps/struct.Limits.html).
     pub max_stack_bytes: Option<u64>,
-    /// See [`Limits::max_call_depth`].
+    /// See `max_call_depth` of [`Limits`](https://docs.rs/dynload-caps/latest/dynload_caps/struct.Limits.html).
     pub max_call_depth: Option<u64>,
-    /// See [`Limits::max_fuel`].
+    /// See `max_fuel` of [`Limits`](https://docs.rs/dynload-caps/latest/dynload_caps/struct.Limits.html).
     pub max_fuel: Option<u64>,
 }
 

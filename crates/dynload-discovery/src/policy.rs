@@ -27,8 +27,8 @@ pub struct Policy {
     pub grant: Grant,
     /// The limits that a plugin can have.
     pub limits: Limits,
-    /// The access of a plugin to its own directory, when it requests it as `$PLUGIN` and `grant` has the capability for
-    /// files. `None`: only the access that the directories of `grant` allow.
+    /// The access that a plugin gets to its own directory if its manifest requests `$PLUGIN` and `grant` includes
+    /// `fs_read` or `fs_write`. With `None` it gets only what `grant.scopes.dirs` covers.
     pub own_directory: Option<Access>,
 }
 
@@ -92,7 +92,13 @@ impl Plugin {
     ///
     /// A plugin without a manifest requests nothing, and is granted nothing; only the policy's limits apply.
     ///
-    /// The directories of both sides are compared after resolving symbolic links; one that does not exist is not granted.
+    /// The directories of both sides are compared after resolving symbolic links; one that does not exist is not
+    /// granted. Directories and programs of other platforms are skipped.
+    ///
+    /// # Grants
+    ///
+    /// `dynload-sandbox` enforces the result for a Wasm plugin. Nothing enforces it for a native plugin, which can do
+    /// whatever its process can once it is loaded, whatever its manifest requests.
     ///
     /// # Examples
     ///

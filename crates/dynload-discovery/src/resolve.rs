@@ -152,6 +152,32 @@ impl Discovery {
     }
 
     /// Returns the order in which to load these plugins and everything that they depend on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_discovery::{CacheLocation, PluginId, Scanner, SearchPath};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let plugins = dir.path();
+    /// # for (id, dependencies) in [("thumbnails", "pixels = \"^2.1\""), ("pixels", ""), ("greeter", "")] {
+    /// #     std::fs::create_dir(plugins.join(id))?;
+    /// #     std::fs::write(plugins.join(id).join("plugin.wasm"), wat::parse_str("(module)")?)?;
+    /// #     std::fs::write(plugins.join(id).join("plugin.toml"), format!(
+    /// #         "[plugin]\nid = \"{id}\"\nversion = \"2.1.0\"\nformat = \"wasm\"\nentry = \"plugin.wasm\"\n\
+    /// #         [dependencies]\n{dependencies}"))?;
+    /// # }
+    /// // Three plugins: `greeter`, `pixels`, and `thumbnails`, which depends on `pixels`.
+    /// let found = Scanner::new(SearchPath::empty().with_dir(plugins)).with_cache(CacheLocation::None).scan();
+    /// let thumbnails: PluginId = "thumbnails".parse()?;
+    /// let resolution = found.resolve([&thumbnails]);
+    /// for problem in &resolution.problems {
+    ///     eprintln!("{problem}");
+    /// }
+    /// let order: Vec<&str> = resolution.order.iter().map(PluginId::as_str).collect();
+    /// assert_eq!(order, ["pixels", "thumbnails"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn resolve<'a>(&self, required: impl IntoIterator<Item = &'a PluginId>) -> Resolution {
         let mut chosen = BTreeMap::new();

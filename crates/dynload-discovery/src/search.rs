@@ -88,7 +88,9 @@ impl SearchPath {
             .with_system_dirs()
     }
 
-    /// Adds a directory in front of those of other [sources](Source), after the explicit ones that were added before.
+    /// Inserts a directory before those of all other [sources](Source), whatever the order of the calls.
+    ///
+    /// Explicit directories keep the order in which they were added.
     #[must_use]
     pub fn with_dir(mut self, dir: impl Into<PathBuf>) -> SearchPath {
         // The explicit directories keep the order in which they were added.

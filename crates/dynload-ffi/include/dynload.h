@@ -13,7 +13,10 @@
  * characters escaped in it, as \u{1b}, and are shortened if they are long.
  *
  * Handles. A handle may be invalid in any way: 0, made up, of another kind, destroyed before, by any thread, or destroyed twice.
- * That is an error and nothing worse. A pointer that is not null must point to what the documentation says.
+ * That is an error and nothing worse, except for native modules: their handle is the address that dlopen returned, which it may
+ * return again for another library after unload_module. A stale ModuleHandle is an error unless a module was loaded from the
+ * same path at the same address; then it is the handle of that module. The vais_module_ functions compare the address alone.
+ * A pointer that is not null must point to what the documentation says.
  *
  * Threads. Every function may be called from any thread at any time, including from callbacks. Functions block only as follows:
  * loading, building and calling take as long as they take; calls from several threads into one Wasm instance wait for each
@@ -238,17 +241,18 @@ typedef struct PluginList {
 
 /// Returns the error of this thread's last call as a text, or 0 if the call succeeded.
 ///
-/// The text lives until this thread calls the library again. Queries, which are the functions that "leave the error
-/// as it is", neither set nor clear the error, and this function does not clear it either.
+/// The text is valid until this thread calls a function that is not a query, or ends. Queries, which are the functions
+/// that "leave the error as it is", neither set nor clear the error. This function is one of them.
 DYNLOAD_API int64_t get_load_error(void);
 
 /// Returns the kind of the error of this thread's last call: one of DYNLOAD_ERROR_*, or DYNLOAD_OK (0) if the call
-/// succeeded.
+/// succeeded. Leaves the error as it is.
 DYNLOAD_API int64_t get_load_error_code(void);
 
 /// Copies the text of the last error to buf, which has room for len bytes, and returns the number of bytes that
 /// the text needs, including the NUL; 0 if there is no error. A text that does not fit is truncated between
-/// characters; a NUL is always written if there is room for it. buf may be 0 if len is 0.
+/// characters; a NUL is always written if there is room for it. buf may be 0 if len is 0. Leaves the error as it
+/// is.
 ///
 ///     load_module_str("/no/such/plugin.so");
 ///     char message[256];
@@ -288,7 +292,8 @@ DYNLOAD_API ModuleHandle load_module(int64_t path);
 DYNLOAD_API ModuleHandle load_module_lazy(int64_t path);
 
 /// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
-/// may be inside the module, and no address in it may be kept.
+/// may be inside the module, and no address in it may be kept. Do not use the handle again: it is an error, unless a
+/// module that was loaded later, from the same path, has got the same address from dlopen.
 ///
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).
@@ -408,9 +413,9 @@ DYNLOAD_API int64_t sandbox_set_fuel(WasmSandbox s, int64_t fuel);
 /// Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 
-/// Makes the directory host_path visible to plugins as guest_path, both UTF-8. With writable (1 or 0), plugins
-/// may change its contents. Also needs CAP_FS_READ and CAP_FS_WRITE. Returns 1 on success, 0 on failure. Affects
-/// plugins that are loaded afterwards.
+/// Makes the directory host_path visible to plugins as guest_path, both UTF-8. If writable is 1, plugins may
+/// change its contents; if it is 0, they may not. Reading also needs CAP_FS_READ, writing CAP_FS_WRITE. Returns 1 on
+/// success, 0 on failure. Affects plugins that are loaded afterwards.
 ///
 /// The directory is opened now, and never again by its path: replacing it later, or changing the working directory,
 /// has no effect. If it cannot be opened, the error is DYNLOAD_ERROR_IO. If one allowed directory contains another,
@@ -605,6 +610,9 @@ DYNLOAD_API HotReloadConfig hot_reload_config(int64_t source_path);
 /// .wasm or .wat file, which is loaded as it is. The reloader does nothing before it is started. Returns a
 /// reloader with the handle 0 on failure.
 ///
+/// Native code that is built from the source, or is the source, is loaded and runs later: it can do whatever the
+/// process can, and the caller promises here that it may run.
+///
 ///     HotReloader r = hot_reloader_start(hot_reloader_new_str(source_path));
 ///     int64_t (*answer)(void) = (int64_t (*)(void))hot_reloader_get_function_str(r, "answer");
 ///     printf("version %d says %d\n", (int)hot_reloader_version(r), answer ? (int)answer() : -1);
@@ -620,9 +628,16 @@ DYNLOAD_API HotReloader hot_reloader_with_config(HotReloadConfig config);
 
 /// Starts a hot reloader: watches the source, and builds and loads its current state. Waits for this first build.
 ///
-/// If the build succeeds, the version is 1. If it fails, the version is 0 and the error says why, including the
-/// compiler output; the reloader keeps running, and tries again at the next change. If the reloader is stopped
-/// meanwhile, that is the error (DYNLOAD_ERROR_INTERRUPTED). A reloader that is already started continues unchanged.
+/// Returns the reloader as it is then. If the build succeeded, running is 1 and version is 1. If it failed,
+/// running is 1 too: version is 0, the error says why, including the compiler output, and the reloader tries again
+/// at the next change. If the source cannot be watched, that is the error, and running is 0. If the reloader is
+/// stopped meanwhile, the error is DYNLOAD_ERROR_INTERRUPTED. If the reloader does not exist, the result has the handle
+/// 0.
+///
+/// A reloader that is already started continues unchanged. One that was stopped continues from the version that it has.
+///
+/// This runs the code that is built and loaded. The promise that it may run was made at hot_reloader_new or
+/// hot_reloader_with_config.
 DYNLOAD_API HotReloader hot_reloader_start(HotReloader r);
 
 /// Stops a hot reloader. The loaded version stays loaded. Waits for the reloader's thread to end; a running build is
@@ -794,7 +809,8 @@ static inline PluginList discover_plugins_in_str(const char *dir) { return disco
 /// load_module with the flags RTLD_NOW or RTLD_LAZY, either with RTLD_GLOBAL; the handle of the module, 0 on failure.
 DYNLOAD_API int64_t vais_module_load(int64_t path, int64_t flags);
 
-/// unload_module: 1 on success, 0 on failure.
+/// unload_module: 1 on success, 0 on failure. Do not use the handle again: a module that is loaded later may get
+/// it.
 DYNLOAD_API int64_t vais_module_unload(int64_t handle);
 
 /// reload_module: the handle of the new version, 0 on failure; the old one is then still good.

@@ -1,5 +1,6 @@
 //! The flat Vais DynLoad API for C, C++, Python and Vais programs: load native plugins, run Wasm plugins in a
-//! sandbox, hot-reload them and discover them. No argument that a caller passes, except an invalid pointer, can hurt the host.
+//! sandbox, hot-reload them and discover them. An invalid argument is an error and nothing worse, with two exceptions:
+//! invalid pointers, and handles of native modules that were unloaded (see [`flat`](flat#handles)).
 //!
 //! From C, link `libdynload` and include `dynload.h`, which documents every function. This crate implements them. A
 //! Rust program gets more from the underlying crates: `dynload-native`, `dynload-sandbox`, `dynload-hotreload`,
@@ -25,7 +26,7 @@
 //!     assert_eq!(wasm_call2(plugin, c"add".as_ptr() as i64, 40, 2), 42);
 //! }
 //! assert_eq!(sandbox_destroy(sandbox), 1);
-//! assert_eq!(sandbox_destroy(sandbox), 0); // stale handle: an error, nothing worse
+//! assert_eq!(sandbox_destroy(sandbox), 0); // a stale handle: an error
 //! assert_ne!(get_load_error_code(), 0);
 //! # Ok::<(), wat::Error>(())
 //! ```

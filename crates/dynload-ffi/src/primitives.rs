@@ -59,7 +59,8 @@ primitives! {
             Ok(module::load(text::path(path, "path of the module")?, flags)?.handle)
         });
 
-    /// `unload_module`: 1 on success, 0 on failure.
+    /// `unload_module`: 1 on success, 0 on failure. Do not use the handle again: a module that is loaded later may get
+    /// it.
     pub unsafe extern "C" fn vais_module_unload(handle: i64) -> i64 =
         guard(0, || module::unload(handle, None).map(|()| 1));
 

@@ -198,8 +198,8 @@ impl Config {
 
     /// Sets whether each step is logged at the level `info` instead of `debug`. The default is `false`.
     ///
-    /// Records are sent to the [`log`] facade with the target `dynload_hotreload`; failures are always logged at
-    /// `warn`. Nothing is ever written to the standard streams.
+    /// Records are sent to the [`log`](https://docs.rs/log) facade with the target `dynload_hotreload`; failures are
+    /// always logged at `warn`. Nothing is ever written to the standard streams.
     #[must_use]
     pub fn with_verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
@@ -219,9 +219,12 @@ impl Config {
     /// Also rebuilds when this file, or any file that matches this glob, is changed, created or removed.
     ///
     /// In a glob, `*` and `?` match characters within one name, `[a-z]` and `[!a-z]` match one character, and `**`
-    /// matches any number of directories. A directory matches all files below it. Files in a `.git` directory or
-    /// below the output directory are ignored. If the source is a `Cargo.toml`, the crate's `src/` and `build.rs`
-    /// are always watched.
+    /// matches any number of directories. To match one of these characters itself, write it in brackets: `[*]`, `[?]`,
+    /// `[[]`. This applies to every path that is passed here, and to the name of the current directory if the path is
+    /// relative.
+    ///
+    /// A directory matches all files below it. Files in a `.git` directory or below the output directory are ignored.
+    /// If the source is a `Cargo.toml`, the crate's `src/` and `build.rs` are always watched.
     ///
     /// Without a builder the extra files are only a reason to look at the source again, so they have no effect.
     #[must_use]

@@ -1,11 +1,12 @@
-//! Hot reload that never misses a save and never loses a running plugin.
+//! Hot reload of plugins from their source. The newest saved content is loaded or its failure is reported, and a failed
+//! reload leaves the old version running.
 //!
 //! A [`Reloader`] watches a source, builds it, loads the result beside the running version, transfers the state and
 //! swaps the two. Each step emits an [`Event`]; if any step fails, the previous version keeps running.
 //!
 //! ```text
 //! changed -> building -> built -> staged -> loaded -> swapped -> retired
-//!     \__________\__________________\__________\__________________________ failed(stage, why)
+//!     \__________\__________________\__________\__________________________ failed(step, error)
 //! ```
 //!
 //! # Examples
@@ -18,31 +19,34 @@
 //! let loader = unsafe { native_loader!() };
 //! let reloader = Reloader::new(Config::new("plugins/greeter.c"), loader)?;
 //! reloader.start()?;
-//! loop {
-//!     if reloader.check() {
-//!         println!("version {}", reloader.version());
-//!     }
-//!     if let Some(plugin) = reloader.current() {
-//!         // SAFETY: greeter.c defines `int64_t greet(int64_t)`.
-//!         let greet = unsafe { plugin.library().symbol::<extern "C" fn(i64) -> i64>("greet") }?;
-//!         println!("{}", greet(1));
-//!     }
+//! if let Some(error) = reloader.last_error() {
+//!     // The first build failed. `start` succeeds nevertheless: the next save would be another attempt.
+//!     eprintln!("{}", error.report());
+//! }
+//! while let Some(plugin) = reloader.current() {
+//!     // SAFETY: greeter.c defines `int64_t greet(int64_t)`.
+//!     let greet = unsafe { plugin.library().symbol::<extern "C" fn(i64) -> i64>("greet") }?;
+//!     println!("version {}: {}", plugin.version(), greet(1));
+//!     drop(plugin); // An old version is retired when its last guard is dropped.
 //!     std::thread::sleep(Duration::from_secs(1));
 //! }
-//! # #[allow(unreachable_code)]
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Guarantees
 //!
-//! - **No save is missed.** Events are only a reason to look; the content decides. The reloader watches
-//!   directories, not files, so saving by rename, by truncating, by deleting and creating, through symbolic links,
-//!   and into directories that are removed and created again all work the same. It also checks every file once a
-//!   second or, if there are so many files that checking takes long, at least every eleven seconds.
-//! - **No save is loaded twice.** The same content is never loaded twice in a row, however many events report it.
+//! - **The newest saved content is loaded or reported.** Events are only a reason to look; the content decides. The
+//!   reloader watches directories, not files, so saving by rename, by truncating, by deleting and creating, through
+//!   symbolic links, and into directories that are removed and created again all work the same. It also checks every
+//!   file once a second or, if there are so many files that checking takes long, at least every eleven seconds. Only
+//!   the newest content counts: saves within the [debounce time](Config::with_debounce) are one change, and a build is
+//!   stopped when newer content is saved.
+//! - **The same content is not loaded twice in a row**, however many events report it, unless loading it failed and it
+//!   was saved again.
 //! - **The running version stays** until the new version is loaded and has restored the state, and a call stays on
 //!   the version on which it started: see [`Guard`].
-//! - **A partly written file is waited for.** It is neither loaded nor reported.
+//! - **A partly written file is waited for.** It is reported as broken only if it stays incomplete for the
+//!   [settle timeout](Config::with_settle_timeout).
 //!
 //! # What it is not
 //!

@@ -30,6 +30,58 @@ use crate::artifact::Artifact;
 ///     }
 /// }
 /// ```
+///
+/// A loader that passes state on, from each version to the next:
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+/// use dynload_hotreload::{Artifact, Builder, Config, LoadError, Loader, Reloader, State};
+///
+/// /// A plugin that counts in steps of the number in its file.
+/// struct Counter {
+///     step: u64,
+///     count: Mutex<u64>,
+/// }
+///
+/// struct Counters;
+///
+/// impl Loader for Counters {
+///     type Loaded = Counter;
+///
+///     fn load(&self, artifact: &Artifact) -> Result<Counter, LoadError> {
+///         let text = std::fs::read_to_string(&artifact.path)
+///             .map_err(|error| LoadError::new("not a text file").with_source(error))?;
+///         let step = text.trim().parse().map_err(|error| LoadError::new("not a number").with_source(error))?;
+///         Ok(Counter { step, count: Mutex::new(0) })
+///     }
+///
+///     fn save(&self, old: &Counter) -> Result<Option<State>, LoadError> {
+///         let count = *old.count.lock().unwrap();
+///         Ok(Some(State { schema: 1, bytes: count.to_le_bytes().to_vec() }))
+///     }
+///
+///     fn restore(&self, new: &Counter, state: &State) -> Result<(), LoadError> {
+///         let bytes = <[u8; 8]>::try_from(state.bytes.as_slice()).ok().filter(|_| state.schema == 1);
+///         let bytes = bytes.ok_or_else(|| LoadError::new(format!("schema {} is unknown", state.schema)))?;
+///         *new.count.lock().unwrap() = u64::from_le_bytes(bytes);
+///         Ok(())
+///     }
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let source = directory.path().join("counter.txt");
+/// std::fs::write(&source, "1")?;
+/// let reloader = Reloader::new(Config::new(&source).with_builder(Builder::None), Counters)?;
+/// reloader.start()?;
+/// *reloader.current().unwrap().count.lock().unwrap() = 42;
+///
+/// std::fs::write(&source, "10")?;
+/// assert_eq!(reloader.wait(Duration::from_secs(10)), Some(2));
+/// let counter = reloader.current().unwrap();
+/// assert_eq!((counter.step, *counter.count.lock().unwrap()), (10, 42));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Loader: Send + Sync + 'static {
     /// The loaded code. It is dropped when the last [`Guard`](crate::Guard) of its version is dropped.
     type Loaded: Send + Sync + 'static;

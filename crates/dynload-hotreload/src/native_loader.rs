@@ -31,6 +31,8 @@ type Retire = dyn Fn(Generation) + Send + Sync;
 
 /// Loads shared libraries, each version as a [`Generation`] of `dynload-native`.
 ///
+/// [`Generation`]: https://docs.rs/dynload-native/latest/dynload_native/struct.Generation.html
+///
 /// [`native_loader!`](crate::native_loader) creates it, inside an `unsafe` block.
 ///
 /// # Examples
@@ -46,6 +48,9 @@ type Retire = dyn Fn(Generation) + Send + Sync;
 ///     // SAFETY: greeter.c defines `int64_t greet(int64_t)`.
 ///     let greet = unsafe { plugin.library().symbol::<extern "C" fn(i64) -> i64>("greet") }?;
 ///     println!("{}", greet(1));
+/// } else if let Some(error) = reloader.last_error() {
+///     // The first build failed; `start` succeeds nevertheless.
+///     eprintln!("{}", error.report());
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -56,6 +61,8 @@ type Retire = dyn Fn(Generation) + Send + Sync;
 /// thread-local destructors and code that is still running make unmapping crash: see [`Library`]. That costs
 /// address space for each reload, which is negligible in development. If no code or data of the plugin is in use
 /// any more, it can be unmapped:
+///
+/// [`Library`]: https://docs.rs/dynload-native/latest/dynload_native/struct.Library.html
 ///
 /// ```no_run
 /// # use dynload_hotreload::native_loader;
@@ -119,7 +126,7 @@ impl NativeLoader {
 
 /// A loaded shared library.
 ///
-/// It dereferences to its [`Generation`].
+/// It dereferences to its [`Generation`](https://docs.rs/dynload-native/latest/dynload_native/struct.Generation.html).
 pub struct NativePlugin {
     generation: Option<Generation>,
     retire: Option<std::sync::Arc<Retire>>,
@@ -226,16 +233,19 @@ impl Loader for NativeLoader {
     }
 }
 
-/// Creates a [`NativeLoader`], optionally with [`Options`](crate::native::Options). It must be used in an `unsafe`
-/// block.
+/// Creates a [`NativeLoader`], optionally with [`Options`]. It must be used in an `unsafe` block.
+///
+/// [`Options`]: https://docs.rs/dynload-native/latest/dynload_native/struct.Options.html
 ///
 /// # Safety
 ///
-/// Every loaded file satisfies the contract of [`Generation::open`](crate::native::Generation::open): it is sound to
+/// Every loaded file satisfies the contract of [`Generation::open`]: it is sound to
 /// run its constructors, `init` and `shutdown`. If it exports functions with the names
 /// [`dynload_state_schema`](crate::STATE_SCHEMA_SYMBOL), [`dynload_state_save`](crate::STATE_SAVE_SYMBOL) and
 /// [`dynload_state_restore`](crate::STATE_RESTORE_SYMBOL), they have the types given there and stay within their
 /// buffers.
+///
+/// [`Generation::open`]: https://docs.rs/dynload-native/latest/dynload_native/struct.Generation.html#method.open
 ///
 /// # Examples
 ///

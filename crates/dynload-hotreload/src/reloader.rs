@@ -136,10 +136,10 @@ impl<L: Loader> Reloader<L> {
     /// Starts the reloader: watches the source, and builds and loads its current content. Does nothing if it is
     /// already started.
     ///
-    /// It returns when that first attempt has ended, with version 1 on success. On failure, or if the source does
-    /// not exist yet, the version is 0, [`last_error`](Reloader::last_error) returns the reason, and the next
-    /// change starts another attempt. A change during the build restarts it. After a [`stop`](Reloader::stop), the
-    /// reloader continues from the running version.
+    /// It returns when that first attempt has ended, with version 1 if it succeeded. If it failed, or the source does
+    /// not exist yet, the result is `Ok` too: then the version is 0, [`last_error`](Reloader::last_error) returns the
+    /// reason, and the next change starts another attempt. A change during the build restarts it. After a
+    /// [`stop`](Reloader::stop), the reloader continues from the running version.
     ///
     /// # Errors
     ///
@@ -242,11 +242,11 @@ impl<L: Loader> Reloader<L> {
         self.shared.running.load(Ordering::Acquire)
     }
 
-    /// Returns whether a version is running that neither this function nor [`wait`](Reloader::wait) has announced
-    /// yet. Never blocks.
+    /// Returns `true` once after each reload; a [`wait`](Reloader::wait) that returns the version counts as the same
+    /// announcement. Never blocks.
     ///
-    /// Returns `true` once per new version, after its events have been emitted; several versions since the last
-    /// call count as one, the newest. The version that the first [`start`](Reloader::start) loads is not announced.
+    /// A reload is announced after its events have been emitted; several reloads since the last announcement count as
+    /// one. The version that the first [`start`](Reloader::start) loads is not announced.
     pub fn check(&self) -> bool {
         self.shared.announce().is_some()
     }
@@ -302,6 +302,40 @@ impl<L: Loader> Reloader<L> {
     ///
     /// Subscribe before [`start`](Reloader::start) to receive the events of the first attempt too. Events
     /// accumulate until they are received; drop the receiver to unsubscribe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dynload_hotreload::{Builder, Config, EventKind, Reloader};
+    ///
+    /// # use dynload_hotreload::{Artifact, LoadError, Loader};
+    /// # struct Text;
+    /// # impl Loader for Text {
+    /// #     type Loaded = String;
+    /// #     fn load(&self, artifact: &Artifact) -> Result<String, LoadError> {
+    /// #         std::fs::read_to_string(&artifact.path).map_err(|error| LoadError::new("not text").with_source(error))
+    /// #     }
+    /// # }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let source = directory.path().join("greeting.txt");
+    /// # std::fs::write(&source, "hello")?;
+    /// // A loader of text files, as in the example of `Reloader`.
+    /// let reloader = Reloader::new(Config::new(&source).with_builder(Builder::None), Text)?;
+    /// let events = reloader.subscribe();
+    /// reloader.start()?;
+    /// loop {
+    ///     match events.recv_timeout(Duration::from_secs(10))?.kind {
+    ///         EventKind::Swapped { version } => {
+    ///             assert_eq!(version, 1);
+    ///             break;
+    ///         }
+    ///         EventKind::Failed { step, error } => panic!("failed to {step}: {}", error.report()),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Receiver<Event> {
         self.shared.bus.subscribe()
@@ -310,6 +344,32 @@ impl<L: Loader> Reloader<L> {
     /// Calls `callback` with every event from now on, on the reloader's own thread. The callback delays reloads
     /// while it runs, and is not called while the reloader is stopped (events that occur then are delivered after
     /// the next start). A callback that panics is not called again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_hotreload::{Builder, Config, EventKind, Reloader};
+    ///
+    /// # use dynload_hotreload::{Artifact, LoadError, Loader};
+    /// # struct Text;
+    /// # impl Loader for Text {
+    /// #     type Loaded = String;
+    /// #     fn load(&self, artifact: &Artifact) -> Result<String, LoadError> {
+    /// #         std::fs::read_to_string(&artifact.path).map_err(|error| LoadError::new("not text").with_source(error))
+    /// #     }
+    /// # }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let source = directory.path().join("greeting.txt");
+    /// # std::fs::write(&source, "hello")?;
+    /// // A loader of text files, as in the example of `Reloader`.
+    /// let reloader = Reloader::new(Config::new(&source).with_builder(Builder::None), Text)?;
+    /// reloader.on_event(|event| match &event.kind {
+    ///     EventKind::Failed { error, .. } => eprintln!("{event}: {}", error.report()),
+    ///     _ => println!("{event}"),
+    /// });
+    /// reloader.start()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_event(&self, callback: impl FnMut(&Event) + Send + 'static) {
         self.shared.bus.on_event(Box::new(callback));
     }

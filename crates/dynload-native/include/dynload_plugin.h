@@ -46,7 +46,8 @@ struct dynload_plugin {
     char target[48];      /* DYNLOAD_TARGET; empty: not specified */
     /* Called once, before any other code but constructors. 0 is success; host is valid during the call. */
     int32_t (*init)(const struct dynload_host *host);
-    /* Called once, after the last call into the plugin ended, on any thread. */
+    /* Called at most once, on any thread, after the last call that the host counts ended. Symbols that the host kept
+     * can still be called after it. */
     void (*shutdown)(void);
 };
 

@@ -58,10 +58,22 @@ impl Calls {
 /// The guard dereferences to the library as it was when the call began: functions called through it run the code of
 /// that version, even if the module is reloaded in the meantime. A replaced version is shut down and detached when its
 /// last guard is dropped.
+///
+/// Only guards keep a version started. A clone of the library, or a [`Symbol`](crate::Symbol), that outlives the guard
+/// keeps the image in memory, but can be called after the plugin's [`shutdown`](crate::descriptor::Shutdown).
 pub struct CallGuard {
-    /// Dropped before the call counts as ended, so that a thread that waits for that finds the generation released.
-    generation: Option<Arc<Generation>>,
-    calls: Arc<Calls>,
+    // Dropped in this order: a thread that waits for the end of the call finds the generation released.
+    generation: Arc<Generation>,
+    _entered: Entered,
+}
+
+/// A call that is counted until this is dropped.
+struct Entered(Arc<Calls>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
 
 impl CallGuard {
@@ -71,18 +83,14 @@ impl CallGuard {
         let calls = Arc::clone(generation.calls());
         calls.enter();
         CallGuard {
-            generation: Some(Arc::clone(generation)),
-            calls,
+            generation: Arc::clone(generation),
+            _entered: Entered(calls),
         }
     }
 
     /// Returns the generation that is called.
-    ///
-    /// # Panics
-    ///
-    /// Never: the generation is removed only when the guard is dropped.
     pub fn generation(&self) -> &Generation {
-        self.generation.as_ref().expect("taken only by drop")
+        &self.generation
     }
 }
 
@@ -91,13 +99,6 @@ impl Deref for CallGuard {
 
     fn deref(&self) -> &Library {
         self.generation().library()
-    }
-}
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        drop(self.generation.take());
-        self.calls.leave();
     }
 }
 

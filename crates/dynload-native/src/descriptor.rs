@@ -32,7 +32,12 @@ pub const TAKE_PANIC_SYMBOL: &CStr = c"dynload_plugin_take_panic";
 /// The pointer is valid during the call. The result 0 is success; with any other result the plugin is not loaded.
 pub type Init = unsafe extern "C" fn(host: *const Host) -> i32;
 
-/// The plugin's exit point: called once, after the last call into it ended, and only if `init` returned 0 or is absent.
+/// The plugin's exit point: called at most once, and only if `init` returned 0 or is absent.
+///
+/// A [`Module`](crate::Module) calls it when the version was replaced, retired or unloaded, or the module was dropped,
+/// and the last [`CallGuard`](crate::CallGuard) of the version is dropped. Calls without a guard, through a
+/// [`Symbol`](crate::Symbol) or a clone of the [`Library`](crate::Library), are not counted: they can run during
+/// `shutdown` and after it. It is not called when the process ends first.
 pub type Shutdown = unsafe extern "C" fn();
 
 /// Copies the message of this thread's last panic in the plugin to `buffer`, at most `size` bytes, and clears it.
@@ -280,11 +285,11 @@ pub enum DescriptorError {
         /// The host's version.
         expected: u32,
     },
-    /// The struct is smaller than it is in that version of the interface.
+    /// `struct_size` is smaller than the interface version requires.
     Size {
-        /// Its size in bytes.
+        /// The value of `struct_size`, in bytes.
         found: u32,
-        /// The smallest size in bytes that it may have.
+        /// The smallest value that is accepted.
         expected: u32,
     },
     /// A string is not terminated, or is not UTF-8.

@@ -114,7 +114,8 @@ impl Options {
 /// [`Module`](crate::Module) creates, swaps and retires generations. To do that yourself, as a hot reloader does to
 /// time each step, stage with [`Options::stage`] and open with [`Generation::open`].
 ///
-/// Dropping it calls the plugin's `shutdown`, and detaches the library without unmapping it.
+/// Dropping it calls the plugin's `shutdown`. If no symbol and no clone of the library is left, the library is then
+/// [detached](Library).
 pub struct Generation {
     /// Shuts the plugin down before the library is dropped: fields are dropped in this order.
     running: Option<Running>,
@@ -216,8 +217,7 @@ impl Generation {
 
     /// Returns the message of the last panic that was caught in this plugin on this thread, and clears it.
     ///
-    /// Returns `None` when there was no panic, or the plugin was not built with
-    /// [`export_plugin!`](crate::export_plugin).
+    /// Returns `None` when there was no panic, or the plugin was not built with `export_plugin!`.
     pub fn take_panic(&self) -> Option<String> {
         let take = self.take_panic?;
         let mut buffer = [0u8; 1024];

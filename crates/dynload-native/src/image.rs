@@ -24,7 +24,7 @@ pub enum Unload {
     Pending,
 }
 
-/// An image that is in memory and that is not open through this crate.
+/// An image that is [detached](crate::Library): in memory, but not open through this crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DetachedImage {
@@ -47,10 +47,10 @@ fn images() -> MutexGuard<'static, Option<HashMap<Handle, Entry>>> {
     lock(&IMAGES)
 }
 
-/// Returns the images that this process released and that are still in memory, in no particular order.
+/// Returns the [detached](crate::Library) images of this process, in no particular order.
 ///
-/// Releasing a library does not unmap it (see [`Library`](crate::Library)), so the list grows by one with each reload. It
-/// shrinks only when such an image is opened again.
+/// Each reload adds an image. Staged copies have unique paths, so in practice entries of reloaded modules are never
+/// removed. The entry of another image is removed when that image is opened again.
 pub fn detached_images() -> Vec<DetachedImage> {
     images()
         .iter()

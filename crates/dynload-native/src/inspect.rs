@@ -2,8 +2,10 @@
 //!
 //! Loaders trust their input. glibc maps the parts that the program headers name, so a truncated library kills the
 //! process with `SIGBUS` when the loader touches a page beyond the end of the file; a wrong offset is a `SIGSEGV`, and
-//! some inconsistencies are an `assert` in the loader, which aborts. None of that can be caught. [`inspect()`] reads
-//! every table that the loader will read, follows every pointer that it will follow, and reports what is wrong.
+//! some inconsistencies are an `assert` in the loader, which aborts. None of that can be caught. For ELF,
+//! [`inspect()`] reads every table that glibc's loader reads between `open` and the first constructor, follows every
+//! pointer that it follows, and reports what is wrong. Other loaders may read more. For Mach-O and PE, it checks that
+//! the parts that the headers name are in the file.
 //!
 //! # Examples
 //!

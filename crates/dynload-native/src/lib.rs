@@ -4,8 +4,8 @@
 //!
 //! - [`Module`] loads a private copy of a library, and [reloads](Module::reload) it beside the old one. The new one
 //!   takes over only after it was read, checked, opened and started. If any step fails, the old one stays.
-//! - [`inspect`](mod@inspect) reads every table that the platform's loader will read, before the loader does: a
-//!   truncated or damaged file is an error, where `dlopen` would end the process with `SIGBUS`.
+//! - [`inspect`](mod@inspect) reads a file's headers before the platform's loader does, and for ELF every table that
+//!   glibc's loader reads: a truncated or damaged file is an error, where `dlopen` would end the process with `SIGBUS`.
 //! - [`Library`] and [`Symbol`] are the foundation: typed symbols that keep their library in memory. Nothing is
 //!   unmapped unless the caller requests it with `unsafe`.
 //! - [`export_plugin!`] and `include/dynload_plugin.h` are for plugins: a [descriptor], by which an incompatible
@@ -33,8 +33,12 @@
 //!
 //! # Thread safety
 //!
-//! Everything here may be used from any thread at any time. Only one thread at a time replaces a module; calls never
-//! wait for that.
+//! Everything here may be used from any thread, except a [`Symbol<T>`](Symbol) of a `T` that may not: it is `Send` and
+//! `Sync` only if `T` is, which a raw pointer is not. Only one thread at a time replaces a module; calls never wait for
+//! that.
+//!
+//! The functions allocate memory and take locks. So a signal handler must not call them, and neither may the child of a
+//! `fork` in a program with several threads, until it calls `execve`.
 //!
 //! # Platforms
 //!

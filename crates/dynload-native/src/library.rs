@@ -16,12 +16,16 @@ use crate::symbol::{Symbol, SymbolName};
 
 /// An open shared library.
 ///
-/// A clone is another owner of the same open library, and so is every [`Symbol`]. All of them may be used from any
-/// thread.
+/// A clone is another owner of the same open library, and so is every [`Symbol`]. Libraries may be used from any
+/// thread, symbols if their type may.
 ///
-/// When the last owner is dropped, the library is *detached and stays in memory*. Unmapping is what makes `dlclose`
-/// dangerous: the library's code may still be running on some thread, and its thread-local values may have destructors
-/// that have yet to run. The library then counts as [detached](crate::detached_images). [`Library::unload`] unmaps it.
+/// When the last owner is dropped, the library is *detached*: it is no longer open through this crate, but its image is
+/// not unmapped and stays in memory. Unmapping is what makes `dlclose` dangerous: the library's code may still be
+/// running on some thread, and its thread-local values may have destructors that have yet to run.
+/// [`detached_images`](crate::detached_images) lists these images. [`Library::unload`] unmaps the library instead.
+///
+/// A clone of the library of a [`Module`](crate::Module) keeps the image in memory, but not the plugin started: see
+/// [`Symbol`].
 #[derive(Clone)]
 pub struct Library {
     image: Arc<Image>,

@@ -22,8 +22,9 @@ use crate::sync::{lock, read, wait, write};
 /// [`reload`](Module::reload) loads a new copy beside the old one and swaps the two only if every step succeeds: when
 /// anything fails the old one stays, and works.
 ///
-/// Every method may be called from any thread, at any time, even while others run. Dropping a module shuts the plugin
-/// down when its last call ends, and detaches it without unmapping it.
+/// Every method may be called from any thread, even while others run (see [thread safety](crate#thread-safety)).
+/// Dropping a module shuts the plugin down when its last call ends, and [detaches](crate::Library) it without unmapping
+/// it.
 ///
 /// # Examples
 ///
@@ -254,6 +255,22 @@ impl Module {
     ///
     /// Calls that begin after the removal return [`Error::NotLoaded`].
     ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use dynload_native::{Flags, Module};
+    ///
+    /// // SAFETY: we built this plugin.
+    /// let module = unsafe { Module::load("plugins/libgreeter.so", Flags::NOW) }?;
+    /// let retired = module.retire(Duration::from_secs(5))?;
+    /// assert!(!module.is_loaded());
+    /// if retired.in_flight > 0 {
+    ///     eprintln!("{} calls have not ended; the last of them shuts the plugin down", retired.in_flight);
+    /// }
+    /// # Ok::<(), dynload_native::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// - [`Error::NotLoaded`] when the module was retired or unloaded before.
@@ -277,7 +294,8 @@ impl Module {
 
     /// Removes the running version, shuts it down and unmaps it.
     ///
-    /// This happens immediately or, when calls or symbols of the version are alive, when the last of them is dropped.
+    /// Each happens immediately or, when it must wait, when the last owner is dropped: the shutdown waits for the
+    /// guards of calls, the unmapping also for symbols and clones of the library.
     ///
     /// # Safety
     ///

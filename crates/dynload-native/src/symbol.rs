@@ -15,7 +15,14 @@ use crate::library::Library;
 /// `T` may be copied out (`let add = *symbol;`). The copy does not keep the library loaded: it is valid for as long as
 /// the library is in memory, which is forever unless the library is unloaded with `unsafe`.
 ///
+/// A symbol keeps the image in memory, but not the plugin started. In a [`Module`](crate::Module), the plugin's
+/// [`shutdown`](crate::descriptor::Shutdown) runs when the version is replaced, retired or unloaded and its last
+/// [`CallGuard`](crate::CallGuard) is dropped, whether symbols of it exist or not; they can still be called after that.
+/// To call a plugin only while it is started, keep the guard until the call returns.
+///
 /// # Examples
+///
+/// A function:
 ///
 /// ```
 /// use dynload_native::Library;
@@ -24,6 +31,20 @@ use crate::library::Library;
 /// // SAFETY: `abs` of the C standard library has this type.
 /// let abs = unsafe { process.symbol::<extern "C" fn(i32) -> i32>("abs") }?;
 /// assert_eq!(abs(-3), 3);
+/// # Ok::<(), dynload_native::Error>(())
+/// ```
+///
+/// A variable, which is a pointer to its type:
+///
+/// ```
+/// use dynload_native::Library;
+///
+/// let process = Library::this_process()?;
+/// // SAFETY: POSIX declares `extern int optind`.
+/// let optind = unsafe { process.symbol::<*const i32>("optind") }?;
+/// // SAFETY: the symbol keeps the library in memory, and no thread of this program calls `getopt`, which writes it.
+/// let value = unsafe { **optind };
+/// assert_eq!(value, 1);
 /// # Ok::<(), dynload_native::Error>(())
 /// ```
 #[derive(Clone)]

@@ -1,4 +1,5 @@
-//! Runs a program that inherits nothing, and ends it together with the processes that it started.
+//! Runs a program that inherits no descriptors, signal settings or terminal, and kills the descendants that can be
+//! found.
 //!
 //! # Examples
 //!
@@ -25,14 +26,18 @@
 //!
 //! # What the program inherits
 //!
-//! On Unix, the program gets three descriptors, its arguments, an environment, a directory, and nothing else. Every other
-//! descriptor of the host is closed in it, whether it was marked close-on-exec or not; the host's own descriptors do not
-//! change. The program leads its own session and process group and has no controlling terminal (POSIX, `setsid`). No signal
-//! is blocked or ignored. It keeps the user and groups, the limits, the file mode mask, the priority, the namespaces and the
-//! cgroup of the host.
+//! On Unix, the program gets three descriptors, its arguments, an environment and a directory. Every other descriptor
+//! of the host is closed in it, whether it was marked close-on-exec or not; the host's own descriptors do not change.
+//! The program leads its own session and process group and has no controlling terminal (POSIX, `setsid`). No signal is
+//! blocked or ignored. It keeps the user and groups, the limits, the file mode mask, the priority, the namespaces and
+//! the cgroup of the host.
 //!
-//! On Linux it is killed when the thread that started it ends (`PR_SET_PDEATHSIG`), for example because the host ends, unless
-//! it is a program that changes user.
+//! Linux 5.9 and later close all descriptors with one call (`close_range`). Elsewhere they are closed one by one, up to
+//! 1 024 above the highest number in use just before the start: one with a higher number, opened by another thread
+//! during the start, is inherited.
+//!
+//! On Linux the program is killed when the *thread* that started it ends, for example because the host ends
+//! (`PR_SET_PDEATHSIG`): see [`Process::spawn`].
 //!
 //! # How the program is held
 //!
@@ -47,14 +52,15 @@
 //! 100 000 years. `fork`, `execve` and `setsid` preserve it, no process can raise it, and any process that may kill the
 //! descendant can read it. [`Process::kill_all`] kills every process with the mark, including a daemon in its own session.
 //!
-//! Finding them takes a fraction of a millisecond, or up to a second if they fork in the meantime or do not end immediately.
+//! Killing them takes a fraction of a millisecond, or up to about 1.5 s if they fork in the meantime or do not end
+//! immediately.
 //!
-//! These processes escape:
+//! These processes are not found:
 //!
-//! - in most cases, processes that replace themselves by `fork` faster than they can be checked,
-//! - a process that lowers that limit itself on purpose,
+//! - most processes that keep forking a successor and ending, faster than one can be checked,
+//! - a process that lowers that limit itself,
 //! - a process of another user (`sudo`),
-//! - work that another process does on request (`at`, `systemd-run`, a container engine).
+//! - a process that another process starts on request (`at`, `systemd-run`, a container engine).
 //!
 //! Without the mark (on other systems, without `/proc`, on a kernel without pidfds, or in a host that has this limit
 //! itself), only the process group is killed, and processes that left it escape.
@@ -114,12 +120,13 @@ pub enum Environment {
 
 /// A program that was started.
 ///
-/// Dropping it kills its process group and reaps it; if [`reap`](Process::reap) has reaped it before, the processes that it
-/// started are left alone.
+/// Dropping it kills its process group (on Windows, its process tree) and reaps the program. After
+/// [`reap`](Process::reap) has found that the program ended, dropping it does nothing: processes that the program
+/// started keep running.
 #[derive(Debug)]
 pub struct Process(system::Process);
 
-/// Waits for the end of a program from another thread.
+/// Waits for the end of a program from another thread; see the example of [`Process::watch`].
 #[derive(Debug)]
 pub struct Watch(system::Watch);
 
@@ -127,8 +134,16 @@ impl Process {
     /// Starts the program of `command` with its arguments, directory and variables, and with `streams` as standard input,
     /// output and error.
     ///
-    /// The command's settings for streams, groups and users are ignored. Without a directory, the program starts in the
-    /// host's. A program name without a slash is searched for in the `PATH` that the program gets.
+    /// Nothing else in the command has an effect: neither its streams, `uid`, `gid`, `groups`, `process_group`,
+    /// `pre_exec` and `arg0`, nor `env_clear`, for which `environment` is passed, nor `creation_flags` on Windows.
+    ///
+    /// Without a directory, the program starts in the host's. On Unix, a program name without a slash is searched for
+    /// in the `PATH` that the program gets, or in `/usr/local/bin:/usr/bin:/bin` if it gets none.
+    ///
+    /// On Linux, the program is killed when the thread that called this function ends, even if the host continues. So
+    /// call it on a thread that outlives the program: a thread pool that ends its idle threads kills the programs that
+    /// they started. The kernel does not do this for a program file with a set-user-ID or set-group-ID bit or with
+    /// capabilities, nor for the processes that the program started (prctl(2), `PR_SET_PDEATHSIG`).
     ///
     /// # Errors
     ///
@@ -166,6 +181,36 @@ impl Process {
     ///
     /// Returns `None` if the system does not support that; then call [`has_ended`](Process::has_ended) repeatedly.
     ///
+    /// # Examples
+    ///
+    /// A time limit:
+    ///
+    /// ```
+    /// # #[cfg(unix)]
+    /// # fn main() -> std::io::Result<()> {
+    /// use dynload_process::{Environment, Process, null};
+    /// use std::{process::Command, sync::mpsc, thread, time::Duration};
+    ///
+    /// let mut command = Command::new("/bin/sleep");
+    /// command.arg("600");
+    /// let mut process = Process::spawn(&command, Environment::Empty, [null()?, null()?, null()?])?;
+    /// let (sender, ended) = mpsc::channel();
+    /// if let Some(watch) = process.watch()? {
+    ///     thread::spawn(move || {
+    ///         watch.wait();
+    ///         let _ = sender.send(());
+    ///     });
+    /// }
+    /// if ended.recv_timeout(Duration::from_millis(50)).is_err() {
+    ///     process.kill_group(Duration::ZERO);
+    /// }
+    /// assert!(process.has_ended()?);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(unix))]
+    /// # fn main() {}
+    /// ```
+    ///
     /// # Errors
     ///
     /// Returns the error of duplicating a descriptor.
@@ -184,9 +229,15 @@ impl Process {
         self.0.kill_all();
     }
 
-    /// Reaps the program if it has ended, and returns its exit status.
+    /// Reaps the program if it has ended, and returns its exit status. The processes that it started are left alone.
     ///
-    /// Returns `None` if it has not ended, or if it has been reaped already. The processes that it started are left alone.
+    /// Returns `None` in these cases, of which [`has_ended`](Process::has_ended) distinguishes the first from the
+    /// others:
+    ///
+    /// - The program has not ended.
+    /// - An earlier call has reaped it. (Windows returns the status again.)
+    /// - The exit status is lost: the host ignores `SIGCHLD`, or other code in it has reaped the program.
+    /// - The system reports another error.
     pub fn reap(&mut self) -> Option<ExitStatus> {
         self.0.reap()
     }

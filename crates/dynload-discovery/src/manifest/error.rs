@@ -9,7 +9,7 @@ use dynload_diagnostics::{Listed, listed, printable};
 use super::EntryPathError;
 use crate::{InvalidId, UnknownPlatform};
 
-/// All errors of one manifest; never empty.
+/// The errors of one manifest, as far as [`Manifest::parse`](crate::Manifest::parse) reports them; never empty.
 #[derive(Clone, Debug)]
 pub struct ManifestErrors(Vec<ManifestError>);
 

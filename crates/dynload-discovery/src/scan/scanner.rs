@@ -15,8 +15,12 @@ use crate::{EntryError, Platform, Plugin, Problem, ProblemKind, SearchPath, Seve
 
 /// Finds plugins in the directories of a [`SearchPath`].
 ///
-/// A scan only reads: it never loads or runs a plugin. It never fails as a whole: files that cannot be read are reported as
+/// A scan never loads or runs a plugin. It never fails as a whole: files that cannot be read are reported as
 /// [problems](Discovery::problems).
+///
+/// The scanner writes only the [cache](CacheLocation) of its audits: in [`save_cache`](Scanner::save_cache), and when
+/// it is dropped with audits that are not in the file yet. Dropping it ignores errors; to see them, call `save_cache`
+/// before.
 ///
 /// # Examples
 ///
@@ -66,6 +70,35 @@ impl Scanner {
     }
 
     /// Sets the version of the host, for plugins that require certain versions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_discovery::{CacheLocation, Scanner, SearchPath};
+    /// use semver::Version;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let plugins = dir.path();
+    /// # std::fs::create_dir(plugins.join("greeter"))?;
+    /// # std::fs::write(plugins.join("greeter/greeter.wasm"), wat::parse_str("(module)")?)?;
+    /// std::fs::write(plugins.join("greeter/plugin.toml"), r#"
+    ///     [plugin]
+    ///     id = "greeter"
+    ///     version = "1.0.0"
+    ///     format = "wasm"
+    ///     entry = "greeter.wasm"
+    ///     host_version = ">=2"
+    /// "#)?;
+    /// let scanner = Scanner::new(SearchPath::empty().with_dir(plugins)).with_cache(CacheLocation::None);
+    /// let found = scanner.with_host_version(Version::new(1, 4, 0)).scan();
+    /// let greeter = found.get("greeter").ok_or("no greeter")?;
+    /// assert!(!greeter.is_compatible());
+    /// assert_eq!(
+    ///     greeter.incompatibilities()[0].to_string(),
+    ///     "plugin greeter requires host version >=2, but this host is 1.4.0"
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_host_version(mut self, version: Version) -> Scanner {
         self.settings.host_version = Some(version);

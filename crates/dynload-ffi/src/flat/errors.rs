@@ -5,21 +5,22 @@ use crate::boundary::text;
 
 /// Returns the error of this thread's last call as a text, or 0 if the call succeeded.
 ///
-/// The text lives until this thread calls the library again. Queries, which are the functions that "leave the error
-/// as it is", neither set nor clear the error, and this function does not clear it either.
+/// The text is valid until this thread calls a function that is not a query, or ends. Queries, which are the functions
+/// that "leave the error as it is", neither set nor clear the error. This function is one of them.
 pub extern "C" fn get_load_error() -> i64 {
     guard_query(0, || with_last(|_, message| message.map_or(0, text::address)))
 }
 
 /// Returns the kind of the error of this thread's last call: one of DYNLOAD_ERROR_*, or DYNLOAD_OK (0) if the call
-/// succeeded.
+/// succeeded. Leaves the error as it is.
 pub extern "C" fn get_load_error_code() -> i64 {
     guard_query(0, || with_last(|code, _| code as i64))
 }
 
 /// Copies the text of the last error to `buf`, which has room for `len` bytes, and returns the number of bytes that
 /// the text needs, including the NUL; 0 if there is no error. A text that does not fit is truncated between
-/// characters; a NUL is always written if there is room for it. `buf` may be 0 if `len` is 0.
+/// characters; a NUL is always written if there is room for it. `buf` may be 0 if `len` is 0. Leaves the error as it
+/// is.
 ///
 /// ```c
 /// load_module_str("/no/such/plugin.so");

@@ -56,7 +56,8 @@ pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
 }
 
 /// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
-/// may be inside the module, and no address in it may be kept.
+/// may be inside the module, and no address in it may be kept. Do not use the handle again: it is an error, unless a
+/// module that was loaded later, from the same path, has got the same address from dlopen.
 ///
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).

@@ -29,6 +29,9 @@ pub extern "C" fn hot_reload_config(source_path: i64) -> HotReloadConfig {
 /// `.wasm` or `.wat` file, which is loaded as it is. The reloader does nothing before it is started. Returns a
 /// reloader with the handle 0 on failure.
 ///
+/// Native code that is built from the source, or is the source, is loaded and runs later: it can do whatever the
+/// process can, and the caller promises here that it may run.
+///
 /// ```c
 /// HotReloader r = hot_reloader_start(hot_reloader_new_str(source_path));
 /// int64_t (*answer)(void) = (int64_t (*)(void))hot_reloader_get_function_str(r, "answer");
@@ -103,9 +106,16 @@ fn unchanged(r: HotReloader) -> impl FnOnce(ErrorCode) -> HotReloader {
 
 /// Starts a hot reloader: watches the source, and builds and loads its current state. Waits for this first build.
 ///
-/// If the build succeeds, the version is 1. If it fails, the version is 0 and the error says why, including the
-/// compiler output; the reloader keeps running, and tries again at the next change. If the reloader is stopped
-/// meanwhile, that is the error (DYNLOAD_ERROR_INTERRUPTED). A reloader that is already started continues unchanged.
+/// Returns the reloader as it is then. If the build succeeded, `running` is 1 and `version` is 1. If it failed,
+/// `running` is 1 too: `version` is 0, the error says why, including the compiler output, and the reloader tries again
+/// at the next change. If the source cannot be watched, that is the error, and `running` is 0. If the reloader is
+/// stopped meanwhile, the error is DYNLOAD_ERROR_INTERRUPTED. If the reloader does not exist, the result has the handle
+/// 0.
+///
+/// A reloader that is already started continues unchanged. One that was stopped continues from the version that it has.
+///
+/// This runs the code that is built and loaded. The promise that it may run was made at `hot_reloader_new` or
+/// `hot_reloader_with_config`.
 pub extern "C" fn hot_reloader_start(r: HotReloader) -> HotReloader {
     guard_partial(unchanged(r), || reload::start(r.handle))
 }

@@ -181,9 +181,9 @@ fn flag(value: i64, what: &str) -> Result<bool> {
     }
 }
 
-/// Makes the directory `host_path` visible to plugins as `guest_path`, both UTF-8. With `writable` (1 or 0), plugins
-/// may change its contents. Also needs CAP_FS_READ and CAP_FS_WRITE. Returns 1 on success, 0 on failure. Affects
-/// plugins that are loaded afterwards.
+/// Makes the directory `host_path` visible to plugins as `guest_path`, both UTF-8. If `writable` is 1, plugins may
+/// change its contents; if it is 0, they may not. Reading also needs CAP_FS_READ, writing CAP_FS_WRITE. Returns 1 on
+/// success, 0 on failure. Affects plugins that are loaded afterwards.
 ///
 /// The directory is opened now, and never again by its path: replacing it later, or changing the working directory,
 /// has no effect. If it cannot be opened, the error is DYNLOAD_ERROR_IO. If one allowed directory contains another,
