@@ -394,6 +394,9 @@ DYNLOAD_API WasmSandbox sandbox_revoke(WasmSandbox s, int64_t cap);
 /// Checks and compiles the len bytes of a WebAssembly module at bytes, creates an instance of it and runs its
 /// start function. Returns an empty instance on failure. The bytes may be freed afterwards.
 ///
+/// A reactor of the WASI application ABI is initialized, too: its _initialize runs after the start function. A command,
+/// which exports _start, runs when _start is called.
+///
 /// The instance lives until wasm_instance_destroy, or until its sandbox is destroyed.
 DYNLOAD_API WasmInstance sandbox_load(WasmSandbox s, int64_t bytes, int64_t len);
 
@@ -545,8 +548,8 @@ DYNLOAD_API int64_t wasm_memory_write(WasmInstance inst, int64_t offset, int64_t
 /// error as it is.
 DYNLOAD_API int64_t wasm_interrupt(WasmInstance inst);
 
-/// Resets an instance: initializes its memory and variables and runs the start function. A poisoned instance can then
-/// be called again. Returns 1 on success, 0 on failure.
+/// Resets an instance: initializes its memory and variables, and runs the start function and, in a reactor,
+/// _initialize. A poisoned instance can then be called again. Returns 1 on success, 0 on failure.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);

@@ -130,13 +130,11 @@ fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
         )
         .with_args(args);
     let mut instance = sandbox.instantiate(&module)?;
-    // A command runs once; a reactor is only initialized here.
-    let export = if instance.signature("_start").is_some() {
-        "_start"
-    } else {
-        "_initialize"
+    // A command has a `_start`. Anything else, such as a reactor, was initialized by `instantiate`.
+    let result = match instance.signature("_start") {
+        Some(_) => instance.call("_start", &[]).map(drop),
+        None => Ok(()),
     };
-    let result = instance.call(export, &[]);
     if command.usage {
         print_usage(&instance.usage());
     }

@@ -102,8 +102,8 @@ int32_t dynload_process_run(dynload_process *process);
 /* ---- THREADING -----------------------------------------------------------------------------------------------------
  *
  * A worker is a new instance of the same module, with its own memory, on its own thread: nothing is shared. It calls
- * one exported function with one number and returns one number; to pass more, use files, sockets and the console. If the
- * module exports `_initialize`, that is called first. Workers burn the fuel of the call that started them, have its
+ * one exported function with one number and returns one number; to pass more, use files, sockets and the console. A worker
+ * is initialized as its module is elsewhere: by the start function, and in a reactor by `_initialize`. Workers burn the fuel of the call that started them, have its
  * deadline and its capabilities, and are stopped when it ends. The console output of a worker appears when the worker is
  * joined, or when the call ends.
  */

@@ -257,7 +257,7 @@ pub enum Invocation {
     Instantiation,
     /// The start function, during instantiation.
     Start,
-    /// The exported function of this name.
+    /// The exported function of this name; `_initialize` also during instantiation.
     Export(String),
 }
 

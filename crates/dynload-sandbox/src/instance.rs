@@ -90,11 +90,12 @@ impl Instance {
         run::usage(&mut self.store.as_context_mut())
     }
 
-    /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function.
+    /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function and,
+    /// in a reactor, `_initialize`, as [`instantiate`](crate::Sandbox::instantiate) does.
     ///
     /// The settings (limits, scopes, host functions, console, clock, entropy, budget, arguments) are those with which
     /// the instance was created, even if those of the sandbox were changed since. The capabilities are those that are
-    /// granted now. The start function runs within the limits of one call.
+    /// granted now.
     ///
     /// A reset that succeeds
     ///
@@ -183,7 +184,7 @@ impl Instance {
     /// [`Caller::data`](crate::Caller::data), and returns the previous one. Host functions are shared by all instances of a
     /// sandbox: this is how they tell them apart.
     ///
-    /// The value survives [`reset`](Instance::reset). A start function runs without it.
+    /// The value survives [`reset`](Instance::reset). A start function and `_initialize` run without it.
     ///
     /// # Examples
     ///

@@ -406,18 +406,40 @@ impl Sandbox {
 
     /// Creates an instance and runs its start function, within the limits of one call.
     ///
+    /// A *reactor* of the [WASI application ABI], a library with state, is initialized: its `_initialize` runs in the
+    /// same call, after the start function. Do not call it again: many toolchains make that a trap. A module that exports
+    /// `_start` is a *command*: nothing of it runs before the host calls `_start`.
+    ///
+    /// [WASI application ABI]: https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Engine, Limits, Module, Sandbox};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let reactor = r#"(module (global $ready (mut i64) (i64.const 0))
+    ///     (func (export "_initialize") (global.set $ready (i64.const 1)))
+    ///     (func (export "ready") (result i64) global.get $ready))"#;
+    /// let module = Module::new(&Engine::default(), wat::parse_str(reactor)?)?;
+    /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
+    /// assert_eq!(instance.call_i64("ready", &[])?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - [`ErrorKind::MissingImports`](crate::ErrorKind::MissingImports) with every unresolved import.
-    /// - [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if initial memories and tables, segments or the
-    ///   start function need more than the limits allow.
-    /// - Any error that stops the start function.
+    /// - [`ErrorKind::LimitExceeded`](crate::ErrorKind::LimitExceeded) if initial memories and tables, segments, the
+    ///   start function or `_initialize` need more than the limits allow.
+    /// - Any error that stops one of these functions, including [`ErrorKind::Exit`](crate::ErrorKind::Exit).
     pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
         self.instantiate_interruptible(module, drop)
     }
 
-    /// As [`instantiate`](Sandbox::instantiate), and other threads can interrupt it: `tell` receives the handle that ends the
-    /// start function, before any of the module runs.
+    /// As [`instantiate`](Sandbox::instantiate), and other threads can interrupt it: `tell` receives the handle,
+    /// before any of the module runs.
     ///
     /// # Examples
     ///

@@ -11,7 +11,8 @@ use core::time::Duration;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Fuel burnt by the call, including start functions and host functions. See [`schedule`](crate::schedule).
+    /// Fuel burnt by the call, including host functions, and the start function and `_initialize` in an
+    /// instantiation. See [`schedule`](crate::schedule).
     ///
     /// Code is charged one straight-line region at a time, mostly before it runs. A call that returned has paid for exactly
     /// the operators that it executed. A call that was stopped partway has, in each function that was active, either paid for

@@ -111,6 +111,9 @@ pub extern "C" fn sandbox_revoke(s: WasmSandbox, cap: i64) -> WasmSandbox {
 /// Checks and compiles the `len` bytes of a WebAssembly module at `bytes`, creates an instance of it and runs its
 /// start function. Returns an empty instance on failure. The bytes may be freed afterwards.
 ///
+/// A reactor of the WASI application ABI is initialized, too: its `_initialize` runs after the start function. A command,
+/// which exports `_start`, runs when `_start` is called.
+///
 /// The instance lives until `wasm_instance_destroy`, or until its sandbox is destroyed.
 pub unsafe extern "C" fn sandbox_load(s: WasmSandbox, bytes: i64, len: i64) -> WasmInstance {
     guard(WasmInstance::default(), || {

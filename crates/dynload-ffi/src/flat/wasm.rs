@@ -209,8 +209,8 @@ pub extern "C" fn wasm_interrupt(inst: WasmInstance) -> i64 {
     guard_signal(0, || i64::from(instance::interrupt(inst.handle)))
 }
 
-/// Resets an instance: initializes its memory and variables and runs the start function. A poisoned instance can then
-/// be called again. Returns 1 on success, 0 on failure.
+/// Resets an instance: initializes its memory and variables, and runs the start function and, in a reactor,
+/// `_initialize`. A poisoned instance can then be called again. Returns 1 on success, 0 on failure.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();

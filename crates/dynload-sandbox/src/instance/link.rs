@@ -40,6 +40,9 @@ pub(crate) struct Origin {
     pub(crate) parent: Option<Share>,
 }
 
+/// The function that initializes a reactor.
+const INITIALIZE: &str = "_initialize";
+
 impl Instance {
     /// Creates the store and the instance in it, and runs the start function, as the call after `call`.
     pub(crate) fn new(module: Module, origin: Origin) -> Result<Instance, Error> {
@@ -59,19 +62,39 @@ impl Instance {
         };
         instance.enter(Invoked::Instantiation)?;
         let (invocation, result) = match instance.link() {
-            Ok(()) => (Invoked::Start, instance.run_start()),
+            Ok(()) => instance.initialize(),
             refused => (Invoked::Instantiation, refused),
         };
         instance.leave(invocation, result)?;
         Ok(instance)
     }
 
-    /// Runs the start function, as part of the call in which the instance is created.
-    fn run_start(&mut self) -> Result<(), ErrorKind> {
-        if !self.module.rewritten().has_start {
-            return Ok(());
+    /// Runs the start function, then that of a reactor, as part of the call in which the instance is created.
+    fn initialize(&mut self) -> (Invoked<'static>, Result<(), ErrorKind>) {
+        let mut last = (Invoked::Start, Ok(()));
+        if self.module.rewritten().has_start {
+            last = (Invoked::Start, self.run(rewrite::START));
         }
-        match self.linked().instance.get_func(&*self.store, rewrite::START) {
+        if last.1.is_ok() && self.is_reactor() {
+            last = (Invoked::Export(INITIALIZE), self.run(INITIALIZE));
+        }
+        last
+    }
+
+    /// Returns whether the module is a reactor that has to be initialized, as the [WASI application ABI] defines it.
+    ///
+    /// [WASI application ABI]: https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md
+    fn is_reactor(&self) -> bool {
+        let nothing = Signature {
+            params: Vec::new(),
+            results: Vec::new(),
+        };
+        self.signature(INITIALIZE) == Some(nothing) && self.signature("_start").is_none()
+    }
+
+    /// Runs an exported function without parameters and results.
+    fn run(&mut self, export: &str) -> Result<(), ErrorKind> {
+        match self.linked().instance.get_func(&*self.store, export) {
             Some(func) => run::untyped(self.store.as_context_mut(), &func, &[], &mut []),
             None => Ok(()),
         }

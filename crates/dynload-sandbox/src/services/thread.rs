@@ -189,16 +189,8 @@ fn work(
         }
     };
     let mut fuel = instance.usage().fuel;
-    let mut result = Ok(Vec::new());
-    // A reactor must be initialized first.
-    if instance.signature("_initialize").is_some() {
-        result = instance.call("_initialize", &[]);
-        fuel += instance.usage().fuel;
-    }
-    if result.is_ok() {
-        result = instance.call(name, &[Value::I64(arg)]);
-        fuel += instance.usage().fuel;
-    }
+    let result = instance.call(name, &[Value::I64(arg)]);
+    fuel += instance.usage().fuel;
     let result = match result {
         Ok(results) => match results[..] {
             [Value::I64(result)] => Ok(result),

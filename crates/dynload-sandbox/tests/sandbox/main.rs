@@ -8,6 +8,7 @@ mod hostile;
 mod metering;
 mod moves;
 mod oracle;
+mod reactors;
 mod regressions;
 mod reproducible;
 mod specification;

@@ -171,9 +171,10 @@ fn console_sinks() {
 fn a_reactor() {
     let module = c_program("reactor", &["-mexec-model=reactor"]);
     let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module).unwrap();
-    instance.call("_initialize", &[]).unwrap();
     assert_eq!(instance.call_i64("add", &[5]).unwrap(), 105);
     assert_eq!(instance.call_i64("add", &[5]).unwrap(), 110);
+    instance.reset().unwrap();
+    assert_eq!(instance.call_i64("add", &[5]).unwrap(), 105);
 }
 
 #[test]
