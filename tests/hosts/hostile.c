@@ -20,6 +20,7 @@ static void no_sandbox(int64_t handle) {
     REFUSES(sandbox_load(s, seven, 8).handle, 0);
     REFUSES(sandbox_set_fuel(s, 1), 0);
     REFUSES(sandbox_set_profile(s, 1), 0);
+    REFUSES(sandbox_set_module_limit_str(s, "locals", 1), 0);
     REFUSES(sandbox_allow_dir_str(s, "/tmp", "/t", 0), 0);
     REFUSES(sandbox_allow_env_str(s, "A", NULL), 0);
     REFUSES(sandbox_allow_net_str(s, "localhost:80"), 0);
@@ -119,6 +120,7 @@ static void no_text(WasmSandbox s, WasmInstance p, ModuleHandle m, HotReloader r
     REFUSES(get_function(m, text), 0);
     REFUSES(load_wasm_file(text), 0);
     if (text == 0) REFUSES(is_plugin_library(text), 0);
+    REFUSES(sandbox_set_module_limit(s, text, 1), 0);
     REFUSES(sandbox_allow_dir(s, text, good, 0), 0);
     REFUSES(sandbox_allow_dir(s, good, text, 0), 0);
     REFUSES(sandbox_allow_env(s, text, good), 0);

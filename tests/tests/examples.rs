@@ -85,6 +85,7 @@ const PRINTED: &[(&str, &str)] = &[
     ("sandbox_with_limits", "1\n"),
     ("sandbox_grant", "1\n"),
     ("sandbox_set_fuel", "1\n"),
+    ("sandbox_set_module_limit", "0\n1\n"),
     ("sandbox_allow_dir", "1\n"),
     ("sandbox_host_function", "42\n"),
     ("wasm_call_n", "42\n"),

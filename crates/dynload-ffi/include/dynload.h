@@ -416,6 +416,22 @@ DYNLOAD_API int64_t sandbox_set_fuel(WasmSandbox s, int64_t fuel);
 /// Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 
+/// Sets a limit of what loading a module may take. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
+///
+/// The names are bytes (of the module, without its custom sections), items (of a section), elements (of all segments),
+/// constant-operators, memories (and tables), params (and results), locals (of one function), total-locals, body-bytes (of
+/// one function), carried-values, load-bytes (memory for loading, estimated), name-bytes. The error of a module that exceeds
+/// a limit names it. The defaults are above what compilers produce.
+///
+///     WasmSandbox s = sandbox_new();
+///     sandbox_set_module_limit_str(s, "bytes", 10);
+///     printf("%d\n", (int)wasm_is_valid(sandbox_load(s, wasm, wasm_len)));
+///     sandbox_set_module_limit_str(s, "bytes", 1 << 20);
+///     printf("%d\n", (int)wasm_is_valid(sandbox_load(s, wasm, wasm_len)));
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t sandbox_set_module_limit(WasmSandbox s, int64_t name, int64_t most);
+
 /// Makes the directory host_path visible to plugins as guest_path, both UTF-8. If writable is 1, plugins may
 /// change its contents; if it is 0, they may not. Reading also needs CAP_FS_READ, writing CAP_FS_WRITE. Returns 1 on
 /// success, 0 on failure. Affects plugins that are loaded afterwards.
@@ -754,6 +770,10 @@ static inline int64_t sandbox_allow_net_str(WasmSandbox s, const char *pattern) 
     return sandbox_allow_net(s, dynload_address(pattern));
 }
 
+static inline int64_t sandbox_set_module_limit_str(WasmSandbox s, const char *name, int64_t most) {
+    return sandbox_set_module_limit(s, dynload_address(name), most);
+}
+
 static inline int64_t sandbox_allow_program_str(WasmSandbox s, const char *path) {
     return sandbox_allow_program(s, dynload_address(path));
 }
@@ -882,6 +902,9 @@ DYNLOAD_API int64_t vais_wasm_set_fuel(int64_t sandbox, int64_t fuel);
 
 /// sandbox_set_profile.
 DYNLOAD_API int64_t vais_wasm_set_profile(int64_t sandbox, int64_t profile);
+
+/// sandbox_set_module_limit.
+DYNLOAD_API int64_t vais_wasm_set_module_limit(int64_t sandbox, int64_t name, int64_t most);
 
 /// sandbox_allow_dir.
 DYNLOAD_API int64_t vais_wasm_allow_dir(int64_t sandbox, int64_t host_path, int64_t guest_path, int64_t writable);

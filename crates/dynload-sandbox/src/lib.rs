@@ -66,7 +66,7 @@ pub use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
     Scopes,
 };
-pub use engine::{Engine, EngineConfig, ModuleLimits};
+pub use engine::{Engine, EngineConfig};
 pub use error::{
     DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild,
 };
@@ -80,6 +80,7 @@ pub use host::{
 pub use instance::Instance;
 pub use instance::typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
 pub use metering::budget::FuelBudget;
+pub use module::limits::{ModuleLimit, ModuleLimits, ParseModuleLimitError};
 pub use module::{Export, ExternType, Import, Module};
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]

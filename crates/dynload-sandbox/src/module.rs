@@ -1,5 +1,7 @@
 //! A module, compiled once and instantiated any number of times.
 
+pub(crate) mod limits;
+
 use crate::{
     engine::Engine,
     engine::dispatch,
@@ -112,7 +114,8 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// - [`ModuleError::TooLarge`] if it exceeds the engine's [`ModuleLimits`](crate::ModuleLimits).
+    /// - [`ModuleError::TooLarge`] if it exceeds the engine's [`ModuleLimits`](crate::ModuleLimits), or what the interpreter
+    ///   supports.
     /// - [`ModuleError::Unsupported`] if it uses a feature that is off.
     /// - [`ModuleError::NotAModule`] if it is another kind of file: a component, the text format, native code.
     /// - [`ModuleError::Invalid`] if it is not a valid module.

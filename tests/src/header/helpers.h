@@ -30,6 +30,10 @@ static inline int64_t sandbox_allow_net_str(WasmSandbox s, const char *pattern) 
     return sandbox_allow_net(s, dynload_address(pattern));
 }
 
+static inline int64_t sandbox_set_module_limit_str(WasmSandbox s, const char *name, int64_t most) {
+    return sandbox_set_module_limit(s, dynload_address(name), most);
+}
+
 static inline int64_t sandbox_allow_program_str(WasmSandbox s, const char *path) {
     return sandbox_allow_program(s, dynload_address(path));
 }

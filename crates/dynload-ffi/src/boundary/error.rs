@@ -141,7 +141,16 @@ impl From<dynload_native::Error> for Error {
 
 impl From<ModuleError> for Error {
     fn from(error: ModuleError) -> Error {
-        Error::from_chain(ErrorCode::InvalidModule, &error)
+        let mut message = chain(&error);
+        if let ModuleError::TooLarge {
+            limit: Some(limit), ..
+        } = &error
+        {
+            message.push_str(&format!(
+                ", in C: sandbox_set_module_limit with the name \"{limit}\""
+            ));
+        }
+        Error::new(ErrorCode::InvalidModule, message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sandboxes.
 
 use dynload_caps::{Access, DirScope, EnvScope, NetScope, ProgramScope};
-use dynload_sandbox::{Capabilities, Console, ConsoleOutput, Limits};
+use dynload_sandbox::{Capabilities, Console, ConsoleOutput, Limits, ModuleLimit, ParseModuleLimitError};
 
 use crate::boundary::abi::{ConsoleFunction, HostFunction, ResourceLimits, WasmInstance, WasmSandbox};
 use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_with};
@@ -168,7 +168,44 @@ pub extern "C" fn sandbox_set_fuel(s: WasmSandbox, fuel: i64) -> i64 {
 /// Affects plugins that are loaded afterwards.
 pub extern "C" fn sandbox_set_profile(s: WasmSandbox, profile: i64) -> i64 {
     guard(0, || {
-        sandbox::set_profile(s.handle, flag(profile, "profile")?)?;
+        let profile = flag(profile, "profile")?;
+        sandbox::configure(s.handle, |config| config.with_profile(profile))?;
+        Ok(1)
+    })
+}
+
+/// Sets a limit of what loading a module may take. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
+///
+/// The names are bytes (of the module, without its custom sections), items (of a section), elements (of all segments),
+/// constant-operators, memories (and tables), params (and results), locals (of one function), total-locals, body-bytes (of
+/// one function), carried-values, load-bytes (memory for loading, estimated), name-bytes. The error of a module that exceeds
+/// a limit names it. The defaults are above what compilers produce.
+///
+/// ```c
+/// WasmSandbox s = sandbox_new();
+/// sandbox_set_module_limit_str(s, "bytes", 10);
+/// printf("%d\n", (int)wasm_is_valid(sandbox_load(s, wasm, wasm_len)));
+/// sandbox_set_module_limit_str(s, "bytes", 1 << 20);
+/// printf("%d\n", (int)wasm_is_valid(sandbox_load(s, wasm, wasm_len)));
+/// sandbox_destroy(s);
+/// ```
+pub unsafe extern "C" fn sandbox_set_module_limit(s: WasmSandbox, name: i64, most: i64) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the text.
+        let name = unsafe { text::text(name, "name of the module limit") }?;
+        let limit: ModuleLimit = name.parse().map_err(|error: ParseModuleLimitError| {
+            Error::new(ErrorCode::InvalidArgument, error.to_string())
+        })?;
+        let most = u64::try_from(most).map_err(|_| {
+            Error::new(
+                ErrorCode::InvalidArgument,
+                format!("the module limit `{limit}` is {most}: pass 0 or more"),
+            )
+        })?;
+        sandbox::configure(s.handle, |config| {
+            config.with_module_limits(config.module_limits.with(limit, most))
+        })?;
         Ok(1)
     })
 }

@@ -28,7 +28,8 @@ pub(crate) struct SandboxEntry {
 struct Inner {
     /// Shared only with loads in progress, which run start functions and thus must hold no lock.
     sandbox: Arc<Sandbox>,
-    profile: bool,
+    /// Compiles the modules that are loaded from now on.
+    engine: Engine,
     instances: HashSet<i64>,
     /// The start functions that are running, by the number of the load.
     starting: BTreeMap<u64, InterruptHandle>,
@@ -42,14 +43,6 @@ impl Kind for SandboxEntry {
 }
 
 static SANDBOXES: LazyLock<Table<SandboxEntry>> = LazyLock::new(Table::new);
-
-/// Returns the engine: one for all plain sandboxes, and one for those that record peaks.
-fn engine(profile: bool) -> &'static Engine {
-    static PLAIN: LazyLock<Engine> = LazyLock::new(Engine::default);
-    static PROFILING: LazyLock<Engine> =
-        LazyLock::new(|| Engine::new(EngineConfig::default().with_profile(true)));
-    if profile { &PROFILING } else { &PLAIN }
-}
 
 /// Converts limits from C; a negative limit is an error.
 pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
@@ -111,7 +104,7 @@ pub(crate) fn create(limits: Limits, capabilities: Capabilities) -> Result<i64> 
         authority: sandbox.authority().clone(),
         inner: Mutex::new(Inner {
             sandbox: Arc::new(sandbox),
-            profile: false,
+            engine: Engine::default(),
             instances: HashSet::new(),
             starting: BTreeMap::new(),
             loads: 0,
@@ -200,23 +193,24 @@ pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) ->
     })
 }
 
-/// Sets whether modules that are loaded later record their peaks.
-pub(crate) fn set_profile(handle: i64, profile: bool) -> Result<()> {
+/// Changes the configuration of the engine, for modules that are loaded later.
+pub(crate) fn configure(handle: i64, change: impl FnOnce(EngineConfig) -> EngineConfig) -> Result<()> {
     let entry = SANDBOXES.get(handle)?;
-    lock(&entry.inner).profile = profile;
+    let mut inner = lock(&entry.inner);
+    inner.engine = Engine::new(change(*inner.engine.config()));
     Ok(())
 }
 
 /// Compiles a module without a sandbox.
 pub(crate) fn compile(bytes: &[u8]) -> Result<Module> {
-    Ok(Module::new(engine(false), bytes)?)
+    Ok(Module::new(&Engine::default(), bytes)?)
 }
 
 /// Compiles a module for a sandbox.
 pub(crate) fn compile_for(handle: i64, bytes: &[u8]) -> Result<Module> {
     let entry = SANDBOXES.get(handle)?;
-    let profile = lock(&entry.inner).profile;
-    Ok(Module::new(engine(profile), bytes)?)
+    let engine = lock(&entry.inner).engine.clone();
+    Ok(Module::new(&engine, bytes)?)
 }
 
 /// Creates an instance of a module and returns its handle.

@@ -1,5 +1,6 @@
 //! Why a module was not loaded.
 
+use crate::module::limits::ModuleLimit;
 use alloc::{boxed::Box, string::String};
 use core::fmt;
 use dynload_diagnostics::printable;
@@ -8,15 +9,23 @@ use dynload_diagnostics::printable;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ModuleError {
-    /// It is larger, more deeply nested, or has more items of some kind than the engine accepts.
+    /// It is larger, or has more items of some kind, than the engine accepts.
     #[non_exhaustive]
     TooLarge {
         /// The kind of the items.
         what: &'static str,
-        /// Their number, as far as they were counted.
+        /// Their number. Where counting them all would take what the limit is to save, a lower bound: for
+        /// [`LoadBytes`](ModuleLimit::LoadBytes), [`CarriedValues`](ModuleLimit::CarriedValues) and
+        /// [`ConstantOperators`](ModuleLimit::ConstantOperators).
         found: u64,
         /// The maximum number.
-        limit: u64,
+        most: u64,
+        /// The limit to raise, or `None` if the interpreter supports no more.
+        limit: Option<ModuleLimit>,
+        /// The index of the function that has the items, if it is one function.
+        function: Option<u32>,
+        /// The name of this function, if the module's name section or an export has one.
+        function_name: Option<String>,
     },
     /// It is not a core module in the binary format.
     #[non_exhaustive]
@@ -96,11 +105,35 @@ impl fmt::Display for UnsafeBuild {
 impl fmt::Display for ModuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ModuleError::TooLarge { what, found, limit } => {
-                write!(
-                    f,
-                    "the module has {found} {what}; the engine accepts at most {limit}"
-                )
+            ModuleError::TooLarge {
+                what,
+                found,
+                most,
+                limit,
+                function,
+                function_name,
+            } => {
+                let at_least = match limit {
+                    Some(
+                        ModuleLimit::LoadBytes | ModuleLimit::CarriedValues | ModuleLimit::ConstantOperators,
+                    ) => "at least ",
+                    _ => "",
+                };
+                write!(f, "the module has {at_least}{found} {what}")?;
+                if let Some(index) = function {
+                    write!(f, " in function {index}")?;
+                }
+                if let Some(name) = function_name {
+                    write!(f, " (`{}`)", printable(name))?;
+                }
+                match limit {
+                    Some(limit) => write!(
+                        f,
+                        ", and the limit is {most}; to load it, raise the module limit `{limit}` (`{}`)",
+                        limit.setter()
+                    ),
+                    None => write!(f, ", and the interpreter supports at most {most}"),
+                }
             }
             ModuleError::NotAModule { found } => write!(f, "not a WebAssembly module but {found}"),
             ModuleError::Invalid { offset, message } => {

@@ -23,9 +23,8 @@ use super::{
     index_spaces::IndexSpaces,
     literals::{Literal, Literals},
     load_estimate::{self, Estimate},
-    sections::check,
 };
-use crate::{error::Refused, schedule};
+use crate::{error::Refused, module::limits::Bound, schedule};
 use alloc::vec::Vec;
 use core::ops::Range;
 use wasmparser::{FuncToValidate, FuncValidatorAllocations, FunctionBody, ValType, ValidatorResources};
@@ -38,9 +37,8 @@ pub(crate) struct Context<'a> {
     pub(crate) start: Option<u32>,
     /// The type and the table of the host function that is called before a growth.
     pub(crate) growth: (u32, u32),
-    pub(crate) max_nesting: u64,
     /// The maximum number of values that blocks, branches and calls carry, all together.
-    pub(crate) max_carried: u64,
+    pub(crate) carried: Bound,
     /// The memory that loading takes.
     pub(crate) load: Estimate,
 }
@@ -48,11 +46,8 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Checks the number of values that blocks, branches and calls carry.
     pub(crate) fn check_carried(&self, carried: u64) -> Result<(), Refused> {
-        check(
-            "values carried by blocks, branches and calls",
-            carried,
-            self.max_carried,
-        )
+        self.carried
+            .check("values carried by blocks, branches and calls", carried)
     }
 }
 

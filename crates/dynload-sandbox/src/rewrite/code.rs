@@ -212,7 +212,7 @@ mod tests {
         assert!(within(carried).is_ok());
         let refused = within(carried - 1);
         assert!(
-            matches!(refused, Err(ModuleError::TooLarge { limit, .. }) if limit == carried - 1),
+            matches!(refused, Err(ModuleError::TooLarge { most, .. }) if most == carried - 1),
             "{refused:?}"
         );
     }

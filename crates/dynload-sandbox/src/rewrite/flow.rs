@@ -35,8 +35,8 @@ pub(crate) struct Frame {
     pub(crate) kind: FrameKind,
     /// The payer before the frame: for an arm, before the `if`.
     start_payer: Edge,
-    /// The payer after the frame, or `None` if that is the edge which starts there.
-    end_payer: Option<Edge>,
+    /// The number of loops around the frame, itself included.
+    loops: u32,
     /// Whether a branch targets its label.
     pub(crate) branched_to: bool,
     /// The node of its label.
@@ -68,6 +68,7 @@ pub(crate) struct Flow {
     graph: ControlFlowGraph,
     reweighting: Reweighting,
     frames: Vec<Frame>,
+    end_payers: EndPayers,
     /// `None` in unreachable code.
     position: Option<Position>,
     /// The costs since the position last changed, which are not yet added to the payer.
@@ -81,6 +82,7 @@ impl Flow {
     pub(crate) fn start(&mut self) -> Edge {
         self.graph.clear();
         self.frames.clear();
+        self.end_payers.clear();
         self.pending_cost = 0;
         let entry = self.graph.add_edge(Node::OUTSIDE, Charge::Always, 1.0);
         self.position = Some(Position {
@@ -107,16 +109,26 @@ impl Flow {
 
     /// Opens a control frame.
     fn push(&mut self, kind: FrameKind, payer: Edge, label: Node) {
+        let loops = self.frames.last().map_or(0, |frame| frame.loops) + u32::from(kind == FrameKind::Loop);
+        self.end_payers.push(payer, self.frames.len());
         self.frames.push(Frame {
             kind,
             start_payer: payer,
-            end_payer: Some(payer),
+            loops,
             branched_to: false,
             label,
             reached: false,
             incoming_frequency: 0.0,
             arms: None,
         });
+    }
+
+    /// Closes the innermost control frame. Returns it, and the payer after it, or `None` if that is the edge which
+    /// starts there.
+    fn pop(&mut self) -> Option<(Frame, Option<Edge>)> {
+        let frame = self.frames.pop()?;
+        let end_payer = self.end_payers.pop(self.frames.len());
+        Some((frame, end_payer))
     }
 
     /// Returns whether the current position is reachable.
@@ -221,21 +233,21 @@ impl Flow {
         let frame = self.frames.last()?;
         match frame.kind {
             FrameKind::Loop => {
-                if let (Some(position), Some(payer)) = (self.position, frame.end_payer) {
+                let (_, end_payer) = self.pop()?;
+                if let (Some(position), Some(payer)) = (self.position, end_payer) {
                     self.continue_at(Some(Position { payer, ..position }));
                 }
-                self.frames.pop();
                 return None;
             }
             // Without a branch to it, the end of a block does not need a node.
             FrameKind::Block if !frame.branched_to => {
-                self.frames.pop();
+                self.pop();
                 return None;
             }
             _ => {}
         }
         self.merge();
-        let mut frame = self.frames.pop()?;
+        let (mut frame, end_payer) = self.pop()?;
         if let (FrameKind::Then, Some((branch_point, _, frequency))) = (frame.kind, frame.arms) {
             // Without a second arm there is an edge on which the `if` cannot be charged: it is charged before.
             self.graph.add_cost(frame.start_payer, 1);
@@ -250,7 +262,7 @@ impl Flow {
         let edge = self
             .graph
             .add_edge(frame.label, Charge::OnDemand, frame.incoming_frequency);
-        let payer = frame.end_payer.unwrap_or(edge);
+        let payer = end_payer.unwrap_or(edge);
         self.continue_at(Some(Position { edge, payer }));
         Some(edge)
     }
@@ -282,15 +294,13 @@ impl Flow {
 
     /// Estimates the probability that a `br_if` is taken.
     fn taken_probability(&self, label: u32) -> f32 {
-        let Some((target, inside)) = self
-            .index(label)
-            .and_then(|index| self.frames[index..].split_first())
-        else {
+        let target = self.index(label).and_then(|index| self.frames.get(index));
+        let (Some(target), Some(innermost)) = (target, self.frames.last()) else {
             return 0.5;
         };
         if target.kind == FrameKind::Loop {
             1.0 - LOOP_EXIT_PROBABILITY
-        } else if inside.iter().any(|frame| frame.kind == FrameKind::Loop) {
+        } else if innermost.loops > target.loops {
             LOOP_EXIT_PROBABILITY
         } else {
             0.5
@@ -359,14 +369,61 @@ impl Flow {
     /// is one, and the code after those frames is no longer control-equivalent to the code before them.
     fn escape(&mut self, label: u32, payer: Edge, fallthrough: Option<Edge>) {
         let first = self.index(label).map_or(0, |index| index + 1);
-        for frame in &mut self.frames[first..] {
-            // If the current payer is also the payer after the frame, the code there was control-equivalent to the current
-            // position until now, and is still control-equivalent to the fall-through edge.
-            frame.end_payer = if frame.end_payer == Some(payer) {
-                fallthrough
-            } else {
-                None
-            };
+        self.end_payers
+            .escape(first, self.frames.len(), payer, fallthrough);
+    }
+}
+
+/// The payer after each open control frame, from the outermost inwards, in runs of equal ones.
+///
+/// A frame may escape from all frames around it, so a function with many branches out of deep nesting must not visit them
+/// one by one. Each operation adds at most two runs, and visits only those that it removes.
+#[derive(Debug, Default)]
+struct EndPayers {
+    /// The index of the first frame of each run, ascending, and the payer.
+    runs: Vec<(usize, Option<Edge>)>,
+}
+
+impl EndPayers {
+    fn clear(&mut self) {
+        self.runs.clear();
+    }
+
+    /// Adds the frame with this index.
+    fn push(&mut self, payer: Edge, index: usize) {
+        if self.runs.last().is_none_or(|(_, last)| *last != Some(payer)) {
+            self.runs.push((index, Some(payer)));
+        }
+    }
+
+    /// Removes the innermost frame, which has this index.
+    fn pop(&mut self, index: usize) -> Option<Edge> {
+        let (first, payer) = *self.runs.last()?;
+        if first == index {
+            self.runs.pop();
+        }
+        payer
+    }
+
+    /// Updates the frames from `first` on, out of `count`, after an escape from a region that `payer` pays for.
+    ///
+    /// If `payer` is also the payer after a frame, the code there was control-equivalent to the region until now, and is
+    /// still control-equivalent to the fall-through edge. These frames are the innermost ones: inside a frame that was
+    /// opened in a region with another payer, no region is control-equivalent to one outside.
+    fn escape(&mut self, first: usize, count: usize, payer: Edge, fallthrough: Option<Edge>) {
+        let equivalent = match self.runs.last() {
+            Some((start, last)) if *last == Some(payer) => *start,
+            _ => count,
+        };
+        while self.runs.last().is_some_and(|(start, _)| *start >= first) {
+            self.runs.pop();
+        }
+        if first < equivalent && first < count {
+            self.runs.push((first, None));
+        }
+        let equivalent = equivalent.max(first);
+        if equivalent < count {
+            self.runs.push((equivalent, fallthrough));
         }
     }
 }

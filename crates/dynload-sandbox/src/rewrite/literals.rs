@@ -87,7 +87,8 @@ impl Literals {
 
     /// Returns the constants at `height` and above.
     pub(crate) fn from(&self, height: u32) -> Vec<(u32, Literal)> {
-        self.0.iter().copied().filter(|(at, _)| *at >= height).collect()
+        let first = self.0.partition_point(|(at, _)| *at < height);
+        self.0[first..].to_vec()
     }
 
     /// Restores the constants that [`from`](Literals::from) returned.

@@ -4,7 +4,7 @@
 //! together, for the most expensive form of an item, and has a margin; `tests/load_memory.rs` compares them with a counting
 //! allocator.
 
-use crate::error::{ModuleError, Refused};
+use crate::{error::Refused, module::limits::Bound};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use wasmparser::Operator;
 
@@ -56,12 +56,12 @@ pub(crate) fn control(operator: &Operator<'_>) -> u64 {
 /// The sum over a module, to which several threads add, and its limit.
 #[derive(Debug)]
 pub(crate) struct Estimate {
-    limit: u64,
+    limit: Bound,
     sum: AtomicUsize,
 }
 
 impl Estimate {
-    pub(crate) fn new(limit: u64) -> Estimate {
+    pub(crate) fn new(limit: Bound) -> Estimate {
         Estimate {
             limit,
             sum: AtomicUsize::new(0),
@@ -83,14 +83,6 @@ impl Estimate {
 
     /// Checks a part of the sum against the limit.
     pub(crate) fn check(&self, bytes: u64) -> Result<(), Refused> {
-        if bytes <= self.limit {
-            return Ok(());
-        }
-        Err(ModuleError::TooLarge {
-            what: "bytes of memory for loading (estimated)",
-            found: bytes,
-            limit: self.limit,
-        }
-        .into())
+        self.limit.check("bytes of memory for loading (estimated)", bytes)
     }
 }

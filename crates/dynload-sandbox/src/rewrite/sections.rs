@@ -2,6 +2,7 @@
 
 mod bounds;
 mod instance;
+mod names;
 mod write;
 
 pub(crate) use instance::InstanceCost;
@@ -15,8 +16,9 @@ use super::{
     load_estimate::{self, Estimate},
 };
 use crate::{
-    engine::{EngineConfig, ModuleLimits},
+    engine::EngineConfig,
     error::{ModuleError, Refused},
+    module::limits::{Bound, ModuleLimit, ModuleLimits},
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -39,9 +41,6 @@ mod id {
         TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA,
     ];
 }
-
-/// The interpreter's limit for tables, and for memories.
-const MAX_TABLES: u64 = 100;
 
 /// The features that a guest may use. A module that uses others is refused.
 fn features(config: &EngineConfig) -> WasmFeatures {
@@ -67,17 +66,34 @@ pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rew
     match parse(wasm, config) {
         // The error that is found first is not necessarily the first error in the module.
         Err(Refused(invalid @ ModuleError::Invalid { .. })) => validate(wasm, config).and(Err(invalid)),
-        other => other.map_err(|Refused(error)| error),
+        Err(Refused(mut error)) => {
+            if let ModuleError::TooLarge {
+                function: Some(index),
+                function_name,
+                ..
+            } = &mut error
+            {
+                *function_name = names::function(wasm, *index);
+            }
+            Err(error)
+        }
+        Ok(rewritten) => Ok(rewritten),
     }
 }
 
 fn parse(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), Refused> {
     let limits = &config.module_limits;
-    check("bytes", wasm.len() as u64, limits.max_bytes)?;
-    let mut reader = ModuleReader::new(wasm, config);
+    let bytes = wasm.len() as u64 - custom_bytes(wasm);
+    limits
+        .bound(ModuleLimit::Bytes)
+        .check("bytes without custom sections", bytes)?;
+    let mut reader = ModuleReader::new(wasm, config, bytes);
     for payload in Parser::new(0).parse_all(wasm) {
         reader.payload(payload?, limits)?;
     }
+    limits
+        .bound(ModuleLimit::TotalLocals)
+        .check("locals in all functions", reader.locals)?;
     reader.rewrite_code(limits)?;
     Ok(reader.write())
 }
@@ -89,13 +105,14 @@ pub(crate) fn validate(wasm: &[u8], config: &EngineConfig) -> Result<(), ModuleE
     valid.map_err(|Refused(error)| error)
 }
 
-/// Checks a number against a limit.
-pub(super) fn check(what: &'static str, found: u64, limit: u64) -> Result<(), Refused> {
-    if found > limit {
-        Err(ModuleError::TooLarge { what, found, limit }.into())
-    } else {
-        Ok(())
-    }
+/// Returns the bytes of the custom sections that come before anything malformed.
+fn custom_bytes(wasm: &[u8]) -> u64 {
+    let sections = Parser::new(0).parse_all(wasm).map_while(Result::ok);
+    let custom = sections.map(|payload| match payload {
+        Payload::CustomSection(section) => section.range().len() as u64,
+        _ => 0,
+    });
+    custom.sum()
 }
 
 /// The contents of a section: the number of entries, and their bytes.
@@ -124,7 +141,7 @@ struct ModuleReader<'a> {
 }
 
 impl<'a> ModuleReader<'a> {
-    fn new(wasm: &'a [u8], config: &EngineConfig) -> ModuleReader<'a> {
+    fn new(wasm: &'a [u8], config: &EngineConfig, bytes: u64) -> ModuleReader<'a> {
         ModuleReader {
             wasm,
             profile: config.profile,
@@ -137,7 +154,7 @@ impl<'a> ModuleReader<'a> {
             code: Code::default(),
             instance: instance::Counter::default(),
             locals: 0,
-            load: load_estimate::BYTE * wasm.len() as u64,
+            load: load_estimate::BYTE * bytes,
         }
     }
 
@@ -153,19 +170,21 @@ impl<'a> ModuleReader<'a> {
             .map_err(|error| self.explain(&payload, error))?
         {
             ValidPayload::Func(function, body) => {
-                check(
-                    "bytes in one function",
+                let index = Some(function.index);
+                limits.bound(ModuleLimit::BodyBytes).check_in(
+                    index,
+                    "bytes of code",
                     body.range().len() as u64,
-                    limits.max_body_bytes,
                 )?;
                 let ty = self.spaces.types.get(function.ty as usize);
                 let mut locals = ty.map_or(0, |ty| ty.params().len() as u64);
                 for group in body.get_locals_reader()? {
                     locals += u64::from(group?.0);
-                    check("locals in one function", locals, limits.max_locals)?;
                 }
+                limits
+                    .bound(ModuleLimit::Locals)
+                    .check_in(index, "locals", locals)?;
                 self.locals += locals;
-                check("locals in all functions", self.locals, limits.max_total_locals)?;
                 self.functions.push((function, body));
                 Ok(())
             }
@@ -181,16 +200,15 @@ impl<'a> ModuleReader<'a> {
             spaces: &self.spaces,
             start: self.start,
             growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
-            max_nesting: limits.max_nesting,
-            max_carried: limits.max_carried_values,
-            load: Estimate::new(limits.max_load_bytes),
+            carried: limits.bound(ModuleLimit::CarriedValues),
+            load: Estimate::new(limits.bound(ModuleLimit::LoadBytes)),
         };
         context.load.add(self.load)?;
         self.code = code::rewrite(&context, functions)?;
         self.load = context.load.sum();
         if self.code.needs.growth {
             let tables = self.spaces.tables.len() as u64 + 1;
-            check("tables, including the one that growth needs", tables, MAX_TABLES)?;
+            Bound::TABLES.check("tables, including the one that growth needs", tables)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod differential;
 mod host_functions;
 mod hostile;
 mod metering;
+mod module_limits;
 mod moves;
 mod oracle;
 mod reactors;

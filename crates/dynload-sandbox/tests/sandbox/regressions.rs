@@ -625,8 +625,8 @@ fn a_long_constant_expression_is_refused() {
                 .is_ok()
         );
         match load(32) {
-            Err(ModuleError::TooLarge { what, limit, .. }) => {
-                assert_eq!((what, limit), ("operators in a constant expression", 64));
+            Err(ModuleError::TooLarge { what, most, .. }) => {
+                assert_eq!((what, most), ("operators in a constant expression", 64));
             }
             other => panic!("{other:?}"),
         }

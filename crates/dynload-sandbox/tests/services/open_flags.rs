@@ -77,4 +77,44 @@ fn a_directory_is_not_opened_for_writing() {
         assert_eq!(open(&mut guest, 1 << 6), ISDIR, "oflags {oflags}");
         assert_eq!(open(&mut guest, READ_RIGHTS), SUCCESS, "oflags {oflags}");
     }
+    // What the path names comes first.
+    std::fs::write(dir.path().join("f"), "").unwrap();
+    for (name, expected) in [("missing", NOENT), ("f", NOTDIR)] {
+        let opened = guest.open_with(name, 1, DIRECTORY, 1 << 6, 0);
+        assert_eq!(opened, Err(expected), "{name}");
+    }
+}
+
+/// The WASI documents: the right to seek implies the right to tell.
+#[test]
+fn the_right_to_seek_implies_the_right_to_tell() {
+    const FD_SEEK: i64 = 1 << 2;
+    const FD_TELL: i64 = 1 << 5;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "contents").unwrap();
+    let mut guest = without(dir.path(), 0);
+    for (rights, tell, seek) in [
+        (FD_SEEK, SUCCESS, SUCCESS),
+        (FD_TELL, SUCCESS, NOTCAPABLE),
+        (1 << 1, NOTCAPABLE, NOTCAPABLE),
+    ] {
+        let fd = guest.open_with("f", 1, 0, rights, 0).unwrap();
+        assert_eq!(guest.call("fd_tell", &[fd, OUT.into()]), tell, "{rights}");
+        assert_eq!(guest.call("fd_seek", &[fd, 0, 1, OUT.into()]), tell, "{rights}");
+        assert_eq!(guest.call("fd_seek", &[fd, 1, 0, OUT.into()]), seek, "{rights}");
+    }
+}
+
+/// A file that was not opened for synchronized writes does not become one: a flag without effect would be a false promise.
+#[test]
+fn synchronization_is_decided_when_a_file_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = without(dir.path(), 0);
+    let fd = guest.open_with("f", 1, CREAT, ALL_RIGHTS, 0).unwrap();
+    for flags in [DSYNC, RSYNC, SYNC] {
+        for fd in [fd, 3] {
+            assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, flags]), INVAL, "{flags}");
+        }
+    }
+    assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, 1]), SUCCESS);
 }

@@ -13,7 +13,18 @@ use std::{
 };
 
 /// The entries that each step finds.
-const NAMES: &[&str] = &["f", "d", "full", "lf", "ld", "dangling", "missing"];
+const NAMES: &[&str] = &[
+    "f",
+    "d",
+    "full",
+    "lf",
+    "ld",
+    "dangling",
+    "missing",
+    "missing/x",
+    "f/x",
+    "d/x",
+];
 
 fn populate(dir: &Path) {
     fs::write(dir.join("f"), "file").unwrap();

@@ -2,7 +2,7 @@
 
 use super::{BodyRewriter, Context, Edit, OpenFrame, arity::carried};
 use crate::{
-    error::{ModuleError, Refused},
+    error::Refused,
     rewrite::{binary::op, cfg::Edge, flow::FrameKind, load_estimate},
 };
 use alloc::vec::Vec;
@@ -83,13 +83,14 @@ impl BodyRewriter {
     ) -> Result<(), Refused> {
         let below = self.open(context, ty, false, at)?;
         self.flow.enter_block();
-        self.enter_frame(context, below, None)
+        self.enter_frame(below, None);
+        Ok(())
     }
 
     fn enter_loop(&mut self, context: &Context<'_>, ty: BlockType, at: &Range<usize>) -> Result<(), Refused> {
         let below = self.open(context, ty, true, at)?;
         let edit = self.edits.len();
-        self.enter_frame(context, below, Some(edit))?;
+        self.enter_frame(below, Some(edit));
         let takes_constant = !self.literals.from(below).is_empty();
         self.literals.truncate(below);
         if let Some(iteration) = self.flow.enter_loop() {
@@ -108,7 +109,7 @@ impl BodyRewriter {
     fn enter_if(&mut self, context: &Context<'_>, ty: BlockType, at: &Range<usize>) -> Result<(), Refused> {
         self.pop_condition(at);
         let below = self.open(context, ty, false, at)?;
-        self.enter_frame(context, below, None)?;
+        self.enter_frame(below, None);
         let literals = self.literals.from(below);
         if let Some(frame) = self.open_frames.last_mut() {
             frame.params = literals;
@@ -282,28 +283,12 @@ impl BodyRewriter {
     }
 
     /// Records a control frame whose parameters start at `height`.
-    fn enter_frame(
-        &mut self,
-        context: &Context<'_>,
-        height: u32,
-        loop_edit: Option<usize>,
-    ) -> Result<(), Refused> {
+    fn enter_frame(&mut self, height: u32, loop_edit: Option<usize>) {
         self.open_frames.push(OpenFrame {
             loop_edit,
             height,
             params: Vec::new(),
         });
-        let nesting = self.open_frames.len() as u64 - 1;
-        if nesting > context.max_nesting {
-            let (what, limit) = ("blocks nested in one function", context.max_nesting);
-            return Err(ModuleError::TooLarge {
-                what,
-                found: nesting,
-                limit,
-            }
-            .into());
-        }
-        Ok(())
     }
 
     /// Leaves a control frame that ends at an offset of the module.

@@ -1,9 +1,9 @@
 //! Checks sections against the limits, before they are validated.
 
-use super::{MAX_TABLES, ModuleReader, check, instance};
+use super::{ModuleReader, instance};
 use crate::{
-    engine::ModuleLimits,
     error::{ModuleError, Refused},
+    module::limits::{ModuleLimit, ModuleLimits},
     rewrite::{PREFIX, load_estimate},
 };
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
@@ -11,15 +11,24 @@ use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
 impl<'a> ModuleReader<'a> {
     /// Checks the number and the sizes of the items in a section.
     pub(super) fn bound(&mut self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), Refused> {
-        let items = |what, count: u32| check(what, count.into(), limits.max_items);
+        /// The interpreter's maximum of element segments, and of data segments.
+        const SEGMENTS: u64 = 100_000;
+        let bound = |limit| limits.bound(limit);
+        let items = |what, count: u32| bound(ModuleLimit::Items).check(what, count.into());
+        let segments = |what, count: u32| {
+            bound(ModuleLimit::Items)
+                .within(SEGMENTS)
+                .check(what, count.into())
+        };
+        let name = |name: &str| bound(ModuleLimit::NameBytes).check("bytes in a name", name.len() as u64);
         match payload {
             Payload::TypeSection(section) => {
                 items("types", section.count())?;
                 for group in section.clone() {
                     for ty in group?.types() {
                         if let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner {
-                            check("parameters", ty.params().len() as u64, limits.max_params)?;
-                            check("results", ty.results().len() as u64, limits.max_params)?;
+                            bound(ModuleLimit::Params).check("parameters", ty.params().len() as u64)?;
+                            bound(ModuleLimit::Params).check("results", ty.results().len() as u64)?;
                         }
                     }
                 }
@@ -29,26 +38,18 @@ impl<'a> ModuleReader<'a> {
                 items("imports", section.count())?;
                 for import in section.clone() {
                     let import = import?;
-                    check(
-                        "bytes in a name",
-                        import.module.len() as u64,
-                        limits.max_name_bytes,
-                    )?;
-                    check("bytes in a name", import.name.len() as u64, limits.max_name_bytes)?;
+                    name(import.module)?;
+                    name(import.name)?;
                 }
                 Ok(())
             }
             Payload::FunctionSection(section) => items("functions", section.count()),
-            Payload::TableSection(section) => check(
-                "tables",
-                section.count().into(),
-                limits.max_memories.min(MAX_TABLES),
-            ),
-            Payload::MemorySection(section) => check(
-                "memories",
-                section.count().into(),
-                limits.max_memories.min(MAX_TABLES),
-            ),
+            Payload::TableSection(section) => {
+                bound(ModuleLimit::Memories).check("tables", section.count().into())
+            }
+            Payload::MemorySection(section) => {
+                bound(ModuleLimit::Memories).check("memories", section.count().into())
+            }
             Payload::GlobalSection(section) => {
                 items("globals", section.count())?;
                 for global in section.clone() {
@@ -59,9 +60,9 @@ impl<'a> ModuleReader<'a> {
             Payload::ExportSection(section) => {
                 items("exports", section.count())?;
                 for export in section.clone() {
-                    let name = export?.name;
-                    check("bytes in a name", name.len() as u64, limits.max_name_bytes)?;
-                    if name.starts_with(PREFIX) {
+                    let export = export?;
+                    name(export.name)?;
+                    if export.name.starts_with(PREFIX) {
                         let feature =
                             "an export whose name is reserved (it starts with \\0dynload.); rename it";
                         return Err(ModuleError::Unsupported { feature }.into());
@@ -70,12 +71,14 @@ impl<'a> ModuleReader<'a> {
                 Ok(())
             }
             Payload::ElementSection(section) => {
-                items("element segments", section.count())?;
+                segments("element segments", section.count())?;
                 let mut elements = 0;
                 for segment in section.clone() {
+                    elements += u64::from(instance::elements(&segment?));
+                }
+                bound(ModuleLimit::Elements).check("elements in all segments", elements)?;
+                for segment in section.clone() {
                     let segment = segment?;
-                    elements += u64::from(instance::elements(&segment));
-                    check("elements in all segments", elements, limits.max_elements)?;
                     if let ElementKind::Active { offset_expr, .. } = &segment.kind {
                         self.constant(offset_expr, limits)?;
                     }
@@ -88,7 +91,7 @@ impl<'a> ModuleReader<'a> {
                 Ok(())
             }
             Payload::DataSection(section) => {
-                items("data segments", section.count())?;
+                segments("data segments", section.count())?;
                 for segment in section.clone() {
                     if let DataKind::Active { offset_expr, .. } = segment?.kind {
                         self.constant(&offset_expr, limits)?;
@@ -107,10 +110,8 @@ impl<'a> ModuleReader<'a> {
         self.instance.constant(operators);
         self.load += load_estimate::CONSTANT * operators;
         let all = self.instance.constant_operators();
-        check(
-            "operators in all constant expressions",
-            all,
-            limits.max_constant_operators,
-        )
+        limits
+            .bound(ModuleLimit::ConstantOperators)
+            .check("operators in all constant expressions", all)
     }
 }

@@ -1,11 +1,10 @@
 //! The cost of creating an instance, before any of its code runs: counted here, charged by `instance/link.rs`.
 
 use crate::{
-    error::Refused, metering::memory_meter::ELEMENT_BYTES, rewrite::index_spaces::IndexSpaces, schedule,
+    error::Refused, metering::memory_meter::ELEMENT_BYTES, module::limits::Bound,
+    rewrite::index_spaces::IndexSpaces, schedule,
 };
 use wasmparser::{ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, Operator};
-
-use super::check;
 
 /// The cost of creating an instance.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,8 +47,8 @@ pub(super) fn constant_operators(expression: &ConstExpr<'_>) -> Result<u64, Refu
             continue;
         }
         count += 1;
-        check("operators in a constant expression", count, MAX)?;
     }
+    Bound::fixed(MAX).check("operators in a constant expression", count)?;
     Ok(count)
 }
 

@@ -50,7 +50,7 @@ pub(super) fn fdstat_set_flags(caller: &mut Caller<'_>, fd: u32, fdflags: u32) -
     let granted = caller.capabilities();
     let services = &mut caller.state().services;
     let descriptor = services.descriptor(granted, fd, Use::Look, rights::FD_FDSTAT_SET_FLAGS)?;
-    if (fdflags ^ descriptor.flags) & flags::SYNC != 0 {
+    if (fdflags ^ descriptor.flags) & (flags::DSYNC | flags::RSYNC | flags::SYNC) != 0 {
         return Err(Errno::Inval.into());
     }
     if let Kind::File(open) = &descriptor.kind

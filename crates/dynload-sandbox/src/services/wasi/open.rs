@@ -144,20 +144,21 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &GuestPath, request: &Request) -
         if request.has(flags::CREAT | flags::EXCL | flags::TRUNC) {
             return Err(Errno::Inval.into());
         }
-        // A directory is never open for writing (open(2)).
-        if request.base & rights::FD_WRITE != 0 {
-            return Err(Errno::Isdir.into());
-        }
         let path = path.lookup();
         let dir = if request.follow {
             open.dir.open_dir(&*path)?
         } else {
             open.dir.open_dir_nofollow(&*path)?
         };
+        // A directory is never open for writing (open(2)).
+        if request.base & rights::FD_WRITE != 0 {
+            return Err(Errno::Isdir.into());
+        }
         return directory(guard, open, dir);
     }
     // Only directories have paths with a trailing slash, and this creates a file (open(2)).
     if path.has_trailing_slash() && request.has(flags::CREAT) {
+        open.dir.open_dir(path.parent())?;
         return Err(Errno::Isdir.into());
     }
     let path = &*path.lookup();

@@ -60,6 +60,11 @@ impl GuestPath {
         }
     }
 
+    /// Returns the path of the directory that contains the last component.
+    pub(super) fn parent(&self) -> &Path {
+        split(Path::new(&self.text)).0
+    }
+
     /// Returns the path without trailing slashes, for operations that create, remove or rename its last component.
     pub(super) fn entry(&self) -> &str {
         &self.text
@@ -135,6 +140,12 @@ impl<'a> Entry<'a> {
             Ok(_) => Errno::Notdir,
             Err(error) => Errno::from(&error),
         }
+    }
+
+    /// Checks that the directory exists which contains the entry: errors of that come before those of the entry.
+    pub(super) fn check_parent(&self) -> Result<(), Errno> {
+        let parent = self.dir().open_dir(split(self.name).0);
+        parent.map(drop).map_err(|error| Errno::from(&error))
     }
 
     /// Checks that the entry is a directory, as a trailing slash requires.

@@ -14,21 +14,22 @@ pub(super) fn seek(caller: &mut Caller<'_>, fd: u32, offset: i64, whence: u32, o
         2 => SeekFrom::End(offset),
         _ => return Err(Errno::Inval.into()),
     };
-    // Querying the position requires only the right to tell.
-    let right = if to == SeekFrom::Current(0) {
+    go(caller, fd, to, out)
+}
+
+pub(super) fn tell(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
+    go(caller, fd, SeekFrom::Current(0), out)
+}
+
+fn go(caller: &mut Caller<'_>, fd: u32, to: SeekFrom, out: u32) -> Answer {
+    let granted = caller.capabilities();
+    let held = caller.state().services.open().table.get(fd)?.base;
+    // Querying the position requires only the right to tell, which the right to seek implies.
+    let right = if to == SeekFrom::Current(0) && held & rights::FD_SEEK == 0 {
         rights::FD_TELL
     } else {
         rights::FD_SEEK
     };
-    go(caller, fd, to, right, out)
-}
-
-pub(super) fn tell(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
-    go(caller, fd, SeekFrom::Current(0), rights::FD_TELL, out)
-}
-
-fn go(caller: &mut Caller<'_>, fd: u32, to: SeekFrom, right: u64, out: u32) -> Answer {
-    let granted = caller.capabilities();
     let open = caller
         .state()
         .services

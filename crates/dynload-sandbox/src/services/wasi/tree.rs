@@ -82,6 +82,8 @@ pub(super) fn rename(
         Change::Replace,
         |(from, from_slash), (to, to_slash)| {
             if from_slash || to_slash {
+                from.check_parent()?;
+                to.check_parent()?;
                 from.check_directory()?;
             }
             Ok(from.dir().rename(from.name, to.dir(), to.name)?)
