@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
 
 use crate::exit::{Failure, chain, code, print};
-use crate::scan::names;
+use crate::scan::{count, names};
 use crate::{load, progress};
 
 /// Prints what a WebAssembly module or a native library needs and offers. Never runs any of it.
@@ -90,7 +90,9 @@ fn contents(path: &Path, bytes: Vec<u8>, config: EngineConfig) -> Contents {
 /// The sizes of a module's parts. Of a module that is not valid, those before the error.
 #[derive(Default)]
 struct Sizes {
-    functions: u32,
+    /// The bytes in the binary format.
+    module: usize,
+    functions: usize,
     code: usize,
     data: usize,
     custom: usize,
@@ -100,11 +102,14 @@ struct Sizes {
 
 impl Sizes {
     fn of(bytes: &[u8]) -> Sizes {
-        let mut sizes = Sizes::default();
+        let mut sizes = Sizes {
+            module: bytes.len(),
+            ..Sizes::default()
+        };
         for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
             match payload {
                 Payload::CodeSectionStart { count, size, .. } => {
-                    sizes.functions = count;
+                    sizes.functions = count as usize;
                     sizes.code = size as usize;
                 }
                 Payload::DataSection(section) => sizes.data = section.range().len(),
@@ -147,11 +152,15 @@ fn report(path: &Path, size: usize, contents: &Contents) -> String {
     match contents {
         Contents::Wasm(sizes, result) => {
             let Ok(module) = &**result else { return text };
-            text += &format!("{shown}: a WebAssembly module of {size} bytes\n");
+            text += &format!("{shown}: a WebAssembly module of {} bytes\n", sizes.module);
             text += &format!(
-                "  code      {} bytes in {} functions\n  data      {} bytes\n  custom    {} bytes\n  memory    {} bytes at the start\n",
-                sizes.code, sizes.functions, sizes.data, sizes.custom, sizes.memory
+                "  code      {} bytes in {}\n",
+                sizes.code,
+                count(sizes.functions, "function")
             );
+            text += &format!("  data      {} bytes\n", sizes.data);
+            text += &format!("  custom    {} bytes\n", sizes.custom);
+            text += &format!("  memory    {} bytes at the start\n", sizes.memory);
             let required = required(module);
             text += &format!(
                 "  requires  {required}\n  can use   {}\n",
@@ -263,6 +272,7 @@ fn wasm_document(sizes: &Sizes, module: &Module) -> Value {
         "loadable": true,
         "error": null,
         "sizes": {
+            "module": sizes.module,
             "functions": sizes.functions,
             "code": sizes.code,
             "data": sizes.data,

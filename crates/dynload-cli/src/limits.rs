@@ -15,9 +15,12 @@ use crate::exit::{Failure, code};
 pub(crate) struct SandboxOptions {
     /// The limits that the following options change.
     ///
-    /// default: 64M of memory, 5s for each call, 1M of stack, 1000 frames.
-    /// restrictive: 16M, 1s, 256K, 500. permissive: 256M, 60s, 4M, 5000. Fuel is not limited.
-    #[arg(long, value_enum, value_name = "PRESET", default_value_t = Preset::Default, help_heading = "Limits")]
+    /// default: 64M of memory, 5s for each call, 1M of stack, 1000 frames
+    /// restrictive: 16M, 1s, 256K, 500 frames
+    /// permissive: 256M, 60s, 4M, 5000 frames
+    ///
+    /// None of them limits fuel.
+    #[arg(long, value_enum, verbatim_doc_comment, value_name = "PRESET", default_value_t = Preset::Default, help_heading = "Limits")]
     limits: Preset,
     /// The bytes of all memories and tables; K, M and G are powers of 1024.
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
@@ -42,7 +45,7 @@ pub(crate) struct SandboxOptions {
     memory64: bool,
 
     /// The capabilities of the guest, joined by `,` or `|`: console, time, random, fs_read, fs_write, network, env,
-    /// process, threading, gpu. All but the first three also require a scope.
+    /// process, threading, gpu. Those from fs_read to threading reach only what the options below name.
     #[arg(long, value_name = "CAPS", value_parser = str::parse::<Capabilities>, help_heading = "Grants")]
     grant: Vec<Capabilities>,
     /// A directory, with the name that the guest uses for it (default: HOST). For fs_read and fs_write.

@@ -78,12 +78,13 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
             ModuleError::TooLarge { .. } => {
                 format!("{text}; raise it with `--module-limit NAME=N`, see `dynload run --help`")
             }
-            ModuleError::Invalid { .. } if text.contains("memory64") => {
-                format!("{text}; accept it with `--memory64`")
-            }
-            ModuleError::Unsupported { feature, .. } if feature.contains("feature `simd`") => {
-                format!("{text}: `cargo install dynload-cli --features simd`")
-            }
+            // The remedies are those of a Rust program.
+            ModuleError::Unsupported { .. } => text
+                .replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
+                .replace(
+                    "build dynload-sandbox with its feature `simd`",
+                    "run `cargo install dynload-cli --features simd`",
+                ),
             _ => text,
         }
     })

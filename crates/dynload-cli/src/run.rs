@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use dynload_caps::Capabilities;
 use dynload_diagnostics::{listed, printable};
 use dynload_sandbox::{
     Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
@@ -40,7 +41,8 @@ pub(crate) struct Options {
     /// The function to call instead of `_start`. ARGS are its arguments; each result is printed on a line.
     #[arg(long, value_name = "EXPORT")]
     invoke: Option<String>,
-    /// Prints fuel, memory, stack and time to standard error at the end.
+    /// Prints fuel, memory, stack and time to standard error at the end, and the capabilities that the imports can use but
+    /// that are not granted.
     #[arg(long)]
     usage: bool,
     #[command(flatten)]
@@ -80,7 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         print(&lines)?;
     }
     if options.usage {
-        report_usage(&call);
+        report_usage(&call, module.required_capabilities() - sandbox.capabilities());
     }
     match call.result {
         Ok(_) => Ok(ExitCode::SUCCESS),
@@ -218,7 +220,9 @@ fn call(sandbox: &Sandbox, module: &Module, export: &str, values: &[Value]) -> C
     }
 }
 
-fn report_usage(call: &Call) {
+/// Prints what a call used, and the capabilities that its imports can use but that are not granted: a denied operation is
+/// an errno in the guest, which may not report it.
+fn report_usage(call: &Call, denied: Capabilities) {
     let mut text = format!(
         "fuel: {}\npeak memory: {} bytes\n",
         call.usage.fuel, call.usage.peak_memory_bytes
@@ -227,6 +231,9 @@ fn report_usage(call: &Call) {
         text += &format!("peak stack: {stack} bytes in {depth} frames\n");
     }
     text += &format!("time: {:.3} ms\n", call.time.as_secs_f64() * 1e3);
+    if !denied.is_empty() {
+        text += &format!("not granted: {denied}\n");
+    }
     let _ = io::stderr().write_all(text.as_bytes());
 }
 

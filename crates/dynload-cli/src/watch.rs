@@ -141,7 +141,7 @@ fn line(event: &Event, begun: Instant) -> String {
 
 fn indented(text: &str) -> String {
     let lines = text.trim_end().lines();
-    let lines = lines.map(|line| format!("{:>11}  | {}\n", "", printable(line).message()));
+    let lines = lines.map(|line| format!("{:>11}  | {}\n", "", printable(line).message().with_lines()));
     lines.collect()
 }
 
