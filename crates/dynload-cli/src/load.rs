@@ -70,6 +70,16 @@ pub(crate) fn binary(bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, String> {
     })
 }
 
+/// Returns an error of [`binary`] without the line that it quotes: `FILE:LINE:COLUMN: what is wrong`.
+pub(crate) fn one_line(error: &str) -> String {
+    let mut lines = error.lines().map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    match lines.find_map(|line| line.strip_prefix("--> ")) {
+        Some(at) => format!("{at}: {first}"),
+        None => first.to_owned(),
+    }
+}
+
 /// Compiles a module in the binary format. An error says what to do.
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
     Module::new(engine, bytes).map_err(|error| {

@@ -1,5 +1,6 @@
 //! `dynload watch`: builds a plugin on every save, and reloads it in a sandbox.
 
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use dynload_native::inspect::{HeaderError, LibraryInfo, inspect};
 use dynload_sandbox::{Console, ConsoleOutput, Engine, Instance, Sandbox};
 use wasmparser::{Chunk, Parser};
 
-use crate::exit::{Failure, code, try_print};
+use crate::exit::{Failure, chain, code, try_print};
 use crate::limits::{SandboxOptions, duration};
 use crate::load;
 use crate::run::explained;
@@ -61,7 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         engine: Engine::new(options.sandbox.engine_config()),
         sandbox,
     };
-    let failed = |error: &dyn std::error::Error| Failure::of(code::FAILED, error);
+    let failed = |error: &dyn Error| Failure::of(code::FAILED, error);
     let reloader = Reloader::new(config(options)?, loader).map_err(|error| failed(&error))?;
     let begun = Instant::now();
     let events = reloader.subscribe();
@@ -82,7 +83,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
                 if let ReloadError::NoBuilder { .. } = **error {
                     return Err(Failure::of(code::USAGE, &**error).with_remedy("pass it with `--build`"));
                 }
-                text += &indented(&error.report());
+                text += &match (error.build_output(), error.source()) {
+                    (Some(output), _) => indented(output),
+                    (None, Some(cause)) => indented(&chain(cause)),
+                    (None, None) => String::new(),
+                };
             }
             EventKind::Swapped { version, .. } => {
                 // After two saves in a row, only the newer version can be called.
@@ -201,7 +206,7 @@ impl SandboxLoader {
         let bytes = fs::read(&artifact.path).map_err(failed)?;
         load::binary(bytes, &artifact.origin)
             .map(Some)
-            .map_err(LoadError::new)
+            .map_err(|error| LoadError::new(load::one_line(&error)))
     }
 }
 

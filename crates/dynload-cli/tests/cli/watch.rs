@@ -78,7 +78,7 @@ fn each_save_is_reloaded_and_called() {
     // An error leaves the running version, and is reported with its line.
     place.write("p.wat", returns("(i32.cnst 3)"));
     watching.wait_for("failed to load");
-    watching.wait_for("unknown operator");
+    watching.wait_for("p.wat:1:46: unknown operator");
     place.write("p.wat", returns("(unreachable)"));
     watching.wait_for("value() failed: `value` trapped: unreachable executed");
 }
