@@ -228,7 +228,7 @@ fn report_usage(call: &Call, denied: Capabilities) {
         call.usage.fuel, call.usage.peak_memory_bytes
     );
     if let (Some(stack), Some(depth)) = (call.usage.peak_stack_bytes, call.usage.peak_call_depth) {
-        text += &format!("peak stack: {stack} bytes in {depth} frames\n");
+        text += &format!("peak stack: {stack} bytes, peak call depth: {depth}\n");
     }
     text += &format!("time: {:.3} ms\n", call.time.as_secs_f64() * 1e3);
     if !denied.is_empty() {

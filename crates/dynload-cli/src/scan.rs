@@ -7,6 +7,7 @@ use dynload_caps::Capabilities;
 use dynload_discovery::{Discovery, Plugin, Problem, Scanner, SearchPath};
 use serde_json::{Value, json};
 
+use crate::exit::chain;
 use crate::progress;
 
 #[derive(Args)]
@@ -60,7 +61,7 @@ pub(crate) fn documents<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> 
             "severity": problem.severity.to_string(),
             "path": problem.path.to_string_lossy(),
             "line": problem.line,
-            "message": problem.to_string(),
+            "message": chain(&problem.kind),
         })
     };
     problems.into_iter().map(document).collect()

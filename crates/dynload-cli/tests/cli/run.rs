@@ -75,7 +75,7 @@ fn words_after_the_module_are_the_arguments_of_the_guest() {
     let ended = place
         .words("run --grant console args.wat one --usage --fuel 1 -- --help")
         .code(7);
-    assert_eq!(ended.out, "args.wat\0one\0--usage\0--fuel\01\0--\0--help\0");
+    assert_eq!(ended.out, "args.wat\0one\0--usage\0--fuel\x001\0--\0--help\0");
     assert_eq!(ended.err, "");
 }
 
@@ -245,7 +245,7 @@ fn each_limit_is_exact() {
             ("--fuel", "fuel: ", "fuel"),
             ("--memory", "peak memory: ", "memory"),
             ("--stack", "peak stack: ", "stack"),
-            ("--depth", " bytes in ", "call depth"),
+            ("--depth", "peak call depth: ", "call depth"),
         ] {
             let used = reading(&ended, before);
             assert!(used > 0, "{ended:#?}");
