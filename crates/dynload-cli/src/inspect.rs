@@ -7,7 +7,7 @@ use clap::Args;
 use dynload_caps::{Capabilities, ImportNeeds};
 use dynload_diagnostics::printable;
 use dynload_hotreload::ArtifactKind;
-use dynload_native::inspect::{HeaderError, LibraryInfo, inspect};
+use dynload_native::inspect::{LibraryInfo, inspect_bytes};
 use dynload_sandbox::{Engine, EngineConfig, Import, Module};
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
@@ -76,7 +76,7 @@ fn contents(path: &Path, bytes: Vec<u8>, config: EngineConfig) -> Contents {
         _ => bytes.starts_with(b"\0asm") || load::is_text(&bytes, path),
     };
     if !is_wasm {
-        let info = inspect(path).map_err(|error: HeaderError| chain(&error));
+        let info = inspect_bytes(&bytes).map_err(|error| chain(&error));
         return Contents::Native(Box::new(info));
     }
     let mut sizes = Sizes::default();

@@ -22,7 +22,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     match result {
         Ok(read) if read as u64 > MAX_FILE_BYTES => Err(Failure::new(
             code::NOT_LOADABLE,
-            format!("`{shown}` is larger than {MAX_FILE_BYTES} bytes, the limit for a module"),
+            format!("`{shown}` is larger than {MAX_FILE_BYTES} bytes, the largest size that is read"),
         )),
         Ok(_) => Ok(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::new(

@@ -21,6 +21,7 @@ use wasmparser::{Chunk, Parser};
 use crate::exit::{Failure, chain, code, try_print};
 use crate::limits::{SandboxOptions, duration};
 use crate::load;
+use crate::progress;
 use crate::run::explained;
 
 /// Builds a plugin on every save, reloads it, and prints each step with its time. Ctrl-C ends it.
@@ -66,8 +67,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let reloader = Reloader::new(config(options)?, loader).map_err(|error| failed(&error))?;
     let begun = Instant::now();
     let events = reloader.subscribe();
-    reloader.start().map_err(|error| failed(&error))?;
     let source = printable(reloader.source().display()).path();
+    progress::during(&format!("building and loading {source}"), || reloader.start())
+        .map_err(|error| failed(&error))?;
     let heading = format!(
         "watching {source} ({}); press Ctrl-C to stop\n",
         reloader.watch_state()

@@ -83,6 +83,9 @@ fn the_document_of_a_list_has_the_documented_keys() {
     has_keys(&document["problems"][0], &["severity", "path", "line", "message"]);
     has_keys(&document["duplicates"][0], &["id", "path", "preferred", "by"]);
     assert_eq!(document["duplicates"][0]["by"], "search path");
+    assert_eq!(document["problems"][0]["line"], 1);
+    let message = &document["problems"][0]["message"];
+    assert_eq!(message, "field `plugin.version` is missing: add it");
     assert_eq!(document["load_order"], json!(["clean", "wrong"]));
 }
 

@@ -79,6 +79,21 @@ fn words_after_the_module_are_the_arguments_of_the_guest() {
     assert_eq!(ended.err, "");
 }
 
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_not_utf8_is_a_usage_error() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = functions();
+    let word = std::ffi::OsStr::from_bytes(b"a\xff");
+    place
+        .run(["run".as_ref(), "f.wat".as_ref(), word])
+        .fails(2, &["is not UTF-8"]);
+    // Options that are not UTF-8 are refused by the parser.
+    place
+        .run(["run".as_ref(), "--invoke".as_ref(), word])
+        .fails(2, &["UTF-8"]);
+}
+
 #[test]
 fn binary_and_text_are_recognized_by_their_contents() {
     let place = Workplace::new();
