@@ -1,7 +1,9 @@
 //! The command, as a user runs it.
 
+mod grants;
 mod help;
 mod inspect;
+mod limits;
 mod plugins;
 mod run;
 mod watch;
@@ -106,4 +108,24 @@ fn has_keys(value: &Value, keys: &[&str]) {
     found.sort_unstable();
     keys.sort_unstable();
     assert_eq!(found, keys);
+}
+
+/// Functions to call.
+const FUNCTIONS: &str = r#"(module
+    (memory 1)
+    (func (export "add") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1)))
+    (func (export "floats") (param f32 f64) (result f64 f32) (local.get 1) (local.get 0))
+    (func (export "nothing"))
+    (func $depth (export "depth") (param i32) (result i32)
+        (if (result i32) (i32.eqz (local.get 0))
+            (then (i32.const 0))
+            (else (i32.add (i32.const 1) (call $depth (i32.sub (local.get 0) (i32.const 1)))))))
+    (func (export "spin") (loop (br 0)))
+    (func (export "trap") (unreachable))
+    (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+
+fn functions() -> Workplace {
+    let place = Workplace::new();
+    place.write("f.wat", FUNCTIONS);
+    place
 }
