@@ -1,7 +1,7 @@
 //! `dynload watch`.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,14 @@ struct Watching {
 
 impl Watching {
     fn start(place: &Workplace, line: &str) -> Watching {
-        let mut child = place
-            .command()
-            .arg("watch")
+        let mut command = place.command();
+        command.arg("watch").args(line.split_whitespace());
+        Watching::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Watching {
+        let mut child = command
             .args(["--debounce", "20ms"])
-            .args(line.split_whitespace())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -125,24 +128,15 @@ fn a_build_command_creates_the_module() {
     };
     place.write("p.c", source(1));
     let mut command = place.command();
-    command.args(["watch", "p.c", "--call", "value", "--debounce", "20ms", "--build"]);
+    command.args(["watch", "p.c", "--call", "value", "--build"]);
     command.arg("clang --target=wasm32 -nostdlib -Wl,--no-entry -o {out} {src}");
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut is_called = false;
-    let mut seen = Vec::new();
-    for line in lines.map_while(Result::ok) {
-        if line.contains("value() = 1") {
-            place.write("p.c", "int value(void) { return }\n");
-        }
-        is_called |= line.contains("value() = 1");
-        if line.contains("failed to build") && is_called {
-            child.kill().unwrap();
-        }
-        seen.push(line);
-    }
-    child.wait().unwrap();
-    assert!(is_called, "{seen:#?}");
+    let watching = Watching::spawn(command);
+    watching.wait_for("value() = 1");
+    place.write("p.c", "int value(void) { return }\n");
+    watching.wait_for("failed to build");
+    watching.wait_for("error:");
+    place.write("p.c", source(2));
+    watching.wait_for("value() = 2");
 }
 
 #[cfg(unix)]
