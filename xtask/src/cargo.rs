@@ -23,6 +23,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "dynload-discovery",
     "dynload-hotreload",
     "dynload-ffi",
+    "dynload-cli",
 ];
 
 /// Returns a command for the cargo that runs this program, in the root of the workspace.

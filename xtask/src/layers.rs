@@ -29,6 +29,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dynload-hotreload",
         ],
     ),
+    (
+        "dynload-cli",
+        &[
+            "dynload-diagnostics",
+            "dynload-caps",
+            "dynload-native",
+            "dynload-sandbox",
+            "dynload-discovery",
+            "dynload-hotreload",
+        ],
+    ),
 ];
 
 pub(crate) fn check() -> Result<(), Failure> {

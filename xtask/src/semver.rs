@@ -23,7 +23,9 @@ pub(crate) fn check() -> Result<(), Failure> {
     }
     let mut command = cargo(["semver-checks", "--baseline-rev"]);
     command.arg(tag);
-    for name in PUBLISHED {
+    // A command has no API.
+    let is_library = |name: &&&str| root().join("crates").join(name).join("src/lib.rs").is_file();
+    for name in PUBLISHED.iter().filter(is_library) {
         command.args(["-p", name]);
     }
     run(&mut command)

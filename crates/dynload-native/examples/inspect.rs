@@ -1,52 +1,27 @@
-//! Prints the headers of libraries, without loading them: `cargo run --example inspect -- FILE...`
+//! Prints the headers of libraries, without loading them: `cargo run --example inspect -- FILE...`. The command `dynload`
+//! of `dynload-cli` does this too.
 
 use std::error::Error;
-use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dynload_native::inspect::inspect;
 
-fn show(out: &mut impl Write, file: PathBuf) -> io::Result<bool> {
-    match inspect(&file) {
-        Ok(info) => {
-            writeln!(
-                out,
-                "{}: {} for {}",
-                file.display(),
-                info.format,
-                info.architecture
-            )?;
-            if let Some(name) = info.name {
-                writeln!(out, "  name   {name}")?;
-            }
-            for needed in info.needed {
-                writeln!(out, "  needs  {needed}")?;
-            }
-            for path in info.run_paths {
-                writeln!(out, "  from   {path}")?;
-            }
-            Ok(true)
-        }
-        Err(error) => {
-            writeln!(out, "{}: {error}", file.display())?;
-            if let Some(cause) = error.source() {
-                writeln!(out, "  caused by: {cause}")?;
-            }
-            Ok(false)
-        }
-    }
-}
-
-fn main() -> io::Result<ExitCode> {
-    let mut out = io::stdout().lock();
-    let mut all_good = true;
+fn main() -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
     for file in std::env::args_os().skip(1) {
-        all_good &= show(&mut out, file.into())?;
+        print!("{}: ", file.display());
+        match inspect(&file) {
+            Ok(info) => {
+                println!("{} for {}", info.format, info.architecture);
+                info.needed.iter().for_each(|name| println!("  needs  {name}"));
+                info.run_paths.iter().for_each(|path| println!("  from   {path}"));
+            }
+            Err(error) => {
+                let cause = error.source().map(ToString::to_string);
+                println!("{error} {}", cause.unwrap_or_default());
+                code = ExitCode::FAILURE;
+            }
+        }
     }
-    Ok(if all_good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    code
 }

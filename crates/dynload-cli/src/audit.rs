@@ -1,0 +1,159 @@
+//! `dynload audit`: compares plugins with their manifests.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use dynload_caps::ImportNeeds;
+use dynload_diagnostics::{nearest_name, printable};
+use dynload_discovery::{Audit, Discovery, Plugin, Problem, Severity, Undeclared};
+use serde_json::{Value, json};
+
+use crate::exit::{Failure, code, print};
+use crate::progress;
+use crate::scan::{ScanOptions, count, documents, names};
+
+/// Compares the imports and exports of plugins with their manifests. No plugin code is loaded.
+///
+/// Without ID, all plugins are audited, and a plugin or directory that cannot be listed, or is listed with a warning, is a
+/// finding too.
+#[derive(Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing was found; 1 something was found; 2 wrong arguments
+
+Examples:
+  dynload audit --path plugins
+  dynload audit --json org.example.thumbnails"
+)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    scan: ScanOptions,
+    /// The plugins to audit.
+    id: Vec<String>,
+}
+
+/// The audit of one plugin; an error if its file cannot be read.
+struct Audited<'a> {
+    plugin: &'a Plugin,
+    result: Result<Audit, String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let (scanner, found) = options.scan.scan();
+    let plugins = selected(&found, &options.id)?;
+    let audits: Vec<Audited<'_>> = progress::during("auditing plugins", || {
+        let audit = |plugin| Audited {
+            plugin,
+            result: scanner.audit(plugin).map_err(|error| crate::exit::chain(&error)),
+        };
+        plugins.into_iter().map(audit).collect()
+    });
+    let problems: Vec<&Problem> = found
+        .problems
+        .iter()
+        .filter(|problem| options.id.is_empty() && problem.severity > Severity::Note)
+        .collect();
+    let is_clean = problems.is_empty() && audits.iter().all(|audited| remarks(&audited.result).is_empty());
+    if options.scan.json {
+        let audits: Vec<Value> = audits.iter().map(document).collect();
+        let document = json!({ "clean": is_clean, "audits": audits, "problems": documents(problems) });
+        print(&format!("{document:#}\n"))?;
+    } else {
+        print(&report(&audits, &problems))?;
+    }
+    Ok(ExitCode::from(if is_clean { 0 } else { code::FAILED }))
+}
+
+/// Returns the plugins with these ids, or all of them if there are none.
+fn selected<'a>(found: &'a Discovery, ids: &[String]) -> Result<Vec<&'a Plugin>, Failure> {
+    if ids.is_empty() {
+        return Ok(found.plugins.iter().collect());
+    }
+    let find = |id: &String| {
+        found.get(id).ok_or_else(|| {
+            let known = found.plugins.iter().map(|plugin| plugin.id().as_str());
+            let remedy = match nearest_name(id, known) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "`dynload list` lists the plugins and what is wrong with them".to_owned(),
+            };
+            let message = format!("no such plugin: `{}`; {remedy}", printable(id));
+            Failure::new(code::USAGE, message)
+        })
+    };
+    ids.iter().map(find).collect()
+}
+
+/// Returns the findings of an audit, one line each.
+fn remarks(result: &Result<Audit, String>) -> Vec<String> {
+    match result {
+        Err(error) => vec![error.clone()],
+        Ok(audit) => {
+            let undeclared = audit.undeclared.iter().map(ToString::to_string);
+            let findings = audit.findings.iter().map(ToString::to_string);
+            let unused =
+                (!audit.unused.is_empty()).then(|| format!("declares {} but never uses it", audit.unused));
+            undeclared.chain(findings).chain(unused).collect()
+        }
+    }
+}
+
+fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
+    let mut text = String::new();
+    let mut findings = problems.len();
+    for audited in audits {
+        let remarks = remarks(&audited.result);
+        findings += remarks.len();
+        if remarks.is_empty() {
+            text += &format!("{}: ok\n", audited.plugin.id());
+        }
+        for remark in remarks {
+            text += &format!("{}: {remark}\n", audited.plugin.id());
+        }
+    }
+    for problem in problems {
+        text += &format!("{problem}\n");
+    }
+    text + &format!(
+        "\n{}, {}\n",
+        count(audits.len(), "plugin"),
+        count(findings, "finding")
+    )
+}
+
+fn document(audited: &Audited<'_>) -> Value {
+    let mut document = json!({
+        "id": audited.plugin.id().as_str(),
+        "entry": audited.plugin.entry_path().map(|path| path.to_string_lossy().into_owned()),
+        "error": null,
+        "sha256": null,
+        "undeclared": [],
+        "unused": [],
+        "findings": [],
+    });
+    match &audited.result {
+        Err(error) => document["error"] = json!(error),
+        Ok(audit) => {
+            document["sha256"] = audit
+                .hash
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+                .into();
+            document["undeclared"] = audit.undeclared.iter().map(undeclared).collect();
+            document["unused"] = json!(names(audit.unused));
+            document["findings"] = audit.findings.iter().map(ToString::to_string).collect();
+        }
+    }
+    document
+}
+
+fn undeclared(one: &Undeclared) -> Value {
+    let capabilities = names(one.needs.capabilities());
+    let is_any = matches!(one.needs, ImportNeeds::AnyOf(_));
+    json!({
+        "module": one.module,
+        "name": one.name,
+        "needs_all": if is_any { Vec::new() } else { capabilities.clone() },
+        "needs_any": if is_any { capabilities } else { Vec::new() },
+        "message": one.to_string(),
+    })
+}

@@ -1,0 +1,373 @@
+//! The options that `run` and `watch` share: limits, capabilities and scopes.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use dynload_caps::{
+    Access, Capabilities, DirScope, EnvScope, Limits, NetScope, ProgramScope, ScopeError, Scopes,
+};
+use dynload_diagnostics::{nearest_name, printable};
+use dynload_sandbox::{EngineConfig, ModuleLimits, Sandbox};
+
+use crate::exit::{Failure, code};
+
+#[derive(Args)]
+pub(crate) struct SandboxOptions {
+    /// The limits that the following options change.
+    ///
+    /// default: 64M of memory, 5s for each call, 1M of stack, 1000 frames
+    /// restrictive: 16M, 1s, 256K, 500 frames
+    /// permissive: 256M, 60s, 4M, 5000 frames
+    ///
+    /// None of them limits fuel.
+    #[arg(long, value_enum, verbatim_doc_comment, value_name = "PRESET", default_value_t = Preset::Default, help_heading = "Limits")]
+    limits: Preset,
+    /// The bytes of all memories and tables; K, M and G are powers of 1024.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    memory: Option<u64>,
+    /// The wall-clock time of a call: 500ms, 5s, 2m, 1h, or none.
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    time: Option<Duration>,
+    /// The bytes of the frames that are alive at the same time.
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    stack: Option<u64>,
+    /// The number of frames that are alive at the same time.
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    depth: Option<u64>,
+    /// The fuel of a call: about one for each operator.
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    fuel: Option<u64>,
+    #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
+        help = "A limit of the module itself; repeatable, `--help` lists the names", long_help = module_limits_help())]
+    module_limit: Vec<ModuleLimit>,
+    /// Accepts 64-bit memories.
+    #[arg(long, help_heading = "Limits")]
+    memory64: bool,
+
+    /// The capabilities of the guest, joined by `,` or `|`: console, time, random, fs_read, fs_write, network, env,
+    /// process, threading, gpu. Those from fs_read to threading reach only what the options below name.
+    #[arg(long, value_name = "CAPS", value_parser = str::parse::<Capabilities>, help_heading = "Grants")]
+    grant: Vec<Capabilities>,
+    /// A directory, with the name that the guest uses for it (default: HOST). For fs_read and fs_write.
+    #[arg(long, value_name = "HOST[::GUEST]", value_parser = dir_scope, help_heading = "Grants")]
+    dir: Vec<DirScope>,
+    /// A directory in which the guest can change nothing. For fs_read.
+    #[arg(long, value_name = "HOST[::GUEST]", value_parser = read_only_scope, help_heading = "Grants")]
+    dir_ro: Vec<DirScope>,
+    /// An environment variable; without a value, the one of this process. For env.
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = env_scope, help_heading = "Grants")]
+    env: Vec<EnvScope>,
+    /// Hosts and ports: api.example.com:443, *.example.com:*, 192.0.2.7:8000-8100. For network.
+    #[arg(long, value_name = "PATTERN", value_parser = str::parse::<NetScope>, help_heading = "Grants")]
+    net: Vec<NetScope>,
+    /// The absolute path of a program that the guest can run. For process.
+    #[arg(long, value_name = "PATH", value_parser = program_scope, help_heading = "Grants")]
+    program: Vec<ProgramScope>,
+    /// The number of workers that run at the same time. For threading.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Grants")]
+    workers: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Preset {
+    Default,
+    Restrictive,
+    Permissive,
+}
+
+impl SandboxOptions {
+    /// Returns the configuration of the engine.
+    pub(crate) fn engine_config(&self) -> EngineConfig {
+        let limits = ModuleLimits::default();
+        let limits = self
+            .module_limit
+            .iter()
+            .fold(limits, |limits, one| (one.set)(limits, one.value));
+        EngineConfig::default()
+            .with_memory64(self.memory64)
+            .with_module_limits(limits)
+    }
+
+    /// Returns the sandbox, after checking that every scope has its capability and that every directory exists.
+    pub(crate) fn sandbox(&self) -> Result<Sandbox, Failure> {
+        let capabilities: Capabilities = self.grant.iter().copied().collect();
+        self.check_capabilities(capabilities)?;
+        let mut scopes = Scopes::none();
+        scopes.dirs = self.dir.iter().chain(&self.dir_ro).cloned().collect();
+        scopes.env.clone_from(&self.env);
+        scopes.net.clone_from(&self.net);
+        scopes.programs.clone_from(&self.program);
+        scopes.max_workers = self.workers;
+        scopes
+            .validate()
+            .map_err(|error| Failure::of(code::USAGE, &error))?;
+        let sandbox = Sandbox::new(self.limits())
+            .with_capabilities(capabilities)
+            .with_scopes(scopes);
+        #[cfg(unix)]
+        sandbox
+            .check_directories()
+            .map_err(|error| Failure::of(code::USAGE, &error))?;
+        Ok(sandbox)
+    }
+
+    fn limits(&self) -> Limits {
+        let mut limits = match self.limits {
+            Preset::Default => Limits::DEFAULT,
+            Preset::Restrictive => Limits::RESTRICTIVE,
+            Preset::Permissive => Limits::PERMISSIVE,
+        };
+        limits.max_memory_bytes = self.memory.unwrap_or(limits.max_memory_bytes);
+        limits.max_time = self.time.unwrap_or(limits.max_time);
+        limits.max_stack_bytes = self.stack.unwrap_or(limits.max_stack_bytes);
+        limits.max_call_depth = self.depth.unwrap_or(limits.max_call_depth);
+        limits.max_fuel = self.fuel.or(limits.max_fuel);
+        limits
+    }
+
+    /// Checks that each scope has its capability: without it, the scope has no effect, which is hardly intended.
+    fn check_capabilities(&self, granted: Capabilities) -> Result<(), Failure> {
+        let files = Capabilities::FS_READ | Capabilities::FS_WRITE;
+        let scopes = [
+            ("--dir", !self.dir.is_empty(), files),
+            ("--dir-ro", !self.dir_ro.is_empty(), Capabilities::FS_READ),
+            ("--env", !self.env.is_empty(), Capabilities::ENV),
+            ("--net", !self.net.is_empty(), Capabilities::NETWORK),
+            ("--program", !self.program.is_empty(), Capabilities::PROCESS),
+            ("--workers", self.workers > 0, Capabilities::THREADING),
+        ];
+        for (option, is_used, needed) in scopes {
+            if is_used && !granted.intersects(needed) {
+                let names: Vec<&str> = needed.names().collect();
+                return Err(Failure::new(
+                    code::USAGE,
+                    format!(
+                        "`{option}` has no effect without the capability {}; add `--grant {}`",
+                        names.join(" or "),
+                        names.join(",")
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parses a number of bytes.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("write a number of bytes, such as 65536, 64K, 16M or 1G".to_owned()),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write a number of bytes, such as 65536, 64K, 16M or 1G".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "it does not fit into 64 bits".to_owned())
+}
+
+/// Parses a duration. `none` is longer than any call.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if text == "none" {
+        return Ok(Duration::MAX);
+    }
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: Option<u64> = digits.parse().ok();
+    let duration = number.and_then(|number| match &text[digits.len()..] {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    });
+    duration
+        .ok_or_else(|| "write a whole number with a unit, such as 500ms, 5s, 2m or 1h, or none".to_owned())
+}
+
+fn dir_scope(text: &str) -> Result<DirScope, ScopeError> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    DirScope::new(host, guest, Access::ReadWrite)
+}
+
+fn read_only_scope(text: &str) -> Result<DirScope, ScopeError> {
+    let mut dir = dir_scope(text)?;
+    dir.access = Access::ReadOnly;
+    Ok(dir)
+}
+
+fn env_scope(text: &str) -> Result<EnvScope, ScopeError> {
+    match text.split_once('=') {
+        Some((name, value)) => EnvScope::fixed(name, value),
+        None => EnvScope::host(text),
+    }
+}
+
+fn program_scope(text: &str) -> Result<ProgramScope, ScopeError> {
+    ProgramScope::new(text)
+}
+
+type Set = fn(ModuleLimits, u64) -> ModuleLimits;
+type Get = fn(&ModuleLimits) -> u64;
+
+/// A limit of the module, with its value.
+#[derive(Clone)]
+struct ModuleLimit {
+    set: Set,
+    value: u64,
+}
+
+/// The limits of a module: name, meaning, default.
+const MODULE_LIMITS: [(&str, &str, Set, Get); 13] = [
+    (
+        "bytes",
+        "bytes of the whole module",
+        ModuleLimits::with_bytes,
+        |limits| limits.max_bytes,
+    ),
+    (
+        "items",
+        "entries of each section",
+        ModuleLimits::with_items,
+        |limits| limits.max_items,
+    ),
+    (
+        "elements",
+        "elements of all segments together",
+        ModuleLimits::with_elements,
+        |limits| limits.max_elements,
+    ),
+    (
+        "constant-operators",
+        "operators of all constant expressions together",
+        ModuleLimits::with_constant_operators,
+        |limits| limits.max_constant_operators,
+    ),
+    (
+        "memories",
+        "memories, and tables; 100 is also the maximum",
+        ModuleLimits::with_memories,
+        |limits| limits.max_memories,
+    ),
+    (
+        "params",
+        "parameters of a function, and its results",
+        ModuleLimits::with_params,
+        |limits| limits.max_params,
+    ),
+    (
+        "locals",
+        "locals of a function",
+        ModuleLimits::with_locals,
+        |limits| limits.max_locals,
+    ),
+    (
+        "total-locals",
+        "locals of all functions together",
+        ModuleLimits::with_total_locals,
+        |limits| limits.max_total_locals,
+    ),
+    (
+        "body-bytes",
+        "bytes of the body of a function",
+        ModuleLimits::with_body_bytes,
+        |limits| limits.max_body_bytes,
+    ),
+    (
+        "nesting",
+        "nesting depth of the blocks in a function",
+        ModuleLimits::with_nesting,
+        |limits| limits.max_nesting,
+    ),
+    (
+        "carried-values",
+        "values that blocks, branches and calls carry",
+        ModuleLimits::with_carried_values,
+        |limits| limits.max_carried_values,
+    ),
+    (
+        "load-bytes",
+        "bytes of memory that loading may take, as estimated",
+        ModuleLimits::with_load_bytes,
+        |limits| limits.max_load_bytes,
+    ),
+    (
+        "name-bytes",
+        "bytes of a name",
+        ModuleLimits::with_name_bytes,
+        |limits| limits.max_name_bytes,
+    ),
+];
+
+fn module_limit(text: &str) -> Result<ModuleLimit, String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=N, such as locals=20000")?;
+    let Some((_, _, set, _)) = MODULE_LIMITS.iter().find(|(known, ..)| *known == name) else {
+        let names = MODULE_LIMITS.iter().map(|(known, ..)| *known);
+        let remedy = match nearest_name(name, names.clone()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("the names are {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        return Err(format!("unknown limit `{}`: {remedy}", printable(name)));
+    };
+    Ok(ModuleLimit {
+        set: *set,
+        value: size(value)?,
+    })
+}
+
+fn module_limits_help() -> String {
+    let mut help = "A limit of the module itself; repeatable. K, M and G are powers of 1024. The names, with their defaults:".to_owned();
+    let defaults = ModuleLimits::default();
+    for (name, meaning, _, value) in MODULE_LIMITS {
+        help += &format!("\n  {name:<18}  {:>10}  {meaning}", value(&defaults));
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_suffixes() {
+        assert_eq!(size("0"), Ok(0));
+        assert_eq!(size("64K"), Ok(65_536));
+        assert_eq!(size("16m"), Ok(16 << 20));
+        assert_eq!(size("2G"), Ok(2 << 30));
+        for wrong in ["", "K", "-1", "1.5M", "1T", "1 K", "17179869184G", "1KiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(duration("none"), Ok(Duration::MAX));
+        for wrong in ["", "5", "s", "5 s", "-1s", "1.5s", "18446744073709551615h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_name_sets_its_own_module_limit() {
+        for (name, _, set, get) in MODULE_LIMITS {
+            let changed = set(ModuleLimits::default(), 7);
+            assert_eq!(get(&changed), 7, "{name}");
+            let others = MODULE_LIMITS.iter().filter(|(other, ..)| *other != name);
+            for (other, _, _, get) in others {
+                assert_eq!(
+                    get(&changed),
+                    get(&ModuleLimits::default()),
+                    "{name} changes {other}"
+                );
+            }
+        }
+    }
+}

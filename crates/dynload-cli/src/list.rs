@@ -1,0 +1,121 @@
+//! `dynload list`: the plugins of this machine, and what is wrong with them.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use dynload_caps::Capabilities;
+use dynload_diagnostics::printable;
+use dynload_discovery::{Discovery, Plugin};
+use serde_json::{Value, json};
+
+use crate::exit::{Failure, print};
+use crate::scan::{ScanOptions, count, declared, documents, names};
+
+/// Lists the plugins of this machine, and every problem with them. No plugin code is loaded.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  dynload list
+  dynload list --path plugins --json")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    scan: ScanOptions,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let (_, found) = options.scan.scan();
+    if options.scan.json {
+        print(&format!("{:#}\n", document(&found)))?;
+    } else {
+        print(&report(&found))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the names, with a `!` after the dangerous ones.
+fn marked(set: Capabilities) -> String {
+    let mark = |flag: Capabilities| format!("{flag}{}", if flag.is_dangerous() { "!" } else { "" });
+    let names: Vec<String> = set.iter().map(mark).collect();
+    if names.is_empty() {
+        "-".to_owned()
+    } else {
+        names.join(" ")
+    }
+}
+
+fn row(plugin: &Plugin) -> [String; 5] {
+    let incompatible = if plugin.is_compatible() {
+        ""
+    } else {
+        " (incompatible)"
+    };
+    [
+        plugin.id().to_string(),
+        plugin.version().map_or("-".to_owned(), ToString::to_string),
+        format!("{}{incompatible}", plugin.format()),
+        plugin.source().to_string(),
+        marked(declared(plugin)),
+    ]
+}
+
+fn report(found: &Discovery) -> String {
+    let mut rows =
+        vec![["ID", "VERSION", "FORMAT", "SOURCE", "CAPABILITIES (! dangerous)"].map(str::to_owned)];
+    rows.extend(found.plugins.iter().map(row));
+    let widths: Vec<usize> = (0..5)
+        .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text += &format!("{}\n", cells.join("  ").trim_end());
+    }
+    let (plugins, problems) = (found.plugins.len(), found.problems.len());
+    text += &format!("\n{}, {}\n", count(plugins, "plugin"), count(problems, "problem"));
+    for problem in &found.problems {
+        text += &format!("{problem}\n");
+    }
+    for duplicate in &found.duplicates {
+        let (loser, winner) = (duplicate.loser.found_at().display(), duplicate.winner.display());
+        let line = format!("{winner} is preferred to {loser}, by {}", duplicate.decided_by);
+        text += &format!("duplicate: {}: {}\n", duplicate.id, printable(&line).message());
+    }
+    for problem in found.resolve_all().problems {
+        text += &format!("dependency: {problem}\n");
+    }
+    text
+}
+
+fn document(found: &Discovery) -> Value {
+    let plugin = |plugin: &Plugin| {
+        let declared = declared(plugin);
+        json!({
+            "id": plugin.id().as_str(),
+            "name": plugin.name(),
+            "version": plugin.version().map(ToString::to_string),
+            "format": plugin.format().name(),
+            "source": plugin.source().to_string(),
+            "dir": plugin.dir().to_string_lossy(),
+            "entry": plugin.entry_path().map(|path| path.to_string_lossy().into_owned()),
+            "compatible": plugin.is_compatible(),
+            "capabilities": names(declared),
+            "dangerous": names(declared & Capabilities::DANGEROUS),
+        })
+    };
+    let resolution = found.resolve_all();
+    let duplicates = found.duplicates.iter().map(|duplicate| {
+        json!({
+            "id": duplicate.id.as_str(),
+            "path": duplicate.loser.found_at().to_string_lossy(),
+            "preferred": duplicate.winner.to_string_lossy(),
+            "by": duplicate.decided_by.to_string(),
+        })
+    });
+    json!({
+        "plugins": found.plugins.iter().map(plugin).collect::<Vec<_>>(),
+        "problems": documents(&found.problems),
+        "duplicates": duplicates.collect::<Vec<_>>(),
+        "dependencies": resolution.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "load_order": resolution.order.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,133 @@
+//! The command `dynload`: runs WebAssembly in a sandbox, inspects, lists and audits plugins, reloads them on save, and
+//! creates new ones.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod audit;
+mod exit;
+mod inspect;
+mod limits;
+mod list;
+mod load;
+mod new;
+mod progress;
+mod run;
+mod scan;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use exit::{Failure, code, print};
+
+/// Runs WebAssembly in a sandbox, inspects, lists and audits plugins, and reloads them on save.
+#[derive(Parser)]
+#[command(
+    name = "dynload",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  dynload run --grant console hello.wasm
+  dynload inspect plugin.wasm
+  dynload audit --path plugins
+
+`dynload COMMAND --help` describes a command."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Options),
+    Inspect(inspect::Options),
+    List(list::Options),
+    Audit(audit::Options),
+    Watch(watch::Options),
+    New(new::Options),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Prints a script that completes the commands and options in a shell.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  dynload completions bash > ~/.local/share/bash-completion/completions/dynload
+  dynload completions fish > ~/.config/fish/completions/dynload.fish")]
+struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Prints the manual page, in roff.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  dynload man > ~/.local/share/man/man1/dynload.1
+  dynload man run > ~/.local/share/man/man1/dynload-run.1")]
+struct Man {
+    /// The command whose page is printed, instead of that of `dynload`.
+    command: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_arguments(&error),
+    };
+    let result = match cli.command {
+        Command::Run(options) => run::run(&options),
+        Command::Inspect(options) => inspect::run(&options),
+        Command::List(options) => list::run(&options),
+        Command::Audit(options) => audit::run(&options),
+        Command::Watch(options) => watch::run(&options),
+        Command::New(options) => new::run(&options),
+        Command::Completions(options) => completions(&options),
+        Command::Man(options) => man(&options),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+fn completions(options: &Completions) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(options.shell, &mut Cli::command(), "dynload", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man(options: &Man) -> Result<ExitCode, Failure> {
+    let mut all = Cli::command();
+    // Sets the full names of the commands, such as `dynload-run`.
+    all.build();
+    let command = match &options.command {
+        None => all,
+        Some(name) => {
+            let found = all.find_subcommand(name).ok_or_else(|| {
+                let name = dynload_diagnostics::printable(name);
+                Failure::new(
+                    code::USAGE,
+                    format!("no such command: `{name}`; see `dynload --help`"),
+                )
+            })?;
+            found.clone()
+        }
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .render(&mut page)
+        .map_err(|error| Failure::of(code::FAILED, &error))?;
+    print(&String::from_utf8_lossy(&page))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,315 @@
+//! `dynload run`: runs a WASI command, or calls an exported function.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use dynload_caps::Capabilities;
+use dynload_diagnostics::{listed, printable};
+use dynload_sandbox::{
+    Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
+};
+
+use crate::exit::{Failure, chain, code, print};
+use crate::limits::SandboxOptions;
+use crate::load;
+
+/// Runs a WASI command in a sandbox, or calls an exported function with `--invoke`.
+///
+/// The module is in the binary or the text format. Nothing is granted that `--grant` does not name, not even output.
+/// The guest uses the standard input, output and error of this process.
+#[derive(Args)]
+#[command(
+    override_usage = "dynload run [OPTIONS] <MODULE> [ARGS]...",
+    after_help = "Exit codes:
+  0-255  the guest's own exit code (its low 8 bits)
+  2      the arguments are wrong
+  124    the guest exceeded its time limit
+  126    the file is not a loadable module
+  127    the file does not exist
+  134    the guest was aborted for another reason: a trap, another limit, a denied capability
+
+Examples:
+  dynload run --grant console hello.wasm one two
+  dynload run --grant console,fs_read --dir-ro /srv/data::/data --time 30s report.wasm /data
+  dynload run --fuel 1000000 --usage --invoke add plugin.wat 40 2"
+)]
+pub(crate) struct Options {
+    /// The function to call instead of `_start`. ARGS are its arguments; each result is printed on a line.
+    #[arg(long, value_name = "EXPORT")]
+    invoke: Option<String>,
+    /// Prints fuel, memory, stack and time to standard error at the end, and the capabilities that the imports can use but
+    /// that are not granted.
+    #[arg(long)]
+    usage: bool,
+    #[command(flatten)]
+    sandbox: SandboxOptions,
+    /// The module, and the arguments of the guest. Options for `dynload` must precede the module.
+    // A single positional, so that everything after the module belongs to the guest.
+    #[arg(required = true, trailing_var_arg = true, value_names = ["MODULE", "ARGS"])]
+    words: Vec<OsString>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let (path, words) = options
+        .words
+        .split_first()
+        .ok_or_else(|| Failure::new(code::USAGE, "the module is missing"))?;
+    let args = words.iter().map(text).collect::<Result<Vec<&str>, Failure>>()?;
+    let path = Path::new(path);
+    let mut sandbox = options.sandbox.sandbox()?.with_console(
+        Console::new(ConsoleOutput::Inherit)
+            .with_inherited_input()
+            .with_limit(u64::MAX),
+    );
+    let engine = Engine::new(options.sandbox.engine_config().with_profile(options.usage));
+    let module = load::module(&engine, path)?;
+    let shown = printable(path.display()).path();
+    let (export, values) = match &options.invoke {
+        Some(export) => (export.as_str(), arguments(&module, export, &args)),
+        None => {
+            sandbox.set_args(std::iter::once(&*path.to_string_lossy()).chain(args.iter().copied()));
+            ("_start", check_command(&module).map(|()| Vec::new()))
+        }
+    };
+    let values = values.map_err(|failure| failure.about(&shown))?;
+    let call = call(&sandbox, &module, export, &values);
+    if let Ok(results) = &call.result {
+        let lines: String = results.iter().map(|value| format!("{value}\n")).collect();
+        print(&lines)?;
+    }
+    if options.usage {
+        report_usage(&call, module.required_capabilities() - sandbox.capabilities());
+    }
+    match call.result {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) => ended(&error).map_err(|failure| failure.about(&shown)),
+    }
+}
+
+/// Returns an argument as text: WASI has no other arguments.
+fn text(word: &OsString) -> Result<&str, Failure> {
+    word.to_str().ok_or_else(|| {
+        let word = printable(word.display());
+        Failure::new(code::USAGE, format!("the argument `{word}` is not UTF-8"))
+    })
+}
+
+/// Checks that a module is a command.
+fn check_command(module: &Module) -> Result<(), Failure> {
+    let functions: Vec<&str> = module
+        .exports()
+        .filter(|export| export.ty.func().is_some())
+        .map(|export| export.name)
+        .collect();
+    if functions.contains(&"_start") {
+        return Ok(());
+    }
+    let functions = match functions.as_slice() {
+        [] => "it exports no functions".to_owned(),
+        functions => format!(
+            "call one of its functions with `--invoke`: {}",
+            printable(listed(functions)).message()
+        ),
+    };
+    Err(Failure::new(
+        code::NOT_LOADABLE,
+        format!("not a command, because it does not export `_start`; {functions}"),
+    ))
+}
+
+/// Parses the arguments of a function, by its type.
+fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>, Failure> {
+    let usage = |message: String| Failure::new(code::USAGE, format!("`{}` {message}", printable(export)));
+    let found = module.exports().find(|found| found.name == export);
+    let Some(signature) = found.as_ref().and_then(|found| found.ty.func()) else {
+        // The call reports it, with the nearest name.
+        return Ok(Vec::new());
+    };
+    if signature.params.len() != words.len() {
+        return Err(usage(format!(
+            "has the type {signature}, but {} arguments were passed; pass {}",
+            words.len(),
+            signature.params.len()
+        )));
+    }
+    let parse = |(&word, &ty): (&&str, &ValType)| {
+        value(word, ty).ok_or_else(|| {
+            usage(format!(
+                "has the type {signature}, and `{}` is not an {ty}",
+                printable(word)
+            ))
+        })
+    };
+    words.iter().zip(&signature.params).map(parse).collect()
+}
+
+/// Parses a number: decimal, or for integers hexadecimal. The signed and the unsigned range of an integer type are accepted.
+pub(crate) fn value(word: &str, ty: ValType) -> Option<Value> {
+    match ty {
+        ValType::I32 => {
+            let number = integer(word)?;
+            let bits = i32::try_from(number).ok();
+            bits.or_else(|| u32::try_from(number).ok().map(u32::cast_signed))
+                .map(Value::I32)
+        }
+        ValType::I64 => {
+            let number = integer(word)?;
+            let bits = i64::try_from(number).ok();
+            bits.or_else(|| u64::try_from(number).ok().map(u64::cast_signed))
+                .map(Value::I64)
+        }
+        ValType::F32 => word.parse().ok().map(Value::F32),
+        ValType::F64 => word.parse().ok().map(Value::F64),
+        _ => None,
+    }
+}
+
+fn integer(word: &str) -> Option<i128> {
+    let (sign, digits) = match word.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, word),
+    };
+    let (digits, radix) = match digits.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (digits, 10),
+    };
+    // `from_str_radix` also accepts another sign.
+    let number = u64::from_str_radix(digits, radix).ok();
+    number
+        .filter(|_| !digits.starts_with(['+', '-']))
+        .map(|number| sign * i128::from(number))
+}
+
+/// A call that has ended.
+struct Call {
+    result: Result<Vec<Value>, Error>,
+    usage: Usage,
+    /// Measured here: [`Usage::wall_time`] is not known for short calls.
+    time: Duration,
+}
+
+/// Calls a function of a new instance, after `_initialize` if there is one.
+fn call(sandbox: &Sandbox, module: &Module, export: &str, values: &[Value]) -> Call {
+    let mut begun = Instant::now();
+    let mut attempt = || -> Result<(Vec<Value>, Usage), Error> {
+        let mut instance = sandbox.instantiate(module)?;
+        // A reactor must be initialized before its functions are called.
+        // (https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md)
+        if !["_start", "_initialize"].contains(&export) && instance.signature("_initialize").is_some() {
+            instance.call("_initialize", &[])?;
+        }
+        begun = Instant::now();
+        let results = instance.call(export, values)?;
+        Ok((results, instance.usage()))
+    };
+    let (result, usage) = match attempt() {
+        Ok((results, usage)) => (Ok(results), usage),
+        Err(error) => {
+            let usage = error.usage();
+            (Err(error), usage)
+        }
+    };
+    Call {
+        result,
+        usage,
+        time: usage.wall_time.unwrap_or_else(|| begun.elapsed()),
+    }
+}
+
+/// Prints what a call used, and the capabilities that its imports can use but that are not granted: a denied operation is
+/// an errno in the guest, which may not report it.
+fn report_usage(call: &Call, denied: Capabilities) {
+    let mut text = format!(
+        "fuel: {}\npeak memory: {} bytes\n",
+        call.usage.fuel, call.usage.peak_memory_bytes
+    );
+    if let (Some(stack), Some(depth)) = (call.usage.peak_stack_bytes, call.usage.peak_call_depth) {
+        text += &format!("peak stack: {stack} bytes, peak call depth: {depth}\n");
+    }
+    text += &format!("time: {:.3} ms\n", call.time.as_secs_f64() * 1e3);
+    if !denied.is_empty() {
+        text += &format!("not granted: {denied}\n");
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Returns the exit code of a call that ended with an error.
+fn ended(error: &Error) -> Result<ExitCode, Failure> {
+    if let Some(code) = error.exit_code() {
+        // Operating systems keep the low eight bits of an exit code.
+        return Ok(ExitCode::from(code as u8));
+    }
+    let code = match error.kind() {
+        ErrorKind::LimitExceeded {
+            limit: Limit::Time, ..
+        } => code::TIME_LIMIT,
+        ErrorKind::MissingImports(_) => code::NOT_LOADABLE,
+        ErrorKind::NoSuchExport { .. } | ErrorKind::SignatureMismatch { .. } => code::USAGE,
+        _ => code::ABORTED,
+    };
+    Err(Failure::new(code, explained(error)))
+}
+
+/// Formats an error of a call, its causes, and the option that would prevent it.
+pub(crate) fn explained(error: &Error) -> String {
+    let text = chain(error);
+    let option = match error.kind() {
+        ErrorKind::LimitExceeded { limit, .. } => match limit {
+            Limit::Fuel => "raise it with `--fuel`",
+            Limit::Memory => "raise it with `--memory`",
+            Limit::Time => "raise it with `--time`",
+            Limit::Stack => "raise it with `--stack`",
+            Limit::CallDepth => "raise it with `--depth`",
+            _ => return text,
+        },
+        ErrorKind::CapabilityDenied { capability, .. } => {
+            let names: Vec<&str> = capability.names().collect();
+            return format!("{text}; grant it with `--grant {}`", names.join(","));
+        }
+        ErrorKind::MissingImports(_) => {
+            "the sandbox provides `wasi_snapshot_preview1`, `vais` and `dynload`; see `dynload inspect`"
+        }
+        _ if error.denied_growth().is_some() => "raise it with `--memory`",
+        _ => return text,
+    };
+    format!("{text}; {option}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_both_signs_are_accepted() {
+        let i32 = |word| value(word, ValType::I32);
+        assert_eq!(i32("-2147483648"), Some(Value::I32(i32::MIN)));
+        assert_eq!(i32("4294967295"), Some(Value::I32(-1)));
+        assert_eq!(i32("0xff"), Some(Value::I32(255)));
+        assert_eq!(i32("-0x80000000"), Some(Value::I32(i32::MIN)));
+        for wrong in [
+            "4294967296",
+            "-2147483649",
+            "",
+            "-",
+            "0x",
+            "--1",
+            "+1",
+            "1.0",
+            "0x+1",
+            "0x-1",
+        ] {
+            assert_eq!(i32(wrong), None, "{wrong}");
+        }
+        let i64 = |word| value(word, ValType::I64);
+        assert_eq!(i64("18446744073709551615"), Some(Value::I64(-1)));
+        assert_eq!(i64("-9223372036854775808"), Some(Value::I64(i64::MIN)));
+        assert_eq!(i64("18446744073709551616"), None);
+        assert_eq!(i64("-9223372036854775809"), None);
+        assert_eq!(value("0.5", ValType::F64), Some(Value::F64(0.5)));
+        assert_eq!(value("-1e3", ValType::F32), Some(Value::F32(-1000.0)));
+    }
+}

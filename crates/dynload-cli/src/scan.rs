@@ -1,0 +1,68 @@
+//! What `list` and `audit` share: where to search, and how problems are shown.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use dynload_caps::Capabilities;
+use dynload_discovery::{Discovery, Plugin, Problem, Scanner, SearchPath};
+use serde_json::{Value, json};
+
+use crate::exit::chain;
+use crate::progress;
+
+#[derive(Args)]
+pub(crate) struct ScanOptions {
+    /// A directory of plugins, searched before VAIS_PLUGIN_PATH, ~/.vais/plugins and /usr/local/lib/vais/plugins;
+    /// repeatable.
+    #[arg(long, value_name = "DIR")]
+    path: Vec<PathBuf>,
+    /// Searches only the directories of `--path`.
+    #[arg(long, requires = "path")]
+    only: bool,
+    /// Prints one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ScanOptions {
+    /// Searches the directories.
+    pub(crate) fn scan(&self) -> (Scanner, Discovery) {
+        let base = if self.only {
+            SearchPath::empty()
+        } else {
+            SearchPath::standard()
+        };
+        let path = self.path.iter().fold(base, SearchPath::with_dir);
+        let scanner = Scanner::new(path);
+        let found = progress::during("searching for plugins", || scanner.scan());
+        (scanner, found)
+    }
+}
+
+/// Returns the capabilities that a plugin requests.
+pub(crate) fn declared(plugin: &Plugin) -> Capabilities {
+    plugin
+        .manifest()
+        .map_or(Capabilities::NONE, |manifest| manifest.capabilities.all())
+}
+
+pub(crate) fn names(capabilities: Capabilities) -> Vec<&'static str> {
+    capabilities.names().collect()
+}
+
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Returns problems as JSON.
+pub(crate) fn documents<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<Value> {
+    let document = |problem: &Problem| {
+        json!({
+            "severity": problem.severity.to_string(),
+            "path": problem.path.to_string_lossy(),
+            "line": problem.line,
+            "message": chain(&problem.kind),
+        })
+    };
+    problems.into_iter().map(document).collect()
+}

@@ -1,0 +1,188 @@
+//! `dynload inspect`.
+
+use serde_json::json;
+
+use super::{Workplace, has_keys};
+
+const PLUGIN: &str = r#"(module
+    (import "env" "price" (func (param i32) (result i64)))
+    (import "vais" "now_ms" (func (result i64)))
+    (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (memory (export "memory") 2) (data (i32.const 0) "abc")
+    (global (export "version") i32 (i32.const 3))
+    (func (export "run\1b[2J") (unreachable)))"#;
+
+#[test]
+fn a_module_is_reported_with_the_capabilities_of_its_imports() {
+    let place = Workplace::new();
+    place.write("p.wat", PLUGIN);
+    let size = wat::parse_str(PLUGIN).unwrap().len();
+    place.words("inspect p.wat").prints(&format!(
+        r"p.wat: a WebAssembly module of {size} bytes
+  code      4 bytes in 1 function
+  data      9 bytes
+  custom    0 bytes
+  memory    131072 bytes at the start
+  requires  time
+  can use   console|time|fs_write|network
+imports
+  env.price                         (i32) -> (i64)                 has no provider
+  vais.now_ms                       () -> (i64)                    needs time
+  wasi_snapshot_preview1.fd_write   (i32, i32, i32, i32) -> (i32)  needs any of console|fs_write|network
+  wasi_snapshot_preview1.proc_exit  (i32) -> ()                    needs nothing
+exports
+  memory        memory
+  run\u{{1b}}[2J  () -> ()
+  version       global i32
+"
+    ));
+}
+
+#[test]
+fn the_document_of_a_module_has_the_documented_keys() {
+    let place = Workplace::new();
+    place.write("p.wat", PLUGIN);
+    let document = place.words("inspect --json p.wat").code(0).json();
+    has_keys(
+        &document,
+        &[
+            "file", "bytes", "kind", "loadable", "error", "sizes", "requires", "can_use", "imports",
+            "exports",
+        ],
+    );
+    has_keys(
+        &document["sizes"],
+        &["module", "functions", "code", "data", "custom", "memory"],
+    );
+    assert_eq!(document["kind"], "wasm");
+    assert_eq!(document["loadable"], true);
+    assert_eq!(document["error"], json!(null));
+    assert_eq!(document["requires"], json!(["time"]));
+    assert_eq!(
+        document["can_use"],
+        json!(["console", "time", "fs_write", "network"])
+    );
+    assert_eq!(
+        document["imports"][2],
+        json!({
+            "module": "wasi_snapshot_preview1",
+            "name": "fd_write",
+            "type": "(i32, i32, i32, i32) -> (i32)",
+            "provided": true,
+            "needs_all": [],
+            "needs_any": ["console", "fs_write", "network"],
+        })
+    );
+    assert_eq!(document["imports"][0]["provided"], false);
+    assert_eq!(
+        document["exports"][1],
+        json!({ "name": "run\u{1b}[2J", "type": "() -> ()" })
+    );
+}
+
+#[test]
+fn a_module_that_is_refused_is_reported_with_the_reason() {
+    let place = Workplace::new();
+    place.write("simd.wat", "(module (func (result v128) (v128.const i64x2 0 0)))");
+    place.write("threads.wat", "(module (memory 1 1 shared))");
+    place.write("memory64.wat", "(module (memory i64 1))");
+    place.write("junk.wasm", "junk");
+    if !cfg!(feature = "simd") {
+        place.words("inspect simd.wat").fails(
+            126,
+            &["cannot load `simd.wat`", "128-bit vectors", "--features simd"],
+        );
+    }
+    place.words("inspect threads.wat").fails(126, &["threads"]);
+    place
+        .words("inspect memory64.wat")
+        .fails(126, &["accept it with `--memory64`"]);
+    place.words("inspect --memory64 memory64.wat").code(0);
+    let ended = place.words("inspect --json junk.wasm").code(126);
+    let document = ended.json();
+    has_keys(&document, &["file", "bytes", "kind", "loadable", "error"]);
+    assert_eq!(document["loadable"], false);
+    let error = document["error"].as_str().unwrap();
+    assert!(error.contains("not a valid WebAssembly module"), "{error}");
+    assert!(ended.err.contains(error), "{ended:#?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_headers_of_a_library_are_reported() {
+    let place = Workplace::new();
+    place.write(
+        "p.c",
+        "#include <math.h>\ndouble root(double x) { return sqrt(x); }\n",
+    );
+    let built = std::process::Command::new("cc")
+        .current_dir(place.path())
+        .args([
+            "-shared",
+            "-fPIC",
+            "-Wl,-soname,libroot.so.1,-rpath,$ORIGIN",
+            "p.c",
+            "-o",
+            "p.so",
+            "-lm",
+        ])
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let text = place.words("inspect p.so").code(0).out;
+    assert!(
+        text.starts_with("p.so: a native library of ") && text.contains(", ELF for "),
+        "{text}"
+    );
+    assert!(
+        text.contains("  name      libroot.so.1\n") && text.contains("  run path  $ORIGIN\n"),
+        "{text}"
+    );
+    assert!(text.contains("  needs     libm.so"), "{text}");
+    let document = place.words("inspect --json p.so").code(0).json();
+    has_keys(
+        &document,
+        &[
+            "file",
+            "bytes",
+            "kind",
+            "loadable",
+            "error",
+            "format",
+            "architecture",
+            "name",
+            "needed",
+            "run_paths",
+        ],
+    );
+    assert_eq!(document["kind"], "native");
+    assert_eq!(document["format"], "ELF");
+    assert_eq!(document["run_paths"], json!(["$ORIGIN"]));
+
+    let bytes = std::fs::read(place.path().join("p.so")).unwrap();
+    place.write("cut.so", &bytes[..bytes.len() / 2]);
+    place
+        .words("inspect cut.so")
+        .fails(126, &["cannot load `cut.so`", "truncated"]);
+}
+
+#[test]
+fn the_contents_decide_where_the_name_does_not() {
+    let place = Workplace::new();
+    place.write("module", wat::parse_str("(module)").unwrap());
+    place.write("module.so", wat::parse_str("(module)").unwrap());
+    place.write("text", "hello");
+    assert!(
+        place
+            .words("inspect module")
+            .code(0)
+            .out
+            .starts_with("module: a WebAssembly module")
+    );
+    place
+        .words("inspect module.so")
+        .fails(126, &["a WebAssembly module"]);
+    place.words("inspect text").fails(126, &["a text file"]);
+    place.words("inspect nothing").fails(127, &["does not exist"]);
+}

@@ -1,0 +1,268 @@
+//! `dynload list`, `audit` and `new`.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{Ended, Workplace, has_keys};
+
+/// Three plugins: one that agrees with its manifest, one that does not, and one with a broken manifest.
+fn plugins() -> Workplace {
+    let place = Workplace::new();
+    let clean = wat::parse_str(r#"(module (import "vais" "print" (func (param i32 i32))))"#).unwrap();
+    let wrong =
+        wat::parse_str(r#"(module (import "vais" "random" (func (result i64))) (import "env" "f" (func)))"#);
+    let manifest = |id: &str, needs: &str| {
+        format!(
+            "[plugin]\nid = \"{id}\"\nversion = \"1.2.0\"\nformat = \"wasm\"\nentry = \"p.wasm\"\n\
+             [capabilities]\nneeds = [{needs}]\n"
+        )
+    };
+    place.write("plugins/clean/plugin.toml", manifest("clean", "\"console\""));
+    place.write("plugins/clean/p.wasm", clean);
+    place.write(
+        "plugins/wrong/plugin.toml",
+        manifest("wrong", "\"time\", \"network\""),
+    );
+    place.write("plugins/wrong/p.wasm", wrong.unwrap());
+    place.write("plugins/broken/plugin.toml", "[plugin]\nid = \"broken\"\n");
+    place
+}
+
+#[test]
+fn plugins_and_problems_are_listed() {
+    let text = plugins().words("list --path plugins").code(0).out;
+    assert!(
+        text.contains("ID     VERSION  FORMAT  SOURCE    CAPABILITIES (! dangerous)\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("clean  1.2.0    wasm    explicit  console\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("wrong  1.2.0    wasm    explicit  time network!\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("broken/plugin.toml:1: field `plugin.version` is missing"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_document_of_a_list_has_the_documented_keys() {
+    let place = plugins();
+    place.write("more/clean.wasm", wat::parse_str("(module)").unwrap());
+    let document = place
+        .words("list --path plugins --path more --json")
+        .code(0)
+        .json();
+    has_keys(
+        &document,
+        &["plugins", "problems", "duplicates", "dependencies", "load_order"],
+    );
+    let plugin = &document["plugins"][0];
+    has_keys(
+        plugin,
+        &[
+            "id",
+            "name",
+            "version",
+            "format",
+            "source",
+            "dir",
+            "entry",
+            "compatible",
+            "capabilities",
+            "dangerous",
+        ],
+    );
+    assert_eq!(plugin["id"], "clean");
+    assert_eq!(document["plugins"][1]["dangerous"], json!(["network"]));
+    has_keys(&document["problems"][0], &["severity", "path", "line", "message"]);
+    has_keys(&document["duplicates"][0], &["id", "path", "preferred", "by"]);
+    assert_eq!(document["duplicates"][0]["by"], "search path");
+    assert_eq!(document["problems"][0]["line"], 1);
+    let message = &document["problems"][0]["message"];
+    assert_eq!(message, "field `plugin.version` is missing: add it");
+    assert_eq!(document["load_order"], json!(["clean", "wrong"]));
+}
+
+#[test]
+fn the_standard_directories_are_searched_unless_only_the_path_is() {
+    let place = plugins();
+    place.write(".vais/plugins/own.wasm", wat::parse_str("(module)").unwrap());
+    assert!(place.words("list --path plugins").code(0).out.contains("\nown "));
+    let only = place.words("list --only --path plugins").code(0).out;
+    assert!(!only.contains("\nown "), "{only}");
+}
+
+#[test]
+fn an_audit_with_findings_fails() {
+    let place = plugins();
+    let Ended { out, .. } = place.words("audit --only --path plugins").code(1);
+    for line in [
+        "clean: ok\n",
+        "wrong: import vais.random needs random, which is not declared\n",
+        "wrong: import env.f (function) has no provider\n",
+        "wrong: declares time|network but never uses it\n",
+        "error: plugins/broken/plugin.toml:1: ",
+        "2 plugins, ",
+    ] {
+        assert!(out.contains(line), "{line} is not in {out}");
+    }
+    place
+        .words("audit --path plugins clean")
+        .prints("clean: ok\n\n1 plugin, 0 findings\n");
+    place.words("audit --path plugins clean wrong").code(1);
+    place
+        .words("audit --path plugins clear")
+        .fails(2, &["no such plugin: `clear`; did you mean `clean`?"]);
+}
+
+#[test]
+fn the_document_of_an_audit_has_the_documented_keys() {
+    let place = plugins();
+    let document = place.words("audit --only --path plugins --json").code(1).json();
+    has_keys(&document, &["clean", "audits", "problems"]);
+    assert_eq!(document["clean"], false);
+    let wrong = &document["audits"][1];
+    has_keys(
+        wrong,
+        &[
+            "id",
+            "entry",
+            "error",
+            "sha256",
+            "undeclared",
+            "unused",
+            "findings",
+        ],
+    );
+    assert_eq!(wrong["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(wrong["unused"], json!(["time", "network"]));
+    has_keys(
+        &wrong["undeclared"][0],
+        &["module", "name", "needs_all", "needs_any", "message"],
+    );
+    assert_eq!(wrong["undeclared"][0]["needs_all"], json!(["random"]));
+    assert_eq!(wrong["findings"].as_array().unwrap().len(), 1);
+    assert!(!document["problems"].as_array().unwrap().is_empty());
+
+    let document = place.words("audit --path plugins --json clean").code(0).json();
+    assert_eq!(document["clean"], true);
+    assert_eq!(document["problems"], json!([]));
+}
+
+/// Returns the build command that `new` printed.
+fn build_command(ended: &Ended) -> Vec<&str> {
+    let (_, command) = ended.out.trim_end().split_once("build it there: ").unwrap();
+    command.split(' ').collect()
+}
+
+/// Runs the new plugin, and compares it with its manifest.
+fn works(place: &Workplace) {
+    place
+        .words("run --invoke add greeter/plugin.wasm 40 2")
+        .prints("42\n");
+    place
+        .words("audit --only --path greeter")
+        .prints("greeter: ok\n\n1 plugin, 0 findings\n");
+}
+
+#[test]
+fn a_new_plugin_in_wat_runs() {
+    let place = Workplace::new();
+    let ended = place.words("new greeter --lang wat").code(0);
+    assert_eq!(
+        build_command(&ended),
+        ["wat2wasm", "plugin.wat", "-o", "plugin.wasm"]
+    );
+    place
+        .words("run --invoke add greeter/plugin.wat 40 2")
+        .prints("42\n");
+    let text = std::fs::read_to_string(place.path().join("greeter/plugin.wat")).unwrap();
+    assert!(text.starts_with(";; Build: wat2wasm plugin.wat"), "{text}");
+    place.write("greeter/plugin.wasm", wat::parse_str(&text).unwrap());
+    works(&place);
+}
+
+#[test]
+fn a_new_plugin_in_c_builds() {
+    let place = Workplace::new();
+    let ended = place.words("new greeter --lang c").code(0);
+    let [program, args @ ..] = &build_command(&ended)[..] else {
+        panic!("{ended:#?}")
+    };
+    let status = Command::new(program)
+        .args(args)
+        .current_dir(place.path().join("greeter"))
+        .status()
+        .expect("this test needs clang (Debian: clang lld)");
+    assert!(status.success());
+    works(&place);
+}
+
+#[test]
+fn a_new_plugin_in_rust_builds() {
+    let place = Workplace::new();
+    let ended = place.words("new greeter --lang rust").code(0);
+    let command = build_command(&ended);
+    let dir = place.path().join("greeter");
+    let target = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
+        .output()
+        .unwrap();
+    let is_installed = std::path::Path::new(String::from_utf8_lossy(&target.stdout).trim()).is_dir();
+    if is_installed {
+        let status = Command::new(command[0])
+            .args(&command[1..])
+            .current_dir(&dir)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        works(&place);
+        return;
+    }
+    // Without the standard library of the target, the source is only checked, for this machine.
+    let args = command[1..]
+        .iter()
+        .filter(|arg| !["--target", "wasm32-unknown-unknown", "-o", "plugin.wasm"].contains(arg));
+    let status = Command::new(command[0])
+        .args(args)
+        .args(["--emit", "metadata", "-D", "warnings"])
+        .current_dir(&dir)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn new_never_replaces_anything() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.path().join("empty")).unwrap();
+    place.words("new a --lang wat --dir empty").code(0);
+    place
+        .words("new a --lang c --dir empty")
+        .fails(1, &["cannot create `empty`", "not empty", "`--dir`"]);
+    assert!(!place.path().join("empty/plugin.c").exists());
+    place.write("file", "");
+    place
+        .words("new file --lang wat")
+        .fails(1, &["cannot create `file`"]);
+    place.words("new a --lang wat --dir deep/er/a").code(0);
+    place.words("new ../a --lang wat").fails(2, &["../a"]);
+}
+
+#[test]
+fn an_id_with_dots_is_in_the_manifest() {
+    let place = Workplace::new();
+    place
+        .words("new org.example.adder --lang wat --dir adder")
+        .code(0);
+    let text = std::fs::read_to_string(place.path().join("adder/plugin.toml")).unwrap();
+    let manifest = dynload_discovery::Manifest::parse(&text).unwrap();
+    assert_eq!(manifest.id.as_str(), "org.example.adder");
+    assert!(manifest.exports.contains_key("add"));
+}

@@ -1,0 +1,224 @@
+//! `dynload run`: exit codes, arguments, functions.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::{FUNCTIONS, Workplace, functions};
+
+/// A command that writes its arguments, and exits with their number.
+const ARGS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (drop (call $sizes (i32.const 0) (i32.const 4)))
+        (drop (call $args (i32.const 100) (i32.const 1000)))
+        (i32.store (i32.const 16) (i32.const 1000))
+        (i32.store (i32.const 20) (i32.load (i32.const 4)))
+        (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 24)))
+        (call $exit (i32.load (i32.const 0)))))"#;
+
+fn exits_with(code: i32) -> String {
+    format!(
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") (call $exit (i32.const {code}))))"#
+    )
+}
+
+#[test]
+fn the_exit_code_is_that_of_the_guest() {
+    let place = Workplace::new();
+    for (code, expected) in [
+        (0, 0),
+        (1, 1),
+        (3, 3),
+        (124, 124),
+        (255, 255),
+        (256, 0),
+        (-1, 255),
+    ] {
+        place.write("exit.wat", exits_with(code));
+        let ended = place.words("run exit.wat").code(expected);
+        assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+    }
+    place.write("return.wat", "(module (func (export \"_start\")))");
+    place.words("run return.wat").prints("");
+}
+
+#[test]
+fn words_after_the_module_are_the_arguments_of_the_guest() {
+    let place = Workplace::new();
+    place.write("args.wat", ARGS);
+    let ended = place
+        .words("run --grant console args.wat one --usage --fuel 1 -- --help")
+        .code(7);
+    assert_eq!(ended.out, "args.wat\0one\0--usage\0--fuel\x001\0--\0--help\0");
+    assert_eq!(ended.err, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_not_utf8_is_a_usage_error() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = functions();
+    let word = std::ffi::OsStr::from_bytes(b"a\xff");
+    place
+        .run(["run".as_ref(), "f.wat".as_ref(), word])
+        .fails(2, &["is not UTF-8"]);
+    // Options that are not UTF-8 are refused by the parser.
+    place
+        .run(["run".as_ref(), "--invoke".as_ref(), word])
+        .fails(2, &["UTF-8"]);
+}
+
+#[test]
+fn binary_and_text_are_recognized_by_their_contents() {
+    let place = Workplace::new();
+    place.write("add.wasm", wat::parse_str(FUNCTIONS).unwrap());
+    place.write("text", FUNCTIONS);
+    place.write("comment.wasm", format!(";; text\n{FUNCTIONS}"));
+    for file in ["add.wasm", "text", "comment.wasm"] {
+        place
+            .words(&format!("run --invoke add {file} 40 2"))
+            .prints("42\n");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_guest_has_the_standard_streams() {
+    let place = Workplace::new();
+    place.write(
+        "echo.wat",
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (i32.store (i32.const 0) (i32.const 100)) (i32.store (i32.const 4) (i32.const 100))
+                (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (i32.store (i32.const 4) (i32.load (i32.const 8)))
+                (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+                (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))))"#,
+    );
+    let mut child = place
+        .command()
+        .args(["run", "--grant", "console", "echo.wat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (&b"hello\n"[..], &b"hello\n"[..])
+    );
+}
+
+#[test]
+fn invoke_parses_arguments_by_type_and_prints_results_by_line() {
+    let place = functions();
+    place.words("run --invoke add f.wat 40 2").prints("42\n");
+    place.words("run --invoke add f.wat -1 0xff").prints("254\n");
+    place
+        .words("run --invoke floats f.wat 1.5 -0.25")
+        .prints("-0.25\n1.5\n");
+    place.words("run --invoke nothing f.wat").prints("");
+    place.words("run --invoke add f.wat 1").fails(
+        2,
+        &[
+            "`add` has the type (i64, i64) -> (i64)",
+            "1 arguments were passed; pass 2",
+        ],
+    );
+    place
+        .words("run --invoke add f.wat 1 x")
+        .fails(2, &["`x` is not an i64"]);
+    place
+        .words("run --invoke ad f.wat")
+        .fails(2, &["`ad` is not an exported function; did you mean `add`?"]);
+    place
+        .words("run --invoke memory f.wat")
+        .fails(2, &["not an exported function"]);
+}
+
+#[test]
+fn a_reactor_is_initialized_before_a_call() {
+    let place = Workplace::new();
+    place.write(
+        "reactor.wat",
+        r#"(module (global $ready (mut i32) (i32.const 0))
+            (func (export "_initialize") (global.set $ready (i32.const 7)))
+            (func (export "value") (result i32) (global.get $ready)))"#,
+    );
+    place.words("run --invoke value reactor.wat").prints("7\n");
+    place.words("run --invoke _initialize reactor.wat").prints("");
+    place.words("run reactor.wat").fails(
+        126,
+        &["does not export `_start`", "--invoke", "_initialize, value"],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_a_module_has_its_own_exit_code() {
+    let place = Workplace::new();
+    place.write("empty.wasm", "");
+    place.write("text.wat", "(module (func $f (call $g)))");
+    place.write("script", "#!/bin/sh\n");
+    place.write(
+        "import.wat",
+        r#"(module (import "env" "f" (func)) (func (export "_start")))"#,
+    );
+    place.write(
+        "memory64.wat",
+        r#"(module (memory i64 1) (func (export "_start")))"#,
+    );
+    place
+        .words("run empty.wasm")
+        .fails(126, &["`empty.wasm`", "an empty file"]);
+    place
+        .words("run text.wat")
+        .fails(126, &["text.wat:1:", "unknown func", "$g"]);
+    place
+        .words("run script")
+        .fails(126, &["not a valid WebAssembly module"]);
+    place
+        .words("run import.wat")
+        .fails(126, &["unresolved imports: `env.f`", "`wasi_snapshot_preview1`"]);
+    place.words("run memory64.wat").fails(126, &["`--memory64`"]);
+    place.words("run --memory64 memory64.wat").prints("");
+    #[cfg(unix)]
+    place.words("run .").fails(126, &["cannot read `.`"]);
+}
+
+#[test]
+fn a_file_that_does_not_exist_has_its_own_exit_code() {
+    Workplace::new()
+        .words("run nothing.wasm")
+        .fails(127, &["`nothing.wasm` does not exist"]);
+}
+
+#[test]
+fn an_aborted_guest_has_its_own_exit_code() {
+    let place = functions();
+    place
+        .words("run --invoke trap f.wat")
+        .fails(134, &["f.wat: `trap` trapped: unreachable executed"]);
+    place.write(
+        "print.wat",
+        r#"(module (import "vais" "println" (func $print (param i32 i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "hello")
+            (func (export "_start") (call $print (i32.const 0) (i32.const 5))))"#,
+    );
+    place
+        .words("run print.wat")
+        .fails(134, &["capability console", "grant it with `--grant console`"]);
+    place.words("run --grant console print.wat").prints("hello\n");
+    let ended = place.words("run --grant time --usage print.wat").code(134);
+    assert!(ended.err.contains("\nnot granted: console\n"), "{ended:#?}");
+}

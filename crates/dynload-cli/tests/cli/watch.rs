@@ -1,0 +1,166 @@
+//! `dynload watch`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use super::Workplace;
+
+/// A running `dynload watch`, which is ended when it is dropped.
+struct Watching {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Watching {
+    fn start(place: &Workplace, line: &str) -> Watching {
+        let mut command = place.command();
+        command.arg("watch").args(line.split_whitespace());
+        Watching::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Watching {
+        let mut child = command
+            .args(["--debounce", "20ms"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Watching { child, lines }
+    }
+
+    /// Waits for a line that contains `part`.
+    #[track_caller]
+    fn wait_for(&self, part: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut seen = Vec::new();
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            if line.contains(part) {
+                return;
+            }
+            seen.push(line);
+        }
+        panic!("no line contains {part}: {seen:#?}");
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn returns(value: &str) -> String {
+    format!(r#"(module (func (export "value") (result i32) {value}))"#)
+}
+
+#[test]
+fn each_save_is_reloaded_and_called() {
+    let place = Workplace::new();
+    place.write("p.wat", returns("(i32.const 1)"));
+    let watching = Watching::start(&place, "p.wat --call value");
+    watching.wait_for("version 1 runs");
+    watching.wait_for("value() = 1");
+    place.write("p.wat", returns("(i32.const 2)"));
+    watching.wait_for("version 2 runs");
+    watching.wait_for("value() = 2");
+    // An error leaves the running version, and is reported with its line.
+    place.write("p.wat", returns("(i32.cnst 3)"));
+    watching.wait_for("failed to load");
+    watching.wait_for("p.wat:1:46: unknown operator");
+    place.write("p.wat", returns("(unreachable)"));
+    watching.wait_for("value() failed: `value` trapped: unreachable executed");
+}
+
+#[test]
+fn limits_and_capabilities_apply() {
+    let place = Workplace::new();
+    place.write("spin.wat", returns("(loop (br 0)) (i32.const 1)"));
+    let watching = Watching::start(&place, "spin.wat --call value --time 50ms");
+    watching.wait_for("exceeded the time limit of 50 ms; raise it with `--time`");
+    drop(watching);
+    let print = r#"(module (import "vais" "println" (func $print (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "hello")
+        (func (export "value") (call $print (i32.const 0) (i32.const 5))))"#;
+    place.write("print.wat", print);
+    Watching::start(&place, "print.wat --call value").wait_for("grant it with `--grant console`");
+    let watching = Watching::start(&place, "print.wat --call value --grant console");
+    watching.wait_for("hello");
+    watching.wait_for("value() = ");
+    place
+        .words("watch print.wat --dir .")
+        .fails(2, &["`--dir` has no effect"]);
+}
+
+#[test]
+fn a_binary_module_is_reloaded() {
+    let place = Workplace::new();
+    let bytes = |value: u32| wat::parse_str(returns(&format!("(i32.const {value})"))).unwrap();
+    place.write("p.wasm", bytes(1));
+    let watching = Watching::start(&place, "p.wasm --call value");
+    watching.wait_for("value() = 1");
+    // A writer that has not finished: the rest is waited for.
+    let second = bytes(2);
+    place.write("p.wasm", &second[..second.len() - 3]);
+    place.write("p.wasm", &second);
+    watching.wait_for("value() = 2");
+}
+
+#[test]
+fn a_build_command_creates_the_module() {
+    let place = Workplace::new();
+    let source = |value: u32| {
+        format!("__attribute__((export_name(\"value\"))) long long value(void) {{ return {value}; }}\n")
+    };
+    place.write("p.c", source(1));
+    let mut command = place.command();
+    command.args(["watch", "p.c", "--call", "value", "--build"]);
+    command.arg("clang --target=wasm32 -nostdlib -Wl,--no-entry -o {out} {src}");
+    let watching = Watching::spawn(command);
+    watching.wait_for("value() = 1");
+    place.write("p.c", "int value(void) { return }\n");
+    watching.wait_for("failed to build");
+    watching.wait_for("error:");
+    place.write("p.c", source(2));
+    watching.wait_for("value() = 2");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_native_library_is_built_and_never_loaded() {
+    let place = Workplace::new();
+    place.write(
+        "p.c",
+        "#include <stdio.h>\n__attribute__((constructor)) static void start(void) { puts(\"loaded\"); fflush(stdout); }\n",
+    );
+    let watching = Watching::start(&place, "p.c --call value");
+    watching.wait_for("version 1 runs");
+    let line = watching.lines.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(
+        line.contains("a native library, inspected and not loaded: "),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_source_that_cannot_be_built_is_a_usage_error() {
+    let place = Workplace::new();
+    place.write("p.txt", "");
+    place
+        .words("watch p.txt")
+        .fails(2, &["there is no builder for", "pass it with `--build`"]);
+}
