@@ -6,8 +6,7 @@ use clap::{Args, ValueEnum};
 use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Limits, NetScope, ProgramScope, ScopeError, Scopes,
 };
-use dynload_diagnostics::{nearest_name, printable};
-use dynload_sandbox::{EngineConfig, ModuleLimits, Sandbox};
+use dynload_sandbox::{EngineConfig, ModuleLimit, ModuleLimits, ParseModuleLimitError, Sandbox};
 
 use crate::exit::{Failure, code};
 
@@ -39,7 +38,7 @@ pub(crate) struct SandboxOptions {
     fuel: Option<u64>,
     #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
         help = "A limit of the module itself; repeatable, `--help` lists the names", long_help = module_limits_help())]
-    module_limit: Vec<ModuleLimit>,
+    module_limit: Vec<(ModuleLimit, u64)>,
     /// Accepts 64-bit memories.
     #[arg(long, help_heading = "Limits")]
     memory64: bool,
@@ -82,7 +81,7 @@ impl SandboxOptions {
         let limits = self
             .module_limit
             .iter()
-            .fold(limits, |limits, one| (one.set)(limits, one.value));
+            .fold(limits, |limits, (limit, most)| limits.with(*limit, *most));
         EngineConfig::default()
             .with_memory64(self.memory64)
             .with_module_limits(limits)
@@ -211,119 +210,24 @@ fn program_scope(text: &str) -> Result<ProgramScope, ScopeError> {
     ProgramScope::new(text)
 }
 
-type Set = fn(ModuleLimits, u64) -> ModuleLimits;
-type Get = fn(&ModuleLimits) -> u64;
-
-/// A limit of the module, with its value.
-#[derive(Clone)]
-struct ModuleLimit {
-    set: Set,
-    value: u64,
-}
-
-/// The limits of a module: name, meaning, default.
-const MODULE_LIMITS: [(&str, &str, Set, Get); 13] = [
-    (
-        "bytes",
-        "bytes of the whole module",
-        ModuleLimits::with_bytes,
-        |limits| limits.max_bytes,
-    ),
-    (
-        "items",
-        "entries of each section",
-        ModuleLimits::with_items,
-        |limits| limits.max_items,
-    ),
-    (
-        "elements",
-        "elements of all segments together",
-        ModuleLimits::with_elements,
-        |limits| limits.max_elements,
-    ),
-    (
-        "constant-operators",
-        "operators of all constant expressions together",
-        ModuleLimits::with_constant_operators,
-        |limits| limits.max_constant_operators,
-    ),
-    (
-        "memories",
-        "memories, and tables; 100 is also the maximum",
-        ModuleLimits::with_memories,
-        |limits| limits.max_memories,
-    ),
-    (
-        "params",
-        "parameters of a function, and its results",
-        ModuleLimits::with_params,
-        |limits| limits.max_params,
-    ),
-    (
-        "locals",
-        "locals of a function",
-        ModuleLimits::with_locals,
-        |limits| limits.max_locals,
-    ),
-    (
-        "total-locals",
-        "locals of all functions together",
-        ModuleLimits::with_total_locals,
-        |limits| limits.max_total_locals,
-    ),
-    (
-        "body-bytes",
-        "bytes of the body of a function",
-        ModuleLimits::with_body_bytes,
-        |limits| limits.max_body_bytes,
-    ),
-    (
-        "nesting",
-        "nesting depth of the blocks in a function",
-        ModuleLimits::with_nesting,
-        |limits| limits.max_nesting,
-    ),
-    (
-        "carried-values",
-        "values that blocks, branches and calls carry",
-        ModuleLimits::with_carried_values,
-        |limits| limits.max_carried_values,
-    ),
-    (
-        "load-bytes",
-        "bytes of memory that loading may take, as estimated",
-        ModuleLimits::with_load_bytes,
-        |limits| limits.max_load_bytes,
-    ),
-    (
-        "name-bytes",
-        "bytes of a name",
-        ModuleLimits::with_name_bytes,
-        |limits| limits.max_name_bytes,
-    ),
-];
-
-fn module_limit(text: &str) -> Result<ModuleLimit, String> {
+fn module_limit(text: &str) -> Result<(ModuleLimit, u64), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=N, such as locals=20000")?;
-    let Some((_, _, set, _)) = MODULE_LIMITS.iter().find(|(known, ..)| *known == name) else {
-        let names = MODULE_LIMITS.iter().map(|(known, ..)| *known);
-        let remedy = match nearest_name(name, names.clone()) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("the names are {}", names.collect::<Vec<_>>().join(", ")),
-        };
-        return Err(format!("unknown limit `{}`: {remedy}", printable(name)));
-    };
-    Ok(ModuleLimit {
-        set: *set,
-        value: size(value)?,
-    })
+    let limit = name
+        .parse()
+        .map_err(|error: ParseModuleLimitError| error.to_string())?;
+    Ok((limit, size(value)?))
 }
 
 fn module_limits_help() -> String {
     let mut help = "A limit of the module itself; repeatable. K, M and G are powers of 1024. The names, with their defaults:".to_owned();
     let defaults = ModuleLimits::default();
-    for (name, meaning, _, value) in MODULE_LIMITS {
-        help += &format!("\n  {name:<18}  {:>10}  {meaning}", value(&defaults));
+    for &limit in ModuleLimit::ALL {
+        help += &format!(
+            "\n  {:<18}  {:>10}  {}",
+            limit.name(),
+            defaults.get(limit),
+            limit.summary()
+        );
     }
     help
 }
@@ -352,22 +256,6 @@ mod tests {
         assert_eq!(duration("none"), Ok(Duration::MAX));
         for wrong in ["", "5", "s", "5 s", "-1s", "1.5s", "18446744073709551615h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn each_name_sets_its_own_module_limit() {
-        for (name, _, set, get) in MODULE_LIMITS {
-            let changed = set(ModuleLimits::default(), 7);
-            assert_eq!(get(&changed), 7, "{name}");
-            let others = MODULE_LIMITS.iter().filter(|(other, ..)| *other != name);
-            for (other, _, _, get) in others {
-                assert_eq!(
-                    get(&changed),
-                    get(&ModuleLimits::default()),
-                    "{name} changes {other}"
-                );
-            }
         }
     }
 }

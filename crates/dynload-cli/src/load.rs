@@ -85,8 +85,10 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
     Module::new(engine, bytes).map_err(|error| {
         let text = chain(&error);
         match error {
-            ModuleError::TooLarge { .. } => {
-                format!("{text}; raise it with `--module-limit NAME=N`, see `dynload run --help`")
+            ModuleError::TooLarge {
+                limit: Some(limit), ..
+            } => {
+                format!("{text}, here: `--module-limit {limit}=N`")
             }
             // The remedies are those of a Rust program.
             ModuleError::Unsupported { .. } => text

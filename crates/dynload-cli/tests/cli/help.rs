@@ -45,7 +45,6 @@ fn the_help_of_run_lists_limits_and_exit_codes() {
         "locals",
         "total-locals",
         "body-bytes",
-        "nesting",
         "carried-values",
         "load-bytes",
         "name-bytes",

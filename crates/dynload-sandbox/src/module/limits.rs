@@ -6,7 +6,7 @@ use core::{fmt, str::FromStr};
 use dynload_diagnostics::{nearest_name, printable};
 
 macro_rules! module_limits {
-    ($($(#[doc = $doc:literal])* $variant:ident, $name:literal, $field:ident, $with:ident, $default:expr;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident, $name:literal, $summary:literal, $field:ident, $with:ident, $default:expr;)*) => {
         /// The limits of a module, checked before any of it is compiled.
         ///
         /// The defaults are above what compilers produce, and far below what would do harm. Bodies, parameters, names and most
@@ -94,6 +94,14 @@ macro_rules! module_limits {
                 }
             }
 
+            /// Returns what is limited, in a few words: for the help of a program that has the limits as options.
+            #[must_use]
+            pub const fn summary(self) -> &'static str {
+                match self {
+                    $(ModuleLimit::$variant => $summary,)*
+                }
+            }
+
             /// Returns the method that sets the limit, for messages.
             pub(crate) const fn setter(self) -> &'static str {
                 match self {
@@ -106,39 +114,51 @@ macro_rules! module_limits {
 
 module_limits! {
     /// Bytes of the module without its custom sections, which are not loaded. By default 64 MiB.
-    Bytes, "bytes", max_bytes, with_bytes, 64 << 20;
+    Bytes, "bytes", "bytes of the module, without its custom sections",
+        max_bytes, with_bytes, 64 << 20;
     /// Entries of each section: types, imports, functions, globals, exports, segments. By default 1 000 000; of element and of
     /// data segments 100 000 is the maximum.
-    Items, "items", max_items, with_items, 1_000_000;
+    Items, "items", "entries of each section",
+        max_items, with_items, 1_000_000;
     /// Elements of all segments together. By default 10 000 000.
-    Elements, "elements", max_elements, with_elements, 10_000_000;
+    Elements, "elements", "elements of all segments together",
+        max_elements, with_elements, 10_000_000;
     /// Operators of all constant expressions together (initial values, offsets, elements); each expression may have 64. By
     /// default 1 000 000.
-    ConstantOperators, "constant-operators", max_constant_operators, with_constant_operators, 1_000_000;
+    ConstantOperators, "constant-operators", "operators of all constant expressions together",
+        max_constant_operators, with_constant_operators, 1_000_000;
     /// Memories, and tables. By default 100, which is also the maximum, since it is that of the interpreter. In a module that
     /// grows a memory or a table, the rewriter adds one table.
-    Memories, "memories", max_memories, with_memories, 100;
+    Memories, "memories", "memories, and tables",
+        max_memories, with_memories, 100;
     /// Parameters of one function, and its results. By default 1 000, which is also the maximum, and that of Wasmtime and V8.
-    Params, "params", max_params, with_params, 1_000;
+    Params, "params", "parameters of a function, and its results",
+        max_params, with_params, 1_000;
     /// Locals of one function, parameters included. By default 29 900, which is also the maximum: the interpreter supports
     /// 30 000, and the rewriter adds some.
-    Locals, "locals", max_locals, with_locals, 29_900;
+    Locals, "locals", "locals of a function",
+        max_locals, with_locals, 29_900;
     /// Locals of all functions together, parameters included: a few bytes can declare thousands, and each of them costs the
     /// interpreter time. By default 20 000 000.
-    TotalLocals, "total-locals", max_total_locals, with_total_locals, 20_000_000;
+    TotalLocals, "total-locals", "locals of all functions together",
+        max_total_locals, with_total_locals, 20_000_000;
     /// Bytes of one function's body. By default 7 654 321, which is also the maximum, and that of Wasmtime and V8.
-    BodyBytes, "body-bytes", max_body_bytes, with_body_bytes, 7_654_321;
+    BodyBytes, "body-bytes", "bytes of the body of a function",
+        max_body_bytes, with_body_bytes, 7_654_321;
     /// Values that blocks, branches and calls carry, in all functions together; the first 16 of each are not counted. Two
     /// bytes of code can carry a thousand values, and each of them costs the interpreter time and memory. By default 500 000.
-    CarriedValues, "carried-values", max_carried_values, with_carried_values, 500_000;
+    CarriedValues, "carried-values", "values that blocks, branches and calls carry",
+        max_carried_values, with_carried_values, 500_000;
     /// Bytes of memory that loading may take at its peak, beyond the module itself. By default 1 GiB.
     ///
     /// The engine compares the limit with an upper bound that it estimates from the numbers of the module's items: 10
     /// to 30 times the size of the code for the output of compilers, which takes a half to a fifth of that, and 100
     /// times for code in tiny functions. So a module may exceed this limit although it is smaller than `max_bytes`.
-    LoadBytes, "load-bytes", max_load_bytes, with_load_bytes, 1 << 30;
+    LoadBytes, "load-bytes", "bytes of memory that loading may take, as estimated",
+        max_load_bytes, with_load_bytes, 1 << 30;
     /// Bytes of one name. By default 100 000, which is also the maximum, and that of Wasmtime and V8.
-    NameBytes, "name-bytes", max_name_bytes, with_name_bytes, 100_000;
+    NameBytes, "name-bytes", "bytes of a name",
+        max_name_bytes, with_name_bytes, 100_000;
 }
 
 impl fmt::Display for ModuleLimit {
