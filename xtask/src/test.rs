@@ -157,8 +157,9 @@ fn features() -> Result<(), Failure> {
         "test",
         "-p",
         "dynload-sandbox",
+        "--no-default-features",
         "--features",
-        "simd,deterministic",
+        "std,deterministic",
     ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-native", "--no-default-features"],

@@ -91,12 +91,9 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
                 format!("{text}, here: `--module-limit {limit}=N`")
             }
             // The remedies are those of a Rust program.
-            ModuleError::Unsupported { .. } => text
-                .replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
-                .replace(
-                    "build dynload-sandbox with its feature `simd`",
-                    "run `cargo install dynload-cli --features simd`",
-                ),
+            ModuleError::Unsupported { .. } => {
+                text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
+            }
             _ => text,
         }
     })

@@ -326,11 +326,11 @@ impl<L: Loader> Reloader<L> {
     /// reloader.start()?;
     /// loop {
     ///     match events.recv_timeout(Duration::from_secs(10))?.kind {
-    ///         EventKind::Swapped { version } => {
+    ///         EventKind::Swapped { version, .. } => {
     ///             assert_eq!(version, 1);
     ///             break;
     ///         }
-    ///         EventKind::Failed { step, error } => panic!("failed to {step}: {}", error.report()),
+    ///         EventKind::Failed { step, error, .. } => panic!("failed to {step}: {}", error.report()),
     ///         _ => {}
     ///     }
     /// }

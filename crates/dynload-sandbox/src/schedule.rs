@@ -1,24 +1,25 @@
 //! The costs of operators, host functions and instances in fuel.
 //!
-//! | item | fuel |
-//! | --- | --- |
-//! | `block` `loop` `else` `end` `nop` `drop` `return` `unreachable` | 0 |
-//! | every other executed operator | 1 |
-//! | entering a Wasm function | 1 |
-//! | `memory.copy` `memory.fill` `memory.init`, and a successful `memory.grow` | 1 for each full [`BYTES_PER_FUEL`] bytes |
-//! | `table.copy` `table.fill` `table.init`, and a successful `table.grow` | 1 for each full [`ELEMENTS_PER_FUEL`] elements |
-//! | entering a function that declares more than [`FREE_LOCAL_BYTES`] of locals | 1 for each started [`BYTES_PER_FUEL`] bytes beyond that |
-//! | data segments, at instantiation | 1 for each segment, and 1 for each full [`BYTES_PER_FUEL`] bytes of an active one |
-//! | element segments, at instantiation | 1 for each segment, and 1 for each full [`ELEMENTS_PER_FUEL`] elements of one that is not declarative |
-//! | constant expressions, at instantiation | 1 for each operator except the first of each expression |
-//! | records of an instance | 1 for each full [`BYTES_PER_FUEL`] bytes beyond [`FREE_RECORD_BYTES`] |
-//! | a host function | [`HOST_CALL`], and 1 for each full [`BYTES_PER_FUEL`] bytes that it reads or writes for the guest |
+//! The second column is fuel here, the third in Wasmtime 48 with its default costs.
 //!
-//! The first three rows are those of Wasmtime 48: a call that returns, and uses none of the other items, burns the same
-//! amount of fuel here as there. The other rows differ. By default Wasmtime 48 charges `memory.copy`, `memory.fill` and
-//! `memory.init` 1 for each byte, and `table.copy`, `table.fill`, `table.init` and `table.grow` 1 for each element;
-//! here the price is 1 for each full [`BYTES_PER_FUEL`] bytes or [`ELEMENTS_PER_FUEL`] elements. It does not charge for
-//! the bytes of a `memory.grow`, for locals, or for host functions.
+//! | item | dynload | Wasmtime |
+//! | --- | --- | --- |
+//! | `block` `loop` `else` `end` `nop` `drop` `return` `unreachable` | 0 | 0 |
+//! | every other executed operator | 1 | 1 |
+//! | entering a Wasm function | 1 | 1 |
+//! | `memory.copy` `memory.fill` `memory.init` | 1 for each full [`BYTES_PER_FUEL`] bytes | 1 for each byte |
+//! | a successful `memory.grow` | 1 for each full [`BYTES_PER_FUEL`] bytes | 0 |
+//! | `table.copy` `table.fill` `table.init`, and a successful `table.grow` | 1 for each full [`ELEMENTS_PER_FUEL`] elements | 1 for each element |
+//! | entering a function that declares more than [`FREE_LOCAL_BYTES`] of locals | 1 for each started [`BYTES_PER_FUEL`] bytes beyond that | 0 |
+//! | data segments, at instantiation | 1 for each segment, and 1 for each full [`BYTES_PER_FUEL`] bytes of an active one | 0 |
+//! | element segments, at instantiation | 1 for each segment, and 1 for each full [`ELEMENTS_PER_FUEL`] elements of one that is not declarative | 0 |
+//! | constant expressions, at instantiation | 1 for each operator except the first of each expression | 0 |
+//! | records of an instance | 1 for each full [`BYTES_PER_FUEL`] bytes beyond [`FREE_RECORD_BYTES`] | 0 |
+//! | a host function | [`HOST_CALL`], and 1 for each full [`BYTES_PER_FUEL`] bytes that it reads or writes for the guest | 0 |
+//!
+//! So a call that returns, and uses none of the items from the fourth row on, burns the same amount of fuel in both. A
+//! function with `memory.fill` of 65 536 bytes burns 1 029 here and 65 541 there; one with `memory.grow` by a page, 1 027 and
+//! 3.
 //!
 //! The records of an instance are its imports, functions, globals, memories, tables, exports and segments, with
 //! [`RECORD_BYTES`] each, and the names of its exports. The bytes beyond [`FREE_RECORD_BYTES`] also count against the memory

@@ -84,16 +84,9 @@ fn the_document_of_a_module_has_the_documented_keys() {
 #[test]
 fn a_module_that_is_refused_is_reported_with_the_reason() {
     let place = Workplace::new();
-    place.write("simd.wat", "(module (func (result v128) (v128.const i64x2 0 0)))");
     place.write("threads.wat", "(module (memory 1 1 shared))");
     place.write("memory64.wat", "(module (memory i64 1))");
     place.write("junk.wasm", "junk");
-    if !cfg!(feature = "simd") {
-        place.words("inspect simd.wat").fails(
-            126,
-            &["cannot load `simd.wat`", "128-bit vectors", "--features simd"],
-        );
-    }
     place.words("inspect threads.wat").fails(126, &["threads"]);
     place
         .words("inspect memory64.wat")

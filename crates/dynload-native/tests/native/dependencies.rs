@@ -17,7 +17,7 @@ const HOW: &str = "DYNLOAD_NATIVE_HOW";
 #[track_caller]
 fn answers(plugin: &Path, flags: &str, library_path: Option<PathBuf>) -> [Result<i32, String>; 2] {
     ["original", "copy"].map(|how| {
-        let test = "beside::a_copy_finds_what_the_loader_finds_for_the_original";
+        let test = "dependencies::a_copy_finds_what_the_loader_finds_for_the_original";
         let mut child = child::command(test, plugin);
         child.env(HOW, format!("{how} {flags}"));
         child.env_remove("LD_LIBRARY_PATH");

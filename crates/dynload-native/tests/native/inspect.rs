@@ -335,7 +335,7 @@ fn large_libraries_of_another_linker_are_accepted() {
 /// At every length from 0 to the whole, the file is refused or loads, and the process survives.
 #[test]
 fn a_library_of_every_length_is_refused_or_loads() {
-    let test = "header::a_library_of_every_length_is_refused_or_loads";
+    let test = "inspect::a_library_of_every_length_is_refused_or_loads";
     let Some(library) = child::argument() else {
         let workshop = Workshop::new();
         let source = "int value = 3; const char *name = \"n\"; int answer(void) { return value; }";

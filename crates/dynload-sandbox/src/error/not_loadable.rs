@@ -44,13 +44,18 @@ fn file_kind(bytes: &[u8]) -> Option<&'static str> {
 
 /// Returns the feature that is disabled according to a validator's message, and how to do without it.
 fn disabled_feature(message: &str) -> Option<&'static str> {
-    if !["not enabled", "SIMD", "disabled"]
-        .iter()
-        .any(|word| message.contains(word))
-    {
+    const WORDS: [&str; 6] = [
+        "not enabled",
+        "SIMD",
+        "disabled",
+        "must be enabled",
+        "without the gc feature",
+        "references required",
+    ];
+    if !WORDS.iter().any(|word| message.contains(word)) {
         return None;
     }
-    const FEATURES: [(&str, &str); 7] = [
+    const FEATURES: [(&str, &str); 9] = [
         (
             "SIMD",
             "128-bit vectors; compile it without them (`-mno-simd128`, for Rust `-C target-feature=-simd128`), or build \
@@ -74,6 +79,14 @@ fn disabled_feature(message: &str) -> Option<&'static str> {
             "typed function references; compile it without them",
         ),
         ("wide arithmetic", "wide arithmetic; compile it without it"),
+        (
+            "custom page sizes",
+            "a memory with another page size; compile it with pages of 64 KiB",
+        ),
+        (
+            "64-bit tables",
+            "a 64-bit table; compile it for wasm32, or set `EngineConfig::memory64`",
+        ),
     ];
     let found = FEATURES.iter().find(|(word, _)| message.contains(word));
     found.map(|(_, feature)| *feature)

@@ -41,6 +41,9 @@ pub(crate) struct Context<'a> {
     pub(crate) carried: Bound,
     /// The memory that loading takes.
     pub(crate) load: Estimate,
+    /// Whether vectors occur in types or globals, so that any function may have some.
+    #[cfg(feature = "simd")]
+    pub(crate) vectors: bool,
 }
 
 impl Context<'_> {
@@ -130,6 +133,9 @@ pub(crate) struct BodyRewriter {
     allocations: FuncValidatorAllocations,
     #[cfg(feature = "simd")]
     vectors: Option<vectors::Vectors>,
+    /// Whether a vector was met that is not tracked.
+    #[cfg(feature = "simd")]
+    missed_vector: bool,
     /// The bytes that vectors on the operand stack take beyond those of other operands.
     #[cfg(feature = "simd")]
     vector_bytes: u64,
@@ -138,6 +144,17 @@ pub(crate) struct BodyRewriter {
     carried: u64,
     /// The memory that loading the function takes.
     load: u64,
+}
+
+/// What the first pass finds about a body.
+struct Parsed {
+    /// The number of groups of locals, and their bytes in the module.
+    groups: u32,
+    declarations: Range<usize>,
+    code: Range<usize>,
+    /// The bytes of parameters and locals.
+    locals_bytes: u64,
+    entry: Edge,
 }
 
 /// The number of values that each block, branch and call may carry uncounted.
@@ -154,7 +171,50 @@ impl BodyRewriter {
         body: &FunctionBody<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Needs, Refused> {
-        self.stacks.start(function.ty);
+        let ty = function.ty;
+        #[cfg(feature = "simd")]
+        let parsed = {
+            // Few functions have vectors, and to track them is expensive: all operators are validated.
+            let parsed = if context.vectors {
+                None
+            } else {
+                Some(self.parse(context, ty, body)?).filter(|_| !self.missed_vector)
+            };
+            match parsed {
+                Some(parsed) => {
+                    self.validate_if_needed(function, body)?;
+                    parsed
+                }
+                None => self.parse_with_vectors(context, function, body)?,
+            }
+        };
+        #[cfg(not(feature = "simd"))]
+        let parsed = self.parse(context, ty, body)?;
+        #[cfg(not(feature = "simd"))]
+        self.validate_if_needed(function, body)?;
+        context.load.add(self.load)?;
+        self.flow.reweight();
+        self.write(context, body, &parsed, out);
+        Ok(self.needs)
+    }
+
+    /// Validates a body that may have become valid by rewriting.
+    fn validate_if_needed(
+        &mut self,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+    ) -> Result<(), Refused> {
+        if self.needs_validation {
+            let mut validator = function.into_validator(core::mem::take(&mut self.allocations));
+            validator.validate(body)?;
+            self.allocations = validator.into_allocations();
+        }
+        Ok(())
+    }
+
+    /// The first pass, for a function of the type with index `ty`. Stops early if there is a vector that is not tracked.
+    fn parse(&mut self, context: &Context<'_>, ty: u32, body: &FunctionBody<'_>) -> Result<Parsed, Refused> {
+        self.stacks.start(ty);
         self.literals.clear();
         self.edits.clear();
         self.scratch.clear();
@@ -167,6 +227,11 @@ impl BodyRewriter {
         self.needs = Needs::default();
         self.needs_validation = false;
         self.max_operand_bytes = 0;
+        #[cfg(feature = "simd")]
+        {
+            self.missed_vector = false;
+            self.vector_bytes = 0;
+        }
         self.carried = 0;
         self.load = load_estimate::FUNCTION + load_estimate::BYTE * body.range().len() as u64;
         if context.globals.peaks.is_some() {
@@ -178,7 +243,7 @@ impl BodyRewriter {
 
         let base = body.range().start;
         self.base = base;
-        let ty = context.spaces.types.get(function.ty as usize);
+        let ty = context.spaces.types.get(ty as usize);
         let params = ty.map_or(&[][..], |ty| ty.params());
         let mut frame_bytes: u64 = params.iter().copied().map(bytes_of).sum();
         self.locals = params.len() as u32;
@@ -190,17 +255,13 @@ impl BodyRewriter {
             let (count, ty) = locals.read()?;
             self.locals = self.locals.saturating_add(count);
             declared_bytes += u64::from(count) * bytes_of(ty);
+            #[cfg(feature = "simd")]
+            self.meet(ty);
         }
         frame_bytes += declared_bytes;
         self.load +=
             load_estimate::LOCAL * u64::from(self.locals) + load_estimate::LOCALS * u64::from(groups);
         let groups_end = locals.original_position();
-        #[cfg(feature = "simd")]
-        {
-            let validator = function.into_validator(core::mem::take(&mut self.allocations));
-            self.vectors = Some(vectors::Vectors::new(validator, body)?);
-        }
-
         let entry = self.flow.start();
         self.flow.add_cost(1 + schedule::locals(declared_bytes));
         self.open_frames.push(OpenFrame::default());
@@ -214,28 +275,32 @@ impl BodyRewriter {
             let start = operators.original_position();
             operators.visit_operator(&mut fast_path)?;
             if let Some(operator) = &fast_path.deferred {
+                #[cfg(feature = "simd")]
+                {
+                    fast_path.body.meet_in(operator);
+                    if fast_path.body.missed_vector {
+                        break;
+                    }
+                }
                 let end = operators.original_position();
                 fast_path.body.operator(context, operator, start..end)?;
                 fast_path.deferred = None;
             }
         }
         let code_end = operators.original_position();
-        // Every operator has been validated already, to tell vectors from other operands.
-        #[cfg(feature = "simd")]
-        if let Some(vectors) = self.vectors.take() {
-            self.allocations = vectors.finish(code_end)?;
-        }
-        #[cfg(not(feature = "simd"))]
-        if self.needs_validation {
-            let mut validator = function.into_validator(core::mem::take(&mut self.allocations));
-            validator.validate(body)?;
-            self.allocations = validator.into_allocations();
-        }
+        Ok(Parsed {
+            groups,
+            declarations: groups_start..groups_end,
+            code: code_start..code_end,
+            locals_bytes: frame_bytes,
+            entry,
+        })
+    }
 
-        context.load.add(self.load)?;
-        self.flow.reweight();
-        frame_bytes += self.max_operand_bytes;
-        let frame = crate::metering::frames::frame(frame_bytes);
+    /// The second pass.
+    fn write(&mut self, context: &Context<'_>, body: &FunctionBody<'_>, parsed: &Parsed, out: &mut Vec<u8>) {
+        let base = self.base;
+        let frame = crate::metering::frames::frame(parsed.locals_bytes + self.max_operand_bytes);
         let counters = (self.calls || context.globals.peaks.is_some())
             .then(|| self.locals + self.hidden_locals.len() as u32);
         if counters.is_some() {
@@ -243,15 +308,15 @@ impl BodyRewriter {
         }
         self.needs.frame_counters = self.calls;
 
-        unsigned(out, u64::from(groups) + self.hidden_locals.len() as u64);
+        unsigned(out, u64::from(parsed.groups) + self.hidden_locals.len() as u64);
         let bytes = body.as_bytes();
-        out.extend_from_slice(&bytes[groups_start - base..groups_end - base]);
+        out.extend_from_slice(&bytes[parsed.declarations.start - base..parsed.declarations.end - base]);
         for ty in &self.hidden_locals {
             out.extend([1, *ty]);
         }
         frame_counters::enter(out, &context.globals, frame, counters);
-        self.emit_charge(context, entry, out);
-        let mut copied = code_start - base;
+        self.emit_charge(context, parsed.entry, out);
+        let mut copied = parsed.code.start - base;
         let edits = core::mem::take(&mut self.edits);
         for (at, edit) in &edits {
             let at = *at as usize;
@@ -301,8 +366,7 @@ impl BodyRewriter {
             }
         }
         self.edits = edits;
-        out.extend_from_slice(&bytes[copied..code_end - base]);
-        Ok(self.needs)
+        out.extend_from_slice(&bytes[copied..parsed.code.end - base]);
     }
 
     /// Emits the code for which the interpreter charges the cost of an edge.

@@ -24,13 +24,26 @@ pub(crate) struct IndexSpaces {
 pub(crate) struct Global {
     /// The byte of its type, if the interpreter may know its value when it translates.
     pub(super) constant: Option<u8>,
+    #[cfg(feature = "simd")]
+    is_vector: bool,
 }
 
 impl Global {
+    /// An imported global, whose value only an instance knows.
+    fn imported(ty: GlobalType) -> Global {
+        let mut global = Global::defined(ty);
+        global.constant = None;
+        global
+    }
+
     /// A global that the module defines.
     pub(super) fn defined(ty: GlobalType) -> Global {
         let constant = val_type(ty.content_type).filter(|_| !ty.mutable);
-        Global { constant }
+        Global {
+            constant,
+            #[cfg(feature = "simd")]
+            is_vector: ty.content_type == ValType::V128,
+        }
     }
 }
 
@@ -40,10 +53,20 @@ impl IndexSpaces {
         match ty {
             TypeRef::Func(ty) => self.functions.push(ty),
             TypeRef::Table(ty) => self.tables.push(ty),
-            TypeRef::Global(_) => self.globals.push(Global { constant: None }),
+            TypeRef::Global(ty) => self.globals.push(Global::imported(ty)),
             TypeRef::Memory(ty) => self.memories.push(ty),
             TypeRef::Tag(_) => {}
         }
+    }
+
+    /// Returns whether vectors occur in the types or the globals.
+    #[cfg(feature = "simd")]
+    pub(super) fn has_vectors(&self) -> bool {
+        let mut types = self
+            .types
+            .iter()
+            .flat_map(|ty| ty.params().iter().chain(ty.results()));
+        types.any(|ty| *ty == ValType::V128) || self.globals.iter().any(|global| global.is_vector)
     }
 
     /// Returns the initial size of a memory in bytes, which is also its minimum.

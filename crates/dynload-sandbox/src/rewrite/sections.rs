@@ -202,6 +202,8 @@ impl<'a> ModuleReader<'a> {
             growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
             carried: limits.bound(ModuleLimit::CarriedValues),
             load: Estimate::new(limits.bound(ModuleLimit::LoadBytes)),
+            #[cfg(feature = "simd")]
+            vectors: self.spaces.has_vectors(),
         };
         context.load.add(self.load)?;
         self.code = code::rewrite(&context, functions)?;

@@ -5,6 +5,8 @@
 
 use super::BodyRewriter;
 use crate::rewrite::{load_estimate, operators};
+#[cfg(feature = "simd")]
+use wasmparser::ValType;
 use wasmparser::{Operator, VisitOperator};
 
 /// Processes the operator that it visits, or defers it.
@@ -55,7 +57,11 @@ impl FastPath<'_, '_> {
     #[inline(always)]
     fn defers_all(&self) -> bool {
         // With vectors, every operator has to be validated in this pass; dead code is omitted.
-        cfg!(feature = "simd") || self.body.dead.is_some()
+        #[cfg(feature = "simd")]
+        if self.body.vectors.is_some() {
+            return true;
+        }
+        self.body.dead.is_some()
     }
 }
 
@@ -175,6 +181,7 @@ impl<'a> VisitOperator<'a> for FastPath<'_, 'a> {
 macro_rules! visit_vector {
     ($( @$proposal:ident $op:ident $({ $($arg:ident: $type:ty),* })? => $visit:ident $what:tt)*) => {
         $( fn $visit(&mut self $($(, $arg: $type)*)?) {
+            self.body.meet(ValType::V128);
             self.deferred = Some(Operator::$op $({ $($arg),* })?);
         } )*
     };

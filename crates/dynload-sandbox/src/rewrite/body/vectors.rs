@@ -1,7 +1,7 @@
 //! Tracks which operands are vectors, since these take twice the space in a frame. Only validation determines the types of
-//! operands.
+//! operands, so this is done for functions in which a vector occurs, and for no other.
 
-use super::{BodyRewriter, Context};
+use super::{BodyRewriter, Context, Parsed};
 use crate::{
     error::Refused,
     rewrite::{
@@ -10,7 +10,8 @@ use crate::{
     },
 };
 use wasmparser::{
-    FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType, ValidatorResources,
+    BlockType, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody, Operator, ValType,
+    ValidatorResources,
 };
 
 /// The vectors on the operand stack of a function, and the validator that identifies them.
@@ -56,6 +57,47 @@ impl Vectors {
 }
 
 impl BodyRewriter {
+    /// The first pass, with all vectors tracked.
+    pub(super) fn parse_with_vectors(
+        &mut self,
+        context: &Context<'_>,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+    ) -> Result<Parsed, Refused> {
+        let ty = function.ty;
+        let validator = function.into_validator(core::mem::take(&mut self.allocations));
+        self.vectors = Some(Vectors::new(validator, body)?);
+        let parsed = self.parse(context, ty, body);
+        let vectors = self.vectors.take();
+        let parsed = parsed?;
+        if let Some(vectors) = vectors {
+            self.allocations = vectors.finish(parsed.code.end)?;
+        }
+        Ok(parsed)
+    }
+
+    /// Records that a value of this type was met.
+    pub(super) fn meet(&mut self, ty: ValType) {
+        self.missed_vector |= ty == ValType::V128 && self.vectors.is_none();
+    }
+
+    /// Records a vector that a control operator or a `select` introduces: in unreachable code, their types alone do.
+    pub(super) fn meet_in(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Block {
+                blockty: BlockType::Type(ty),
+            }
+            | Operator::Loop {
+                blockty: BlockType::Type(ty),
+            }
+            | Operator::If {
+                blockty: BlockType::Type(ty),
+            }
+            | Operator::TypedSelect { ty } => self.meet(*ty),
+            _ => {}
+        }
+    }
+
     /// Validates the operator, and records the bytes that vectors on the operand stack after it take beyond those of other
     /// operands.
     pub(super) fn step_vectors(
@@ -64,6 +106,9 @@ impl BodyRewriter {
         operator: &Operator<'_>,
         offset: usize,
     ) -> Result<(), Refused> {
+        if self.vectors.is_none() {
+            return Ok(());
+        }
         let (popped, _) = self.arity(context, operator);
         let low = self.stacks.height.saturating_sub(popped);
         if let Some(vectors) = &mut self.vectors {

@@ -2,8 +2,8 @@
 //!
 //! A symlink never leads a guest out of its directory, whoever created it: `cap-std` resolves paths that way. But
 //! other programs may walk the same tree without that protection, so a symlink that a guest creates never leads out
-//! of the directory that contains it: its target is not absolute and has no `..`. The target alone shows this,
-//! wherever the symlink is created or moved to, and whoever changes the tree meanwhile.
+//! of the directory that contains it: its target is not absolute, and is stored without `..`. The target alone shows
+//! this, wherever the symlink is created or moved to, and whoever changes the tree meanwhile.
 //!
 //! Symlinks that others created can be renamed and hard-linked like every other file. Where they lead afterwards is
 //! the responsibility of those who created them and let a guest write there.
@@ -17,7 +17,13 @@ use crate::{
     host::Caller,
     services::{answer::Answer, descriptor::Use, guest, guest::write_u32},
 };
-use std::path::{Component, Path};
+use cap_std::fs::Dir;
+use std::{
+    borrow::Cow,
+    io,
+    path::{Component, Path, PathBuf},
+    vec::Vec,
+};
 
 pub(super) fn symlink(
     caller: &mut Caller<'_>,
@@ -34,14 +40,14 @@ pub(super) fn symlink(
         .directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     let target = guest::path(caller, target_ptr, target_len)?;
     let path = GuestPath::read(caller, ptr, len)?;
-    stays_inside(Path::new(&target))?;
     let services = &caller.state().services;
     let open = services.directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     let entry = Entry::new(services.guard(), open, &path, Change::Add)?;
     if path.has_trailing_slash() {
         return Err(entry.not_a_directory().into());
     }
-    Ok(entry.dir().symlink(&target, entry.name)?)
+    let target = inside(&target, || entry.parent())?;
+    Ok(entry.dir().symlink(&*target, entry.name)?)
 }
 
 #[allow(
@@ -135,12 +141,54 @@ pub(super) fn at_both_ends(
     act((&from, old.has_trailing_slash()), (&to, new.has_trailing_slash()))
 }
 
-/// Checks that a symlink to `target` leads only to entries inside its own directory.
-fn stays_inside(target: &Path) -> Result<(), Errno> {
-    let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    if target.components().all(is_below) {
-        Ok(())
-    } else {
-        Err(Errno::Perm)
+/// Returns the target of a new symlink in the directory `dir`: without `..`, where that is possible.
+///
+/// `a/../x` becomes `x` if `a` is a directory. If it were stored as it is, it would lead elsewhere once a symlink that
+/// others created is moved to `a`.
+fn inside<'a>(target: &'a str, dir: impl Fn() -> io::Result<Dir>) -> Answer<Cow<'a, str>> {
+    let components = Path::new(target).components();
+    if components.clone().all(is_below) {
+        return Ok(target.into());
     }
+    let mut kept = Vec::new();
+    // The number of leading components that are directories, and not symlinks to directories.
+    let mut directories = 0;
+    for component in components {
+        match component {
+            Component::Normal(name) => kept.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if !kept.is_empty() => {
+                for end in directories + 1..=kept.len() {
+                    let path: PathBuf = kept[..end].iter().collect();
+                    let found = dir()?.symlink_metadata(path);
+                    if !found.is_ok_and(|found| found.is_dir()) {
+                        return Err(Errno::Perm.into());
+                    }
+                }
+                kept.pop();
+                directories = kept.len();
+            }
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(Errno::Perm.into());
+            }
+        }
+    }
+    let mut path: PathBuf = kept.iter().collect();
+    if kept.is_empty() {
+        path.push(".");
+    }
+    // With a trailing slash the target is a directory, or nothing.
+    if target.ends_with('/') {
+        path.push("");
+    }
+    Ok(path
+        .into_os_string()
+        .into_string()
+        .map_err(|_| Errno::Ilseq)?
+        .into())
+}
+
+/// Returns whether a component leads to something in the same directory, or to the directory itself.
+fn is_below(component: Component<'_>) -> bool {
+    matches!(component, Component::Normal(_) | Component::CurDir)
 }

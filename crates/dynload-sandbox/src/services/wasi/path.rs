@@ -144,8 +144,12 @@ impl<'a> Entry<'a> {
 
     /// Checks that the directory exists which contains the entry: errors of that come before those of the entry.
     pub(super) fn check_parent(&self) -> Result<(), Errno> {
-        let parent = self.dir().open_dir(split(self.name).0);
-        parent.map(drop).map_err(|error| Errno::from(&error))
+        self.parent().map(drop).map_err(|error| Errno::from(&error))
+    }
+
+    /// Opens the directory that contains the entry.
+    pub(super) fn parent(&self) -> io::Result<Dir> {
+        self.dir().open_dir(split(self.name).0)
     }
 
     /// Checks that the entry is a directory, as a trailing slash requires.
