@@ -55,6 +55,8 @@ pub enum Out {
     Prestat,
     /// A pointer outside of the memory.
     OutOfBounds,
+    /// A pointer that is not aligned.
+    Misaligned,
 }
 
 /// A subscription to a clock.

@@ -4,6 +4,7 @@ use crate::call::{Arg, Call, Out};
 use crate::differences::{self, Difference};
 use crate::engines::{Engine, dynload::Dynload, wasmtime::Wasmtime};
 use crate::outcome::{Outcome, Value, perform};
+use crate::rights;
 use crate::tree::{self, ROOT, Tree};
 use std::collections::BTreeSet;
 use tempfile::TempDir;
@@ -194,7 +195,7 @@ impl World {
         });
         let after = tree::snapshot(self.sandbox.directory.path());
         let trees = tree::differences(&after, &tree::snapshot(self.wasmtime.directory.path()));
-        let seen = Seen {
+        let mut seen = Seen {
             call: call.clone(),
             broken: broken(&sandbox, &wasmtime, &used_sandbox, &used_wasmtime),
             sandbox,
@@ -203,6 +204,9 @@ impl World {
             open: self.open.clone(),
             tree: std::mem::replace(&mut self.tree, after),
         };
+        if seen.sandbox.is_success() && rights::are_missing(&seen) {
+            seen.broken = Some("the call succeeded in the sandbox without the required right".to_owned());
+        }
         if seen.broken.is_some() {
             return Step::Unknown(Box::new(seen));
         }

@@ -64,7 +64,7 @@ impl Chooser<'_> {
             42..44 => self.readdir(),
             44..46 => Call::new("fd_fdstat_get", [self.any(), Arg::Out(Out::Fdstat)]),
             46..48 => {
-                let flags = self.random.pick(&[0, 0, 1, 1, 4, 5, 2, 8, 16, 31, 32]);
+                let flags = self.random.pick(&[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 4, 4, 4, 5, 5, 5, 5, 2, 8, 16, 31, 32]);
                 Call::new("fd_fdstat_set_flags", [self.file(), Arg::I32(flags)])
             }
             48..51 => Call::new("fd_filestat_get", [self.any(), Arg::Out(Out::Filestat)]),
@@ -79,7 +79,7 @@ impl Chooser<'_> {
             }
             56 => self.allocate(),
             57 => {
-                let advice = self.random.pick(&[0, 1, 2, 3, 4, 5, 6]);
+                let advice = self.random.pick(&[0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6]);
                 let (offset, len) = (self.offset(), self.offset());
                 Call::new("fd_advise", [self.file(), Arg::I64(offset), Arg::I64(len), Arg::I32(advice)])
             }
@@ -143,10 +143,14 @@ impl Chooser<'_> {
             6 => Call::new("sched_yield", []),
             7 => {
                 let count = self.random.pick(&[0, 1, 1, 2, 3]);
-                let clocks = (0..count).map(|_| Clock {
-                    id: self.random.pick(&[0, 1, 0, 1, 0, 1, 2, 7]),
-                    timeout: self.random.pick(&[0, 1]),
-                    flags: self.random.pick(&[0, 0, 1, 2]),
+                let clocks = (0..count).map(|_| {
+                    let flags = self.random.pick(&[0, 0, 0, 0, 1, 1, 1, 1, 2]);
+                    Clock {
+                        id: self.random.pick(&[0, 1, 0, 1, 0, 1, 0, 1, 2, 7]),
+                        // An absolute time that has passed, or no time: every clock is ready.
+                        timeout: if flags == 1 { self.random.below(2) as u64 } else { 0 },
+                        flags,
+                    }
                 });
                 let clocks = Arg::Clocks(clocks.collect());
                 Call::new("poll_oneoff", [clocks, Arg::Out(Out::U32)])
@@ -167,12 +171,18 @@ impl Chooser<'_> {
             6 => 1 | 4,
             7 => 1 | 8,
             8 => 8,
-            _ => self.random.below(17) as u32,
+            _ => self.random.below(16) as u32,
         };
-        let fdflags = if self.random.percent(80) {
+        let fdflags = if self.random.percent(92) {
             self.random.pick(&[0, 0, 1, 4])
         } else {
-            self.random.below(33) as u32
+            self.random.below(32) as u32
+        };
+        // Rarely, flags that are not defined.
+        let (oflags, fdflags) = match self.random.below(100) {
+            0 => (oflags | 16, fdflags),
+            1 => (oflags, fdflags | 32),
+            _ => (oflags, fdflags),
         };
         // Libraries do not request the right to write to a directory.
         let all = if oflags & 2 == 0 { ALL } else { ALL & !(1 << 6) };
@@ -245,7 +255,7 @@ impl Chooser<'_> {
             1 => 0,
             _ => self.offset(),
         };
-        let whence = self.random.pick(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 3]);
+        let whence = self.random.pick(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3]);
         let fd = self.file();
         Call::new("fd_seek", [fd, Arg::I64(offset), Arg::I32(whence), self.out(Out::U64)])
     }
@@ -273,9 +283,13 @@ impl Chooser<'_> {
         Call::new("fd_allocate", [self.file(), Arg::I64(offset), Arg::I64(len)])
     }
 
-    /// Returns a result pointer; rarely one outside of the memory.
+    /// Returns a result pointer; rarely one outside of the memory or misaligned.
     fn out(&mut self, out: Out) -> Arg {
-        Arg::Out(if self.random.below(400) == 0 { Out::OutOfBounds } else { out })
+        Arg::Out(match self.random.below(500) {
+            0 => Out::OutOfBounds,
+            1 => Out::Misaligned,
+            _ => out,
+        })
     }
 
     fn offset(&mut self) -> u64 {
@@ -293,13 +307,14 @@ impl Chooser<'_> {
     }
 
     fn times(&mut self) -> [Arg; 3] {
-        let flags = self.random.pick(&[0, 1, 4, 5, 5, 5, 2, 8, 10, 6, 9, 3, 12, 15, 16]);
+        let flags = self.random.pick(&[0, 1, 4, 5, 5, 5, 5, 5, 5, 5, 5, 2, 8, 10, 6, 9, 6, 9, 1, 4, 5, 10, 3, 12, 15, 16]);
         let (atim, mtim) = (self.random.pick(TIMES), self.random.pick(TIMES));
         [Arg::I64(atim), Arg::I64(mtim), Arg::I32(flags)]
     }
 
     fn lookup(&mut self) -> Arg {
-        Arg::I32(self.random.pick(&[0, 0, 0, 0, 1, 1, 1, 1, 1, 2]))
+        let flags = if self.random.below(80) == 0 { 2 } else { self.random.below(2) };
+        Arg::I32(flags as u32)
     }
 
     /// Returns an open descriptor for which `is` holds, if there is one; sometimes any number.

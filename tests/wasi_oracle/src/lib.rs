@@ -12,4 +12,5 @@ pub mod generator;
 mod guest;
 pub mod outcome;
 pub mod random;
+pub mod rights;
 pub mod tree;

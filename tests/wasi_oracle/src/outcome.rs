@@ -158,7 +158,8 @@ pub(crate) fn perform(engine: &mut dyn Engine, call: &Call, number: &dyn Fn(u32)
                 args.push(at.into());
                 results.push((arg, vec![(at, *len)]));
             }
-            Arg::Out(Out::OutOfBounds) => args.push(i64::from(MEMORY - 2)),
+            Arg::Out(Out::OutOfBounds) => args.push(MEMORY.into()),
+            Arg::Out(Out::Misaligned) => args.push(i64::from(memory.reserve(128) + 1)),
             Arg::Out(_) => {
                 let at = memory.reserve(64);
                 args.push(at.into());
@@ -239,7 +240,7 @@ fn decode(out: Out, bytes: &[u8]) -> Option<Value> {
             atim: explicit(u64_at(40)),
             mtim: explicit(u64_at(48)),
         },
-        Out::Time | Out::OutOfBounds => return None,
+        Out::Time | Out::OutOfBounds | Out::Misaligned => return None,
     })
 }
 
