@@ -129,7 +129,10 @@ impl fmt::Debug for Arg {
             Arg::Path(path) if path.len() > 100 => write!(f, "a path of {} bytes", path.len()),
             Arg::Path(path) => write!(f, "\"{}\"", path.escape_ascii()),
             Arg::Write(buffers) => {
-                let texts: Vec<_> = buffers.iter().map(|bytes| bytes.escape_ascii().to_string()).collect();
+                let texts: Vec<_> = buffers
+                    .iter()
+                    .map(|bytes| bytes.escape_ascii().to_string())
+                    .collect();
                 write!(f, "write {texts:?}")
             }
             Arg::Read(lengths) => write!(f, "read {lengths:?}"),

@@ -69,8 +69,16 @@ impl Seen {
             Outcome::Success(_) => "success".to_owned(),
             other => format!("{other:?}"),
         };
-        let trees = if self.trees.is_empty() { "" } else { ", trees differ" };
-        let broken = if self.broken.is_some() { ", broken rule" } else { "" };
+        let trees = if self.trees.is_empty() {
+            ""
+        } else {
+            ", trees differ"
+        };
+        let broken = if self.broken.is_some() {
+            ", broken rule"
+        } else {
+            ""
+        };
         format!(
             "{}: {} / {}{trees}{broken}",
             self.call.function,
@@ -253,7 +261,10 @@ impl World {
             }
             "fd_renumber" => {
                 let (from, to) = (fds.next(), fds.next());
-                let (from, to) = (from.expect("a descriptor") as usize, to.expect("a descriptor") as usize);
+                let (from, to) = (
+                    from.expect("a descriptor") as usize,
+                    to.expect("a descriptor") as usize,
+                );
                 if from != to {
                     let moved = self.open[from].take().expect("an open descriptor");
                     let replaced = self.open[to].take().expect("an open descriptor");
@@ -276,8 +287,11 @@ impl World {
 
     /// Makes the state of both the same again after a known difference, if that is possible.
     fn reunite(&mut self, seen: &Seen) -> bool {
-        if seen.sandbox.errno().is_none() || seen.wasmtime.errno().is_none() {
-            return false;
+        match (seen.sandbox.errno(), seen.wasmtime.errno()) {
+            (None, _) => return false,
+            // A host function that traps leaves Wasmtime's instance usable.
+            (Some(errno), None) => return errno != 0,
+            _ => {}
         }
         let (sandbox, wasmtime) = (seen.sandbox.is_success(), seen.wasmtime.is_success());
         match seen.call.function {
@@ -291,9 +305,22 @@ impl World {
                 close(&mut *self.wasmtime.engine, &seen.wasmtime);
                 true
             }
-            "fd_fdstat_get" | "fd_filestat_get" | "fd_prestat_get" | "fd_prestat_dir_name" | "fd_pread" | "fd_readdir"
-            | "list" | "path_filestat_get" | "path_readlink" | "fd_advise" | "fd_sync" | "fd_datasync"
-            | "clock_res_get" | "random_get" | "poll_oneoff" | "fd_tell" => true,
+            "fd_fdstat_get"
+            | "fd_filestat_get"
+            | "fd_prestat_get"
+            | "fd_prestat_dir_name"
+            | "fd_pread"
+            | "fd_readdir"
+            | "list"
+            | "path_filestat_get"
+            | "path_readlink"
+            | "fd_advise"
+            | "fd_sync"
+            | "fd_datasync"
+            | "clock_res_get"
+            | "random_get"
+            | "poll_oneoff"
+            | "fd_tell" => true,
             _ if sandbox && wasmtime => false,
             _ => !sandbox && !wasmtime,
         }
@@ -304,12 +331,14 @@ impl World {
         let Outcome::Success(values) = perform(&mut *self.sandbox.engine, &call, &|fd| fd) else {
             panic!("descriptor {sandbox} is open in the sandbox");
         };
-        let [Value::Fdstat {
-            filetype,
-            flags,
-            base,
-            inheriting,
-        }] = values[..]
+        let [
+            Value::Fdstat {
+                filetype,
+                flags,
+                base,
+                inheriting,
+            },
+        ] = values[..]
         else {
             panic!("fd_fdstat_get returns an fdstat");
         };

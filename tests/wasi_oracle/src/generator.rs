@@ -11,16 +11,19 @@ pub const READ: u64 = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 14 | 1 << 21 | 1 << 27;
 
 /// Names in the directory, among them symlinks of every kind, and two that do not exist at first.
 const NAMES: &[&str] = &[
-    "a", "b", "c", "d", "x", "g", "\u{e9}", "l", "ld", "slash", "dangling", "loop", "chain", "self", "out", "abs", "round",
-    "new", "other", "e", "f", "h", "up", "upper", "back",
+    "a", "b", "c", "d", "x", "g", "\u{e9}", "l", "ld", "slash", "dangling", "loop", "chain", "self", "out",
+    "abs", "round", "new", "other", "e", "f", "h", "up", "upper", "back",
 ];
 
 /// Names that lead somewhere more often than not.
-const COMMON: &[&str] = &["a", "b", "c", "d", "d/a", "d/e", "d/e/f", "x", "g", "l", "ld", "new", "x/new", "other"];
+const COMMON: &[&str] = &[
+    "a", "b", "c", "d", "d/a", "d/e", "d/e/f", "x", "g", "l", "ld", "new", "x/new", "other",
+];
 
 /// Targets of new symlinks.
 const TARGETS: &[&[u8]] = &[
-    b"a", b"d", b"d/", b"d/a", b"nowhere", b".", b"./a", b"e", b"", b"..", b"../a", b"/a", b"/", b"d/../a", b"new", b"a\0b",
+    b"a", b"d", b"d/", b"d/a", b"nowhere", b".", b"./a", b"e", b"", b"..", b"../a", b"/a", b"/", b"d/../a",
+    b"new", b"a\0b",
 ];
 
 /// Times far from now, in nanoseconds.
@@ -35,7 +38,19 @@ const TIMES: &[u64] = &[
     u64::MAX,
 ];
 
-const OFFSETS: &[u64] = &[0, 1, 3, 5, 100, 4096, 5000, 65_537, i64::MAX as u64, 1 << 63, u64::MAX];
+const OFFSETS: &[u64] = &[
+    0,
+    1,
+    3,
+    5,
+    100,
+    4096,
+    5000,
+    65_537,
+    i64::MAX as u64,
+    1 << 63,
+    u64::MAX,
+];
 
 const LENGTHS: &[u32] = &[0, 1, 3, 5, 16, 100, 4096, 6000];
 
@@ -60,11 +75,19 @@ impl Chooser<'_> {
             32..36 => self.seek(),
             36..38 => Call::new("fd_tell", [self.file(), Arg::Out(Out::U64)]),
             38..40 => Call::new("fd_close", [self.any()]),
-            40..42 => Call::new("list", [self.directory(), Arg::I32(self.random.pick(&[300, 400, 1000, 4096]))]),
+            40..42 => Call::new(
+                "list",
+                [
+                    self.directory(),
+                    Arg::I32(self.random.pick(&[300, 400, 1000, 4096])),
+                ],
+            ),
             42..44 => self.readdir(),
             44..46 => Call::new("fd_fdstat_get", [self.any(), Arg::Out(Out::Fdstat)]),
             46..48 => {
-                let flags = self.random.pick(&[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 4, 4, 4, 5, 5, 5, 5, 2, 8, 16, 31, 32]);
+                let flags = self.random.pick(&[
+                    0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 4, 4, 4, 5, 5, 5, 5, 2, 8, 16, 31, 32,
+                ]);
                 Call::new("fd_fdstat_set_flags", [self.file(), Arg::I32(flags)])
             }
             48..51 => Call::new("fd_filestat_get", [self.any(), Arg::Out(Out::Filestat)]),
@@ -74,14 +97,21 @@ impl Chooser<'_> {
             }
             54..56 => {
                 let [atim, mtim, flags] = self.times();
-                let fd = if self.random.percent(30) { self.directory() } else { self.any() };
+                let fd = if self.random.percent(30) {
+                    self.directory()
+                } else {
+                    self.any()
+                };
                 Call::new("fd_filestat_set_times", [fd, atim, mtim, flags])
             }
             56 => self.allocate(),
             57 => {
                 let advice = self.random.pick(&[0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6]);
                 let (offset, len) = (self.offset(), self.offset());
-                Call::new("fd_advise", [self.file(), Arg::I64(offset), Arg::I64(len), Arg::I32(advice)])
+                Call::new(
+                    "fd_advise",
+                    [self.file(), Arg::I64(offset), Arg::I64(len), Arg::I32(advice)],
+                )
             }
             58 => {
                 let function = self.random.pick(&["fd_sync", "fd_datasync"]);
@@ -97,7 +127,10 @@ impl Chooser<'_> {
             },
             62..67 => {
                 let out = self.out(Out::Filestat);
-                Call::new("path_filestat_get", [self.directory(), self.lookup(), self.path(), out])
+                Call::new(
+                    "path_filestat_get",
+                    [self.directory(), self.lookup(), self.path(), out],
+                )
             }
             67..70 => {
                 let [atim, mtim, flags] = self.times();
@@ -113,7 +146,10 @@ impl Chooser<'_> {
             }
             86..90 => {
                 let (old, lookup, old_path) = (self.directory(), self.lookup(), self.path());
-                Call::new("path_link", [old, lookup, old_path, self.directory(), self.path()])
+                Call::new(
+                    "path_link",
+                    [old, lookup, old_path, self.directory(), self.path()],
+                )
             }
             90..93 => {
                 let target = self.random.pick(TARGETS).to_vec();
@@ -139,7 +175,10 @@ impl Chooser<'_> {
                 let id = self.random.pick(&[0, 1, 2, 3, 4]);
                 Call::new("clock_res_get", [Arg::I32(id), Arg::Out(Out::Time)])
             }
-            5 => Call::new("random_get", [Arg::Buffer(self.random.pick(&[0, 1, 100, 70_000]))]),
+            5 => Call::new(
+                "random_get",
+                [Arg::Buffer(self.random.pick(&[0, 1, 100, 70_000]))],
+            ),
             6 => Call::new("sched_yield", []),
             7 => {
                 let count = self.random.pick(&[0, 1, 1, 2, 3]);
@@ -148,7 +187,11 @@ impl Chooser<'_> {
                     Clock {
                         id: self.random.pick(&[0, 1, 0, 1, 0, 1, 0, 1, 2, 7]),
                         // An absolute time that has passed, or no time: every clock is ready.
-                        timeout: if flags == 1 { self.random.below(2) as u64 } else { 0 },
+                        timeout: if flags == 1 {
+                            self.random.below(2) as u64
+                        } else {
+                            0
+                        },
                         flags,
                     }
                 });
@@ -187,8 +230,10 @@ impl Chooser<'_> {
         // Libraries do not request the right to write to a directory.
         let all = if oflags & 2 == 0 { ALL } else { ALL & !(1 << 6) };
         let base = match self.random.below(20) {
-            0..9 => all,
-            9..15 => READ,
+            0..8 => all,
+            8..13 => READ,
+            13 => READ & !(1 << 5),
+            14 => all & !(1 << 6),
             15 => 0,
             16 => 1 << 1,
             17 => 1 << 6,
@@ -255,16 +300,24 @@ impl Chooser<'_> {
             1 => 0,
             _ => self.offset(),
         };
-        let whence = self.random.pick(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3]);
+        let whence = self
+            .random
+            .pick(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3]);
         let fd = self.file();
-        Call::new("fd_seek", [fd, Arg::I64(offset), Arg::I32(whence), self.out(Out::U64)])
+        Call::new(
+            "fd_seek",
+            [fd, Arg::I64(offset), Arg::I32(whence), self.out(Out::U64)],
+        )
     }
 
     fn readdir(&mut self) -> Call {
         let cookie = self.random.pick(&[0, 0, 0, 1, 2, 5, 100, 1 << 32, u64::MAX]);
         let len = self.random.pick(&[0, 1, 23, 24, 25, 60, 300, 4096]);
         let fd = self.directory();
-        Call::new("fd_readdir", [fd, Arg::Buffer(len), Arg::I64(cookie), self.out(Out::U32)])
+        Call::new(
+            "fd_readdir",
+            [fd, Arg::Buffer(len), Arg::I64(cookie), self.out(Out::U32)],
+        )
     }
 
     /// Never a range that could fill the disk.
@@ -307,13 +360,19 @@ impl Chooser<'_> {
     }
 
     fn times(&mut self) -> [Arg; 3] {
-        let flags = self.random.pick(&[0, 1, 4, 5, 5, 5, 5, 5, 5, 5, 5, 2, 8, 10, 6, 9, 6, 9, 1, 4, 5, 10, 3, 12, 15, 16]);
+        let flags = self.random.pick(&[
+            0, 1, 4, 5, 5, 5, 5, 5, 5, 5, 5, 2, 8, 10, 6, 9, 6, 9, 1, 4, 5, 10, 3, 12, 15, 16,
+        ]);
         let (atim, mtim) = (self.random.pick(TIMES), self.random.pick(TIMES));
         [Arg::I64(atim), Arg::I64(mtim), Arg::I32(flags)]
     }
 
     fn lookup(&mut self) -> Arg {
-        let flags = if self.random.below(80) == 0 { 2 } else { self.random.below(2) };
+        let flags = if self.random.below(80) == 0 {
+            2
+        } else {
+            self.random.below(2)
+        };
         Arg::I32(flags as u32)
     }
 

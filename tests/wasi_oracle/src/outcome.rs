@@ -141,10 +141,7 @@ pub(crate) fn perform(engine: &mut dyn Engine, call: &Call, number: &dyn Fn(u32)
                 args.extend([memory.put_list(&list).into(), list.len() as i64]);
             }
             Arg::Read(lengths) => {
-                let list: Vec<_> = lengths
-                    .iter()
-                    .map(|len| (memory.reserve(*len), *len))
-                    .collect();
+                let list: Vec<_> = lengths.iter().map(|len| (memory.reserve(*len), *len)).collect();
                 args.extend([memory.put_list(&list).into(), list.len() as i64]);
                 results.push((arg, list));
             }
@@ -206,7 +203,11 @@ pub(crate) fn perform(engine: &mut dyn Engine, call: &Call, number: &dyn Fn(u32)
             let whole: Vec<u8> = list.iter().flat_map(|(at, len)| engine.read(*at, *len)).collect();
             let len = moved.map_or(whole.len(), |moved| (moved as usize).min(whole.len()));
             if call.function == "fd_readdir" {
-                return Some(Value::Page(page(&whole[..len], len == whole.len(), call.number(2))));
+                return Some(Value::Page(page(
+                    &whole[..len],
+                    len == whole.len(),
+                    call.number(2),
+                )));
             }
             Some(Value::Bytes(whole[..len].to_vec()))
         }

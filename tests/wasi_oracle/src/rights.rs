@@ -93,10 +93,7 @@ fn open_lacks(seen: &Seen, directory: &Open, lacks: impl Fn(&Open, u64) -> bool)
         (oflags & 1 != 0, PATH_CREATE_FILE),
         (oflags & 8 != 0, PATH_FILESTAT_SET_SIZE),
         (fdflags & (8 | 16) != 0, FD_SYNC),
-        (
-            fdflags & 2 != 0 && directory.base & FD_SYNC == 0,
-            FD_DATASYNC,
-        ),
+        (fdflags & 2 != 0 && directory.base & FD_SYNC == 0, FD_DATASYNC),
     ] {
         if is_set {
             required |= right;

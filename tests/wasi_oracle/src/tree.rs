@@ -132,9 +132,7 @@ fn below(top: &Path, path: &str, found: &mut Tree) {
         } else {
             let mut bytes = Vec::new();
             let file = fs::File::open(&at).expect("opens a file");
-            file.take(COMPARED)
-                .read_to_end(&mut bytes)
-                .expect("reads a file");
+            file.take(COMPARED).read_to_end(&mut bytes).expect("reads a file");
             Kind::File {
                 size: metadata.len(),
                 bytes,

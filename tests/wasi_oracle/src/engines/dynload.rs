@@ -16,7 +16,9 @@ impl Dynload {
             Module::new(&dynload_sandbox::Engine::default(), wasm).expect("the guest is valid")
         });
         let mut scopes = Scopes::none();
-        let host = directory.to_str().expect("temporary directories have UTF-8 names");
+        let host = directory
+            .to_str()
+            .expect("temporary directories have UTF-8 names");
         scopes
             .dirs
             .push(DirScope::new(host, GUEST_DIRECTORY, Access::ReadWrite).expect("the scope is valid"));

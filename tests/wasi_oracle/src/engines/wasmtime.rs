@@ -38,7 +38,9 @@ impl Wasmtime {
             .expect("the directory opens")
             .build_p1();
         let mut store = Store::new(linked.module().engine(), context);
-        let instance = linked.instantiate(&mut store).expect("the guest has no start function");
+        let instance = linked
+            .instantiate(&mut store)
+            .expect("the guest has no start function");
         let memory = instance
             .get_memory(&mut store, "memory")
             .expect("the guest has a memory");
@@ -70,7 +72,10 @@ impl Engine for Wasmtime {
         let mut results = vec![Val::I32(0); ty.results().len()];
         match callee.call(&mut self.store, &args, &mut results) {
             Ok(()) => {
-                let errno = results.first().and_then(Val::i32).expect("a function with a result");
+                let errno = results
+                    .first()
+                    .and_then(Val::i32)
+                    .expect("a function with a result");
                 Ending::Returned(errno.try_into().expect("an errno"))
             }
             Err(error) => match error.downcast_ref::<I32Exit>() {
