@@ -34,6 +34,13 @@ pub enum Arg {
     Out(Out),
     /// The subscriptions and events of `poll_oneoff`, all to clocks: two pointers and a count.
     Clocks(Vec<Clock>),
+    /// The same with one subscription to a descriptor.
+    Ready {
+        /// The descriptor, by its number in the sequence.
+        fd: u32,
+        /// Whether to write to it.
+        write: bool,
+    },
 }
 
 /// The type of a result.
@@ -81,7 +88,7 @@ impl Call {
     /// Returns the numbers of the descriptors that the call receives.
     pub fn fds(&self) -> impl Iterator<Item = u32> {
         self.args.iter().filter_map(|arg| match arg {
-            Arg::Fd(fd) => Some(*fd),
+            Arg::Fd(fd) | Arg::Ready { fd, .. } => Some(*fd),
             _ => None,
         })
     }
@@ -141,6 +148,8 @@ impl fmt::Debug for Arg {
             Arg::Out(Out::OutOfBounds) => f.write_str("out of bounds"),
             Arg::Out(out) => write!(f, "out {out:?}"),
             Arg::Clocks(clocks) => write!(f, "{clocks:?}"),
+            Arg::Ready { fd, write: true } => write!(f, "fd {fd} to write"),
+            Arg::Ready { fd, write: false } => write!(f, "fd {fd} to read"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::differences::{self, Difference};
 use crate::engines::{Engine, dynload::Dynload, wasmtime::Wasmtime};
 use crate::outcome::{Outcome, Value, perform};
 use crate::rights;
-use crate::tree::{self, ROOT, Tree};
+use crate::tree::{self, ROOT};
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 
@@ -33,14 +33,12 @@ pub struct Seen {
     pub sandbox: Outcome,
     /// What Wasmtime answered.
     pub wasmtime: Outcome,
-    /// The entries in which the two trees differ afterwards.
-    pub trees: Vec<String>,
+    /// What differs afterwards: entries of the two directories, and the position of the descriptor.
+    pub state: Vec<String>,
     /// A rule that one of the two broke, whatever the other did.
     pub broken: Option<String>,
     /// The open descriptors before the call, by their number in the sequence.
     pub open: Vec<Option<Open>>,
-    /// The tree before the call.
-    pub tree: Tree,
 }
 
 impl Seen {
@@ -69,10 +67,10 @@ impl Seen {
             Outcome::Success(_) => "success".to_owned(),
             other => format!("{other:?}"),
         };
-        let trees = if self.trees.is_empty() {
+        let state = if self.state.is_empty() {
             ""
         } else {
-            ", trees differ"
+            ", states differ"
         };
         let broken = if self.broken.is_some() {
             ", broken rule"
@@ -80,7 +78,7 @@ impl Seen {
             ""
         };
         format!(
-            "{}: {} / {}{trees}{broken}",
+            "{}: {} / {}{state}{broken}",
             self.call.function,
             short(&self.sandbox),
             short(&self.wasmtime)
@@ -125,7 +123,6 @@ pub struct World {
     sandbox: Side,
     wasmtime: Side,
     open: Vec<Option<Open>>,
-    tree: Tree,
 }
 
 struct Side {
@@ -160,12 +157,10 @@ impl World {
     pub fn new() -> World {
         let sandbox = Side::new(|path| Box::new(Dynload::new(path)));
         let wasmtime = Side::new(|path| Box::new(Wasmtime::new(path)));
-        let tree = tree::snapshot(sandbox.directory.path());
         let mut world = World {
             sandbox,
             wasmtime,
             open: Vec::new(),
-            tree,
         };
         for (n, kind) in [Kind::Input, Kind::Output, Kind::Output, Kind::Preopen]
             .into_iter()
@@ -201,24 +196,24 @@ impl World {
         let wasmtime = perform(&mut *self.wasmtime.engine, call, &|fd| {
             number(fd, |open| open.wasmtime, &used_wasmtime)
         });
-        let after = tree::snapshot(self.sandbox.directory.path());
-        let trees = tree::differences(&after, &tree::snapshot(self.wasmtime.directory.path()));
+        let [after_sandbox, after_wasmtime] =
+            [&self.sandbox, &self.wasmtime].map(|side| tree::snapshot(side.directory.path()));
+        let mut state = tree::differences(&after_sandbox, &after_wasmtime);
+        if sandbox.errno().is_some() {
+            state.extend(self.positions(call));
+        }
         let mut seen = Seen {
             call: call.clone(),
             broken: broken(&sandbox, &wasmtime, &used_sandbox, &used_wasmtime),
             sandbox,
             wasmtime,
-            trees,
+            state,
             open: self.open.clone(),
-            tree: std::mem::replace(&mut self.tree, after),
         };
-        if seen.sandbox.is_success() && rights::are_missing(&seen) {
+        if seen.sandbox.is_success() && !seen.sandbox.has_failed_event() && rights::are_missing(&seen) {
             seen.broken = Some("the call succeeded in the sandbox without the required right".to_owned());
         }
-        if seen.broken.is_some() {
-            return Step::Unknown(Box::new(seen));
-        }
-        if seen.sandbox.agrees(&seen.wasmtime) && seen.trees.is_empty() {
+        if seen.broken.is_none() && seen.sandbox.agrees(&seen.wasmtime) && seen.state.is_empty() {
             return if seen.sandbox.errno().is_none() {
                 Step::Ended
             } else {
@@ -229,11 +224,31 @@ impl World {
         let Some(known) = differences::find(&seen) else {
             return Step::Unknown(Box::new(seen));
         };
-        if seen.trees.is_empty() && self.reunite(&seen) {
+        if seen.state.is_empty() && self.reunite(&seen) {
             Step::Known(known)
         } else {
             Step::Parted(known)
         }
+    }
+
+    /// Compares the positions in the file that the call receives.
+    fn positions(&mut self, call: &Call) -> Option<String> {
+        let fd = call.fds().next()?;
+        let open = self.open.get(fd as usize)?.as_ref()?;
+        if open.kind != Kind::File
+            || !matches!(
+                call.function,
+                "fd_read" | "fd_write" | "fd_pread" | "fd_pwrite" | "fd_seek"
+            )
+        {
+            return None;
+        }
+        let tell = Call::new("fd_tell", [Arg::Fd(fd), Arg::Out(Out::U64)]);
+        let sandbox = perform(&mut *self.sandbox.engine, &tell, &|_| open.sandbox);
+        let wasmtime = perform(&mut *self.wasmtime.engine, &tell, &|_| open.wasmtime);
+        // Without the right to tell, the position remains unknown.
+        (sandbox.is_success() && sandbox != wasmtime)
+            .then(|| format!("position: {sandbox:?} in the sandbox, {wasmtime:?} in Wasmtime"))
     }
 
     /// Keeps track of descriptors after a call that succeeded in both.

@@ -166,7 +166,7 @@ impl Chooser<'_> {
 
     fn without_descriptor(&mut self) -> Call {
         let sizes = [Arg::Out(Out::U32), Arg::Out(Out::U32)];
-        match self.random.below(9) {
+        match self.random.below(12) {
             0 => Call::new("args_sizes_get", sizes),
             1 => Call::new("args_get", [Arg::Area(64), Arg::Area(256)]),
             2 => Call::new("environ_sizes_get", sizes),
@@ -197,6 +197,13 @@ impl Chooser<'_> {
                 });
                 let clocks = Arg::Clocks(clocks.collect());
                 Call::new("poll_oneoff", [clocks, Arg::Out(Out::U32)])
+            }
+            8..11 => {
+                let Arg::Fd(fd) = self.any() else {
+                    unreachable!("a descriptor");
+                };
+                let write = self.random.percent(50);
+                Call::new("poll_oneoff", [Arg::Ready { fd, write }, Arg::Out(Out::U32)])
             }
             _ if self.random.percent(20) => {
                 let code = self.random.pick(&[0, 1, 125, 126, 255, u32::MAX]);

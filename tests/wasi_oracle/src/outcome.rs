@@ -56,8 +56,18 @@ pub enum Value {
     },
     /// What one call of `fd_readdir` returned.
     Page(Page),
+    /// The events of a poll, sorted.
+    Events(Vec<Event>),
     /// A whole directory, read page by page: names and filetypes, sorted.
     Names(Vec<(String, u8)>),
+}
+
+/// What is compared of an `event`: `userdata`, `error` and `type`.
+pub type Event = (u64, u16, u8);
+
+fn event(bytes: &[u8]) -> Event {
+    let userdata = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
+    (userdata, u16::from_le_bytes([bytes[8], bytes[9]]), bytes[10])
 }
 
 /// The result of one call of `fd_readdir`.
@@ -98,6 +108,16 @@ impl Outcome {
             }),
             _ => None,
         }
+    }
+
+    /// Returns whether a subscription of a poll failed.
+    #[must_use]
+    pub fn has_failed_event(&self) -> bool {
+        let has_failed = |value: &Value| match value {
+            Value::Events(events) => events.iter().any(|(_, errno, _)| *errno != 0),
+            _ => false,
+        };
+        matches!(self, Outcome::Success(values) if values.iter().any(has_failed))
     }
 
     /// Returns whether two outcomes are the same, except for the numbers of new descriptors.
@@ -176,8 +196,19 @@ pub(crate) fn perform(engine: &mut dyn Engine, call: &Call, number: &dyn Fn(u32)
                     })
                     .collect();
                 let subscriptions = memory.put(&bytes);
-                let events = memory.reserve(32 * clocks.len() as u32);
+                let len = 32 * clocks.len() as u32;
+                let events = memory.reserve(len);
                 args.extend([subscriptions.into(), events.into(), clocks.len() as i64]);
+                results.push((arg, vec![(events, len)]));
+            }
+            Arg::Ready { fd, write } => {
+                let mut subscription = [0; 48];
+                subscription[8] = if *write { 2 } else { 1 };
+                subscription[16..20].copy_from_slice(&number(*fd).to_le_bytes());
+                let subscription = memory.put(&subscription);
+                let events = memory.reserve(32);
+                args.extend([subscription.into(), events.into(), 1]);
+                results.push((arg, vec![(events, 32)]));
             }
         }
     }
@@ -201,6 +232,15 @@ pub(crate) fn perform(engine: &mut dyn Engine, call: &Call, number: &dyn Fn(u32)
         _ if call.function == "random_get" => None,
         _ => {
             let whole: Vec<u8> = list.iter().flat_map(|(at, len)| engine.read(*at, *len)).collect();
+            if call.function == "poll_oneoff" {
+                let mut events: Vec<_> = whole
+                    .chunks_exact(32)
+                    .take(moved.unwrap_or(0) as usize)
+                    .map(event)
+                    .collect();
+                events.sort_unstable();
+                return Some(Value::Events(events));
+            }
             let len = moved.map_or(whole.len(), |moved| (moved as usize).min(whole.len()));
             if call.function == "fd_readdir" {
                 return Some(Value::Page(page(

@@ -4,6 +4,7 @@
 //!
 //! [the documents]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md#rights
 
+use crate::call::Arg;
 use crate::compare::{Kind, Open, Seen};
 
 const FD_DATASYNC: u64 = 1 << 0;
@@ -33,6 +34,7 @@ const FD_FILESTAT_SET_TIMES: u64 = 1 << 23;
 const PATH_SYMLINK: u64 = 1 << 24;
 const PATH_REMOVE_DIRECTORY: u64 = 1 << 25;
 const PATH_UNLINK_FILE: u64 = 1 << 26;
+const POLL_FD_READWRITE: u64 = 1 << 27;
 
 /// Returns whether a descriptor that the call receives lacks a right that the call requires.
 #[must_use]
@@ -70,12 +72,21 @@ pub fn are_missing(seen: &Seen) -> bool {
         "path_remove_directory" => PATH_REMOVE_DIRECTORY,
         "path_symlink" => PATH_SYMLINK,
         "path_unlink_file" => PATH_UNLINK_FILE,
+        "poll_oneoff" => poll(&call.args),
         "path_open" => return open_lacks(seen, first, lacks),
         "path_link" => return two(seen, PATH_LINK_SOURCE, PATH_LINK_TARGET, lacks),
         "path_rename" => return two(seen, PATH_RENAME_SOURCE, PATH_RENAME_TARGET, lacks),
         _ => 0,
     };
     lacks(first, required)
+}
+
+fn poll(args: &[Arg]) -> u64 {
+    match args[0] {
+        Arg::Ready { write: true, .. } => POLL_FD_READWRITE | FD_WRITE,
+        Arg::Ready { write: false, .. } => POLL_FD_READWRITE | FD_READ,
+        _ => 0,
+    }
 }
 
 fn two(seen: &Seen, source: u64, target: u64, lacks: impl Fn(&Open, u64) -> bool) -> bool {

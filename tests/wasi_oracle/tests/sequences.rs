@@ -83,7 +83,7 @@ fn describe(calls: &[Call], seen: &Seen) -> String {
         text += &format!("    {call:?}\n");
     }
     text += &format!("  sandbox: {:?}\n  Wasmtime: {:?}\n", seen.sandbox, seen.wasmtime);
-    for line in seen.trees.iter().chain(&seen.broken) {
+    for line in seen.state.iter().chain(&seen.broken) {
         text += &format!("  {line}\n");
     }
     text
