@@ -26,7 +26,9 @@ pub(crate) fn prove(mut arguments: Arguments) -> Result<(), Failure> {
     ]))?;
     models()?;
     // The fuzz targets are a separate workspace. Here they run over a fixed corpus, which does not require another compiler.
-    long(cargo(["test", "--release", "--no-default-features"]).current_dir(root().join("fuzz")))
+    long(cargo(["test", "--release", "--no-default-features"]).current_dir(root().join("fuzz")))?;
+    // A separate workspace too, because of Wasmtime. Its dev profile optimizes dependencies, and builds faster than release.
+    long(cargo(["test"]).current_dir(root().join("tests/wasi_oracle")))
 }
 
 fn long(command: &mut Command) -> Result<(), Failure> {
