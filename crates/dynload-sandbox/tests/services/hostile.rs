@@ -207,6 +207,19 @@ fn allocating_costs_as_much_as_writing() {
     assert_eq!(std::fs::metadata(dir.path().join("file")).unwrap().len(), 4096);
 }
 
+/// A range that the disk has no room for is refused before any part of it is allocated.
+#[test]
+fn allocating_more_than_the_disk_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT));
+    guest.write("file", b"bytes").unwrap();
+    let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
+    for len in [1 << 50, i64::MAX] {
+        assert_eq!(guest.call("fd_allocate", &[fd, 0, len]), NOSPC);
+        assert_eq!(std::fs::metadata(dir.path().join("file")).unwrap().len(), 5);
+    }
+}
+
 /// A program that writes forever neither fills the host's memory nor outlives the call.
 #[test]
 fn a_program_that_writes_forever() {

@@ -208,10 +208,8 @@ impl World {
 
     /// Runs random operations as the host, in the granted directories and beside them, but not in those it
     /// promised not to change. To be sure of that, it uses only names in directories that it holds open.
-    fn host(&self, seed: u64) {
+    fn host(&self, dirs: &[Dir; 4], seed: u64) {
         let mut dice = Dice(seed);
-        let held = |path| Dir::open_ambient_dir(self.at(path), ambient_authority()).unwrap();
-        let dirs = ["d", "d/a", "d/w", "elsewhere"].map(held);
         let outside = self.at("outside").to_str().unwrap().to_string();
         while !self.done.load(Ordering::Relaxed) {
             let names = ["s", "t", "w", "dir"];
@@ -261,6 +259,9 @@ fn no_link_leads_out_and_nothing_protected_changes() {
             FILES,
         ),
     ];
+    // Opened before the guests start to move them.
+    let held = ["d", "d/a", "d/w", "elsewhere"]
+        .map(|path| Dir::open_ambient_dir(dir(path), ambient_authority()).unwrap());
     thread::scope(|scope| {
         let world = &world;
         let _done = Done(&world.done);
@@ -272,7 +273,7 @@ fn no_link_leads_out_and_nothing_protected_changes() {
                 world.guest(sandbox, seed);
             });
         }
-        scope.spawn(move || world.host(seed));
+        scope.spawn(|| world.host(&held, seed));
         let started = Instant::now();
         while started.elapsed() < time && !world.done.load(Ordering::Relaxed) {
             world.check(seed);

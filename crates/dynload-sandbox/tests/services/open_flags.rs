@@ -17,7 +17,8 @@ const SYNC: i64 = 16;
 
 /// A guest whose directory has lost these rights.
 fn without(dir: &std::path::Path, rights: i64) -> Guest {
-    let capabilities = Capabilities::FS_READ | Capabilities::FS_WRITE;
+    // `poll_oneoff` is a function of clocks, too.
+    let capabilities = Capabilities::FS_READ | Capabilities::FS_WRITE | Capabilities::TIME;
     let mut guest = Guest::new(&sandbox(dir, Access::ReadWrite, capabilities));
     assert_eq!(guest.call("fd_fdstat_get", &[3, DATA.into()]), SUCCESS);
     let (base, inheriting) = (guest.u64(DATA + 8) as i64, guest.u64(DATA + 16) as i64);
@@ -117,4 +118,52 @@ fn synchronization_is_decided_when_a_file_is_opened() {
         }
     }
     assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, 1]), SUCCESS);
+}
+
+/// A right to change the size of a file has no meaning on a directory, and is dropped.
+#[test]
+fn a_directory_is_opened_without_rights_over_files() {
+    const FD_ALLOCATE: i64 = 1 << 8;
+    const FD_FILESTAT_SET_SIZE: i64 = 1 << 22;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    let mut guest = without(dir.path(), 0);
+    for oflags in [0, DIRECTORY] {
+        let rights = READ_RIGHTS | FD_ALLOCATE | FD_FILESTAT_SET_SIZE;
+        let fd = guest.open_with("d", 1, oflags, rights, 0).unwrap();
+        assert_eq!(guest.call("fd_fdstat_get", &[fd, DATA.into()]), SUCCESS);
+        let base = guest.u64(DATA + 8) as i64;
+        assert_eq!(base & (FD_ALLOCATE | FD_FILESTAT_SET_SIZE), 0);
+    }
+    let created = guest.open_with("d", 1, CREAT, READ_RIGHTS | FD_ALLOCATE, 0);
+    assert_eq!(created, Err(ISDIR));
+}
+
+/// To wait for data requires the right to it.
+#[test]
+fn polling_requires_the_right_to_the_data() {
+    const FD_READ: i64 = 1 << 1;
+    const FD_WRITE: i64 = 1 << 6;
+    const POLL_FD_READWRITE: i64 = 1 << 27;
+    const TO_READ: u8 = 1;
+    const TO_WRITE: u8 = 2;
+    const SUBSCRIPTION: u32 = DATA + 1_000;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "contents").unwrap();
+    let mut guest = without(dir.path(), 0);
+    for (rights, kind, expected) in [
+        (FD_READ | POLL_FD_READWRITE, TO_READ, SUCCESS),
+        (FD_READ | POLL_FD_READWRITE, TO_WRITE, NOTCAPABLE),
+        (FD_WRITE | POLL_FD_READWRITE, TO_READ, NOTCAPABLE),
+        (FD_WRITE | POLL_FD_READWRITE, TO_WRITE, SUCCESS),
+        (FD_READ, TO_READ, NOTCAPABLE),
+    ] {
+        let fd = guest.open_with("f", 1, 0, rights, 0).unwrap();
+        guest.put(SUBSCRIPTION, &[0; 48]);
+        guest.put(SUBSCRIPTION + 8, &[kind]);
+        guest.put(SUBSCRIPTION + 16, &(fd as u32).to_le_bytes());
+        let polled = guest.call("poll_oneoff", &[SUBSCRIPTION.into(), DATA.into(), 1, OUT.into()]);
+        // If all subscriptions are denied, the call is.
+        assert_eq!(polled, expected, "rights {rights:#x}, kind {kind}");
+    }
 }

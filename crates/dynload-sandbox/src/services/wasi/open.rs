@@ -14,7 +14,7 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncEx
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use dynload_caps::Access;
 use rustix::fs::OFlags;
-use std::path::Path;
+use std::{io, path::Path};
 
 /// A request to `path_open`, with all flags validated.
 #[derive(Debug, Clone, Copy)]
@@ -227,7 +227,18 @@ fn file(
     let mut custom = OFlags::NONBLOCK | OFlags::NOCTTY;
     custom.set(OFlags::APPEND, request.fdflags & flags::APPEND != 0);
     options.custom_flags(custom.bits() as i32);
-    let file = dir.open_with(path, &options)?;
+    let file = match dir.open_with(path, &options) {
+        // A right to change the size of a file has no meaning on a directory. It is dropped, as the WASI documents allow.
+        Err(error)
+            if error.kind() == io::ErrorKind::IsADirectory
+                && !request.has(flags::CREAT | flags::TRUNC)
+                && request.base & rights::FD_WRITE == 0 =>
+        {
+            options.write(false).read(true);
+            dir.open_with(path, &options)?
+        }
+        opened => opened?,
+    };
     let filetype = Filetype::from(file.metadata()?.file_type());
     if filetype == Filetype::Directory {
         return directory(guard, open, Dir::from_std_file(file.into_std()));

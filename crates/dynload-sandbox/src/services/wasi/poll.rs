@@ -265,9 +265,18 @@ fn ready<'a>(
 ) -> Result<Ready<'a>, Errno> {
     let descriptor = state.services.open().table.get(fd)?;
     descriptor.check(granted, intent, rights::POLL_FD_READWRITE)?;
+    let data = if intent == Use::Write {
+        rights::FD_WRITE
+    } else {
+        rights::FD_READ
+    };
     Ok(match (&descriptor.kind, intent) {
         (Kind::Input, Use::Write) | (Kind::Output(_), Use::Read) | (Kind::Dir(_), _) => {
             return Err(Errno::Badf);
+        }
+        // Of a listener, a connection is awaited, not data.
+        (kind, _) if descriptor.base & data == 0 && !matches!(kind, Kind::Listener(_)) => {
+            return Err(Errno::Notcapable);
         }
         (Kind::Input, _) if state.console.inherits_input() => Ready::Ask(stdin),
         (Kind::Input, _) => Ready::Now(state.console.unread() as u64),

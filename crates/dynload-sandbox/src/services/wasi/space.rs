@@ -84,6 +84,12 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
         return Err(Errno::Inval.into());
     }
     caller.charge_bytes(len)?;
+    {
+        let granted = caller.capabilities();
+        let services = &mut caller.state().services;
+        let open = services.file(granted, fd, Use::Write, rights::FD_ALLOCATE, Errno::Badf)?;
+        check_space(&open.file, end)?;
+    }
     let mut at = offset;
     while at < end {
         caller.check()?;
@@ -95,6 +101,19 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
         let chunk = (end - at).min(CHUNK);
         file_size_limit::grow(open, end, || reserve(&open.file, at, chunk))?;
         at += chunk;
+    }
+    Ok(())
+}
+
+/// Checks that the file system has room for the file to grow to `end`. The system checks that too, but only for the part that
+/// it is asked for: the parts before would fill the disk, and stay.
+fn check_space(file: &File, end: u64) -> Result<(), Errno> {
+    let size = file.metadata().map_err(|error| Errno::from(&error))?.len();
+    let system = rustix::fs::fstatvfs(file).map_err(|error| Errno::from(&io::Error::from(error)))?;
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    // Some file systems do not say how large they are.
+    if system.f_blocks > 0 && end.saturating_sub(size) > free {
+        return Err(Errno::Nospc);
     }
     Ok(())
 }
