@@ -134,6 +134,9 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     CHECK(sandbox_set_profile(s, 1) == 1 && sandbox_set_profile(s, 0) == 1);
     CHECK(sandbox_set_profile(s, 2) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_set_memory64(s, 1) == 1 && sandbox_set_memory64(s, 0) == 1);
+    CHECK(sandbox_set_memory64(s, 2) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(sandbox_set_module_limit_str(s, "locals", 20000) == 1);
     FINE;
     CHECK(sandbox_set_module_limit_str(s, "local", 20000) == 0);

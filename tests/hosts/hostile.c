@@ -20,6 +20,7 @@ static void no_sandbox(int64_t handle) {
     REFUSES(sandbox_load(s, seven, 8).handle, 0);
     REFUSES(sandbox_set_fuel(s, 1), 0);
     REFUSES(sandbox_set_profile(s, 1), 0);
+    REFUSES(sandbox_set_memory64(s, 1), 0);
     REFUSES(sandbox_set_module_limit_str(s, "locals", 1), 0);
     REFUSES(sandbox_allow_dir_str(s, "/tmp", "/t", 0), 0);
     REFUSES(sandbox_allow_env_str(s, "A", NULL), 0);

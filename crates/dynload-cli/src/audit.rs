@@ -38,7 +38,7 @@ struct Audited<'a> {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let (scanner, found) = options.scan.scan();
+    let (scanner, found) = options.scan.scan()?;
     let plugins = selected(&found, &options.id)?;
     let audits: Vec<Audited<'_>> = progress::during("auditing plugins", || {
         let audit = |plugin| Audited {

@@ -33,8 +33,8 @@ pub(crate) struct SandboxOptions {
     /// The number of frames that are alive at the same time.
     #[arg(long, value_name = "N", help_heading = "Limits")]
     depth: Option<u64>,
-    /// The fuel of a call: about one for each operator.
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    /// The fuel of a call: about one for each operator; K, M and G are powers of 1024.
+    #[arg(long, value_name = "N", value_parser = size, help_heading = "Limits")]
     fuel: Option<u64>,
     #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
         help = "A limit of the module itself; repeatable, `--help` lists the names", long_help = module_limits_help())]
@@ -160,11 +160,11 @@ fn size(text: &str) -> Result<u64, String> {
         "K" => 10,
         "M" => 20,
         "G" => 30,
-        _ => return Err("write a number of bytes, such as 65536, 64K, 16M or 1G".to_owned()),
+        _ => return Err("write a whole number, such as 65536, 64K, 16M or 1G".to_owned()),
     };
     let number: u64 = digits
         .parse()
-        .map_err(|_| "write a number of bytes, such as 65536, 64K, 16M or 1G".to_owned())?;
+        .map_err(|_| "write a whole number, such as 65536, 64K, 16M or 1G".to_owned())?;
     number
         .checked_mul(1 << shift)
         .ok_or_else(|| "it does not fit into 64 bits".to_owned())

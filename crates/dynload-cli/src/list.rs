@@ -22,7 +22,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let (_, found) = options.scan.scan();
+    let (_, found) = options.scan.scan()?;
     if options.scan.json {
         print(&format!("{:#}\n", document(&found)))?;
     } else {

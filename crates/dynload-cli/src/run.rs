@@ -26,6 +26,7 @@ use crate::load;
     override_usage = "dynload run [OPTIONS] <MODULE> [ARGS]...",
     after_help = "Exit codes:
   0-255  the guest's own exit code (its low 8 bits)
+  1      the results could not be written
   2      the arguments are wrong
   124    the guest exceeded its time limit
   126    the file is not a loadable module
@@ -105,8 +106,15 @@ fn check_command(module: &Module) -> Result<(), Failure> {
         .filter(|export| export.ty.func().is_some())
         .map(|export| export.name)
         .collect();
-    if functions.contains(&"_start") {
-        return Ok(());
+    let start = module.exports().find(|export| export.name == "_start");
+    if let Some(signature) = start.as_ref().and_then(|start| start.ty.func()) {
+        if signature.params.is_empty() && signature.results.is_empty() {
+            return Ok(());
+        }
+        return Err(Failure::new(
+            code::NOT_LOADABLE,
+            format!("not a command, because its `_start` has the type {signature} instead of () -> ()"),
+        ));
     }
     let functions = match functions.as_slice() {
         [] => "it exports no functions".to_owned(),
@@ -129,6 +137,11 @@ fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>
         // The call reports it, with the nearest name.
         return Ok(Vec::new());
     };
+    if !signature.is_callable() {
+        return Err(usage(format!(
+            "has the type {signature}: only functions of numbers (i32, i64, f32, f64) can be called from outside"
+        )));
+    }
     if signature.params.len() != words.len() {
         return Err(usage(format!(
             "has the type {signature}, but {} arguments were passed; pass {}",

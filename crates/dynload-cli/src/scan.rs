@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dynload_caps::Capabilities;
+use dynload_diagnostics::printable;
 use dynload_discovery::{Discovery, Plugin, Problem, Scanner, SearchPath};
 use serde_json::{Value, json};
 
-use crate::exit::chain;
+use crate::exit::{Failure, chain, code};
 use crate::progress;
 
 #[derive(Args)]
@@ -26,7 +27,16 @@ pub(crate) struct ScanOptions {
 
 impl ScanOptions {
     /// Searches the directories.
-    pub(crate) fn scan(&self) -> (Scanner, Discovery) {
+    ///
+    /// The standard directories need not exist, those of `--path` must.
+    pub(crate) fn scan(&self) -> Result<(Scanner, Discovery), Failure> {
+        if let Some(missing) = self.path.iter().find(|path| !path.exists()) {
+            let missing = printable(missing.display()).path();
+            return Err(Failure::new(
+                code::USAGE,
+                format!("the directory `{missing}` of `--path` does not exist: check the path"),
+            ));
+        }
         let base = if self.only {
             SearchPath::empty()
         } else {
@@ -35,7 +45,7 @@ impl ScanOptions {
         let path = self.path.iter().fold(base, SearchPath::with_dir);
         let scanner = Scanner::new(path);
         let found = progress::during("searching for plugins", || scanner.scan());
-        (scanner, found)
+        Ok((scanner, found))
     }
 }
 

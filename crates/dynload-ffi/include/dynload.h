@@ -416,6 +416,12 @@ DYNLOAD_API int64_t sandbox_set_fuel(WasmSandbox s, int64_t fuel);
 /// Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 
+/// Accepts modules with 64-bit memories (1), or refuses them (0), as by default. Returns 1 on success, 0 on failure.
+/// Affects plugins that are loaded afterwards.
+///
+/// The functions that the host provides reach what starts in the first 4 GiB of such a memory.
+DYNLOAD_API int64_t sandbox_set_memory64(WasmSandbox s, int64_t memory64);
+
 /// Sets a limit of what loading a module may take. Returns 1 on success, 0 on failure. Affects plugins that are loaded
 /// afterwards.
 ///
@@ -902,6 +908,9 @@ DYNLOAD_API int64_t vais_wasm_set_fuel(int64_t sandbox, int64_t fuel);
 
 /// sandbox_set_profile.
 DYNLOAD_API int64_t vais_wasm_set_profile(int64_t sandbox, int64_t profile);
+
+/// sandbox_set_memory64.
+DYNLOAD_API int64_t vais_wasm_set_memory64(int64_t sandbox, int64_t memory64);
 
 /// sandbox_set_module_limit.
 DYNLOAD_API int64_t vais_wasm_set_module_limit(int64_t sandbox, int64_t name, int64_t most);

@@ -156,6 +156,10 @@ primitives! {
     pub extern "C" fn vais_wasm_set_profile(sandbox: i64, profile: i64) -> i64 =
         flat::sandbox_set_profile(sandbox_of(sandbox), profile);
 
+    /// `sandbox_set_memory64`.
+    pub extern "C" fn vais_wasm_set_memory64(sandbox: i64, memory64: i64) -> i64 =
+        flat::sandbox_set_memory64(sandbox_of(sandbox), memory64);
+
     /// `sandbox_set_module_limit`.
     pub unsafe extern "C" fn vais_wasm_set_module_limit(sandbox: i64, name: i64, most: i64) -> i64 =
         flat::sandbox_set_module_limit(sandbox_of(sandbox), name, most);

@@ -55,7 +55,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             2 => sandbox_revoke(s, a).handle,
             3 => sandbox_set_fuel(s, 20_000),
             4 => sandbox_set_fuel(s, a.clamp(-2, 20_000)),
-            5 => sandbox_set_profile(s, small) ^ sandbox_set_module_limit(s, text, a),
+            5 => {
+                sandbox_set_profile(s, small)
+                    ^ sandbox_set_memory64(s, small)
+                    ^ sandbox_set_module_limit(s, text, a)
+            }
             6 => sandbox_allow_dir(s, text, other, small),
             7 => sandbox_allow_env(s, text, other),
             8 => sandbox_allow_net(s, text),

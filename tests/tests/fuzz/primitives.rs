@@ -71,7 +71,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             34 | 35 => world.keep(Kind::Instance, vais_wasm_load(s, bytes, len)),
             36 => vais_wasm_set_fuel(s, a.clamp(-2, 20_000)),
             37 => vais_wasm_set_fuel(s, 20_000),
-            38 => vais_wasm_set_profile(s, small) ^ vais_wasm_set_module_limit(s, text, a),
+            38 => {
+                vais_wasm_set_profile(s, small)
+                    ^ vais_wasm_set_memory64(s, small)
+                    ^ vais_wasm_set_module_limit(s, text, a)
+            }
             39 => vais_wasm_allow_dir(s, text, other, small),
             40 => vais_wasm_allow_env(s, text, other),
             41 => vais_wasm_allow_net(s, text),

@@ -185,8 +185,17 @@ fn a_file_that_is_not_a_module_has_its_own_exit_code() {
         .words("run text.wat")
         .fails(126, &["text.wat:1:", "unknown func", "$g"]);
     place
+        .words("run empty.wasm --then more")
+        .fails(126, &["an empty file"]);
+    place
+        .words("audit --path nowhere")
+        .fails(2, &["`nowhere`", "does not exist"]);
+    place
+        .words("list --path nowhere")
+        .fails(2, &["`nowhere`", "does not exist"]);
+    place
         .words("run script")
-        .fails(126, &["not a valid WebAssembly module"]);
+        .fails(126, &["not a WebAssembly module", "another kind"]);
     place
         .words("run import.wat")
         .fails(126, &["unresolved imports: `env.f`", "`wasi_snapshot_preview1`"]);

@@ -174,6 +174,18 @@ pub extern "C" fn sandbox_set_profile(s: WasmSandbox, profile: i64) -> i64 {
     })
 }
 
+/// Accepts modules with 64-bit memories (1), or refuses them (0), as by default. Returns 1 on success, 0 on failure.
+/// Affects plugins that are loaded afterwards.
+///
+/// The functions that the host provides reach what starts in the first 4 GiB of such a memory.
+pub extern "C" fn sandbox_set_memory64(s: WasmSandbox, memory64: i64) -> i64 {
+    guard(0, || {
+        let memory64 = flag(memory64, "memory64")?;
+        sandbox::configure(s.handle, |config| config.with_memory64(memory64))?;
+        Ok(1)
+    })
+}
+
 /// Sets a limit of what loading a module may take. Returns 1 on success, 0 on failure. Affects plugins that are loaded
 /// afterwards.
 ///

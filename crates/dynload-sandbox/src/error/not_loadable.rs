@@ -39,7 +39,10 @@ fn file_kind(bytes: &[u8]) -> Option<&'static str> {
     if text.is_some_and(|text| text.starts_with("(module") || text.starts_with(";;")) {
         return Some("the text format; translate it to the binary format first (wat2wasm)");
     }
-    None
+    if b"\0asm".starts_with(bytes) {
+        return None;
+    }
+    Some("a file of another kind: it does not start with the bytes `\\0asm`; compile its source to Wasm")
 }
 
 /// Returns the feature that is disabled according to a validator's message, and how to do without it.

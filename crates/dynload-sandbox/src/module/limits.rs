@@ -116,8 +116,9 @@ module_limits! {
     /// Bytes of the module without its custom sections, which are not loaded. By default 64 MiB.
     Bytes, "bytes", "bytes of the module, without its custom sections",
         max_bytes, with_bytes, 64 << 20;
-    /// Entries of each section: types, imports, functions, globals, exports, segments. By default 1 000 000; of element and of
-    /// data segments 100 000 is the maximum.
+    /// Entries of each section: types, imports, functions, globals, exports, segments. By default 1 000 000. The maximum is
+    /// 100 000 of element and of data segments, and 999 990 of types and of globals; of imports and of exports it depends on
+    /// their types, and is above 100 000.
     Items, "items", "entries of each section",
         max_items, with_items, 1_000_000;
     /// Elements of all segments together. By default 10 000 000.
@@ -134,8 +135,8 @@ module_limits! {
     /// Parameters of one function, and its results. By default 1 000, which is also the maximum, and that of Wasmtime and V8.
     Params, "params", "parameters of a function, and its results",
         max_params, with_params, 1_000;
-    /// Locals of one function, parameters included. By default 29 900, which is also the maximum: the interpreter supports
-    /// 30 000, and the rewriter adds some.
+    /// Locals of one function, parameters included; a vector counts as two. By default 29 900, which is also the
+    /// maximum: the interpreter supports 30 000, and the rewriter adds some.
     Locals, "locals", "locals of a function",
         max_locals, with_locals, 29_900;
     /// Locals of all functions together, parameters included: a few bytes can declare thousands, and each of them costs the

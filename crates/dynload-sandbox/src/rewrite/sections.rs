@@ -22,7 +22,9 @@ use crate::{
 };
 use alloc::vec::Vec;
 use core::ops::Range;
-use wasmparser::{BinaryReader, MemoryType, Parser, Payload, TypeRef, ValidPayload, Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReader, MemoryType, Parser, Payload, TypeRef, ValType, ValidPayload, Validator, WasmFeatures,
+};
 
 /// Section ids, in the order in which a module has them.
 mod id {
@@ -125,6 +127,8 @@ struct Section {
 
 struct ModuleReader<'a> {
     wasm: &'a [u8],
+    /// The bytes of the module without its custom sections.
+    bytes: usize,
     profile: bool,
     validator: Validator,
     features: WasmFeatures,
@@ -144,6 +148,7 @@ impl<'a> ModuleReader<'a> {
     fn new(wasm: &'a [u8], config: &EngineConfig, bytes: u64) -> ModuleReader<'a> {
         ModuleReader {
             wasm,
+            bytes: bytes as usize,
             profile: config.profile,
             validator: Validator::new_with_features(features(config)),
             features: features(config),
@@ -177,9 +182,12 @@ impl<'a> ModuleReader<'a> {
                     body.range().len() as u64,
                 )?;
                 let ty = self.spaces.types.get(function.ty as usize);
-                let mut locals = ty.map_or(0, |ty| ty.params().len() as u64);
+                // In the interpreter, a vector takes the place of two other values.
+                let weight = |ty: ValType| 1 + u64::from(ty == ValType::V128);
+                let mut locals = ty.map_or(0, |ty| ty.params().iter().copied().map(weight).sum());
                 for group in body.get_locals_reader()? {
-                    locals += u64::from(group?.0);
+                    let (count, ty) = group?;
+                    locals += u64::from(count) * weight(ty);
                 }
                 limits
                     .bound(ModuleLimit::Locals)

@@ -386,6 +386,8 @@ fn disabled_features_are_refused_with_a_message() {
         (b"MZ\x90\0", "native code"),
         (b" (module)", "the text format"),
         (b"!<arch>\n", "an archive"),
+        (b"plain text", "another kind"),
+        (b"\x00\x01\x02\x03\x04\x05\x06\x07", "another kind"),
     ] {
         match load(bytes) {
             Err(error @ ModuleError::NotAModule { .. }) => {
@@ -394,7 +396,7 @@ fn disabled_features_are_refused_with_a_message() {
             other => panic!("{words}: {other:?}"),
         }
     }
-    for bytes in [&b"\0asm"[..], b"\0asm\x02\0\0\0", b"plain text"] {
+    for bytes in [&b"\0asm"[..], b"\0as", b"\0asm\x02\0\0\0"] {
         assert!(
             matches!(load(bytes), Err(ModuleError::Invalid { .. })),
             "{bytes:?}"

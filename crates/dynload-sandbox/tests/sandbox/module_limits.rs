@@ -90,6 +90,16 @@ fn the_largest_number_of_locals() {
     assert_eq!(Module::new(&raised, wasm).unwrap_err().to_string(), error);
 }
 
+/// In the interpreter, a vector takes the place of two other values.
+#[cfg(feature = "simd")]
+#[test]
+fn vectors_count_as_two_locals() {
+    let text = |locals: usize| format!("(module (func (local {})))", "v128 ".repeat(locals));
+    load(&text(14_950)).unwrap();
+    let error = load(&text(14_951)).unwrap_err().to_string();
+    assert!(error.contains("29902 locals in function 0"), "{error}");
+}
+
 #[test]
 fn custom_sections_are_not_counted() {
     let mut wasm = wat::parse_str("(module)").unwrap();

@@ -218,6 +218,14 @@ fn allocating_more_than_the_disk_has() {
         assert_eq!(guest.call("fd_allocate", &[fd, 0, len]), NOSPC);
         assert_eq!(std::fs::metadata(dir.path().join("file")).unwrap().len(), 5);
     }
+    // Also if the file has that size already, and nothing in it.
+    const LARGE: i64 = 1 << 43;
+    if guest.call("fd_filestat_set_size", &[fd, LARGE]) == SUCCESS {
+        assert_eq!(guest.call("fd_allocate", &[fd, 0, LARGE]), NOSPC);
+    }
+    // What is between the end of the file and the range takes no space.
+    assert_eq!(guest.call("fd_filestat_set_size", &[fd, 0]), SUCCESS);
+    assert_eq!(guest.call("fd_allocate", &[fd, 1 << 40, 1]), SUCCESS);
 }
 
 /// A program that writes forever neither fills the host's memory nor outlives the call.

@@ -13,6 +13,8 @@ impl<'a> ModuleReader<'a> {
     pub(super) fn bound(&mut self, payload: &Payload<'a>, limits: &ModuleLimits) -> Result<(), Refused> {
         /// The interpreter's maximum of element segments, and of data segments.
         const SEGMENTS: u64 = 100_000;
+        /// The interpreter's maximum of types, and of globals, without those that the rewriter adds.
+        const TYPES: u64 = 999_990;
         let bound = |limit| limits.bound(limit);
         let items = |what, count: u32| bound(ModuleLimit::Items).check(what, count.into());
         let segments = |what, count: u32| {
@@ -23,7 +25,9 @@ impl<'a> ModuleReader<'a> {
         let name = |name: &str| bound(ModuleLimit::NameBytes).check("bytes in a name", name.len() as u64);
         match payload {
             Payload::TypeSection(section) => {
-                items("types", section.count())?;
+                bound(ModuleLimit::Items)
+                    .within(TYPES)
+                    .check("types", section.count().into())?;
                 for group in section.clone() {
                     for ty in group?.types() {
                         if let wasmparser::CompositeInnerType::Func(ty) = &ty.composite_type.inner {
@@ -51,7 +55,9 @@ impl<'a> ModuleReader<'a> {
                 bound(ModuleLimit::Memories).check("memories", section.count().into())
             }
             Payload::GlobalSection(section) => {
-                items("globals", section.count())?;
+                bound(ModuleLimit::Items)
+                    .within(TYPES)
+                    .check("globals", section.count().into())?;
                 for global in section.clone() {
                     self.constant(&global?.init_expr, limits)?;
                 }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 impl ModuleReader<'_> {
     /// Writes the module.
     pub(super) fn write(mut self) -> (Vec<u8>, Rewritten) {
-        let mut out = Vec::with_capacity(self.wasm.len() + self.code.bytes.len());
+        let mut out = Vec::with_capacity(self.bytes + self.code.bytes.len());
         out.extend_from_slice(b"\0asm\x01\0\0\0");
         for id in id::ORDER {
             self.write_section(id, &mut out);

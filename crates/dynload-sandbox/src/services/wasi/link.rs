@@ -40,6 +40,10 @@ pub(super) fn symlink(
         .directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     let target = guest::path(caller, target_ptr, target_len)?;
     let path = GuestPath::read(caller, ptr, len)?;
+    // This needs no look at the tree.
+    if leads_out(Path::new(&target)) {
+        return Err(Errno::Perm.into());
+    }
     let services = &caller.state().services;
     let open = services.directory(granted, fd, Use::Write, rights::PATH_SYMLINK)?;
     let entry = Entry::new(services.guard(), open, &path, Change::Add)?;
@@ -145,11 +149,18 @@ pub(super) fn at_both_ends(
 ///
 /// `a/../x` becomes `x` if `a` is a directory. If it were stored as it is, it would lead elsewhere once a symlink that
 /// others created is moved to `a`.
-fn inside<'a>(target: &'a str, dir: impl Fn() -> io::Result<Dir>) -> Answer<Cow<'a, str>> {
+fn inside<'a>(target: &'a str, dir: impl FnOnce() -> io::Result<Dir>) -> Answer<Cow<'a, str>> {
+    /// The maximum number of `..`: each has a path looked up.
+    const MOST: usize = 40;
     let components = Path::new(target).components();
     if components.clone().all(is_below) {
         return Ok(target.into());
     }
+    let parents = components.clone().filter(|part| *part == Component::ParentDir);
+    if parents.count() > MOST {
+        return Err(Errno::Perm.into());
+    }
+    let dir = dir()?;
     let mut kept = Vec::new();
     // The number of leading components that are directories, and not symlinks to directories.
     let mut directories = 0;
@@ -160,7 +171,7 @@ fn inside<'a>(target: &'a str, dir: impl Fn() -> io::Result<Dir>) -> Answer<Cow<
             Component::ParentDir if !kept.is_empty() => {
                 for end in directories + 1..=kept.len() {
                     let path: PathBuf = kept[..end].iter().collect();
-                    let found = dir()?.symlink_metadata(path);
+                    let found = dir.symlink_metadata(path);
                     if !found.is_ok_and(|found| found.is_dir()) {
                         return Err(Errno::Perm.into());
                     }
@@ -177,8 +188,8 @@ fn inside<'a>(target: &'a str, dir: impl Fn() -> io::Result<Dir>) -> Answer<Cow<
     if kept.is_empty() {
         path.push(".");
     }
-    // With a trailing slash the target is a directory, or nothing.
-    if target.ends_with('/') {
+    // At its end, a slash or `.` requires a directory.
+    if target.ends_with('/') || target.ends_with("/.") {
         path.push("");
     }
     Ok(path
@@ -186,6 +197,26 @@ fn inside<'a>(target: &'a str, dir: impl Fn() -> io::Result<Dir>) -> Answer<Cow<
         .into_string()
         .map_err(|_| Errno::Ilseq)?
         .into())
+}
+
+/// Returns whether a target is absolute, or has more `..` than names before it.
+fn leads_out(target: &Path) -> bool {
+    let mut depth = 0_usize;
+    target.components().any(|component| match component {
+        Component::CurDir => false,
+        Component::Normal(_) => {
+            depth += 1;
+            false
+        }
+        Component::ParentDir => match depth.checked_sub(1) {
+            Some(above) => {
+                depth = above;
+                false
+            }
+            None => true,
+        },
+        Component::RootDir | Component::Prefix(_) => true,
+    })
 }
 
 /// Returns whether a component leads to something in the same directory, or to the directory itself.

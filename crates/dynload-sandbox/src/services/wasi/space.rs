@@ -8,7 +8,7 @@ use crate::{
         descriptor::{Kind, Use},
     },
 };
-use cap_std::fs::File;
+use cap_std::fs::{File, MetadataExt};
 use std::io;
 
 /// Bytes that are allocated between two checks of the deadline.
@@ -88,7 +88,7 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
         let granted = caller.capabilities();
         let services = &mut caller.state().services;
         let open = services.file(granted, fd, Use::Write, rights::FD_ALLOCATE, Errno::Badf)?;
-        check_space(&open.file, end)?;
+        check_space(&open.file, len)?;
     }
     let mut at = offset;
     while at < end {
@@ -105,15 +105,17 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
     Ok(())
 }
 
-/// Checks that the file system has room for the file to grow to `end`. The system checks that too, but only for the part that
-/// it is asked for: the parts before would fill the disk, and stay.
-fn check_space(file: &File, end: u64) -> Result<(), Errno> {
-    let size = file.metadata().map_err(|error| Errno::from(&error))?.len();
-    let system = rustix::fs::fstatvfs(file).map_err(|error| Errno::from(&io::Error::from(error)))?;
+/// Checks that the file system has room for `len` more bytes, less what the file has already. The system checks that too, but
+/// only for the part that it is asked for: the parts before would fill the disk, and stay.
+fn check_space(file: &File, len: u64) -> Answer {
+    // The unit of `st_blocks` (stat(3type)).
+    const BLOCK: u64 = 512;
+    let allocated = file.metadata()?.blocks().saturating_mul(BLOCK);
+    let system = rustix::fs::fstatvfs(file).map_err(io::Error::from)?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     // Some file systems do not say how large they are.
-    if system.f_blocks > 0 && end.saturating_sub(size) > free {
-        return Err(Errno::Nospc);
+    if system.f_blocks > 0 && len.saturating_sub(allocated) > free {
+        return Err(Errno::Nospc.into());
     }
     Ok(())
 }
