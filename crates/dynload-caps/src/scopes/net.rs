@@ -116,7 +116,7 @@ impl NetScope {
     ///
     /// A pattern of addresses alone (`10.0.0.0/8:*`) matches no name; a `host` that is an address, with or without
     /// brackets, is passed to [`matches_addr`](NetScope::matches_addr). Check the address that the name resolves to with
-    /// [`Scopes::allows_net`](crate::Scopes::allows_net): it may be within another pattern than the one that matches
+    /// [`Scopes::allows_remote_net`](crate::Scopes::allows_remote_net): it may be within another pattern than the one that matches
     /// the name.
     #[must_use]
     pub fn matches_name(&self, host: &str, port: u16) -> bool {
