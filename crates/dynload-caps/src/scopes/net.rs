@@ -115,9 +115,9 @@ impl NetScope {
     /// Returns whether the pattern allows looking up the name `host` for a connection to `port`.
     ///
     /// A pattern of addresses alone (`10.0.0.0/8:*`) matches no name; a `host` that is an address, with or without
-    /// brackets, is passed to [`matches_addr`](NetScope::matches_addr). Check the address that the name resolves to with
-    /// [`Scopes::allows_remote_net`](crate::Scopes::allows_remote_net): it may be within another pattern than the one that matches
-    /// the name.
+    /// brackets, is passed to [`matches_addr`](NetScope::matches_addr). Check the address that the name resolves to
+    /// with [`Scopes::allows_remote_net`](crate::Scopes::allows_remote_net): it may be within another pattern than
+    /// the one that matches the name.
     #[must_use]
     pub fn matches_name(&self, host: &str, port: u16) -> bool {
         if let Some(address) = address_literal(host) {
