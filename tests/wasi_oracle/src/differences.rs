@@ -204,8 +204,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         name: "right to change the size without that to write",
-        reason: "The sandbox opens a file for writing if the rights include any that change its data. Wasmtime does so only for \
-                 `fd_write`, and the system returns INVAL.",
+        reason: "A file is open for writing only with `fd_write`. Without it, the sandbox drops the right, and Wasmtime passes on \
+                 INVAL from the system.",
         applies: |seen| {
             seen.call.function == "fd_filestat_set_size"
                 && seen

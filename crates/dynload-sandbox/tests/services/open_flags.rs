@@ -120,6 +120,34 @@ fn synchronization_is_decided_when_a_file_is_opened() {
     assert_eq!(guest.call("fd_fdstat_set_flags", &[fd, 1]), SUCCESS);
 }
 
+/// Go requests the right to change the size of a file that it opens to read.
+#[test]
+fn a_file_is_read_whatever_rights_over_its_size_are_requested() {
+    const RIGHTS: i64 = READ_RIGHTS | 1 << 8 | 1 << 22;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "contents").unwrap();
+    let (read, both) = (
+        Capabilities::FS_READ,
+        Capabilities::FS_READ | Capabilities::FS_WRITE,
+    );
+    for (access, capabilities) in [
+        (Access::ReadOnly, read),
+        (Access::ReadWrite, read),
+        (Access::ReadWrite, both),
+    ] {
+        let mut guest = Guest::new(&sandbox(dir.path(), access, capabilities));
+        let fd = guest.open_with("f", 1, 0, RIGHTS, 0).unwrap();
+        // As ftruncate(2): only a descriptor that is open for writing changes the size.
+        for (call, args) in [
+            ("fd_filestat_set_size", vec![fd, 0]),
+            ("fd_allocate", vec![fd, 0, 100]),
+        ] {
+            assert_eq!(guest.call(call, &args), NOTCAPABLE);
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "contents");
+    }
+}
+
 /// A right to change the size of a file has no meaning on a directory, and is dropped.
 #[test]
 fn a_directory_is_opened_without_rights_over_files() {

@@ -14,7 +14,7 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncEx
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use dynload_caps::Access;
 use rustix::fs::OFlags;
-use std::{io, path::Path};
+use std::path::Path;
 
 /// A request to `path_open`, with all flags validated.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Request {
     /// this, from all flags and rights.
     fn needs_write(&self) -> bool {
         // Rights over file data have no meaning on a directory, and guests request all rights that they can inherit.
-        let writes_data = !self.has(flags::DIRECTORY) && self.base & rights::WRITES_DATA != 0;
+        let writes_data = !self.has(flags::DIRECTORY) && self.base & rights::FD_WRITE != 0;
         self.has(flags::CREAT) || self.has(flags::TRUNC) || self.fdflags & flags::APPEND != 0 || writes_data
     }
 
@@ -104,6 +104,10 @@ pub(super) fn path_open(
     };
     let kept = if access == Access::ReadOnly {
         kept & !rights::CHANGES
+    } else if request.base & rights::FD_WRITE == 0 {
+        // The size of a file changes only through a descriptor that is open for writing (ftruncate(2)). Go requests the
+        // right to that even to read a file.
+        kept & !rights::WRITES_DATA
     } else {
         kept
     };
@@ -207,7 +211,7 @@ fn file(
     // Creating or truncating a file requires opening it for writing, whatever rights the guest requests on the
     // descriptor.
     let write =
-        request.has(flags::CREAT) || request.has(flags::TRUNC) || request.base & rights::WRITES_DATA != 0;
+        request.has(flags::CREAT) || request.has(flags::TRUNC) || request.base & rights::FD_WRITE != 0;
     let mut options = OpenOptions::new();
     options
         .read(!write || request.base & rights::FD_READ != 0)
@@ -227,18 +231,7 @@ fn file(
     let mut custom = OFlags::NONBLOCK | OFlags::NOCTTY;
     custom.set(OFlags::APPEND, request.fdflags & flags::APPEND != 0);
     options.custom_flags(custom.bits() as i32);
-    let file = match dir.open_with(path, &options) {
-        // A right to change the size of a file has no meaning on a directory. It is dropped, as the WASI documents allow.
-        Err(error)
-            if error.kind() == io::ErrorKind::IsADirectory
-                && !request.has(flags::CREAT | flags::TRUNC)
-                && request.base & rights::FD_WRITE == 0 =>
-        {
-            options.write(false).read(true);
-            dir.open_with(path, &options)?
-        }
-        opened => opened?,
-    };
+    let file = dir.open_with(path, &options)?;
     let filetype = Filetype::from(file.metadata()?.file_type());
     if filetype == Filetype::Directory {
         return directory(guard, open, Dir::from_std_file(file.into_std()));
