@@ -151,7 +151,9 @@ impl Work {
         match *self {
             Work::TypedCall => {
                 let mut instance = instance(&modules::assemble(modules::ADD));
-                let add = instance.get_typed_func::<(i64, i64), i64>("add").expect("its type");
+                let add = instance
+                    .get_typed_func::<(i64, i64), i64>("add")
+                    .expect("its type");
                 for n in 0..i64::from(times) {
                     black_box(add.call(&mut instance, (n, 1)).expect("it runs"));
                 }
