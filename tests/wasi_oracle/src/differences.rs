@@ -203,18 +203,6 @@ pub const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        name: "right to change the size without that to write",
-        reason: "A file is open for writing only with `fd_write`. Without it, the sandbox drops the right, and Wasmtime passes on \
-                 INVAL from the system.",
-        applies: |seen| {
-            seen.call.function == "fd_filestat_set_size"
-                && seen
-                    .first()
-                    .is_some_and(|open| open.base & (1 << 6 | 1 << 22) == 1 << 22)
-                && seen.errnos().1 == Some(INVAL)
-        },
-    },
-    Difference {
         name: "opening for synchronized I/O",
         reason: "Wasmtime does not support DSYNC, RSYNC and SYNC in `path_open`, and returns NOTSUP.",
         applies: |seen| {
