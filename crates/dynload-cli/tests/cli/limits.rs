@@ -1,6 +1,7 @@
 //! The limits of `dynload run`.
 
 use super::{Ended, Workplace, functions};
+use dynload_sandbox::ModuleLimit;
 
 /// Returns a number of the report of `--usage`.
 #[track_caller]
@@ -117,20 +118,8 @@ fn each_module_limit_refuses_a_module_that_exceeds_it() {
     place.write("m.wasm", &bytes);
     let run = |limit: String| place.words(&format!("run --invoke name --module-limit {limit} m.wasm 7 8"));
     run("bytes=1G".to_owned()).prints("7\n");
-    for name in [
-        "bytes",
-        "items",
-        "elements",
-        "constant-operators",
-        "memories",
-        "params",
-        "locals",
-        "total-locals",
-        "body-bytes",
-        "carried-values",
-        "load-bytes",
-        "name-bytes",
-    ] {
+    for limit in ModuleLimit::ALL {
+        let name = limit.name();
         run(format!("{name}=0")).fails(126, &["the limit is 0", &format!("`--module-limit {name}=N`")]);
     }
     // The boundaries of those that are easy to count.
