@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::arguments::Arguments;
 use crate::cargo::{cargo, is_available, root, run, target_dir};
 use crate::failure::{During, Failure};
+use crate::languages;
 
 /// Runs `cargo xtask prove`.
 pub(crate) fn prove(mut arguments: Arguments) -> Result<(), Failure> {
@@ -28,7 +29,9 @@ pub(crate) fn prove(mut arguments: Arguments) -> Result<(), Failure> {
     // The fuzz targets are a separate workspace. Here they run over a fixed corpus, which does not require another compiler.
     long(cargo(["test", "--release", "--no-default-features"]).current_dir(root().join("fuzz")))?;
     // A separate workspace too, because of Wasmtime. Its dev profile optimizes dependencies, and builds faster than release.
-    long(cargo(["test"]).current_dir(root().join("tests/wasi_oracle")))
+    let mut command = cargo(["test"]);
+    languages::provide(&mut command)?;
+    long(command.current_dir(root().join("tests/wasi_oracle")))
 }
 
 fn long(command: &mut Command) -> Result<(), Failure> {

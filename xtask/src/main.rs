@@ -11,6 +11,7 @@ mod demo;
 mod failure;
 mod header;
 mod install;
+mod languages;
 mod layers;
 mod licenses;
 mod long;

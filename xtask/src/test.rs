@@ -4,7 +4,9 @@ use crate::arguments::Arguments;
 use crate::cargo::{cargo, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
-use crate::{bench, demo, header, install, layers, licenses, no_std, package, semver, style, tools};
+use crate::{
+    bench, demo, header, install, languages, layers, licenses, no_std, package, semver, style, tools,
+};
 
 /// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same
 /// features and profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests,
@@ -57,6 +59,12 @@ const STEPS: &[Step] = &[
         about: "each crate works with its optional features and without its default features",
         quick: false,
         run: features,
+    },
+    Step {
+        name: "languages",
+        about: "programs in C, Rust, Go and Zig run in the sandbox",
+        quick: false,
+        run: languages::check,
     },
     Step {
         name: "fuzz",

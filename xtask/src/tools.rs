@@ -126,7 +126,7 @@ pub(crate) fn provide() -> Result<(), Failure> {
 }
 
 /// Installs Debian packages, as root or with a `sudo` that does not ask for a password.
-fn install(packages: &[&str]) -> Result<(), Failure> {
+pub(crate) fn install(packages: &[&str]) -> Result<(), Failure> {
     if !is_available("apt-get", &["--version"]) {
         return Err(Failure::new("this machine has no apt-get"));
     }

@@ -30,6 +30,8 @@ pub mod guests;
 mod host;
 mod instantiate;
 mod interpreter;
+#[cfg(unix)]
+pub mod languages;
 mod memory;
 mod meter;
 mod module;

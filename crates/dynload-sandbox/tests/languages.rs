@@ -1,0 +1,70 @@
+//! A program in each language that compiles to WASI preview 1 finds what it expects, through its standard library.
+#![cfg(all(unix, feature = "std"))]
+
+use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Limits, Scopes};
+use dynload_oracle::languages::{self, Language};
+use dynload_sandbox::{Console, ConsoleOutput, Engine, ErrorKind, Module, Sandbox, Stream};
+
+fn reports(language: Language) {
+    let Some(wasm) = language.build().expect("the program compiles") else {
+        eprintln!("skipped: the toolchain for {language:?} is not installed");
+        return;
+    };
+    let top = tempfile::tempdir().unwrap();
+    let root = languages::create_directory(top.path()).unwrap();
+    let mut scopes = Scopes::none();
+    let scope = DirScope::new(
+        root.to_str().unwrap(),
+        languages::GUEST_DIRECTORY,
+        Access::ReadWrite,
+    );
+    scopes.dirs.push(scope.unwrap());
+    for (name, value) in languages::ENVIRONMENT {
+        scopes.env.push(EnvScope::fixed(*name, *value).unwrap());
+    }
+    let capabilities = Capabilities::CONSOLE
+        | Capabilities::TIME
+        | Capabilities::RANDOM
+        | Capabilities::FS_READ
+        | Capabilities::FS_WRITE
+        | Capabilities::ENV;
+    let sandbox = Sandbox::new(Limits::PERMISSIVE)
+        .with_capabilities(capabilities)
+        .with_scopes(scopes)
+        .with_args(["report"].into_iter().chain(languages::ARGUMENTS.iter().copied()))
+        .with_console(Console::new(ConsoleOutput::Buffer).with_input(languages::INPUT.as_bytes()));
+    let module = Module::new(&Engine::default(), wasm).expect("the module loads");
+    let mut instance = sandbox.instantiate(&module).expect("the module links");
+    let error = instance.call("_start", &[]).expect_err("the program exits");
+    let [output, errors] =
+        [Stream::Out, Stream::Err].map(|stream| String::from_utf8(instance.take_output(stream)).unwrap());
+    assert_eq!(
+        (output.as_str(), errors.as_str()),
+        (languages::REPORT, languages::ERRORS)
+    );
+    assert!(
+        matches!(error.kind(), ErrorKind::Exit(languages::EXIT_CODE)),
+        "{error}"
+    );
+    languages::check_directory(&root);
+}
+
+#[test]
+fn a_program_in_c_reports() {
+    reports(Language::C);
+}
+
+#[test]
+fn a_program_in_rust_reports() {
+    reports(Language::Rust);
+}
+
+#[test]
+fn a_program_in_go_reports() {
+    reports(Language::Go);
+}
+
+#[test]
+fn a_program_in_zig_reports() {
+    reports(Language::Zig);
+}
