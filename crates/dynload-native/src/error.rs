@@ -8,6 +8,7 @@ use dynload_diagnostics::printable;
 
 use crate::descriptor::DescriptorError;
 use crate::flags::UnknownFlags;
+use crate::image::DetachedImage;
 use crate::inspect::HeaderError;
 use crate::staging::StageError;
 
@@ -49,6 +50,25 @@ pub enum Error {
         missing: Option<String>,
         /// The loader's message.
         source: LoaderError,
+    },
+    /// The library is on a file system that is mounted `noexec`: no code can be mapped from there.
+    NoExec {
+        /// The library.
+        path: PathBuf,
+        /// The directory of the file that was to be mapped: for a staged copy, its own.
+        directory: PathBuf,
+        /// The loader's message.
+        source: LoaderError,
+    },
+    /// The library needs another one by a name for which the loader would use a version that was reloaded or unloaded,
+    /// because it is still in memory.
+    Outdated {
+        /// The library.
+        path: PathBuf,
+        /// The name of the other library.
+        needed: String,
+        /// The version that the loader would use.
+        image: DetachedImage,
     },
     /// The library's descriptor does not fit this host.
     Descriptor {
@@ -148,7 +168,7 @@ impl Error {
             }
             Error::Stage { .. } => Step::Stage,
             Error::Header { .. } => Step::Header,
-            Error::Open { .. } => Step::Open,
+            Error::Outdated { .. } | Error::NoExec { .. } | Error::Open { .. } => Step::Open,
             Error::Descriptor { .. } => Step::Descriptor,
             Error::Init { .. } => Step::Init,
             Error::Symbol { .. } | Error::NullSymbol { .. } => Step::Symbol,
@@ -162,6 +182,8 @@ impl Error {
             Error::Flags(_) | Error::Name { .. } => None,
             Error::Stage { path, .. }
             | Error::Header { path, .. }
+            | Error::NoExec { path, .. }
+            | Error::Outdated { path, .. }
             | Error::Open { path, .. }
             | Error::Descriptor { path, .. }
             | Error::Init { path, .. }
@@ -211,6 +233,19 @@ impl fmt::Display for Error {
                 "cannot open `{}`: it needs `{}`, which was not found; install it or put it on the library search path",
                 printable(path.display()).path(),
                 printable(missing)
+            ),
+            Error::NoExec { path, directory, .. } => write!(
+                f,
+                "cannot open `{}`: the file system of `{}` is mounted noexec; use a directory from which code may be mapped (for copies: TMPDIR)",
+                printable(path.display()).path(),
+                printable(directory.display()).path()
+            ),
+            Error::Outdated { path, needed, image } => write!(
+                f,
+                "cannot open `{}`: it needs `{}`, for which the loader would use a version of `{}` that was reloaded or unloaded; restart the process, or link that library without a soname",
+                printable(path.display()).path(),
+                printable(needed),
+                printable(image.path.display()).path()
             ),
             Error::Descriptor { path, .. } => {
                 write!(
@@ -281,11 +316,13 @@ impl StdError for Error {
             Error::Stage { source, .. } => Some(source),
             Error::Header { source, .. } => Some(source),
             Error::Descriptor { source, .. } => Some(source),
-            Error::Open { source, .. } | Error::Symbol { source, .. } | Error::Close { source, .. } => {
-                Some(source)
-            }
+            Error::NoExec { source, .. }
+            | Error::Open { source, .. }
+            | Error::Symbol { source, .. }
+            | Error::Close { source, .. } => Some(source),
             Error::Flags(_)
             | Error::Name { .. }
+            | Error::Outdated { .. }
             | Error::Init { .. }
             | Error::NullSymbol { .. }
             | Error::NotLoaded { .. }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::calls::Calls;
-use crate::dependencies;
+use crate::dependencies::Dependencies;
 use crate::descriptor::{
     self, DESCRIPTOR_SYMBOL, Descriptor, DescriptorError, Host, Init, PanicMode, PluginDescriptor, Shutdown,
     TAKE_PANIC_SYMBOL, TakePanic,
@@ -17,6 +17,8 @@ use crate::hash::ContentHash;
 use crate::image::Unload;
 use crate::inspect::{self, LibraryInfo};
 use crate::library::{Library, absolute};
+#[cfg(unix)]
+use crate::origin::Reach;
 use crate::staging::{StagedFile, Staging};
 
 /// How a module is loaded, and how it is loaded again at each reload.
@@ -145,6 +147,8 @@ impl Generation {
     ///
     /// - [`Error::Header`] when the headers of the copy, or of a library beside `source` that it needs, are refused.
     /// - [`Error::Descriptor`] when the plugin's descriptor does not fit this host.
+    /// - [`Error::Outdated`] when it needs a library by a name for which the loader would use a version that was
+    ///   reloaded or unloaded.
     /// - [`Error::Open`] when the platform's loader refuses the library.
     /// - [`Error::Init`] when the plugin's `init` refuses to start.
     pub unsafe fn open(
@@ -161,18 +165,17 @@ impl Generation {
         let descriptor = options
             .check(&info)
             .map_err(|source| Error::Descriptor { path: path(), source })?;
-        dependencies::link(source, &mut staged, &info)?;
+        let original = absolute(source)?;
+        let dependencies = Dependencies::of(&original, &info)?;
+        dependencies.check_outdated(source)?;
+        link(&mut staged, &original, &info, &dependencies);
         let mapped = staged.path().to_owned();
         // SAFETY: the caller answers for the constructors and destructors of the library and of its dependencies.
         let library = unsafe { Library::open_checked(path(), mapped, Some(staged), options.flags) }?;
-        // Without a descriptor, the lookup could find this symbol in a library that this one needs, where it belongs
-        // to another plugin.
-        let take_panic = descriptor.as_ref().and_then(|_| {
-            // SAFETY: the caller promises that a symbol of this name has this type.
-            unsafe { library.symbol::<TakePanic>(TAKE_PANIC_SYMBOL) }
-                .ok()
-                .map(|symbol| *symbol)
-        });
+        // SAFETY: the caller promises that a symbol of this name has this type.
+        let take_panic = unsafe { library.symbol::<TakePanic>(TAKE_PANIC_SYMBOL) }
+            .ok()
+            .map(|symbol| *symbol);
         let mut generation = Generation {
             running: None,
             library,
@@ -257,6 +260,32 @@ impl fmt::Debug for Generation {
             .field("descriptor", &self.descriptor)
             .finish_non_exhaustive()
     }
+}
+
+/// Makes the copy find what the original finds. The loader reports what it does not find.
+#[cfg(unix)]
+fn link(staged: &mut StagedFile, original: &Path, info: &LibraryInfo, dependencies: &Dependencies) {
+    let mut reach = Reach::of(staged.path(), info).unwrap_or(Reach::Above);
+    // A library that is found beside the original looks from there too.
+    let beside = |path: &&PathBuf| path.parent() == original.parent();
+    for path in dependencies.found.iter().filter(beside) {
+        if reach == Reach::Above {
+            break;
+        }
+        let found = inspect::inspect(path)
+            .ok()
+            .and_then(|info| Reach::of(path, &info).ok());
+        reach = reach.max(found.unwrap_or(Reach::Above));
+    }
+    let _ = staged.link_surroundings(original, reach);
+}
+
+/// Makes the copy find what the original finds: Windows searches the directory of a library for what it needs.
+#[cfg(not(unix))]
+fn link(staged: &mut StagedFile, original: &Path, _info: &LibraryInfo, dependencies: &Dependencies) {
+    let beside = |path: &&PathBuf| path.parent() == original.parent();
+    let needed: Vec<_> = dependencies.found.iter().filter(beside).cloned().collect();
+    staged.link_needed(&needed);
 }
 
 /// A plugin whose `init` succeeded.

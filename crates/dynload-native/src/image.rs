@@ -60,6 +60,23 @@ pub fn detached_images() -> Vec<DetachedImage> {
         .collect()
 }
 
+/// Returns the image that the loader uses for a library's name, if it is [detached](crate::Library): a version that was
+/// reloaded or unloaded.
+pub(crate) fn outdated(name: &str) -> Option<DetachedImage> {
+    let is_detached = |entry: &&Entry| entry.open == 0;
+    if !images()
+        .iter()
+        .flat_map(HashMap::values)
+        .any(|entry| is_detached(&entry))
+    {
+        return None;
+    }
+    let handle = os::loaded(name)?;
+    let images = images();
+    let entry = images.as_ref()?.get(&handle).filter(is_detached)?;
+    Some(entry.image.clone())
+}
+
 /// An open library. Dropping it detaches it without unmapping, unless [`Image::unmap_when_dropped`] was called.
 pub(crate) struct Image {
     handle: Handle,
@@ -69,6 +86,9 @@ pub(crate) struct Image {
     path: PathBuf,
     /// The path that was passed to the loader.
     mapped: PathBuf,
+    /// Where the image is in memory. Without it, every symbol counts as the library's own.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    mapping: Option<os::Mapped>,
     unmap: AtomicBool,
     closed: bool,
     /// Deleted when the image is dropped.
@@ -97,6 +117,8 @@ impl Image {
             is_process: false,
             path,
             mapped,
+            #[cfg(all(unix, not(target_vendor = "apple")))]
+            mapping: os::mapped(handle),
             unmap,
             closed: false,
             _staged: staged,
@@ -111,6 +133,8 @@ impl Image {
             is_process: true,
             mapped: path.clone(),
             path,
+            #[cfg(all(unix, not(target_vendor = "apple")))]
+            mapping: None,
             unmap,
             closed: false,
             _staged: None,
@@ -127,6 +151,34 @@ impl Image {
 
     pub(crate) fn mapped_path(&self) -> &Path {
         &self.mapped
+    }
+
+    /// Returns whether an address is in the image, so that a symbol there is the library's own.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        let mapping = self.mapping.as_ref();
+        mapping.is_none_or(|mapping| mapping.addresses.contains(&address))
+    }
+
+    /// Returns whether the library defines a symbol that was found outside of its image.
+    ///
+    /// A thread-local variable, an absolute value, a function that was chosen elsewhere (`STT_GNU_IFUNC`) and a symbol that
+    /// exists once in the process (`STB_GNU_UNIQUE`) may be: only the library's own table shows whose they are.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    pub(crate) fn defines(&self, name: &[u8]) -> bool {
+        let file = self.mapping.as_ref().map(|mapping| &mapping.file);
+        file.is_none_or(|file| crate::inspect::defines(file, name).unwrap_or(false))
+    }
+
+    /// Returns true: the loaders of macOS, as libraries are opened here, and of Windows find only what a library defines.
+    #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+    pub(crate) fn contains(&self, _address: usize) -> bool {
+        true
+    }
+
+    #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+    pub(crate) fn defines(&self, _name: &[u8]) -> bool {
+        true
     }
 
     /// Makes dropping the image unmap it.

@@ -138,6 +138,14 @@ fn inspect_source(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
     }
 }
 
+/// Returns whether the ELF library at `path` itself defines a symbol, which the loader has found in it or in a library that
+/// it needs.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+pub(crate) fn defines(path: &Path, name: &[u8]) -> Result<bool, HeaderError> {
+    let (file, size) = crate::open_regular::open_regular(path).map_err(HeaderError::Read)?;
+    elf::defines(&Bytes::of_file(&file, size), name)
+}
+
 /// Returns the format by its magic number, or a description of what else the file is.
 fn format_of(start: &[u8]) -> Result<Format, &'static str> {
     match start {

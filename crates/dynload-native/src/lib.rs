@@ -87,6 +87,8 @@ mod module;
 mod name;
 #[cfg(feature = "host")]
 mod open_regular;
+#[cfg(all(unix, feature = "host"))]
+mod origin;
 #[cfg(feature = "host")]
 #[expect(unsafe_code, reason = "the platform's loader")]
 mod os;

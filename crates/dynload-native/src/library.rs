@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::flags::Flags;
 use crate::image::{Image, Unload};
 use crate::inspect;
+use crate::name::loader_token;
 use crate::os;
 use crate::staging::StagedFile;
 use crate::symbol::{Symbol, SymbolName};
@@ -49,8 +50,10 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// - [`Error::Name`] when the path is empty or contains a NUL.
+    /// - [`Error::Name`] when the path is empty, or contains a NUL or a token that the loader replaces, such as
+    ///   `$ORIGIN`.
     /// - [`Error::Header`] when the file's headers say that it cannot be loaded here, or it cannot be read.
+    /// - [`Error::NoExec`] when its file system is mounted `noexec`.
     /// - [`Error::Open`] when the platform's loader refuses it.
     pub unsafe fn open(path: impl AsRef<Path>, flags: Flags) -> Result<Library, Error> {
         let asked = path.as_ref();
@@ -122,20 +125,40 @@ impl Library {
         staged: Option<StagedFile>,
         flags: Flags,
     ) -> Result<Library, Error> {
+        // A name without a separator is searched for as it is.
+        if mapped.is_absolute()
+            && let Some(token) = loader_token(&mapped)
+        {
+            return Err(Error::Name {
+                name: mapped.to_string_lossy().into_owned(),
+                problem: match token {
+                    "$ORIGIN" => "the loader replaces `$ORIGIN` in it: rename the file or its directory",
+                    "$LIB" => "the loader replaces `$LIB` in it: rename the file or its directory",
+                    _ => "the loader replaces `$PLATFORM` in it: rename the file or its directory",
+                },
+            });
+        }
         // SAFETY: the caller answers for the constructors and destructors.
         match unsafe { os::open(&mapped, flags) } {
             Ok(handle) => Ok(Library {
                 image: Arc::new(Image::of_library(handle, path, mapped, staged)),
             }),
-            Err(source) => Err(Error::Open {
-                missing: source.missing_dependency(&mapped),
-                path,
-                source,
+            Err(source) => Err(match os::no_exec(&mapped) {
+                Some(directory) => Error::NoExec {
+                    path,
+                    directory,
+                    source,
+                },
+                None => Error::Open {
+                    missing: source.missing_dependency(&mapped),
+                    path,
+                    source,
+                },
             }),
         }
     }
 
-    /// Returns a symbol, as a function or a pointer of the type `T`.
+    /// Returns a symbol that the library defines, as a function or a pointer of the type `T`.
     ///
     /// `T` must have the size of a pointer, or this does not compile:
     ///
@@ -153,31 +176,79 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// - [`Error::Symbol`] when the symbol does not exist, or the name contains a NUL.
+    /// - [`Error::Symbol`] when the library does not define the symbol, or the name contains a NUL.
     /// - [`Error::NullSymbol`] when its address is null.
     pub unsafe fn symbol<T: Copy>(&self, name: impl SymbolName) -> Result<Symbol<T>, Error> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { self.typed(self.address(name)?) })
+    }
+
+    /// Returns a symbol that the library or one that it needs defines, in the order in which `dlsym` searches them.
+    ///
+    /// It keeps this library in memory, and so those that it needs.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Library::symbol`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Library::address_in_scope`].
+    pub unsafe fn symbol_in_scope<T: Copy>(&self, name: impl SymbolName) -> Result<Symbol<T>, Error> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { self.typed(self.address_in_scope(name)?) })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Library::symbol`].
+    unsafe fn typed<T: Copy>(&self, address: NonNull<c_void>) -> Symbol<T> {
         const {
             assert!(
                 size_of::<T>() == size_of::<*mut c_void>(),
                 "`T` must have the size of a pointer"
             )
         };
-        let address = self.address(name)?.as_ptr();
+        let address = address.as_ptr();
         // SAFETY: `T` has the size of a pointer (asserted above), and the caller promises that the symbol is a `T`.
         let value = unsafe { std::mem::transmute_copy::<*mut c_void, T>(&address) };
-        Ok(Symbol::new(value, self.clone()))
+        Symbol::new(value, self.clone())
     }
 
-    /// Returns the address of a symbol.
+    /// Returns the address of a symbol that the library defines.
+    ///
+    /// A symbol of a library that this one needs does not count: with a bare `dlsym`, the lookup of `open` succeeds for
+    /// every library that needs the C library. For those, see [`address_in_scope`](Library::address_in_scope). For
+    /// [`this_process`](Library::this_process), everything that it is linked with counts.
     ///
     /// Obtaining an address is safe; using it is not, and it does not keep the library in memory.
     ///
-    /// A successful lookup does not allocate, unless the name has 128 bytes or more.
+    /// A successful lookup does not allocate, unless the name has 128 bytes or more, or the symbol is not at an address
+    /// of the library's image, as a thread-local variable: then the symbol table of the file is searched.
     ///
     /// # Errors
     ///
     /// As for [`Library::symbol`].
     pub fn address(&self, name: impl SymbolName) -> Result<NonNull<c_void>, Error> {
+        let address = self.address_in_scope(&name)?;
+        if self.image.contains(address.as_ptr() as usize) || self.image.defines(name.bytes()) {
+            return Ok(address);
+        }
+        Err(Error::Symbol {
+            path: self.path().to_owned(),
+            name: String::from_utf8_lossy(name.bytes()).into_owned(),
+            source: crate::LoaderError::new("only a library that it needs defines it"),
+        })
+    }
+
+    /// Returns the address of a symbol that the library or one that it needs defines, in the order in which `dlsym`
+    /// searches them. On macOS and Windows, only those that the library defines are found.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Symbol`] when the symbol does not exist, or the name contains a NUL.
+    /// - [`Error::NullSymbol`] when its address is null.
+    pub fn address_in_scope(&self, name: impl SymbolName) -> Result<NonNull<c_void>, Error> {
         let found = name.with_c_str(|name| name.map(|name| os::address(self.image.handle(), name)));
         match found.map(|found| found.map(NonNull::new)) {
             Some(Ok(Some(address))) => Ok(address),

@@ -54,6 +54,34 @@ pub fn is_plugin_library(path: impl AsRef<Path>) -> bool {
     }
 }
 
+/// Returns the first token in a path that `dlopen` replaces: glibc expands them in every path that contains a slash (ld.so(8),
+/// "Dynamic string tokens").
+pub(crate) fn loader_token(path: &Path) -> Option<&'static str> {
+    const TOKENS: [&str; 3] = ["$ORIGIN", "$LIB", "$PLATFORM"];
+    if cfg!(any(windows, target_vendor = "apple")) {
+        return None;
+    }
+    let mut rest = path.as_os_str().as_encoded_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        rest = &rest[at + 1..];
+        let is_at_start = |token: &&&str| {
+            let name = &token.as_bytes()[1..];
+            let braced = rest.strip_prefix(b"{").and_then(|rest| rest.strip_prefix(name));
+            let plain = rest.strip_prefix(name);
+            braced.is_some_and(|after| after.first() == Some(&b'}'))
+                || plain.is_some_and(|after| {
+                    !after
+                        .first()
+                        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+                })
+        };
+        if let Some(token) = TOKENS.iter().find(is_at_start) {
+            return Some(token);
+        }
+    }
+    None
+}
+
 fn has_library_name(name: &[u8]) -> bool {
     let suffix = DLL_SUFFIX.as_bytes();
     // File names are not case-sensitive on Windows.

@@ -44,7 +44,7 @@ pub fn read_regular(path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Vec<u8
     if size > max_bytes {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("the file has {size} bytes; at max_bytes {max_bytes} are read"),
+            format!("the file has {size} bytes; at most {max_bytes} are read"),
         ));
     }
     let mut bytes = Vec::new();

@@ -1,10 +1,14 @@
 //! The platform's loader: the only module that opens, searches and closes libraries.
 
+#[cfg(all(unix, not(target_vendor = "apple")))]
+mod images;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(all(unix, not(target_vendor = "apple")))]
+pub(crate) use self::images::{Mapped, is_in_use, mapped};
 #[cfg(unix)]
 pub(crate) use self::unix::*;
 #[cfg(windows)]

@@ -6,18 +6,27 @@
 //! this process alone, at a path that was never used before:
 //!
 //! ```text
-//! $TMPDIR/dynload-<process id>-<random>/   only for this user (0700), named after this process
-//!     lock                                 locked while the process is alive
+//! $TMPDIR/dynload-<process id>-<random>/   only for this user (0700), locked while this process is alive
+//!     .dynload-staging                     marks the directory as one of this crate
 //!     1/libgreeter.so                      the first copy, and its debug information
 //!     2/libgreeter.so                      the second
 //! ```
 //!
 //! A directory is removed with its [`Staging`], and the directories of dead processes are swept when the next process
 //! creates its own. Whether a process is alive is determined by its lock, which the system releases when the process
-//! dies, and not by its process id, which the system reuses and which means nothing in another container.
+//! dies, and not by its process id, which the system reuses and which means nothing in another container. Only a
+//! directory with a mark that contains the directory's own name is swept, and only if it belongs to this user.
+//!
+//! Another user who could replace a copy before it is loaded could run code in this process. So a directory is refused
+//! if a user other than this one and root owns it or may replace what it contains, and likewise each directory above
+//! it.
 
 mod copy;
 mod directory;
+mod lock;
+#[cfg(unix)]
+mod mirror;
+mod trust;
 
 use std::fmt;
 use std::io;
@@ -28,6 +37,10 @@ use std::sync::{Arc, Mutex, Weak};
 use dynload_diagnostics::printable;
 
 use crate::hash::ContentHash;
+use crate::name::loader_token;
+#[cfg(unix)]
+use crate::origin::Reach;
+use crate::os;
 use crate::sync::lock;
 
 /// The size of the largest file that is staged: 4 GiB.
@@ -57,6 +70,8 @@ pub const MAX_STAGED_BYTES: u64 = 4 << 30;
 pub struct Staging {
     directory: directory::PrivateDirectory,
     last: AtomicU64,
+    #[cfg(unix)]
+    mirror: Mutex<mirror::Mirror>,
 }
 
 /// The shared directory of this process, while it has an owner.
@@ -64,26 +79,30 @@ static SHARED: Mutex<Weak<Staging>> = Mutex::new(Weak::new());
 
 impl Staging {
     /// Returns the directory that this process shares, in the system's directory for temporary files
-    /// ([`std::env::temp_dir`]; `TMPDIR` on Unix).
+    /// ([`std::env::temp_dir`]; on Unix `TMPDIR`, or `/tmp` if it is not set or empty).
     ///
-    /// If it does not exist, it is created, after the directories of dead processes there are swept.
+    /// If it does not exist, or no longer, it is created, after the directories of dead processes there are swept.
     ///
     /// The file system must allow code to be mapped: where `/tmp` is mounted `noexec`, set `TMPDIR`, or use
     /// [`Staging::in_directory`].
     ///
     /// # Errors
     ///
-    /// - [`StageError::Directory`] when the directory cannot be created.
+    /// As for [`Staging::in_directory`].
     pub fn shared() -> Result<Arc<Staging>, StageError> {
         let mut shared = lock(&SHARED);
         // After a `fork` the directory is the parent's, which may end and remove it at any time.
         if let Some(staging) = shared
             .upgrade()
-            .filter(|staging| staging.directory.is_of_this_process())
+            .filter(|staging| staging.directory.is_of_this_process() && staging.directory.is_intact())
         {
             return Ok(staging);
         }
-        let staging = Staging::in_directory(std::env::temp_dir())?;
+        let mut parent = std::env::temp_dir();
+        if parent.as_os_str().is_empty() {
+            parent.push("/tmp");
+        }
+        let staging = Staging::in_directory(parent)?;
         *shared = Arc::downgrade(&staging);
         Ok(staging)
     }
@@ -94,6 +113,8 @@ impl Staging {
     ///
     /// # Errors
     ///
+    /// - [`StageError::Exposed`] when another user could replace the copies.
+    /// - [`StageError::Token`] when the path contains a token that the platform's loader replaces, such as `$ORIGIN`.
     /// - [`StageError::Directory`] when the directory cannot be created.
     pub fn in_directory(parent: impl AsRef<Path>) -> Result<Arc<Staging>, StageError> {
         let parent = parent.as_ref();
@@ -102,11 +123,22 @@ impl Staging {
             source,
         };
         let parent = std::path::absolute(parent).map_err(failed)?;
+        if let Some(token) = loader_token(&parent) {
+            return Err(StageError::Token { path: parent, token });
+        }
+        if let Some(exposed) = trust::exposed(&parent).map_err(failed)? {
+            return Err(StageError::Exposed {
+                path: exposed.path,
+                reason: exposed.reason,
+            });
+        }
         directory::sweep(&parent);
         let directory = directory::PrivateDirectory::create(&parent).map_err(failed)?;
         Ok(Arc::new(Staging {
             directory,
             last: AtomicU64::new(0),
+            #[cfg(unix)]
+            mirror: Mutex::default(),
         }))
     }
 
@@ -121,13 +153,15 @@ impl Staging {
     /// The copy keeps the file's name. Its content is not checked: to check it, call [`inspect`](crate::inspect) on the
     /// copy.
     ///
+    /// If the directory was removed, by a cleaner of temporary files for example, it is created again.
+    ///
     /// # Errors
     ///
     /// - [`StageError::Read`] when the file does not exist or cannot be read.
     /// - [`StageError::NotAFile`] when it is a directory, a pipe or the like.
     /// - [`StageError::TooLarge`] when it is larger than [`MAX_STAGED_BYTES`].
     /// - [`StageError::Changing`] when the file was written to during every attempt to copy it: try again later.
-    /// - [`StageError::Write`] when the copy cannot be written.
+    /// - [`StageError::Write`] when the copy cannot be written, or the directory cannot be created again.
     pub fn stage(self: &Arc<Self>, path: impl AsRef<Path>) -> Result<StagedFile, StageError> {
         let source = path.as_ref();
         let name = source
@@ -139,6 +173,7 @@ impl Staging {
             path: directory.clone(),
             source,
         };
+        self.restore().map_err(write)?;
         directory::create_private(&directory).map_err(write)?;
         // From here on a failure removes what was created: `staged` is dropped.
         let mut staged = StagedFile {
@@ -152,6 +187,16 @@ impl Staging {
         (staged.hash, staged.size) = (copied.hash, copied.size);
         copy::copy_debug_information(source, &directory);
         Ok(staged)
+    }
+
+    /// Creates the directory again if it was removed.
+    fn restore(&self) -> io::Result<()> {
+        if self.directory.is_intact() {
+            return Ok(());
+        }
+        #[cfg(unix)]
+        lock(&self.mirror).clear();
+        self.directory.restore()
     }
 }
 
@@ -183,33 +228,54 @@ impl StagedFile {
         self.size
     }
 
-    /// Moves the copy and the files beside it `levels` directories down, so that there are directories above it for
-    /// links.
-    pub(crate) fn lower(&mut self, levels: usize) -> io::Result<()> {
-        if levels == 0 {
+    /// Makes the copy find what the file at `original` finds relative to its own path.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error. The copy can be loaded all the same, if it needs nothing from there.
+    #[cfg(unix)]
+    pub(crate) fn link_surroundings(&mut self, original: &Path, reach: Reach) -> io::Result<()> {
+        let Some(beside) = original.parent().filter(|_| reach > Reach::Nowhere) else {
             return Ok(());
+        };
+        let beside = beside.canonicalize()?;
+        if reach == Reach::Above {
+            let place = lock(&self.staging.mirror).place(self.staging.path(), &beside)?;
+            std::fs::rename(&self.directory, &place)?;
+            if let Some(name) = self.path.file_name() {
+                self.path = place.join(name);
+            }
+            self.directory = place;
         }
-        let mut below = self.directory.clone();
-        let entries: Vec<_> = std::fs::read_dir(&below)?.collect::<Result<_, _>>()?;
-        for _ in 0..levels {
-            below.push(".below");
-            directory::create_private(&below)?;
-        }
-        for entry in entries {
-            std::fs::rename(entry.path(), below.join(entry.file_name()))?;
-        }
-        if let Some(name) = self.path.file_name() {
-            self.path = below.join(name);
-        }
+        mirror::link_all(&beside, &self.directory);
         Ok(())
+    }
+
+    /// Makes the copy find the libraries `needed`, which are beside the original.
+    ///
+    /// Symlinks need a privilege on Windows, so hard links are created. A file that cannot be linked, such as one on
+    /// another volume, is copied.
+    #[cfg(not(unix))]
+    pub(crate) fn link_needed(&self, needed: &[PathBuf]) {
+        for path in needed {
+            if let Some(name) = path.file_name() {
+                let _ = copy::link_or_copy(path, &self.directory.join(name));
+            }
+        }
     }
 }
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        // After a `fork` the copy is the parent's to delete. A failure leaves a file that is swept later:
-        // Windows does not delete a library that is still mapped.
-        if self.staging.directory.is_of_this_process() {
+        // After a `fork` the copy is the parent's to delete, and after a cleaner removed it, another directory may be in
+        // its place. A failure leaves a file that is swept later: Windows does not delete a library that is still mapped.
+        if !self.staging.directory.is_of_this_process() || !self.staging.directory.is_intact() {
+            return;
+        }
+        if os::is_in_use(&self.directory) {
+            // A library that the copy needs was found here. It stays loaded, and looks for files relative to this path.
+            directory::remove_files(&self.directory);
+        } else {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
     }
@@ -225,6 +291,21 @@ pub enum StageError {
         path: PathBuf,
         /// The system's error.
         source: io::Error,
+    },
+    /// Another user could replace the copies, and so run code in this process.
+    Exposed {
+        /// The directory in which another user can replace files: the one for the copies, or one above it.
+        path: PathBuf,
+        /// Why, as in "every user can write to it (mode 777)".
+        reason: String,
+    },
+    /// The path of the directory contains a token that the platform's loader replaces (ld.so(8)), so nothing can be
+    /// loaded from there.
+    Token {
+        /// The directory.
+        path: PathBuf,
+        /// The token, as in "$ORIGIN".
+        token: &'static str,
     },
     /// The file could not be read.
     Read(io::Error),
@@ -257,6 +338,17 @@ impl fmt::Display for StageError {
                 "cannot create a private directory in `{}`: set TMPDIR to a writable directory",
                 printable(path.display()).path()
             ),
+            StageError::Exposed { path, reason } => write!(
+                f,
+                "cannot use `{}` for private copies: {}; set TMPDIR to a directory in which only you and root can replace files",
+                printable(path.display()).path(),
+                printable(reason)
+            ),
+            StageError::Token { path, token } => write!(
+                f,
+                "cannot load libraries from `{}`: the loader replaces `{token}` in it; set TMPDIR to a directory without it",
+                printable(path.display()).path()
+            ),
             StageError::Read(_) => f.write_str("cannot read the file"),
             StageError::NotAFile { kind } => write!(f, "this is {kind}, not a regular file"),
             StageError::TooLarge { size } => {
@@ -281,7 +373,11 @@ impl std::error::Error for StageError {
             StageError::Directory { source, .. }
             | StageError::Write { source, .. }
             | StageError::Read(source) => Some(source),
-            StageError::NotAFile { .. } | StageError::TooLarge { .. } | StageError::Changing => None,
+            StageError::Exposed { .. }
+            | StageError::Token { .. }
+            | StageError::NotAFile { .. }
+            | StageError::TooLarge { .. }
+            | StageError::Changing => None,
         }
     }
 }

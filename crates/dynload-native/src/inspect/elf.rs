@@ -65,6 +65,15 @@ pub(super) fn inspect(bytes: &Bytes<'_>) -> Result<LibraryInfo, HeaderError> {
     })
 }
 
+/// Returns whether a library defines a symbol that a search can find.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+pub(super) fn defines(bytes: &Bytes<'_>, name: &[u8]) -> Result<bool, HeaderError> {
+    let segments = Segments::read(bytes, &header(bytes)?)?;
+    let dynamic = Dynamic::read(bytes, &segments)?;
+    let symbols = hash::read(bytes, &segments, &dynamic)?;
+    Ok(symbols.find(&dynamic, name).is_some())
+}
+
 /// The `e_machine` of this process, if this crate knows it.
 const MACHINE: Option<u16> = if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
     Some(elf::EM_X86_64)

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY, RTLD_LOCAL, RTLD_NOW};
 
@@ -38,6 +38,9 @@ impl From<Library> for Handle {
 /// Returns this platform's values of the flags.
 fn dlopen_flags(flags: Flags) -> c_int {
     let binding = if flags.is_lazy() { RTLD_LAZY } else { RTLD_NOW };
+    // On macOS, this makes `dlsym` find only what the library itself defines.
+    #[cfg(target_vendor = "apple")]
+    let binding = binding | libc::RTLD_FIRST;
     binding
         | if flags.contains(Flags::GLOBAL) {
             RTLD_GLOBAL
@@ -67,7 +70,8 @@ pub(crate) fn this_process() -> Result<Handle, LoaderError> {
         .map_err(loader_error)
 }
 
-/// Returns the address of a symbol; null when the symbol exists and its address is null.
+/// Returns the address of a symbol of the library or of one that it needs, in the order of dlsym(3); null when the symbol
+/// exists and its address is null.
 pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderError> {
     // SAFETY: the handle is open, and the name ends with a NUL.
     let found = unsafe { libc::dlsym(handle.as_ptr(), name.as_ptr()) };
@@ -87,6 +91,26 @@ fn address_or_error(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderEr
     symbol.map(|symbol| symbol.as_raw_ptr()).map_err(loader_error)
 }
 
+/// Returns the directory of a file if code cannot be mapped from there: its file system is mounted `noexec`.
+#[cfg(target_os = "linux")]
+pub(crate) fn no_exec(file: &Path) -> Option<PathBuf> {
+    let directory = file.parent()?;
+    let found = rustix::fs::statvfs(directory).ok()?;
+    let flag = rustix::fs::StatVfsMountFlags::from_bits_retain(libc::ST_NOEXEC);
+    found.f_flag.contains(flag).then(|| directory.to_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn no_exec(_file: &Path) -> Option<PathBuf> {
+    None
+}
+
+/// The loader of macOS follows links before it names an image.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn is_in_use(_directory: &Path) -> bool {
+    false
+}
+
 /// Closes the handle. The image is unmapped when it is not open elsewhere and nothing else keeps it.
 ///
 /// # Safety
@@ -99,19 +123,23 @@ pub(crate) unsafe fn close(handle: Handle) -> Result<(), LoaderError> {
         .map_err(loader_error)
 }
 
+/// Returns the handle of an image in memory, by the path of its file or by the name for which the loader uses it
+/// (`DT_SONAME`). The image stays as it was.
+pub(crate) fn loaded(path_or_name: impl AsRef<Path>) -> Option<Handle> {
+    // SAFETY: with `RTLD_NOLOAD` nothing is loaded, so no constructor runs.
+    let library =
+        unsafe { Library::open(Some(path_or_name.as_ref()), libc::RTLD_NOLOAD | RTLD_LAZY) }.ok()?;
+    let handle = Handle::from(library);
+    // SAFETY: the handle was returned by `dlopen` just now and was not closed.
+    drop(unsafe { Library::from_raw(handle.as_ptr()) });
+    Some(handle)
+}
+
 /// Returns whether the image of a closed handle is still in memory: it is open elsewhere, or it cannot be unloaded
 /// (`DF_1_NODELETE`, thread-local destructors that have yet to run).
 pub(crate) fn is_mapped(handle: Handle, path: &Path) -> bool {
-    // SAFETY: with `RTLD_NOLOAD` nothing is loaded, so no constructor runs; the handle is closed when the
-    // `Library` is dropped, which leaves the image as it was.
-    let found = unsafe { Library::open(Some(path), libc::RTLD_NOLOAD | RTLD_LAZY) };
     // glibc, musl and macOS return the same handle for the same image.
-    found.is_ok_and(|library| {
-        let found = library.into_raw();
-        // SAFETY: the handle was returned by `dlopen` just now and was not closed.
-        drop(unsafe { Library::from_raw(found) });
-        found == handle.as_ptr()
-    })
+    loaded(path) == Some(handle)
 }
 
 #[cfg(test)]

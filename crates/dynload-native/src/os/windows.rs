@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libloading::os::windows::{LOAD_LIBRARY_SEARCH_DEFAULT_DIRS, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, Library};
 
@@ -67,6 +67,16 @@ pub(crate) fn address(handle: Handle, name: &CStr) -> Result<*mut c_void, Loader
     symbol.map(|symbol| symbol.as_raw_ptr()).map_err(loader_error)
 }
 
+/// Windows has no file system from which code cannot be mapped.
+pub(crate) fn no_exec(_file: &Path) -> Option<PathBuf> {
+    None
+}
+
+/// A hard link has no effect on what a library finds relative to its path.
+pub(crate) fn is_in_use(_directory: &Path) -> bool {
+    false
+}
+
 /// Closes the handle. The image is unmapped when it is not open elsewhere.
 ///
 /// # Safety
@@ -79,12 +89,16 @@ pub(crate) unsafe fn close(handle: Handle) -> Result<(), LoaderError> {
         .map_err(loader_error)
 }
 
+/// Returns the handle of an image in memory, by its path or by its name. The image stays as it was.
+pub(crate) fn loaded(path_or_name: impl AsRef<Path>) -> Option<Handle> {
+    let library = Library::open_already_loaded(path_or_name.as_ref()).ok()?;
+    let handle = Handle::from(library);
+    // SAFETY: the handle was returned just now and was not closed.
+    drop(unsafe { Library::from_raw(handle.0 as _) });
+    Some(handle)
+}
+
 /// Returns whether the image of a closed handle is still in memory because it is open elsewhere.
 pub(crate) fn is_mapped(handle: Handle, path: &Path) -> bool {
-    Library::open_already_loaded(path).is_ok_and(|library| {
-        let found = library.into_raw();
-        // SAFETY: the handle was returned just now and was not closed.
-        drop(unsafe { Library::from_raw(found) });
-        found as usize == handle.0
-    })
+    loaded(path) == Some(handle)
 }

@@ -56,6 +56,10 @@ pub(super) fn copy_whole(source: &Path, target: &Path) -> Result<Copied, StageEr
         if copied.size == before.size && unchanged {
             return Ok(copied);
         }
+        fs::remove_file(target).map_err(|source| StageError::Write {
+            path: target.to_owned(),
+            source,
+        })?;
     }
     Err(StageError::Changing)
 }
@@ -65,8 +69,9 @@ fn copy_bytes(from: &mut File, target: &Path) -> Result<Copied, StageError> {
         path: target.to_owned(),
         source,
     };
+    // The file is new: no link is followed, and no file that another process has open is written to.
     let mut to = OpenOptions::new();
-    to.write(true).create(true).truncate(true);
+    to.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut to, 0o600);
     let mut to = to.open(target).map_err(write)?;
@@ -139,4 +144,14 @@ fn copy_if_file(from: &Path, to: &Path) {
     {
         let _ = fs::remove_file(to);
     }
+}
+
+/// Creates a hard link to a file, or copies it. An existing file is kept.
+#[cfg(not(unix))]
+pub(super) fn link_or_copy(target: &Path, link: &Path) -> io::Result<()> {
+    fs::hard_link(target, link).or_else(|_| {
+        let (from, size) = open_regular(target)?;
+        let mut to = File::create_new(link)?;
+        io::copy(&mut from.take(size), &mut to).map(drop)
+    })
 }

@@ -1,17 +1,19 @@
 //! A directory for this process alone, and the removal of the directories of dead processes.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-/// The prefixes of directory names. A directory that is being created has another name until its lock is held.
-const READY: &str = "dynload-";
-const UNREADY: &str = ".dynload-new-";
-const LOCK: &str = "lock";
+use super::lock::{Lock, MARK};
+use crate::sync::lock;
 
-/// The age at which an unready directory counts as abandoned: its lock is not held from the beginning.
+/// The prefix of directory names.
+const PREFIX: &str = "dynload-";
+
+/// The age at which an empty directory counts as abandoned: a new one is empty until it is locked.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// A directory for this process, removed when it is dropped.
@@ -19,7 +21,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 pub(super) struct PrivateDirectory {
     path: PathBuf,
     owner: u32,
-    _lock: Lock,
+    lock: Mutex<Lock>,
 }
 
 impl PrivateDirectory {
@@ -27,37 +29,19 @@ impl PrivateDirectory {
         let owner = std::process::id();
         // A directory that exists already must not be used: /tmp is shared by all users.
         for _ in 0..16 {
-            let name = format!("{owner}-{:016x}", RandomState::new().build_hasher().finish());
-            let unready = parent.join(format!("{UNREADY}{name}"));
-            match create_private(&unready) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            let random = RandomState::new().build_hasher().finish();
+            let path = parent.join(format!("{PREFIX}{owner}-{random:016x}"));
+            match create_locked(&path) {
+                Ok(lock) => {
+                    return Ok(PrivateDirectory {
+                        path,
+                        owner,
+                        lock: Mutex::new(lock),
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
-            let path = parent.join(format!("{READY}{name}"));
-            // The name changes only once the lock is held, so a ready directory that is not locked belongs to a dead
-            // process.
-            let lock = match Lock::take(&unready.join(LOCK), true)? {
-                Some(lock) => lock,
-                None => continue,
-            };
-            #[cfg(windows)]
-            let lock = {
-                // An open file keeps its directory from being renamed here.
-                drop(lock);
-                fs::rename(&unready, &path)?;
-                match Lock::take(&path.join(LOCK), true)? {
-                    Some(lock) => lock,
-                    None => continue,
-                }
-            };
-            #[cfg(not(windows))]
-            fs::rename(&unready, &path)?;
-            return Ok(PrivateDirectory {
-                path,
-                owner,
-                _lock: lock,
-            });
         }
         Err(io::Error::new(
             io::ErrorKind::AlreadyExists,
@@ -73,12 +57,27 @@ impl PrivateDirectory {
     pub(super) fn is_of_this_process(&self) -> bool {
         self.owner == std::process::id()
     }
+
+    /// Returns whether the directory at the path is still the one that was created: a cleaner of temporary files may
+    /// have removed it, and another user may have created another one since.
+    pub(super) fn is_intact(&self) -> bool {
+        lock(&self.lock).is_of(&self.path)
+    }
+
+    /// Creates the directory again if it was removed. It keeps its path, which must be free.
+    pub(super) fn restore(&self) -> io::Result<()> {
+        let mut lock = lock(&self.lock);
+        if !lock.is_of(&self.path) {
+            *lock = create_locked(&self.path)?;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
         // Files that cannot be removed now are swept by the next process: Windows keeps files that are mapped.
-        if self.is_of_this_process() {
+        if self.is_of_this_process() && self.is_intact() {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
@@ -93,50 +92,69 @@ pub(super) fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Removes everything in a directory except the links.
+pub(super) fn remove_files(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let _ = match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => Ok(()),
+            Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
+            _ => fs::remove_file(entry.path()),
+        };
+    }
+}
+
+/// Creates a directory, locks it, and then marks it: a directory with a mark and without a lock is that of a dead
+/// process.
+fn create_locked(path: &Path) -> io::Result<Lock> {
+    create_private(path)?;
+    let created = Lock::create(path);
+    if created.is_err() {
+        let _ = fs::remove_dir(path);
+    }
+    created
+}
+
 /// Removes the directories of dead processes. Anything that cannot be read or removed is left: this is housekeeping,
 /// and the plugin also loads without it.
 pub(super) fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        match (name.strip_prefix(READY), name.strip_prefix(UNREADY)) {
-            (Some(rest), _) if is_ours_by_name(rest) => sweep_one(&entry.path(), true),
-            (_, Some(rest)) if is_ours_by_name(rest) => sweep_one(&entry.path(), false),
-            _ => {}
+        if entry.file_name().to_str().is_some_and(is_ours_by_name) {
+            sweep_one(&entry.path());
         }
     }
 }
 
-/// Checks for `<process id>-<16 hexadecimal digits>`: the directory of another program may have the same prefix.
-fn is_ours_by_name(rest: &str) -> bool {
-    rest.split_once('-').is_some_and(|(process, random)| {
-        process.parse::<u32>().is_ok()
-            && random.len() == 16
-            && random
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+/// Checks for `dynload-<process id>-<16 hexadecimal digits>`: the directory of another program may have the same prefix.
+fn is_ours_by_name(name: &str) -> bool {
+    let rest = name.strip_prefix(PREFIX);
+    rest.and_then(|rest| rest.split_once('-'))
+        .is_some_and(|(process, random)| {
+            process.parse::<u32>().is_ok()
+                && random.len() == 16
+                && random
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
 }
 
-fn sweep_one(path: &Path, ready: bool) {
+fn sweep_one(path: &Path) {
     // A symlink is not followed, and a directory of another user is left alone.
     let Ok(metadata) = path.symlink_metadata() else {
         return;
     };
-    if !metadata.is_dir() || !is_ours(&metadata) || !(ready || is_old(&metadata)) {
+    if !metadata.is_dir() || !is_ours(&metadata) {
         return;
     }
-    match Lock::take(&path.join(LOCK), false) {
-        Ok(Some(_lock)) => {
-            let _ = fs::remove_dir_all(path);
+    // Without the mark nothing proves what the directory is. One that was abandoned during its creation is empty.
+    if !path.join(MARK).is_file() {
+        if is_old(&metadata) {
+            let _ = fs::remove_dir(path);
         }
-        // Its process is alive.
-        Ok(None) => {}
-        // The lock file is missing only after an interrupted removal, or if it was never created.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let _ = fs::remove_dir_all(path);
-        }
-        Err(_) => {}
+        return;
+    }
+    // Otherwise its process is alive.
+    if let Ok(Some(_lock)) = Lock::try_take(path) {
+        let _ = fs::remove_dir_all(path);
     }
 }
 
@@ -156,53 +174,4 @@ fn is_ours(metadata: &fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_ours(_metadata: &fs::Metadata) -> bool {
     true
-}
-
-/// A locked lock file. The lock is held until the process ends, however it ends.
-#[derive(Debug)]
-struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Acquires the lock, or returns `None` when it is held already.
-    #[cfg(unix)]
-    fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
-        use std::os::unix::fs::OpenOptionsExt;
-
-        use rustix::fs::{FlockOperation, OFlags, flock};
-        use rustix::io::Errno;
-
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(create).mode(0o600);
-        let file = options
-            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
-            .open(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Acquires the lock, or returns `None` when it is held already.
-    #[cfg(windows)]
-    fn take(path: &Path, create: bool) -> io::Result<Option<Lock>> {
-        use std::os::windows::fs::OpenOptionsExt;
-
-        const ERROR_SHARING_VIOLATION: i32 = 32;
-        const FILE_SHARE_DELETE: u32 = 4;
-        // Opening it for writing excludes all other opens; the file may still be deleted by the holder.
-        let mut options = fs::OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(create)
-            .share_mode(FILE_SHARE_DELETE);
-        match options.open(path) {
-            Ok(file) => Ok(Some(Lock { _file: file })),
-            Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
 }

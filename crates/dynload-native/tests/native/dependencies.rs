@@ -195,6 +195,107 @@ fn a_copy_finds_what_the_loader_finds_for_the_original() {
     check(&path, "now", Some(elsewhere), 61);
 }
 
+/// What a plugin opens itself, at any time, by what ld.so(8) resolves relative to its file.
+#[test]
+fn what_a_copy_opens_itself_is_what_the_original_opens() {
+    let workshop = Workshop::new();
+    let number = |name: &str, number: i32| {
+        workshop.c(name, &format!("int number(void) {{ return {number}; }}"), &[]);
+    };
+    for (name, value) in [
+        ("p/libh.so", 1),
+        ("p/sub/libs.so", 2),
+        ("lib/libup.so", 3),
+        ("p/lib/x86_64-linux-gnu/libm5.so", 4),
+        ("p/lib64/libm5.so", 4),
+        ("p/lib/libm5.so", 4),
+        ("p/x86_64/libpf.so", 5),
+        ("p/haswell/libpf.so", 5),
+        ("p/xeon_phi/libpf.so", 5),
+    ] {
+        number(name, value);
+    }
+    workshop.write("p/data.txt", "6");
+    let opens = "#define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <stdio.h>
+        #include <string.h>
+        static int opened(const char *name) {
+            void *library = dlopen(name, RTLD_NOW);
+            int (*number)(void) = library ? (int (*)(void))dlsym(library, \"number\") : 0;
+            return number ? number() : 0;
+        }
+        static int beside(void) {
+            Dl_info info;
+            char path[4096];
+            if (!dladdr((void *)beside, &info)) return 0;
+            strcpy(path, info.dli_fname);
+            strcpy(strrchr(path, '/'), \"/data.txt\");
+            FILE *file = fopen(path, \"r\");
+            int digit = file ? fgetc(file) - '0' : 0;
+            if (file) fclose(file);
+            return digit;
+        }
+        int ANSWER(void) {
+            return opened(\"libh.so\") + 10 * opened(\"$ORIGIN/sub/libs.so\") + 100 * opened(\"${ORIGIN}/../lib/libup.so\")
+                + 1000 * opened(\"$ORIGIN/$LIB/libm5.so\") + 10000 * opened(\"$ORIGIN/$PLATFORM/libpf.so\") + 100000 * beside();
+        }";
+    let run_path = "-Wl,-rpath,$ORIGIN";
+    let check = |plugin: &Path| {
+        let [original, copy] = answers(plugin, "now", None);
+        assert_eq!(original, Ok(654_321));
+        assert_eq!(copy, original);
+    };
+    check(&workshop.c("p/direct.so", &opens.replace("ANSWER", "answer"), &[run_path]));
+    // A library that the plugin needs does the same.
+    workshop.c("p/libopens.so", &opens.replace("ANSWER", "opens"), &[run_path]);
+    let source = "int opens(void); int answer(void) { return opens(); }";
+    let plugin = workshop.c("p/indirect.so", source, &["-Lp", "-lopens", run_path]);
+    check(&plugin);
+    // Through a symlink, `..` leads to the directory above its target.
+    std::os::unix::fs::symlink(workshop.path("p"), workshop.path("link")).unwrap();
+    check(&workshop.path("link/direct.so"));
+}
+
+/// The loader uses the first image of a name in memory: a version that was reloaded must not be used in silence.
+#[test]
+fn a_version_that_was_reloaded_is_not_used_for_its_name() {
+    let test = "dependencies::a_version_that_was_reloaded_is_not_used_for_its_name";
+    let Some(directory) = child::argument() else {
+        let workshop = Workshop::new();
+        let source = "int state; int add(void) { return ++state; }";
+        workshop.c("libshared.so", source, &["-Wl,-soname,libshared.so"]);
+        for name in ["first.so", "second.so", "third.so"] {
+            let source = "int add(void); int answer(void) { return add(); }";
+            workshop.c(name, source, &["-L.", "-lshared", "-Wl,-rpath,$ORIGIN"]);
+        }
+        child::succeeds(&mut child::command(test, workshop.path("")));
+        return;
+    };
+    let load = |name: &str| unsafe { Module::load(directory.join(name), Flags::NOW) };
+    let shared = load("libshared.so").unwrap();
+    let first = load("first.so").unwrap();
+    let add = unsafe { shared.enter().unwrap().symbol::<extern "C" fn() -> i32>("add") }.unwrap()();
+    assert_eq!(
+        (add, answer(&first.enter().unwrap())),
+        (1, 2),
+        "as with dlopen, both use one image"
+    );
+    assert_eq!(unsafe { shared.reload() }.unwrap(), 2);
+    let error = load("second.so").unwrap_err();
+    assert!(
+        matches!(&error, Error::Outdated { needed, .. } if needed == "libshared.so"),
+        "{error:?}"
+    );
+    // A plugin that is loaded keeps what it has, and so does its next version.
+    assert_eq!(answer(&first.enter().unwrap()), 3);
+    // After the old version is unmapped, the name leads to the new one.
+    drop(first);
+    drop(shared);
+    let error = load("third.so").unwrap_err();
+    assert!(matches!(&error, Error::Outdated { .. }), "{error:?}");
+}
+
 #[test]
 fn a_damaged_dependency_does_not_reach_the_loader() {
     let workshop = Workshop::new();

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::ffi::{CStr, c_void};
 use std::path::Path;
 
-use dynload_native::{Error, Flags, Library, Symbol};
+use dynload_native::{Error, Flags, Library, Module, Symbol};
 
 use crate::build::Workshop;
 
@@ -297,4 +297,62 @@ fn flags_are_checked() {
     let error = Error::from(Flags::from_bits(2 | 8 | 4).unwrap_err());
     assert!(error.to_string().contains("0xc"), "{error}");
     assert_eq!(format!("{:?}", Flags::NOW | Flags::GLOBAL), "Flags(NOW | GLOBAL)");
+}
+
+/// A symbol of a library that the plugin needs is not the plugin's own, wherever its address is.
+#[test]
+fn a_symbol_is_found_only_in_the_library_that_defines_it() {
+    let workshop = Workshop::new();
+    workshop.c(
+        "libdep.so",
+        "int theirs(void) { return 1; } int their_value = 2; __thread int their_thread = 3;
+        extern const char their_constant; __asm__(\".globl their_constant; their_constant = 42\");",
+        &["-Wl,-soname,libdep.so"],
+    );
+    let plugin = workshop.c(
+        "libown.so",
+        "#include <string.h>
+        int theirs(void); int own(void) { return theirs(); }
+        size_t length(const char *text) { return strlen(text); }
+        int own_value = 4; __thread int own_thread = 5;
+        __asm__(\".globl own_constant; own_constant = 43\");
+        __asm__(\".globl own_weak; .weak own_weak; .set own_weak, own\");
+        static void *choose(void) { return (void *)theirs; }
+        int own_chosen(void) __attribute__((ifunc(\"choose\")));",
+        &["-L.", "-ldep", "-Wl,-rpath,$ORIGIN"],
+    );
+    for library in [
+        unsafe { Library::open(&plugin, Flags::NOW) }.unwrap(),
+        unsafe { Module::load(&plugin, Flags::NOW) }
+            .unwrap()
+            .library()
+            .unwrap()
+            .clone(),
+    ] {
+        for name in [
+            "own",
+            "own_value",
+            "own_thread",
+            "own_constant",
+            "own_weak",
+            "own_chosen",
+        ] {
+            let address = library.address(name).unwrap_or_else(|error| panic!("{error:?}"));
+            assert_eq!(address, library.address_in_scope(name).unwrap(), "{name}");
+        }
+        for name in [
+            "theirs",
+            "their_value",
+            "their_thread",
+            "their_constant",
+            "open",
+            "strlen",
+        ] {
+            library.address_in_scope(name).unwrap();
+            let error = library.address(name).unwrap_err();
+            assert!(matches!(&error, Error::Symbol { .. }), "{name}: {error:?}");
+        }
+        let theirs = unsafe { library.symbol_in_scope::<Answer>("theirs") }.unwrap();
+        assert_eq!(theirs(), 1);
+    }
 }

@@ -5,10 +5,11 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use dynload_native::staging::{StageError, Staging};
-use dynload_native::{Flags, Module};
+use dynload_native::{Error, Flags, Library, Module, Options};
 
 use crate::build::Workshop;
 use crate::child;
+use crate::module::answer;
 
 #[test]
 fn copies_are_private_have_unique_paths_and_are_deleted_when_dropped() {
@@ -101,7 +102,7 @@ fn a_failed_copy_reports_the_reason_and_leaves_no_files() {
     assert_eq!(
         std::fs::read_dir(staging.path()).unwrap().count(),
         1,
-        "only the lock is left"
+        "only the mark is left"
     );
     let error = Staging::in_directory(workshop.path("no/such/directory")).unwrap_err();
     assert!(matches!(error, StageError::Directory { .. }), "{error:?}");
@@ -165,30 +166,171 @@ fn directories_of_dead_processes_are_swept_and_others_are_not() {
 
 /// Many threads that start at the same time sweep while the directories of the others are not ready.
 #[test]
-fn a_directory_that_is_being_created_is_not_swept() {
+fn only_a_directory_with_its_own_mark_is_swept() {
     let workshop = Workshop::new();
     let parent = workshop.path("");
-    let begun = |name: &str, age: Duration| {
-        let directory = workshop.path(&format!(".dynload-new-{name}"));
+    let begun = |name: &str, mark: Option<&str>, age: Duration| {
+        let directory = workshop.path(name);
         std::fs::create_dir(&directory).unwrap();
-        std::fs::write(directory.join("lock"), "").unwrap();
+        if let Some(mark) = mark {
+            std::fs::write(directory.join(".dynload-staging"), mark).unwrap();
+        }
         let file = std::fs::File::open(&directory).unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
         directory
     };
-    let new = begun("1-0123456789abcdef", Duration::ZERO);
-    let abandoned = begun("2-0123456789abcdef", Duration::from_secs(2 * 3600));
+    let hours = Duration::from_secs(2 * 3600);
+    let new = begun("dynload-1-0123456789abcdef", None, Duration::ZERO);
+    let abandoned = begun("dynload-2-0123456789abcdef", None, hours);
+    // Another directory that was renamed, and one with the mark of another.
+    let precious = begun("dynload-3-0123456789abcdef", None, Duration::ZERO);
+    std::fs::write(precious.join("lock"), "").unwrap();
+    std::fs::File::open(&precious)
+        .unwrap()
+        .set_modified(SystemTime::now() - hours)
+        .unwrap();
+    let moved = begun(
+        "dynload-4-0123456789abcdef",
+        Some("dynload-1-0123456789abcdef"),
+        hours,
+    );
+    let dead = begun(
+        "dynload-5-0123456789abcdef",
+        Some("dynload-5-0123456789abcdef"),
+        Duration::ZERO,
+    );
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..100 {
                     let staging = Staging::in_directory(&parent).unwrap();
-                    assert!(staging.path().join("lock").exists());
+                    assert!(staging.path().join(".dynload-staging").exists());
                 }
             });
         }
     });
-    assert!(new.exists() && !abandoned.exists());
+    assert!(new.exists() && precious.join("lock").exists() && moved.exists());
+    assert!(!abandoned.exists() && !dead.exists());
+}
+
+/// A cleaner removes the directory, or only the mark: later loads work, and the directory is not taken for a dead one.
+#[test]
+fn a_directory_that_a_cleaner_removed_is_created_again() {
+    let workshop = Workshop::new();
+    let source = workshop.write("libp.so", "library");
+    let staging = Staging::in_directory(workshop.path("")).unwrap();
+    let first = staging.stage(&source).unwrap();
+    std::fs::remove_dir_all(staging.path()).unwrap();
+    let second = staging.stage(&source).unwrap();
+    assert_eq!(std::fs::read(second.path()).unwrap(), b"library");
+    assert_ne!(first.path(), second.path());
+    drop(first);
+    let other = Staging::in_directory(workshop.path("")).unwrap();
+    assert!(second.path().exists(), "the new directory is locked too");
+
+    std::fs::remove_file(staging.path().join(".dynload-staging")).unwrap();
+    drop(other);
+    drop(Staging::in_directory(workshop.path("")).unwrap());
+    assert!(second.path().exists(), "without a mark it is not swept");
+
+    // Another directory at the path is not used, and not removed.
+    std::fs::remove_dir_all(staging.path()).unwrap();
+    std::fs::create_dir(staging.path()).unwrap();
+    let precious = staging.path().join("2");
+    std::fs::create_dir(&precious).unwrap();
+    let error = staging.stage(&source).unwrap_err();
+    assert!(matches!(error, StageError::Write { .. }), "{error:?}");
+    drop(second);
+    let path = staging.path().to_owned();
+    drop(staging);
+    assert!(precious.exists() && path.exists());
+}
+
+#[test]
+fn a_directory_in_which_others_can_replace_files_is_refused() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let workshop = Workshop::new();
+    let outer = workshop.path("outer");
+    let inner = outer.join("inner");
+    std::fs::create_dir_all(&inner).unwrap();
+    let set = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let refused = |path: &std::path::Path| match Staging::in_directory(&inner) {
+        Err(StageError::Exposed { path: found, .. }) => assert_eq!(found, path.canonicalize().unwrap()),
+        other => panic!("{other:?}"),
+    };
+    set(&inner, 0o777);
+    refused(&inner);
+    set(&inner, 0o1777);
+    drop(Staging::in_directory(&inner).unwrap());
+    // Above it too: the directory itself could be replaced.
+    set(&inner, 0o700);
+    set(&outer, 0o777);
+    refused(&outer);
+    set(&outer, 0o755);
+    set(&inner, 0o775);
+    let metadata = inner.metadata().unwrap();
+    if [0, metadata.uid()].contains(&metadata.gid()) {
+        drop(Staging::in_directory(&inner).unwrap());
+    } else {
+        refused(&inner);
+    }
+    // Only root can give a directory away.
+    if std::os::unix::fs::chown(&inner, None, Some(12345)).is_ok() && metadata.uid() != 12345 {
+        refused(&inner);
+    }
+    set(&inner, 0o755);
+    if std::os::unix::fs::chown(&inner, Some(12345), None).is_ok() {
+        refused(&inner);
+    }
+}
+
+#[test]
+fn a_path_in_which_the_loader_replaces_a_token_is_refused() {
+    let workshop = Workshop::new();
+    let parent = workshop.path("$ORIGIN");
+    std::fs::create_dir(&parent).unwrap();
+    let error = Staging::in_directory(&parent).unwrap_err();
+    assert!(
+        matches!(&error, StageError::Token { token: "$ORIGIN", .. }),
+        "{error:?}"
+    );
+    // A copy of the library can be loaded, from the directory for temporary files.
+    let plugin = workshop.c("$ORIGIN/libp.so", "int answer(void) { return 7; }", &[]);
+    let error = unsafe { Library::open(&plugin, Flags::NOW) }.unwrap_err();
+    assert!(matches!(error, Error::Name { .. }), "{error:?}");
+    let module = unsafe { Module::load(&plugin, Flags::NOW) }.unwrap();
+    assert_eq!(answer(&module.enter().unwrap()), 7);
+}
+
+/// `TMPDIR` is empty, and the host runs without standard input, output and error.
+#[test]
+fn an_unusual_environment_does_no_harm() {
+    let test = "staging::an_unusual_environment_does_no_harm";
+    if let Some(plugin) = child::argument() {
+        for number in 0..3 {
+            // SAFETY: nothing in this process uses them any more.
+            unsafe { libc::close(number) };
+        }
+        let module = unsafe { Module::load(&plugin, Flags::NOW) }.unwrap();
+        // SAFETY: the number is only asked about.
+        let free = |number| unsafe { libc::fcntl(number, libc::F_GETFD) } == -1;
+        let good = (0..3).all(free) && answer(&module.enter().unwrap()) == 7;
+        std::process::exit(if good { 0 } else { 9 });
+    }
+    let workshop = Workshop::new();
+    let plugin = workshop.c("libp.so", "int answer(void) { return 7; }", &[]);
+    let mut child = child::command(test, &plugin);
+    let status = child
+        .env("TMPDIR", "")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]
@@ -285,4 +427,42 @@ fn two_processes_reload_the_same_file() {
         0,
         "both cleaned up"
     );
+}
+
+/// Where the system lets an ordinary user mount a file system, in a namespace of its own.
+#[test]
+fn a_file_system_without_code_is_named() {
+    let test = "staging::a_file_system_without_code_is_named";
+    if let Some(directory) = child::argument() {
+        let plugin = directory.join("libp.so");
+        let staging = Staging::in_directory(directory.join("noexec")).unwrap();
+        let options = Options::new().with_staging(staging);
+        let error = unsafe { options.load(&plugin) }.unwrap_err();
+        let Error::NoExec { directory: found, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert!(found.starts_with(directory.join("noexec")), "{error}");
+        return;
+    }
+    let workshop = Workshop::new();
+    workshop.c("libp.so", "int answer(void) { return 7; }", &[]);
+    std::fs::create_dir(workshop.path("noexec")).unwrap();
+    let mount = format!(
+        "mount -t tmpfs -o noexec,mode=700 tmpfs '{}'",
+        workshop.path("noexec").display()
+    );
+    let unshare = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+        command
+    };
+    if !unshare(&mount).output().is_ok_and(|ran| ran.status.success()) {
+        eprintln!("skipped: this user cannot mount a file system");
+        return;
+    }
+    let child = child::command(test, workshop.path(""));
+    let mut command = unshare(&format!("{mount} && exec \"$0\" \"$@\""));
+    command.arg(child.get_program()).args(child.get_args());
+    let variables = child.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    child::succeeds(command.envs(variables));
 }
