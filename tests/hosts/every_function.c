@@ -55,6 +55,10 @@ static void modules(const char *plugin) {
     CHECK(*(int64_t *)(intptr_t)get_function_str(m, "plugin_answer") == 42);
     CHECK(get_function_str(m, "no_such_function") == 0);
     FAILS(DYNLOAD_ERROR_NOT_FOUND);
+    CHECK(get_function_in_scope_str(m, "add") == (int64_t)(intptr_t)add);
+    FINE;
+    CHECK(get_function_in_scope_str(m, "no_such_function") == 0);
+    FAILS(DYNLOAD_ERROR_NOT_FOUND);
     CHECK(module_is_loaded(m) == 1);
     FAILS(DYNLOAD_ERROR_NOT_FOUND); /* a query does not clear it */
     ModuleHandle again = reload_module(m);

@@ -87,12 +87,14 @@ static void no_reloader(int64_t handle) {
 static void no_module(int64_t handle, int64_t path) {
     ModuleHandle m = {handle, path, 1, 1};
     REFUSES(get_function_str(m, "add"), 0);
+    REFUSES(get_function_in_scope_str(m, "add"), 0);
     REFUSES(reload_module(m).handle, 0);
     REFUSES(unload_module(m), 0);
+    REFUSES(vais_module_symbol(handle, path, TEXT("add")), 0);
+    REFUSES(vais_module_symbol_in_scope(handle, path, TEXT("add")), 0);
+    REFUSES(vais_module_reload(handle, path), 0);
+    REFUSES(vais_module_unload(handle, path), 0);
     if (path == 0) {
-        REFUSES(vais_module_symbol(handle, TEXT("add")), 0);
-        REFUSES(vais_module_reload(handle), 0);
-        REFUSES(vais_module_unload(handle), 0);
         REFUSES(vais_module_path(handle), 0);
         REFUSES(vais_module_version(handle), 0);
     }
@@ -119,6 +121,7 @@ static void no_text(WasmSandbox s, WasmInstance p, ModuleHandle m, HotReloader r
     REFUSES(load_module(text).handle, 0);
     REFUSES(load_module_lazy(text).handle, 0);
     REFUSES(get_function(m, text), 0);
+    REFUSES(get_function_in_scope(m, text), 0);
     REFUSES(load_wasm_file(text), 0);
     if (text == 0) REFUSES(is_plugin_library(text), 0);
     REFUSES(sandbox_set_module_limit(s, text, 1), 0);

@@ -13,9 +13,8 @@
  * characters escaped in it, as \u{1b}, and are shortened if they are long.
  *
  * Handles. A handle may be invalid in any way: 0, made up, of another kind, destroyed before, by any thread, or destroyed twice.
- * That is an error and nothing worse, except for native modules: their handle is the address that dlopen returned, which it may
- * return again for another library after unload_module. A stale ModuleHandle is an error unless a module was loaded from the
- * same path at the same address; then it is the handle of that module. The vais_module_ functions compare the address alone.
+ * That is an error and nothing worse. The handle of a native module is the address that dlopen returned, which it may return
+ * again after unload_module; the address of the path, which is never used again, tells them apart.
  * A pointer that is not null must point to what the documentation says.
  *
  * Threads. Every function may be called from any thread at any time, including from callbacks. Functions block only as follows:
@@ -292,8 +291,8 @@ DYNLOAD_API ModuleHandle load_module(int64_t path);
 DYNLOAD_API ModuleHandle load_module_lazy(int64_t path);
 
 /// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
-/// may be inside the module, and no address in it may be kept. Do not use the handle again: it is an error, unless a
-/// module that was loaded later, from the same path, has got the same address from dlopen.
+/// may be inside the module, and no address in it may be kept. The handle is an error from then on. The text at m.path
+/// stays readable; it is unchanged or empty.
 ///
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).
@@ -303,17 +302,27 @@ DYNLOAD_API int64_t unload_module(ModuleHandle m);
 /// and its handle is returned.
 ///
 /// The old version stays in memory, so that calls that are still running in it can complete; its handle is no longer
-/// valid. The variables of the library are initialized again.
+/// valid. The variables of the library are initialized again. A library that was loaded with RTLD_GLOBAL (by
+/// vais_module_load) keeps providing its first version's symbols to the libraries that are loaded later: the loader uses
+/// the first definition of a name.
 ///
 ///     ModuleHandle m = load_module_str(library_path);
 ///     m = reload_module(m);
 ///     printf("version %d\n", (int)module_version(m));
 DYNLOAD_API ModuleHandle reload_module(ModuleHandle m);
 
-/// Returns the address of a function or variable of a module; 0 on failure. It is valid until the module is unloaded.
+/// Returns the address of a function or variable that a module defines; 0 on failure. It is valid until the module is
+/// unloaded.
 ///
-/// m.handle is the handle that dlopen returned, so dlsym((void *)m.handle, name) works too.
+/// Symbols of the libraries that it needs are not found: see get_function_in_scope.
 DYNLOAD_API int64_t get_function(ModuleHandle m, int64_t name);
+
+/// Returns the address of a function or variable that a module or a library that it needs defines; 0 on failure. It is
+/// valid until the module is unloaded. On macOS and Windows, only those that the module defines are found.
+///
+/// The libraries are searched in the order of dlsym. m.handle is the handle that dlopen returned, so
+/// dlsym((void *)m.handle, name) finds the same.
+DYNLOAD_API int64_t get_function_in_scope(ModuleHandle m, int64_t name);
 
 /* ---- Capabilities ---- */
 
@@ -759,6 +768,10 @@ static inline ModuleHandle load_module_lazy_str(const char *path) { return load_
 
 static inline int64_t get_function_str(ModuleHandle m, const char *name) { return get_function(m, dynload_address(name)); }
 
+static inline int64_t get_function_in_scope_str(ModuleHandle m, const char *name) {
+    return get_function_in_scope(m, dynload_address(name));
+}
+
 static inline int64_t is_plugin_library_str(const char *path) { return is_plugin_library(dynload_address(path)); }
 
 static inline int64_t load_wasm_file_str(const char *path) { return load_wasm_file(dynload_address(path)); }
@@ -838,20 +851,24 @@ static inline PluginList discover_plugins_in_str(const char *dir) { return disco
 /// load_module with the flags RTLD_NOW or RTLD_LAZY, either with RTLD_GLOBAL; the handle of the module, 0 on failure.
 DYNLOAD_API int64_t vais_module_load(int64_t path, int64_t flags);
 
-/// unload_module: 1 on success, 0 on failure. Do not use the handle again: a module that is loaded later may get
-/// it.
-DYNLOAD_API int64_t vais_module_unload(int64_t handle);
+/// unload_module: 1 on success, 0 on failure. path is that of vais_module_path: together with the handle it
+/// identifies the module, because a module that is loaded later may get the same handle.
+DYNLOAD_API int64_t vais_module_unload(int64_t handle, int64_t path);
 
 /// reload_module: the handle of the new version, 0 on failure; the old one is then still good.
-DYNLOAD_API int64_t vais_module_reload(int64_t handle);
+DYNLOAD_API int64_t vais_module_reload(int64_t handle, int64_t path);
 
 /// get_function: the address, 0 on failure.
-DYNLOAD_API int64_t vais_module_symbol(int64_t handle, int64_t name);
+DYNLOAD_API int64_t vais_module_symbol(int64_t handle, int64_t path, int64_t name);
 
-/// The path of a module, 0 on failure; the text is never freed.
+/// get_function_in_scope: the address, 0 on failure.
+DYNLOAD_API int64_t vais_module_symbol_in_scope(int64_t handle, int64_t path, int64_t name);
+
+/// The path of the module that has this handle now, 0 on failure. The text stays readable; after the unload it is
+/// unchanged or empty.
 DYNLOAD_API int64_t vais_module_path(int64_t handle);
 
-/// The version of a module, 0 on failure.
+/// The version of the module that has this handle now, 0 on failure.
 DYNLOAD_API int64_t vais_module_version(int64_t handle);
 
 /// get_load_error.

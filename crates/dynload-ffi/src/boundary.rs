@@ -12,3 +12,5 @@ mod live_objects;
 pub(crate) mod sync;
 #[expect(unsafe_code, reason = "C's pointers")]
 pub(crate) mod text;
+#[expect(unsafe_code, reason = "memory for C")]
+pub(crate) mod unique_text;

@@ -19,6 +19,7 @@ macro_rules! flat_names {
             unload_module
             reload_module
             get_function
+            get_function_in_scope
             default_limits
             restrictive_limits
             permissive_limits

@@ -59,23 +59,28 @@ primitives! {
             Ok(module::load(text::path(path, "path of the module")?, flags)?.handle)
         });
 
-    /// `unload_module`: 1 on success, 0 on failure. Do not use the handle again: a module that is loaded later may get
-    /// it.
-    pub unsafe extern "C" fn vais_module_unload(handle: i64) -> i64 =
-        guard(0, || module::unload(handle, None).map(|()| 1));
+    /// `unload_module`: 1 on success, 0 on failure. `path` is that of `vais_module_path`: together with the handle it
+    /// identifies the module, because a module that is loaded later may get the same handle.
+    pub unsafe extern "C" fn vais_module_unload(handle: i64, path: i64) -> i64 =
+        guard(0, || module::unload(handle, path).map(|()| 1));
 
     /// `reload_module`: the handle of the new version, 0 on failure; the old one is then still good.
-    pub unsafe extern "C" fn vais_module_reload(handle: i64) -> i64 =
-        guard(0, || Ok(module::reload(handle, None)?.handle));
+    pub unsafe extern "C" fn vais_module_reload(handle: i64, path: i64) -> i64 =
+        guard(0, || Ok(module::reload(handle, path)?.handle));
 
     /// `get_function`: the address, 0 on failure.
-    pub unsafe extern "C" fn vais_module_symbol(handle: i64, name: i64) -> i64 =
-        guard(0, || module::symbol(handle, None, text::c_text(name, "name of the symbol")?));
+    pub unsafe extern "C" fn vais_module_symbol(handle: i64, path: i64, name: i64) -> i64 =
+        guard(0, || module::symbol(handle, path, text::c_text(name, "name of the symbol")?));
 
-    /// The path of a module, 0 on failure; the text is never freed.
+    /// `get_function_in_scope`: the address, 0 on failure.
+    pub unsafe extern "C" fn vais_module_symbol_in_scope(handle: i64, path: i64, name: i64) -> i64 =
+        guard(0, || module::symbol_in_scope(handle, path, text::c_text(name, "name of the symbol")?));
+
+    /// The path of the module that has this handle now, 0 on failure. The text stays readable; after the unload it is
+    /// unchanged or empty.
     pub extern "C" fn vais_module_path(handle: i64) -> i64 = guard(0, || Ok(module::describe(handle)?.path));
 
-    /// The version of a module, 0 on failure.
+    /// The version of the module that has this handle now, 0 on failure.
     pub extern "C" fn vais_module_version(handle: i64) -> i64 =
         guard(0, || Ok(module::describe(handle)?.version));
 

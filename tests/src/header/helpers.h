@@ -13,6 +13,10 @@ static inline ModuleHandle load_module_lazy_str(const char *path) { return load_
 
 static inline int64_t get_function_str(ModuleHandle m, const char *name) { return get_function(m, dynload_address(name)); }
 
+static inline int64_t get_function_in_scope_str(ModuleHandle m, const char *name) {
+    return get_function_in_scope(m, dynload_address(name));
+}
+
 static inline int64_t is_plugin_library_str(const char *path) { return is_plugin_library(dynload_address(path)); }
 
 static inline int64_t load_wasm_file_str(const char *path) { return load_wasm_file(dynload_address(path)); }

@@ -13,9 +13,8 @@
  * characters escaped in it, as \u{1b}, and are shortened if they are long.
  *
  * Handles. A handle may be invalid in any way: 0, made up, of another kind, destroyed before, by any thread, or destroyed twice.
- * That is an error and nothing worse, except for native modules: their handle is the address that dlopen returned, which it may
- * return again for another library after unload_module. A stale ModuleHandle is an error unless a module was loaded from the
- * same path at the same address; then it is the handle of that module. The vais_module_ functions compare the address alone.
+ * That is an error and nothing worse. The handle of a native module is the address that dlopen returned, which it may return
+ * again after unload_module; the address of the path, which is never used again, tells them apart.
  * A pointer that is not null must point to what the documentation says.
  *
  * Threads. Every function may be called from any thread at any time, including from callbacks. Functions block only as follows:

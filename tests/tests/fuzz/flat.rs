@@ -102,7 +102,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             }
             36 => plugin_format(list, small) ^ plugin_capabilities(list, small) ^ plugin_problem(list, small),
             37 => plugin_problem_count(list),
-            38 => get_function(world.module(dice), text),
+            38 => get_function(world.module(dice), text) ^ get_function_in_scope(world.module(dice), text),
             39 => module_version(world.module(dice)) ^ module_is_loaded(world.module(dice)),
             40 => {
                 has_capability(a, b)

@@ -24,7 +24,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
         rarely,
     } = Drawn::new(world, dice);
     let third = world.text(dice);
-    let module = world.module(dice).handle;
+    let dynload_ffi::abi::ModuleHandle {
+        handle: module,
+        path: module_path,
+        ..
+    } = world.module(dice);
     let (bytes, len) = world.bytes(dice);
     let userdata = std::ptr::from_ref(world) as i64;
     let mut buffer = [0_i64; 8];
@@ -34,7 +38,10 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
     // the right types; the native plugin is harmless, and only its constructors run.
     unsafe {
         match dice.below(if inside { LIGHT } else { ALL }) {
-            0 => vais_module_symbol(module, text),
+            0 => {
+                vais_module_symbol(module, module_path, text)
+                    ^ vais_module_symbol_in_scope(module, module_path, text)
+            }
             1 => vais_module_path(module),
             2 => vais_module_version(module),
             3 => vais_load_error(),
@@ -126,11 +133,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                 loaded
             }
             70 if rarely && world.may_reload() => {
-                let loaded = vais_module_reload(module);
+                let loaded = vais_module_reload(module, module_path);
                 world.keep_module_handle(loaded);
                 loaded
             }
-            71 if rarely => vais_module_unload(module),
+            71 if rarely => vais_module_unload(module, module_path),
             72 if rarely && world.may_reload() => {
                 world.keep(Kind::Reloader, started(world, vais_hot_reload_create(file_path)))
             }

@@ -169,7 +169,7 @@ impl World {
     pub(crate) fn keep_module_handle(&self, handle: i64) {
         self.keep_module(ModuleHandle {
             handle,
-            path: 0,
+            path: dynload_ffi::primitives::vais_module_path(handle),
             version: 1,
             loaded: 1,
         });

@@ -56,15 +56,15 @@ pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
 }
 
 /// Unloads a module. Returns 1 on success, 0 on failure. Its functions and data must no longer be in use: no thread
-/// may be inside the module, and no address in it may be kept. Do not use the handle again: it is an error, unless a
-/// module that was loaded later, from the same path, has got the same address from dlopen.
+/// may be inside the module, and no address in it may be kept. The handle is an error from then on. The text at `m.path`
+/// stays readable; it is unchanged or empty.
 ///
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).
 pub unsafe extern "C" fn unload_module(m: ModuleHandle) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise that the module is no longer used.
-        unsafe { module::unload(m.handle, Some(m.path)) }?;
+        unsafe { module::unload(m.handle, m.path) }?;
         Ok(1)
     })
 }
@@ -73,7 +73,9 @@ pub unsafe extern "C" fn unload_module(m: ModuleHandle) -> i64 {
 /// and its handle is returned.
 ///
 /// The old version stays in memory, so that calls that are still running in it can complete; its handle is no longer
-/// valid. The variables of the library are initialized again.
+/// valid. The variables of the library are initialized again. A library that was loaded with RTLD_GLOBAL (by
+/// `vais_module_load`) keeps providing its first version's symbols to the libraries that are loaded later: the loader uses
+/// the first definition of a name.
 ///
 /// ```c
 /// ModuleHandle m = load_module_str(library_path);
@@ -90,17 +92,31 @@ pub unsafe extern "C" fn reload_module(m: ModuleHandle) -> ModuleHandle {
     };
     guard_with(failed, || {
         // SAFETY: the caller's promise about the library.
-        unsafe { module::reload(m.handle, Some(m.path)) }
+        unsafe { module::reload(m.handle, m.path) }
     })
 }
 
-/// Returns the address of a function or variable of a module; 0 on failure. It is valid until the module is unloaded.
+/// Returns the address of a function or variable that a module defines; 0 on failure. It is valid until the module is
+/// unloaded.
 ///
-/// `m.handle` is the handle that `dlopen` returned, so `dlsym((void *)m.handle, name)` works too.
+/// Symbols of the libraries that it needs are not found: see `get_function_in_scope`.
 pub unsafe extern "C" fn get_function(m: ModuleHandle, name: i64) -> i64 {
     guard(0, || {
         // SAFETY: the caller's promise about the text.
         let name = unsafe { text::c_text(name, "name of the symbol") }?;
-        module::symbol(m.handle, Some(m.path), name)
+        module::symbol(m.handle, m.path, name)
+    })
+}
+
+/// Returns the address of a function or variable that a module or a library that it needs defines; 0 on failure. It is
+/// valid until the module is unloaded. On macOS and Windows, only those that the module defines are found.
+///
+/// The libraries are searched in the order of `dlsym`. `m.handle` is the handle that `dlopen` returned, so
+/// `dlsym((void *)m.handle, name)` finds the same.
+pub unsafe extern "C" fn get_function_in_scope(m: ModuleHandle, name: i64) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the text.
+        let name = unsafe { text::c_text(name, "name of the symbol") }?;
+        module::symbol_in_scope(m.handle, m.path, name)
     })
 }

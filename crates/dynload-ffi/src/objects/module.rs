@@ -12,7 +12,7 @@ use dynload_native::{Flags, Library, Module};
 use crate::boundary::abi::ModuleHandle;
 use crate::boundary::error::{Error, ErrorCode, Result};
 use crate::boundary::sync::unpoisoned;
-use crate::boundary::text;
+use crate::boundary::unique_text::UniqueText;
 
 /// The entry for a handle of `dlopen`.
 #[derive(Clone)]
@@ -23,8 +23,9 @@ struct Listed {
 }
 
 struct Entry {
-    /// The path that was passed to the load.
-    path: i64,
+    /// The path that was passed to the load. Its address belongs to this entry alone, and so distinguishes it from all that
+    /// had the same handle.
+    path: UniqueText,
     owner: Owner,
 }
 
@@ -88,17 +89,17 @@ fn unknown(handle: i64) -> Error {
     Error::new(ErrorCode::InvalidHandle, message)
 }
 
-/// Returns the entry of a handle. If a path is passed, it must be that module's: `dlopen` reuses handles, and a
-/// handle that was unloaded must not become valid for another library.
-fn find(handle: i64, path: Option<i64>) -> Result<Arc<Entry>> {
+/// Returns the entry of a handle, if the path is that entry's too: `dlopen` reuses handles, and a handle that was unloaded
+/// must not become valid for another library.
+fn find(handle: i64, path: i64) -> Result<Arc<Entry>> {
     listed(read().as_deref(), handle, path).map(|listed| Arc::clone(&listed.entry))
 }
 
 /// See [`find`].
-fn listed(modules: Option<&Modules>, handle: i64, path: Option<i64>) -> Result<&Listed> {
+fn listed(modules: Option<&Modules>, handle: i64, path: i64) -> Result<&Listed> {
     let listed = modules.and_then(|modules| modules.get(&handle));
     listed
-        .filter(|listed| path.is_none_or(|path| listed.entry.path == path))
+        .filter(|listed| listed.entry.path.address() == path)
         .ok_or_else(|| unknown(handle))
 }
 
@@ -112,7 +113,7 @@ fn list_module(entry: &Arc<Entry>) -> Result<ModuleHandle> {
     })?;
     Ok(ModuleHandle {
         handle,
-        path: entry.path,
+        path: entry.path.address(),
         version: current.generation().version() as i64,
         loaded: 1,
     })
@@ -140,7 +141,7 @@ fn unlist(modules: &mut Modules, entry: &Arc<Entry>) {
 pub(crate) unsafe fn load(path: &Path, flags: Flags) -> Result<ModuleHandle> {
     // SAFETY: the caller's promise.
     let module = unsafe { Module::load(path, flags) }?;
-    let path = text::intern(path.as_os_str().as_encoded_bytes());
+    let path = UniqueText::new(path.as_os_str().as_encoded_bytes());
     let owner = Owner::Module(module);
     list_module(&Arc::new(Entry { path, owner }))
 }
@@ -161,7 +162,7 @@ pub(crate) fn flags(bits: i64) -> Result<Flags> {
 /// # Safety
 ///
 /// As for [`Module::unload`].
-pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
+pub(crate) unsafe fn unload(handle: i64, path: i64) -> Result<()> {
     let entry = find(handle, path)?;
     let module = entry.module()?;
     let unlisted = || change(|modules| unlist(modules, &entry));
@@ -185,7 +186,7 @@ pub(crate) unsafe fn unload(handle: i64, path: Option<i64>) -> Result<()> {
 /// # Safety
 ///
 /// As for [`Module::reload`].
-pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHandle> {
+pub(crate) unsafe fn reload(handle: i64, path: i64) -> Result<ModuleHandle> {
     let entry = find(handle, path)?;
     let module = entry.module()?;
     // SAFETY: the caller's promise.
@@ -194,23 +195,32 @@ pub(crate) unsafe fn reload(handle: i64, path: Option<i64>) -> Result<ModuleHand
     list_module(&entry)
 }
 
-/// Returns the address of a symbol.
-pub(crate) fn symbol(handle: i64, path: Option<i64>, name: &CStr) -> Result<i64> {
+/// Returns the address of a symbol that a module defines.
+pub(crate) fn symbol(handle: i64, path: i64, name: &CStr) -> Result<i64> {
     let modules = read();
     let address = listed(modules.as_deref(), handle, path)?.library.address(name)?;
     Ok(address.as_ptr() as i64)
 }
 
-/// Returns the path and version of a module.
+/// Returns the address of a symbol that a module or a library that it needs defines.
+pub(crate) fn symbol_in_scope(handle: i64, path: i64, name: &CStr) -> Result<i64> {
+    let modules = read();
+    let listed = listed(modules.as_deref(), handle, path)?;
+    Ok(listed.library.address_in_scope(name)?.as_ptr() as i64)
+}
+
+/// Returns the path and version of the module that has this handle now.
 pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
-    let entry = find(handle, None)?;
+    let modules = read();
+    let listed = modules.as_deref().and_then(|modules| modules.get(&handle));
+    let entry = &listed.ok_or_else(|| unknown(handle))?.entry;
     let version = match &entry.owner {
         Owner::Module(module) => module.version(),
         Owner::Reloader { version } => *version,
     };
     Ok(ModuleHandle {
         handle,
-        path: entry.path,
+        path: entry.path.address(),
         version: version as i64,
         loaded: 1,
     })
@@ -218,7 +228,7 @@ pub(crate) fn describe(handle: i64) -> Result<ModuleHandle> {
 
 /// Lists the version that a hot reloader runs and returns its handle.
 pub(crate) fn insert_reloaded(library: Library, source: &Path, version: u64) -> i64 {
-    let path = text::intern(source.as_os_str().as_encoded_bytes());
+    let path = UniqueText::new(source.as_os_str().as_encoded_bytes());
     let owner = Owner::Reloader { version };
     let entry = Arc::new(Entry { path, owner });
     change(|modules| list(modules, &library, &entry))
