@@ -17,13 +17,15 @@ use crate::scan::{ScanOptions, count, documents, names};
 /// Without ID, all plugins are audited, and a plugin or directory that cannot be listed, or is listed with a warning, is a
 /// finding too.
 #[derive(Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing was found; 1 something was found; 2 wrong arguments
+#[command(after_help = "Exit codes:
+  0    nothing was found
+  1    something was found, or the output could not be written
+  2    the arguments are wrong
+  141  the reader of standard output has closed it
 
 Examples:
   dynload audit --path plugins
-  dynload audit --json org.example.thumbnails"
-)]
+  dynload audit --json org.example.thumbnails")]
 pub(crate) struct Options {
     #[command(flatten)]
     scan: ScanOptions,

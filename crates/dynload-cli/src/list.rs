@@ -13,7 +13,13 @@ use crate::scan::{ScanOptions, count, declared, documents, names};
 
 /// Lists the plugins of this machine, and every problem with them. No plugin code is loaded.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit codes:
+  0    the plugins were listed, whatever is wrong with them: `dynload audit` fails if something is
+  1    the output could not be written
+  2    the arguments are wrong
+  141  the reader of standard output has closed it
+
+Examples:
   dynload list
   dynload list --path plugins --json")]
 pub(crate) struct Options {

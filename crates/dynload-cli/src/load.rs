@@ -88,7 +88,7 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
             ModuleError::TooLarge {
                 limit: Some(limit), ..
             } => {
-                format!("{text}, here: `--module-limit {limit}=N`")
+                format!("{text} with `--module-limit {limit}=N`")
             }
             // The remedies are those of a Rust program.
             ModuleError::Unsupported { .. } => {

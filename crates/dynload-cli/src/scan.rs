@@ -13,8 +13,8 @@ use crate::progress;
 
 #[derive(Args)]
 pub(crate) struct ScanOptions {
-    /// A directory of plugins, searched before VAIS_PLUGIN_PATH, ~/.vais/plugins and /usr/local/lib/vais/plugins;
-    /// repeatable.
+    /// A directory of plugins, searched before VAIS_PLUGIN_PATH, ~/.vais/plugins and /usr/local/lib/vais/plugins.
+    /// Repeatable.
     #[arg(long, value_name = "DIR")]
     path: Vec<PathBuf>,
     /// Searches only the directories of `--path`.

@@ -155,6 +155,22 @@ fn the_document_of_an_audit_has_the_documented_keys() {
     assert_eq!(document["problems"], json!([]));
 }
 
+/// `watch` builds a `.rs` file with the same edition.
+#[test]
+fn a_new_plugin_in_rust_has_the_edition_with_which_it_is_watched() {
+    let place = Workplace::new();
+    let ended = place.words("new greeter --lang rust").code(0);
+    let edition = |words: &[&str]| {
+        let at = words.iter().position(|word| *word == "--edition").unwrap();
+        words[at + 1].to_owned()
+    };
+    let watching = super::watch::Watching::start(&place, "greeter/plugin.rs");
+    let building = watching.wait_for("--edition");
+    let building: Vec<&str> = building.split_whitespace().collect();
+    assert_eq!(edition(&build_command(&ended)), edition(&building));
+    watching.wait_for("version 1 runs");
+}
+
 /// Returns the build command that `new` printed.
 fn build_command(ended: &Ended) -> Vec<&str> {
     let (_, command) = ended.out.trim_end().split_once("build it there: ").unwrap();
