@@ -1,11 +1,12 @@
 //! `dynload audit`: compares plugins with their manifests.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
 use dynload_caps::ImportNeeds;
-use dynload_diagnostics::{nearest_name, printable};
-use dynload_discovery::{Audit, Discovery, Plugin, Problem, Severity, Undeclared};
+use dynload_diagnostics::{listed, nearest_name, printable};
+use dynload_discovery::{Audit, Discovery, Plugin, Problem, Scanner, Severity, Undeclared};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, code, print};
@@ -14,8 +15,8 @@ use crate::scan::{ScanOptions, count, documents, names};
 
 /// Compares the imports and exports of plugins with their manifests. No plugin code is loaded.
 ///
-/// Without ID, all plugins are audited, and a plugin or directory that cannot be listed, or is listed with a warning, is a
-/// finding too.
+/// Without ID, all plugins are audited. A plugin that cannot be listed, or is listed with a warning, is a finding too; without
+/// ID, so is such a directory.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
   0    nothing was found
@@ -52,8 +53,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let problems: Vec<&Problem> = found
         .problems
         .iter()
-        .filter(|problem| options.id.is_empty() && problem.severity > Severity::Note)
+        .filter(|problem| problem.severity > Severity::Note && is_selected(problem, &options.id))
         .collect();
+    report_cache(&scanner);
     let is_clean = problems.is_empty() && audits.iter().all(|audited| remarks(&audited.result).is_empty());
     if options.scan.json {
         let audits: Vec<Value> = audits.iter().map(document).collect();
@@ -65,23 +67,67 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if is_clean { 0 } else { code::FAILED }))
 }
 
-/// Returns the plugins with these ids, or all of them if there are none.
+/// Returns whether a problem is about one of these plugins, or there are no ids.
+fn is_selected(problem: &Problem, ids: &[String]) -> bool {
+    let is_about = |id: &String| {
+        problem
+            .plugin
+            .as_ref()
+            .is_some_and(|plugin| plugin.as_str() == id)
+    };
+    ids.is_empty() || ids.iter().any(is_about)
+}
+
+/// Returns the plugins with these ids, or all of them if there are none. One that cannot be listed has a problem instead.
 fn selected<'a>(found: &'a Discovery, ids: &[String]) -> Result<Vec<&'a Plugin>, Failure> {
     if ids.is_empty() {
         return Ok(found.plugins.iter().collect());
     }
-    let find = |id: &String| {
-        found.get(id).ok_or_else(|| {
-            let known = found.plugins.iter().map(|plugin| plugin.id().as_str());
-            let remedy = match nearest_name(id, known) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "`dynload list` lists the plugins and what is wrong with them".to_owned(),
-            };
-            let message = format!("no such plugin: `{}`; {remedy}", printable(id));
-            Failure::new(code::USAGE, message)
-        })
+    let mut plugins = Vec::new();
+    for id in ids {
+        match found.get(id) {
+            Some(plugin) => plugins.push(plugin),
+            None => check_known(found, id)?,
+        }
+    }
+    Ok(plugins)
+}
+
+/// Checks that a plugin that is not listed has a problem.
+fn check_known(found: &Discovery, id: &String) -> Result<(), Failure> {
+    let is_about = |problem: &Problem| {
+        problem.severity > Severity::Note && is_selected(problem, std::slice::from_ref(id))
     };
-    ids.iter().map(find).collect()
+    if found.problems.iter().any(is_about) {
+        return Ok(());
+    }
+    let known = found.plugins.iter().map(|plugin| plugin.id().as_str());
+    let remedy = match nearest_name(id, known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "`dynload list` lists the plugins and what is wrong with them".to_owned(),
+    };
+    let message = format!("no such plugin: `{}`; {remedy}", printable(id));
+    Err(Failure::new(code::USAGE, message))
+}
+
+/// Writes the cache of audits, and says what is not in it.
+fn report_cache(scanner: &Scanner) {
+    let text = match scanner.save_cache() {
+        Ok(files) if files.is_empty() => return,
+        Ok(files) => {
+            let files: Vec<String> = files
+                .iter()
+                .map(|file| format!("`{}`", printable(file.display()).path()))
+                .collect();
+            format!(
+                "note: too large to be cached, and audited again next time: {}",
+                listed(&files)
+            )
+        }
+        Err(error) => format!("note: the audits are not cached: {error}"),
+    };
+    // Not a finding, and of no use to a program that reads the output.
+    let _ = writeln!(io::stderr(), "dynload: {text}");
 }
 
 /// Returns the findings of an audit, one line each.

@@ -72,6 +72,7 @@ pub(crate) fn documents<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> 
             "path": problem.path.to_string_lossy(),
             "line": problem.line,
             "message": chain(&problem.kind),
+            "plugin": problem.plugin.as_ref().map(|id| id.as_str()),
         })
     };
     problems.into_iter().map(document).collect()

@@ -14,8 +14,11 @@ use super::codec::{Input, put_block};
 const MAGIC: &[u8; 7] = b"dynload";
 /// The version of the format. The version of this crate is also in the header.
 const VERSION: u8 = 2;
-/// Enough for more than a hundred thousand plugins; a larger file is not a cache.
-const MAX_BYTES: u64 = 256 << 20;
+/// The records of more than a hundred thousand plugins; a larger file is not a cache.
+const MAX_BYTES: usize = 64 << 20;
+/// The largest record, several times that of the largest real modules. The author of a plugin chooses the size of its record,
+/// and must not displace those of others.
+const MAX_RECORD: usize = 256 << 10;
 
 /// The position of a record in the file: its key and its value.
 #[derive(Clone, Debug)]
@@ -61,11 +64,13 @@ impl Store {
         if writable_by_others(&metadata) {
             return Err("users other than its owner can write to it");
         }
-        if metadata.len() > MAX_BYTES {
+        if metadata.len() > MAX_BYTES as u64 {
             return Err("it is too large");
         }
         let mut bytes = Vec::with_capacity(metadata.len() as usize);
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+        file.take(MAX_BYTES as u64)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
         let index = read_index(&bytes, stamp)?;
         Ok(index.map(|index| Store {
             bytes,
@@ -85,8 +90,13 @@ impl Store {
         at.ok().map(|at| &self.bytes[self.index[at].value.clone()])
     }
 
-    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) {
+    /// Adds a record, unless it is too large: then it returns `false`.
+    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) -> bool {
+        if bytes.len() > MAX_RECORD {
+            return false;
+        }
         self.fresh.insert(file.to_owned(), bytes);
+        true
     }
 
     /// Adds the records of `other` that are not in its file yet.
@@ -110,7 +120,10 @@ impl Store {
     ///
     /// Two processes that write at the same time each write a whole file; the last one remains. The records of the other are
     /// computed again when they are needed.
-    pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<()> {
+    ///
+    /// Returns the files whose records do not fit, the largest records first: many small records are worth more than a few
+    /// large ones.
+    pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<Vec<PathBuf>> {
         let mut records: BTreeMap<&[u8], &[u8]> = self
             .index
             .iter()
@@ -126,6 +139,7 @@ impl Store {
                 .iter()
                 .map(|(file, value)| (key(file), value.as_slice())),
         );
+        let dropped = drop_largest(&mut records);
         let mut body = Vec::with_capacity(self.bytes.len());
         put_block(&mut body, stamp.as_bytes());
         for (key, value) in records {
@@ -137,12 +151,35 @@ impl Store {
         out.push(VERSION);
         out.extend_from_slice(&checksum(&body).to_le_bytes());
         out.extend_from_slice(&body);
-        if out.len() as u64 > MAX_BYTES {
-            let message = "the cache would be larger than 256 MiB: delete it";
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-        }
-        replace(path, &out)
+        replace(path, &out)?;
+        Ok(dropped)
     }
+}
+
+/// Removes the largest records until the others fit into the file, and returns their files.
+fn drop_largest(records: &mut BTreeMap<&[u8], &[u8]>) -> Vec<PathBuf> {
+    /// For the header, and the lengths before each key and value.
+    const HEADER: usize = 1024;
+    const LENGTHS: usize = 20;
+    let size = |key: &[u8], value: &[u8]| key.len() + value.len() + LENGTHS;
+    let mut total: usize = HEADER + records.iter().map(|(key, value)| size(key, value)).sum::<usize>();
+    if total <= MAX_BYTES {
+        return Vec::new();
+    }
+    let mut by_size: Vec<(usize, &[u8])> = records
+        .iter()
+        .map(|(key, value)| (size(key, value), *key))
+        .collect();
+    by_size.sort_unstable();
+    let mut dropped = Vec::new();
+    while total > MAX_BYTES
+        && let Some((size, key)) = by_size.pop()
+    {
+        total -= size;
+        records.remove(key);
+        dropped.extend(self::path(key));
+    }
+    dropped
 }
 
 /// Returns the key of a path.
@@ -323,5 +360,35 @@ pub(crate) fn writable_by_others(metadata: &Metadata) -> bool {
     {
         let _ = metadata;
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_records_are_dropped_until_the_others_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("plugins.cache");
+        let mut store = Store::default();
+        let small: Vec<PathBuf> = (0..100).map(|at| dir.path().join(format!("small{at}"))).collect();
+        let large: Vec<PathBuf> = (0..300).map(|at| dir.path().join(format!("large{at}"))).collect();
+        for path in &large {
+            assert!(store.put(path, vec![7; MAX_RECORD]));
+        }
+        for path in &small {
+            assert!(store.put(path, vec![7; 100]));
+        }
+        assert!(!store.put(&small[0], vec![7; MAX_RECORD + 1]));
+        let dropped = store.save(&file, "stamp").unwrap();
+        assert!(!dropped.is_empty() && dropped.iter().all(|path| large.contains(path)));
+        assert!(fs::metadata(&file).unwrap().len() <= MAX_BYTES as u64);
+        let loaded = Store::load(&file, "stamp").unwrap().unwrap();
+        assert!(small.iter().all(|path| loaded.get(path).is_some()));
+        let kept = large.iter().filter(|path| loaded.get(path).is_some()).count();
+        assert_eq!(kept + dropped.len(), large.len());
+        // No more than necessary.
+        assert!(kept + 1 >= MAX_BYTES / (MAX_RECORD + 200), "{kept}");
     }
 }

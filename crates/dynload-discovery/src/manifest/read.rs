@@ -100,6 +100,15 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestErrors> {
     }
 }
 
+/// Returns the id of a manifest that may have errors elsewhere.
+pub(super) fn id(text: &str) -> Option<PluginId> {
+    let table = DeTable::parse(text).ok()?;
+    let DeValue::Table(plugin) = table.get_ref().get("plugin")?.get_ref() else {
+        return None;
+    };
+    plugin.get("id")?.get_ref().as_str()?.parse().ok()
+}
+
 fn plugin(top: &Fields<'_, '_, '_>) -> Option<Manifest> {
     top.required("plugin")?;
     let table = top.table("plugin", PLUGIN, AT_TOP)?;

@@ -15,9 +15,9 @@ fn directories_and_lone_files_are_found() {
     plugins.plugin("one", "org.example.one", "1.2.3", "");
     plugins.write("lone.wasm", EMPTY_MODULE);
     plugins.write("source.vais", "F main() -> i64 { 0 }");
-    plugins.write("libnative.so", "");
-    plugins.write("libversioned.so.1.2", "");
-    plugins.write("tool.dll", "");
+    plugins.write("libnative.so", "\x7fELF");
+    plugins.write("libversioned.so.1.2", "\x7fELF");
+    plugins.write("tool.dll", "MZ");
     plugins.write("README.md", "not a plugin");
     plugins.write(".hidden/plugin.toml", "not a manifest");
     plugins.write("two/.wasm", "");
@@ -372,6 +372,35 @@ mod unix {
     }
 
     #[test]
+    fn a_lone_plugin_that_is_not_a_regular_file_is_a_problem_and_does_not_block() {
+        let plugins = Plugins::new();
+        plugins.plugin("good", "good", "1.0.0", "");
+        let root = plugins.root();
+        let pipe = root.join("pipe.so");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket.wasm")).unwrap();
+        let links = [
+            ("device.wasm", "/dev/zero"),
+            ("to_pipe.wasm", "pipe.so"),
+            ("to_socket.so", "socket.wasm"),
+        ];
+        for (name, target) in links {
+            std::os::unix::fs::symlink(target, root.join(name)).unwrap();
+        }
+        let found = plugins.scanner().scan();
+        assert_eq!(ids(&found), ["good"]);
+        let expected = [
+            "device.wasm",
+            "pipe.so",
+            "socket.wasm",
+            "to_pipe.wasm",
+            "to_socket.so",
+        ]
+        .map(|name| format!("error: {name}: is not a regular file"));
+        assert_eq!(problems(&found, &root), expected);
+    }
+
+    #[test]
     fn named_pipes_do_not_block() {
         let plugins = Plugins::new();
         plugins.plugin("good", "good", "1.0.0", "");
@@ -392,10 +421,98 @@ mod unix {
             problems(&found, &plugins.root()),
             [
                 "error: entry/pipe.wasm: is not a regular file",
+                "error: lone.wasm: is not a regular file",
                 "error: pipe/plugin.toml: is not a regular file",
             ]
         );
     }
+}
+
+#[test]
+fn a_lone_file_without_the_contents_that_its_name_says_is_a_problem() {
+    let plugins = Plugins::new();
+    for name in [
+        "text.wasm",
+        "liblibrary.so",
+        "empty.wasm",
+        "tool.dll",
+        "module.so",
+    ] {
+        let contents = match name {
+            "empty.wasm" => b"".as_slice(),
+            "module.so" => EMPTY_MODULE,
+            _ => b"hello, world\n",
+        };
+        plugins.write(name, contents);
+    }
+    let found = plugins.scanner().scan();
+    assert!(found.plugins.is_empty(), "{:?}", ids(&found));
+    let wrong = |name: &str, format: &str| {
+        format!(
+            "error: {name}: has the name of a {format} plugin but not its contents: build it again, or rename it"
+        )
+    };
+    assert_eq!(
+        problems(&found, &plugins.root()),
+        [
+            wrong("empty.wasm", "wasm"),
+            wrong("liblibrary.so", "native"),
+            wrong("module.so", "native"),
+            wrong("text.wasm", "wasm"),
+            wrong("tool.dll", "native"),
+        ]
+    );
+    // A component is not a module, which the audit reports.
+    plugins.write("component.wasm", b"\0asm\x0d\0\x01\0");
+    assert_eq!(ids(&plugins.scanner().scan()), ["component"]);
+}
+
+#[test]
+fn a_lone_module_in_the_text_format_is_a_plugin_only_with_the_feature() {
+    let plugins = Plugins::new();
+    plugins.write("text.wasm", ";; text\n(module (func (export \"f\")))");
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
+    assert_eq!(found.plugins.len(), usize::from(cfg!(feature = "wat")));
+    if let Some(text) = found.get("text") {
+        assert!(scanner.audit(text).unwrap().is_clean());
+    }
+}
+
+#[test]
+fn a_problem_names_the_plugin_that_it_is_about() {
+    let plugins = Plugins::new();
+    plugins.write("directory/plugin.toml", "[plugin]\nid = \"org.example.broken\"\n");
+    plugins.write("syntax/plugin.toml", "[plugin\n");
+    plugins.write("lone.wasm", "not a module");
+    plugins.write(
+        "entry/plugin.toml",
+        manifest("org.example.entry", "1.0.0", "gone.wasm", ""),
+    );
+    plugins.plugin(
+        "warned",
+        "org.example.warned",
+        "1.0.0",
+        "[capabilities]\nneeds = [\"fs_read\"]",
+    );
+    let path = plugins
+        .path()
+        .with_dir("nothing/at/all")
+        .with_dir(plugins.write("file", ""));
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
+    let about: std::collections::BTreeSet<Option<&str>> = found
+        .problems
+        .iter()
+        .map(|problem| problem.plugin.as_ref().map(|id| id.as_str()))
+        .collect();
+    let expected = [
+        "lone",
+        "org.example.broken",
+        "org.example.entry",
+        "org.example.warned",
+        "syntax",
+    ];
+    assert_eq!(about, expected.map(Some).into_iter().chain([None]).collect());
 }
 
 #[test]
