@@ -310,6 +310,7 @@ fn every_error_of_the_sandbox() {
         host: format!("/missing/{}", hostile()),
         guest: hostile(),
         access: Access::ReadOnly,
+        no_links: false,
     };
     let sandbox = Sandbox::new(Limits::DEFAULT).with_scopes(Scopes::none().with_dir(missing));
     shown(&sandbox.check_directories().unwrap_err(), false);

@@ -350,7 +350,9 @@ max_memory_bytes = 999999999999"#);
     // Its own directory, but not the target of a link in it, and not a directory that the host does not allow.
     assert_eq!(
         admitted.grant.scopes.dirs,
-        [DirScope::new(assets, "/assets", Access::ReadOnly).unwrap()]
+        [DirScope::new(assets, "/assets", Access::ReadOnly)
+            .unwrap()
+            .without_links()]
     );
     assert_eq!(
         admitted.grant.scopes.net,
