@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use dynload_caps::Capabilities;
-use dynload_diagnostics::printable;
 use dynload_discovery::{Discovery, Plugin};
 use serde_json::{Value, json};
 
@@ -82,9 +81,7 @@ fn report(found: &Discovery) -> String {
         text += &format!("{problem}\n");
     }
     for duplicate in &found.duplicates {
-        let (loser, winner) = (duplicate.loser.found_at().display(), duplicate.winner.display());
-        let line = format!("{winner} is preferred to {loser}, by {}", duplicate.decided_by);
-        text += &format!("duplicate: {}: {}\n", duplicate.id, printable(&line).message());
+        text += &format!("duplicate: {duplicate}\n");
     }
     for problem in found.resolve_all().problems {
         text += &format!("dependency: {problem}\n");

@@ -88,6 +88,11 @@ fn the_document_of_a_list_has_the_documented_keys() {
     has_keys(&document["duplicates"][0], &["id", "path", "preferred", "by"]);
     assert_eq!(document["duplicates"][0]["by"], "search path");
     assert_eq!(document["problems"][0]["line"], 1);
+    let text = place.words("list --path plugins --path more").code(0).out;
+    assert!(
+        text.contains("\nduplicate: more/clean.wasm: plugin clean is not listed, because "),
+        "{text}"
+    );
     let message = &document["problems"][0]["message"];
     assert_eq!(message, "field `plugin.version` is missing: add it");
     assert_eq!(document["load_order"], json!(["clean", "wrong"]));
