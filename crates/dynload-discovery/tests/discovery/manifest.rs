@@ -633,3 +633,23 @@ fn a_field_of_the_older_loader_hides_no_other_error() {
     // Line 1: the version is missing. The name of a manifest with an id is not its id.
     assert_eq!(lines, [1, 4, 6, 7, 9, 9], "{errors}");
 }
+
+#[test]
+fn at_most_a_hundred_errors_are_reported() {
+    for (unknown, reported) in [(99, 99), (100, 100), (101, 100)] {
+        let fields: String = (0..unknown).map(|at| format!("unknown{at} = 1\n")).collect();
+        let text =
+            format!("{fields}[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"a\"\n");
+        assert_eq!(Manifest::parse(&text).unwrap_err().errors().len(), reported);
+    }
+}
+
+#[test]
+fn a_syntax_error_is_reported_alone() {
+    let errors = Manifest::parse("unknown = 1\n[plugin]\nid = ?\nverson = 1\n").unwrap_err();
+    let [error] = errors.errors() else {
+        panic!("{errors}")
+    };
+    assert_eq!(error.line(), 3);
+    assert!(matches!(error.kind(), ManifestErrorKind::Syntax { .. }));
+}

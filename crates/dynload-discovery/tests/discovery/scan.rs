@@ -6,7 +6,7 @@ use std::num::NonZero;
 
 use crate::support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 use dynload_discovery::{
-    CacheLocation, DecidedBy, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
+    CacheLocation, DecidedBy, Facts, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
 };
 
 #[test]
@@ -477,6 +477,58 @@ fn a_lone_module_in_the_text_format_is_a_plugin_only_with_the_feature() {
     if let Some(text) = found.get("text") {
         assert!(scanner.audit(text).unwrap().is_clean());
     }
+}
+
+#[test]
+fn hidden_names_other_extensions_and_missing_directories_are_skipped_without_a_report() {
+    let plugins = Plugins::new();
+    plugins.write(".hidden/plugin.toml", "not a manifest");
+    plugins.write(".wasm", "not a module");
+    plugins.write(".hidden.wasm", "not a module");
+    plugins.write("README.md", "");
+    plugins.write("wasm", "");
+    plugins.write("plugin.wasm.bak", "");
+    let path = plugins.path().with_dir(plugins.root().join("missing"));
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
+    assert!(
+        found.plugins.is_empty() && found.problems.is_empty(),
+        "{:?}",
+        found.problems
+    );
+}
+
+/// A library whose constructor leaves a file behind.
+#[cfg(target_os = "linux")]
+#[test]
+fn neither_a_scan_nor_an_audit_runs_the_code_of_a_plugin() {
+    let plugins = Plugins::new();
+    let mark = plugins.root().join("mark");
+    let source = plugins.write(
+        "../x.c",
+        format!("#include <stdio.h>\n__attribute__((constructor)) static void start(void) {{ fclose(fopen({mark:?}, \"w\")); }}\n"),
+    );
+    let library = plugins.write("libx.so", "");
+    let mut cc = std::process::Command::new("cc");
+    let status = cc
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let start = r#"(module (import "vais" "println" (func $f (param i32 i32))) (memory (export "memory") 1)
+        (func $start (call $f (i32.const 0) (i32.const 0)) (unreachable)) (start $start))"#;
+    plugins.write("start.wasm", wat::parse_str(start).unwrap());
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
+    assert_eq!(ids(&found), ["start", "x"]);
+    for plugin in &found.plugins {
+        assert!(!matches!(
+            scanner.audit(plugin).unwrap().facts,
+            Facts::Invalid { .. }
+        ));
+    }
+    assert!(!mark.exists());
 }
 
 #[test]
