@@ -9,7 +9,7 @@ use dynload_diagnostics::{listed, nearest_name, printable};
 use dynload_discovery::{Audit, Discovery, Plugin, Problem, Scanner, Severity, Undeclared};
 use serde_json::{Value, json};
 
-use crate::exit::{Failure, code, print};
+use crate::exit::{Failure, chain, code, print};
 use crate::progress;
 use crate::scan::{ScanOptions, count, documents, names};
 
@@ -34,19 +34,29 @@ pub(crate) struct Options {
     id: Vec<String>,
 }
 
-/// The audit of one plugin; an error if its file cannot be read.
+/// What the audit of one plugin found. The facts about its file are not kept, because their size is the choice of its author.
 struct Audited<'a> {
     plugin: &'a Plugin,
-    result: Result<Audit, String>,
+    remarks: Vec<String>,
+    /// Only with `--json`.
+    document: Value,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let (scanner, found) = options.scan.scan()?;
     let plugins = selected(&found, &options.id)?;
     let audits: Vec<Audited<'_>> = progress::during("auditing plugins", || {
-        let audit = |plugin| Audited {
-            plugin,
-            result: scanner.audit(plugin).map_err(|error| crate::exit::chain(&error)),
+        let audit = |plugin| {
+            let result = scanner.audit(plugin).map_err(|error| chain(&error));
+            Audited {
+                plugin,
+                remarks: remarks(&result),
+                document: if options.scan.json {
+                    document(plugin, &result)
+                } else {
+                    Value::Null
+                },
+            }
         };
         plugins.into_iter().map(audit).collect()
     });
@@ -56,9 +66,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         .filter(|problem| problem.severity > Severity::Note && is_selected(problem, &options.id))
         .collect();
     report_cache(&scanner);
-    let is_clean = problems.is_empty() && audits.iter().all(|audited| remarks(&audited.result).is_empty());
+    let is_clean = problems.is_empty() && audits.iter().all(|audited| audited.remarks.is_empty());
     if options.scan.json {
-        let audits: Vec<Value> = audits.iter().map(document).collect();
+        let audits: Vec<Value> = audits.into_iter().map(|audited| audited.document).collect();
         let document = json!({ "clean": is_clean, "audits": audits, "problems": documents(problems) });
         print(&format!("{document:#}\n"))?;
     } else {
@@ -148,12 +158,11 @@ fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
     let mut text = String::new();
     let mut findings = problems.len();
     for audited in audits {
-        let remarks = remarks(&audited.result);
-        findings += remarks.len();
-        if remarks.is_empty() {
+        findings += audited.remarks.len();
+        if audited.remarks.is_empty() {
             text += &format!("{}: ok\n", audited.plugin.id());
         }
-        for remark in remarks {
+        for remark in &audited.remarks {
             text += &format!("{}: {remark}\n", audited.plugin.id());
         }
     }
@@ -167,17 +176,17 @@ fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
     )
 }
 
-fn document(audited: &Audited<'_>) -> Value {
+fn document(plugin: &Plugin, result: &Result<Audit, String>) -> Value {
     let mut document = json!({
-        "id": audited.plugin.id().as_str(),
-        "entry": audited.plugin.entry_path().map(|path| path.to_string_lossy().into_owned()),
+        "id": plugin.id().as_str(),
+        "entry": plugin.entry_path().map(|path| path.to_string_lossy().into_owned()),
         "error": null,
         "sha256": null,
         "undeclared": [],
         "unused": [],
         "findings": [],
     });
-    match &audited.result {
+    match result {
         Err(error) => document["error"] = json!(error),
         Ok(audit) => {
             document["sha256"] = audit

@@ -156,14 +156,17 @@ fn report(path: &Path, size: usize, contents: &Contents) -> String {
     match contents {
         Contents::Wasm(sizes, result) => {
             let Ok(module) = &**result else { return text };
-            text += &format!("{shown}: a WebAssembly module of {} bytes\n", sizes.module);
             text += &format!(
-                "  code      {} bytes in {}\n",
-                sizes.code,
+                "{shown}: a WebAssembly module of {}\n",
+                count(sizes.module, "byte")
+            );
+            text += &format!(
+                "  code      {} in {}\n",
+                count(sizes.code, "byte"),
                 count(sizes.functions, "function")
             );
-            text += &format!("  data      {} bytes\n", sizes.data);
-            text += &format!("  custom    {} bytes\n", sizes.custom);
+            text += &format!("  data      {}\n", count(sizes.data, "byte"));
+            text += &format!("  custom    {}\n", count(sizes.custom, "byte"));
             text += &format!("  memory    {} bytes at the start\n", sizes.memory);
             let required = required(module);
             text += &format!(

@@ -94,7 +94,11 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
             ModuleError::Unsupported { .. } => {
                 text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
             }
-            _ => text,
+            // The command has this feature too.
+            _ => text.replace(
+                "`portable-dispatch` of dynload-sandbox",
+                "`portable-dispatch` of dynload-cli",
+            ),
         }
     })
 }

@@ -149,8 +149,11 @@ fn invoke_parses_arguments_by_type_and_prints_results_by_line() {
 }
 
 #[test]
-fn a_message_counts_one_argument_as_one() {
+fn a_message_does_not_count_one_as_several() {
     let place = functions();
+    place
+        .words("run --depth 1 --invoke depth f.wat 1")
+        .fails(134, &["exceeded the call depth limit of 1 frame;"]);
     place
         .words("run --invoke depth f.wat")
         .fails(2, &["pass 1 argument, not 0"]);

@@ -122,12 +122,10 @@ impl AuditCache {
         let mut bytes = Vec::new();
         record.put(&mut bytes);
         let mut state = self.state();
-        if state.store.get_or_insert_default().put(file, bytes) {
-            state.left_out.remove(file);
-            state.changed = true;
-        } else {
-            state.left_out.insert(file.to_owned());
-        }
+        let left_out = state.store.get_or_insert_default().put(file, bytes);
+        state.left_out.remove(file);
+        state.left_out.extend(left_out);
+        state.changed = !state.left_out.contains(file) || state.changed;
     }
 
     /// Writes the new records to the file, together with those that other programs have written since it was read. Returns the

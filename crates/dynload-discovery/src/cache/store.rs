@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::codec::{Input, put_block};
+use super::fit::drop_largest;
 
 /// The first bytes of every version of the file.
 const MAGIC: &[u8; 7] = b"dynload";
 /// The version of the format. The version of this crate is also in the header.
 const VERSION: u8 = 2;
 /// The records of more than a hundred thousand plugins; a larger file is not a cache.
-const MAX_BYTES: usize = 64 << 20;
+pub(super) const MAX_BYTES: usize = 64 << 20;
 /// The largest record, several times that of the largest real modules. The author of a plugin chooses the size of its record,
 /// and must not displace those of others.
-const MAX_RECORD: usize = 256 << 10;
+pub(super) const MAX_RECORD: usize = 256 << 10;
 
 /// The position of a record in the file: its key and its value.
 #[derive(Clone, Debug)]
@@ -33,8 +34,9 @@ pub(crate) struct Store {
     bytes: Vec<u8>,
     /// Sorted by key.
     index: Vec<Position>,
-    /// Records that are not in the file yet.
+    /// Records that are not in the file yet, and their size.
     fresh: BTreeMap<PathBuf, Vec<u8>>,
+    fresh_bytes: usize,
 }
 
 impl Store {
@@ -75,7 +77,7 @@ impl Store {
         Ok(index.map(|index| Store {
             bytes,
             index,
-            fresh: BTreeMap::new(),
+            ..Store::default()
         }))
     }
 
@@ -90,18 +92,38 @@ impl Store {
         at.ok().map(|at| &self.bytes[self.index[at].value.clone()])
     }
 
-    /// Adds a record, unless it is too large: then it returns `false`.
-    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) -> bool {
+    /// Adds a record. Returns the files whose records are not kept: this one if it is too large, and the largest ones if all
+    /// together are.
+    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) -> Vec<PathBuf> {
         if bytes.len() > MAX_RECORD {
-            return false;
+            return vec![file.to_owned()];
         }
-        self.fresh.insert(file.to_owned(), bytes);
-        true
+        self.fresh_bytes += bytes.len();
+        let old = self.fresh.insert(file.to_owned(), bytes);
+        self.fresh_bytes -= old.map_or(0, |old| old.len());
+        if self.fresh_bytes <= MAX_BYTES {
+            return Vec::new();
+        }
+        // To a half, so that this is seldom done.
+        let mut records = self
+            .fresh
+            .iter()
+            .map(|(file, value)| (key(file), value.as_slice()))
+            .collect();
+        let dropped: Vec<PathBuf> = drop_largest(&mut records, MAX_BYTES / 2)
+            .into_iter()
+            .filter_map(path_of)
+            .collect();
+        for file in &dropped {
+            self.fresh_bytes -= self.fresh.remove(file).map_or(0, |old| old.len());
+        }
+        dropped
     }
 
     /// Adds the records of `other` that are not in its file yet.
     pub(crate) fn take_fresh(&mut self, other: Store) {
         self.fresh.extend(other.fresh);
+        self.fresh_bytes = self.fresh.values().map(Vec::len).sum();
     }
 
     /// Drops the records about files that no longer exist.
@@ -112,8 +134,9 @@ impl Store {
         };
         let bytes = &self.bytes;
         self.index
-            .retain(|position| path(&bytes[position.key.clone()]).is_none_or(|file| exists(&file)));
+            .retain(|position| path_of(&bytes[position.key.clone()]).is_none_or(|file| exists(&file)));
         self.fresh.retain(|file, _| exists(file));
+        self.fresh_bytes = self.fresh.values().map(Vec::len).sum();
     }
 
     /// Writes the records to `path`, which contains either all of the old or all of the new ones at any moment.
@@ -139,7 +162,8 @@ impl Store {
                 .iter()
                 .map(|(file, value)| (key(file), value.as_slice())),
         );
-        let dropped = drop_largest(&mut records);
+        let dropped = drop_largest(&mut records, MAX_BYTES);
+        let dropped = dropped.into_iter().filter_map(path_of).collect();
         let mut body = Vec::with_capacity(self.bytes.len());
         put_block(&mut body, stamp.as_bytes());
         for (key, value) in records {
@@ -156,39 +180,13 @@ impl Store {
     }
 }
 
-/// Removes the largest records until the others fit into the file, and returns their files.
-fn drop_largest(records: &mut BTreeMap<&[u8], &[u8]>) -> Vec<PathBuf> {
-    /// For the header, and the lengths before each key and value.
-    const HEADER: usize = 1024;
-    const LENGTHS: usize = 20;
-    let size = |key: &[u8], value: &[u8]| key.len() + value.len() + LENGTHS;
-    let mut total: usize = HEADER + records.iter().map(|(key, value)| size(key, value)).sum::<usize>();
-    if total <= MAX_BYTES {
-        return Vec::new();
-    }
-    let mut by_size: Vec<(usize, &[u8])> = records
-        .iter()
-        .map(|(key, value)| (size(key, value), *key))
-        .collect();
-    by_size.sort_unstable();
-    let mut dropped = Vec::new();
-    while total > MAX_BYTES
-        && let Some((size, key)) = by_size.pop()
-    {
-        total -= size;
-        records.remove(key);
-        dropped.extend(self::path(key));
-    }
-    dropped
-}
-
 /// Returns the key of a path.
 fn key(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
 /// Returns the path of a key. Keys are compared and never displayed, so off Unix only those that are valid text are decoded.
-fn path(key: &[u8]) -> Option<PathBuf> {
+fn path_of(key: &[u8]) -> Option<PathBuf> {
     #[cfg(unix)]
     {
         let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(key);
@@ -360,35 +358,5 @@ pub(crate) fn writable_by_others(metadata: &Metadata) -> bool {
     {
         let _ = metadata;
         false
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_records_are_dropped_until_the_others_fit() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("plugins.cache");
-        let mut store = Store::default();
-        let small: Vec<PathBuf> = (0..100).map(|at| dir.path().join(format!("small{at}"))).collect();
-        let large: Vec<PathBuf> = (0..300).map(|at| dir.path().join(format!("large{at}"))).collect();
-        for path in &large {
-            assert!(store.put(path, vec![7; MAX_RECORD]));
-        }
-        for path in &small {
-            assert!(store.put(path, vec![7; 100]));
-        }
-        assert!(!store.put(&small[0], vec![7; MAX_RECORD + 1]));
-        let dropped = store.save(&file, "stamp").unwrap();
-        assert!(!dropped.is_empty() && dropped.iter().all(|path| large.contains(path)));
-        assert!(fs::metadata(&file).unwrap().len() <= MAX_BYTES as u64);
-        let loaded = Store::load(&file, "stamp").unwrap().unwrap();
-        assert!(small.iter().all(|path| loaded.get(path).is_some()));
-        let kept = large.iter().filter(|path| loaded.get(path).is_some()).count();
-        assert_eq!(kept + dropped.len(), large.len());
-        // No more than necessary.
-        assert!(kept + 1 >= MAX_BYTES / (MAX_RECORD + 200), "{kept}");
     }
 }
