@@ -310,6 +310,7 @@ fn every_error_of_the_sandbox() {
         host: format!("/missing/{}", hostile()),
         guest: hostile(),
         access: Access::ReadOnly,
+        no_links: false,
     };
     let sandbox = Sandbox::new(Limits::DEFAULT).with_scopes(Scopes::none().with_dir(missing));
     shown(&sandbox.check_directories().unwrap_err(), false);
@@ -495,5 +496,50 @@ fn errors_through_the_c_api() {
         }
         plugin_list_destroy(list);
         sandbox_destroy(sandbox);
+    }
+}
+
+/// Nothing is dropped without a word: neither a plugin that another one shadows, nor a dependency that is missing.
+#[test]
+fn duplicates_and_missing_dependencies_are_problems_in_c() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugins = std::fs::canonicalize(dir.path()).unwrap();
+    for (name, more) in [
+        ("first", ""),
+        ("second", "[dependencies]\n\"org.example.none\" = \"1\"\n"),
+    ] {
+        std::fs::create_dir(plugins.join(name)).unwrap();
+        std::fs::write(plugins.join(name).join("p.wasm"), b"\0asm\x01\0\0\0").unwrap();
+        let version = if name == "first" { "1.0.0" } else { "2.0.0" };
+        let manifest = format!(
+            "[plugin]\nid = \"same\"\nversion = \"{version}\"\nformat = \"wasm\"\nentry = \"p.wasm\"\n{more}"
+        );
+        std::fs::write(plugins.join(name).join("plugin.toml"), manifest).unwrap();
+    }
+    let path = std::ffi::CString::new(plugins.to_str().unwrap()).unwrap();
+    // SAFETY: the text lives longer than the call, and the problems as long as the list.
+    unsafe {
+        let list = discover_plugins_in(path.as_ptr() as i64);
+        assert_eq!(list.count, 1);
+        let problems: Vec<&str> = (0..plugin_problem_count(list))
+            .map(|n| {
+                CStr::from_ptr(plugin_problem(list, n) as *const _)
+                    .to_str()
+                    .unwrap()
+            })
+            .collect();
+        let (first, second) = (plugins.join("first"), plugins.join("second"));
+        assert_eq!(
+            problems,
+            [
+                format!(
+                    "note: {}: plugin same is not listed, because {} has the same id and is preferred by version: remove one of them",
+                    first.display(),
+                    second.display()
+                ),
+                "warning: plugin same needs org.example.none ^1, which was not found: install it".to_owned(),
+            ]
+        );
+        plugin_list_destroy(list);
     }
 }

@@ -161,6 +161,7 @@ fn tests() -> Result<(), Failure> {
 /// Checks the feature combinations that the workspace build does not cover.
 fn features() -> Result<(), Failure> {
     run(&mut cargo(["test", "-p", "dynload-caps", "--all-features"]))?;
+    run(&mut cargo(["test", "-p", "dynload-discovery", "--all-features"]))?;
     run(&mut cargo([
         "test",
         "-p",

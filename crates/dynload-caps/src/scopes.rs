@@ -156,8 +156,8 @@ impl Scopes {
     ///   under the names where the guest expects them. The access is the lesser of the requested access and that of the
     ///   innermost allowed directory that contains the requested one. Allowed directories inside a granted one are
     ///   granted too, so that its read-only parts stay read-only ([`DirScope`]); where one of their names is already
-    ///   in use, the outer directory becomes read-only. Symbolic links are not resolved: pass canonical paths where
-    ///   others can write to the directories.
+    ///   in use, the outer directory becomes read-only. Symbolic links are not resolved: pass canonical paths
+    ///   [without links](DirScope::without_links) where others can write to the directories.
     /// - **Variables** need the same name on both sides. A value that the host fixed overrides one that the plugin
     ///   fixed, and either overrides the value in the host's environment.
     /// - **Hosts** are intersected pattern by pattern, exactly.
@@ -228,6 +228,7 @@ impl Scopes {
         match known.find(|known| dir::same_path(&known.guest, &dir.guest)) {
             Some(known) if dir::same_path(&known.host, &dir.host) => {
                 known.access = known.access.min(dir.access);
+                known.no_links |= dir.no_links;
             }
             Some(_) => {}
             None => self.dirs.push(dir),

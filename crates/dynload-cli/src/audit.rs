@@ -1,29 +1,32 @@
 //! `dynload audit`: compares plugins with their manifests.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
 use dynload_caps::ImportNeeds;
-use dynload_diagnostics::{nearest_name, printable};
-use dynload_discovery::{Audit, Discovery, Plugin, Problem, Severity, Undeclared};
+use dynload_diagnostics::{listed, nearest_name, printable};
+use dynload_discovery::{Audit, Discovery, Plugin, Problem, Scanner, Severity, Undeclared};
 use serde_json::{Value, json};
 
-use crate::exit::{Failure, code, print};
+use crate::exit::{Failure, chain, code, print};
 use crate::progress;
 use crate::scan::{ScanOptions, count, documents, names};
 
 /// Compares the imports and exports of plugins with their manifests. No plugin code is loaded.
 ///
-/// Without ID, all plugins are audited, and a plugin or directory that cannot be listed, or is listed with a warning, is a
-/// finding too.
+/// Without ID, all plugins are audited. A plugin that cannot be listed, or is listed with a warning, is a finding too; without
+/// ID, so is such a directory.
 #[derive(Args)]
-#[command(
-    after_help = "Exit codes: 0 nothing was found; 1 something was found; 2 wrong arguments
+#[command(after_help = "Exit codes:
+  0    nothing was found
+  1    something was found, or the output could not be written
+  2    the arguments are wrong
+  141  the reader of standard output has closed it
 
 Examples:
   dynload audit --path plugins
-  dynload audit --json org.example.thumbnails"
-)]
+  dynload audit --json org.example.thumbnails")]
 pub(crate) struct Options {
     #[command(flatten)]
     scan: ScanOptions,
@@ -31,30 +34,41 @@ pub(crate) struct Options {
     id: Vec<String>,
 }
 
-/// The audit of one plugin; an error if its file cannot be read.
+/// What the audit of one plugin found. The facts about its file are not kept, because their size is the choice of its author.
 struct Audited<'a> {
     plugin: &'a Plugin,
-    result: Result<Audit, String>,
+    remarks: Vec<String>,
+    /// Only with `--json`.
+    document: Value,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let (scanner, found) = options.scan.scan()?;
     let plugins = selected(&found, &options.id)?;
     let audits: Vec<Audited<'_>> = progress::during("auditing plugins", || {
-        let audit = |plugin| Audited {
-            plugin,
-            result: scanner.audit(plugin).map_err(|error| crate::exit::chain(&error)),
+        let audit = |plugin| {
+            let result = scanner.audit(plugin).map_err(|error| chain(&error));
+            Audited {
+                plugin,
+                remarks: remarks(&result),
+                document: if options.scan.json {
+                    document(plugin, &result)
+                } else {
+                    Value::Null
+                },
+            }
         };
         plugins.into_iter().map(audit).collect()
     });
     let problems: Vec<&Problem> = found
         .problems
         .iter()
-        .filter(|problem| options.id.is_empty() && problem.severity > Severity::Note)
+        .filter(|problem| problem.severity > Severity::Note && is_selected(problem, &options.id))
         .collect();
-    let is_clean = problems.is_empty() && audits.iter().all(|audited| remarks(&audited.result).is_empty());
+    report_cache(&scanner);
+    let is_clean = problems.is_empty() && audits.iter().all(|audited| audited.remarks.is_empty());
     if options.scan.json {
-        let audits: Vec<Value> = audits.iter().map(document).collect();
+        let audits: Vec<Value> = audits.into_iter().map(|audited| audited.document).collect();
         let document = json!({ "clean": is_clean, "audits": audits, "problems": documents(problems) });
         print(&format!("{document:#}\n"))?;
     } else {
@@ -63,23 +77,67 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(if is_clean { 0 } else { code::FAILED }))
 }
 
-/// Returns the plugins with these ids, or all of them if there are none.
+/// Returns whether a problem is about one of these plugins, or there are no ids.
+fn is_selected(problem: &Problem, ids: &[String]) -> bool {
+    let is_about = |id: &String| {
+        problem
+            .plugin
+            .as_ref()
+            .is_some_and(|plugin| plugin.as_str() == id)
+    };
+    ids.is_empty() || ids.iter().any(is_about)
+}
+
+/// Returns the plugins with these ids, or all of them if there are none. One that cannot be listed has a problem instead.
 fn selected<'a>(found: &'a Discovery, ids: &[String]) -> Result<Vec<&'a Plugin>, Failure> {
     if ids.is_empty() {
         return Ok(found.plugins.iter().collect());
     }
-    let find = |id: &String| {
-        found.get(id).ok_or_else(|| {
-            let known = found.plugins.iter().map(|plugin| plugin.id().as_str());
-            let remedy = match nearest_name(id, known) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => "`dynload list` lists the plugins and what is wrong with them".to_owned(),
-            };
-            let message = format!("no such plugin: `{}`; {remedy}", printable(id));
-            Failure::new(code::USAGE, message)
-        })
+    let mut plugins = Vec::new();
+    for id in ids {
+        match found.get(id) {
+            Some(plugin) => plugins.push(plugin),
+            None => check_known(found, id)?,
+        }
+    }
+    Ok(plugins)
+}
+
+/// Checks that a plugin that is not listed has a problem.
+fn check_known(found: &Discovery, id: &String) -> Result<(), Failure> {
+    let is_about = |problem: &Problem| {
+        problem.severity > Severity::Note && is_selected(problem, std::slice::from_ref(id))
     };
-    ids.iter().map(find).collect()
+    if found.problems.iter().any(is_about) {
+        return Ok(());
+    }
+    let known = found.plugins.iter().map(|plugin| plugin.id().as_str());
+    let remedy = match nearest_name(id, known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "`dynload list` lists the plugins and what is wrong with them".to_owned(),
+    };
+    let message = format!("no such plugin: `{}`; {remedy}", printable(id));
+    Err(Failure::new(code::USAGE, message))
+}
+
+/// Writes the cache of audits, and says what is not in it.
+fn report_cache(scanner: &Scanner) {
+    let text = match scanner.save_cache() {
+        Ok(files) if files.is_empty() => return,
+        Ok(files) => {
+            let files: Vec<String> = files
+                .iter()
+                .map(|file| format!("`{}`", printable(file.display()).path()))
+                .collect();
+            format!(
+                "note: too large to be cached, and audited again next time: {}",
+                listed(&files)
+            )
+        }
+        Err(error) => format!("note: the audits are not cached: {error}"),
+    };
+    // Not a finding, and of no use to a program that reads the output.
+    let _ = writeln!(io::stderr(), "dynload: {text}");
 }
 
 /// Returns the findings of an audit, one line each.
@@ -100,12 +158,11 @@ fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
     let mut text = String::new();
     let mut findings = problems.len();
     for audited in audits {
-        let remarks = remarks(&audited.result);
-        findings += remarks.len();
-        if remarks.is_empty() {
+        findings += audited.remarks.len();
+        if audited.remarks.is_empty() {
             text += &format!("{}: ok\n", audited.plugin.id());
         }
-        for remark in remarks {
+        for remark in &audited.remarks {
             text += &format!("{}: {remark}\n", audited.plugin.id());
         }
     }
@@ -119,17 +176,17 @@ fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
     )
 }
 
-fn document(audited: &Audited<'_>) -> Value {
+fn document(plugin: &Plugin, result: &Result<Audit, String>) -> Value {
     let mut document = json!({
-        "id": audited.plugin.id().as_str(),
-        "entry": audited.plugin.entry_path().map(|path| path.to_string_lossy().into_owned()),
+        "id": plugin.id().as_str(),
+        "entry": plugin.entry_path().map(|path| path.to_string_lossy().into_owned()),
         "error": null,
         "sha256": null,
         "undeclared": [],
         "unused": [],
         "findings": [],
     });
-    match &audited.result {
+    match result {
         Err(error) => document["error"] = json!(error),
         Ok(audit) => {
             document["sha256"] = audit

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use dynload_diagnostics::printable;
 
 /// The exit codes, apart from those of guests.
@@ -22,12 +22,15 @@ pub(crate) mod code {
     pub(crate) const NOT_FOUND: u8 = 127;
     /// The guest was aborted for another reason: the code of shells for `SIGABRT`.
     pub(crate) const ABORTED: u8 = 134;
+    /// The reader of standard output has closed its end: the code of shells for `SIGPIPE`.
+    pub(crate) const CLOSED: u8 = 141;
 }
 
 /// The reason why the command ends without success.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
+    /// Empty if there is nothing to say.
     message: String,
 }
 
@@ -56,8 +59,10 @@ impl Failure {
 
     /// Prints the message to standard error, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        // If standard error is closed, only the exit code is left.
-        let _ = writeln!(io::stderr(), "dynload: {}", self.message);
+        if !self.message.is_empty() {
+            // If standard error is closed, only the exit code is left.
+            let _ = writeln!(io::stderr(), "dynload: {}", self.message);
+        }
         ExitCode::from(self.code)
     }
 }
@@ -74,7 +79,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 /// Prints the help, the version, or what is wrong with the arguments.
-pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
+pub(crate) fn of_arguments(mut error: clap::Error) -> ExitCode {
     let is_help = matches!(
         error.kind(),
         ErrorKind::DisplayHelp
@@ -82,13 +87,16 @@ pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if is_help {
-        let _ = error.print();
-        return if error.use_stderr() {
-            ExitCode::from(code::USAGE)
-        } else {
-            ExitCode::SUCCESS
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        return match printed {
+            _ if error.use_stderr() => ExitCode::from(code::USAGE),
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => unwritten(&error).report(),
         };
     }
+    // Such as `to pass '--x' as a value, use '-- --x'`: a guest's option has to follow the module instead, and ids and paths
+    // seldom start with a hyphen.
+    error.remove(ContextKind::Suggested);
     let text = error.to_string();
     let text = text.trim_end();
     let text = text.strip_prefix("error: ").unwrap_or(text);
@@ -97,19 +105,19 @@ pub(crate) fn of_arguments(error: &clap::Error) -> ExitCode {
     Failure::new(code::USAGE, text).report()
 }
 
-/// Prints to standard output. A reader that has closed its end is not an error: it has read what it needs.
+/// Prints to standard output.
+///
+/// A reader that has closed its end has read what it needs, as `head` does. So the command ends without a message, with the
+/// exit code that it would have if it did not ignore `SIGPIPE`.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    match try_print(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::of(code::FAILED, &error).about("cannot write to standard output"))
-        }
-        _ => Ok(()),
-    }
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| unwritten(&error))
 }
 
-/// Prints to standard output, and reports every error.
-pub(crate) fn try_print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+fn unwritten(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::new(code::CLOSED, "");
+    }
+    Failure::of(code::FAILED, error).about("cannot write to standard output")
 }

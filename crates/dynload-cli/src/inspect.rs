@@ -18,13 +18,17 @@ use crate::{load, progress};
 
 /// Prints what a WebAssembly module or a native library needs and offers. Never runs any of it.
 #[derive(Args)]
-#[command(
-    after_help = "Exit codes: 0; 2 wrong arguments; 126 the file cannot be loaded; 127 the file does not exist
+#[command(after_help = "Exit codes:
+  0    the file can be loaded
+  1    the output could not be written
+  2    the arguments are wrong
+  126  the file cannot be loaded
+  127  the file does not exist
+  141  the reader of standard output has closed it
 
 Examples:
   dynload inspect plugin.wasm
-  dynload inspect --json libplugin.so"
-)]
+  dynload inspect --json libplugin.so")]
 pub(crate) struct Options {
     /// Prints one JSON document.
     #[arg(long)]
@@ -152,14 +156,17 @@ fn report(path: &Path, size: usize, contents: &Contents) -> String {
     match contents {
         Contents::Wasm(sizes, result) => {
             let Ok(module) = &**result else { return text };
-            text += &format!("{shown}: a WebAssembly module of {} bytes\n", sizes.module);
             text += &format!(
-                "  code      {} bytes in {}\n",
-                sizes.code,
+                "{shown}: a WebAssembly module of {}\n",
+                count(sizes.module, "byte")
+            );
+            text += &format!(
+                "  code      {} in {}\n",
+                count(sizes.code, "byte"),
                 count(sizes.functions, "function")
             );
-            text += &format!("  data      {} bytes\n", sizes.data);
-            text += &format!("  custom    {} bytes\n", sizes.custom);
+            text += &format!("  data      {}\n", count(sizes.data, "byte"));
+            text += &format!("  custom    {}\n", count(sizes.custom, "byte"));
             text += &format!("  memory    {} bytes at the start\n", sizes.memory);
             let required = required(module);
             text += &format!(

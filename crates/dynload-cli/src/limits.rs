@@ -14,9 +14,9 @@ use crate::exit::{Failure, code};
 pub(crate) struct SandboxOptions {
     /// The limits that the following options change.
     ///
-    /// default: 64M of memory, 5s for each call, 1M of stack, 1000 frames
-    /// restrictive: 16M, 1s, 256K, 500 frames
-    /// permissive: 256M, 60s, 4M, 5000 frames
+    ///   default      64M of memory, 5s for each call, 1M of stack, 1000 frames
+    ///   restrictive  16M, 1s, 256K, 500 frames
+    ///   permissive   256M, 60s, 4M, 5000 frames
     ///
     /// None of them limits fuel.
     #[arg(long, value_enum, verbatim_doc_comment, value_name = "PRESET", default_value_t = Preset::Default, help_heading = "Limits")]
@@ -37,29 +37,29 @@ pub(crate) struct SandboxOptions {
     #[arg(long, value_name = "N", value_parser = size, help_heading = "Limits")]
     fuel: Option<u64>,
     #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
-        help = "A limit of the module itself; repeatable, `--help` lists the names", long_help = module_limits_help())]
+        help = "A limit of the module itself; `--help` lists the names. Repeatable", long_help = module_limits_help())]
     module_limit: Vec<(ModuleLimit, u64)>,
     /// Accepts 64-bit memories.
     #[arg(long, help_heading = "Limits")]
     memory64: bool,
 
     /// The capabilities of the guest, joined by `,` or `|`: console, time, random, fs_read, fs_write, network, env,
-    /// process, threading, gpu. Those from fs_read to threading reach only what the options below name.
+    /// process, threading, gpu. Those from fs_read to threading reach only what the options below name. Repeatable.
     #[arg(long, value_name = "CAPS", value_parser = str::parse::<Capabilities>, help_heading = "Grants")]
     grant: Vec<Capabilities>,
-    /// A directory, with the name that the guest uses for it (default: HOST). For fs_read and fs_write.
+    /// A directory, with the name that the guest uses for it (default: HOST). For fs_read and fs_write. Repeatable.
     #[arg(long, value_name = "HOST[::GUEST]", value_parser = dir_scope, help_heading = "Grants")]
     dir: Vec<DirScope>,
-    /// A directory in which the guest can change nothing. For fs_read.
+    /// A directory in which the guest can change nothing. For fs_read. Repeatable.
     #[arg(long, value_name = "HOST[::GUEST]", value_parser = read_only_scope, help_heading = "Grants")]
     dir_ro: Vec<DirScope>,
-    /// An environment variable; without a value, the one of this process. For env.
+    /// An environment variable; without a value, the one of this process. For env. Repeatable.
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = env_scope, help_heading = "Grants")]
     env: Vec<EnvScope>,
-    /// Hosts and ports: api.example.com:443, *.example.com:*, 192.0.2.7:8000-8100. For network.
+    /// Hosts and ports: api.example.com:443, *.example.com:*, 192.0.2.7:8000-8100. For network. Repeatable.
     #[arg(long, value_name = "PATTERN", value_parser = str::parse::<NetScope>, help_heading = "Grants")]
     net: Vec<NetScope>,
-    /// The absolute path of a program that the guest can run. For process.
+    /// The absolute path of a program that the guest can run. For process. Repeatable.
     #[arg(long, value_name = "PATH", value_parser = program_scope, help_heading = "Grants")]
     program: Vec<ProgramScope>,
     /// The number of workers that run at the same time. For threading.
@@ -219,15 +219,11 @@ fn module_limit(text: &str) -> Result<(ModuleLimit, u64), String> {
 }
 
 fn module_limits_help() -> String {
-    let mut help = "A limit of the module itself; repeatable. K, M and G are powers of 1024. The names, with their defaults:".to_owned();
+    let mut help = "A limit of the module itself. Repeatable. K, M and G are powers of 1024. The names, with their defaults:\n".to_owned();
     let defaults = ModuleLimits::default();
     for &limit in ModuleLimit::ALL {
-        help += &format!(
-            "\n  {:<18}  {:>10}  {}",
-            limit.name(),
-            defaults.get(limit),
-            limit.summary()
-        );
+        let (name, summary) = (limit.name(), limit.summary());
+        help += &format!("\n  {name:<18}  {summary} ({})", defaults.get(limit));
     }
     help
 }

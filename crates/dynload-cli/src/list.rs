@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use dynload_caps::Capabilities;
-use dynload_diagnostics::printable;
 use dynload_discovery::{Discovery, Plugin};
 use serde_json::{Value, json};
 
@@ -13,7 +12,13 @@ use crate::scan::{ScanOptions, count, declared, documents, names};
 
 /// Lists the plugins of this machine, and every problem with them. No plugin code is loaded.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit codes:
+  0    the plugins were listed, whatever is wrong with them: `dynload audit` fails if something is
+  1    the output could not be written
+  2    the arguments are wrong
+  141  the reader of standard output has closed it
+
+Examples:
   dynload list
   dynload list --path plugins --json")]
 pub(crate) struct Options {
@@ -76,9 +81,7 @@ fn report(found: &Discovery) -> String {
         text += &format!("{problem}\n");
     }
     for duplicate in &found.duplicates {
-        let (loser, winner) = (duplicate.loser.found_at().display(), duplicate.winner.display());
-        let line = format!("{winner} is preferred to {loser}, by {}", duplicate.decided_by);
-        text += &format!("duplicate: {}: {}\n", duplicate.id, printable(&line).message());
+        text += &format!("duplicate: {duplicate}\n");
     }
     for problem in found.resolve_all().problems {
         text += &format!("dependency: {problem}\n");

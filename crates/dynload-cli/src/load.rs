@@ -88,13 +88,17 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
             ModuleError::TooLarge {
                 limit: Some(limit), ..
             } => {
-                format!("{text}, here: `--module-limit {limit}=N`")
+                format!("{text} with `--module-limit {limit}=N`")
             }
             // The remedies are those of a Rust program.
             ModuleError::Unsupported { .. } => {
                 text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
             }
-            _ => text,
+            // The command has this feature too.
+            _ => text.replace(
+                "`portable-dispatch` of dynload-sandbox",
+                "`portable-dispatch` of dynload-cli",
+            ),
         }
     })
 }

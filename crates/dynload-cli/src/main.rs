@@ -9,10 +9,13 @@ mod inspect;
 mod limits;
 mod list;
 mod load;
+mod man;
 mod new;
+mod number;
 mod progress;
 mod run;
 mod scan;
+mod signals;
 mod watch;
 
 use std::process::ExitCode;
@@ -75,7 +78,7 @@ struct Man {
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return exit::of_arguments(&error),
+        Err(error) => return exit::of_arguments(error),
     };
     let result = match cli.command {
         Command::Run(options) => run::run(&options),
@@ -102,23 +105,16 @@ fn man(options: &Man) -> Result<ExitCode, Failure> {
     // Sets the full names of the commands, such as `dynload-run`.
     all.build();
     let command = match &options.command {
-        None => all,
-        Some(name) => {
-            let found = all.find_subcommand(name).ok_or_else(|| {
+        None => &all,
+        Some(name) => man::commands(&all)
+            .find(|command| command.get_name() == name)
+            .ok_or_else(|| {
                 let name = dynload_diagnostics::printable(name);
-                Failure::new(
-                    code::USAGE,
-                    format!("no such command: `{name}`; see `dynload --help`"),
-                )
-            })?;
-            found.clone()
-        }
+                let message = format!("no such command: `{name}`; see `dynload --help`");
+                Failure::new(code::USAGE, message)
+            })?,
     };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command)
-        .render(&mut page)
-        .map_err(|error| Failure::of(code::FAILED, &error))?;
-    print(&String::from_utf8_lossy(&page))?;
+    print(&man::page(&all, command))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -129,5 +125,19 @@ mod tests {
     #[test]
     fn the_definition_of_the_arguments_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_an_option_that_can_be_repeated_says_so() {
+        let all = Cli::command();
+        for command in all.get_subcommands() {
+            for option in command.get_opts() {
+                let is_repeatable = matches!(option.get_action(), clap::ArgAction::Append);
+                for help in [option.get_help(), option.get_long_help()].into_iter().flatten() {
+                    let says = help.to_string().to_lowercase().contains("repeatable");
+                    assert_eq!(says, is_repeatable, "{}: {help}", option.get_id());
+                }
+            }
+        }
     }
 }

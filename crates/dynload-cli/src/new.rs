@@ -16,7 +16,12 @@ use crate::exit::{Failure, code, print};
 /// Creates the directory of a WebAssembly plugin: a manifest, a source with one exported function, and a README with the
 /// build command.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit codes:
+  0    the directory was created
+  1    it could not be created, or is not empty
+  2    the arguments are wrong
+
+Examples:
   dynload new greeter --lang rust
   dynload new org.example.adder --lang wat --dir plugins/adder")]
 pub(crate) struct Options {
@@ -59,7 +64,7 @@ impl Language {
             Language::Rust => Template {
                 file: "plugin.rs",
                 text: include_str!("new/plugin.rs"),
-                build: "rustc --target wasm32-unknown-unknown --crate-type cdylib --edition 2024 -O -o plugin.wasm plugin.rs",
+                build: "rustc --target wasm32-unknown-unknown --crate-type cdylib --edition 2021 -O -o plugin.wasm plugin.rs",
                 requires: "the target: `rustup target add wasm32-unknown-unknown`",
             },
             Language::Wat => Template {

@@ -15,7 +15,8 @@ use dynload_sandbox::{
 
 use crate::exit::{Failure, chain, code, print};
 use crate::limits::SandboxOptions;
-use crate::load;
+use crate::scan::count;
+use crate::{load, number};
 
 /// Runs a WASI command in a sandbox, or calls an exported function with `--invoke`.
 ///
@@ -32,6 +33,7 @@ use crate::load;
   126    the file is not a loadable module
   127    the file does not exist
   134    the guest was aborted for another reason: a trap, another limit, a denied capability
+  141    the results could not be written: the reader of standard output has closed it
 
 Examples:
   dynload run --grant console hello.wasm one two
@@ -40,6 +42,9 @@ Examples:
 )]
 pub(crate) struct Options {
     /// The function to call instead of `_start`. ARGS are its arguments; each result is printed on a line.
+    ///
+    /// An integer is decimal, or hexadecimal after `0x`, in the signed or the unsigned range of its type. A float is decimal
+    /// with an optional exponent, or `inf` or `nan`. Each can have a sign: -7, +0x1f, 1.5e-3, -inf.
     #[arg(long, value_name = "EXPORT")]
     invoke: Option<String>,
     /// Prints fuel, memory, stack and time to standard error at the end, and the capabilities that the imports can use but
@@ -79,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let values = values.map_err(|failure| failure.about(&shown))?;
     let call = call(&sandbox, &module, export, &values);
     if let Ok(results) = &call.result {
-        let lines: String = results.iter().map(|value| format!("{value}\n")).collect();
+        let lines: String = results.iter().map(|value| number::text(value) + "\n").collect();
         print(&lines)?;
     }
     if options.usage {
@@ -144,57 +149,20 @@ fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>
     }
     if signature.params.len() != words.len() {
         return Err(usage(format!(
-            "has the type {signature}, but {} arguments were passed; pass {}",
-            words.len(),
-            signature.params.len()
+            "has the type {signature}: pass {}, not {}",
+            count(signature.params.len(), "argument"),
+            words.len()
         )));
     }
     let parse = |(&word, &ty): (&&str, &ValType)| {
-        value(word, ty).ok_or_else(|| {
+        number::parse(word, ty).map_err(|error| {
             usage(format!(
-                "has the type {signature}, and `{}` is not an {ty}",
+                "has the type {signature}, and `{}` is {error}",
                 printable(word)
             ))
         })
     };
     words.iter().zip(&signature.params).map(parse).collect()
-}
-
-/// Parses a number: decimal, or for integers hexadecimal. The signed and the unsigned range of an integer type are accepted.
-pub(crate) fn value(word: &str, ty: ValType) -> Option<Value> {
-    match ty {
-        ValType::I32 => {
-            let number = integer(word)?;
-            let bits = i32::try_from(number).ok();
-            bits.or_else(|| u32::try_from(number).ok().map(u32::cast_signed))
-                .map(Value::I32)
-        }
-        ValType::I64 => {
-            let number = integer(word)?;
-            let bits = i64::try_from(number).ok();
-            bits.or_else(|| u64::try_from(number).ok().map(u64::cast_signed))
-                .map(Value::I64)
-        }
-        ValType::F32 => word.parse().ok().map(Value::F32),
-        ValType::F64 => word.parse().ok().map(Value::F64),
-        _ => None,
-    }
-}
-
-fn integer(word: &str) -> Option<i128> {
-    let (sign, digits) = match word.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, word),
-    };
-    let (digits, radix) = match digits.strip_prefix("0x") {
-        Some(digits) => (digits, 16),
-        None => (digits, 10),
-    };
-    // `from_str_radix` also accepts another sign.
-    let number = u64::from_str_radix(digits, radix).ok();
-    number
-        .filter(|_| !digits.starts_with(['+', '-']))
-        .map(|number| sign * i128::from(number))
 }
 
 /// A call that has ended.
@@ -290,39 +258,4 @@ pub(crate) fn explained(error: &Error) -> String {
         _ => return text,
     };
     format!("{text}; {option}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn integers_of_both_signs_are_accepted() {
-        let i32 = |word| value(word, ValType::I32);
-        assert_eq!(i32("-2147483648"), Some(Value::I32(i32::MIN)));
-        assert_eq!(i32("4294967295"), Some(Value::I32(-1)));
-        assert_eq!(i32("0xff"), Some(Value::I32(255)));
-        assert_eq!(i32("-0x80000000"), Some(Value::I32(i32::MIN)));
-        for wrong in [
-            "4294967296",
-            "-2147483649",
-            "",
-            "-",
-            "0x",
-            "--1",
-            "+1",
-            "1.0",
-            "0x+1",
-            "0x-1",
-        ] {
-            assert_eq!(i32(wrong), None, "{wrong}");
-        }
-        let i64 = |word| value(word, ValType::I64);
-        assert_eq!(i64("18446744073709551615"), Some(Value::I64(-1)));
-        assert_eq!(i64("-9223372036854775808"), Some(Value::I64(i64::MIN)));
-        assert_eq!(i64("18446744073709551616"), None);
-        assert_eq!(i64("-9223372036854775809"), None);
-        assert_eq!(value("0.5", ValType::F64), Some(Value::F64(0.5)));
-        assert_eq!(value("-1e3", ValType::F32), Some(Value::F32(-1000.0)));
-    }
 }

@@ -13,8 +13,8 @@ use crate::progress;
 
 #[derive(Args)]
 pub(crate) struct ScanOptions {
-    /// A directory of plugins, searched before VAIS_PLUGIN_PATH, ~/.vais/plugins and /usr/local/lib/vais/plugins;
-    /// repeatable.
+    /// A directory of plugins, searched before VAIS_PLUGIN_PATH, ~/.vais/plugins and /usr/local/lib/vais/plugins.
+    /// Repeatable.
     #[arg(long, value_name = "DIR")]
     path: Vec<PathBuf>,
     /// Searches only the directories of `--path`.
@@ -72,6 +72,7 @@ pub(crate) fn documents<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> 
             "path": problem.path.to_string_lossy(),
             "line": problem.line,
             "message": chain(&problem.kind),
+            "plugin": problem.plugin.as_ref().map(|id| id.as_str()),
         })
     };
     problems.into_iter().map(document).collect()

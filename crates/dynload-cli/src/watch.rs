@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,21 +16,28 @@ use dynload_hotreload::{
     ReloadError, Reloader,
 };
 use dynload_native::inspect::{HeaderError, LibraryInfo, inspect};
-use dynload_sandbox::{Console, ConsoleOutput, Engine, Instance, Sandbox};
+use dynload_sandbox::{Console, ConsoleOutput, Engine, Instance, InterruptHandle, Sandbox};
 use wasmparser::{Chunk, Parser};
 
-use crate::exit::{Failure, chain, code, try_print};
+use crate::exit::{Failure, chain, code, print};
 use crate::limits::{SandboxOptions, duration};
-use crate::load;
-use crate::progress;
 use crate::run::explained;
+use crate::{load, number, progress, signals};
 
 /// Builds a plugin on every save, reloads it, and prints each step with its time. Ctrl-C ends it.
 ///
 /// WebAssembly is loaded in a sandbox, which `--call` calls. A native library is built and its headers are inspected, but
 /// it is never loaded, because nothing can restrict it.
 #[derive(Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit codes:
+  1    the source cannot be watched, or the output could not be written
+  2    the arguments are wrong
+  129  SIGHUP ended it (on Unix)
+  130  Ctrl-C (SIGINT) ended it (on Unix)
+  141  the reader of standard output has closed it
+  143  SIGTERM ended it (on Unix)
+
+Examples:
   dynload watch plugin.wat --call value
   dynload watch plugin.c --call value --build 'clang --target=wasm32 -nostdlib -Wl,--no-entry -o {out} {src}'
   dynload watch native.c")]
@@ -44,7 +52,7 @@ pub(crate) struct Options {
     /// `{out}` by the file to create.
     #[arg(long, value_name = "COMMAND")]
     build: Option<String>,
-    /// Another file, or a pattern such as `include/*.h`, that starts a build when it changes; repeatable.
+    /// Another file, or a pattern such as `include/*.h`, that starts a build when it changes. Repeatable.
     #[arg(long, value_name = "PATH")]
     also: Vec<PathBuf>,
     /// How long the source must be quiet before a change is processed.
@@ -65,52 +73,140 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
     let failed = |error: &dyn Error| Failure::of(code::FAILED, error);
     let reloader = Reloader::new(config(options)?, loader).map_err(|error| failed(&error))?;
+    let (sender, messages) = mpsc::channel();
+    let events = sender.clone();
+    reloader.on_event(move |event| {
+        // Without a receiver, the command is about to end.
+        let _ = events.send(Message::Event(event.clone()));
+    });
+    let stop = || {
+        let _ = sender.send(Message::Stop);
+        // The version that runs now, and one that is loaded until the reloader has stopped.
+        interrupt(&reloader);
+        reloader.stop();
+        interrupt(&reloader);
+    };
+    let (result, signal) =
+        signals::stopping(stop, || follow(options, &reloader, &messages)).map_err(|error| failed(&error))?;
+    match signal {
+        // Dropping the reloader removes the copies of the plugin.
+        Some(signal) => Ok(ExitCode::from(128 + signal as u8)),
+        None => result.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// What the command waits for.
+enum Message {
+    Event(Event),
+    /// A signal has arrived.
+    Stop,
+}
+
+/// Ends the calls of the running version.
+fn interrupt(reloader: &Reloader<SandboxLoader>) {
+    if let Some(current) = reloader.current()
+        && let Loaded::Wasm { interrupt, .. } = &*current
+    {
+        interrupt.interrupt_all();
+    }
+}
+
+/// Prints the events, and calls each version, until a signal arrives or the output cannot be written.
+fn follow(
+    options: &Options,
+    reloader: &Reloader<SandboxLoader>,
+    messages: &Receiver<Message>,
+) -> Result<(), Failure> {
     let begun = Instant::now();
-    let events = reloader.subscribe();
     let source = printable(reloader.source().display()).path();
     progress::during(&format!("building and loading {source}"), || reloader.start())
-        .map_err(|error| failed(&error))?;
-    let heading = format!(
+        .map_err(|error| Failure::of(code::FAILED, &error))?;
+    print(&format!(
         "watching {source} ({}); press Ctrl-C to stop\n",
         reloader.watch_state()
-    );
-    if !printed(&heading)? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    for event in events {
-        let mut text = line(&event, begun);
-        match &event.kind {
-            EventKind::Built { output, .. } => text += &indented(output),
-            EventKind::Failed { error, .. } => {
-                if let ReloadError::NoBuilder { .. } = **error {
-                    return Err(Failure::of(code::USAGE, &**error).with_remedy("pass it with `--build`"));
-                }
-                text += &match (error.build_output(), error.source()) {
-                    (Some(output), _) => indented(output),
-                    (None, Some(cause)) => indented(&chain(cause)),
-                    (None, None) => String::new(),
-                };
-            }
-            EventKind::Swapped { version, .. } => {
-                // After two saves in a row, only the newer version can be called.
-                let current = reloader
-                    .current()
-                    .filter(|current| Guard::version(current) == *version);
-                if let Some(current) = current {
-                    // The guest may print, so the line comes first.
-                    if !printed(&text)? {
-                        return Ok(ExitCode::SUCCESS);
-                    }
-                    text = current.describe(options.call.as_deref());
-                }
-            }
-            _ => {}
+    ))?;
+    let mut presence = Presence::new(reloader.source());
+    loop {
+        match messages.recv_timeout(Presence::INTERVAL) {
+            Ok(Message::Event(event)) => show(options, reloader, &event, begun)?,
+            Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {}
         }
-        if !printed(&text)? {
-            break;
+        if let Some(text) = presence.change() {
+            print(&line(Instant::now(), begun, text))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the source exists. The reloader reports neither its removal nor its return with the same content, because editors
+/// remove a file in order to replace it.
+struct Presence<'a> {
+    source: &'a Path,
+    /// Since when it has been missing.
+    missing: Option<Instant>,
+    is_reported: bool,
+}
+
+impl Presence<'_> {
+    const INTERVAL: Duration = Duration::from_millis(250);
+    /// An editor has replaced the file by then.
+    const GRACE: Duration = Duration::from_millis(500);
+
+    fn new(source: &Path) -> Presence<'_> {
+        // That it is missing at the start is an event.
+        let missing = (!source.exists()).then(Instant::now);
+        Presence {
+            source,
+            missing,
+            is_reported: missing.is_some(),
+        }
+    }
+
+    /// Returns what has changed, if something has.
+    fn change(&mut self) -> Option<&'static str> {
+        if self.source.exists() {
+            self.missing = None;
+            return std::mem::take(&mut self.is_reported).then_some("the source exists again");
+        }
+        let since = *self.missing.get_or_insert_with(Instant::now);
+        if self.is_reported || since.elapsed() < Self::GRACE {
+            return None;
+        }
+        self.is_reported = true;
+        Some("the source was removed; waiting for it")
+    }
+}
+
+/// Prints an event. Calls a new version.
+fn show(
+    options: &Options,
+    reloader: &Reloader<SandboxLoader>,
+    event: &Event,
+    begun: Instant,
+) -> Result<(), Failure> {
+    print(&line(event.at, begun, event))?;
+    let details = match &event.kind {
+        EventKind::Built { output, .. } => indented(output),
+        EventKind::Failed { error, .. } => {
+            if let ReloadError::NoBuilder { .. } = **error {
+                return Err(Failure::of(code::USAGE, &**error).with_remedy("pass it with `--build`"));
+            }
+            match (error.build_output(), error.source()) {
+                (Some(output), _) => indented(output),
+                (None, Some(cause)) => indented(&chain(cause)),
+                (None, None) => String::new(),
+            }
+        }
+        EventKind::Swapped { version, .. } => {
+            // After two saves in a row, only the newer version can be called.
+            let current = reloader
+                .current()
+                .filter(|current| Guard::version(current) == *version);
+            current.map_or_else(String::new, |current| current.describe(options.call.as_deref()))
+        }
+        _ => String::new(),
+    };
+    print(&details)
 }
 
 fn config(options: &Options) -> Result<Config, Failure> {
@@ -132,18 +228,9 @@ fn config(options: &Options) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Prints `text`. Returns `false` if the reader has closed its end.
-fn printed(text: &str) -> Result<bool, Failure> {
-    match try_print(text) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::of(code::FAILED, &error).about("cannot write to standard output")),
-    }
-}
-
-fn line(event: &Event, begun: Instant) -> String {
-    let time = event.at.saturating_duration_since(begun);
-    format!("{:>9.3} s  {event}\n", time.as_secs_f64())
+fn line(at: Instant, begun: Instant, text: impl std::fmt::Display) -> String {
+    let time = at.saturating_duration_since(begun);
+    format!("{:>9.3} s  {text}\n", time.as_secs_f64())
 }
 
 fn indented(text: &str) -> String {
@@ -160,7 +247,10 @@ struct SandboxLoader {
 
 /// A version: an instance, or the headers of a library.
 enum Loaded {
-    Wasm(Mutex<Instance>),
+    Wasm {
+        instance: Mutex<Instance>,
+        interrupt: InterruptHandle,
+    },
     Native(LibraryInfo),
 }
 
@@ -177,14 +267,17 @@ impl Loaded {
                     if needed.is_empty() { "nothing" } else { &needed }
                 )
             }
-            Loaded::Wasm(instance) => {
+            Loaded::Wasm { instance, .. } => {
                 let Some(export) = export else {
                     return String::new();
                 };
                 let mut instance = instance.lock().unwrap_or_else(PoisonError::into_inner);
                 let name = printable(export);
                 match instance.call(export, &[]) {
-                    Ok(results) => format!("{name}() = {}", listed(&results)),
+                    Ok(results) => {
+                        let results: Vec<String> = results.iter().map(number::text).collect();
+                        format!("{name}() = {}", listed(&results))
+                    }
                     Err(error) => match error.exit_code() {
                         Some(code) => format!("{name}() exited with code {code}"),
                         None => format!("{name}() failed: {}", explained(&error)),
@@ -242,7 +335,10 @@ impl Loader for SandboxLoader {
         if instance.signature("_initialize").is_some() {
             instance.call("_initialize", &[]).map_err(refused)?;
         }
-        Ok(Loaded::Wasm(Mutex::new(instance)))
+        Ok(Loaded::Wasm {
+            interrupt: instance.interrupt_handle(),
+            instance: Mutex::new(instance),
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::manifest::{Format, FunctionType};
 use crate::{Platform, Plugin};
 pub(crate) use cached::AuditCache;
 pub use native::{BinaryFormat, NativeFacts};
+pub(crate) use wasm::is_wat;
 pub use wasm::{ExportFact, ExternKind, ImportFact, WasmFacts};
 
 /// The result of an audit: the facts about the file, and where they differ from the manifest.

@@ -5,6 +5,7 @@
 
 mod codec;
 mod fingerprint;
+mod fit;
 mod store;
 
 use std::path::PathBuf;

@@ -93,6 +93,10 @@ mod search;
 #[doc = include_str!("../MANIFEST.md")]
 pub mod schema {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use dynload_caps as caps;
 pub use semver;
 

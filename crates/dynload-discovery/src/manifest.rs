@@ -197,6 +197,11 @@ impl Manifest {
         read::manifest(text)
     }
 
+    /// Returns the id in the text of a manifest that may have errors elsewhere.
+    pub(crate) fn id_in(text: &str) -> Option<PluginId> {
+        read::id(text)
+    }
+
     /// Returns the manifest as the text of a `plugin.toml`, which [`parse`](Manifest::parse) turns into an equal manifest.
     #[must_use]
     pub fn to_toml(&self) -> String {

@@ -1,7 +1,9 @@
 //! The order of plugins that have the same id.
 
 use std::cmp::{Ordering, Reverse};
+use std::fmt;
 
+use dynload_diagnostics::printable;
 use semver::Version;
 
 use crate::{Plugin, PluginId};
@@ -18,6 +20,20 @@ pub struct Duplicate {
     pub winner: std::path::PathBuf,
     /// The criterion that decided between the two.
     pub decided_by: DecidedBy,
+}
+
+impl fmt::Display for Duplicate {
+    /// Writes `path: plugin id is not listed, because ...`, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: plugin {} is not listed, because {} has the same id and is preferred by {}: remove one of them",
+            printable(self.loser.found_at().display()).path(),
+            self.id,
+            printable(self.winner.display()).path(),
+            self.decided_by
+        )
+    }
 }
 
 /// The criterion that decides which of two plugins with the same id is preferred.
@@ -37,8 +53,8 @@ pub enum DecidedBy {
     Path,
 }
 
-impl std::fmt::Display for DecidedBy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for DecidedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             DecidedBy::Compatibility => "compatibility",
             DecidedBy::SearchRank => "search path",

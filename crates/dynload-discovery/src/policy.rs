@@ -93,7 +93,9 @@ impl Plugin {
     /// A plugin without a manifest requests nothing, and is granted nothing; only the policy's limits apply.
     ///
     /// The directories of both sides are compared after resolving symbolic links; one that does not exist is not
-    /// granted. Directories and programs of other platforms are skipped.
+    /// granted. They are granted [without links](DirScope::without_links): a directory that is exchanged for a link afterwards,
+    /// by the plugin itself for instance, is refused when it is opened. Directories and programs of other platforms are
+    /// skipped.
     ///
     /// # Grants
     ///
@@ -137,6 +139,7 @@ impl Plugin {
         for dir in &mut host.scopes.dirs {
             if let Some(real) = real_text(Path::new(&dir.host)) {
                 dir.host = real;
+                dir.no_links = true;
             }
         }
         if let (Some(access), Some(dir)) = (policy.own_directory, self.dir().to_str()) {
@@ -144,6 +147,7 @@ impl Plugin {
                 host: dir.to_owned(),
                 guest: "/plugin".to_owned(),
                 access,
+                no_links: true,
             });
         }
         let requested = Grant::none()
@@ -161,7 +165,7 @@ impl Plugin {
         for dir in &request.directories {
             let host = self.real_dir(&dir.host).and_then(|path| real_text(&path));
             let scope = host.and_then(|host| DirScope::new(host, dir.guest.clone(), dir.access).ok());
-            scopes.dirs.extend(scope);
+            scopes.dirs.extend(scope.map(DirScope::without_links));
         }
         for variable in &request.environment {
             scopes.env.push(EnvScope {

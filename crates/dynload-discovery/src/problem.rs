@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dynload_caps::Capabilities;
 use dynload_diagnostics::{listed, printable};
 
-use crate::{InvalidId, ManifestErrorKind, Platform, PluginId};
+use crate::{Format, InvalidId, ManifestErrorKind, Platform, PluginId};
 
 /// The severity of a [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,9 @@ pub struct Problem {
     pub severity: Severity,
     /// What is wrong.
     pub kind: ProblemKind,
+    /// The plugin that it is about, if it is about one: the id in its manifest, or the name of its directory if no id can be
+    /// read there; of a lone file, its name.
+    pub plugin: Option<PluginId>,
 }
 
 impl Problem {
@@ -54,6 +57,7 @@ impl Problem {
             line: None,
             severity,
             kind,
+            plugin: None,
         }
     }
 
@@ -96,8 +100,14 @@ pub enum ProblemKind {
     RelativeSearchDir,
     /// A directory has no `plugin.toml`.
     NoManifest,
-    /// A `plugin.toml`, or the entry that it specifies, is not a regular file.
+    /// A `plugin.toml`, the entry that it specifies, or a lone plugin, is not a regular file.
     NotAFile,
+    /// A lone file does not start like the code that its name says it is.
+    #[non_exhaustive]
+    NotOfFormat {
+        /// The format of its name.
+        format: Format,
+    },
     /// A manifest is larger than [`Manifest::MAX_BYTES`](crate::Manifest::MAX_BYTES).
     #[non_exhaustive]
     TooLarge {
@@ -173,6 +183,10 @@ impl fmt::Display for ProblemKind {
                 f.write_str("has no plugin.toml and was skipped: add one, or move the directory elsewhere")
             }
             K::NotAFile => f.write_str("is not a regular file"),
+            K::NotOfFormat { format } => write!(
+                f,
+                "has the name of a {format} plugin but not its contents: build it again, or rename it"
+            ),
             K::TooLarge { bytes, limit } => {
                 write!(f, "has {bytes} bytes, over the limit of {limit} for a manifest")
             }

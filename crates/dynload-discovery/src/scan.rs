@@ -15,7 +15,7 @@ use std::path::Path;
 use cap_std::fs::{Dir, OpenOptions};
 
 use crate::order::Duplicate;
-use crate::{Plugin, Problem};
+use crate::{Plugin, PluginId, Problem};
 pub use scanner::Scanner;
 
 /// The result of a scan.
@@ -61,6 +61,8 @@ pub struct Stats {
 struct Found {
     plugin: Option<Plugin>,
     problems: Vec<Problem>,
+    /// The id of the plugin, also if it is not listed.
+    id: Option<PluginId>,
     parsed: bool,
 }
 

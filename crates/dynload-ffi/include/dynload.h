@@ -745,10 +745,13 @@ DYNLOAD_API int64_t plugin_format(PluginList list, int64_t i);
 DYNLOAD_API int64_t plugin_capabilities(PluginList list, int64_t i);
 
 /// Returns the number of problems that the discovery found; -1 on failure.
+///
+/// A plugin that is not listed because another one has the same id is one of them, and so is a dependency that is not
+/// satisfied.
 DYNLOAD_API int64_t plugin_problem_count(PluginList list);
 
-/// Returns problem i, counted from 0: the file, the line and the description; 0 on failure. The text lives as long
-/// as the list.
+/// Returns problem i, counted from 0: error, warning or note, the file and the line if it has them, and the
+/// description; 0 on failure. The text lives as long as the list.
 DYNLOAD_API int64_t plugin_problem(PluginList list, int64_t i);
 
 /// Frees a list and its texts. Returns 1 on success, 0 on failure.

@@ -80,10 +80,10 @@ mod unix;
 #[cfg(not(unix))]
 mod windows;
 
-#[cfg(not(unix))]
-use other as system;
 #[cfg(unix)]
 use unix as system;
+#[cfg(not(unix))]
+use windows as system;
 
 use std::{
     io,

@@ -34,16 +34,16 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// Returns the name and the unit, for messages.
-    fn words(self) -> (&'static str, &'static str) {
+    /// Returns the name, and the unit of one and of several, for messages.
+    fn words(self) -> (&'static str, [&'static str; 2]) {
         match self {
-            Limit::Fuel => ("fuel", "operators"),
-            Limit::FuelBudget => ("fuel budget", "operators"),
-            Limit::Memory => ("memory", "bytes"),
-            Limit::Time => ("time", "ms"),
-            Limit::Stack => ("stack", "bytes"),
-            Limit::CallDepth => ("call depth", "frames"),
-            Limit::Reentry => ("host re-entry", "nested calls"),
+            Limit::Fuel => ("fuel", ["operator", "operators"]),
+            Limit::FuelBudget => ("fuel budget", ["operator", "operators"]),
+            Limit::Memory => ("memory", ["byte", "bytes"]),
+            Limit::Time => ("time", ["ms", "ms"]),
+            Limit::Stack => ("stack", ["byte", "bytes"]),
+            Limit::CallDepth => ("call depth", ["frame", "frames"]),
+            Limit::Reentry => ("host re-entry", ["nested call", "nested calls"]),
         }
     }
 }
@@ -187,7 +187,8 @@ impl fmt::Display for ErrorKind {
                 value,
                 requested,
             } => {
-                let (name, unit) = limit.words();
+                let (name, [one, several]) = limit.words();
+                let unit = if *value == 1 { one } else { several };
                 write!(f, "exceeded the {name} limit of {value} {unit}")?;
                 match requested {
                     Some(requested) => write!(f, " (requested {requested})"),

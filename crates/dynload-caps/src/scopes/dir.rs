@@ -67,6 +67,15 @@ pub struct DirScope {
     /// The access that the guest has.
     #[cfg_attr(feature = "serde", serde(default))]
     pub access: Access,
+    /// Whether `host` is refused if a component of it is a symbolic link when it is opened.
+    ///
+    /// Set it for a path whose links have been resolved, as by `Plugin::admit` of `dynload-discovery`: then what was checked is
+    /// what is opened, even if a directory on the path was exchanged for a link in between.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "core::ops::Not::not")
+    )]
+    pub no_links: bool,
 }
 
 impl DirScope {
@@ -88,9 +97,18 @@ impl DirScope {
             host: host.into(),
             guest: guest.into(),
             access,
+            no_links: false,
         };
         dir.validate()?;
         Ok(dir)
+    }
+
+    /// Refuses the directory if a component of `host` is a symbolic link when it is opened: see
+    /// [`no_links`](DirScope::no_links).
+    #[must_use]
+    pub fn without_links(mut self) -> DirScope {
+        self.no_links = true;
+        self
     }
 
     pub(super) fn validate(&self) -> Result<(), ScopeError> {
@@ -123,6 +141,8 @@ impl DirScope {
                 host: want.host.clone(),
                 guest: want.guest.clone(),
                 access,
+                // A link below a directory without links would lead out of what is allowed.
+                no_links: self.no_links || want.no_links,
             },
         ))
     }
@@ -139,6 +159,7 @@ impl DirScope {
             host: self.host.clone(),
             guest,
             access: self.access.min(want.access),
+            no_links: self.no_links,
         })
     }
 }

@@ -46,6 +46,29 @@ fn a_directory_inside_an_allowed_one_is_granted_and_one_outside_is_not() {
     );
 }
 
+#[test]
+fn a_directory_without_links_stays_without_links() {
+    let plain = |host: &str| dir(host, "/x", ReadWrite);
+    let fixed = |host: &str| plain(host).without_links();
+    for (have, want) in [
+        (fixed("/srv"), fixed("/srv/a")),
+        (fixed("/srv"), plain("/srv/a")),
+        (plain("/srv"), fixed("/srv/a")),
+        (fixed("/srv/a"), fixed("/srv")),
+        (fixed("/srv/a"), plain("/srv")),
+    ] {
+        let granted = narrowed(&[have], &[want]);
+        assert!(
+            granted.iter().all(|dir| dir.no_links) && granted.len() == 1,
+            "{granted:?}"
+        );
+    }
+    // The path is that of the host, which may have links.
+    assert!(!narrowed(&[plain("/srv/a")], &[fixed("/srv")])[0].no_links);
+    // Listed twice, the lesser one applies.
+    assert!(narrowed(&[plain("/srv")], &[plain("/srv"), fixed("/srv")])[0].no_links);
+}
+
 /// A read-only directory inside a writable one stays read-only, whatever else is requested.
 #[test]
 fn a_read_only_directory_inside_a_granted_one_is_granted_too() {

@@ -1,6 +1,6 @@
 //! Help, version, completions and the manual.
 
-use super::Workplace;
+use super::{Workplace, functions};
 
 const COMMANDS: [&str; 8] = [
     "run",
@@ -121,18 +121,112 @@ fn the_manual_has_a_page_for_every_command() {
     for command in COMMANDS {
         let page = place.run(["man", command]).code(0).out;
         assert!(page.contains(&format!(".TH dynload-{command} 1")), "{page}");
-        assert!(page.contains("Examples:"), "{page}");
+        assert!(page.contains(".SH EXAMPLES\n"), "{page}");
     }
 }
 
-/// A reader such as `head` closes its end early.
+#[test]
+fn the_manual_shows_values_and_repetition_and_only_pages_that_exist() {
+    let place = Workplace::new();
+    let all = place.words("man").code(0).out;
+    assert!(!all.contains("dynload\\-help"), "{all}");
+    place.words("man help").fails(2, &["no such command: `help`"]);
+    let run = place.words("man run").code(0).out;
+    for part in [
+        r"[\fB\-\-memory\fR \fISIZE\fR]",
+        r"[\fB\-\-dir\fR \fIHOST[::GUEST]\fR]...",
+        r"\fIMODULE [ARGS]...\fR",
+        ".SH \"EXIT CODES\"\n",
+        ".TP\n\\fB124\\fR\nthe guest exceeded",
+        ".TP\n\\fBtotal\\-locals\\fR\nlocals of all functions",
+        ".TP\n\\fBrestrictive\\fR\n16M",
+        ".SH EXAMPLES\n",
+    ] {
+        assert!(run.contains(part), "{part} is not in {run}");
+    }
+}
+
+/// A table would be filled like a sentence: every row is a paragraph.
+#[test]
+fn no_line_of_the_manual_is_a_row_of_a_table() {
+    let place = Workplace::new();
+    for command in COMMANDS {
+        let page = place.run(["man", command]).code(0).out;
+        for line in page.lines().filter(|line| !line.starts_with('.')) {
+            assert!(
+                !line.starts_with(' ') && !line.contains("  "),
+                "{command}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_help_of_every_command_lists_its_exit_codes() {
+    let place = Workplace::new();
+    for command in &COMMANDS[..6] {
+        let help = place.run([command, "--help"]).code(0).out;
+        assert!(
+            help.contains("\nExit codes:\n") && help.contains("\n  2  "),
+            "{help}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_option_is_not_said_to_be_possible_after_a_separator() {
+    let place = Workplace::new();
+    for line in ["run --fule 1 x.wasm", "audit --bogus", "inspect --bogus x"] {
+        let ended = place.words(line).code(2);
+        assert!(!ended.err.contains("-- --"), "{ended:#?}");
+    }
+    place.words("run --fule 1 x.wasm").fails(2, &["'--fuel'"]);
+}
+
+/// Every command that prints to standard output, and succeeds.
+#[cfg(unix)]
+const PRINTING: [&str; 11] = [
+    "--help",
+    "-V",
+    "help",
+    "run --help",
+    "help run",
+    "man",
+    "completions bash",
+    "list --only --path .",
+    "list --only --path . --json",
+    "audit --only --path .",
+    "run --invoke add f.wat 1 2",
+];
+
+/// A reader such as `head` closes its end early: the exit code is that of a program that SIGPIPE ends.
 #[cfg(unix)]
 #[test]
-fn a_closed_output_is_not_an_error() {
-    let place = Workplace::new();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let output = place.command().arg("man").stdout(writer).output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty(), "{output:?}");
+fn a_closed_output_ends_the_command_without_a_message() {
+    let place = functions();
+    for line in PRINTING {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = place.command();
+        let output = command.args(line.split(' ')).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(141), "{line}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let place = functions();
+    for line in PRINTING {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = place.command();
+        let output = command.args(line.split(' ')).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line}: {output:?}");
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            err.starts_with("dynload: cannot write to standard output: "),
+            "{line}: {err}"
+        );
+    }
 }

@@ -179,3 +179,12 @@ fn the_contents_decide_where_the_name_does_not() {
     place.words("inspect text").fails(126, &["a text file"]);
     place.words("inspect nothing").fails(127, &["does not exist"]);
 }
+
+#[test]
+fn one_byte_is_not_counted_as_several() {
+    let place = Workplace::new();
+    // A custom section whose name is empty.
+    place.write("p.wasm", b"\0asm\x01\0\0\0\0\x01\0");
+    let text = place.words("inspect p.wasm").code(0).out;
+    assert!(text.contains("\n  custom    1 byte\n"), "{text}");
+}

@@ -80,10 +80,19 @@ fn the_document_of_a_list_has_the_documented_keys() {
     );
     assert_eq!(plugin["id"], "clean");
     assert_eq!(document["plugins"][1]["dangerous"], json!(["network"]));
-    has_keys(&document["problems"][0], &["severity", "path", "line", "message"]);
+    has_keys(
+        &document["problems"][0],
+        &["severity", "path", "line", "message", "plugin"],
+    );
+    assert_eq!(document["problems"][0]["plugin"], "broken");
     has_keys(&document["duplicates"][0], &["id", "path", "preferred", "by"]);
     assert_eq!(document["duplicates"][0]["by"], "search path");
     assert_eq!(document["problems"][0]["line"], 1);
+    let text = place.words("list --path plugins --path more").code(0).out;
+    assert!(
+        text.contains("\nduplicate: more/clean.wasm: plugin clean is not listed, because "),
+        "{text}"
+    );
     let message = &document["problems"][0]["message"];
     assert_eq!(message, "field `plugin.version` is missing: add it");
     assert_eq!(document["load_order"], json!(["clean", "wrong"]));
@@ -122,6 +131,82 @@ fn an_audit_with_findings_fails() {
 }
 
 #[test]
+fn an_audit_of_a_broken_plugin_reports_its_problem_and_audits_the_others() {
+    let place = plugins();
+    let Ended { out, .. } = place.words("audit --path plugins broken clean").code(1);
+    assert!(
+        out.starts_with("clean: ok\nerror: plugins/broken/plugin.toml:1: "),
+        "{out}"
+    );
+    assert!(out.ends_with("\n1 plugin, 3 findings\n"), "{out}");
+    let document = place.words("audit --path plugins --json broken").code(1).json();
+    assert_eq!(document["audits"], json!([]));
+    assert_eq!(document["problems"][0]["plugin"], "broken");
+    // The problems of others are not findings.
+    place
+        .words("audit --path plugins clean")
+        .prints("clean: ok\n\n1 plugin, 0 findings\n");
+    // The id that the manifest says, not only the directory.
+    place.write("plugins/dir/plugin.toml", "[plugin]\nid = \"org.example.x\"\n");
+    place.words("audit --path plugins org.example.x").code(1);
+    place
+        .words("audit --path plugins dir")
+        .fails(2, &["no such plugin: `dir`"]);
+}
+
+#[test]
+fn a_plugin_in_the_text_format_is_accepted_by_every_command() {
+    let place = Workplace::new();
+    place.words("new greeter --lang wat").code(0);
+    let path = place.path().join("greeter/plugin.toml");
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    place.write(
+        "greeter/plugin.toml",
+        manifest.replace("\"plugin.wasm\"", "\"plugin.wat\""),
+    );
+    let listed = place.words("list --only --path greeter").code(0).out;
+    assert!(
+        listed.contains("\ngreeter  0.1.0") && listed.contains("1 plugin, 0 problems"),
+        "{listed}"
+    );
+    place
+        .words("audit --only --path greeter")
+        .prints("greeter: ok\n\n1 plugin, 0 findings\n");
+    place.words("inspect greeter/plugin.wat").code(0);
+    place
+        .words("run --invoke add greeter/plugin.wat 40 2")
+        .prints("42\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lone_file_that_is_not_code_is_a_problem() {
+    let place = Workplace::new();
+    place.write("plugins/text.wasm", "hello\n");
+    let pipe = place.path().join("plugins/pipe.so");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/null", place.path().join("plugins/null.wasm")).unwrap();
+    let listed = place.words("list --only --path plugins").code(0).out;
+    assert!(listed.contains("\n0 plugins, 3 problems\n"), "{listed}");
+}
+
+#[test]
+fn what_is_not_cached_is_said() {
+    let place = Workplace::new();
+    let imports = "(import \"env\" \"0123456789\" (func))".repeat(20_000);
+    place.write(
+        "plugins/huge.wasm",
+        wat::parse_str(format!("(module {imports})")).unwrap(),
+    );
+    let ended = place.words("audit --only --path plugins").code(1);
+    assert!(
+        ended.err.contains("too large to be cached") && ended.err.contains("huge.wasm"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn the_document_of_an_audit_has_the_documented_keys() {
     let place = plugins();
     let document = place.words("audit --only --path plugins --json").code(1).json();
@@ -153,6 +238,22 @@ fn the_document_of_an_audit_has_the_documented_keys() {
     let document = place.words("audit --path plugins --json clean").code(0).json();
     assert_eq!(document["clean"], true);
     assert_eq!(document["problems"], json!([]));
+}
+
+/// `watch` builds a `.rs` file with the same edition.
+#[test]
+fn a_new_plugin_in_rust_has_the_edition_with_which_it_is_watched() {
+    let place = Workplace::new();
+    let ended = place.words("new greeter --lang rust").code(0);
+    let edition = |words: &[&str]| {
+        let at = words.iter().position(|word| *word == "--edition").unwrap();
+        words[at + 1].to_owned()
+    };
+    let watching = super::watch::Watching::start(&place, "greeter/plugin.rs");
+    let building = watching.wait_for("--edition");
+    let building: Vec<&str> = building.split_whitespace().collect();
+    assert_eq!(edition(&build_command(&ended)), edition(&building));
+    watching.wait_for("version 1 runs");
 }
 
 /// Returns the build command that `new` printed.

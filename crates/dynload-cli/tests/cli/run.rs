@@ -133,18 +133,65 @@ fn invoke_parses_arguments_by_type_and_prints_results_by_line() {
         2,
         &[
             "`add` has the type (i64, i64) -> (i64)",
-            "1 arguments were passed; pass 2",
+            "pass 2 arguments, not 1",
         ],
     );
-    place
-        .words("run --invoke add f.wat 1 x")
-        .fails(2, &["`x` is not an i64"]);
+    place.words("run --invoke add f.wat 1 x").fails(
+        2,
+        &["`add` has the type (i64, i64) -> (i64), and `x` is not a number of type i64"],
+    );
     place
         .words("run --invoke ad f.wat")
         .fails(2, &["`ad` is not an exported function; did you mean `add`?"]);
     place
         .words("run --invoke memory f.wat")
         .fails(2, &["not an exported function"]);
+}
+
+#[test]
+fn a_message_does_not_count_one_as_several() {
+    let place = functions();
+    place
+        .words("run --depth 1 --invoke depth f.wat 1")
+        .fails(134, &["exceeded the call depth limit of 1 frame;"]);
+    place
+        .words("run --invoke depth f.wat")
+        .fails(2, &["pass 1 argument, not 0"]);
+}
+
+#[test]
+fn a_float_result_has_as_few_digits_as_identify_it() {
+    let place = functions();
+    place
+        .words("run --invoke floats f.wat 3.4028235e38 1e300")
+        .prints("1e300\n3.4028235e38\n");
+    place
+        .words("run --invoke floats f.wat nan -inf")
+        .prints("-inf\nnan\n");
+}
+
+#[test]
+fn a_number_outside_the_range_of_its_type_is_an_error() {
+    let place = functions();
+    place
+        .words("run --invoke floats f.wat 1e39 0")
+        .fails(2, &["`1e39` is outside the range of f32"]);
+    place
+        .words("run --invoke floats f.wat 0 -1e309")
+        .fails(2, &["`-1e309` is outside the range of f64"]);
+    place
+        .words("run --invoke depth f.wat 4294967296")
+        .fails(2, &["`4294967296` is outside the range of i32"]);
+}
+
+#[test]
+fn the_message_about_a_module_limit_names_the_option() {
+    let place = functions();
+    let ended = place
+        .words("run --module-limit locals=0 --invoke depth f.wat 1")
+        .code(126);
+    assert!(ended.err.contains("`--module-limit locals=N`"), "{ended:#?}");
+    assert!(!ended.err.contains("::"), "{ended:#?}");
 }
 
 #[test]

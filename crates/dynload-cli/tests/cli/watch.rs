@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use super::Workplace;
 
 /// A running `dynload watch`, which is ended when it is dropped.
-struct Watching {
+pub(crate) struct Watching {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Watching {
-    fn start(place: &Workplace, line: &str) -> Watching {
+    pub(crate) fn start(place: &Workplace, line: &str) -> Watching {
         let mut command = place.command();
         command.arg("watch").args(line.split_whitespace());
         Watching::spawn(command)
@@ -39,9 +39,9 @@ impl Watching {
         Watching { child, lines }
     }
 
-    /// Waits for a line that contains `part`.
+    /// Waits for a line that contains `part`, and returns it.
     #[track_caller]
-    fn wait_for(&self, part: &str) {
+    pub(crate) fn wait_for(&self, part: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut seen = Vec::new();
         while let Ok(line) = self
@@ -49,7 +49,7 @@ impl Watching {
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
         {
             if line.contains(part) {
-                return;
+                return line;
             }
             seen.push(line);
         }
@@ -163,4 +163,78 @@ fn a_source_that_cannot_be_built_is_a_usage_error() {
     place
         .words("watch p.txt")
         .fails(2, &["there is no builder for", "pass it with `--build`"]);
+}
+
+#[test]
+fn a_removed_source_is_reported_and_waited_for() {
+    let place = Workplace::new();
+    let path = place.write("p.wat", returns("(i32.const 1)"));
+    let watching = Watching::start(&place, "p.wat --call value");
+    watching.wait_for("value() = 1");
+    std::fs::remove_file(&path).unwrap();
+    watching.wait_for("the source was removed; waiting for it");
+    // The same content is not a new version.
+    place.write("p.wat", returns("(i32.const 1)"));
+    watching.wait_for("the source exists again");
+    std::fs::remove_file(&path).unwrap();
+    watching.wait_for("the source was removed; waiting for it");
+    place.write("p.wat", returns("(i32.const 2)"));
+    watching.wait_for("value() = 2");
+}
+
+/// Ends `watching` with a signal, and checks the exit code and that nothing remains.
+#[cfg(unix)]
+#[track_caller]
+fn ends_with(place: &Workplace, mut watching: Watching, signal: &str, code: i32) {
+    let pid = watching.child.id().to_string();
+    let status = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(watching.child.wait().unwrap().code(), Some(code));
+    let left: Vec<_> = std::fs::read_dir(place.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().contains("dynload-"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_removes_the_copies_and_determines_the_exit_code() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let place = Workplace::new();
+        place.write("p.wat", returns("(i32.const 1)"));
+        let watching = Watching::start(&place, "p.wat --call value");
+        watching.wait_for("value() = 1");
+        ends_with(&place, watching, signal, code);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_call_and_a_build() {
+    let place = Workplace::new();
+    let print = r#"(module (import "vais" "println" (func $print (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "begun")
+        (func (export "spin") (call $print (i32.const 0) (i32.const 5)) (loop (br 0))))"#;
+    place.write("spin.wat", print);
+    let watching = Watching::start(&place, "spin.wat --call spin --time none --grant console");
+    watching.wait_for("begun");
+    ends_with(&place, watching, "INT", 130);
+
+    place.write("p.c", "");
+    let begun = place.path().join("begun");
+    place.write(
+        "build.sh",
+        format!("mkfifo {0}.pipe; : > {0}; read line < {0}.pipe", begun.display()),
+    );
+    let mut command = place.command();
+    command.args(["watch", "p.c", "--build", "sh build.sh"]);
+    let watching = Watching::spawn(command);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !begun.exists() {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    ends_with(&place, watching, "TERM", 143);
 }

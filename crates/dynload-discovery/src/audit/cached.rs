@@ -1,10 +1,12 @@
 //! Audits that are cached between runs.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Audit, Facts, hash};
+use super::{Audit, Facts, hash, is_wat};
 use crate::cache::{CacheLocation, Code, Fingerprint, Input, Store, now, record};
+use crate::manifest::Format;
 use crate::plugin::MAX_AUDIT_BYTES;
 use crate::{EntryError, Platform, Plugin};
 
@@ -36,6 +38,8 @@ struct State {
     store: Option<Store>,
     /// Whether the store has records that are not in the file.
     changed: bool,
+    /// The files that were audited and whose records are too large for the store.
+    left_out: BTreeSet<PathBuf>,
 }
 
 impl AuditCache {
@@ -100,7 +104,10 @@ impl AuditCache {
             hash,
             facts,
         };
-        self.put(&path, &record);
+        // The record does not say that the module was text, which other programs may not accept.
+        if !(plugin.format() == Format::Wasm && is_wat(&bytes)) {
+            self.put(&path, &record);
+        }
         Ok(Audit::new(hash, record.facts, plugin, platform))
     }
 
@@ -115,16 +122,23 @@ impl AuditCache {
         let mut bytes = Vec::new();
         record.put(&mut bytes);
         let mut state = self.state();
-        state.store.get_or_insert_default().put(file, bytes);
-        state.changed = true;
+        let left_out = state.store.get_or_insert_default().put(file, bytes);
+        state.left_out.remove(file);
+        state.left_out.extend(left_out);
+        state.changed = !state.left_out.contains(file) || state.changed;
     }
 
-    /// Writes the new records to the file, together with those that other programs have written since it was read.
-    pub(crate) fn save(&self, platform: Platform) -> std::io::Result<()> {
+    /// Writes the new records to the file, together with those that other programs have written since it was read. Returns the
+    /// files whose records are not in it.
+    pub(crate) fn save(&self, platform: Platform) -> std::io::Result<Vec<PathBuf>> {
         let mut state = self.state();
-        let Some(file) = self.location.path().filter(|_| state.changed) else {
-            return Ok(());
+        let Some(file) = self.location.path() else {
+            return Ok(Vec::new());
         };
+        let mut missing: Vec<PathBuf> = state.left_out.iter().cloned().collect();
+        if !state.changed {
+            return Ok(missing);
+        }
         let stamp = stamp(platform);
         let mut store = Store::load(&file, &stamp).ok().flatten().unwrap_or_default();
         store.take_fresh(state.store.take().unwrap_or_default());
@@ -133,7 +147,8 @@ impl AuditCache {
         // Records that could not be written are written next time.
         state.changed = saved.is_err();
         state.store = Some(store);
-        saved
+        missing.extend(saved?);
+        Ok(missing)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,7 +169,6 @@ fn stamp(platform: Platform) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Format;
 
     fn records() -> Vec<Record> {
         let wasm = wat::parse_str(

@@ -5,7 +5,7 @@ use std::fmt;
 use dynload_caps::imports::needs;
 use dynload_caps::{Capabilities, ImportNeeds};
 use wasmparser::types::{EntityType, TypesRef};
-use wasmparser::{Parser, RefType, ValType, Validator, WasmFeatures};
+use wasmparser::{Parser, Payload, RefType, ValType, Validator, WasmFeatures};
 
 use super::Facts;
 use crate::cache::{Code, Input, record};
@@ -161,13 +161,60 @@ impl Code for ExternKind {
     }
 }
 
+/// Returns whether a file starts like a module in the text format.
+pub(crate) fn is_wat(start: &[u8]) -> bool {
+    let start = start.trim_ascii_start();
+    start.starts_with(b"(") || start.starts_with(b";;")
+}
+
+/// Returns the facts about a module in the text format.
+#[cfg(feature = "wat")]
+fn facts_of_text(bytes: &[u8]) -> Facts {
+    /// The parser keeps every word, which takes several times the memory of the text.
+    const MOST: usize = 64 << 20;
+    if bytes.len() > MOST {
+        let reason = format!(
+            "it is text of {} bytes, and at most {MOST} are read: translate it with `wat2wasm`",
+            bytes.len()
+        );
+        return Facts::Invalid { reason };
+    }
+    match wat::Parser::new().parse_bytes(None, bytes) {
+        Ok(binary) => facts(&binary),
+        Err(error) => {
+            // What is wrong, and where; then the line, which is not quoted.
+            let text = error.to_string();
+            let mut lines = text.lines().map(str::trim);
+            let problem = lines.next().unwrap_or_default();
+            let place = lines.find_map(|line| line.strip_prefix("--> <anon>:"));
+            let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+            Facts::Invalid {
+                reason: format!("{problem}{place}"),
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "wat"))]
+fn facts_of_text(_bytes: &[u8]) -> Facts {
+    Facts::Invalid {
+        reason: "it is a module in the text format, which this program does not accept: translate it with `wat2wasm`".to_owned(),
+    }
+}
+
 pub(super) fn facts(bytes: &[u8]) -> Facts {
     let invalid = |reason: String| Facts::Invalid { reason };
+    if is_wat(bytes) {
+        return facts_of_text(bytes);
+    }
     if !bytes.starts_with(b"\0asm") {
         return invalid("it does not start with the magic number of a Wasm module".to_owned());
     }
     if Parser::is_component(bytes) {
         return invalid("it is a component, not a core module: build it for wasm32-wasip1".to_owned());
+    }
+    if let Err(reason) = is_bounded(bytes) {
+        return invalid(reason);
     }
     // All features that are part of the standard; an engine refuses those that it does not support.
     let types = match Validator::new_with_features(WasmFeatures::WASM3).validate_all(bytes) {
@@ -208,6 +255,30 @@ pub(super) fn facts(bytes: &[u8]) -> Facts {
         exports: exports.collect(),
         initial_bytes: memories.chain(tables).fold(0, u64::saturating_add),
     })
+}
+
+/// Checks that the imports and exports of a module are as many as a module can use.
+///
+/// The audit describes each, several times, and their number is the choice of the author. The largest real modules have some
+/// thousands.
+fn is_bounded(bytes: &[u8]) -> Result<(), String> {
+    const MOST: u32 = 50_000;
+    const MOST_BYTES: usize = 4 << 20;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let (what, count, size) = match payload {
+            Ok(Payload::ImportSection(section)) => ("imports", section.count(), section.range().len()),
+            Ok(Payload::ExportSection(section)) => ("exports", section.count(), section.range().len()),
+            // The validator reports it.
+            Err(_) => return Ok(()),
+            _ => continue,
+        };
+        if count > MOST || size > MOST_BYTES {
+            return Err(format!(
+                "its {count} {what} take {size} bytes, and at most {MOST} of {MOST_BYTES} bytes are audited"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn describe(types: TypesRef<'_>, entity: EntityType) -> (ExternKind, Option<FunctionType>) {

@@ -75,3 +75,28 @@ fn since_1970(time: SystemTime) -> i64 {
 pub(crate) fn now() -> i64 {
     since_1970(SystemTime::now())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_identify_a_state_only_two_seconds_after_the_last_change() {
+        let file = Fingerprint {
+            dev: 0,
+            ino: 0,
+            size: 0,
+            modified: 5_000_000_000,
+            changed: 7_000_000_000,
+        };
+        assert!(file.settled_at(9_000_000_000));
+        assert!(!file.settled_at(8_999_999_999));
+        // Its own times are in the future.
+        assert!(!file.settled_at(0));
+        let forever = Fingerprint {
+            modified: i64::MAX,
+            ..file
+        };
+        assert!(!forever.settled_at(i64::MAX - 1));
+    }
+}

@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::codec::{Input, put_block};
+use super::fit::drop_largest;
 
 /// The first bytes of every version of the file.
 const MAGIC: &[u8; 7] = b"dynload";
 /// The version of the format. The version of this crate is also in the header.
 const VERSION: u8 = 2;
-/// Enough for more than a hundred thousand plugins; a larger file is not a cache.
-const MAX_BYTES: u64 = 256 << 20;
+/// The records of more than a hundred thousand plugins; a larger file is not a cache.
+pub(super) const MAX_BYTES: usize = 64 << 20;
+/// The largest record, several times that of the largest real modules. The author of a plugin chooses the size of its record,
+/// and must not displace those of others.
+pub(super) const MAX_RECORD: usize = 256 << 10;
 
 /// The position of a record in the file: its key and its value.
 #[derive(Clone, Debug)]
@@ -30,8 +34,9 @@ pub(crate) struct Store {
     bytes: Vec<u8>,
     /// Sorted by key.
     index: Vec<Position>,
-    /// Records that are not in the file yet.
+    /// Records that are not in the file yet, and their size.
     fresh: BTreeMap<PathBuf, Vec<u8>>,
+    fresh_bytes: usize,
 }
 
 impl Store {
@@ -61,16 +66,18 @@ impl Store {
         if writable_by_others(&metadata) {
             return Err("users other than its owner can write to it");
         }
-        if metadata.len() > MAX_BYTES {
+        if metadata.len() > MAX_BYTES as u64 {
             return Err("it is too large");
         }
         let mut bytes = Vec::with_capacity(metadata.len() as usize);
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+        file.take(MAX_BYTES as u64)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
         let index = read_index(&bytes, stamp)?;
         Ok(index.map(|index| Store {
             bytes,
             index,
-            fresh: BTreeMap::new(),
+            ..Store::default()
         }))
     }
 
@@ -85,13 +92,38 @@ impl Store {
         at.ok().map(|at| &self.bytes[self.index[at].value.clone()])
     }
 
-    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) {
-        self.fresh.insert(file.to_owned(), bytes);
+    /// Adds a record. Returns the files whose records are not kept: this one if it is too large, and the largest ones if all
+    /// together are.
+    pub(crate) fn put(&mut self, file: &Path, bytes: Vec<u8>) -> Vec<PathBuf> {
+        if bytes.len() > MAX_RECORD {
+            return vec![file.to_owned()];
+        }
+        self.fresh_bytes += bytes.len();
+        let old = self.fresh.insert(file.to_owned(), bytes);
+        self.fresh_bytes -= old.map_or(0, |old| old.len());
+        if self.fresh_bytes <= MAX_BYTES {
+            return Vec::new();
+        }
+        // To a half, so that this is seldom done.
+        let mut records = self
+            .fresh
+            .iter()
+            .map(|(file, value)| (key(file), value.as_slice()))
+            .collect();
+        let dropped: Vec<PathBuf> = drop_largest(&mut records, MAX_BYTES / 2)
+            .into_iter()
+            .filter_map(path_of)
+            .collect();
+        for file in &dropped {
+            self.fresh_bytes -= self.fresh.remove(file).map_or(0, |old| old.len());
+        }
+        dropped
     }
 
     /// Adds the records of `other` that are not in its file yet.
     pub(crate) fn take_fresh(&mut self, other: Store) {
         self.fresh.extend(other.fresh);
+        self.fresh_bytes = self.fresh.values().map(Vec::len).sum();
     }
 
     /// Drops the records about files that no longer exist.
@@ -102,15 +134,19 @@ impl Store {
         };
         let bytes = &self.bytes;
         self.index
-            .retain(|position| path(&bytes[position.key.clone()]).is_none_or(|file| exists(&file)));
+            .retain(|position| path_of(&bytes[position.key.clone()]).is_none_or(|file| exists(&file)));
         self.fresh.retain(|file, _| exists(file));
+        self.fresh_bytes = self.fresh.values().map(Vec::len).sum();
     }
 
     /// Writes the records to `path`, which contains either all of the old or all of the new ones at any moment.
     ///
     /// Two processes that write at the same time each write a whole file; the last one remains. The records of the other are
     /// computed again when they are needed.
-    pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<()> {
+    ///
+    /// Returns the files whose records do not fit, the largest records first: many small records are worth more than a few
+    /// large ones.
+    pub(crate) fn save(&self, path: &Path, stamp: &str) -> io::Result<Vec<PathBuf>> {
         let mut records: BTreeMap<&[u8], &[u8]> = self
             .index
             .iter()
@@ -126,6 +162,8 @@ impl Store {
                 .iter()
                 .map(|(file, value)| (key(file), value.as_slice())),
         );
+        let dropped = drop_largest(&mut records, MAX_BYTES);
+        let dropped = dropped.into_iter().filter_map(path_of).collect();
         let mut body = Vec::with_capacity(self.bytes.len());
         put_block(&mut body, stamp.as_bytes());
         for (key, value) in records {
@@ -137,11 +175,8 @@ impl Store {
         out.push(VERSION);
         out.extend_from_slice(&checksum(&body).to_le_bytes());
         out.extend_from_slice(&body);
-        if out.len() as u64 > MAX_BYTES {
-            let message = "the cache would be larger than 256 MiB: delete it";
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-        }
-        replace(path, &out)
+        replace(path, &out)?;
+        Ok(dropped)
     }
 }
 
@@ -151,7 +186,7 @@ fn key(path: &Path) -> &[u8] {
 }
 
 /// Returns the path of a key. Keys are compared and never displayed, so off Unix only those that are valid text are decoded.
-fn path(key: &[u8]) -> Option<PathBuf> {
+fn path_of(key: &[u8]) -> Option<PathBuf> {
     #[cfg(unix)]
     {
         let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(key);

@@ -117,6 +117,14 @@ pub enum ManifestErrorKind {
         /// A field that exists: the nearest name in this table, or this name in the table where it belongs.
         nearest: Option<String>,
     },
+    /// A field, or a form of it, of the older Vais loader's manifests.
+    #[non_exhaustive]
+    OlderFormat {
+        /// The field.
+        field: String,
+        /// What to write instead.
+        remedy: &'static str,
+    },
     /// A required field is missing.
     #[non_exhaustive]
     MissingField {
@@ -231,6 +239,13 @@ impl fmt::Display for ManifestErrorKind {
             }
             K::UnknownField { field, nearest: None } => {
                 write!(f, "unknown field `{}`: remove it", printable(field))
+            }
+            K::OlderFormat { field, remedy } => {
+                write!(
+                    f,
+                    "`{}` is in the format of the older Vais loader: {remedy}",
+                    printable(field)
+                )
             }
             K::MissingField { field } => write!(f, "field `{}` is missing: add it", printable(field)),
             K::WrongType {

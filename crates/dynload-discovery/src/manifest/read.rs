@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod declared;
+mod older;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,8 +75,9 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestErrors> {
             return Err(ManifestErrors::new(reading.into_errors()));
         }
     };
+    let name_is_id = older::report(&reading, table.get_ref());
     let top = Fields::new(&reading, String::new(), table.get_ref(), 0..0, TOP, IN_PLUGIN);
-    let manifest = plugin(&top).map(|mut manifest| {
+    let manifest = plugin(&top, name_is_id).map(|mut manifest| {
         manifest.capabilities = capabilities(&top);
         manifest.limits = limits(&top);
         manifest.dependencies = dependencies(&top, &manifest.id);
@@ -100,13 +102,23 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestErrors> {
     }
 }
 
-fn plugin(top: &Fields<'_, '_, '_>) -> Option<Manifest> {
+/// Returns the id of a manifest that may have errors elsewhere.
+pub(super) fn id(text: &str) -> Option<PluginId> {
+    let table = DeTable::parse(text).ok()?;
+    let DeValue::Table(plugin) = table.get_ref().get("plugin")?.get_ref() else {
+        return None;
+    };
+    plugin.get("id")?.get_ref().as_str()?.parse().ok()
+}
+
+fn plugin(top: &Fields<'_, '_, '_>, name_is_id: bool) -> Option<Manifest> {
     top.required("plugin")?;
     let table = top.table("plugin", PLUGIN, AT_TOP)?;
     let reading = table.reading;
-    let id = table
-        .required("id")
-        .and_then(|node| reading.parse(node, "plugin.id", str::parse::<PluginId>, ManifestErrorKind::Id));
+    // The missing id has been reported with its remedy.
+    let id = if name_is_id { None } else { table.required("id") };
+    let id =
+        id.and_then(|node| reading.parse(node, "plugin.id", str::parse::<PluginId>, ManifestErrorKind::Id));
     let version = table.required("version").and_then(|node| version(reading, node));
     let format = table
         .required("format")

@@ -22,6 +22,8 @@ pub(in crate::manifest) type Node<'t, 'i> = &'t Spanned<DeValue<'i>>;
 pub(in crate::manifest) struct Reading<'i> {
     text: &'i str,
     errors: RefCell<Vec<ManifestError>>,
+    /// Where keys and values of the older format start: what else is wrong with them is not reported.
+    older: RefCell<Vec<usize>>,
 }
 
 impl<'i> Reading<'i> {
@@ -29,6 +31,7 @@ impl<'i> Reading<'i> {
         Reading {
             text,
             errors: RefCell::new(Vec::new()),
+            older: RefCell::new(Vec::new()),
         }
     }
 
@@ -38,8 +41,22 @@ impl<'i> Reading<'i> {
         self.errors.borrow().len() >= 100
     }
 
-    pub(in crate::manifest) fn error(&self, span: Range<usize>, kind: ManifestErrorKind) {
+    /// Reports a field of the older format, in place of other errors at these positions.
+    pub(in crate::manifest) fn older(&self, spans: &[Range<usize>], field: &str, remedy: &'static str) {
         if self.is_full() {
+            return;
+        }
+        let field = field.to_owned();
+        if let Some(first) = spans.first() {
+            self.error(first.clone(), ManifestErrorKind::OlderFormat { field, remedy });
+        }
+        self.older
+            .borrow_mut()
+            .extend(spans.iter().map(|span| span.start));
+    }
+
+    pub(in crate::manifest) fn error(&self, span: Range<usize>, kind: ManifestErrorKind) {
+        if self.is_full() || self.older.borrow().contains(&span.start) {
             return;
         }
         let before = self.text.get(..span.start).unwrap_or(self.text);

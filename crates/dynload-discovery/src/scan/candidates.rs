@@ -128,8 +128,9 @@ fn list(
         };
         let kind = match file_type {
             Some(file_type) if file_type.is_dir() => Some(CandidateKind::Dir),
-            Some(file_type) if file_type.is_file() => format_of(Path::new(&name)).map(CandidateKind::File),
-            _ => None,
+            // One that is not a regular file is a problem, which is reported later.
+            Some(_) => format_of(Path::new(&name)).map(CandidateKind::File),
+            None => None,
         };
         candidates.extend(kind.map(|kind| candidate(Some(&name), kind, own.is_symlink())));
     }

@@ -1,6 +1,7 @@
 //! Plugins that are a directory with a `plugin.toml`.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -19,10 +20,14 @@ use crate::{Incompatibility, Plugin, Problem, ProblemKind, Severity};
 
 /// Examines one directory.
 pub(super) fn look(candidate: &Candidate, settings: &Settings) -> Found {
+    let name = candidate.path().file_name().and_then(OsStr::to_str);
     let mut look = Look {
         candidate,
         settings,
-        found: Found::default(),
+        found: Found {
+            id: name.and_then(|name| name.parse().ok()),
+            ..Found::default()
+        },
         refused: false,
     };
     if let Err(error) = look.run() {

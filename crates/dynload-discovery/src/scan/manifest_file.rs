@@ -93,8 +93,12 @@ impl Look<'_> {
             }
         };
         match Manifest::parse(text) {
-            Ok(manifest) => Some(manifest),
+            Ok(manifest) => {
+                self.found.id = Some(manifest.id.clone());
+                Some(manifest)
+            }
             Err(errors) => {
+                self.found.id = Manifest::id_in(text).or(self.found.id.take());
                 for error in errors.into_errors() {
                     let line = Some(error.line());
                     let kind = ProblemKind::Manifest(error.into_kind());

@@ -1,6 +1,7 @@
 //! The scanner: its settings and threads.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -228,7 +229,7 @@ impl Scanner {
     }
 
     fn inspect(&self, candidate: &Candidate) -> Found {
-        match candidate.kind {
+        let mut found = match candidate.kind {
             CandidateKind::Dir | CandidateKind::RootDir => directory::look(candidate, &self.settings),
             CandidateKind::File(format) => single_file::look(
                 candidate,
@@ -236,7 +237,11 @@ impl Scanner {
                 self.settings.platform,
                 self.settings.refuse_writable,
             ),
+        };
+        for problem in &mut found.problems {
+            problem.plugin.clone_from(&found.id);
         }
+        found
     }
 
     /// Reads the file of a plugin and compares its contents with the manifest.
@@ -251,12 +256,16 @@ impl Scanner {
         self.audits.audit(plugin, self.settings.platform)
     }
 
-    /// Writes new audits to the cache, and keeps those that other programs have written.
+    /// Writes new audits to the cache, and keeps those that other programs have written. Returns the files that are audited
+    /// again next time.
+    ///
+    /// These are the files whose imports and exports take more than 256 KiB, and those that do not fit into a cache of 64 MiB,
+    /// the largest first. One plugin with much to describe does not displace many others.
     ///
     /// # Errors
     ///
     /// The I/O error if the file cannot be written. The audits are then written next time.
-    pub fn save_cache(&self) -> std::io::Result<()> {
+    pub fn save_cache(&self) -> std::io::Result<Vec<PathBuf>> {
         self.audits.save(self.settings.platform)
     }
 }

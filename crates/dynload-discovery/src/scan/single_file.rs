@@ -1,11 +1,13 @@
 //! Plugins that are a single file without a manifest.
 
-use std::fs;
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::Found;
 use super::candidates::{Candidate, unversioned};
 use super::permissions::{self, replaceable};
+use crate::audit::is_wat;
 use crate::cache::Fingerprint;
 use crate::manifest::Format;
 use crate::plugin::Entry;
@@ -28,25 +30,25 @@ pub(super) fn look(
             return found;
         }
     };
+    found.id = Some(id.clone());
     // The real path of the file. A link directly in a search directory may lead anywhere: its creator controls the directory.
     let real = if candidate.link {
         fs::canonicalize(path)
     } else {
         Ok(candidate.real.clone())
     };
-    let looked = real.and_then(|real| fs::symlink_metadata(&real).map(|metadata| (real, metadata)));
+    let looked = real.and_then(|real| examine(&real, format).map(|seen| (real, seen)));
     let (real, metadata) = match looked {
-        Ok(looked) => looked,
+        Ok((real, Ok(metadata))) => (real, metadata),
+        Ok((_, Err(kind))) => {
+            found.problems.push(Problem::error(path, kind));
+            return found;
+        }
         Err(error) => {
             found.problems.push(Problem::io(path, error));
             return found;
         }
     };
-    if !metadata.is_file() {
-        // It was a regular file a moment ago.
-        found.problems.push(Problem::error(path, ProblemKind::Changing));
-        return found;
-    }
     let (Some(dir), Some(name)) = (real.parent(), real.file_name()) else {
         return found;
     };
@@ -95,6 +97,56 @@ pub(super) fn look(
         incompatible,
     });
     found
+}
+
+/// Returns the metadata of a regular file that starts like code of this format, or what is wrong with it.
+///
+/// Never blocks. A device is not opened, because that can have an effect.
+fn examine(real: &Path, format: Format) -> io::Result<Result<Metadata, ProblemKind>> {
+    if !fs::symlink_metadata(real)?.is_file() {
+        return Ok(Err(ProblemKind::NotAFile));
+    }
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        // Another file may have taken its place: a named pipe, for instance.
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    let file = options.open(real)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Err(ProblemKind::NotAFile));
+    }
+    let mut start = Vec::new();
+    file.take(64).read_to_end(&mut start)?;
+    Ok(if starts_like(format, &start) {
+        Ok(metadata)
+    } else {
+        Err(ProblemKind::NotOfFormat { format })
+    })
+}
+
+/// Returns whether a file with this start can be code of this format.
+fn starts_like(format: Format, start: &[u8]) -> bool {
+    /// ELF, PE, and Mach-O: of 32 and 64 bits, in both byte orders, and for several architectures.
+    const NATIVE: [&[u8]; 8] = [
+        b"\x7fELF",
+        b"MZ",
+        b"\xfe\xed\xfa\xce",
+        b"\xfe\xed\xfa\xcf",
+        b"\xce\xfa\xed\xfe",
+        b"\xcf\xfa\xed\xfe",
+        b"\xca\xfe\xba\xbe",
+        b"\xca\xfe\xba\xbf",
+    ];
+    match format {
+        Format::Wasm => start.starts_with(b"\0asm") || (cfg!(feature = "wat") && is_wat(start)),
+        Format::Native => NATIVE.iter().any(|magic| start.starts_with(magic)),
+        Format::Vais => true,
+    }
 }
 
 /// Returns the id of a lone file: its name without the extension, and for a Unix library without the prefix `lib`.

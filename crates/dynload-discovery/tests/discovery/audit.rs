@@ -1,6 +1,6 @@
 //! Audits: the contents of a file, compared with its manifest.
 
-use crate::support::Plugins;
+use crate::support::{Plugins, manifest};
 use dynload_caps::imports::WhenDenied;
 use dynload_caps::{Access, Capabilities, DirScope, Grant, Limits};
 use dynload_discovery::{Audit, ExternKind, Facts, Finding, Policy};
@@ -203,7 +203,9 @@ fn native_files_are_audited_by_their_headers() {
     cc(&["-shared", "-fPIC", "-Wl,--no-as-needed"], "liblib.so");
     cc(&["-fPIE", "-pie"], "pie.so");
     cc(&["-c"], "object.so");
-    plugins.write("text.so", "INPUT(libreal.so)");
+    let native = |id: &str| manifest(id, "1.0.0", "p.so", "").replace("\"wasm\"", "\"native\"");
+    plugins.write("text/plugin.toml", native("text"));
+    plugins.write("text/p.so", "INPUT(libreal.so)");
     let lib = std::fs::read(plugins.root().join("liblib.so")).unwrap();
     plugins.write("half.so", &lib[..lib.len() / 2]);
     let mut other = lib.clone();
@@ -228,14 +230,81 @@ fn native_files_are_audited_by_their_headers() {
     assert!(findings(&audit("text"))[0].starts_with("not a native plugin: "));
     assert!(findings(&audit("riscv"))[0].starts_with("built for ELF riscv64, but this platform is linux-"));
     // An audit of a damaged file returns a result.
+    plugins.write("damaged/plugin.toml", native("damaged"));
     for at in 0..lib.len().min(2048) {
         let mut damaged = lib.clone();
         damaged[at] ^= 0xff;
         damaged.truncate(lib.len() - at);
-        plugins.write("damaged.so", &damaged);
+        plugins.write("damaged/p.so", &damaged);
         let scanner = plugins.scanner();
         let found = scanner.scan();
         scanner.audit(found.get("damaged").unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn an_entry_in_the_text_format_is_audited_only_with_the_feature() {
+    let plugins = Plugins::new();
+    plugins.write("text/plugin.toml", manifest("text", "1.0.0", "p.wat", ""));
+    plugins.write(
+        "text/p.wat",
+        r#"(module (import "vais" "random" (func (result i64))))"#,
+    );
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
+    let audit = scanner.audit(found.get("text").unwrap()).unwrap();
+    if cfg!(feature = "wat") {
+        assert_eq!(audit.undeclared_capabilities(), Capabilities::RANDOM);
+        plugins.write("text/p.wat", "(module\n  (func (i32.cnst 1)))");
+        let found = scanner.scan();
+        let audit = scanner.audit(found.get("text").unwrap()).unwrap();
+        let finding = &findings(&audit)[0];
+        assert!(
+            finding.contains("unknown operator") && finding.ends_with(" at 2:10"),
+            "{finding}"
+        );
+    } else {
+        assert_eq!(
+            findings(&audit),
+            [
+                "not a wasm plugin: it is a module in the text format, which this program does not accept: translate it with `wat2wasm`"
+            ]
+        );
+    }
+}
+
+/// The types of imports and exports cost nothing, so their number is what a hostile package can choose.
+#[test]
+fn imports_and_exports_are_audited_up_to_a_number_and_a_size() {
+    let plugins = Plugins::new();
+    let audit = |text: String| {
+        plugins.write("lone.wasm", wat::parse_str(text).unwrap());
+        let scanner = plugins.scanner();
+        let found = scanner.scan();
+        scanner.audit(found.get("lone").unwrap()).unwrap()
+    };
+    let imports = |count: usize, name: &str| {
+        format!(
+            "(module {})",
+            format!("(import \"m\" \"{name}\" (func))").repeat(count)
+        )
+    };
+    let exports = |count: usize| {
+        let exports: String = (0..count)
+            .map(|at| format!("(export \"{at}\" (func 0))"))
+            .collect();
+        format!("(module (func) {exports})")
+    };
+    assert!(matches!(audit(imports(50_000, "n")).facts, Facts::Wasm(_)));
+    assert!(matches!(audit(exports(50_000)).facts, Facts::Wasm(_)));
+    for (module, what) in [
+        (imports(50_001, "n"), "its 50001 imports take "),
+        (exports(50_001), "its 50001 exports take "),
+        (imports(50, &"n".repeat(90_000)), "its 50 imports take 450"),
+    ] {
+        let findings = findings(&audit(module));
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].contains(what), "{findings:?}");
     }
 }
 
@@ -281,7 +350,9 @@ max_memory_bytes = 999999999999"#);
     // Its own directory, but not the target of a link in it, and not a directory that the host does not allow.
     assert_eq!(
         admitted.grant.scopes.dirs,
-        [DirScope::new(assets, "/assets", Access::ReadOnly).unwrap()]
+        [DirScope::new(assets, "/assets", Access::ReadOnly)
+            .unwrap()
+            .without_links()]
     );
     assert_eq!(
         admitted.grant.scopes.net,

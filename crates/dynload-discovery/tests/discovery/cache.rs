@@ -112,6 +112,42 @@ fn programs_with_different_search_paths_share_a_cache() {
     assert_eq!(written(&one), before);
 }
 
+/// Its author chooses how much there is to describe.
+#[test]
+fn a_plugin_with_a_huge_interface_is_not_cached_and_does_not_keep_others_from_it() {
+    let plugins = three();
+    let imports = "(import \"env\" \"0123456789\" (func))".repeat(20_000);
+    let huge = plugins.write(
+        "huge.wasm",
+        wat::parse_str(format!("(module {imports})")).unwrap(),
+    );
+    settle();
+    let scanner = plugins.cached();
+    let found = scanner.scan();
+    let expected: Vec<Audit> = found
+        .plugins
+        .iter()
+        .map(|plugin| scanner.audit(plugin).unwrap())
+        .collect();
+    assert_eq!(scanner.save_cache().unwrap(), std::slice::from_ref(&huge));
+    let again = plugins.cached();
+    let found = again.scan();
+    let audits: Vec<Audit> = found
+        .plugins
+        .iter()
+        .map(|plugin| again.audit(plugin).unwrap())
+        .collect();
+    assert_eq!(audits, expected);
+    let before = fs::metadata(plugins.cache()).unwrap();
+    assert!(before.len() < 10_000, "{}", before.len());
+    // The others came from the cache: there is nothing to write.
+    assert_eq!(again.save_cache().unwrap(), [huge]);
+    assert_eq!(
+        fs::metadata(plugins.cache()).unwrap().modified().unwrap(),
+        before.modified().unwrap()
+    );
+}
+
 #[test]
 fn records_of_missing_files_are_dropped() {
     let plugins = three();

@@ -139,9 +139,9 @@ fn names_cannot_control_the_terminal() {
 #[test]
 fn lone_plugins_are_named_after_their_files() {
     let plugins = Plugins::new();
-    plugins.write("libfoo.so.bar.so", "");
-    plugins.write("libbaz.so.1.2", "");
-    plugins.write("libqux.so.1.so.2", "");
+    plugins.write("libfoo.so.bar.so", "\x7fELF");
+    plugins.write("libbaz.so.1.2", "\x7fELF");
+    plugins.write("libqux.so.1.so.2", "\x7fELF");
     fs::write(
         plugins.root().join(OsStr::from_bytes(b"b\xffd.wasm")),
         EMPTY_MODULE,

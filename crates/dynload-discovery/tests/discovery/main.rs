@@ -3,6 +3,7 @@
 mod audit;
 mod cache;
 mod hostile_paths;
+mod lone_files;
 mod manifest;
 mod resolve;
 mod scan;

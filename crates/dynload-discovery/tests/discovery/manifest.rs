@@ -550,3 +550,106 @@ fn a_guest_name_or_variable_listed_twice_is_an_error() {
         ManifestErrorKind::Scope(ScopeError::DuplicateEnv { .. })
     ));
 }
+
+#[test]
+fn a_manifest_of_the_older_loader_says_what_to_change() {
+    let text = r#"capabilities = ["console", "extended_memory"]
+
+[plugin]
+name = "resize"
+version = "1.2.3"
+format = "wasm"
+entry = "resize.wasm"
+min_vais_version = ">=0.0.1"
+homepage = "https://example.org"
+
+[[dependencies]]
+name = "pixels"
+version = ">=1.0.0"
+
+[[exports]]
+name = "resize"
+returns = "i64"
+
+[[exports]]
+name = "reset"
+
+[platform.linux]
+entry = "linux/resize.wasm"
+"#;
+    let errors = Manifest::parse(text).unwrap_err();
+    let lines: Vec<(u32, String)> = errors
+        .errors()
+        .iter()
+        .map(|error| (error.line(), error.to_string()))
+        .collect();
+    let older = |line, field: &str, remedy: &str| {
+        (
+            line,
+            format!("`{field}` is in the format of the older Vais loader: {remedy}"),
+        )
+    };
+    let host = "write the versions of the host as `plugin.host_version`";
+    assert_eq!(
+        lines,
+        [
+            older(
+                1,
+                "extended_memory",
+                "remove the capability, and write `max_memory_bytes` in a table `[limits]`"
+            ),
+            older(
+                4,
+                "plugin.name",
+                "write it as `plugin.id`, which is required; `plugin.name` is for display"
+            ),
+            older(8, "plugin.min_vais_version", host),
+            older(9, "plugin.homepage", "remove it"),
+            older(
+                11,
+                "dependencies",
+                "write `NAME = \"VERSION\"` in a table `[dependencies]`"
+            ),
+            older(
+                15,
+                "exports",
+                "write a table `[exports.NAME]` for each function, with `params` and `results` as arrays of types"
+            ),
+            older(
+                22,
+                "platform",
+                "write a table `[plugin.entry]` with one file for each platform, such as `linux = \"plugin.so\"`"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_field_of_the_older_loader_hides_no_other_error() {
+    let text = "[plugin]\nid = \"a\"\nname = \"A\"\nverson = \"1.0.0\"\nformat = \"wasm\"\nentry = \"../a.wasm\"\n\
+                max_vais_version = \"1\"\n[capabilities]\noptional = [\"extended_memory\", \"colour\"]\n";
+    let errors = Manifest::parse(text).unwrap_err();
+    let lines: Vec<u32> = errors.errors().iter().map(|error| error.line()).collect();
+    // Line 1: the version is missing. The name of a manifest with an id is not its id.
+    assert_eq!(lines, [1, 4, 6, 7, 9, 9], "{errors}");
+}
+
+#[test]
+fn at_most_a_hundred_errors_are_reported() {
+    for (unknown, reported) in [(99, 99), (100, 100), (101, 100)] {
+        let fields: String = (0..unknown).map(|at| format!("unknown{at} = 1\n")).collect();
+        let text =
+            format!("{fields}[plugin]\nid = \"a\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"a\"\n");
+        assert_eq!(Manifest::parse(&text).unwrap_err().errors().len(), reported);
+    }
+}
+
+#[test]
+fn a_syntax_error_is_reported_alone() {
+    let errors = Manifest::parse("unknown = 1\n[plugin]\nid = ?\nverson = 1\n").unwrap_err();
+    let [error] = errors.errors() else {
+        panic!("{errors}")
+    };
+    assert_eq!(error.line(), 3);
+    assert!(matches!(error.kind(), ManifestErrorKind::Syntax { .. }));
+}

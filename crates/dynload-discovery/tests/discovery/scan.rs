@@ -6,7 +6,7 @@ use std::num::NonZero;
 
 use crate::support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 use dynload_discovery::{
-    CacheLocation, DecidedBy, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
+    CacheLocation, DecidedBy, Facts, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
 };
 
 #[test]
@@ -15,9 +15,9 @@ fn directories_and_lone_files_are_found() {
     plugins.plugin("one", "org.example.one", "1.2.3", "");
     plugins.write("lone.wasm", EMPTY_MODULE);
     plugins.write("source.vais", "F main() -> i64 { 0 }");
-    plugins.write("libnative.so", "");
-    plugins.write("libversioned.so.1.2", "");
-    plugins.write("tool.dll", "");
+    plugins.write("libnative.so", "\x7fELF");
+    plugins.write("libversioned.so.1.2", "\x7fELF");
+    plugins.write("tool.dll", "MZ");
     plugins.write("README.md", "not a plugin");
     plugins.write(".hidden/plugin.toml", "not a manifest");
     plugins.write("two/.wasm", "");
@@ -392,10 +392,99 @@ mod unix {
             problems(&found, &plugins.root()),
             [
                 "error: entry/pipe.wasm: is not a regular file",
+                "error: lone.wasm: is not a regular file",
                 "error: pipe/plugin.toml: is not a regular file",
             ]
         );
     }
+}
+
+#[test]
+fn hidden_names_other_extensions_and_missing_directories_are_skipped_without_a_report() {
+    let plugins = Plugins::new();
+    plugins.write(".hidden/plugin.toml", "not a manifest");
+    plugins.write(".wasm", "not a module");
+    plugins.write(".hidden.wasm", "not a module");
+    plugins.write("README.md", "");
+    plugins.write("wasm", "");
+    plugins.write("plugin.wasm.bak", "");
+    let path = plugins.path().with_dir(plugins.root().join("missing"));
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
+    assert!(
+        found.plugins.is_empty() && found.problems.is_empty(),
+        "{:?}",
+        found.problems
+    );
+}
+
+/// A library whose constructor leaves a file behind.
+#[cfg(target_os = "linux")]
+#[test]
+fn neither_a_scan_nor_an_audit_runs_the_code_of_a_plugin() {
+    let plugins = Plugins::new();
+    let mark = plugins.root().join("mark");
+    let source = plugins.write(
+        "../x.c",
+        format!("#include <stdio.h>\n__attribute__((constructor)) static void start(void) {{ fclose(fopen({mark:?}, \"w\")); }}\n"),
+    );
+    let library = plugins.write("libx.so", "");
+    let mut cc = std::process::Command::new("cc");
+    let status = cc
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let start = r#"(module (import "vais" "println" (func $f (param i32 i32))) (memory (export "memory") 1)
+        (func $start (call $f (i32.const 0) (i32.const 0)) (unreachable)) (start $start))"#;
+    plugins.write("start.wasm", wat::parse_str(start).unwrap());
+    let scanner = plugins.scanner();
+    let found = scanner.scan();
+    assert_eq!(ids(&found), ["start", "x"]);
+    for plugin in &found.plugins {
+        assert!(!matches!(
+            scanner.audit(plugin).unwrap().facts,
+            Facts::Invalid { .. }
+        ));
+    }
+    assert!(!mark.exists());
+}
+
+#[test]
+fn a_problem_names_the_plugin_that_it_is_about() {
+    let plugins = Plugins::new();
+    plugins.write("directory/plugin.toml", "[plugin]\nid = \"org.example.broken\"\n");
+    plugins.write("syntax/plugin.toml", "[plugin\n");
+    plugins.write("lone.wasm", "not a module");
+    plugins.write(
+        "entry/plugin.toml",
+        manifest("org.example.entry", "1.0.0", "gone.wasm", ""),
+    );
+    plugins.plugin(
+        "warned",
+        "org.example.warned",
+        "1.0.0",
+        "[capabilities]\nneeds = [\"fs_read\"]",
+    );
+    let path = plugins
+        .path()
+        .with_dir("nothing/at/all")
+        .with_dir(plugins.write("file", ""));
+    let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
+    let about: std::collections::BTreeSet<Option<&str>> = found
+        .problems
+        .iter()
+        .map(|problem| problem.plugin.as_ref().map(|id| id.as_str()))
+        .collect();
+    let expected = [
+        "lone",
+        "org.example.broken",
+        "org.example.entry",
+        "org.example.warned",
+        "syntax",
+    ];
+    assert_eq!(about, expected.map(Some).into_iter().chain([None]).collect());
 }
 
 #[test]

@@ -61,12 +61,15 @@ pub extern "C" fn plugin_capabilities(list: PluginList, i: i64) -> i64 {
 }
 
 /// Returns the number of problems that the discovery found; -1 on failure.
+///
+/// A plugin that is not listed because another one has the same id is one of them, and so is a dependency that is not
+/// satisfied.
 pub extern "C" fn plugin_problem_count(list: PluginList) -> i64 {
     guard(-1, || plugins::problem_count(list.handle))
 }
 
-/// Returns problem `i`, counted from 0: the file, the line and the description; 0 on failure. The text lives as long
-/// as the list.
+/// Returns problem `i`, counted from 0: `error`, `warning` or `note`, the file and the line if it has them, and the
+/// description; 0 on failure. The text lives as long as the list.
 pub extern "C" fn plugin_problem(list: PluginList, i: i64) -> i64 {
     guard(0, || plugins::problem(list.handle, i))
 }

@@ -75,11 +75,18 @@ pub(crate) fn discover(dir: Option<&Path>) -> Result<PluginList> {
     // Plugins are not audited here, so no cache is read.
     let found = Scanner::new(path).with_cache(CacheLocation::None).scan();
     let plugins: Vec<PluginTexts> = found.plugins.iter().map(PluginTexts::from).collect();
-    let problems = found
-        .problems
+    let problems = found.problems.iter().map(ToString::to_string);
+    let duplicates = found
+        .duplicates
         .iter()
-        .map(|problem| c_string(problem.to_string().as_bytes()))
-        .collect();
+        .map(|duplicate| format!("note: {duplicate}"));
+    let dependencies = found
+        .resolve_all()
+        .problems
+        .into_iter()
+        .map(|problem| format!("warning: {problem}"));
+    let problems = problems.chain(duplicates).chain(dependencies);
+    let problems = problems.map(|problem| c_string(problem.as_bytes())).collect();
     let count = plugins.len() as i64;
     let handle = LISTS.insert(Arc::new(PluginListEntry { plugins, problems }))?;
     Ok(PluginList { handle, count })

@@ -129,8 +129,7 @@ impl fmt::Display for ModuleError {
                 match limit {
                     Some(limit) => write!(
                         f,
-                        ", and the limit is {most}; to load it, raise the module limit `{limit}` (`{}`)",
-                        limit.setter()
+                        ", and the limit is {most}; to load it, raise the module limit `{limit}`"
                     ),
                     None => write!(f, ", and the interpreter supports at most {most}"),
                 }

@@ -101,13 +101,6 @@ macro_rules! module_limits {
                     $(ModuleLimit::$variant => $summary,)*
                 }
             }
-
-            /// Returns the method that sets the limit, for messages.
-            pub(crate) const fn setter(self) -> &'static str {
-                match self {
-                    $(ModuleLimit::$variant => concat!("ModuleLimits::", stringify!($with)),)*
-                }
-            }
         }
     };
 }

@@ -5,9 +5,15 @@
 //! `reset` and worker uses a duplicate of the same descriptor.
 
 use super::{error::ServiceError, guard::Guard};
+use cap_fs_ext::DirExt;
 use cap_std::{ambient_authority, fs::Dir};
 use dynload_caps::DirScope;
-use std::{io, sync::Arc, vec::Vec};
+use std::{
+    io,
+    path::{Component, Path},
+    sync::Arc,
+    vec::Vec,
+};
 
 /// The directories that a sandbox grants.
 #[derive(Debug, Clone)]
@@ -36,8 +42,7 @@ impl Grant {
     fn new(scope: &DirScope) -> Grant {
         Grant {
             scope: scope.clone(),
-            // The only place where the scopes become authority over files.
-            opened: Dir::open_ambient_dir(&scope.host, ambient_authority()),
+            opened: open(scope),
         }
     }
 
@@ -57,6 +62,27 @@ impl Grant {
             cause,
         }
     }
+}
+
+/// Opens the directory of a scope. The only place where the scopes become authority over files.
+fn open(scope: &DirScope) -> io::Result<Dir> {
+    if !scope.no_links {
+        return Dir::open_ambient_dir(&scope.host, ambient_authority());
+    }
+    let mut names = Path::new(&scope.host).components();
+    if names.next() != Some(Component::RootDir) {
+        let message = "a path without links must be absolute";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let root = Dir::open_ambient_dir("/", ambient_authority())?;
+    names.try_fold(root, |dir, name| match name {
+        // Each is opened in the one before, so that none of them can be exchanged for a link.
+        Component::Normal(name) => dir.open_dir_nofollow(name),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a path without links must not have `..` components",
+        )),
+    })
 }
 
 impl Grants {

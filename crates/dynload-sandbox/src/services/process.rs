@@ -18,6 +18,7 @@ use dynload_process::{Environment, Process, null};
 use rustix::{
     event::{PollFd, PollFlags},
     io::ioctl_fionbio,
+    net::SendFlags,
 };
 use std::{
     io::{self, PipeReader, Read},
@@ -163,6 +164,8 @@ impl Running {
                 // Not a pipe: writing to a pipe without readers raises a signal that may kill the host.
                 let (ours, theirs) = UnixStream::pair()?;
                 ours.set_nonblocking(true)?;
+                #[cfg(target_vendor = "apple")]
+                rustix::net::sockopt::set_socket_nosigpipe(&ours, true)?;
                 (Some(ours), theirs.into())
             }
         };
@@ -245,6 +248,19 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
     request.write_results(caller, status)
 }
 
+/// A program that does not read must not raise a signal in the host. Apple's systems have an option of the socket
+/// instead, which `Running::start` sets.
+const QUIET: SendFlags = {
+    #[cfg(target_vendor = "apple")]
+    {
+        SendFlags::empty()
+    }
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        SendFlags::NOSIGNAL
+    }
+};
+
 /// Writes as much input to the program as it accepts.
 fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Answer {
     let Some(socket) = &mut running.stdin else {
@@ -252,8 +268,7 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
     };
     let memory = caller.memory_or_empty();
     let rest = memory.slice(input.ptr + input.seen, input.left())?;
-    // A program that does not read must not raise a signal in the host.
-    match rustix::net::send(&*socket, rest, rustix::net::SendFlags::NOSIGNAL).map_err(io::Error::from) {
+    match rustix::net::send(&*socket, rest, QUIET).map_err(io::Error::from) {
         Ok(written) => input.seen += written as u32,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),

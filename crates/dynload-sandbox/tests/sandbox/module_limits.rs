@@ -121,7 +121,7 @@ fn the_message_names_the_function_and_the_limit() {
             .to_string()
     };
     let locals = "(local i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)";
-    let raise = "to load it, raise the module limit `locals` (`ModuleLimits::with_locals`)";
+    let raise = "to load it, raise the module limit `locals`";
     assert_eq!(
         refused(&format!("(module (func) (func $parse {locals}))")),
         format!("the module has 12 locals in function 1 (`parse`), and the limit is 10; {raise}")
@@ -139,8 +139,7 @@ fn the_message_names_the_function_and_the_limit() {
     assert!(!hostile.contains('\u{1b}'), "{hostile}");
     assert_eq!(
         refused(&format!("(module (func {}))", "nop ".repeat(200))),
-        "the module has 202 bytes of code in function 0, and the limit is 100; to load it, raise the module limit `body-bytes` \
-         (`ModuleLimits::with_body_bytes`)"
+        "the module has 202 bytes of code in function 0, and the limit is 100; to load it, raise the module limit `body-bytes`"
     );
 }
 

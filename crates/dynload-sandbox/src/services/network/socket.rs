@@ -53,6 +53,9 @@ pub(super) fn socket(address: SocketAddr, ty: SocketType) -> rustix::io::Result<
         let socket = rustix::net::socket(family, ty, None)?;
         fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
         ioctl_fionbio(&socket, true)?;
+        // `std` sets it for the sockets that it creates, because Apple's systems have no MSG_NOSIGNAL.
+        #[cfg(target_vendor = "apple")]
+        sockopt::set_socket_nosigpipe(&socket, true)?;
         Ok(socket)
     }
 }
