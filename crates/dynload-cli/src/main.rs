@@ -101,12 +101,14 @@ fn completions(options: &Completions) -> Result<ExitCode, Failure> {
 }
 
 fn man(options: &Man) -> Result<ExitCode, Failure> {
-    let mut all = Cli::command();
+    // `dynload help` has no page.
+    let mut all = Cli::command().disable_help_subcommand(true);
     // Sets the full names of the commands, such as `dynload-run`.
     all.build();
     let command = match &options.command {
         None => &all,
-        Some(name) => man::commands(&all)
+        Some(name) => all
+            .get_subcommands()
             .find(|command| command.get_name() == name)
             .ok_or_else(|| {
                 let name = dynload_diagnostics::printable(name);
@@ -114,7 +116,8 @@ fn man(options: &Man) -> Result<ExitCode, Failure> {
                 Failure::new(code::USAGE, message)
             })?,
     };
-    print(&man::page(&all, command))?;
+    let page = man::page(command).map_err(|error| Failure::of(code::FAILED, &error))?;
+    print(&page)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -59,7 +59,8 @@ impl Block {
     fn new(size: usize) -> Block {
         use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
-        let size = size.next_multiple_of(rustix::param::page_size());
+        // A multiple of the page size of every system.
+        let size = size.next_multiple_of(BLOCK);
         // SAFETY: a new mapping at an address that the system chooses overlaps nothing.
         let mapped = unsafe {
             mmap_anonymous(
