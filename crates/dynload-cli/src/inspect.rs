@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
 
 use crate::exit::{Failure, chain, code, print};
+use crate::limits::ModuleOptions;
 use crate::scan::{count, names};
 use crate::{load, progress};
 
@@ -33,9 +34,8 @@ pub(crate) struct Options {
     /// Prints one JSON document.
     #[arg(long)]
     json: bool,
-    /// Accepts 64-bit memories.
-    #[arg(long)]
-    memory64: bool,
+    #[command(flatten)]
+    module: ModuleOptions,
     /// A module (.wasm, .wat) or a library (.so, .dylib, .dll).
     file: PathBuf,
 }
@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let path = &options.file;
     let bytes = load::read(path)?;
     let size = bytes.len();
-    let config = EngineConfig::default().with_memory64(options.memory64);
+    let config = options.module.engine_config();
     let what = format!("inspecting {} ({size} bytes)", printable(path.display()).path());
     let contents = progress::during(&what, || contents(path, bytes, config));
     let error = match &contents {

@@ -10,6 +10,17 @@ use dynload_sandbox::{EngineConfig, ModuleLimit, ModuleLimits, ParseModuleLimitE
 
 use crate::exit::{Failure, code};
 
+/// Which modules are accepted.
+#[derive(Args)]
+pub(crate) struct ModuleOptions {
+    #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
+        help = "A limit of the module itself; `--help` lists the names. Repeatable", long_help = module_limits_help())]
+    module_limit: Vec<(ModuleLimit, u64)>,
+    /// Accepts 64-bit memories.
+    #[arg(long, help_heading = "Limits")]
+    memory64: bool,
+}
+
 #[derive(Args)]
 pub(crate) struct SandboxOptions {
     /// The limits that the following options change.
@@ -36,12 +47,8 @@ pub(crate) struct SandboxOptions {
     /// The fuel of a call: about one for each operator; K, M and G are powers of 1024.
     #[arg(long, value_name = "N", value_parser = size, help_heading = "Limits")]
     fuel: Option<u64>,
-    #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
-        help = "A limit of the module itself; `--help` lists the names. Repeatable", long_help = module_limits_help())]
-    module_limit: Vec<(ModuleLimit, u64)>,
-    /// Accepts 64-bit memories.
-    #[arg(long, help_heading = "Limits")]
-    memory64: bool,
+    #[command(flatten)]
+    pub(crate) module: ModuleOptions,
 
     /// The capabilities of the guest, joined by `,` or `|`: console, time, random, fs_read, fs_write, network, env,
     /// process, threading, gpu. Those from fs_read to threading reach only what the options below name. Repeatable.
@@ -74,7 +81,7 @@ enum Preset {
     Permissive,
 }
 
-impl SandboxOptions {
+impl ModuleOptions {
     /// Returns the configuration of the engine.
     pub(crate) fn engine_config(&self) -> EngineConfig {
         let limits = ModuleLimits::default();
@@ -86,7 +93,9 @@ impl SandboxOptions {
             .with_memory64(self.memory64)
             .with_module_limits(limits)
     }
+}
 
+impl SandboxOptions {
     /// Returns the sandbox, after checking that every scope has its capability and that every directory exists.
     pub(crate) fn sandbox(&self) -> Result<Sandbox, Failure> {
         let capabilities: Capabilities = self.grant.iter().copied().collect();

@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
             .with_inherited_input()
             .with_limit(u64::MAX),
     );
-    let engine = Engine::new(options.sandbox.engine_config().with_profile(options.usage));
+    let engine = Engine::new(options.sandbox.module.engine_config().with_profile(options.usage));
     let module = load::module(&engine, path)?;
     let shown = printable(path.display()).path();
     let (export, values) = match &options.invoke {

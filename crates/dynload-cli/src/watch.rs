@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         .sandbox()?
         .with_console(Console::new(ConsoleOutput::Inherit).with_limit(u64::MAX));
     let loader = SandboxLoader {
-        engine: Engine::new(options.sandbox.engine_config()),
+        engine: Engine::new(options.sandbox.module.engine_config()),
         sandbox,
     };
     let failed = |error: &dyn Error| Failure::of(code::FAILED, error);

@@ -92,6 +92,11 @@ fn a_module_that_is_refused_is_reported_with_the_reason() {
         .words("inspect memory64.wat")
         .fails(126, &["accept it with `--memory64`"]);
     place.words("inspect --memory64 memory64.wat").code(0);
+    place.write("two.wat", "(module (func) (func))");
+    place
+        .words("inspect --module-limit items=1 two.wat")
+        .fails(126, &["2", "functions", "--module-limit items=N"]);
+    place.words("inspect --module-limit items=2 two.wat").code(0);
     let ended = place.words("inspect --json junk.wasm").code(126);
     let document = ended.json();
     has_keys(&document, &["file", "bytes", "kind", "loadable", "error"]);
