@@ -23,19 +23,18 @@
 
 mod copy;
 mod directory;
+mod error;
 mod lock;
 #[cfg(unix)]
 mod mirror;
 mod trust;
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use dynload_diagnostics::printable;
-
+pub use self::error::StageError;
 use crate::hash::ContentHash;
 use crate::name::loader_token;
 #[cfg(unix)]
@@ -126,12 +125,7 @@ impl Staging {
         if let Some(token) = loader_token(&parent) {
             return Err(StageError::Token { path: parent, token });
         }
-        if let Some(exposed) = trust::exposed(&parent).map_err(failed)? {
-            return Err(StageError::Exposed {
-                path: exposed.path,
-                reason: exposed.reason,
-            });
-        }
+        refuse_exposed(&parent, true).map_err(failed)??;
         directory::sweep(&parent);
         let directory = directory::PrivateDirectory::create(&parent).map_err(failed)?;
         Ok(Arc::new(Staging {
@@ -198,6 +192,39 @@ impl Staging {
         lock(&self.mirror).clear();
         self.directory.restore()
     }
+}
+
+/// Creates a directory for files that this process will run, or checks that no other user can replace files in an existing
+/// one.
+///
+/// # Errors
+///
+/// - [`StageError::Exposed`] when a user other than this one and root can replace files in it.
+/// - [`StageError::Directory`] when it cannot be created or examined.
+pub fn private_directory(path: impl AsRef<Path>) -> Result<(), StageError> {
+    let path = path.as_ref();
+    let failed = |source| StageError::Directory {
+        path: path.to_owned(),
+        source,
+    };
+    match directory::create_private(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
+    refuse_exposed(path, false).map_err(failed)?
+}
+
+/// Returns the error if a user other than this one and root can replace files in a directory; the outer one if it cannot be
+/// examined. If it `is_shared`, others may create files in it.
+fn refuse_exposed(directory: &Path, is_shared: bool) -> io::Result<Result<(), StageError>> {
+    Ok(match trust::exposed(directory, is_shared)? {
+        None => Ok(()),
+        Some(exposed) => Err(StageError::Exposed {
+            path: exposed.path,
+            reason: exposed.reason,
+        }),
+    })
 }
 
 /// A private copy of a file, deleted when this value is dropped.
@@ -277,107 +304,6 @@ impl Drop for StagedFile {
             directory::remove_files(&self.directory);
         } else {
             let _ = std::fs::remove_dir_all(&self.directory);
-        }
-    }
-}
-
-/// A file could not be staged.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StageError {
-    /// The directory for the copies could not be created.
-    Directory {
-        /// The directory in which it was to be created.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Another user could replace the copies, and so run code in this process.
-    Exposed {
-        /// The directory in which another user can replace files: the one for the copies, or one above it.
-        path: PathBuf,
-        /// Why, as in "every user can write to it (mode 777)".
-        reason: String,
-    },
-    /// The path of the directory contains a token that the platform's loader replaces (ld.so(8)), so nothing can be
-    /// loaded from there.
-    Token {
-        /// The directory.
-        path: PathBuf,
-        /// The token, as in "$ORIGIN".
-        token: &'static str,
-    },
-    /// The file could not be read.
-    Read(io::Error),
-    /// The path is not a regular file.
-    NotAFile {
-        /// What it is, as in "a directory".
-        kind: &'static str,
-    },
-    /// The file is larger than [`MAX_STAGED_BYTES`].
-    TooLarge {
-        /// Its size in bytes.
-        size: u64,
-    },
-    /// The file was being written to while it was copied.
-    Changing,
-    /// The copy could not be written.
-    Write {
-        /// The path at which it was to be written.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for StageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StageError::Directory { path, .. } => write!(
-                f,
-                "cannot create a private directory in `{}`: set TMPDIR to a writable directory",
-                printable(path.display()).path()
-            ),
-            StageError::Exposed { path, reason } => write!(
-                f,
-                "cannot use `{}` for private copies: {}; set TMPDIR to a directory in which only you and root can replace files",
-                printable(path.display()).path(),
-                printable(reason)
-            ),
-            StageError::Token { path, token } => write!(
-                f,
-                "cannot load libraries from `{}`: the loader replaces `{token}` in it; set TMPDIR to a directory without it",
-                printable(path.display()).path()
-            ),
-            StageError::Read(_) => f.write_str("cannot read the file"),
-            StageError::NotAFile { kind } => write!(f, "this is {kind}, not a regular file"),
-            StageError::TooLarge { size } => {
-                write!(
-                    f,
-                    "the file has {size} bytes; at most {MAX_STAGED_BYTES} are copied"
-                )
-            }
-            StageError::Changing => f.write_str("the file was written to while it was copied: try again"),
-            StageError::Write { path, .. } => write!(
-                f,
-                "cannot write the copy in `{}`",
-                printable(path.display()).path()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StageError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            StageError::Directory { source, .. }
-            | StageError::Write { source, .. }
-            | StageError::Read(source) => Some(source),
-            StageError::Exposed { .. }
-            | StageError::Token { .. }
-            | StageError::NotAFile { .. }
-            | StageError::TooLarge { .. }
-            | StageError::Changing => None,
         }
     }
 }

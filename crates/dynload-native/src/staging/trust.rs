@@ -13,20 +13,22 @@ pub(super) struct Exposed {
 /// Returns the directory, `directory` or one above it, in which a user other than this one and root can replace what it
 /// contains.
 ///
-/// In a directory with the sticky bit, such as `/tmp`, only the owner of a file can (inode(7)). A group that may write
-/// counts as other users, unless it is the group of this user alone: the one with the user's own number.
+/// In a directory with the sticky bit, such as `/tmp`, only the owner of a file can (inode(7)), but others can create files
+/// before this process does; so `is_shared` says whether `directory` itself may be such a directory. A group that may
+/// write counts as other users, unless it is the group of this user alone: the one with the user's own number.
 #[cfg(unix)]
-pub(super) fn exposed(directory: &Path) -> io::Result<Option<Exposed>> {
+pub(super) fn exposed(directory: &Path, is_shared: bool) -> io::Result<Option<Exposed>> {
     use std::os::unix::fs::MetadataExt;
 
     const STICKY: u32 = 0o1000;
     let user = rustix::process::geteuid().as_raw();
-    for path in directory.canonicalize()?.ancestors() {
+    let directory = directory.canonicalize()?;
+    for path in directory.ancestors() {
         let metadata = path.metadata()?;
         let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
         let reason = if owner != 0 && owner != user && !is_unmapped(owner) {
             format!("it belongs to another user, with the number {owner}")
-        } else if mode & STICKY != 0 {
+        } else if mode & STICKY != 0 && (is_shared || path != directory) {
             continue;
         } else if mode & 0o002 != 0 {
             format!("every user can write to it (mode {:o})", mode & 0o7777)
@@ -66,6 +68,6 @@ fn is_unmapped(_user: u32) -> bool {
 
 /// The permissions of Windows are not examined.
 #[cfg(not(unix))]
-pub(super) fn exposed(_directory: &Path) -> io::Result<Option<Exposed>> {
+pub(super) fn exposed(_directory: &Path, _is_shared: bool) -> io::Result<Option<Exposed>> {
     Ok(None)
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use dynload_native::staging::{StageError, Staging};
+use dynload_native::staging::{StageError, Staging, private_directory};
 use dynload_native::{Error, Flags, Library, Module, Options};
 
 use crate::build::Workshop;
@@ -277,6 +277,14 @@ fn a_directory_in_which_others_can_replace_files_is_refused() {
     } else {
         refused(&inner);
     }
+    // For build outputs, the directory itself must not be another user's, whatever its mode.
+    let outputs = outer.join("outputs");
+    private_directory(&outputs).unwrap();
+    private_directory(&outputs).unwrap();
+    assert_eq!(outputs.metadata().unwrap().mode() & 0o777, 0o700);
+    set(&outputs, 0o1777);
+    let error = private_directory(&outputs).unwrap_err();
+    assert!(matches!(error, StageError::Exposed { .. }), "{error:?}");
     // Only root can give a directory away.
     if std::os::unix::fs::chown(&inner, None, Some(12345)).is_ok() && metadata.uid() != 12345 {
         refused(&inner);
