@@ -66,7 +66,7 @@ impl Mirror {
         self.levels.clear();
     }
 
-    /// Returns the directory within `parent` that stands for `directory`. Links what is new there.
+    /// Returns the directory within `parent` that stands for `directory`, with links to what is there now.
     fn level(&mut self, parent: &Path, directory: &Path, top: &Path) -> io::Result<PathBuf> {
         if !self.levels.contains_key(directory) {
             let path = self.new_name(parent);
@@ -77,13 +77,17 @@ impl Mirror {
         let Some(level) = self.levels.get_mut(directory) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        for name in names(directory) {
+        let present: HashSet<OsString> = names(directory)
             // The copies themselves are not part of what is above the original.
-            if !level.linked.contains(&name) && directory.join(&name) != top {
-                link(directory, &level.path, &name);
-                level.linked.insert(name);
-            }
+            .filter(|name| directory.join(name) != top)
+            .collect();
+        for name in level.linked.difference(&present) {
+            let _ = fs::remove_file(level.path.join(name));
         }
+        for name in present.difference(&level.linked) {
+            link(directory, &level.path, name);
+        }
+        level.linked = present;
         Ok(level.path.clone())
     }
 

@@ -120,3 +120,82 @@ fn all_operations_concurrently_from_any_thread() {
         assert!(!module.is_loaded());
     }
 }
+
+/// What a process holds: descriptors, threads, mappings of copies, files in the directory for temporary files. Links follow
+/// what is in the directories above, where other processes are at work.
+#[cfg(target_os = "linux")]
+fn held(temporary: &std::path::Path) -> [usize; 4] {
+    fn files(directory: &std::path::Path) -> usize {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries
+            .map(|entry| match entry.file_type() {
+                Ok(kind) if kind.is_dir() => 1 + files(&entry.path()),
+                Ok(kind) if kind.is_symlink() => 0,
+                _ => 1,
+            })
+            .sum()
+    }
+    let count = |path: &str| std::fs::read_dir(path).unwrap().count();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let copies = maps.lines().filter(|line| line.contains("/dynload-")).count();
+    [
+        count("/proc/self/fd"),
+        count("/proc/self/task"),
+        copies,
+        files(temporary),
+    ]
+}
+
+/// 10 000 times with `DYNLOAD_PROVE=1`. A reload leaves its old image mapped, and nothing else.
+#[cfg(target_os = "linux")]
+#[test]
+fn loads_unloads_and_reloads_leave_nothing_behind() {
+    let test = "stress::loads_unloads_and_reloads_leave_nothing_behind";
+    let Some(directory) = child::argument() else {
+        let workshop = Workshop::new();
+        numbered(&workshop, "libplugin.so", 1);
+        workshop.c("libbeside.so", "int beside(void) { return 1; }", &[]);
+        // With links: it looks beside itself and above.
+        let source = "int beside(void); int answer(void) { return beside(); }";
+        let arguments = ["-L.", "-lbeside", "-Wl,-rpath,$ORIGIN:$ORIGIN/.."];
+        workshop.c("liblinked.so", source, &arguments);
+        std::fs::create_dir(workshop.path("tmp")).unwrap();
+        let mut command = child::command(test, workshop.path(""));
+        child::succeeds(command.env("TMPDIR", workshop.path("tmp")));
+        assert_eq!(std::fs::read_dir(workshop.path("tmp")).unwrap().count(), 0);
+        return;
+    };
+    let rounds = if std::env::var_os("DYNLOAD_PROVE").is_some() {
+        10_000
+    } else {
+        200
+    };
+    let temporary = directory.join("tmp");
+    // A process has at most some 65 000 mappings (`vm.max_map_count`), and each image needs five.
+    for (name, reloads) in [("libplugin.so", rounds), ("liblinked.so", rounds / 10)] {
+        let path = directory.join(name);
+        // Keeps the directory for copies, and the library beside.
+        let kept = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+        let round = || {
+            let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+            assert_eq!(crate::module::answer(&module.enter().unwrap()), 1);
+            unsafe { module.unload() }.unwrap();
+        };
+        round();
+        let before = held(&temporary);
+        for _ in 0..rounds {
+            round();
+        }
+        assert_eq!(held(&temporary), before, "{name}");
+
+        assert_eq!(unsafe { kept.reload() }.unwrap(), 2);
+        let mut before = held(&temporary);
+        for _ in 0..reloads {
+            unsafe { kept.reload() }.unwrap();
+        }
+        let mut after = held(&temporary);
+        assert!(after[2] > before[2], "the old images stay mapped");
+        (before[2], after[2]) = (0, 0);
+        assert_eq!(after, before, "{name}");
+    }
+}
