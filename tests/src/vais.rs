@@ -1,7 +1,16 @@
 //! Translates the part of Vais that `dynload.vais` and its examples use to C: functions on `i64` and structs, `:=`
 //! and `=`, `I`, `E` and `L`, and blocks whose last expression is their value. The output is GNU C, where blocks have
 //! values too.
+//!
+//! What the compilers of Vais refuse is refused here too:
+//!
+//! - A text is a `str`, not an address: `str_to_ptr` converts it, and `ptr_to_str` converts an address for `puts`.
+//! - A variable is assigned again only if it was declared with `mut`.
+//! - A loop without an end is `L {`: `L 1 {` is not a loop.
+//! - The arms of a choice are both struct literals or none is: one of the compilers cannot join a literal with anything else.
+//! - Functions of the C library are declared, except `puts`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// A token of the source.
@@ -28,6 +37,8 @@ pub fn to_c(source: &str) -> String {
         tokens: tokens(source),
         at: 0,
         structs: Vec::new(),
+        mutable: BTreeSet::new(),
+        last: Kind::Other,
     };
     let (mut types, mut declarations, mut bodies) = (String::new(), String::new(), String::new());
     while parser.skip_lines() {
@@ -66,6 +77,7 @@ pub fn to_c(source: &str) -> String {
             "F" => {
                 let signature = parser.signature();
                 let _ = writeln!(declarations, "{signature};");
+                parser.mutable.clear();
                 let body = parser.block();
                 let _ = writeln!(bodies, "{signature} {{ return {body}; }}");
             }
@@ -106,6 +118,20 @@ struct Parser {
     tokens: Vec<Token>,
     at: usize,
     structs: Vec<String>,
+    /// The variables of the function that can be assigned again.
+    mutable: BTreeSet<String>,
+    /// What the last expression was.
+    last: Kind,
+}
+
+/// What the arms of a choice can be joined with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// A struct literal.
+    Literal,
+    /// A choice between struct literals.
+    Choice,
+    Other,
 }
 
 impl Parser {
@@ -193,19 +219,24 @@ impl Parser {
 
     fn statement(&mut self) -> String {
         if self.take_word("L") {
-            let condition = self.expression();
-            return format!("while ({condition}) {}", self.block());
+            return format!("while (1) {}", self.block());
         }
         if let [Token::Word(name), Token::Sign(sign), ..] = &self.tokens[self.at..]
             && [":=", "="].contains(&sign.as_str())
         {
-            let start = if sign == ":=" {
-                format!("__auto_type {name} = ")
-            } else {
-                format!("{name} = ")
-            };
+            let (name, declares) = (name.clone(), sign == ":=");
             self.at += 2;
-            return start + &self.expression();
+            if !declares {
+                assert!(
+                    self.mutable.contains(&name),
+                    "`{name}` was not declared with `mut`"
+                );
+                return format!("{name} = {}", self.expression());
+            }
+            if self.take_word("mut") {
+                self.mutable.insert(name.clone());
+            }
+            return format!("__auto_type {name} = {}", self.expression());
         }
         self.expression()
     }
@@ -232,16 +263,22 @@ impl Parser {
         if self.take("~") {
             return format!("~{}", self.operand());
         }
-        if let Some(Token::Text(text)) = self.tokens.get(self.at).cloned() {
-            self.at += 1;
-            return format!("(int64_t)(intptr_t){text}");
-        }
         if self.take_word("I") {
             let condition = self.expression();
             let then = self.block();
+            let first = self.last;
             assert!(self.take_word("E"), "every `I` has its `E`");
-            return format!("({condition} ? {then} : {})", self.block());
+            let otherwise = self.block();
+            assert!(
+                self.last == first && first != Kind::Choice,
+                "a struct literal is in only one arm of a choice"
+            );
+            if first == Kind::Literal {
+                self.last = Kind::Choice;
+            }
+            return format!("({condition} ? {then} : {otherwise})");
         }
+        self.last = Kind::Other;
         let name = self.word();
         if name.starts_with(|c: char| c.is_ascii_digit()) {
             return format!("INT64_C({name})");
@@ -254,9 +291,19 @@ impl Parser {
                 let _ = write!(out, ".{field} = {}, ", self.expression());
                 self.take(",");
             }
+            self.last = Kind::Literal;
             return out + "}";
         }
         if self.take("(") {
+            if ["puts", "str_to_ptr"].contains(&name.as_str()) {
+                let text = self.text();
+                self.expect(")");
+                return if name == "puts" {
+                    format!("puts({text})")
+                } else {
+                    text
+                };
+            }
             let mut args = Vec::new();
             while !self.take(")") {
                 args.push(self.expression());
@@ -271,6 +318,64 @@ impl Parser {
     }
 }
 
+impl Parser {
+    /// Parses a `str`: a literal, or an address that was converted. Returns its address.
+    fn text(&mut self) -> String {
+        if let Some(Token::Text(text)) = self.tokens.get(self.at).cloned() {
+            self.at += 1;
+            return format!("(int64_t)(intptr_t){text}");
+        }
+        assert!(
+            self.take_word("ptr_to_str"),
+            "a text is a literal or converted by `ptr_to_str`"
+        );
+        self.expect("(");
+        let address = self.expression();
+        self.expect(")");
+        address
+    }
+}
+
 fn c_type(ty: String) -> String {
     if ty == "i64" { "int64_t".to_owned() } else { ty }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_c;
+
+    /// Returns why a function with this body is refused.
+    fn refused(body: &str) -> String {
+        let source =
+            format!("S Pair {{ a: i64, b: i64 }}\nX F f(x: i64) -> i64\nF main() -> i64 {{\n{body}\n0\n}}\n");
+        let refused = std::panic::catch_unwind(|| to_c(&source)).expect_err("it is refused");
+        match refused.downcast::<String>() {
+            Ok(message) => *message,
+            Err(other) => (*other.downcast::<&str>().expect("a message")).to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_the_compilers_refuse_is_refused() {
+        for (body, reason) in [
+            ("f(\"x\")", "expected a word"),
+            ("puts(f(1))", "ptr_to_str"),
+            ("x := 1\nx = 2", "mut"),
+            ("L 1 { f(1) }", "expected `{`"),
+            (
+                "p := I f(1) == 1 { Pair { a: 1, b: 2 } } E { pair() }",
+                "only one arm",
+            ),
+            (
+                "p := I f(1) == 1 { Pair { a: 1, b: 2 } } E { I f(2) == 1 { Pair { a: 1, b: 2 } } E { Pair { a: 1, b: 2 } } }",
+                "only one arm",
+            ),
+        ] {
+            let message = refused(body);
+            assert!(message.contains(reason), "{body}: {message}");
+        }
+        to_c(
+            "X F f(x: i64) -> i64\nF main() -> i64 {\nx := mut f(str_to_ptr(\"x\"))\nx = 2\nputs(ptr_to_str(x))\n0\n}\n",
+        );
+    }
 }
