@@ -23,6 +23,7 @@ mod steps;
 mod style;
 mod test;
 mod tools;
+mod vais;
 
 use std::process::ExitCode;
 
@@ -85,6 +86,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--package CRATE]",
         about: "runs the long checks: property tests with their full number of cases (DYNLOAD_PROVE=1), Wasmtime as the oracle, the loom models",
         run: long::prove,
+    },
+    Command {
+        name: "vais",
+        arguments: "--compiler PATH",
+        about: "compiles the Vais module and its examples with a real compiler, links them to both libraries and runs them",
+        run: vais::command,
     },
     Command {
         name: "fuzz",
