@@ -659,6 +659,11 @@ DYNLOAD_API HotReloader hot_reloader_with_config(HotReloadConfig config);
 /// stopped meanwhile, the error is DYNLOAD_ERROR_INTERRUPTED. If the reloader does not exist, the result has the handle
 /// 0.
 ///
+/// A change during a build cancels the build, but the same file cancels only one build in a row. So this function returns
+/// even if a build changes its own inputs. A file that changes during three builds in a row is taken to be written by the
+/// build: it is not a reason for another build until it changes while no build is running. A source that is empty or less
+/// than half as long as before is used when it has not changed for 1 s, because its writer may not have finished.
+///
 /// A reloader that is already started continues unchanged. One that was stopped continues from the version that it has.
 ///
 /// This runs the code that is built and loaded. The promise that it may run was made at hot_reloader_new or

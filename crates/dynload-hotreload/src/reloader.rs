@@ -76,22 +76,21 @@ impl<L: Loader> Reloader<L> {
     ///
     /// - [`StartError::Path`] when a path of the configuration cannot be made absolute.
     pub fn new(mut config: Config, loader: L) -> Result<Self, StartError> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|source| StartError::Path {
-                path: path.to_owned(),
-                source,
-            })
+        let refused = |path: &Path, source| StartError::Path {
+            path: path.to_owned(),
+            source,
         };
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|source| refused(path, source));
         config.source = absolute(&config.source)?;
         config.output_dir = config.output_dir.as_deref().map(absolute).transpose()?;
         let mut extra = Vec::new();
         for path in &config.extra {
-            extra.push(Glob::new(&absolute(path)?));
+            extra.push(Glob::new(path).map_err(|source| refused(path, source))?);
         }
         let recipe = Recipe::choose(&config, &config.source);
         if let (Some(Recipe::Cargo { .. }), Some(dir)) = (&recipe, config.source.parent()) {
             // Not Cargo.lock: the build writes it.
-            extra.extend(["src", "build.rs"].map(|name| Glob::new(&dir.join(name))));
+            extra.extend(["src", "build.rs"].map(|name| Glob::literal(dir.join(name))));
         }
         if recipe == Some(Recipe::AsIs) {
             // Only the source affects the artifact.

@@ -209,6 +209,8 @@ pub(crate) fn name(kind: &EventKind) -> &'static str {
         EventKind::Retired { .. } => "retired",
         EventKind::Unchanged { .. } => "unchanged",
         EventKind::Cancelled => "cancelled",
+        EventKind::Waiting { .. } => "waiting",
+        EventKind::WrittenByBuild { .. } => "written by build",
         EventKind::Failed { .. } => "failed",
         EventKind::Watch { .. } => "watch",
         _ => "another",
