@@ -194,3 +194,31 @@ fn a_start_that_is_stopped_is_an_interrupted_error() {
     });
     assert_eq!(hot_reloader_destroy(r), 1);
 }
+
+#[test]
+fn a_source_that_does_not_exist_yet_is_an_error_and_is_loaded_when_it_appears() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.wat");
+    let source = text(path.to_str().unwrap());
+    // SAFETY: the text lives until the end of the test.
+    let r = unsafe { hot_reloader_new(address(&source)) };
+    let started = hot_reloader_start(r);
+    assert_eq!(
+        (started.handle, started.version, started.running),
+        (r.handle, 0, 1)
+    );
+    assert_eq!(get_load_error_code(), ErrorCode::Io as i64, "{}", last_error());
+    assert!(last_error().contains("plugin.wat"), "{}", last_error());
+    fs::write(
+        &path,
+        "(module (func (export \"version\") (result i64) (i64.const 1)))",
+    )
+    .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while hot_reloader_check(r) == 0 {
+        assert!(Instant::now() < deadline, "{}", last_error());
+        std::thread::yield_now();
+    }
+    assert_eq!(hot_reloader_version(r), 1);
+    assert_eq!(hot_reloader_destroy(r), 1);
+}

@@ -39,6 +39,8 @@ pub(crate) struct Pipeline<L: Loader> {
     looked_at: Option<Signature>,
     /// The content that was tried last.
     tried: Option<Tried>,
+    /// Whether the reloader was told to stop before the latest attempt had its outcome.
+    is_stopped: bool,
     overtaking: Overtaking,
     /// The files whose writers may not have finished.
     shrunk: Option<Shrunk>,
@@ -95,6 +97,7 @@ impl<L: Loader> Pipeline<L> {
             staging: None,
             looked_at: None,
             tried: None,
+            is_stopped: false,
             overtaking: Overtaking::default(),
             shrunk: None,
             unsettled: None,
@@ -102,7 +105,8 @@ impl<L: Loader> Pipeline<L> {
     }
 
     /// Looks at the source and processes its change. `initial` is the attempt at the start: no change was saved,
-    /// but every problem is reported. Returns whether the attempt ended and need not be repeated.
+    /// but every problem is reported. Returns whether the attempt ended before the reloader was told to stop, and need
+    /// not be repeated.
     pub(crate) fn attempt(&mut self, changed: Instant, initial: bool) -> bool {
         let outcome = match self.shared.recipe.clone() {
             Some(Recipe::AsIs) => self.take_as_is(changed, initial),
@@ -110,16 +114,19 @@ impl<L: Loader> Pipeline<L> {
             None => self.no_builder(changed, initial),
         };
         match outcome {
-            Ok(()) | Err(Halt::Quiet) => true,
+            Ok(()) => !self.is_stopped,
+            Err(Halt::Quiet) => true,
             Err(Halt::Unfinished) => false,
             Err(Halt::Failed((step, error))) => {
                 if let Some(tried) = &mut self.tried {
                     tried.end = End::Failed;
                 }
+                // Code of the plugin may have run in this attempt.
+                self.is_stopped = self.shared.inbox.is_stopping();
                 let error = Arc::new(error);
                 self.shared.set_error(Some(Arc::clone(&error)));
                 self.emit(Some(changed), EventKind::Failed { step, error });
-                true
+                !self.is_stopped
             }
         }
     }
@@ -204,6 +211,7 @@ impl<L: Loader> Pipeline<L> {
         let old = shared
             .slot
             .swap(Version::new(loaded, artifact, Arc::clone(&shared.bus)));
+        self.is_stopped = shared.inbox.is_stopping();
         shared.swapped(artifact.version);
         let event = EventKind::Swapped {
             version: artifact.version,

@@ -28,7 +28,8 @@ impl Overtaking {
     /// a build that changes its own inputs comes to an end.
     pub(super) fn cancels(&self, changed: &[PathBuf]) -> bool {
         let is_first = |file| !self.written.contains(file) && !self.streaks.contains_key(file);
-        self.cancelled < CANCELLED && changed.iter().any(is_first)
+        let is_last = self.cancelled >= CANCELLED || self.overtaken + 1 >= BUILDS_OF_ANY_FILE;
+        !is_last && changed.iter().any(is_first)
     }
 
     /// Records a cancelled build and the files that changed during it. Returns those that the build writes.

@@ -167,8 +167,9 @@ fn a_file_that_exists_only_during_a_build_cancels_one_build() {
     let dir = Dir::new();
     let source = dir.write("src/plugin.txt", text(1));
     // It waits until it is cancelled, at most once.
-    let body = r#"temporary=$(dirname "$1")/temporary; trap 'rm "$temporary"; exit 1' TERM; echo > "$temporary"
-                  if [ ! -e "$0.once" ]; then echo > "$0.once"; while :; do sleep 0.005; done; fi
+    let body = r#"temporary=$(dirname "$1")/temporary; trap 'rm -f "$temporary"; exit 1' TERM
+                  once=yes; [ -e "$0.once" ] && once=no; echo > "$0.once"; echo > "$temporary"
+                  while [ $once = yes ]; do sleep 0.005; done
                   sleep 0.3; rm "$temporary"; cp "$1" "$2""#;
     let reloader = text_reloader(scripted(&dir, &source, body));
     let mut trace = Trace::of(&reloader);
