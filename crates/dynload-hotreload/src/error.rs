@@ -101,6 +101,13 @@ pub enum ReloadError {
         /// The source.
         path: PathBuf,
     },
+    /// The program that builds this kind of source accepts only paths that are Unicode.
+    NotUnicode {
+        /// The program.
+        program: String,
+        /// The path of the source, or of the output.
+        path: PathBuf,
+    },
     /// The program that builds this kind of source is not installed.
     BuilderMissing {
         /// The program.
@@ -250,6 +257,12 @@ impl fmt::Display for ReloadError {
                 f,
                 "there is no builder for `{}`: supported are .vais, .rs, .c, Cargo.toml, and .so, .dylib, .dll, .wasm, \
                  .wat without a build; for anything else set a build command",
+                printable(path.display()).path()
+            ),
+            Self::NotUnicode { program, path } => write!(
+                f,
+                "`{}` accepts only paths that are Unicode, and `{}` is not: rename it, or set a build command",
+                printable(program),
                 printable(path.display()).path()
             ),
             Self::BuilderMissing { program, path, .. } => write!(

@@ -9,6 +9,7 @@ mod events;
 mod feedback;
 mod guards;
 mod harness;
+mod names;
 mod native;
 mod saves;
 mod schedule;
