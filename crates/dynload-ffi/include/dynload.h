@@ -37,6 +37,9 @@
  * installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; the program may ignore
  * SIGCHLD or reap the children. The library's own threads block no signals, so a handler may run on one of them.
  *
+ * Standard streams. If one of the descriptors 0 to 2 is closed, hot reloaders and programs that plugins run open /dev/null in its
+ * place, which stays open, so that nothing that is printed goes into another file.
+ *
  * errno. Every function except the two above may change errno, and none reports anything through it.
  *
  * Fork. A child has only the thread that called fork. It may immediately call exec, _exit and wasm_interrupt. It may call

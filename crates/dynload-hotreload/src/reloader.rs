@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use dynload_process::occupy_standard_streams;
+
 use crate::config::Config;
 use crate::error::{ReloadError, StartError};
 use crate::event::{Event, EventKind};
@@ -129,6 +131,9 @@ impl<L: Loader> Reloader<L> {
             let _ = old.worker.join();
         }
         self.shared.inbox.reset();
+        // The descriptors of the watcher, of builds and of copies must not become standard streams. If this fails, so does
+        // opening them.
+        let _ = occupy_standard_streams();
         self.shared.owner.claim();
         let registration = watch::register(
             Arc::clone(&self.shared.targets),

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +43,31 @@ fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Forks a child that only waits, and returns its process id.
+fn fork_and_pause() -> i32 {
+    // SAFETY: the child calls only an async-signal-safe function.
+    unsafe {
+        match libc::fork() {
+            0 => loop {
+                libc::pause();
+            },
+            child => child,
+        }
+    }
+}
+
+fn close_standard_streams() {
+    for fd in 0..3 {
+        // SAFETY: the test is alone in its process, and prints nothing until standard error is restored.
+        unsafe { libc::close(fd) };
+    }
+}
+
+fn restore_standard_error(from: &impl AsRawFd) {
+    // SAFETY: an open descriptor, which replaces another one.
+    unsafe { libc::dup2(from.as_raw_fd(), 2) };
 }
 
 /// Checks that five saves become five versions.
@@ -99,6 +126,60 @@ fn builds_work_if_another_thread_reaps_every_child() {
                 }
             });
             five_saves_become_five_versions();
+        },
+    );
+}
+
+/// A child that another thread of the host forks has copies of all descriptors, and keeps them open.
+#[test]
+fn builds_work_and_leave_nothing_if_another_thread_forks() {
+    alone(
+        &[],
+        "children::builds_work_and_leave_nothing_if_another_thread_forks",
+        || {
+            let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+            let (fds, threads) = (count("fd"), count("task"));
+            let done = Arc::new(AtomicBool::new(false));
+            let is_done = Arc::clone(&done);
+            let forking = thread::spawn(move || {
+                let mut children = Vec::new();
+                while !is_done.load(Ordering::SeqCst) {
+                    if children.len() < 500 {
+                        children.push(fork_and_pause());
+                    }
+                    thread::sleep(Duration::from_micros(500));
+                }
+                children
+            });
+            five_saves_become_five_versions();
+            // While the children have their copies of the descriptors.
+            await_until("the threads end", || count("task") <= threads + 1);
+            assert!(count("fd") <= fds, "{} descriptors, {fds} before", count("fd"));
+            done.store(true, Ordering::SeqCst);
+            for child in forking.join().unwrap() {
+                let kill = Command::new("kill").args(["-9", &child.to_string()]).status();
+                assert!(kill.unwrap().success());
+            }
+        },
+    );
+}
+
+/// The descriptors of the reloader would become the standard streams, and receive what the host prints.
+#[test]
+fn closed_standard_streams_of_the_host_receive_no_descriptor_of_the_reloader() {
+    alone(
+        &[],
+        "children::closed_standard_streams_of_the_host_receive_no_descriptor_of_the_reloader",
+        || {
+            let kept = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 100).unwrap();
+            close_standard_streams();
+            let outcome = std::panic::catch_unwind(five_saves_become_five_versions);
+            let is_null =
+                |fd| fs::read_link(format!("/proc/self/fd/{fd}")).unwrap() == Path::new("/dev/null");
+            let all_are_null = (0..3).all(is_null);
+            restore_standard_error(&kept);
+            outcome.unwrap();
+            assert!(all_are_null);
         },
     );
 }
