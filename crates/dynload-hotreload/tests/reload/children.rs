@@ -26,7 +26,7 @@ fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
 }
 
 /// Runs a test of this program in a child process, through `env` with these options; in the child, calls `inside`.
-fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
+pub(crate) fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
     const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
         return inside();

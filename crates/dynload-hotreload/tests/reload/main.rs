@@ -14,6 +14,7 @@ mod native;
 mod saves;
 mod schedule;
 mod shrinking;
+mod soak;
 mod starts;
 mod state;
 mod watching;

@@ -17,7 +17,7 @@ pub(crate) fn loader() -> NativeLoader {
 }
 
 /// Returns a loader that unmaps retired versions, for tests that load hundreds.
-fn unmapping_loader() -> NativeLoader {
+pub(crate) fn unmapping_loader() -> NativeLoader {
     loader().on_retire(|old| {
         // SAFETY: these plugins start no threads and keep no state; the last guard was dropped, and calls end before
         // their guard is dropped.
@@ -51,7 +51,7 @@ pub(crate) fn compile(dir: &Dir, name: &str, code: &str) -> PathBuf {
 }
 
 /// A library whose `value()` can be patched in its bytes, so that a thousand versions cost one compilation.
-struct Patched {
+pub(crate) struct Patched {
     bytes: Vec<u8>,
     at: usize,
 }
@@ -59,7 +59,7 @@ struct Patched {
 impl Patched {
     const MARK: u64 = 0x5EED_F00D_1234_ABCD;
 
-    fn new(dir: &Dir) -> Self {
+    pub(crate) fn new(dir: &Dir) -> Self {
         let code = format!(
             "volatile const long long mark = {}LL; long long value(void) {{ return mark; }}",
             Self::MARK as i64
@@ -70,7 +70,7 @@ impl Patched {
         Self { bytes, at }
     }
 
-    fn with(&self, value: u64) -> Vec<u8> {
+    pub(crate) fn with(&self, value: u64) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         bytes[self.at..self.at + 8].copy_from_slice(&value.to_le_bytes());
         bytes
