@@ -17,6 +17,7 @@ use crate::artifact::ArtifactKind;
 use crate::config::{BuildCommand, Builder, Config};
 use crate::error::ReloadError;
 use crate::inbox::{Inbox, Pending};
+use crate::watch::Signature;
 use process::{Ended, Watch};
 
 /// The maximum length in bytes of the part of the source's name that names of outputs contain. File systems allow 255 for the
@@ -141,6 +142,12 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
     let shown = shown(&command);
     let program = command.get_program().to_string_lossy().into_owned();
     (job.starting)(shown.clone());
+    let earlier = match recipe {
+        Recipe::Command(BuildCommand {
+            output: Some(path), ..
+        }) => Signature::of(path),
+        _ => None,
+    };
     let started = Instant::now();
     let watch = Watch {
         inbox: job.inbox,
@@ -180,12 +187,22 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
             status: status.to_string(),
             output,
         }),
-        // If the status is unknown, the existence of the artifact decides.
-        Ended::Exited { stdout, output, .. } => {
+        // If the status is unknown, the artifact decides.
+        Ended::Exited {
+            status,
+            stdout,
+            output,
+        } => {
             let artifact = match recipe {
                 Recipe::Cargo { .. } => cargo::artifact(&stdout, job.source).ok_or_else(|| {
                     "a shared library or Wasm module: set `crate-type = [\"cdylib\"]` in the package's [lib]".to_owned()
                 }),
+                // An earlier build may have written it.
+                Recipe::Command(BuildCommand {
+                    output: Some(path), ..
+                }) if status.is_none() && Signature::of(path) == earlier => {
+                    Err(format!("a new file `{}` (the exit status is unknown)", path.display()))
+                }
                 Recipe::Command(BuildCommand {
                     output: Some(path), ..
                 }) => is_there(path),

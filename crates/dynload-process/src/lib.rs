@@ -43,9 +43,9 @@
 //!
 //! On Linux (5.4 or later) it is held by a pidfd, which is opened while the program is certain to be alive. So waiting and
 //! killing never affect another process, even if the host ignores `SIGCHLD`, or other code in it waits for any child: the
-//! end is still detected, and only the exit status is lost ([`Process::reap`] returns `None`). Its process group is signaled
-//! through the pidfd too (Linux 6.9). Before that, and on other systems, the group is signaled by the process id, which is used
-//! only while the process is known not to be reaped.
+//! end is still detected, and only the exit status is lost ([`Process::reap`] returns `None`), before Linux 6.15. The process
+//! group is signaled through the pidfd too (Linux 6.9). Before that, and on other systems, the group is signaled by the process
+//! id, which is used only while the process is known not to be reaped.
 //!
 //! # The processes that it started
 //!
@@ -260,7 +260,8 @@ impl Process {
     ///
     /// - The program has not ended.
     /// - An earlier call has reaped it. (Windows returns the status again.)
-    /// - The exit status is lost: the host ignores `SIGCHLD`, or other code in it has reaped the program.
+    /// - The exit status is lost: the host ignores `SIGCHLD`, or other code in it has reaped the program. (Linux 6.15 and
+    ///   later keep the status.)
     /// - The system reports another error.
     pub fn reap(&mut self) -> Option<ExitStatus> {
         self.0.reap()

@@ -134,6 +134,10 @@ impl Process {
             }
             Err(_) => {
                 self.is_reaped = self.ended_unseen();
+                #[cfg(target_os = "linux")]
+                if let (true, Some(held)) = (self.is_reaped, &self.held) {
+                    return syscalls::status_after_reaping(held).map(ExitStatus::from_raw);
+                }
                 None
             }
         }

@@ -211,7 +211,16 @@ fn check_that_ends_are_detected() {
     }
 }
 
-/// If the host ignores SIGCHLD, the system reaps the program: the end is detected, but the exit status is lost.
+/// Returns whether the system keeps the exit statuses of processes that were reaped: from Linux 6.15 on.
+fn keeps_statuses() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
+/// If the host ignores SIGCHLD, the system reaps the program: the end is detected, but older systems lose the exit status.
 #[test]
 fn the_end_is_detected_if_sigchld_is_ignored() {
     run_under_env(
@@ -219,9 +228,16 @@ fn the_end_is_detected_if_sigchld_is_ignored() {
         "the_end_is_detected_if_sigchld_is_ignored",
         || {
             check_that_ends_are_detected();
-            let mut process = start(&shell("exit 3"));
-            process.wait().unwrap();
-            assert_eq!(process.reap(), None);
+            for (script, status) in [
+                ("exit 3", "exit status: 3"),
+                ("kill -9 $$", "signal: 9 (SIGKILL)"),
+            ] {
+                let mut process = start(&shell(script));
+                process.wait().unwrap();
+                let kept = keeps_statuses().then(|| status.to_owned());
+                assert_eq!(process.reap().map(|status| status.to_string()), kept);
+                assert_eq!(process.reap(), None);
+            }
         },
     );
 }

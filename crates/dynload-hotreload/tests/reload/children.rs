@@ -93,13 +93,31 @@ fn builds_work_if_the_host_ignores_sigchld() {
         "children::builds_work_if_the_host_ignores_sigchld",
         || {
             five_saves_become_five_versions();
+            // The artifact of an earlier build is not that of a failed one.
+            let dir = Dir::new();
+            let source = dir.write("plugin.txt", text(1));
+            let body = r#"grep -q fail "$1" && exit 1; cp "$1" "$1.built""#;
+            let command = BuildCommand::new(script(&dir, "build", body)).arg("{src}");
+            let command = command.output(dir.at("plugin.txt.built"));
+            let reloader = text_reloader(text_config(&source).with_builder(Builder::Command(command)));
+            let mut trace = Trace::of(&reloader);
+            reloader.start().unwrap();
+            assert_eq!(reloader.version(), 1);
+            dir.write("plugin.txt", "text 2 fail end");
+            trace.await_failure();
+            dir.write("plugin.txt", text(2));
+            await_version(&reloader, 2);
             // A failed build has created no artifact.
             let dir = Dir::new();
             let source = dir.write("plugin.txt", text(1));
             let reloader = text_reloader(scripted(&dir, &source, "echo what is wrong; exit 1"));
             reloader.start().unwrap();
             let error = reloader.last_error().unwrap();
-            assert!(matches!(&*error, ReloadError::NoArtifact { .. }), "{error:?}");
+            let is_named = matches!(
+                &*error,
+                ReloadError::NoArtifact { .. } | ReloadError::BuildFailed { .. }
+            );
+            assert!(is_named, "{error:?}");
             assert!(error.report().contains("what is wrong"), "{}", error.report());
             // A missing build command is named.
             let missing =
