@@ -265,7 +265,9 @@ fn a_host_that_ignores_sigchld() {
         "process::a_host_that_ignores_sigchld",
         || {
             let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-            let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+            let mut numbers = release
+                .split('.')
+                .map(|number| number.parse::<u32>().unwrap_or(0));
             let is_known = (numbers.next(), numbers.next()) >= (Some(6), Some(15));
             let expected = if is_known { 0 } else { -1 };
             let mut guest = Guest::new(&world(Limits::DEFAULT));
