@@ -255,8 +255,8 @@ fn daemons_end_with_the_program() {
     }
 }
 
-/// The host ignores SIGCHLD: the program runs and is waited for. Its status is known from Linux 6.15 on; before, it is -1, which
-/// reports this.
+/// The host ignores SIGCHLD: the program runs and is waited for. Its status is known from Linux 6.15 on; before, it is -1,
+/// which reports this.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_host_that_ignores_sigchld() {
