@@ -1,6 +1,6 @@
 /* Calls at the edges of a program's life: from an atexit handler, from a destructor of thread-specific data, and from a
    constructor of a library that is being loaded. Arguments: a Wasm plugin, the source of a native one that starts the reloader
-   that loads it. */
+   that loads it, the source of one that stops it. */
 #include "check.h"
 #include <pthread.h>
 
@@ -34,7 +34,7 @@ static void *work(void *key) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) return 2;
+    if (argc != 4) return 2;
     setvbuf(stdout, NULL, _IONBF, 0);
     CHECK(atexit(at_exit) == 0);
     int64_t wasm = load_wasm_file_str(argv[1]);
@@ -56,6 +56,23 @@ int main(int argc, char **argv) {
     CHECK(r.version == 1 && r.running == 1);
     int64_t (*code)(void) = (int64_t(*)(void))hot_reloader_get_function_str(r, "code_of_start");
     CHECK(code != NULL && code() == DYNLOAD_OK);
+    CHECK(hot_reloader_destroy(r) == 1);
+
+    r = hot_reloader_new_str(argv[3]);
+    snprintf(number, sizeof number, "%lld", (long long)r.handle);
+    CHECK(setenv("RELOADER", number, 1) == 0);
+    r = hot_reloader_start(r);
+    FAILS(DYNLOAD_ERROR_INTERRUPTED);
+    CHECK(r.version == 1 && r.running == 0);
+    int64_t (*stopped)(void) = (int64_t(*)(void))hot_reloader_get_function_str(r, "result_of_stop");
+    CHECK(stopped != NULL && stopped() == 0);
+    code = (int64_t(*)(void))hot_reloader_get_function_str(r, "code_of_stop");
+    CHECK(code != NULL && code() == DYNLOAD_ERROR_BUSY);
+    int64_t (*running)(void) = (int64_t(*)(void))hot_reloader_get_function_str(r, "running_after_stop");
+    CHECK(running != NULL && running() == 1);
+    CHECK(hot_reloader_check(r) == 0);
+    CHECK(hot_reloader_stop(r).running == 0);
+    FINE;
     CHECK(hot_reloader_destroy(r) == 1);
     return 0;
 }

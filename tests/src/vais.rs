@@ -374,8 +374,8 @@ mod tests {
             let message = refused(body);
             assert!(message.contains(reason), "{body}: {message}");
         }
-        to_c(
+        assert!(to_c(
             "X F f(x: i64) -> i64\nF main() -> i64 {\nx := mut f(str_to_ptr(\"x\"))\nx = 2\nputs(ptr_to_str(x))\n0\n}\n",
-        );
+        ).contains("puts(x)"));
     }
 }

@@ -45,6 +45,23 @@ fn parent_and_child_both_work_after_a_fork() {
 }
 
 #[test]
+fn a_hot_reloader_of_the_parent_is_an_error_in_a_forked_child_and_a_new_one_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = compile(
+        Compiler::C,
+        &root().join("tests/hosts/forks_reloader.c"),
+        Link::Shared,
+        dir.path(),
+    );
+    let output = bounded(&program)
+        .arg(dir.path().join("plugin.wat"))
+        .output()
+        .unwrap();
+    let [out, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!((out.as_str(), errors.as_str()), ("0 failures\n", ""));
+}
+
+#[test]
 fn a_callback_that_does_not_return_ends_the_process_with_a_message() {
     let dir = tempfile::tempdir().unwrap();
     let rows = [

@@ -194,3 +194,151 @@ fn a_start_that_is_stopped_is_an_interrupted_error() {
     });
     assert_eq!(hot_reloader_destroy(r), 1);
 }
+
+#[test]
+fn a_source_that_does_not_exist_yet_is_an_error_and_is_loaded_when_it_appears() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.wat");
+    let source = text(path.to_str().unwrap());
+    // SAFETY: the text lives until the end of the test.
+    let r = unsafe { hot_reloader_new(address(&source)) };
+    let started = hot_reloader_start(r);
+    assert_eq!(
+        (started.handle, started.version, started.running),
+        (r.handle, 0, 1)
+    );
+    assert_eq!(get_load_error_code(), ErrorCode::Io as i64, "{}", last_error());
+    assert!(last_error().contains("plugin.wat"), "{}", last_error());
+    fs::write(
+        &path,
+        "(module (func (export \"version\") (result i64) (i64.const 1)))",
+    )
+    .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while hot_reloader_check(r) == 0 {
+        assert!(Instant::now() < deadline, "{}", last_error());
+        std::thread::yield_now();
+    }
+    assert_eq!(hot_reloader_version(r), 1);
+    assert_eq!(hot_reloader_destroy(r), 1);
+}
+
+fn reloader_of(source: &CString) -> dynload_ffi::abi::HotReloader {
+    // SAFETY: the text outlives the call, and the code that is built is a constant of the tests below.
+    let r = unsafe {
+        hot_reloader_with_config(HotReloadConfig {
+            source_path: address(source),
+            output_dir: 0,
+            debounce_ms: 5,
+            verbose: 0,
+        })
+    };
+    assert_eq!(get_load_error_code(), 0, "{}", last_error());
+    r
+}
+
+/// Calls an exported `int64_t NAME(void)`.
+fn call_at(function: i64) -> i64 {
+    assert_ne!(function, 0, "{}", last_error());
+    // SAFETY: the address of a function of that type, whose code stays in memory.
+    let function: extern "C" fn() -> i64 = unsafe { std::mem::transmute(function as *const ()) };
+    function()
+}
+
+#[test]
+fn a_native_version_stays_callable_through_failures_reloads_and_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.c");
+    let code = |value: i64| format!("long long value(void) {{ return {value}; }}\n");
+    fs::write(&path, code(1)).unwrap();
+    let (source, name) = (text(path.to_str().unwrap()), text("value"));
+    // SAFETY: the text lives until the end of the test.
+    let function = |r| unsafe { hot_reloader_get_function(r, address(&name)) };
+    let r = hot_reloader_start(reloader_of(&source));
+    assert_eq!((r.version, r.running, last_error().as_str()), (1, 1, ""));
+    let (first, module) = (function(r), hot_reloader_module(r));
+    assert_eq!(call_at(first), 1);
+    // The module belongs to the reloader.
+    // SAFETY: it is refused.
+    assert_eq!(unsafe { unload_module(module) }, 0);
+    assert_eq!(get_load_error_code(), ErrorCode::InvalidHandle as i64);
+    // SAFETY: it is refused.
+    assert_eq!(unsafe { reload_module(module) }.handle, 0);
+    assert_eq!(get_load_error_code(), ErrorCode::InvalidHandle as i64);
+
+    // A failure is the error of each check until a later change succeeds.
+    fs::write(&path, "long long value(void) { return 2 }\n").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while get_load_error_code() != ErrorCode::Build as i64 {
+        assert_eq!(hot_reloader_check(r), 0);
+        assert!(Instant::now() < deadline);
+    }
+    for _ in 0..3 {
+        assert_eq!(hot_reloader_check(r), 0);
+        assert!(last_error().contains("plugin.c:1"), "{}", last_error());
+    }
+    assert_eq!((hot_reloader_version(r), call_at(function(r))), (1, 1));
+    fs::write(&path, code(2)).unwrap();
+    while hot_reloader_check(r) == 0 {
+        assert!(Instant::now() < deadline, "{}", last_error());
+    }
+    assert_eq!(hot_reloader_check(r), 0, "a version is reported once");
+    assert_eq!(get_load_error_code(), 0, "{}", last_error());
+    assert_eq!((hot_reloader_version(r), call_at(function(r))), (2, 2));
+    // The old code stays in memory; its handle does not stay valid.
+    assert_eq!(call_at(first), 1);
+    // SAFETY: a text, and a handle that may be stale.
+    assert_eq!(unsafe { get_function(module, address(&name)) }, 0);
+    assert_eq!(get_load_error_code(), ErrorCode::InvalidHandle as i64);
+
+    let stopped = hot_reloader_stop(r);
+    assert_eq!(
+        (stopped.running, stopped.version, call_at(function(r))),
+        (0, 2, 2)
+    );
+    // It continues from the version that it has; a second start changes nothing.
+    for _ in 0..2 {
+        let started = hot_reloader_start(r);
+        assert_eq!(
+            (started.running, started.version, get_load_error_code()),
+            (1, 2, 0)
+        );
+    }
+    assert_eq!(hot_reloader_destroy(r), 1);
+    assert_eq!(call_at(first), 1);
+}
+
+#[test]
+fn a_start_returns_although_the_build_changes_its_own_inputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("Cargo.toml");
+    let files = [
+        (
+            "Cargo.toml",
+            "[package]\nname = \"stamped\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n[lib]\ncrate-type = [\"cdylib\"]\n",
+        ),
+        (
+            "build.rs",
+            "fn main() {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+                std::fs::write(\"src/generated.rs\", format!(\"// {now}\\n\")).unwrap();
+            }",
+        ),
+        (
+            "src/lib.rs",
+            "mod generated; #[no_mangle] pub extern \"C\" fn value() -> i64 { 7 }",
+        ),
+    ];
+    fs::create_dir(dir.path().join("src")).unwrap();
+    for (name, content) in files {
+        fs::write(dir.path().join(name), content).unwrap();
+    }
+    let source = text(path.to_str().unwrap());
+    let r = hot_reloader_start(reloader_of(&source));
+    assert_eq!((r.version, last_error().as_str()), (1, ""));
+    let name = text("value");
+    // SAFETY: the text lives until the end of the test.
+    let function = unsafe { hot_reloader_get_function(r, address(&name)) };
+    assert_eq!(call_at(function), 7);
+    assert_eq!(hot_reloader_destroy(r), 1);
+}

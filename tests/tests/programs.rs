@@ -63,15 +63,18 @@ fn closed_pipes() {
 fn calls_at_exit_at_thread_end_and_from_a_constructor() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = wasm_plugin("plugin", dir.path());
-    let source = dir.path().join("starts_itself.c");
-    std::fs::copy(root().join("tests/native/starts_itself.c"), &source).unwrap();
+    let [starts, stops] = ["starts_itself.c", "stops_itself.c"].map(|name| {
+        let source = dir.path().join(name);
+        std::fs::copy(root().join("tests/native").join(name), &source).unwrap();
+        source
+    });
     let program = compile(
         Compiler::C,
         &root().join("tests/hosts/last_calls.c"),
         Link::Shared,
         dir.path(),
     );
-    let output = expect_success(Command::new(program).args([&plugin, &source]));
+    let output = expect_success(Command::new(program).args([&plugin, &starts, &stops]));
     assert_eq!(output, "0 failures\n");
 }
 

@@ -36,13 +36,18 @@
  * installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; the program may ignore
  * SIGCHLD or reap the children. The library's own threads block no signals, so a handler may run on one of them.
  *
+ * Standard streams. If one of the descriptors 0 to 2 is closed, hot reloaders and programs that plugins run open /dev/null in its
+ * place, which stays open, so that nothing that is printed goes into another file.
+ *
  * errno. Every function except the two above may change errno, and none reports anything through it.
  *
  * Fork. A child has only the thread that called fork. It may immediately call exec, _exit and wasm_interrupt. It may call
  * everything else if no other thread was inside the library, as in a program with one thread and without hot reload: then
- * everything that was loaded keeps working in both processes, including time limits. What needs another thread of the parent
- * does not: a hot reloader notices no changes, and stopping or destroying it may block forever. Copies of native modules and
- * builds belong to the parent, and no child removes them. In any other case a function may wait for a thread that does not exist.
+ * everything that was loaded keeps working in both processes, including time limits. A hot reloader that the parent started stays
+ * the parent's: its version can be called in the child, hot_reloader_start, hot_reloader_stop and hot_reloader_check are errors
+ * there (DYNLOAD_ERROR_BUILD), hot_reloader_destroy only destroys the handle, and a new hot reloader works. Copies of native
+ * modules and builds belong to the parent, and no child removes them. In any other case a function may wait for a thread that
+ * does not exist.
  *
  * Memory. Returned texts belong to the library and live as long as their documentation says.
  *
@@ -662,11 +667,17 @@ DYNLOAD_API HotReloader hot_reloader_with_config(HotReloadConfig config);
 
 /// Starts a hot reloader: watches the source, and builds and loads its current state. Waits for this first build.
 ///
-/// Returns the reloader as it is then. If the build succeeded, running is 1 and version is 1. If it failed,
-/// running is 1 too: version is 0, the error says why, including the compiler output, and the reloader tries again
-/// at the next change. If the source cannot be watched, that is the error, and running is 0. If the reloader is
-/// stopped meanwhile, the error is DYNLOAD_ERROR_INTERRUPTED. If the reloader does not exist, the result has the handle
-/// 0.
+/// Returns the reloader as it is then. If the build succeeded, running is 1 and version is 1. If it failed, or if the
+/// source does not exist, running is 1 too: version is 0, the error says why, including the compiler output, and the
+/// reloader tries again at the next change, such as the creation of the source. If the source cannot be watched, that is
+/// the error, and running is 0. If the reloader is stopped before the build has been loaded, also by the code that is
+/// being loaded, the error is DYNLOAD_ERROR_INTERRUPTED, and running is 0; a version that was loaded nevertheless stays
+/// loaded. If the reloader does not exist, the result has the handle 0.
+///
+/// A change during a build cancels the build, but the same file cancels only one build in a row. So this function returns
+/// even if a build changes its own inputs. A file that changes during three builds in a row is taken to be written by the
+/// build: it is not a reason for another build until it changes while no build is running. A source that is empty or less
+/// than half as long as before is used when it has not changed for 1 s, because its writer may not have finished.
 ///
 /// A reloader that is already started continues unchanged. One that was stopped continues from the version that it has.
 ///
@@ -676,12 +687,16 @@ DYNLOAD_API HotReloader hot_reloader_start(HotReloader r);
 
 /// Stops a hot reloader. The loaded version stays loaded. Waits for the reloader's thread to end; a running build is
 /// killed.
+///
+/// Called by the code that the reloader is loading, it cannot wait: the error is DYNLOAD_ERROR_BUSY, running is 1, and
+/// the reloader stops when the load has ended.
 DYNLOAD_API HotReloader hot_reloader_stop(HotReloader r);
 
 /// Returns 1 once for each new version, 0 if there is none. Never waits.
 ///
 /// If a change could not be built or loaded, the old version keeps running, this function returns 0, and the error
-/// says why, including the compiler output, until a later change succeeds.
+/// says why, including the compiler output, until a later change succeeds. In a child of fork, the error of a reloader that
+/// the parent started says so.
 DYNLOAD_API int64_t hot_reloader_check(HotReloader r);
 
 /// Returns the version that is running: 1 after the start, incremented by each successful reload, 0 while no version

@@ -35,9 +35,7 @@ impl ArtifactKind {
     /// ```
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            return Self::Other;
-        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut parts: Vec<String> = name.split('.').skip(1).map(str::to_ascii_lowercase).collect();
         // On ELF systems, the version of a shared library follows the extension: libm.so.6.
         while parts.len() > 1

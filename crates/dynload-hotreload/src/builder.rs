@@ -17,7 +17,12 @@ use crate::artifact::ArtifactKind;
 use crate::config::{BuildCommand, Builder, Config};
 use crate::error::ReloadError;
 use crate::inbox::{Inbox, Pending};
+use crate::watch::Signature;
 use process::{Ended, Watch};
+
+/// The maximum length in bytes of the part of the source's name that names of outputs contain. File systems allow 255 for the
+/// whole name, to which compilers add their own suffixes.
+const MAX_NAME: usize = 64;
 
 /// How the artifact is built from the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,17 +69,12 @@ impl Recipe {
 /// Returns a valid crate name for rustc, whatever the name of the file.
 fn crate_name(source: &Path) -> String {
     let stem = source.file_stem().unwrap_or_default().to_string_lossy();
-    let name: String = stem
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    format!("plugin_{name}")
+    let valid = stem.chars().take(MAX_NAME).map(|c| match c {
+        c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase(),
+        _ => '_',
+    });
+    // rustc adds more than a hundred bytes to it for its own files.
+    format!("plugin_{}", valid.collect::<String>())
 }
 
 /// The inputs of a build besides its recipe.
@@ -138,9 +138,16 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
         Recipe::AsIs => unreachable!("callers do not build `AsIs`"),
     };
     command.envs(job.config.env.iter().map(|(name, value)| (name, value)));
+    check_unicode(&command)?;
     let shown = shown(&command);
     let program = command.get_program().to_string_lossy().into_owned();
     (job.starting)(shown.clone());
+    let earlier = match recipe {
+        Recipe::Command(BuildCommand {
+            output: Some(path), ..
+        }) => Signature::of(path),
+        _ => None,
+    };
     let started = Instant::now();
     let watch = Watch {
         inbox: job.inbox,
@@ -180,12 +187,22 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
             status: status.to_string(),
             output,
         }),
-        // If the status is unknown, the existence of the artifact decides.
-        Ended::Exited { stdout, output, .. } => {
+        // If the status is unknown, the artifact decides.
+        Ended::Exited {
+            status,
+            stdout,
+            output,
+        } => {
             let artifact = match recipe {
                 Recipe::Cargo { .. } => cargo::artifact(&stdout, job.source).ok_or_else(|| {
                     "a shared library or Wasm module: set `crate-type = [\"cdylib\"]` in the package's [lib]".to_owned()
                 }),
+                // An earlier build may have written it.
+                Recipe::Command(BuildCommand {
+                    output: Some(path), ..
+                }) if status.is_none() && Signature::of(path) == earlier => {
+                    Err(format!("a new file `{}` (the exit status is unknown)", path.display()))
+                }
                 Recipe::Command(BuildCommand {
                     output: Some(path), ..
                 }) => is_there(path),
@@ -216,19 +233,41 @@ fn is_there(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Returns the file name of the artifact: that of the source, with the extension of the platform's shared
-/// libraries.
-fn out_name(recipe: &Recipe, source: &Path) -> OsString {
-    let mut name = source.file_stem().unwrap_or(OsStr::new("plugin")).to_owned();
-    name.push(".");
-    match recipe {
+/// Returns the file name of the artifact: that of the source, shortened, with the extension of the platform's shared
+/// libraries. It is Unicode, because not every compiler accepts other names.
+fn out_name(recipe: &Recipe, source: &Path) -> String {
+    let stem = source
+        .file_stem()
+        .unwrap_or(OsStr::new("plugin"))
+        .to_string_lossy();
+    let mut name = stem.replace(char::REPLACEMENT_CHARACTER, "_");
+    while name.len() > MAX_NAME {
+        name.pop();
+    }
+    let extension = match recipe {
         Recipe::Command(BuildCommand {
             extension: Some(extension),
             ..
-        }) => name.push(extension),
-        _ => name.push(std::env::consts::DLL_EXTENSION),
+        }) => extension,
+        _ => std::env::consts::DLL_EXTENSION,
+    };
+    format!("{name}.{extension}")
+}
+
+/// Returns an error if one of the builders that accept only Unicode would get another argument. They say so themselves, but
+/// not what to do.
+fn check_unicode(command: &Command) -> Result<(), ReloadError> {
+    let program = command.get_program();
+    if program != "rustc" && program != "cargo" {
+        return Ok(());
     }
-    name
+    match command.get_args().find(|arg| arg.to_str().is_none()) {
+        Some(path) => Err(ReloadError::NotUnicode {
+            program: program.to_string_lossy().into_owned(),
+            path: path.into(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The values of a command's placeholders.
@@ -336,6 +375,25 @@ mod tests {
         assert_eq!(fill("{out_dir}/{out}{src}"), "/o//o/x.so/s p/x.c");
         assert_eq!(fill("{other} { {{src}}"), "{other} { {/s p/x.c}");
         assert_eq!(fill("plain"), "plain");
+    }
+
+    #[test]
+    fn names_of_outputs_are_short_and_unicode() {
+        let name = |source: &Path| out_name(&Recipe::Cargo { target_dir: None }, source);
+        let extension = std::env::consts::DLL_EXTENSION;
+        assert_eq!(name("/x/my plugin.c".as_ref()), format!("my plugin.{extension}"));
+        let long = format!("{}ü.c", "x".repeat(MAX_NAME - 1));
+        assert_eq!(
+            name(long.as_ref()),
+            format!("{}.{extension}", "x".repeat(MAX_NAME - 1))
+        );
+        assert_eq!(crate_name(long.as_ref()).len(), "plugin_".len() + MAX_NAME);
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let odd = OsStr::from_bytes(b"/x/a\xffb.c");
+            assert_eq!(name(odd.as_ref()), format!("a_b.{extension}"));
+        }
     }
 
     #[test]

@@ -133,6 +133,7 @@ pub struct Config {
     pub(crate) output_dir: Option<PathBuf>,
     pub(crate) debounce: Duration,
     pub(crate) settle_timeout: Duration,
+    pub(crate) shrink_timeout: Duration,
     pub(crate) verbose: bool,
     pub(crate) mode: WatchMode,
     pub(crate) extra: Vec<PathBuf>,
@@ -150,6 +151,9 @@ impl Config {
     /// The default [settle timeout](Config::with_settle_timeout): how long the reloader waits for an incomplete
     /// file.
     pub const DEFAULT_SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
+    /// The default [shrink timeout](Config::with_shrink_timeout): how long the reloader waits for the writer of a file
+    /// that has become much shorter.
+    pub const DEFAULT_SHRINK_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// Creates the default settings for a source.
     pub fn new(source: impl AsRef<Path>) -> Self {
@@ -158,6 +162,7 @@ impl Config {
             output_dir: None,
             debounce: Self::DEFAULT_DEBOUNCE,
             settle_timeout: Self::DEFAULT_SETTLE_TIMEOUT,
+            shrink_timeout: Self::DEFAULT_SHRINK_TIMEOUT,
             verbose: false,
             mode: WatchMode::Auto,
             extra: Vec::new(),
@@ -196,6 +201,18 @@ impl Config {
         self
     }
 
+    /// Sets how long a file must stay unchanged before it is used, if it is empty, or if it is the source and less than half
+    /// as long as the content that was tried before. The default is 1 s; 0 uses such a file immediately.
+    ///
+    /// Some programs truncate a file, or close it after its first part, and write the rest a moment later. An event says that
+    /// the reloader [waits](crate::EventKind::Waiting). A file that was empty before is not waited for, and at the first
+    /// attempt after the start only an empty source is.
+    #[must_use]
+    pub fn with_shrink_timeout(mut self, limit: Duration) -> Self {
+        self.shrink_timeout = limit.min(LONGEST);
+        self
+    }
+
     /// Sets whether each step is logged at the level `info` instead of `debug`. The default is `false`.
     ///
     /// Records are sent to the [`log`](https://docs.rs/log) facade with the target `dynload_hotreload`; failures are
@@ -220,11 +237,14 @@ impl Config {
     ///
     /// In a glob, `*` and `?` match characters within one name, `[a-z]` and `[!a-z]` match one character, and `**`
     /// matches any number of directories. To match one of these characters itself, write it in brackets: `[*]`, `[?]`,
-    /// `[[]`. This applies to every path that is passed here, and to the name of the current directory if the path is
-    /// relative.
+    /// `[[]`. This applies to every path that is passed here. A relative path is relative to the current directory, whose
+    /// own name has no wildcards.
     ///
-    /// A directory matches all files below it. Files in a `.git` directory or below the output directory are ignored.
-    /// If the source is a `Cargo.toml`, the crate's `src/` and `build.rs` are always watched.
+    /// A directory matches all files below it. Files below the output directory are ignored, and so are those that builds
+    /// write: `*.ll`, and everything in a directory `target`, `.vais-cache` or `.git`. They are inputs only if the path
+    /// spells them out: `src/tables.ll`, `src/*.ll`, `target/**/*.h`.
+    ///
+    /// If the source is a `Cargo.toml`, the crate's `build.rs` and everything in its `src/` are always watched.
     ///
     /// Without a builder the extra files are only a reason to look at the source again, so they have no effect.
     #[must_use]

@@ -30,6 +30,11 @@ pub enum StartError {
     Thread(io::Error),
     /// The reloader was stopped before the first attempt ended, or is being stopped by the callback that starts it.
     Stopped,
+    /// Another process started the reloader, and this one was forked from it.
+    OtherProcess {
+        /// The process id.
+        process: u32,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -47,6 +52,12 @@ impl fmt::Display for StartError {
             Self::Stopped => {
                 f.write_str("the reloader was stopped before its first attempt ended: start it again")
             }
+            Self::OtherProcess { process } => {
+                write!(
+                    f,
+                    "process {process} runs the reloader, and this process was forked from it: create another reloader here"
+                )
+            }
         }
     }
 }
@@ -56,7 +67,7 @@ impl Error for StartError {
         match self {
             Self::Path { source, .. } | Self::Thread(source) => Some(source),
             Self::Watch(source) => Some(source),
-            Self::Stopped => None,
+            Self::Stopped | Self::OtherProcess { .. } => None,
         }
     }
 }
@@ -88,6 +99,13 @@ pub enum ReloadError {
     /// There is no builder for this kind of source.
     NoBuilder {
         /// The source.
+        path: PathBuf,
+    },
+    /// The program that builds this kind of source accepts only paths that are Unicode.
+    NotUnicode {
+        /// The program.
+        program: String,
+        /// The path of the source, or of the output.
         path: PathBuf,
     },
     /// The program that builds this kind of source is not installed.
@@ -239,6 +257,12 @@ impl fmt::Display for ReloadError {
                 f,
                 "there is no builder for `{}`: supported are .vais, .rs, .c, Cargo.toml, and .so, .dylib, .dll, .wasm, \
                  .wat without a build; for anything else set a build command",
+                printable(path.display()).path()
+            ),
+            Self::NotUnicode { program, path } => write!(
+                f,
+                "`{}` accepts only paths that are Unicode, and `{}` is not: rename it, or set a build command",
+                printable(program),
                 printable(path.display()).path()
             ),
             Self::BuilderMissing { program, path, .. } => write!(

@@ -17,7 +17,7 @@ use crate::watch::WatchState;
 /// Events of one attempt have the same [`attempt`](Event::attempt) number, and occur in the order *changed,
 /// building, built, staged, loaded, swapped*. *Retired* occurs when the last guard of the old version is dropped,
 /// which may be much later or never. A failed attempt ends with *failed*, and an attempt whose build was superseded
-/// by a newer save ends with *cancelled*.
+/// by a newer save ends with *cancelled*. *Written by build* follows the end of the build. *Waiting* precedes the attempt.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
@@ -43,6 +43,18 @@ pub enum EventKind {
     Changed {
         /// The files with new content.
         paths: Vec<PathBuf>,
+    },
+    /// A watched file is empty, or the source is less than half as long as before, so its writer may not have finished. The
+    /// reloader waits until the file changes, or until it has not changed for the
+    /// [shrink timeout](crate::Config::with_shrink_timeout).
+    #[non_exhaustive]
+    Waiting {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The shrink timeout.
+        limit: Duration,
     },
     /// A build was started.
     #[non_exhaustive]
@@ -98,7 +110,21 @@ pub enum EventKind {
         version: u64,
     },
     /// A newer change arrived during the build. The build was killed with its children, and a new attempt follows.
+    ///
+    /// The same file cancels only one build in a row, and at most three builds in a row are cancelled: so a build ends even
+    /// if it changes its own inputs.
     Cancelled,
+    /// These files changed during the build, as they did during the builds before it. They are taken to be written by the
+    /// build, so their new content is not a reason for another one.
+    ///
+    /// A file is judged so when it has changed during three builds in a row, and from then on until it changes while no build
+    /// is running. (If the files are different ones each time, all of them are judged so in the eighth build.) Someone who
+    /// saves a file during each of three builds in a row sees this event too, and has to save again.
+    #[non_exhaustive]
+    WrittenByBuild {
+        /// The files.
+        paths: Vec<PathBuf>,
+    },
     /// The attempt failed. The previous version keeps running.
     #[non_exhaustive]
     Failed {
@@ -121,16 +147,13 @@ impl fmt::Display for Event {
     /// [`ReloadError::report`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            EventKind::Changed { paths } => match paths.as_slice() {
-                [] => f.write_str("changed"),
-                [only] => write!(f, "changed: {}", printable(only.display()).path()),
-                [first, rest @ ..] => write!(
-                    f,
-                    "changed: {} and {} more",
-                    printable(first.display()).path(),
-                    rest.len()
-                ),
-            },
+            EventKind::Changed { paths } if paths.is_empty() => f.write_str("changed"),
+            EventKind::Changed { paths } => write!(f, "changed: {}", Paths(paths)),
+            EventKind::Waiting { path, size, limit } => write!(
+                f,
+                "waiting up to {limit:?} for the writer of {}, which has only {size} bytes now",
+                printable(path.display()).path()
+            ),
             EventKind::Building { command } => write!(f, "building: {}", printable(command).path()),
             EventKind::Built { took, .. } => write!(f, "built in {took:.1?}"),
             EventKind::Staged { path, size, took, .. } => {
@@ -150,8 +173,29 @@ impl fmt::Display for Event {
                 write!(f, "the build output is identical to version {version}")
             }
             EventKind::Cancelled => f.write_str("cancelled: a newer change arrived during the build"),
+            EventKind::WrittenByBuild { paths } => write!(
+                f,
+                "written by the build, so not a reason for another: {} (save again if this is yours)",
+                Paths(paths)
+            ),
             EventKind::Failed { step, error } => write!(f, "failed to {step}: {error}"),
             EventKind::Watch { state } => write!(f, "{state}"),
+        }
+    }
+}
+
+/// The first path and the number of the others.
+struct Paths<'a>(&'a [PathBuf]);
+
+impl fmt::Display for Paths<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, rest)) = self.0.split_first() else {
+            return Ok(());
+        };
+        printable(first.display()).path().fmt(f)?;
+        match rest.len() {
+            0 => Ok(()),
+            others => write!(f, " and {others} more"),
         }
     }
 }

@@ -73,6 +73,7 @@ mod event;
 mod inbox;
 mod loader;
 mod native_loader;
+mod owner;
 mod pipeline;
 mod reloader;
 mod shared;
@@ -94,7 +95,7 @@ pub use loader::{LoadError, Loader, State};
 pub use native_loader::{
     NativeLoader, NativePlugin, STATE_RESTORE_SYMBOL, STATE_SAVE_SYMBOL, STATE_SCHEMA_SYMBOL,
 };
-pub use reloader::Reloader;
+pub use reloader::{Reloader, Stop};
 pub use step::Step;
 pub use version::Guard;
 pub use watch::{PollReason, WatchError, WatchLimit, WatchState};

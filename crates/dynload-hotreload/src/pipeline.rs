@@ -1,5 +1,7 @@
 //! One attempt: from a settled change to a new version, or to the reason for a failure.
 
+mod overtaking;
+mod shrunk;
 mod with_build;
 mod without_build;
 
@@ -19,6 +21,8 @@ use crate::event::EventKind;
 use crate::loader::{LoadError, Loader};
 use crate::step::Step;
 
+use self::overtaking::Overtaking;
+use self::shrunk::Shrunk;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::version::{Guard, Version};
@@ -33,22 +37,37 @@ pub(crate) struct Pipeline<L: Loader> {
     staging: Option<Arc<Staging>>,
     /// The signature of the source at the last look, so that an unchanged source need not be read again.
     looked_at: Option<Signature>,
-    /// The content that was tried last, and whether it failed.
+    /// The content that was tried last.
     tried: Option<Tried>,
+    /// Whether the reloader was told to stop before the latest attempt had its outcome.
+    is_stopped: bool,
+    overtaking: Overtaking,
+    /// The files whose writers may not have finished.
+    shrunk: Option<Shrunk>,
     /// The time since which the reloader waits for an incomplete file, and the file's signature at that time.
     unsettled: Option<(Instant, Option<Signature>)>,
 }
 
 struct Tried {
     content: Content,
-    failed: bool,
+    end: End,
     signature: Option<Signature>,
+}
+
+/// How the latest attempt ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It made a version, or found that nothing is new.
+    Done,
+    Failed,
+    /// Its build was cancelled.
+    Cancelled,
 }
 
 /// The identity of a change: the hash of the artifact if it is not built, otherwise a snapshot of the files that
 /// the build reads.
 enum Content {
-    Artifact(ContentHash),
+    Artifact { hash: ContentHash, size: u64 },
     Sources(Snapshot),
 }
 
@@ -78,12 +97,16 @@ impl<L: Loader> Pipeline<L> {
             staging: None,
             looked_at: None,
             tried: None,
+            is_stopped: false,
+            overtaking: Overtaking::default(),
+            shrunk: None,
             unsettled: None,
         }
     }
 
     /// Looks at the source and processes its change. `initial` is the attempt at the start: no change was saved,
-    /// but every problem is reported. Returns whether the attempt ended and need not be repeated.
+    /// but every problem is reported. Returns whether the attempt ended before the reloader was told to stop, and need
+    /// not be repeated.
     pub(crate) fn attempt(&mut self, changed: Instant, initial: bool) -> bool {
         let outcome = match self.shared.recipe.clone() {
             Some(Recipe::AsIs) => self.take_as_is(changed, initial),
@@ -91,16 +114,19 @@ impl<L: Loader> Pipeline<L> {
             None => self.no_builder(changed, initial),
         };
         match outcome {
-            Ok(()) | Err(Halt::Quiet) => true,
+            Ok(()) => !self.is_stopped,
+            Err(Halt::Quiet) => true,
             Err(Halt::Unfinished) => false,
             Err(Halt::Failed((step, error))) => {
                 if let Some(tried) = &mut self.tried {
-                    tried.failed = true;
+                    tried.end = End::Failed;
                 }
+                // Code of the plugin may have run in this attempt.
+                self.is_stopped = self.shared.inbox.is_stopping();
                 let error = Arc::new(error);
                 self.shared.set_error(Some(Arc::clone(&error)));
                 self.emit(Some(changed), EventKind::Failed { step, error });
-                true
+                !self.is_stopped
             }
         }
     }
@@ -138,7 +164,11 @@ impl<L: Loader> Pipeline<L> {
     /// initial attempt, because a caller is waiting for the result. If `seen` is `None`, changes of the file are
     /// not taken into account.
     fn settle(&mut self, changed: Instant, initial: bool, seen: Option<Signature>) -> Result<bool, Halt> {
-        let (since, before) = *self.unsettled.get_or_insert_with(|| (Instant::now(), seen));
+        let since = self
+            .shrunk
+            .as_ref()
+            .map_or_else(Instant::now, |shrunk| shrunk.since);
+        let (since, before) = *self.unsettled.get_or_insert((since, seen));
         let is_written = before != seen && !initial;
         if is_written {
             self.unsettled = Some((Instant::now(), seen));
@@ -181,6 +211,7 @@ impl<L: Loader> Pipeline<L> {
         let old = shared
             .slot
             .swap(Version::new(loaded, artifact, Arc::clone(&shared.bus)));
+        self.is_stopped = shared.inbox.is_stopping();
         shared.swapped(artifact.version);
         let event = EventKind::Swapped {
             version: artifact.version,

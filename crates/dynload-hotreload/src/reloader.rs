@@ -1,23 +1,23 @@
 //! The reloader: the main type of this crate.
 
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::builder::Recipe;
-use crate::bus::EventBus;
+use dynload_process::occupy_standard_streams;
+
 use crate::config::Config;
 use crate::error::{ReloadError, StartError};
 use crate::event::{Event, EventKind};
-use crate::inbox::Inbox;
 use crate::loader::Loader;
 use crate::shared::Shared;
 use crate::sync::{lock, wait_timeout};
-use crate::version::{Guard, Slot};
-use crate::watch::{self, Glob, Registration, Targets, WatchState};
+use crate::version::Guard;
+use crate::watch::{self, Registration, WatchState};
 use crate::worker::work;
 
 /// Keeps a plugin up to date with its source.
@@ -63,6 +63,18 @@ pub struct Reloader<L: Loader> {
     run: Mutex<Option<Run>>,
 }
 
+/// What a call of [`Reloader::stop`] has achieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// The reloader has stopped.
+    Complete,
+    /// The reloader's own thread called, and ends when it has done what it is doing.
+    Requested,
+    /// Nothing: another process started the reloader, and this one was forked from it.
+    OtherProcess,
+}
+
 /// The state that exists only while the reloader runs.
 struct Run {
     worker: JoinHandle<()>,
@@ -75,60 +87,9 @@ impl<L: Loader> Reloader<L> {
     /// # Errors
     ///
     /// - [`StartError::Path`] when a path of the configuration cannot be made absolute.
-    pub fn new(mut config: Config, loader: L) -> Result<Self, StartError> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|source| StartError::Path {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        config.source = absolute(&config.source)?;
-        config.output_dir = config.output_dir.as_deref().map(absolute).transpose()?;
-        let mut extra = Vec::new();
-        for path in &config.extra {
-            extra.push(Glob::new(&absolute(path)?));
-        }
-        let recipe = Recipe::choose(&config, &config.source);
-        if let (Some(Recipe::Cargo { .. }), Some(dir)) = (&recipe, config.source.parent()) {
-            // Not Cargo.lock: the build writes it.
-            extra.extend(["src", "build.rs"].map(|name| Glob::new(&dir.join(name))));
-        }
-        if recipe == Some(Recipe::AsIs) {
-            // Only the source affects the artifact.
-            extra.clear();
-        }
-        let targets = Targets {
-            source: config.source.clone(),
-            extra,
-            skip: config.output_dir.clone(),
-        };
-        let inbox = Arc::new(Inbox::default());
-        let name = config
-            .source
-            .file_name()
-            .unwrap_or(config.source.as_os_str())
-            .to_string_lossy()
-            .into_owned();
-        let bus = Arc::new(EventBus::new(name, config.verbose, Arc::clone(&inbox)));
-        let shared = Shared {
-            targets: Arc::new(targets),
-            recipe,
-            loader,
-            slot: Slot::new(),
-            bus,
-            inbox,
-            version: AtomicU64::new(0),
-            arrived: AtomicU64::new(0),
-            announced: AtomicU64::new(0),
-            arrival: (Mutex::new(()), Condvar::new()),
-            error: Mutex::new(None),
-            watch: Arc::new(Mutex::new(WatchState::Stopped)),
-            running: AtomicBool::new(false),
-            worker: Mutex::new(None),
-            config,
-        };
+    pub fn new(config: Config, loader: L) -> Result<Self, StartError> {
         Ok(Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(config, loader)?),
             run: Mutex::new(None),
         })
     }
@@ -138,16 +99,20 @@ impl<L: Loader> Reloader<L> {
     ///
     /// It returns when that first attempt has ended, with version 1 if it succeeded. If it failed, or the source does
     /// not exist yet, the result is `Ok` too: then the version is 0, [`last_error`](Reloader::last_error) returns the
-    /// reason, and the next change starts another attempt. A change during the build restarts it. After a
-    /// [`stop`](Reloader::stop), the reloader continues from the running version.
+    /// reason, and the next change starts another attempt. A change during the build restarts it, but the same file does so
+    /// only once. After a [`stop`](Reloader::stop), the reloader continues from the running version.
     ///
     /// # Errors
     ///
-    /// - [`StartError::Stopped`] when `stop` was called before that first attempt ended, also in the callback that
-    ///   calls `start`.
+    /// - [`StartError::Stopped`] when `stop` was called before that first attempt ended: by another thread, by the code
+    ///   that is loaded (then its version stays loaded), or in the callback that calls `start`.
+    /// - [`StartError::OtherProcess`] when the reloader was started by the process from which this one was forked.
     /// - [`StartError::Watch`] when the source cannot be watched by the configured method.
     /// - [`StartError::Thread`] when the system cannot create a thread.
     pub fn start(&self) -> Result<(), StartError> {
+        if let Some(process) = self.shared.owner.other_process() {
+            return Err(StartError::OtherProcess { process });
+        }
         if self.is_worker() {
             // The worker cannot wait for itself; and the reloader is started, unless it is about to stop.
             let stopping = self.shared.inbox.is_stopping();
@@ -166,12 +131,17 @@ impl<L: Loader> Reloader<L> {
             let _ = old.worker.join();
         }
         self.shared.inbox.reset();
+        // The descriptors of the watcher, of builds and of copies must not become standard streams. If this fails, so does
+        // opening them.
+        let _ = occupy_standard_streams();
+        self.shared.owner.claim();
         let registration = watch::register(
             Arc::clone(&self.shared.targets),
             self.shared.config.mode,
             Arc::clone(&self.shared.inbox),
             self.report_watching(),
-        )?;
+        )
+        .inspect_err(|_| self.shared.owner.release())?;
         *lock(&self.shared.watch) = registration.state.clone();
         if registration.state != WatchState::Active {
             self.shared.bus.emit(
@@ -198,6 +168,7 @@ impl<L: Loader> Reloader<L> {
             }
             Err(error) => {
                 self.shared.running.store(false, Ordering::Release);
+                self.shared.owner.release();
                 Err(StartError::Thread(error))
             }
         }
@@ -215,12 +186,17 @@ impl<L: Loader> Reloader<L> {
     /// Stops watching; a running build is killed with its children. The running version stays loaded and can be
     /// called.
     ///
-    /// It returns when the reloader's thread has ended. Called in one of the reloader's callbacks, it returns
-    /// immediately and the thread ends after the callback.
-    pub fn stop(&self) {
+    /// It returns when the reloader's thread has ended. Called in one of the reloader's callbacks, or by the code that
+    /// is loaded, it returns immediately, and the thread ends afterwards.
+    ///
+    /// In the child of a `fork`, it does nothing if the parent started the reloader.
+    pub fn stop(&self) -> Stop {
+        if self.shared.owner.other_process().is_some() {
+            return Stop::OtherProcess;
+        }
         self.shared.inbox.stop();
         if self.is_worker() {
-            return;
+            return Stop::Requested;
         }
         let mut run = lock(&self.run);
         // A `start` that held the lock until now may have begun after the stop above.
@@ -229,6 +205,8 @@ impl<L: Loader> Reloader<L> {
             let _ = run.worker.join();
         }
         *lock(&self.shared.watch) = WatchState::Stopped;
+        self.shared.owner.release();
+        Stop::Complete
     }
 
     /// Returns whether this is called from one of the reloader's callbacks, or from the loader.
@@ -236,10 +214,10 @@ impl<L: Loader> Reloader<L> {
         *lock(&self.shared.worker) == Some(thread::current().id())
     }
 
-    /// Returns whether the reloader is started.
+    /// Returns whether the reloader is started, and this process is the one that started it.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.running.load(Ordering::Acquire)
+        self.shared.running.load(Ordering::Acquire) && self.shared.owner.other_process().is_none()
     }
 
     /// Returns `true` once after each reload; a [`wait`](Reloader::wait) that returns the version counts as the same
@@ -254,6 +232,9 @@ impl<L: Loader> Reloader<L> {
     /// Waits until there is a version to announce, and announces it, as [`check`](Reloader::check) does. Returns
     /// `None` if there is none within the timeout, or if the reloader is not running.
     pub fn wait(&self, timeout: Duration) -> Option<u64> {
+        if !self.is_running() {
+            return self.shared.announce();
+        }
         let deadline = Instant::now().checked_add(timeout);
         let mut arriving = lock(&self.shared.arrival.0);
         loop {
@@ -386,6 +367,14 @@ impl<L: Loader> Reloader<L> {
         self.shared.targets.files()
     }
 
+    /// Returns the process id of the process that runs the reloader, if it is another one from which this one was forked.
+    /// Such a reloader notices nothing here, and cannot be started or stopped; the version that was loaded before the
+    /// `fork` can still be called.
+    #[must_use]
+    pub fn other_process(&self) -> Option<u32> {
+        self.shared.owner.other_process()
+    }
+
     /// Returns the loader.
     #[must_use]
     pub fn loader(&self) -> &L {
@@ -395,7 +384,11 @@ impl<L: Loader> Reloader<L> {
 
 impl<L: Loader> Drop for Reloader<L> {
     fn drop(&mut self) {
-        self.stop();
+        if self.stop() == Stop::OtherProcess {
+            // The threads that it refers to do not exist in this process.
+            let run = self.run.get_mut().unwrap_or_else(PoisonError::into_inner);
+            mem::forget(run.take());
+        }
     }
 }
 

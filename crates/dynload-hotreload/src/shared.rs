@@ -1,5 +1,6 @@
 //! The state that a reloader, its worker and its callbacks share.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
@@ -7,12 +8,13 @@ use std::thread::ThreadId;
 use crate::builder::Recipe;
 use crate::bus::EventBus;
 use crate::config::Config;
-use crate::error::ReloadError;
+use crate::error::{ReloadError, StartError};
 use crate::inbox::Inbox;
 use crate::loader::Loader;
+use crate::owner::Owner;
 use crate::sync::lock;
 use crate::version::Slot;
-use crate::watch::{Targets, WatchState};
+use crate::watch::{Glob, Targets, WatchState};
 
 /// The state that the reloader, its worker and its callbacks share.
 pub(crate) struct Shared<L: Loader> {
@@ -34,9 +36,66 @@ pub(crate) struct Shared<L: Loader> {
     pub(crate) watch: Arc<Mutex<WatchState>>,
     pub(crate) running: AtomicBool,
     pub(crate) worker: Mutex<Option<ThreadId>>,
+    /// The process that started it.
+    pub(crate) owner: Owner,
 }
 
 impl<L: Loader> Shared<L> {
+    /// Prepares a reloader, as [`Reloader::new`](crate::Reloader::new) describes.
+    pub(crate) fn new(mut config: Config, loader: L) -> Result<Self, StartError> {
+        let refused = |path: &Path, source| StartError::Path {
+            path: path.to_owned(),
+            source,
+        };
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|source| refused(path, source));
+        config.source = absolute(&config.source)?;
+        config.output_dir = config.output_dir.as_deref().map(absolute).transpose()?;
+        let mut extra = Vec::new();
+        for path in &config.extra {
+            extra.push(Glob::new(path).map_err(|source| refused(path, source))?);
+        }
+        let recipe = Recipe::choose(&config, &config.source);
+        if let (Some(Recipe::Cargo { .. }), Some(dir)) = (&recipe, config.source.parent()) {
+            // Not Cargo.lock: the build writes it.
+            extra.extend(["src", "build.rs"].map(|name| Glob::literal(dir.join(name))));
+        }
+        if recipe == Some(Recipe::AsIs) {
+            // Only the source affects the artifact.
+            extra.clear();
+        }
+        let targets = Targets {
+            source: config.source.clone(),
+            extra,
+            skip: config.output_dir.clone(),
+        };
+        let inbox = Arc::new(Inbox::default());
+        let name = config
+            .source
+            .file_name()
+            .unwrap_or(config.source.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        let bus = Arc::new(EventBus::new(name, config.verbose, Arc::clone(&inbox)));
+        Ok(Self {
+            targets: Arc::new(targets),
+            recipe,
+            loader,
+            slot: Slot::new(),
+            bus,
+            inbox,
+            version: AtomicU64::new(0),
+            arrived: AtomicU64::new(0),
+            announced: AtomicU64::new(0),
+            arrival: (Mutex::new(()), Condvar::new()),
+            error: Mutex::new(None),
+            watch: Arc::new(Mutex::new(WatchState::Stopped)),
+            running: AtomicBool::new(false),
+            worker: Mutex::new(None),
+            owner: Owner::default(),
+            config,
+        })
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }

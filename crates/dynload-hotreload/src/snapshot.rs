@@ -9,9 +9,16 @@ use dynload_native::{ContentHash, read_regular};
 use crate::watch::{Signature, Targets};
 
 /// The contents of the watched files at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    files: Vec<(PathBuf, ContentHash)>,
+    files: Vec<File>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct File {
+    path: PathBuf,
+    hash: ContentHash,
+    size: u64,
 }
 
 /// The reason why a snapshot could not be taken.
@@ -28,7 +35,7 @@ impl Snapshot {
         let mut files = Vec::new();
         for path in targets.files() {
             match read(&path) {
-                Ok(Some(hash)) => files.push((path, hash)),
+                Ok(Some((hash, size))) => files.push(File { path, hash, size }),
                 Ok(None) => return Err(Unreadable::Changing(path)),
                 Err(error) if path == targets.source => return Err(Unreadable::Source(error)),
                 // An extra file may be removed at any time, which is itself a change: it is not in the snapshot.
@@ -40,27 +47,37 @@ impl Snapshot {
 
     /// Returns the files that are new or different compared to `before`, and those that exist only in `before`.
     pub(crate) fn changed_since(&self, before: Option<&Self>) -> Vec<PathBuf> {
-        let Some(before) = before else {
-            return self.files.iter().map(|(path, _)| path.clone()).collect();
-        };
         let new = self
             .files
             .iter()
-            .filter(|file| !before.files.contains(file))
-            .map(|(path, _)| path.clone());
-        let gone = before.files.iter().map(|(path, _)| path);
-        let gone = gone
-            .filter(|path| !self.files.iter().any(|(here, _)| here == *path))
-            .cloned();
-        new.chain(gone).collect()
+            .filter(|file| before.is_none_or(|before| !before.files.contains(file)));
+        let gone = before
+            .into_iter()
+            .flat_map(|before| &before.files)
+            .filter(|file| self.size(&file.path).is_none());
+        new.chain(gone).map(|file| file.path.clone()).collect()
+    }
+
+    /// Returns the size of a file in bytes, if it is in the snapshot.
+    pub(crate) fn size(&self, path: &Path) -> Option<u64> {
+        let file = self.files.iter().find(|file| file.path == path);
+        file.map(|file| file.size)
+    }
+
+    /// Replaces the content of the files at `paths` by that in `other`.
+    pub(crate) fn adopt(&mut self, paths: &[PathBuf], other: &Self) {
+        let is_adopted = |file: &&File| paths.contains(&file.path);
+        self.files.retain(|file| !is_adopted(&file));
+        self.files.extend(other.files.iter().filter(is_adopted).cloned());
     }
 }
 
-/// Returns the hash of a file, or `None` if it changed while it was read.
-fn read(path: &Path) -> io::Result<Option<ContentHash>> {
+/// Returns the hash and size of a file, or `None` if it changed while it was read.
+fn read(path: &Path) -> io::Result<Option<(ContentHash, u64)>> {
     let before = Signature::of(path);
     let content = read_regular(path, MAX_STAGED_BYTES)?;
-    Ok((before == Signature::of(path)).then(|| ContentHash::of(&content)))
+    let read = (ContentHash::of(&content), content.len() as u64);
+    Ok((before == Signature::of(path)).then_some(read))
 }
 
 #[cfg(test)]
@@ -79,7 +96,7 @@ mod tests {
         assert!(created.success());
         let mut targets = Targets {
             source: source.clone(),
-            extra: vec![Glob::new(&pipe)],
+            extra: vec![Glob::literal(pipe.clone())],
             skip: None,
         };
         let all = Snapshot::take(&targets).unwrap();
@@ -95,7 +112,7 @@ mod tests {
         let (a, b) = (temp.path().join("a.h"), temp.path().join("b.h"));
         let targets = Targets {
             source: source.clone(),
-            extra: vec![Glob::new(&temp.path().join("*.h"))],
+            extra: vec![Glob::new(&temp.path().join("*.h")).unwrap()],
             skip: None,
         };
         assert!(matches!(Snapshot::take(&targets), Err(Unreadable::Source(_))));
@@ -103,11 +120,19 @@ mod tests {
         fs::write(&a, "1").unwrap();
         let first = Snapshot::take(&targets).unwrap();
         assert_eq!(first.changed_since(None), [source.clone(), a.clone()]);
-        assert_eq!(Snapshot::take(&targets).unwrap(), first);
+        let again = Snapshot::take(&targets).unwrap();
+        assert_eq!(again.changed_since(Some(&first)), [""; 0].map(PathBuf::from));
         fs::write(&source, "2").unwrap();
         fs::remove_file(&a).unwrap();
         fs::write(&b, "1").unwrap();
         let second = Snapshot::take(&targets).unwrap();
-        assert_eq!(second.changed_since(Some(&first)), [source, b, a]);
+        assert_eq!(
+            second.changed_since(Some(&first)),
+            [source.clone(), b.clone(), a.clone()]
+        );
+        assert_eq!((second.size(&b), second.size(&a)), (Some(1), None));
+        let mut mixed = first.clone();
+        mixed.adopt(&[a, b], &second);
+        assert_eq!(second.changed_since(Some(&mixed)), [source]);
     }
 }

@@ -35,12 +35,12 @@ pub(crate) fn work<L: Loader>(shared: Arc<Shared<L>>, done: SyncSender<()>) {
     let mut started = false;
     let mut attempt = |changed| {
         let over = pipeline.attempt(changed, !started);
+        if !started && first {
+            // The version that `start` loaded is not announced.
+            shared.announced.fetch_max(shared.version(), Ordering::AcqRel);
+        }
         if over && !started {
             started = true;
-            if first {
-                // The version that `start` loaded is not announced.
-                shared.announced.fetch_max(shared.version(), Ordering::AcqRel);
-            }
             let _ = done.send(());
         }
     };

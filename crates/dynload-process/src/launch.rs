@@ -4,8 +4,11 @@
 //! can change the directory), and it returns the child's process id only when the child may have ended already.
 
 use crate::{Environment, Stream};
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::{
-    fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd},
+    fs::{Mode, OFlags},
     io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd, read, retry_on_intr, write},
     process::Pid,
 };
@@ -44,19 +47,65 @@ pub(crate) struct Child {
     /// Kept open: writing to a pipe without a reader would raise a signal in the host.
     _theirs: OwnedFd,
     report: OwnedFd,
+    /// The number of the other end of the report in the host, which the child inherits.
+    #[cfg(target_os = "linux")]
+    inherited_report: RawFd,
 }
 
 impl Child {
     /// Lets it become the program.
     pub(crate) fn release(self) -> io::Result<()> {
+        // Whether it holds the report can be seen, unless there is no `/proc` or it hides this host's children.
+        #[cfg(target_os = "linux")]
+        let is_visible = self.holds_report();
         // An error is ignored: a child that failed has written the reason to the report.
         let _ = retry_on_intr(|| write(&self.gate, &[1]));
+        #[cfg(target_os = "linux")]
+        if is_visible && !self.reports()? {
+            return Ok(());
+        }
         let mut errno = [0; 4];
         match retry_on_intr(|| read(&self.report, &mut errno))? {
             // `execve` closed the report.
             0 => Ok(()),
             _ => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
         }
+    }
+
+    /// Waits for the report or its end. Returns `false` if the program was started and the report did not end, because
+    /// another thread forked a process that has a copy of the descriptor.
+    #[cfg(target_os = "linux")]
+    fn reports(&self) -> io::Result<bool> {
+        let is_ready = |pause| {
+            let pause = Timespec {
+                tv_sec: 0,
+                tv_nsec: pause,
+            };
+            retry_on_intr(|| poll(&mut [PollFd::new(&self.report, PollFlags::IN)], Some(&pause)))
+        };
+        let mut pause = 1_000_000;
+        while is_ready(pause)? == 0 {
+            if !self.holds_report() {
+                // A child that failed has written the reason before it ended.
+                return Ok(is_ready(0)? > 0);
+            }
+            pause = (pause * 2).min(50_000_000);
+        }
+        Ok(true)
+    }
+
+    /// Returns whether the child has not become the program and has not ended: `execve` closes the report.
+    #[cfg(target_os = "linux")]
+    fn holds_report(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(ours) = rustix::fs::fstat(&self.report) else {
+            return false;
+        };
+        // First it has the host's descriptor, then its own.
+        [self.inherited_report, REPORT].into_iter().any(|number| {
+            let theirs = std::fs::metadata(format!("/proc/{}/fd/{number}", self.pid));
+            theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (ours.st_dev, ours.st_ino))
+        })
     }
 }
 
@@ -99,6 +148,7 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
     let variables = variables(command, environment);
     let arguments = std::iter::once(command.get_program()).chain(command.get_args());
     let arguments = Strings::new(arguments.map(text).collect::<io::Result<_>>()?);
+    occupy_standard_streams()?;
     let (theirs, gate) = io::pipe()?;
     let (report, ours) = io::pipe()?;
     let [input, output, errors] = &streams;
@@ -142,6 +192,8 @@ pub(crate) fn launch(command: &Command, environment: Environment, streams: [Stre
     };
     Ok(Child {
         pid,
+        #[cfg(target_os = "linux")]
+        inherited_report: plan.report.as_raw_fd(),
         gate: gate.into(),
         _theirs: plan.gate,
         report: report.into(),
@@ -301,6 +353,20 @@ unsafe fn fail(errno: Errno) -> ! {
 
 fn last_errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Opens `/dev/null` in place of each of the descriptors 0 to 2 that is closed, as Rust programs do when they start.
+pub(crate) fn occupy_standard_streams() -> io::Result<()> {
+    loop {
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        // Programs inherit it from the host, as any standard stream.
+        fcntl_setfd(&null, FdFlags::empty())?;
+        // It is never closed: the host may put another file in its place.
+        let _ = null.into_raw_fd();
+    }
 }
 
 /// Duplicates the descriptor to a number that the child will not overwrite.

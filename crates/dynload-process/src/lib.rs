@@ -43,8 +43,9 @@
 //!
 //! On Linux (5.4 or later) it is held by a pidfd, which is opened while the program is certain to be alive. So waiting and
 //! killing never affect another process, even if the host ignores `SIGCHLD`, or other code in it waits for any child: the
-//! end is still detected, and only the exit status is lost ([`Process::reap`] returns `None`). On other systems it is held
-//! by its process id, which is used only while the process is known not to be reaped.
+//! end is still detected, and only the exit status is lost ([`Process::reap`] returns `None`), before Linux 6.15. The process
+//! group is signaled through the pidfd too (Linux 6.9). Before that, and on other systems, the group is signaled by the process
+//! id, which is used only while the process is known not to be reaped.
 //!
 //! # The processes that it started
 //!
@@ -74,7 +75,7 @@ mod launch;
 mod mark;
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code)]
-mod rlimit;
+mod syscalls;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(unix))]
@@ -104,9 +105,32 @@ pub type Stream = std::os::windows::io::OwnedHandle;
 ///
 /// Returns the error of opening the file.
 pub fn null() -> io::Result<Stream> {
+    occupy_standard_streams()?;
     let path = if cfg!(unix) { "/dev/null" } else { "NUL" };
     let file = std::fs::File::options().read(true).write(true).open(path)?;
     Ok(file.into())
+}
+
+/// Opens a file that discards everything in place of each of the descriptors 0 to 2 that is closed, and keeps it open.
+///
+/// If a program has closed its standard streams, the system gives their numbers to the next files that are opened. What the
+/// program then prints goes into these files. Call this before opening one. [`null`] and [`Process::spawn`] call it. On
+/// Windows, it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// dynload_process::occupy_standard_streams()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns the error of opening the file.
+pub fn occupy_standard_streams() -> io::Result<()> {
+    #[cfg(unix)]
+    launch::occupy_standard_streams()?;
+    Ok(())
 }
 
 /// The variables that a program gets besides those that its command sets.
@@ -236,7 +260,8 @@ impl Process {
     ///
     /// - The program has not ended.
     /// - An earlier call has reaped it. (Windows returns the status again.)
-    /// - The exit status is lost: the host ignores `SIGCHLD`, or other code in it has reaped the program.
+    /// - The exit status is lost: the host ignores `SIGCHLD`, or other code in it has reaped the program. (Linux 6.15 and
+    ///   later keep the status.)
     /// - The system reports another error.
     pub fn reap(&mut self) -> Option<ExitStatus> {
         self.0.reap()

@@ -1,6 +1,6 @@
 //! Marking the descendants of a program, and finding them.
 
-use crate::rlimit;
+use crate::syscalls;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::OwnedFd,
@@ -92,7 +92,7 @@ impl Mark {
     }
 
     fn is_set_on(self, pid: Pid) -> bool {
-        rlimit::rttime(pid) == Some(self.0)
+        syscalls::rttime(pid) == Some(self.0)
     }
 }
 

@@ -1,8 +1,11 @@
 //! A process on Unix: held by a pidfd if the system has pidfds, otherwise by its process id.
 
-#[cfg(target_os = "linux")]
-use crate::mark::{Mark, ends_within};
 use crate::{Environment, Stream, launch::launch};
+#[cfg(target_os = "linux")]
+use crate::{
+    mark::{Mark, ends_within},
+    syscalls,
+};
 #[cfg(target_os = "linux")]
 use rustix::fd::OwnedFd;
 use rustix::{
@@ -131,6 +134,10 @@ impl Process {
             }
             Err(_) => {
                 self.is_reaped = self.ended_unseen();
+                #[cfg(target_os = "linux")]
+                if let (true, Some(held)) = (self.is_reaped, &self.held) {
+                    return syscalls::status_after_reaping(held).map(ExitStatus::from_raw);
+                }
                 None
             }
         }
@@ -176,8 +183,18 @@ impl Process {
         }
     }
 
-    /// Sends a signal to the process group by its id, if that still belongs to the program: until the program is reaped.
+    /// Sends a signal to the process group of the program. A group without a pidfd is signaled by its id, if that still belongs
+    /// to the program: until the program is reaped.
     fn signal_group(&self, signal: Signal) {
+        if self.is_reaped {
+            return;
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(held) = &self.held
+            && syscalls::signal_group(held, signal) != Err(Errno::INVAL)
+        {
+            return;
+        }
         let look = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if self.look(look).is_ok() {
             let _ = kill_process_group(self.pid, signal);

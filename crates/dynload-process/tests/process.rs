@@ -1,7 +1,7 @@
 //! What a program inherits, and how it and its descendants end.
 #![cfg(target_os = "linux")]
 
-use dynload_process::{Environment, Process, null};
+use dynload_process::{Environment, Process, null, occupy_standard_streams};
 use rustix::{
     io::{FdFlags, fcntl_getfd, fcntl_setfd},
     process::{WaitId, WaitIdOptions, waitid},
@@ -9,9 +9,11 @@ use rustix::{
 use std::{
     fs,
     io::{self, Read, Write},
+    iter,
     os::fd::AsRawFd,
     path::Path,
     process::Command,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -209,7 +211,16 @@ fn check_that_ends_are_detected() {
     }
 }
 
-/// If the host ignores SIGCHLD, the system reaps the program: the end is detected, but the exit status is lost.
+/// Returns whether the system keeps the exit statuses of processes that were reaped: from Linux 6.15 on.
+fn keeps_statuses() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
+/// If the host ignores SIGCHLD, the system reaps the program: the end is detected, but older systems lose the exit status.
 #[test]
 fn the_end_is_detected_if_sigchld_is_ignored() {
     run_under_env(
@@ -217,9 +228,16 @@ fn the_end_is_detected_if_sigchld_is_ignored() {
         "the_end_is_detected_if_sigchld_is_ignored",
         || {
             check_that_ends_are_detected();
-            let mut process = start(&shell("exit 3"));
-            process.wait().unwrap();
-            assert_eq!(process.reap(), None);
+            for (script, status) in [
+                ("exit 3", "exit status: 3"),
+                ("kill -9 $$", "signal: 9 (SIGKILL)"),
+            ] {
+                let mut process = start(&shell(script));
+                process.wait().unwrap();
+                let kept = keeps_statuses().then(|| status.to_owned());
+                assert_eq!(process.reap().map(|status| status.to_string()), kept);
+                assert_eq!(process.reap(), None);
+            }
         },
     );
 }
@@ -240,6 +258,135 @@ fn the_end_is_detected_if_another_thread_reaps_every_child() {
             check_that_ends_are_detected();
         },
     );
+}
+
+/// A child that another thread of the host forked during the start has copies of all descriptors, and keeps them open.
+#[test]
+fn a_start_ends_although_another_thread_forks() {
+    run_under_env(&[], "a_start_ends_although_another_thread_forks", || {
+        let (sender, started) = mpsc::channel();
+        thread::spawn(move || {
+            for _ in 0..200 {
+                let mut process = start(&shell("exit 3"));
+                process.wait().unwrap();
+                assert_eq!(process.reap().unwrap().code(), Some(3));
+                let missing = Command::new("/does/not/exist");
+                let streams = [0; 3].map(|_| null().unwrap());
+                let error = Process::spawn(&missing, Environment::Empty, streams).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            }
+            sender.send(()).unwrap();
+        });
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let host = std::process::id().cast_signed();
+        let mut children = 0;
+        let outcome = loop {
+            if children < 300 {
+                children += 1;
+                // SAFETY: the child calls only async-signal-safe functions, until this process ends.
+                unsafe {
+                    if libc::fork() == 0 {
+                        while libc::getppid() == host {
+                            libc::poll(std::ptr::null_mut(), 0, 20);
+                        }
+                        libc::_exit(0);
+                    }
+                }
+            }
+            match started.recv_timeout(Duration::from_millis(1)) {
+                Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                outcome => break outcome,
+            }
+        };
+        outcome.expect("a start waits for a process that another thread forked");
+    });
+}
+
+#[test]
+fn closed_standard_streams_are_occupied() {
+    run_under_env(&[], "closed_standard_streams_are_occupied", || {
+        let kept = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 10).unwrap();
+        for fd in 0..3 {
+            // SAFETY: nothing reads or prints until they are opened again.
+            unsafe { libc::close(fd) };
+        }
+        let mut process = start(&shell("exit 3"));
+        let links: Vec<_> = (0..3)
+            .map(|fd| fs::read_link(format!("/proc/self/fd/{fd}")))
+            .collect();
+        process.wait().unwrap();
+        let code = process.reap().unwrap().code();
+        // SAFETY: an open descriptor; the other one is replaced.
+        unsafe { libc::dup2(kept.as_raw_fd(), 2) };
+        for link in links {
+            assert_eq!(link.unwrap(), Path::new("/dev/null"));
+        }
+        assert_eq!(code, Some(3));
+        // Open streams are left alone.
+        occupy_standard_streams().unwrap();
+        let stderr = fs::read_link("/proc/self/fd/2").unwrap();
+        assert_eq!(
+            stderr,
+            fs::read_link(format!("/proc/self/fd/{}", kept.as_raw_fd())).unwrap()
+        );
+    });
+}
+
+/// A process id is used again: none of the functions affects the process that has it now.
+#[test]
+fn another_process_with_the_same_process_id_is_not_affected() {
+    const TEST: &str = "another_process_with_the_same_process_id_is_not_affected";
+    const ALONE: &str = "DYNLOAD_TEST_OWN_PROCESS_IDS";
+    if std::env::var_os(ALONE).is_none() {
+        // In a namespace of its own, a process may choose the next process id (pid_namespaces(7)).
+        let output = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"])
+            .args(["env", "--ignore-signal=CHLD"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        if errors.contains("unshare failed") || errors.contains("uid_map") || errors.contains("mount") {
+            eprintln!("skipped, because users cannot create namespaces here: {errors}");
+            return;
+        }
+        assert!(output.status.success(), "{errors}");
+        return;
+    }
+    let take = |id: u32, command: &Command| {
+        // Other threads of this test may start a process in between.
+        let attempts = iter::repeat_with(|| {
+            fs::write("/proc/sys/kernel/ns_last_pid", (id - 1).to_string()).unwrap();
+            start(command)
+        });
+        attempts.take(1000).find(|process| process.id() == id).unwrap()
+    };
+    let sleep = shell("exec sleep 1000");
+    // The system reaps the program when it ends.
+    for kill in [
+        (|process| process.kill_group(Duration::from_millis(1))) as fn(&mut Process),
+        |process| process.kill_all(),
+        |_| (),
+    ] {
+        let mut old = start(&shell("exit 0"));
+        old.wait().unwrap();
+        let new = take(old.id(), &sleep);
+        assert!(old.has_ended().unwrap());
+        kill(&mut old);
+        drop(old);
+        assert!(!new.has_ended().unwrap());
+    }
+    // A program that another thread reaped, but whose children live.
+    let dir = tempfile::tempdir().unwrap();
+    let mark = dir.path().join("pid");
+    let mut old = start(&shell(&format!("sleep 1000 & echo $! > {}", mark.display())));
+    let child = await_text(&mark);
+    old.wait().unwrap();
+    assert!(is_alive(&child));
+    old.kill_group(Duration::ZERO);
+    await_death(&child);
 }
 
 /// A child that left the session by `setsid`, one whose parent has ended, and one without an environment.

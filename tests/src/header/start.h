@@ -36,13 +36,18 @@
  * installs no handler, changes no disposition and no mask of the caller's threads, and relies on none; the program may ignore
  * SIGCHLD or reap the children. The library's own threads block no signals, so a handler may run on one of them.
  *
+ * Standard streams. If one of the descriptors 0 to 2 is closed, hot reloaders and programs that plugins run open /dev/null in its
+ * place, which stays open, so that nothing that is printed goes into another file.
+ *
  * errno. Every function except the two above may change errno, and none reports anything through it.
  *
  * Fork. A child has only the thread that called fork. It may immediately call exec, _exit and wasm_interrupt. It may call
  * everything else if no other thread was inside the library, as in a program with one thread and without hot reload: then
- * everything that was loaded keeps working in both processes, including time limits. What needs another thread of the parent
- * does not: a hot reloader notices no changes, and stopping or destroying it may block forever. Copies of native modules and
- * builds belong to the parent, and no child removes them. In any other case a function may wait for a thread that does not exist.
+ * everything that was loaded keeps working in both processes, including time limits. A hot reloader that the parent started stays
+ * the parent's: its version can be called in the child, hot_reloader_start, hot_reloader_stop and hot_reloader_check are errors
+ * there (DYNLOAD_ERROR_BUILD), hot_reloader_destroy only destroys the handle, and a new hot reloader works. Copies of native
+ * modules and builds belong to the parent, and no child removes them. In any other case a function may wait for a thread that
+ * does not exist.
  *
  * Memory. Returned texts belong to the library and live as long as their documentation says.
  *

@@ -106,11 +106,17 @@ fn unchanged(r: HotReloader) -> impl FnOnce(ErrorCode) -> HotReloader {
 
 /// Starts a hot reloader: watches the source, and builds and loads its current state. Waits for this first build.
 ///
-/// Returns the reloader as it is then. If the build succeeded, `running` is 1 and `version` is 1. If it failed,
-/// `running` is 1 too: `version` is 0, the error says why, including the compiler output, and the reloader tries again
-/// at the next change. If the source cannot be watched, that is the error, and `running` is 0. If the reloader is
-/// stopped meanwhile, the error is DYNLOAD_ERROR_INTERRUPTED. If the reloader does not exist, the result has the handle
-/// 0.
+/// Returns the reloader as it is then. If the build succeeded, `running` is 1 and `version` is 1. If it failed, or if the
+/// source does not exist, `running` is 1 too: `version` is 0, the error says why, including the compiler output, and the
+/// reloader tries again at the next change, such as the creation of the source. If the source cannot be watched, that is
+/// the error, and `running` is 0. If the reloader is stopped before the build has been loaded, also by the code that is
+/// being loaded, the error is DYNLOAD_ERROR_INTERRUPTED, and `running` is 0; a version that was loaded nevertheless stays
+/// loaded. If the reloader does not exist, the result has the handle 0.
+///
+/// A change during a build cancels the build, but the same file cancels only one build in a row. So this function returns
+/// even if a build changes its own inputs. A file that changes during three builds in a row is taken to be written by the
+/// build: it is not a reason for another build until it changes while no build is running. A source that is empty or less
+/// than half as long as before is used when it has not changed for 1 s, because its writer may not have finished.
 ///
 /// A reloader that is already started continues unchanged. One that was stopped continues from the version that it has.
 ///
@@ -122,6 +128,9 @@ pub extern "C" fn hot_reloader_start(r: HotReloader) -> HotReloader {
 
 /// Stops a hot reloader. The loaded version stays loaded. Waits for the reloader's thread to end; a running build is
 /// killed.
+///
+/// Called by the code that the reloader is loading, it cannot wait: the error is DYNLOAD_ERROR_BUSY, `running` is 1, and
+/// the reloader stops when the load has ended.
 pub extern "C" fn hot_reloader_stop(r: HotReloader) -> HotReloader {
     guard_with(unchanged(r), || reload::stop(r.handle))
 }
@@ -129,7 +138,8 @@ pub extern "C" fn hot_reloader_stop(r: HotReloader) -> HotReloader {
 /// Returns 1 once for each new version, 0 if there is none. Never waits.
 ///
 /// If a change could not be built or loaded, the old version keeps running, this function returns 0, and the error
-/// says why, including the compiler output, until a later change succeeds.
+/// says why, including the compiler output, until a later change succeeds. In a child of fork, the error of a reloader that
+/// the parent started says so.
 pub extern "C" fn hot_reloader_check(r: HotReloader) -> i64 {
     guard(0, || Ok(reload::check(r.handle)?.into()))
 }

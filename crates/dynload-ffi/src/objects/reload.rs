@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dynload_diagnostics::printable;
-use dynload_hotreload::{Config, EventKind, Guard, Reloader, native_loader};
+use dynload_hotreload::{Config, EventKind, Guard, Reloader, StartError, Stop, native_loader};
 
 use self::loader::{FlatLoader, Loaded, OwnSandbox};
 use crate::boundary::abi::{HotReloader, ModuleHandle, WasmInstance};
@@ -76,6 +76,14 @@ pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
 }
 
 impl ReloaderEntry {
+    /// Returns an error if the reloader was started by the process from which this one was forked.
+    fn of_this_process(&self) -> Result<()> {
+        match self.reloader.other_process() {
+            Some(process) => Err(StartError::OtherProcess { process }.into()),
+            None => Ok(()),
+        }
+    }
+
     fn value(&self, handle: i64) -> HotReloader {
         HotReloader {
             handle,
@@ -97,14 +105,21 @@ pub(crate) fn start(handle: i64) -> Result<(HotReloader, Option<Error>)> {
 /// Stops a reloader.
 pub(crate) fn stop(handle: i64) -> Result<HotReloader> {
     let entry = RELOADERS.get(handle)?;
-    entry.reloader.stop();
-    Ok(entry.value(handle))
+    match entry.reloader.stop() {
+        Stop::Requested => Err(Error::new(
+            ErrorCode::Busy,
+            "the plugin that the hot reloader is loading cannot wait for its end: the hot reloader stops when the load has \
+             ended",
+        )),
+        _ => entry.of_this_process().map(|()| entry.value(handle)),
+    }
 }
 
 /// Returns whether there is a version that was not yet reported; if there is none and the latest change failed,
 /// returns the reason.
 pub(crate) fn check(handle: i64) -> Result<bool> {
     let entry = RELOADERS.get(handle)?;
+    entry.of_this_process()?;
     if entry.reloader.check() {
         return Ok(true);
     }

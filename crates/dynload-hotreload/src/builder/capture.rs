@@ -2,7 +2,7 @@
 
 #[cfg(not(unix))]
 use std::io::Read;
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,8 +28,18 @@ struct Text {
 /// be interrupted, as on Windows, they end when that process closes it).
 pub(super) struct Capture {
     shared: Arc<(Mutex<Text>, Condvar)>,
-    /// Closed to tell the thread to read only what is already in the pipe.
+    /// Receives a byte to tell the thread to read only what is already in the pipe. Closing it would not be enough: another
+    /// thread of the host may have forked a process, which has a copy.
     stop: PipeWriter,
+    /// Kept open: writing to a pipe without a reader would raise a signal in the host.
+    _stopped: Arc<PipeReader>,
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // It cannot fail: the pipe is empty and has a reader.
+        let _ = self.stop.write(&[0]);
+    }
 }
 
 impl Capture {
@@ -38,17 +48,27 @@ impl Capture {
         let ours = Arc::clone(&shared);
         let kept = if whole { KEPT_WHOLE } else { KEPT };
         let (stopped, stop) = io::pipe()?;
+        let stopped = Arc::new(stopped);
+        let source = Source {
+            pipe,
+            stopped: Arc::clone(&stopped),
+        };
         thread::Builder::new()
             .name("dynload build output".into())
-            .spawn(move || ours.read_all(Source { pipe, stopped }, kept))?;
-        Ok(Self { shared, stop })
+            .spawn(move || ours.read_all(source, kept))?;
+        Ok(Self {
+            shared,
+            stop,
+            _stopped: stopped,
+        })
     }
 
     /// Returns the output until now. Call it when the build has ended. If a child outlives the build and keeps the
     /// pipe open, this does not wait for the child, or at most for `patience`.
     pub(super) fn finish(self, patience: Duration) -> String {
-        drop(self.stop);
-        let (text, ended) = &*self.shared;
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        let (text, ended) = &*shared;
         let deadline = Instant::now() + patience;
         let mut text = lock(text);
         while !text.ended {
@@ -71,7 +91,7 @@ impl Capture {
 struct Source {
     pipe: PipeReader,
     #[cfg_attr(not(unix), allow(dead_code, reason = "a read cannot be interrupted"))]
-    stopped: PipeReader,
+    stopped: Arc<PipeReader>,
 }
 
 impl Source {
@@ -81,7 +101,7 @@ impl Source {
         use rustix::event::{PollFd, PollFlags, poll};
         let mut buffer = [0; 8192];
         loop {
-            let mut fds = [&self.pipe, &self.stopped].map(|pipe| PollFd::new(pipe, PollFlags::IN));
+            let mut fds = [&self.pipe, &*self.stopped].map(|pipe| PollFd::new(pipe, PollFlags::IN));
             rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
             let is_stopped = !fds[1].revents().is_empty();
             // After the stop, read only the current contents of the pipe: a process may write to it forever.
@@ -151,7 +171,6 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn long_output_keeps_its_beginning_and_end() {

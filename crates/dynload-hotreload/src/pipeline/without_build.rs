@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use dynload_native::staging::{StageError, StagedFile};
 
-use super::{Content, Halt, Pipeline, Tried, guarded};
+use super::{Content, End, Halt, Pipeline, Tried, guarded};
 use crate::error::ReloadError;
 use crate::event::EventKind;
 use crate::loader::Loader;
@@ -15,6 +15,7 @@ use crate::watch::Signature;
 impl<L: Loader> Pipeline<L> {
     pub(super) fn take_as_is(&mut self, changed: Instant, initial: bool) -> Result<(), Halt> {
         loop {
+            self.await_writers(changed, initial)?;
             let signature = Signature::of(self.source());
             if !initial && self.unsettled.is_none() && signature.is_some() && signature == self.looked_at {
                 // A racy signature may hide a second write in the same clock tick.
@@ -57,19 +58,23 @@ impl<L: Loader> Pipeline<L> {
             };
             let took = started.elapsed();
             let hash = file.hash();
+            let content = Content::Artifact {
+                hash,
+                size: file.size(),
+            };
             if self.is_running(hash) {
                 self.looked_at = signature;
                 self.unsettled = None;
                 self.unchanged(changed);
                 self.tried = Some(Tried {
-                    content: Content::Artifact(hash),
-                    failed: false,
+                    content,
+                    end: End::Done,
                     signature,
                 });
                 return Err(Halt::Quiet);
             }
             if let Some(Tried {
-                content: Content::Artifact(tried),
+                content: Content::Artifact { hash: tried, .. },
                 signature: before,
                 ..
             }) = &self.tried
@@ -94,8 +99,8 @@ impl<L: Loader> Pipeline<L> {
             self.looked_at = signature;
             self.unsettled = None;
             self.tried = Some(Tried {
-                content: Content::Artifact(hash),
-                failed: false,
+                content,
+                end: End::Done,
                 signature,
             });
             self.shared.bus.next_attempt();

@@ -1,7 +1,14 @@
 //! Matching of paths with glob patterns.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::io;
+use std::path::{self, Component, Path, PathBuf};
+
+/// What builds write, or what belongs to a version control system. A pattern matches it only if one of its own names ends in
+/// the same way.
+const OUTPUT_DIRECTORIES: [&str; 3] = [".git", ".vais-cache", "target"];
+const OUTPUT_EXTENSION: &str = ".ll";
 
 /// One component of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,41 +33,79 @@ pub(crate) struct Glob {
     /// The part without wildcards; absolute.
     pub(crate) base: PathBuf,
     rest: Vec<Segment>,
+    /// Whether it also matches what builds write.
+    takes_outputs: bool,
 }
 
 impl Glob {
-    /// Parses an absolute path. A name with wildcards that is not Unicode is used literally, without wildcards.
-    pub(crate) fn new(path: &Path) -> Self {
+    /// Parses a path. If it is relative, it is relative to the current directory, whose own name has no wildcards. A name
+    /// with wildcards that is not Unicode is used literally, without wildcards.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::path::absolute`].
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let mut base = PathBuf::new();
         let mut rest = Vec::new();
         for part in path.components() {
-            match part {
-                Component::Normal(name) if !rest.is_empty() || has_wildcard(name) => {
-                    rest.push(Segment::new(&name.to_string_lossy()));
-                }
-                part => base.push(part),
+            if rest.is_empty() && !has_wildcard(part.as_os_str()) {
+                base.push(part);
+            } else {
+                rest.push(Segment::new(&part.as_os_str().to_string_lossy()));
             }
         }
-        Self { base, rest }
+        if base.as_os_str().is_empty() && !rest.is_empty() {
+            base.push(Component::CurDir);
+        }
+        let base = path::absolute(&base)?;
+        Ok(Self {
+            base,
+            rest,
+            takes_outputs: false,
+        })
+    }
+
+    /// Matches an absolute path and everything below it, whatever the names.
+    pub(crate) fn literal(path: PathBuf) -> Self {
+        Self {
+            base: path,
+            rest: Vec::new(),
+            takes_outputs: true,
+        }
     }
 
     /// Returns whether the pattern matches the path. A pattern without wildcards matches its base and everything
     /// below it.
     pub(crate) fn matches(&self, path: &Path) -> bool {
-        let Ok(below) = path.strip_prefix(&self.base) else {
-            return false;
-        };
-        let names: Vec<_> = below.iter().map(OsStr::to_string_lossy).collect();
-        self.rest.is_empty() || matches(&self.rest, &names)
+        self.names_below(path)
+            .is_some_and(|names| self.rest.is_empty() || matches(&self.rest, &names))
     }
 
     /// Returns whether a path below this directory can match.
     pub(crate) fn may_match_below(&self, dir: &Path) -> bool {
-        let Ok(below) = dir.strip_prefix(&self.base) else {
-            return false;
+        self.names_below(dir).is_some_and(|names| {
+            self.rest.is_empty() || self.rest.contains(&Segment::Any) || names.len() < self.rest.len()
+        })
+    }
+
+    /// Returns the names that follow the base. Returns `None` if the path is not below the base, or if one of the names
+    /// is not that of an input.
+    fn names_below<'a>(&self, path: &'a Path) -> Option<Vec<Cow<'a, str>>> {
+        let names: Vec<_> = path
+            .strip_prefix(&self.base)
+            .ok()?
+            .iter()
+            .map(OsStr::to_string_lossy)
+            .collect();
+        let is_input = |name: &Cow<str>| {
+            let end = match &**name {
+                name if OUTPUT_DIRECTORIES.contains(&name) => name,
+                name if name.ends_with(OUTPUT_EXTENSION) => OUTPUT_EXTENSION,
+                _ => return true,
+            };
+            self.rest.iter().any(|segment| segment.ends_with(end))
         };
-        let depth = below.iter().count();
-        self.rest.is_empty() || self.rest.contains(&Segment::Any) || depth < self.rest.len()
+        (self.takes_outputs || names.iter().all(is_input)).then_some(names)
     }
 }
 
@@ -92,6 +137,13 @@ impl Segment {
             });
         }
         Self::Name(tokens)
+    }
+
+    fn ends_with(&self, end: &str) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Name(tokens) => tokens.ends_with(&end.chars().map(Token::Char).collect::<Vec<_>>()),
+        }
     }
 }
 
@@ -199,18 +251,67 @@ mod tests {
             ("/a/b", "/a/bc", false),
             ("/**/x/**/y", "/a/x/b/c/y", true),
             ("/**/x/**/y", "/a/b/c/y", false),
+            ("/a/*/../b", "/a/b", false),
         ];
         for (pattern, path, expected) in cases {
             assert_eq!(
-                Glob::new(pattern.as_ref()).matches(path.as_ref()),
+                Glob::new(pattern.as_ref()).unwrap().matches(path.as_ref()),
                 expected,
                 "{pattern} {path}"
             );
         }
-        let glob = Glob::new("/a/b/*/c*.h".as_ref());
+        let glob = Glob::new("/a/b/*/c*.h".as_ref()).unwrap();
         assert_eq!(glob.base, Path::new("/a/b"));
         assert!(glob.may_match_below("/a/b".as_ref()) && glob.may_match_below("/a/b/x".as_ref()));
         assert!(!glob.may_match_below("/a/b/x/y".as_ref()) && !glob.may_match_below("/a".as_ref()));
+    }
+
+    #[test]
+    fn what_builds_write_is_an_input_only_if_the_pattern_spells_it_out() {
+        let cases = [
+            ("/a", "/a/x.ll", false),
+            ("/a/**", "/a/b/x.ll", false),
+            ("/a/x.ll", "/a/x.ll", true),
+            ("/a/**/*.ll", "/a/b/x.ll", true),
+            ("/a/**/x?.ll", "/a/b/xy.ll", true),
+            ("/a", "/a/ll", true),
+            ("/a", "/a/target/x.h", false),
+            ("/a/**/*.h", "/a/b/target/c/x.h", false),
+            ("/a/target", "/a/target/c/x.h", true),
+            ("/a/*/target/*.h", "/a/b/target/x.h", true),
+            ("/a", "/a/targets/x.h", true),
+            ("/a", "/a/.vais-cache/x", false),
+            ("/a/.vais-cache/**", "/a/.vais-cache/b/x", true),
+            ("/a/**", "/a/b/.git/config", false),
+            // The directories above the base do not count.
+            ("/target/a/*.h", "/target/a/x.h", true),
+        ];
+        for (pattern, path, expected) in cases {
+            let glob = Glob::new(pattern.as_ref()).unwrap();
+            assert_eq!(glob.matches(path.as_ref()), expected, "{pattern} {path}");
+        }
+        let all = Glob::new("/a".as_ref()).unwrap();
+        assert!(all.may_match_below("/a/b".as_ref()) && !all.may_match_below("/a/b/target".as_ref()));
+        let named = Glob::new("/a/**/target/*.h".as_ref()).unwrap();
+        assert!(named.may_match_below("/a/b/target".as_ref()));
+    }
+
+    #[test]
+    fn the_name_of_the_current_directory_has_no_wildcards() {
+        let here = std::env::current_dir().unwrap();
+        for (pattern, base) in [
+            ("*.h", here.clone()),
+            ("./*.h", here.clone()),
+            ("a/*.h", here.join("a")),
+            ("a/b", here.join("a/b")),
+        ] {
+            assert_eq!(Glob::new(pattern.as_ref()).unwrap().base, base, "{pattern}");
+        }
+        assert!(Glob::new("".as_ref()).is_err());
+        let literal = Glob::literal("/a/[b]".into());
+        assert!(literal.matches("/a/[b]/c".as_ref()) && !literal.matches("/a/b".as_ref()));
+        // The module `target` of a Rust crate is code.
+        assert!(literal.matches("/a/[b]/target/mod.rs".as_ref()));
     }
 
     /// The naive algorithm, which takes exponential time.
@@ -236,7 +337,7 @@ mod tests {
 
         #[test]
         fn no_pattern_panics(pattern in "\\PC{0,24}", path in "\\PC{0,24}") {
-            let glob = Glob::new(&Path::new("/").join(pattern));
+            let glob = Glob::new(&Path::new("/").join(pattern)).unwrap();
             let path = Path::new("/").join(path);
             glob.may_match_below(&path);
             glob.matches(&path);

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::{PollReason, WatchError, WatchState};
 use crate::bus::LOG_TARGET;
 use crate::config::WatchMode;
 use crate::inbox::{Hint, Inbox};
+use crate::owner::Owner;
 use crate::sync::lock;
 use dynload_diagnostics::printable;
 
@@ -45,6 +46,10 @@ impl Drop for Hub {
 }
 
 static HUB: Mutex<(Weak<Hub>, ClientId)> = Mutex::new((Weak::new(), 0));
+/// The process whose thread the hub has.
+static OWNER: Owner = Owner::new();
+/// How long the child of a `fork` waits for the lock of the hub, which no thread may ever release there.
+const FORK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The registration of a reloader, which ends when this is dropped.
 pub(crate) struct Registration {
@@ -68,19 +73,7 @@ pub(crate) fn register(
     inbox: Arc<Inbox>,
     tell: Box<dyn Fn(WatchState) + Send>,
 ) -> Result<Registration, WatchError> {
-    let (hub, id) = {
-        let mut shared = lock(&HUB);
-        shared.1 += 1;
-        let hub = match shared.0.upgrade() {
-            Some(hub) => hub,
-            None => {
-                let hub = Arc::new(start().map_err(no_thread)?);
-                shared.0 = Arc::downgrade(&hub);
-                hub
-            }
-        };
-        (hub, shared.1)
-    };
+    let (hub, id) = shared_hub()?;
     let now = Instant::now();
     let client = Box::new(Client {
         id,
@@ -103,6 +96,49 @@ pub(crate) fn register(
     let _ = hub.wake.send(Rearm::One(id));
     let state = answer.recv().map_err(|_| gone())??;
     Ok(Registration { hub, id, state })
+}
+
+/// Returns the hub of this process, and the ID of the next reloader.
+fn shared_hub() -> Result<(Arc<Hub>, ClientId), WatchError> {
+    let is_forked = OWNER.other_process().is_some();
+    let mut shared = if is_forked {
+        lock_after_fork()?
+    } else {
+        OWNER.claim();
+        lock(&HUB)
+    };
+    // Another thread of the child may have been first.
+    if is_forked && OWNER.other_process().is_some() {
+        // Its thread does not exist here.
+        shared.0 = Weak::new();
+        OWNER.claim();
+    }
+    shared.1 += 1;
+    let id = shared.1;
+    if let Some(hub) = shared.0.upgrade() {
+        return Ok((hub, id));
+    }
+    let hub = Arc::new(start().map_err(no_thread)?);
+    shared.0 = Arc::downgrade(&hub);
+    Ok((hub, id))
+}
+
+fn lock_after_fork() -> Result<MutexGuard<'static, (Weak<Hub>, ClientId)>, WatchError> {
+    let deadline = Instant::now() + FORK_PATIENCE;
+    loop {
+        match HUB.try_lock() {
+            Ok(shared) => return Ok(shared),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(1))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let problem =
+                    "another thread of the parent was starting a reloader during the `fork`: fork earlier";
+                return Err(no_thread(std::io::Error::other(problem)));
+            }
+        }
+    }
 }
 
 fn no_thread(source: std::io::Error) -> WatchError {

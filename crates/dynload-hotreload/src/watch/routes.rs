@@ -179,7 +179,8 @@ impl Client {
             let named = tree.join(name);
             if self.targets.matches(&named) {
                 effect.look = true;
-                effect.rearm |= names_change && path.is_symlink();
+                // A new directory may contain files already, and a link leads elsewhere.
+                effect.rearm |= names_change && (path.is_symlink() || path.is_dir());
             } else if names_change && path.is_dir() {
                 // It may contain files already; they are looked at when it is watched.
                 effect.rearm = true;

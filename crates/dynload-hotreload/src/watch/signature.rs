@@ -33,6 +33,17 @@ impl Signature {
         fs::metadata(path).ok().map(|metadata| Self::from(&metadata))
     }
 
+    /// Returns the signature of a regular file, or `None` if there is none.
+    pub(crate) fn of_regular(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
+        Some(Self::from(&metadata))
+    }
+
+    /// Returns the size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Returns whether both signatures are from the same save. A change of the mode alone is not a save: a linker
     /// makes its output executable when it is done.
     pub(crate) fn is_same_save(&self, other: &Self) -> bool {

@@ -1,7 +1,7 @@
 //! The files that one reloader watches: its source, and the additional files and globs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,12 +67,11 @@ impl Targets {
 
     /// Returns whether a glob matches the path.
     pub(crate) fn matches(&self, path: &Path) -> bool {
-        !self.is_skipped(path) && self.extra.iter().any(|glob| glob.matches(path))
+        !self.is_output(path) && self.extra.iter().any(|glob| glob.matches(path))
     }
 
-    fn is_skipped(&self, path: &Path) -> bool {
+    fn is_output(&self, path: &Path) -> bool {
         self.skip.as_ref().is_some_and(|skip| path.starts_with(skip))
-            || path.file_name() == Some(OsStr::new(".git"))
     }
 
     fn expand(
@@ -83,7 +82,7 @@ impl Targets {
         files: &mut BTreeSet<PathBuf>,
         seen: &mut BTreeSet<PathBuf>,
     ) {
-        if self.is_skipped(path) {
+        if self.is_output(path) {
             return;
         }
         let found = resolve(path);
@@ -109,7 +108,7 @@ impl Targets {
             let path = entry.path();
             match entry.file_type() {
                 Ok(kind) if kind.is_file() => {
-                    if glob.matches(&path) && !self.is_skipped(&path) {
+                    if glob.matches(&path) && !self.is_output(&path) {
                         files.insert(path);
                     }
                 }
@@ -157,8 +156,8 @@ mod tests {
         let targets = Targets {
             source: root.join("p.c"),
             extra: vec![
-                Glob::new(&root.join("src/**/*.h")),
-                Glob::new(&root.join("gone/x")),
+                Glob::new(&root.join("src/**/*.h")).unwrap(),
+                Glob::literal(root.join("gone/x")),
             ],
             skip: Some(root.join("src/out")),
         };
@@ -185,7 +184,7 @@ mod tests {
         std::os::unix::fs::symlink("..", root.join("src/up")).unwrap();
         let targets = Targets {
             source: root.join("p.c"),
-            extra: vec![Glob::new(&root.join("src"))],
+            extra: vec![Glob::new(&root.join("src")).unwrap()],
             skip: None,
         };
         let files = targets.layout().files;

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ fn scripted(dir: &Dir, source: &Path, body: &str) -> Config {
 }
 
 /// Runs a test of this program in a child process, through `env` with these options; in the child, calls `inside`.
-fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
+pub(crate) fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
     const INSIDE: &str = "DYNLOAD_TEST_INSIDE";
     if std::env::var_os(INSIDE).is_some() {
         return inside();
@@ -41,6 +43,32 @@ fn alone(options: &[&str], test: &str, inside: impl FnOnce()) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Forks a child that only waits for the end of this process.
+fn fork_and_wait() {
+    let parent = std::process::id().cast_signed();
+    // SAFETY: the child calls only async-signal-safe functions.
+    unsafe {
+        if libc::fork() == 0 {
+            while libc::getppid() == parent {
+                libc::poll(std::ptr::null_mut(), 0, 20);
+            }
+            libc::_exit(0);
+        }
+    }
+}
+
+fn close_standard_streams() {
+    for fd in 0..3 {
+        // SAFETY: the test is alone in its process, and prints nothing until standard error is restored.
+        unsafe { libc::close(fd) };
+    }
+}
+
+fn restore_standard_error(from: &impl AsRawFd) {
+    // SAFETY: an open descriptor, which replaces another one.
+    unsafe { libc::dup2(from.as_raw_fd(), 2) };
 }
 
 /// Checks that five saves become five versions.
@@ -66,13 +94,31 @@ fn builds_work_if_the_host_ignores_sigchld() {
         "children::builds_work_if_the_host_ignores_sigchld",
         || {
             five_saves_become_five_versions();
+            // The artifact of an earlier build is not that of a failed one.
+            let dir = Dir::new();
+            let source = dir.write("plugin.txt", text(1));
+            let body = r#"grep -q fail "$1" && exit 1; cp "$1" "$1.built""#;
+            let command = BuildCommand::new(script(&dir, "build", body)).arg("{src}");
+            let command = command.output(dir.at("plugin.txt.built"));
+            let reloader = text_reloader(text_config(&source).with_builder(Builder::Command(command)));
+            let mut trace = Trace::of(&reloader);
+            reloader.start().unwrap();
+            assert_eq!(reloader.version(), 1);
+            dir.write("plugin.txt", "text 2 fail end");
+            trace.await_failure();
+            dir.write("plugin.txt", text(2));
+            await_version(&reloader, 2);
             // A failed build has created no artifact.
             let dir = Dir::new();
             let source = dir.write("plugin.txt", text(1));
             let reloader = text_reloader(scripted(&dir, &source, "echo what is wrong; exit 1"));
             reloader.start().unwrap();
             let error = reloader.last_error().unwrap();
-            assert!(matches!(&*error, ReloadError::NoArtifact { .. }), "{error:?}");
+            let is_named = matches!(
+                &*error,
+                ReloadError::NoArtifact { .. } | ReloadError::BuildFailed { .. }
+            );
+            assert!(is_named, "{error:?}");
             assert!(error.report().contains("what is wrong"), "{}", error.report());
             // A missing build command is named.
             let missing =
@@ -99,6 +145,57 @@ fn builds_work_if_another_thread_reaps_every_child() {
                 }
             });
             five_saves_become_five_versions();
+        },
+    );
+}
+
+/// A child that another thread of the host forks has copies of all descriptors, and keeps them open.
+#[test]
+fn builds_work_and_leave_nothing_if_another_thread_forks() {
+    alone(
+        &[],
+        "children::builds_work_and_leave_nothing_if_another_thread_forks",
+        || {
+            let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+            let (fds, threads) = (count("fd"), count("task"));
+            let done = Arc::new(AtomicBool::new(false));
+            let is_done = Arc::clone(&done);
+            let forking = thread::spawn(move || {
+                let mut children = 0;
+                while !is_done.load(Ordering::SeqCst) {
+                    if children < 500 {
+                        fork_and_wait();
+                        children += 1;
+                    }
+                    thread::sleep(Duration::from_micros(500));
+                }
+            });
+            five_saves_become_five_versions();
+            // While the children have their copies of the descriptors.
+            await_until("the threads end", || count("task") <= threads + 1);
+            assert!(count("fd") <= fds, "{} descriptors, {fds} before", count("fd"));
+            done.store(true, Ordering::SeqCst);
+            forking.join().unwrap();
+        },
+    );
+}
+
+/// The descriptors of the reloader would become the standard streams, and receive what the host prints.
+#[test]
+fn closed_standard_streams_of_the_host_receive_no_descriptor_of_the_reloader() {
+    alone(
+        &[],
+        "children::closed_standard_streams_of_the_host_receive_no_descriptor_of_the_reloader",
+        || {
+            let kept = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 100).unwrap();
+            close_standard_streams();
+            let outcome = std::panic::catch_unwind(five_saves_become_five_versions);
+            let is_null =
+                |fd| fs::read_link(format!("/proc/self/fd/{fd}")).unwrap() == Path::new("/dev/null");
+            let all_are_null = (0..3).all(is_null);
+            restore_standard_error(&kept);
+            outcome.unwrap();
+            assert!(all_are_null);
         },
     );
 }

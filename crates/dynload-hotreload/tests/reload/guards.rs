@@ -198,7 +198,7 @@ fn a_panic_in_the_loader_is_a_failed_reload() {
     let reloader = Reloader::new(text_config(&source), Panicking).unwrap();
     let mut trace = Trace::of(&reloader);
     reloader.start().unwrap();
-    dir.write("plugin.txt", "one");
+    dir.write("plugin.txt", "I");
     let (step, error) = trace.await_failure();
     assert_eq!(step, Step::Load);
     assert!(error.to_string().contains("only numbers"), "{error}");

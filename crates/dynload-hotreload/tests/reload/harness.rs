@@ -100,12 +100,14 @@ impl Dir {
     }
 }
 
-/// Returns the settings for a text plugin without a build, whose changes are processed immediately.
+/// Returns the settings for a text plugin without a build, whose changes are processed immediately. A file that a writer has
+/// emptied is waited for as long as it takes on a busy disk.
 pub(crate) fn text_config(source: &Path) -> Config {
     Config::new(source)
         .with_builder(Builder::None)
         .with_debounce(Duration::ZERO)
         .with_settle_timeout(Duration::from_millis(300))
+        .with_shrink_timeout(ROOM)
 }
 
 pub(crate) fn text_reloader(config: Config) -> Reloader<TextLoader> {
@@ -209,6 +211,8 @@ pub(crate) fn name(kind: &EventKind) -> &'static str {
         EventKind::Retired { .. } => "retired",
         EventKind::Unchanged { .. } => "unchanged",
         EventKind::Cancelled => "cancelled",
+        EventKind::Waiting { .. } => "waiting",
+        EventKind::WrittenByBuild { .. } => "written by build",
         EventKind::Failed { .. } => "failed",
         EventKind::Watch { .. } => "watch",
         _ => "another",

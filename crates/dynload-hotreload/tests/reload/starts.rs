@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, StartError, State};
+use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, StartError, State, Stop};
 
 use crate::harness::*;
 
@@ -75,6 +75,44 @@ fn start_in_a_callback_does_nothing_unless_the_reloader_is_stopping() {
         "{results:?}"
     );
     await_until("the reloader has stopped", || !reloader.is_running());
+}
+
+/// A loader that stops its reloader, as the constructor of a plugin may.
+#[derive(Default)]
+struct Stopping {
+    itself: OnceLock<Weak<Reloader<Stopping>>>,
+    results: Mutex<Vec<Stop>>,
+}
+
+impl Loader for Stopping {
+    type Loaded = String;
+
+    fn load(&self, artifact: &Artifact) -> Result<String, LoadError> {
+        let reloader = self.itself.get().unwrap().upgrade().unwrap();
+        self.results.lock().unwrap().push(reloader.stop());
+        let content = fs::read_to_string(&artifact.path).unwrap();
+        if content == "bad" {
+            return Err(LoadError::new("bad"));
+        }
+        Ok(content)
+    }
+}
+
+#[test]
+fn a_stop_by_the_code_that_start_loads_is_an_error_of_start() {
+    let dir = Dir::new();
+    for (content, version) in [("good", 1), ("bad", 0)] {
+        let source = dir.write("plugin.txt", content);
+        let reloader = Arc::new(Reloader::new(text_config(&source), Stopping::default()).unwrap());
+        reloader.loader().itself.set(Arc::downgrade(&reloader)).unwrap();
+        let started = reloader.start();
+        assert!(matches!(started, Err(StartError::Stopped)), "{started:?}");
+        assert_eq!(*reloader.loader().results.lock().unwrap(), [Stop::Requested]);
+        assert_eq!((reloader.is_running(), reloader.version()), (false, version));
+        assert_eq!(reloader.last_error().is_some(), content == "bad");
+        assert!(!reloader.check(), "the version that start loads is not announced");
+        assert_eq!(reloader.stop(), Stop::Complete);
+    }
 }
 
 /// A loader that refuses the state for version 2, whose refused version panics when it is dropped.
