@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use dynload_native::staging::private_directory;
+
 use crate::artifact::ArtifactKind;
 use crate::config::{BuildCommand, Builder, Config};
 use crate::error::ReloadError;
@@ -134,7 +136,16 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
     };
     let (mut command, cargo) = match recipe {
         Recipe::Command(recipe) => (places.command(recipe), false),
-        Recipe::Cargo { target_dir } => (cargo::command(job.source, target_dir.as_deref()), true),
+        Recipe::Cargo { target_dir } => {
+            if let Some(path) = target_dir {
+                // The name is fixed: where others may create files, it could be another user's.
+                private_directory(path).map_err(|source| ReloadError::OutputDir {
+                    path: path.clone(),
+                    source: io::Error::other(source),
+                })?;
+            }
+            (cargo::command(job.source, target_dir.as_deref()), true)
+        }
         Recipe::AsIs => unreachable!("callers do not build `AsIs`"),
     };
     command.envs(job.config.env.iter().map(|(name, value)| (name, value)));

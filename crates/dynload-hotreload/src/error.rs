@@ -299,7 +299,7 @@ impl fmt::Display for ReloadError {
             Self::OutputDir { path, .. } => {
                 write!(
                     f,
-                    "cannot create the output directory `{}`: choose a writable one",
+                    "cannot use the output directory `{}`: choose a writable one, in which only you and root can replace files",
                     printable(path.display()).path()
                 )
             }

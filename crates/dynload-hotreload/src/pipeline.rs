@@ -251,12 +251,10 @@ impl<L: Loader> Pipeline<L> {
 
     fn staging(&mut self) -> Result<Arc<Staging>, ReloadError> {
         // A cleaner of temporary files may have removed the directory.
-        let was_lost = match &self.staging {
-            Some(staging) if staging.path().is_dir() => return Ok(Arc::clone(staging)),
-            lost => lost.is_some(),
-        };
+        if let Some(staging) = self.staging.as_ref().filter(|staging| staging.is_intact()) {
+            return Ok(Arc::clone(staging));
+        }
         let staging = match &self.shared.config.output_dir {
-            None if was_lost => Staging::in_directory(std::env::temp_dir()),
             Some(dir) => {
                 std::fs::create_dir_all(dir).map_err(|source| ReloadError::OutputDir {
                     path: dir.clone(),

@@ -141,6 +141,12 @@ impl Staging {
         self.directory.path()
     }
 
+    /// Returns whether the directory still exists: a cleaner of temporary files may have removed it, and another user may have
+    /// created another one at its path since.
+    pub fn is_intact(&self) -> bool {
+        self.directory.is_intact()
+    }
+
     /// Copies a file, and the debug information beside it (`.debug`, `.dwp`, `.pdb`, `.dSYM`), to a path that was never
     /// used before.
     ///

@@ -353,3 +353,47 @@ fn a_removed_output_directory_is_created_again() {
         }
     }
 }
+
+/// Another user could replace what is loaded from there.
+#[cfg(unix)]
+#[test]
+fn an_output_directory_in_which_others_can_replace_files_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = Dir::new();
+    let out = dir.at("out");
+    let set = |path: &std::path::Path, mode| {
+        std::fs::create_dir_all(path).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let refused = |source: &std::path::Path, loader_of: &dyn Fn(Config) -> String| {
+        let report = loader_of(Config::new(source).with_output_dir(&out));
+        assert!(report.contains("every user can write to it"), "{report}");
+    };
+    let text_report = |config: Config| {
+        let reloader = text_reloader(config.with_builder(dynload_hotreload::Builder::None));
+        reloader.start().unwrap();
+        reloader
+            .last_error()
+            .map_or_else(String::new, |error| error.report())
+    };
+    let source = dir.write("plugin.txt", text(1));
+    set(&out, 0o777);
+    refused(&source, &text_report);
+    // With the sticky bit, copies are safe. The target directory of cargo has a fixed name there.
+    set(&out, 0o1777);
+    assert_eq!(text_report(Config::new(&source).with_output_dir(&out)), "");
+    set(&out.join("cargo-target"), 0o1777);
+    let manifest = dir.write(
+        "Cargo.toml",
+        "[package]\nname = \"a\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n",
+    );
+    dir.write("src/lib.rs", "");
+    refused(&manifest, &|config| {
+        let reloader = Reloader::new(config, crate::native::loader()).unwrap();
+        reloader.start().unwrap();
+        reloader
+            .last_error()
+            .map_or_else(String::new, |error| error.report())
+    });
+}
