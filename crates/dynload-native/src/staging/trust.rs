@@ -11,7 +11,7 @@ pub(super) struct Exposed {
 }
 
 /// Returns the directory, `directory` or one above it, in which a user other than this one and root can replace what it
-/// contains.
+/// contains. The path has no symlinks.
 ///
 /// In a directory with the sticky bit, such as `/tmp`, only the owner of a file can (inode(7)). A group that may write
 /// counts as other users, unless it is the group of this user alone: the one with the user's own number.
@@ -21,7 +21,7 @@ pub(super) fn exposed(directory: &Path) -> io::Result<Option<Exposed>> {
 
     const STICKY: u32 = 0o1000;
     let user = rustix::process::geteuid().as_raw();
-    for path in directory.canonicalize()?.ancestors() {
+    for path in directory.ancestors() {
         let metadata = path.metadata()?;
         let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
         let reason = if owner != 0 && owner != user && !is_unmapped(owner) {
