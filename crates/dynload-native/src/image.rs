@@ -36,7 +36,18 @@ pub struct DetachedImage {
 
 struct Entry {
     open: usize,
+    version: Version,
     image: DetachedImage,
+}
+
+/// Whether an image is a version of a module: one that was loaded from a copy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// It is not. Nothing newer is loaded in its place.
+    No,
+    Current,
+    /// The module was reloaded, retired or unloaded. Calls and symbols may keep the image open.
+    Former,
 }
 
 /// Every image that was opened through this crate and is, as far as this crate knows, still in memory.
@@ -60,20 +71,24 @@ pub fn detached_images() -> Vec<DetachedImage> {
         .collect()
 }
 
-/// Returns the image that the loader uses for a library's name, if it is [detached](crate::Library): a version that was
-/// reloaded or unloaded.
+/// Returns the image that the loader uses for a library's name, if it is a version of a module that was reloaded or
+/// unloaded.
 pub(crate) fn outdated(name: &str) -> Option<DetachedImage> {
-    let is_detached = |entry: &&Entry| entry.open == 0;
+    let is_outdated = |entry: &&Entry| match entry.version {
+        Version::No => false,
+        Version::Current => entry.open == 0,
+        Version::Former => true,
+    };
     if !images()
         .iter()
         .flat_map(HashMap::values)
-        .any(|entry| is_detached(&entry))
+        .any(|entry| is_outdated(&entry))
     {
         return None;
     }
     let handle = os::loaded(name)?;
     let images = images();
-    let entry = images.as_ref()?.get(&handle).filter(is_detached)?;
+    let entry = images.as_ref()?.get(&handle).filter(is_outdated)?;
     Some(entry.image.clone())
 }
 
@@ -106,10 +121,18 @@ impl Image {
             path: path.clone(),
             mapped: mapped.clone(),
         };
+        let version = match &staged {
+            Some(_) => Version::Current,
+            None => Version::No,
+        };
         images()
             .get_or_insert_with(HashMap::new)
             .entry(handle)
-            .or_insert(Entry { open: 0, image })
+            .or_insert(Entry {
+                open: 0,
+                version,
+                image,
+            })
             .open += 1;
         let unmap = AtomicBool::new(false);
         Image {
@@ -181,6 +204,13 @@ impl Image {
         true
     }
 
+    /// Notes that the module whose version this is has another one now, or none.
+    pub(crate) fn set_former(&self) {
+        if let Some(entry) = images().as_mut().and_then(|images| images.get_mut(&self.handle)) {
+            entry.version = Version::Former;
+        }
+    }
+
     /// Makes dropping the image unmap it.
     ///
     /// # Safety
@@ -214,11 +244,11 @@ impl Image {
         // SAFETY: the caller's promise.
         let closed = unsafe { os::close(self.handle) };
         let still_mapped = os::is_mapped(self.handle, &self.mapped);
-        if still_mapped && let Some(image) = entry {
+        if still_mapped && let Some(entry) = entry {
             images()
                 .get_or_insert_with(HashMap::new)
                 .entry(self.handle)
-                .or_insert(Entry { open: 0, image });
+                .or_insert(entry);
         }
         match closed {
             Err(source) => Err(Error::Close {
@@ -231,8 +261,8 @@ impl Image {
     }
 }
 
-/// Counts one open library less. When it was the last, removes the entry and returns its image.
-fn release(handle: Handle) -> Option<DetachedImage> {
+/// Counts one open library less. When it was the last, removes the entry and returns it.
+fn release(handle: Handle) -> Option<Entry> {
     let mut images = images();
     let images = images.as_mut()?;
     let entry = images.get_mut(&handle)?;
@@ -240,7 +270,7 @@ fn release(handle: Handle) -> Option<DetachedImage> {
     if entry.open > 0 {
         return None;
     }
-    images.remove(&handle).map(|entry| entry.image)
+    images.remove(&handle)
 }
 
 impl Drop for Image {

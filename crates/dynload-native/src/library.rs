@@ -311,6 +311,11 @@ impl Library {
         }
     }
 
+    /// Notes that the module whose version this is has another one now, or none.
+    pub(crate) fn set_former(&self) {
+        self.image.set_former();
+    }
+
     /// Makes dropping the last owner unmap the library.
     ///
     /// # Safety

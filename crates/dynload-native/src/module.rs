@@ -246,6 +246,9 @@ impl Module {
             current.version = version;
             current.generation.replace(Arc::new(new))
         };
+        if let Some(old) = &old {
+            old.library().set_former();
+        }
         // Not under the lock: the old plugin's `shutdown` may run now, and may take long.
         drop(old);
         Ok(version)
@@ -321,7 +324,9 @@ impl Module {
 
     fn take(&self) -> Result<Arc<Generation>, Error> {
         let taken = write(&self.current).generation.take();
-        taken.ok_or_else(|| self.not_loaded())
+        let taken = taken.ok_or_else(|| self.not_loaded())?;
+        taken.library().set_former();
+        Ok(taken)
     }
 
     fn read<R>(&self, f: impl FnOnce(&Current) -> R) -> R {

@@ -121,7 +121,13 @@ impl Staging {
             path: parent.to_owned(),
             source,
         };
-        let parent = std::path::absolute(parent).map_err(failed)?;
+        // Who can replace a symlink in the path could lead to other files.
+        let parent = if cfg!(unix) {
+            parent.canonicalize()
+        } else {
+            std::path::absolute(parent)
+        };
+        let parent = parent.map_err(failed)?;
         if let Some(token) = loader_token(&parent) {
             return Err(StageError::Token { path: parent, token });
         }
@@ -136,7 +142,7 @@ impl Staging {
         }))
     }
 
-    /// Returns the path of the directory.
+    /// Returns the path of the directory: absolute, and on Unix without symlinks.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
@@ -167,14 +173,10 @@ impl Staging {
         let name = source
             .file_name()
             .ok_or(StageError::NotAFile { kind: "a directory" })?;
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let directory = self.path().join(number.to_string());
-        let write = |source| StageError::Write {
-            path: directory.clone(),
+        let directory = self.create_numbered().map_err(|source| StageError::Write {
+            path: self.path().to_owned(),
             source,
-        };
-        self.restore().map_err(write)?;
-        directory::create_private(&directory).map_err(write)?;
+        })?;
         // From here on a failure removes what was created: `staged` is dropped.
         let mut staged = StagedFile {
             path: directory.join(name),
@@ -187,6 +189,19 @@ impl Staging {
         (staged.hash, staged.size) = (copied.hash, copied.size);
         copy::copy_debug_information(source, &directory);
         Ok(staged)
+    }
+
+    /// Creates the directory of the next copy. The child of a `fork` may have taken a number.
+    fn create_numbered(&self) -> io::Result<PathBuf> {
+        self.restore()?;
+        loop {
+            let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+            let directory = self.path().join(number.to_string());
+            match directory::create_private(&directory) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|()| directory),
+            }
+        }
     }
 
     /// Creates the directory again if it was removed.
@@ -272,15 +287,24 @@ impl StagedFile {
             return Ok(());
         };
         let beside = beside.canonicalize()?;
-        if reach == Reach::Above {
-            let place = lock(&self.staging.mirror).place(self.staging.path(), &beside)?;
-            std::fs::rename(&self.directory, &place)?;
-            if let Some(name) = self.path.file_name() {
-                self.path = place.join(name);
-            }
-            self.directory = place;
-        }
+        let moved = match reach {
+            Reach::Above => self.move_below(&beside),
+            _ => Ok(()),
+        };
         mirror::link_all(&beside, &self.directory);
+        moved
+    }
+
+    /// Moves the copy to where `..` leads to what is above the directory `original`.
+    #[cfg(unix)]
+    fn move_below(&mut self, original: &Path) -> io::Result<()> {
+        let place = lock(&self.staging.mirror).place(self.staging.path(), original)?;
+        // The place is an empty directory, so this replaces it (rename(2)).
+        std::fs::rename(&self.directory, &place)?;
+        if let Some(name) = self.path.file_name() {
+            self.path = place.join(name);
+        }
+        self.directory = place;
         Ok(())
     }
 

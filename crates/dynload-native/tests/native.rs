@@ -28,6 +28,8 @@ mod descriptor;
 mod inspect;
 #[path = "native/library.rs"]
 mod library;
+#[path = "native/links.rs"]
+mod links;
 #[path = "native/module.rs"]
 mod module;
 #[path = "native/rust_plugin.rs"]

@@ -76,10 +76,11 @@ pub(crate) fn mapped(handle: Handle) -> Option<Mapped> {
     })
 }
 
-/// Returns whether a library in memory, other than the copy itself, was loaded through a link in `directory`.
+/// Returns whether a library in memory was loaded through a link below `directory`, whose path has no symlinks: such a
+/// library is outside, and the copies are inside.
 pub(crate) fn is_in_use(directory: &Path) -> bool {
     struct Search<'a> {
-        directory: &'a [u8],
+        directory: &'a Path,
         found: bool,
     }
     unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, data: *mut c_void) -> c_int {
@@ -89,15 +90,17 @@ pub(crate) fn is_in_use(directory: &Path) -> bool {
             return 0;
         }
         // SAFETY: the name is a string of the loader, which does not change it.
-        let name = unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes();
-        let below = name
-            .strip_prefix(search.directory)
-            .and_then(|rest| rest.strip_prefix(b"/"));
-        search.found = below.is_some() && Path::new(OsStr::from_bytes(name)).is_symlink();
+        let name = unsafe { CStr::from_ptr(info.dlpi_name) };
+        let path = Path::new(OsStr::from_bytes(name.to_bytes()));
+        let is_outside = || {
+            path.canonicalize()
+                .is_ok_and(|path| !path.starts_with(search.directory))
+        };
+        search.found = path.starts_with(search.directory) && is_outside();
         search.found.into()
     }
     let mut search = Search {
-        directory: directory.as_os_str().as_bytes(),
+        directory,
         found: false,
     };
     // SAFETY: `visit` is called with the pointer to `search`, which outlives the call.

@@ -48,7 +48,9 @@ impl Lock {
         if !is_mark_of(mark, directory) {
             return Ok(None);
         }
-        Lock::acquire(directory)
+        // Meanwhile its process may have created the directory again: the lock of the removed one proves nothing.
+        let lock = Lock::acquire(directory)?;
+        Ok(lock.filter(|lock| lock.is_of(directory)))
     }
 
     fn acquire(directory: &Path) -> io::Result<Option<Lock>> {

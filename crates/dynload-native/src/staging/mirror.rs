@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::create_private;
 
-/// The prefix of the names of the real directories. No link has such a name.
+/// The prefix of the names of the real directories.
 const PREFIX: &str = ".dynload-";
 
 /// The directories that stand for those above the originals. Copies from several directories share them.
@@ -48,7 +48,7 @@ struct Level {
 }
 
 impl Mirror {
-    /// Returns a new path for the directory of a copy: below the directories that stand for those above `original`.
+    /// Creates the directory of a copy, below the directories that stand for those above `original`.
     ///
     /// `top` is where the directories are created, and `original` has no symlinks in its path.
     pub(super) fn place(&mut self, top: &Path, original: &Path) -> io::Result<PathBuf> {
@@ -58,7 +58,7 @@ impl Mirror {
         for directory in above {
             parent = self.level(&parent, directory, top)?;
         }
-        Ok(self.new_name(&parent))
+        self.create(&parent)
     }
 
     /// Forgets everything, after `top` was removed.
@@ -69,8 +69,7 @@ impl Mirror {
     /// Returns the directory within `parent` that stands for `directory`, with links to what is there now.
     fn level(&mut self, parent: &Path, directory: &Path, top: &Path) -> io::Result<PathBuf> {
         if !self.levels.contains_key(directory) {
-            let path = self.new_name(parent);
-            create_private(&path)?;
+            let path = self.create(parent)?;
             let linked = HashSet::new();
             self.levels.insert(directory.to_owned(), Level { path, linked });
         }
@@ -91,9 +90,16 @@ impl Mirror {
         Ok(level.path.clone())
     }
 
-    fn new_name(&mut self, parent: &Path) -> PathBuf {
-        self.last += 1;
-        parent.join(format!("{PREFIX}{}", self.last))
+    /// Creates a directory with a new name. A link or the child of a `fork` may have taken a name.
+    fn create(&mut self, parent: &Path) -> io::Result<PathBuf> {
+        loop {
+            self.last += 1;
+            let path = parent.join(format!("{PREFIX}{}", self.last));
+            match create_private(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => return created.map(|()| path),
+            }
+        }
     }
 }
 
@@ -107,9 +113,7 @@ pub(super) fn link_all(original: &Path, copy: &Path) {
 /// Returns the names in a directory; none if it cannot be read.
 fn names(directory: &Path) -> impl Iterator<Item = OsString> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.file_name())
-        .filter(|name| !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+    entries.map(|entry| entry.file_name())
 }
 
 /// Creates one link. The loader does not find what could not be linked, and reports that.

@@ -296,6 +296,53 @@ fn a_version_that_was_reloaded_is_not_used_for_its_name() {
     assert!(matches!(&error, Error::Outdated { .. }), "{error:?}");
 }
 
+/// While a call or a symbol keeps the old version open too.
+#[test]
+fn a_version_that_was_reloaded_is_not_used_for_its_name_while_it_is_open() {
+    let test = "dependencies::a_version_that_was_reloaded_is_not_used_for_its_name_while_it_is_open";
+    let Some(directory) = child::argument() else {
+        let workshop = Workshop::new();
+        let source = "int add(void) { return 1; }";
+        workshop.c("libshared.so", source, &["-Wl,-soname,libshared.so"]);
+        let source = "int add(void); int answer(void) { return add(); }";
+        workshop.c("user.so", source, &["-L.", "-lshared", "-Wl,-rpath,$ORIGIN"]);
+        child::succeeds(&mut child::command(test, workshop.path("")));
+        return;
+    };
+    let load = |name: &str| unsafe { Module::load(directory.join(name), Flags::NOW) };
+    let shared = load("libshared.so").unwrap();
+    let symbol = unsafe { shared.enter().unwrap().symbol::<extern "C" fn() -> i32>("add") }.unwrap();
+    assert_eq!(unsafe { shared.reload() }.unwrap(), 2);
+    let error = load("user.so").unwrap_err();
+    assert!(matches!(error, Error::Outdated { .. }), "{error:?}");
+    drop(symbol);
+    let call = shared.enter().unwrap();
+    shared.retire(std::time::Duration::ZERO).unwrap();
+    let error = load("user.so").unwrap_err();
+    assert!(matches!(error, Error::Outdated { .. }), "{error:?}");
+    drop(call);
+}
+
+/// A library that was opened from its own file has no newer version: a plugin may need it after it was closed.
+#[test]
+fn a_library_that_was_closed_is_used_for_its_name() {
+    let test = "dependencies::a_library_that_was_closed_is_used_for_its_name";
+    let Some(directory) = child::argument() else {
+        let workshop = Workshop::new();
+        let source = "int add(void) { return 6; }";
+        workshop.c("libshared.so", source, &["-Wl,-soname,libshared.so"]);
+        let source = "#include <unistd.h>
+            int add(void); int answer(void) { return getpid() > 0 ? add() : 0; }";
+        workshop.c("user.so", source, &["-L.", "-lshared", "-Wl,-rpath,$ORIGIN"]);
+        child::succeeds(&mut child::command(test, workshop.path("")));
+        return;
+    };
+    drop(unsafe { Library::open_by_name("libc.so.6", Flags::NOW) }.unwrap());
+    drop(unsafe { Library::open(directory.join("libshared.so"), Flags::NOW) }.unwrap());
+    let module = unsafe { Module::load(directory.join("user.so"), Flags::NOW) }.unwrap();
+    assert_eq!(answer(&module.enter().unwrap()), 6);
+}
+
 #[test]
 fn a_damaged_dependency_does_not_reach_the_loader() {
     let workshop = Workshop::new();

@@ -295,6 +295,26 @@ fn a_directory_in_which_others_can_replace_files_is_refused() {
     }
 }
 
+/// Who owns the link could lead it elsewhere after the check.
+#[test]
+fn a_directory_reached_by_a_symlink_is_used_by_its_own_path() {
+    let workshop = Workshop::new();
+    let (good, other, link) = (
+        workshop.path("good"),
+        workshop.path("other"),
+        workshop.path("link"),
+    );
+    std::fs::create_dir(&good).unwrap();
+    std::fs::create_dir(&other).unwrap();
+    std::os::unix::fs::symlink(&good, &link).unwrap();
+    let staging = Staging::in_directory(&link).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&other, &link).unwrap();
+    let staged = staging.stage(workshop.write("libp.so", "library")).unwrap();
+    assert!(staged.path().starts_with(good.canonicalize().unwrap()));
+    assert_eq!(std::fs::read_dir(other).unwrap().count(), 0);
+}
+
 #[test]
 fn a_path_in_which_the_loader_replaces_a_token_is_refused() {
     let workshop = Workshop::new();
