@@ -882,8 +882,8 @@ DYNLOAD_API int64_t vais_module_symbol(int64_t handle, int64_t path, int64_t nam
 /// get_function_in_scope: the address, 0 on failure.
 DYNLOAD_API int64_t vais_module_symbol_in_scope(int64_t handle, int64_t path, int64_t name);
 
-/// The path of the module that has this handle now, 0 on failure. The text stays readable; after the unload it is
-/// unchanged or empty.
+/// The path of the module that has this handle now, 0 on failure. Ask once, right after the load: a module that is loaded
+/// after an unload may have the same handle. The text stays readable; after the unload it is unchanged or empty.
 DYNLOAD_API int64_t vais_module_path(int64_t handle);
 
 /// The version of the module that has this handle now, 0 on failure.

@@ -76,8 +76,8 @@ primitives! {
     pub unsafe extern "C" fn vais_module_symbol_in_scope(handle: i64, path: i64, name: i64) -> i64 =
         guard(0, || module::symbol_in_scope(handle, path, text::c_text(name, "name of the symbol")?));
 
-    /// The path of the module that has this handle now, 0 on failure. The text stays readable; after the unload it is
-    /// unchanged or empty.
+    /// The path of the module that has this handle now, 0 on failure. Ask once, right after the load: a module that is loaded
+    /// after an unload may have the same handle. The text stays readable; after the unload it is unchanged or empty.
     pub extern "C" fn vais_module_path(handle: i64) -> i64 = guard(0, || Ok(module::describe(handle)?.path));
 
     /// The version of the module that has this handle now, 0 on failure.

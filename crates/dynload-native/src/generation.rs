@@ -277,7 +277,8 @@ fn link(staged: &mut StagedFile, original: &Path, info: &LibraryInfo, dependenci
             .and_then(|info| Reach::of(path, &info).ok());
         reach = reach.max(found.unwrap_or(Reach::Above));
     }
-    let _ = staged.link_surroundings(original, reach);
+    let needed = dependencies.found.iter().filter(beside);
+    let _ = staged.link_surroundings(original, reach, needed.filter_map(|path| path.file_name()));
 }
 
 /// Makes the copy find what the original finds: Windows searches the directory of a library for what it needs.

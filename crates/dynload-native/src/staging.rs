@@ -29,6 +29,8 @@ mod lock;
 mod mirror;
 mod trust;
 
+#[cfg(unix)]
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -276,13 +278,19 @@ impl StagedFile {
         self.size
     }
 
-    /// Makes the copy find what the file at `original` finds relative to its own path.
+    /// Makes the copy find what the file at `original` finds relative to its own path: what is listed beside it, and what
+    /// it needs there, which is found in a directory that cannot be listed too.
     ///
     /// # Errors
     ///
     /// Returns the system's error. The copy can be loaded all the same, if it needs nothing from there.
     #[cfg(unix)]
-    pub(crate) fn link_surroundings(&mut self, original: &Path, reach: Reach) -> io::Result<()> {
+    pub(crate) fn link_surroundings<'a>(
+        &mut self,
+        original: &Path,
+        reach: Reach,
+        needed: impl Iterator<Item = &'a OsStr>,
+    ) -> io::Result<()> {
         let Some(beside) = original.parent().filter(|_| reach > Reach::Nowhere) else {
             return Ok(());
         };
@@ -291,7 +299,7 @@ impl StagedFile {
             Reach::Above => self.move_below(&beside),
             _ => Ok(()),
         };
-        mirror::link_all(&beside, &self.directory);
+        mirror::link_all(&beside, &self.directory, needed);
         moved
     }
 

@@ -24,54 +24,54 @@ fn is_mark_of(mark: File, directory: &Path) -> bool {
 /// A locked directory.
 ///
 /// On Unix the lock is that of the directory itself (`flock`), as systemd-tmpfiles(8) respects it: a cleaner does not
-/// remove files of a directory that another process has locked. On Windows the mark is held open.
+/// remove files of a directory that another process has locked. The mark is locked too, because a network file system may
+/// pass only the locks of files to its server. On Windows the mark is held open.
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: File,
+    #[cfg(unix)]
+    directory: File,
+    #[cfg_attr(unix, expect(dead_code, reason = "held"))]
+    mark: File,
 }
 
 #[cfg(unix)]
 impl Lock {
     /// Locks and marks a new directory.
     pub(super) fn create(directory: &Path) -> io::Result<Lock> {
-        let lock = Lock::acquire(directory)?.ok_or(io::ErrorKind::AlreadyExists)?;
+        let locked = open_directory(directory).and_then(lock)?;
         let mut options = OpenOptions::new();
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut mark = options.write(true).create_new(true).open(directory.join(MARK))?;
+        let mark = options.write(true).create_new(true).open(directory.join(MARK))?;
+        let mut mark = lock(mark)?.ok_or(io::ErrorKind::AlreadyExists)?;
         mark.write_all(&marked_name(directory))?;
-        Ok(lock)
+        Ok(Lock {
+            directory: locked.ok_or(io::ErrorKind::AlreadyExists)?,
+            mark,
+        })
     }
 
     /// Locks a marked directory. Returns `None` if it is locked already, or not marked.
     pub(super) fn try_take(directory: &Path) -> io::Result<Option<Lock>> {
-        let (mark, _) = crate::open_regular::open_regular(directory.join(MARK))?;
-        if !is_mark_of(mark, directory) {
-            return Ok(None);
-        }
-        // Meanwhile its process may have created the directory again: the lock of the removed one proves nothing.
-        let lock = Lock::acquire(directory)?;
-        Ok(lock.filter(|lock| lock.is_of(directory)))
-    }
-
-    fn acquire(directory: &Path) -> io::Result<Option<Lock>> {
         use std::os::unix::fs::OpenOptionsExt;
 
-        use rustix::fs::{FlockOperation, OFlags, flock};
-        use rustix::io::{Errno, fcntl_dupfd_cloexec};
+        use rustix::fs::OFlags;
 
-        let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .custom_flags(flags.bits() as i32)
-            .open(directory)?;
-        // A host may run without descriptors 0 to 2, and open them later by their numbers.
-        let file = File::from(fcntl_dupfd_cloexec(&file, 3)?);
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { file })),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
+        options.read(true).write(true).custom_flags(flags.bits() as i32);
+        let mark = options.open(directory.join(MARK))?;
+        if !mark.metadata()?.is_file() || !is_mark_of(mark.try_clone()?, directory) {
+            return Ok(None);
         }
+        let (Some(locked), Some(mark)) = (lock(open_directory(directory)?)?, lock(mark)?) else {
+            return Ok(None);
+        };
+        let lock = Lock {
+            directory: locked,
+            mark,
+        };
+        // Meanwhile its process may have created the directory again: the lock of the removed one proves nothing.
+        Ok(Some(lock).filter(|lock| lock.is_of(directory)))
     }
 
     /// Returns whether the directory at a path is the locked one.
@@ -80,7 +80,38 @@ impl Lock {
 
         let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
         let found = directory.symlink_metadata().map(identity);
-        found.is_ok_and(|found| self.file.metadata().map(identity).is_ok_and(|own| own == found))
+        found.is_ok_and(|found| {
+            self.directory
+                .metadata()
+                .map(identity)
+                .is_ok_and(|own| own == found)
+        })
+    }
+}
+
+#[cfg(unix)]
+fn open_directory(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+
+    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits() as i32).open(path)
+}
+
+/// Locks an open file or directory. Returns `None` if it is locked already.
+#[cfg(unix)]
+fn lock(file: File) -> io::Result<Option<File>> {
+    use rustix::fs::{FlockOperation, flock};
+    use rustix::io::{Errno, fcntl_dupfd_cloexec};
+
+    // A host may run without descriptors 0 to 2, and open them later by their numbers.
+    let file = File::from(fcntl_dupfd_cloexec(&file, 3)?);
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -90,14 +121,14 @@ impl Lock {
     pub(super) fn create(directory: &Path) -> io::Result<Lock> {
         let mut file = Lock::options().create_new(true).open(directory.join(MARK))?;
         file.write_all(&marked_name(directory))?;
-        Ok(Lock { file })
+        Ok(Lock { mark: file })
     }
 
     /// Locks a marked directory. Returns `None` if it is locked already, or not marked.
     pub(super) fn try_take(directory: &Path) -> io::Result<Option<Lock>> {
         const ERROR_SHARING_VIOLATION: i32 = 32;
         match Lock::options().open(directory.join(MARK)) {
-            Ok(file) if is_mark_of(file.try_clone()?, directory) => Ok(Some(Lock { file })),
+            Ok(file) if is_mark_of(file.try_clone()?, directory) => Ok(Some(Lock { mark: file })),
             Ok(_) => Ok(None),
             Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(None),
             Err(error) => Err(error),
@@ -116,6 +147,6 @@ impl Lock {
 
     /// Returns whether the directory at a path is the locked one: while the mark is open, it cannot be removed.
     pub(super) fn is_of(&self, directory: &Path) -> bool {
-        self.file.metadata().is_ok() && directory.join(MARK).is_file()
+        self.mark.metadata().is_ok() && directory.join(MARK).is_file()
     }
 }

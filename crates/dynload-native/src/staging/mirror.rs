@@ -22,7 +22,7 @@
 //! A library that is found through a link is the original one, so the loader recognizes that it is loaded already.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
@@ -104,9 +104,12 @@ impl Mirror {
 }
 
 /// Links everything in `original` within `copy`, except what is there already: the copy and its debug information.
-pub(super) fn link_all(original: &Path, copy: &Path) {
+pub(super) fn link_all<'a>(original: &Path, copy: &Path, needed: impl Iterator<Item = &'a OsStr>) {
     for name in names(original) {
         link(original, copy, &name);
+    }
+    for name in needed {
+        link(original, copy, name);
     }
 }
 
@@ -117,6 +120,6 @@ fn names(directory: &Path) -> impl Iterator<Item = OsString> {
 }
 
 /// Creates one link. The loader does not find what could not be linked, and reports that.
-fn link(original: &Path, copy: &Path, name: &OsString) {
+fn link(original: &Path, copy: &Path, name: &OsStr) {
     let _ = symlink(original.join(name), copy.join(name));
 }
