@@ -21,7 +21,8 @@ use crate::{load, number};
 /// Runs a WASI command in a sandbox, or calls an exported function with `--invoke`.
 ///
 /// The module is in the binary or the text format. Nothing is granted that `--grant` does not name, not even output.
-/// The guest uses the standard input, output and error of this process.
+/// The guest uses the standard input, output and error of this process. Writing to a closed pipe is the errno PIPE (64) for the
+/// guest, and 141 is the exit code only if the results cannot be written.
 #[derive(Args)]
 #[command(
     override_usage = "dynload run [OPTIONS] <MODULE> [ARGS]...",
