@@ -203,7 +203,10 @@ fn report(path: &Path, size: usize, contents: &Contents) -> String {
             });
             text += &table("imports", imports.collect());
             let exports = module.exports().map(|export| {
-                let name = printable(export.name).to_string();
+                let name = match export.name {
+                    "" => "\"\"".to_owned(),
+                    name => printable(name).to_string(),
+                };
                 [name, printable(&export.ty).to_string(), String::new()]
             });
             text += &table("exports", exports.collect());

@@ -13,7 +13,7 @@ use dynload_sandbox::{
     Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
 };
 
-use crate::exit::{Failure, chain, code, print};
+use crate::exit::{Failure, chain, code, print, quoted};
 use crate::limits::SandboxOptions;
 use crate::scan::count;
 use crate::{load, number};
@@ -122,6 +122,7 @@ fn check_command(module: &Module) -> Result<(), Failure> {
             format!("not a command, because its `_start` has the type {signature} instead of () -> ()"),
         ));
     }
+    let functions: Vec<String> = functions.into_iter().map(quoted).collect();
     let functions = match functions.as_slice() {
         [] => "it exports no functions".to_owned(),
         functions => format!(
@@ -137,7 +138,7 @@ fn check_command(module: &Module) -> Result<(), Failure> {
 
 /// Parses the arguments of a function, by its type.
 fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>, Failure> {
-    let usage = |message: String| Failure::new(code::USAGE, format!("`{}` {message}", printable(export)));
+    let usage = |message: String| Failure::new(code::USAGE, format!("{} {message}", quoted(export)));
     let found = module.exports().find(|found| found.name == export);
     let Some(signature) = found.as_ref().and_then(|found| found.ty.func()) else {
         // The call reports it, with the nearest name.
@@ -158,8 +159,8 @@ fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>
     let parse = |(&word, &ty): (&&str, &ValType)| {
         number::parse(word, ty).map_err(|error| {
             usage(format!(
-                "has the type {signature}, and `{}` is {error}",
-                printable(word)
+                "has the type {signature}, and {} is {error}",
+                quoted(word)
             ))
         })
     };

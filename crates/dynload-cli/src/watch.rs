@@ -56,7 +56,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     also: Vec<PathBuf>,
     /// How long the source must be quiet before a change is processed.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, default_value = "100ms")]
     debounce: Duration,
     #[command(flatten)]
     sandbox: SandboxOptions,

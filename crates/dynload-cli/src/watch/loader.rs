@@ -50,7 +50,11 @@ impl Loaded {
                 match instance.call(export, &[]) {
                     Ok(results) => {
                         let results: Vec<String> = results.iter().map(number::text).collect();
-                        format!("{name}() = {}", listed(&results))
+                        if results.is_empty() {
+                            format!("{name}()")
+                        } else {
+                            format!("{name}() = {}", listed(&results))
+                        }
                     }
                     Err(error) => match error.exit_code() {
                         Some(code) => format!("{name}() exited with code {code}"),

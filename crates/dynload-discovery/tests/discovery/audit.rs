@@ -399,3 +399,20 @@ fn import_names_cannot_control_the_terminal() {
         [r"import \u{1b}[2J.\u{a}\u{7} (function) has no provider"]
     );
 }
+
+#[test]
+fn a_file_of_another_kind_is_reported_in_the_words_of_this_crate() {
+    let plugins = Plugins::new();
+    let toml = "[plugin]\nid = \"p\"\nversion = \"1.0.0\"\nformat = \"native\"\nentry = \"p.so\"\n";
+    plugins.write("p/plugin.toml", toml);
+    for contents in ["", "no library, but text"] {
+        plugins.write("p/p.so", contents);
+        let scanner = plugins.scanner();
+        let found = scanner.scan();
+        let audit = scanner.audit(found.get("p").unwrap()).unwrap();
+        assert_eq!(
+            findings(&audit),
+            ["not a native plugin: it is not an ELF, Mach-O or PE file"]
+        );
+    }
+}
