@@ -1,4 +1,4 @@
-//! Which capability each import of a Wasm module needs.
+//! Which capability each import of a Wasm module needs, and its type.
 //!
 //! The table covers the 46 functions of `wasi_snapshot_preview1` (the [preview 1 specification][wasi]), the seven of
 //! `vais`, and those of `dynload`. Many WASI functions serve several purposes: `fd_read` reads a terminal, a file or
@@ -85,6 +85,8 @@ pub struct Import {
     pub module: &'static str,
     /// The name of the function.
     pub name: &'static str,
+    /// The type of the function, as in messages: `(i32, i32) -> (i32)`.
+    pub signature: &'static str,
     /// The capabilities that it needs; never [`ImportNeeds::Unknown`].
     pub needs: ImportNeeds,
     /// What happens when a guest calls it without them.
@@ -152,106 +154,223 @@ const POLLABLE: Capabilities = Capabilities::TIME.union(READABLE).union(WRITABLE
 const fn import(
     module: &'static str,
     name: &'static str,
+    signature: &'static str,
     needs: ImportNeeds,
     when_denied: WhenDenied,
 ) -> Import {
     Import {
         module,
         name,
+        signature,
         needs,
         when_denied,
     }
 }
-const fn free(name: &'static str) -> Import {
-    import(WASI_PREVIEW1, name, ImportNeeds::Nothing, WhenDenied::Never)
-}
-const fn all_of(name: &'static str, caps: Capabilities) -> Import {
-    import(WASI_PREVIEW1, name, ImportNeeds::AllOf(caps), WhenDenied::Errno)
-}
-const fn any_of(name: &'static str, caps: Capabilities) -> Import {
-    import(WASI_PREVIEW1, name, ImportNeeds::AnyOf(caps), WhenDenied::Errno)
-}
-const fn asks(name: &'static str, caps: Capabilities) -> Import {
+const fn free(name: &'static str, signature: &'static str) -> Import {
     import(
         WASI_PREVIEW1,
         name,
+        signature,
+        ImportNeeds::Nothing,
+        WhenDenied::Never,
+    )
+}
+const fn all_of(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
+    import(
+        WASI_PREVIEW1,
+        name,
+        signature,
+        ImportNeeds::AllOf(caps),
+        WhenDenied::Errno,
+    )
+}
+const fn any_of(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
+    import(
+        WASI_PREVIEW1,
+        name,
+        signature,
+        ImportNeeds::AnyOf(caps),
+        WhenDenied::Errno,
+    )
+}
+const fn asks(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
+    import(
+        WASI_PREVIEW1,
+        name,
+        signature,
         ImportNeeds::AllOf(caps),
         WhenDenied::EmptyResult,
     )
 }
-const fn dynload(name: &'static str, caps: Capabilities) -> Import {
-    import(DYNLOAD, name, ImportNeeds::AllOf(caps), WhenDenied::Errno)
+const fn dynload(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
+    import(
+        DYNLOAD,
+        name,
+        signature,
+        ImportNeeds::AllOf(caps),
+        WhenDenied::Errno,
+    )
 }
-const fn vais(name: &'static str, caps: Capabilities) -> Import {
-    import(VAIS, name, ImportNeeds::AllOf(caps), WhenDenied::FailsCall)
+const fn vais(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
+    import(
+        VAIS,
+        name,
+        signature,
+        ImportNeeds::AllOf(caps),
+        WhenDenied::FailsCall,
+    )
 }
 
 const TABLE: [Import; 61] = [
-    dynload("gpu_device_count", Capabilities::GPU),
-    dynload("gpu_submit", Capabilities::GPU),
-    dynload("process_run", Capabilities::PROCESS),
-    dynload("tcp_connect", Capabilities::NETWORK),
-    dynload("tcp_listen", Capabilities::NETWORK),
-    dynload("thread_join", Capabilities::THREADING),
-    dynload("thread_spawn", Capabilities::THREADING),
-    dynload("udp_bind", Capabilities::NETWORK),
-    vais("log", Capabilities::CONSOLE),
-    vais("now_ms", Capabilities::TIME),
-    vais("print", Capabilities::CONSOLE),
-    vais("println", Capabilities::CONSOLE),
-    vais("random", Capabilities::RANDOM),
-    vais("random_range", Capabilities::RANDOM),
-    vais("sleep_ms", Capabilities::TIME),
+    dynload("gpu_device_count", "(i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_submit", "(i32, i32, i32) -> (i32)", Capabilities::GPU),
+    dynload("process_run", "(i32) -> (i32)", Capabilities::PROCESS),
+    dynload(
+        "tcp_connect",
+        "(i32, i32, i32, i32) -> (i32)",
+        Capabilities::NETWORK,
+    ),
+    dynload(
+        "tcp_listen",
+        "(i32, i32, i32, i32) -> (i32)",
+        Capabilities::NETWORK,
+    ),
+    dynload("thread_join", "(i32, i32) -> (i32)", Capabilities::THREADING),
+    dynload(
+        "thread_spawn",
+        "(i32, i32, i64, i32) -> (i32)",
+        Capabilities::THREADING,
+    ),
+    dynload(
+        "udp_bind",
+        "(i32, i32, i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::NETWORK,
+    ),
+    vais("log", "(i32, i32, i32) -> ()", Capabilities::CONSOLE),
+    vais("now_ms", "() -> (i64)", Capabilities::TIME),
+    vais("print", "(i32, i32) -> ()", Capabilities::CONSOLE),
+    vais("println", "(i32, i32) -> ()", Capabilities::CONSOLE),
+    vais("random", "() -> (i64)", Capabilities::RANDOM),
+    vais("random_range", "(i64, i64) -> (i64)", Capabilities::RANDOM),
+    vais("sleep_ms", "(i64) -> ()", Capabilities::TIME),
     // The host chose the arguments for this plugin: there is nothing to protect.
-    free("args_get"),
-    free("args_sizes_get"),
-    all_of("clock_res_get", Capabilities::TIME),
-    all_of("clock_time_get", Capabilities::TIME),
-    asks("environ_get", Capabilities::ENV),
-    asks("environ_sizes_get", Capabilities::ENV),
-    any_of("fd_advise", FS),
-    all_of("fd_allocate", Capabilities::FS_WRITE),
-    any_of("fd_close", DESCRIPTOR),
-    any_of("fd_datasync", FS),
-    any_of("fd_fdstat_get", DESCRIPTOR),
-    any_of("fd_fdstat_set_flags", DESCRIPTOR),
-    any_of("fd_fdstat_set_rights", DESCRIPTOR),
-    any_of("fd_filestat_get", DESCRIPTOR),
-    all_of("fd_filestat_set_size", Capabilities::FS_WRITE),
-    all_of("fd_filestat_set_times", Capabilities::FS_WRITE),
-    all_of("fd_pread", Capabilities::FS_READ),
+    free("args_get", "(i32, i32) -> (i32)"),
+    free("args_sizes_get", "(i32, i32) -> (i32)"),
+    all_of("clock_res_get", "(i32, i32) -> (i32)", Capabilities::TIME),
+    all_of("clock_time_get", "(i32, i64, i32) -> (i32)", Capabilities::TIME),
+    asks("environ_get", "(i32, i32) -> (i32)", Capabilities::ENV),
+    asks("environ_sizes_get", "(i32, i32) -> (i32)", Capabilities::ENV),
+    any_of("fd_advise", "(i32, i64, i64, i32) -> (i32)", FS),
+    all_of("fd_allocate", "(i32, i64, i64) -> (i32)", Capabilities::FS_WRITE),
+    any_of("fd_close", "(i32) -> (i32)", DESCRIPTOR),
+    any_of("fd_datasync", "(i32) -> (i32)", FS),
+    any_of("fd_fdstat_get", "(i32, i32) -> (i32)", DESCRIPTOR),
+    any_of("fd_fdstat_set_flags", "(i32, i32) -> (i32)", DESCRIPTOR),
+    any_of("fd_fdstat_set_rights", "(i32, i64, i64) -> (i32)", DESCRIPTOR),
+    any_of("fd_filestat_get", "(i32, i32) -> (i32)", DESCRIPTOR),
+    all_of(
+        "fd_filestat_set_size",
+        "(i32, i64) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "fd_filestat_set_times",
+        "(i32, i64, i64, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "fd_pread",
+        "(i32, i32, i32, i64, i32) -> (i32)",
+        Capabilities::FS_READ,
+    ),
     // Every program queries its preopens at start; without any, the list is empty.
-    free("fd_prestat_dir_name"),
-    free("fd_prestat_get"),
-    all_of("fd_pwrite", Capabilities::FS_WRITE),
-    any_of("fd_read", READABLE),
-    all_of("fd_readdir", Capabilities::FS_READ),
-    any_of("fd_renumber", DESCRIPTOR),
+    free("fd_prestat_dir_name", "(i32, i32, i32) -> (i32)"),
+    free("fd_prestat_get", "(i32, i32) -> (i32)"),
+    all_of(
+        "fd_pwrite",
+        "(i32, i32, i32, i64, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    any_of("fd_read", "(i32, i32, i32, i32) -> (i32)", READABLE),
+    all_of(
+        "fd_readdir",
+        "(i32, i32, i32, i64, i32) -> (i32)",
+        Capabilities::FS_READ,
+    ),
+    any_of("fd_renumber", "(i32, i32) -> (i32)", DESCRIPTOR),
     // Seeking on a terminal or a socket is an error, but C's stdio tries it on both.
-    any_of("fd_seek", DESCRIPTOR),
-    any_of("fd_sync", FS),
-    any_of("fd_tell", DESCRIPTOR),
-    any_of("fd_write", WRITABLE),
-    all_of("path_create_directory", Capabilities::FS_WRITE),
-    all_of("path_filestat_get", Capabilities::FS_READ),
-    all_of("path_filestat_set_times", Capabilities::FS_WRITE),
-    all_of("path_link", Capabilities::FS_WRITE),
+    any_of("fd_seek", "(i32, i64, i32, i32) -> (i32)", DESCRIPTOR),
+    any_of("fd_sync", "(i32) -> (i32)", FS),
+    any_of("fd_tell", "(i32, i32) -> (i32)", DESCRIPTOR),
+    any_of("fd_write", "(i32, i32, i32, i32) -> (i32)", WRITABLE),
+    all_of(
+        "path_create_directory",
+        "(i32, i32, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "path_filestat_get",
+        "(i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::FS_READ,
+    ),
+    all_of(
+        "path_filestat_set_times",
+        "(i32, i32, i32, i32, i64, i64, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "path_link",
+        "(i32, i32, i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
     // Which of the two depends on the flags and rights that a call requests.
-    any_of("path_open", FS),
-    all_of("path_readlink", Capabilities::FS_READ),
-    all_of("path_remove_directory", Capabilities::FS_WRITE),
-    all_of("path_rename", Capabilities::FS_WRITE),
-    all_of("path_symlink", Capabilities::FS_WRITE),
-    all_of("path_unlink_file", Capabilities::FS_WRITE),
-    any_of("poll_oneoff", POLLABLE),
-    free("proc_exit"),
-    free("proc_raise"),
-    all_of("random_get", Capabilities::RANDOM),
-    free("sched_yield"),
-    all_of("sock_accept", Capabilities::NETWORK),
-    all_of("sock_recv", Capabilities::NETWORK),
-    all_of("sock_send", Capabilities::NETWORK),
-    all_of("sock_shutdown", Capabilities::NETWORK),
+    any_of(
+        "path_open",
+        "(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> (i32)",
+        FS,
+    ),
+    all_of(
+        "path_readlink",
+        "(i32, i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::FS_READ,
+    ),
+    all_of(
+        "path_remove_directory",
+        "(i32, i32, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "path_rename",
+        "(i32, i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "path_symlink",
+        "(i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    all_of(
+        "path_unlink_file",
+        "(i32, i32, i32) -> (i32)",
+        Capabilities::FS_WRITE,
+    ),
+    any_of("poll_oneoff", "(i32, i32, i32, i32) -> (i32)", POLLABLE),
+    free("proc_exit", "(i32) -> ()"),
+    free("proc_raise", "(i32) -> (i32)"),
+    all_of("random_get", "(i32, i32) -> (i32)", Capabilities::RANDOM),
+    free("sched_yield", "() -> (i32)"),
+    all_of("sock_accept", "(i32, i32, i32) -> (i32)", Capabilities::NETWORK),
+    all_of(
+        "sock_recv",
+        "(i32, i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::NETWORK,
+    ),
+    all_of(
+        "sock_send",
+        "(i32, i32, i32, i32, i32) -> (i32)",
+        Capabilities::NETWORK,
+    ),
+    all_of("sock_shutdown", "(i32, i32) -> (i32)", Capabilities::NETWORK),
 ];
 
 #[cfg(test)]

@@ -6,17 +6,20 @@ use std::process::ExitCode;
 use clap::Args;
 use dynload_caps::ImportNeeds;
 use dynload_diagnostics::{listed, nearest_name, printable};
-use dynload_discovery::{Audit, Discovery, Plugin, Problem, Scanner, Severity, Undeclared};
+use dynload_discovery::{
+    Audit, DependencyProblem, Discovery, Duplicate, Plugin, Problem, Scanner, Severity, Undeclared,
+};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, chain, code, print};
 use crate::progress;
-use crate::scan::{ScanOptions, count, documents, names};
+use crate::scan::{ScanOptions, Scanned, count, documents, duplicates, names};
 
 /// Compares the imports and exports of plugins with their manifests. No plugin code is loaded.
 ///
-/// Without ID, all plugins are audited. A plugin that cannot be listed, or is listed with a warning, is a finding too; without
-/// ID, so is such a directory.
+/// Without ID, all plugins are audited. An import that the sandbox does not provide, or provides with another type, is a
+/// finding. So are the errors and warnings of `dynload list`, duplicates, and dependencies that are not satisfied; with ID,
+/// those of these plugins.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
   0    nothing was found
@@ -42,12 +45,19 @@ struct Audited<'a> {
     document: Value,
 }
 
+/// What is wrong without a look at the files of plugins.
+struct Findings<'a> {
+    problems: Vec<&'a Problem>,
+    duplicates: Vec<&'a Duplicate>,
+    dependencies: Vec<&'a DependencyProblem>,
+}
+
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let (scanner, found) = options.scan.scan()?;
-    let plugins = selected(&found, &options.id)?;
+    let scanned = options.scan.scan()?;
+    let plugins = selected(&scanned.found, &options.id)?;
     let audits: Vec<Audited<'_>> = progress::during("auditing plugins", || {
         let audit = |plugin| {
-            let result = scanner.audit(plugin).map_err(|error| chain(&error));
+            let result = scanned.scanner.audit(plugin).map_err(|error| chain(&error));
             Audited {
                 plugin,
                 remarks: remarks(&result),
@@ -60,32 +70,61 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         };
         plugins.into_iter().map(audit).collect()
     });
-    let problems: Vec<&Problem> = found
-        .problems
-        .iter()
-        .filter(|problem| problem.severity > Severity::Note && is_selected(problem, &options.id))
-        .collect();
-    report_cache(&scanner);
-    let is_clean = problems.is_empty() && audits.iter().all(|audited| audited.remarks.is_empty());
+    let findings = Findings::of(&scanned, &options.id);
+    report_cache(&scanned.scanner);
+    let is_clean = findings.count() == 0 && audits.iter().all(|audited| audited.remarks.is_empty());
     if options.scan.json {
         let audits: Vec<Value> = audits.into_iter().map(|audited| audited.document).collect();
-        let document = json!({ "clean": is_clean, "audits": audits, "problems": documents(problems) });
+        let dependencies = findings.dependencies.iter().map(ToString::to_string);
+        let document = json!({
+            "clean": is_clean,
+            "audits": audits,
+            "problems": documents(findings.problems),
+            "duplicates": duplicates(findings.duplicates),
+            "dependencies": dependencies.collect::<Vec<_>>(),
+        });
         print(&format!("{document:#}\n"))?;
     } else {
-        print(&report(&audits, &problems))?;
+        print(&(report(&audits, &findings) + &scanned.searched()))?;
     }
     Ok(ExitCode::from(if is_clean { 0 } else { code::FAILED }))
 }
 
-/// Returns whether a problem is about one of these plugins, or there are no ids.
-fn is_selected(problem: &Problem, ids: &[String]) -> bool {
-    let is_about = |id: &String| {
-        problem
-            .plugin
-            .as_ref()
-            .is_some_and(|plugin| plugin.as_str() == id)
-    };
-    ids.is_empty() || ids.iter().any(is_about)
+impl<'a> Findings<'a> {
+    /// Returns the findings about these plugins, or all of them if there are no ids.
+    fn of(scanned: &'a Scanned, ids: &[String]) -> Findings<'a> {
+        let is_selected =
+            |is_about: &dyn Fn(&str) -> bool| ids.is_empty() || ids.iter().any(|id| is_about(id));
+        let found = &scanned.found;
+        Findings {
+            problems: found
+                .problems
+                .iter()
+                .filter(|problem| {
+                    problem.severity > Severity::Note && is_selected(&|id| is_about(problem, id))
+                })
+                .collect(),
+            duplicates: found
+                .duplicates
+                .iter()
+                .filter(|duplicate| is_selected(&|id| duplicate.id.as_str() == id))
+                .collect(),
+            dependencies: scanned
+                .dependencies
+                .iter()
+                .filter(|dependency| is_selected(&|id| dependency.is_about(id)))
+                .collect(),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.problems.len() + self.duplicates.len() + self.dependencies.len()
+    }
+}
+
+fn is_about(problem: &Problem, id: &str) -> bool {
+    let plugin = problem.plugin.as_ref();
+    plugin.is_some_and(|plugin| plugin.as_str() == id)
 }
 
 /// Returns the plugins with these ids, or all of them if there are none. One that cannot be listed has a problem instead.
@@ -93,8 +132,12 @@ fn selected<'a>(found: &'a Discovery, ids: &[String]) -> Result<Vec<&'a Plugin>,
     if ids.is_empty() {
         return Ok(found.plugins.iter().collect());
     }
-    let mut plugins = Vec::new();
+    let mut plugins: Vec<&Plugin> = Vec::new();
     for id in ids {
+        // An id that is repeated is audited once.
+        if plugins.iter().any(|plugin| plugin.id().as_str() == id) {
+            continue;
+        }
         match found.get(id) {
             Some(plugin) => plugins.push(plugin),
             None => check_known(found, id)?,
@@ -104,11 +147,9 @@ fn selected<'a>(found: &'a Discovery, ids: &[String]) -> Result<Vec<&'a Plugin>,
 }
 
 /// Checks that a plugin that is not listed has a problem.
-fn check_known(found: &Discovery, id: &String) -> Result<(), Failure> {
-    let is_about = |problem: &Problem| {
-        problem.severity > Severity::Note && is_selected(problem, std::slice::from_ref(id))
-    };
-    if found.problems.iter().any(is_about) {
+fn check_known(found: &Discovery, id: &str) -> Result<(), Failure> {
+    let is_reported = |problem: &Problem| problem.severity > Severity::Note && is_about(problem, id);
+    if found.problems.iter().any(is_reported) {
         return Ok(());
     }
     let known = found.plugins.iter().map(|plugin| plugin.id().as_str());
@@ -154,11 +195,11 @@ fn remarks(result: &Result<Audit, String>) -> Vec<String> {
     }
 }
 
-fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
+fn report(audits: &[Audited<'_>], findings: &Findings<'_>) -> String {
     let mut text = String::new();
-    let mut findings = problems.len();
+    let mut number = findings.count();
     for audited in audits {
-        findings += audited.remarks.len();
+        number += audited.remarks.len();
         if audited.remarks.is_empty() {
             text += &format!("{}: ok\n", audited.plugin.id());
         }
@@ -166,13 +207,19 @@ fn report(audits: &[Audited<'_>], problems: &[&Problem]) -> String {
             text += &format!("{}: {remark}\n", audited.plugin.id());
         }
     }
-    for problem in problems {
+    for problem in &findings.problems {
         text += &format!("{problem}\n");
+    }
+    for duplicate in &findings.duplicates {
+        text += &format!("duplicate: {duplicate}\n");
+    }
+    for dependency in &findings.dependencies {
+        text += &format!("dependency: {dependency}\n");
     }
     text + &format!(
         "\n{}, {}\n",
         count(audits.len(), "plugin"),
-        count(findings, "finding")
+        count(number, "finding")
     )
 }
 

@@ -67,6 +67,14 @@ impl Failure {
     }
 }
 
+/// Formats a name in quotes. Backquotes around nothing would not look like a name.
+pub(crate) fn quoted(name: &str) -> String {
+    if name.is_empty() {
+        return "\"\"".to_owned();
+    }
+    format!("`{}`", printable(name))
+}
+
 /// Formats an error with all its causes.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use dynload_caps::{Capabilities, ImportNeeds};
+use dynload_caps::{Capabilities, ImportNeeds, imports};
 use dynload_diagnostics::printable;
 use dynload_hotreload::ArtifactKind;
-use dynload_native::inspect::{LibraryInfo, inspect_bytes};
+use dynload_native::inspect::{HeaderError, LibraryInfo, inspect_bytes};
 use dynload_sandbox::{Engine, EngineConfig, Import, Module};
 use serde_json::{Value, json};
 use wasmparser::{Parser, Payload};
@@ -18,6 +18,10 @@ use crate::scan::{count, names};
 use crate::{load, progress};
 
 /// Prints what a WebAssembly module or a native library needs and offers. Never runs any of it.
+///
+/// The contents of the file decide what it is, not its name. A file can be loaded if it is a valid module within the limits, or
+/// a library for this machine. An import that `dynload run` does not provide, or provides with another type, is marked and
+/// does not change that: another program may provide it.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
   0    the file can be loaded
@@ -74,14 +78,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn contents(path: &Path, bytes: Vec<u8>, config: EngineConfig) -> Contents {
-    let is_wasm = match ArtifactKind::of(path) {
-        ArtifactKind::Wasm | ArtifactKind::Wat => true,
-        ArtifactKind::Native => false,
-        _ => bytes.starts_with(b"\0asm") || load::is_text(&bytes, path),
-    };
-    if !is_wasm {
-        let info = inspect_bytes(&bytes).map_err(|error| chain(&error));
-        return Contents::Native(Box::new(info));
+    if !(bytes.starts_with(b"\0asm") || load::is_text(&bytes, path)) {
+        let info = inspect_bytes(&bytes);
+        let is_named_wasm = matches!(ArtifactKind::of(path), ArtifactKind::Wasm | ArtifactKind::Wat);
+        // The name decides what is wrong with a file that is neither.
+        if !(is_named_wasm && matches!(info, Err(HeaderError::NotALibrary { .. } | HeaderError::Empty))) {
+            let info = info.map_err(|error| match error {
+                HeaderError::NotALibrary { found } => {
+                    format!("it is {found}, neither a WebAssembly module nor a native library")
+                }
+                error => chain(&error),
+            });
+            return Contents::Native(Box::new(info));
+        }
     }
     let mut sizes = Sizes::default();
     let module = load::binary(bytes, path).and_then(|bytes| {
@@ -141,7 +150,22 @@ fn required(module: &Module) -> Capabilities {
     all.collect()
 }
 
+/// Returns the type of the sandbox's function of this name, if there is one.
+fn provided(import: &Import<'_>) -> Option<&'static str> {
+    imports::find(import.module, import.name).map(|known| known.signature)
+}
+
+/// Returns whether the sandbox has a function of this name and type.
+fn is_provided(import: &Import<'_>) -> bool {
+    provided(import).is_some_and(|provided| provided == import.ty.to_string())
+}
+
 fn needs(import: &Import<'_>) -> String {
+    if let Some(provided) = provided(import)
+        && !is_provided(import)
+    {
+        return format!("has the wrong type: the sandbox provides {provided}");
+    }
     match import.needs {
         ImportNeeds::Nothing => "needs nothing".to_owned(),
         ImportNeeds::AllOf(all) => format!("needs {all}"),
@@ -179,7 +203,10 @@ fn report(path: &Path, size: usize, contents: &Contents) -> String {
             });
             text += &table("imports", imports.collect());
             let exports = module.exports().map(|export| {
-                let name = printable(export.name).to_string();
+                let name = match export.name {
+                    "" => "\"\"".to_owned(),
+                    name => printable(name).to_string(),
+                };
                 [name, printable(&export.ty).to_string(), String::new()]
             });
             text += &table("exports", exports.collect());
@@ -264,7 +291,8 @@ fn wasm_document(sizes: &Sizes, module: &Module) -> Value {
                 "module": import.module,
                 "name": import.name,
                 "type": import.ty.to_string(),
-                "provided": import.needs != ImportNeeds::Unknown,
+                "provided": is_provided(&import),
+                "provided_type": provided(&import),
                 "needs_all": names(all),
                 "needs_any": names(any),
             })

@@ -1,11 +1,15 @@
 //! The options that `run` and `watch` share: limits, capabilities and scopes.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::{Arg, Args, Command, ValueEnum};
 use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Limits, NetScope, ProgramScope, ScopeError, Scopes,
 };
+use dynload_diagnostics::printable;
 use dynload_sandbox::{EngineConfig, ModuleLimit, ModuleLimits, ParseModuleLimitError, Sandbox};
 
 use crate::exit::{Failure, code};
@@ -13,7 +17,7 @@ use crate::exit::{Failure, code};
 /// Which modules are accepted.
 #[derive(Args)]
 pub(crate) struct ModuleOptions {
-    #[arg(long, value_name = "NAME=N", value_parser = module_limit, help_heading = "Limits",
+    #[arg(long, value_name = "NAME=N", value_parser = Named { parse: module_limit, names: module_limit_names }, hide_possible_values = true, allow_hyphen_values = true, help_heading = "Limits",
         help = "A limit of the module itself; `--help` lists the names. Repeatable", long_help = module_limits_help())]
     module_limit: Vec<(ModuleLimit, u64)>,
     /// Accepts 64-bit memories.
@@ -33,26 +37,28 @@ pub(crate) struct SandboxOptions {
     #[arg(long, value_enum, verbatim_doc_comment, value_name = "PRESET", default_value_t = Preset::Default, help_heading = "Limits")]
     limits: Preset,
     /// The bytes of all memories and tables; K, M and G are powers of 1024.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true, help_heading = "Limits")]
     memory: Option<u64>,
     /// The wall-clock time of a call: 500ms, 5s, 2m, 1h, or none.
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, help_heading = "Limits")]
     time: Option<Duration>,
     /// The bytes of the frames that are alive at the same time.
-    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true, help_heading = "Limits")]
     stack: Option<u64>,
     /// The number of frames that are alive at the same time.
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>, allow_hyphen_values = true, help_heading = "Limits")]
     depth: Option<u64>,
     /// The fuel of a call: about one for each operator; K, M and G are powers of 1024.
-    #[arg(long, value_name = "N", value_parser = size, help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = size, allow_hyphen_values = true, help_heading = "Limits")]
     fuel: Option<u64>,
     #[command(flatten)]
     pub(crate) module: ModuleOptions,
 
     /// The capabilities of the guest, joined by `,` or `|`: console, time, random, fs_read, fs_write, network, env,
-    /// process, threading, gpu. Those from fs_read to threading reach only what the options below name. Repeatable.
-    #[arg(long, value_name = "CAPS", value_parser = str::parse::<Capabilities>, help_heading = "Grants")]
+    /// process, threading, gpu, or none. Upper and lower case are equal, and spaces around a name are ignored. Those from
+    /// fs_read to threading reach only what the options below name; with gpu, which this command does not have, the
+    /// functions of `dynload` for it return the errno NOSYS. Repeatable.
+    #[arg(long, value_name = "CAPS", value_parser = Named { parse: str::parse::<Capabilities>, names: || Capabilities::all().names().collect() }, hide_possible_values = true, help_heading = "Grants")]
     grant: Vec<Capabilities>,
     /// A directory, with the name that the guest uses for it (default: HOST). For fs_read and fs_write. Repeatable.
     #[arg(long, value_name = "HOST[::GUEST]", value_parser = dir_scope, help_heading = "Grants")]
@@ -60,17 +66,17 @@ pub(crate) struct SandboxOptions {
     /// A directory in which the guest can change nothing. For fs_read. Repeatable.
     #[arg(long, value_name = "HOST[::GUEST]", value_parser = read_only_scope, help_heading = "Grants")]
     dir_ro: Vec<DirScope>,
-    /// An environment variable; without a value, the one of this process. For env. Repeatable.
+    /// An environment variable; without a value, the one of this process, which must be set. For env. Repeatable.
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = env_scope, help_heading = "Grants")]
     env: Vec<EnvScope>,
     /// Hosts and ports: api.example.com:443, *.example.com:*, 192.0.2.7:8000-8100. For network. Repeatable.
     #[arg(long, value_name = "PATTERN", value_parser = str::parse::<NetScope>, help_heading = "Grants")]
     net: Vec<NetScope>,
-    /// The absolute path of a program that the guest can run. For process. Repeatable.
+    /// The absolute path of a program that the guest can run, which must exist. For process. Repeatable.
     #[arg(long, value_name = "PATH", value_parser = program_scope, help_heading = "Grants")]
     program: Vec<ProgramScope>,
     /// The number of workers that run at the same time. For threading.
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Grants")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_hyphen_values = true, default_value_t = 0, help_heading = "Grants")]
     workers: u32,
 }
 
@@ -109,6 +115,7 @@ impl SandboxOptions {
         scopes
             .validate()
             .map_err(|error| Failure::of(code::USAGE, &error))?;
+        self.check_existence()?;
         let sandbox = Sandbox::new(self.limits())
             .with_capabilities(capabilities)
             .with_scopes(scopes);
@@ -131,6 +138,32 @@ impl SandboxOptions {
         limits.max_call_depth = self.depth.unwrap_or(limits.max_call_depth);
         limits.max_fuel = self.fuel.or(limits.max_fuel);
         limits
+    }
+
+    /// Checks that variables of this process are set, and that programs exist.
+    fn check_existence(&self) -> Result<(), Failure> {
+        let unset = |scope: &&EnvScope| scope.value.is_none() && std::env::var_os(&scope.name).is_none();
+        if let Some(EnvScope { name, .. }) = self.env.iter().find(unset) {
+            let name = printable(name);
+            return Err(Failure::new(
+                code::USAGE,
+                format!(
+                    "the variable `{name}` of `--env` is not set; pass a value with `--env {name}=VALUE`"
+                ),
+            ));
+        }
+        if let Some(missing) = self
+            .program
+            .iter()
+            .find(|program| !Path::new(&program.path).is_file())
+        {
+            let missing = printable(&missing.path).path();
+            return Err(Failure::new(
+                code::USAGE,
+                format!("the program `{missing}` of `--program` is not an existing file: check the path"),
+            ));
+        }
+        Ok(())
     }
 
     /// Checks that each scope has its capability: without it, the scope has no effect, which is hardly intended.
@@ -161,6 +194,41 @@ impl SandboxOptions {
     }
 }
 
+/// A parser of values that contain names, with which shells complete them.
+#[derive(Clone)]
+struct Named<P> {
+    parse: P,
+    names: fn() -> Vec<&'static str>,
+}
+
+impl<P: TypedValueParser> TypedValueParser for Named<P> {
+    type Value = P::Value;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<P::Value, clap::Error> {
+        self.parse.parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
+    }
+}
+
+/// Parses a number without a suffix.
+fn whole<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    let number: Option<u64> = text.parse().ok();
+    number.and_then(|number| N::try_from(number).ok()).ok_or_else(|| {
+        format!(
+            "write a whole number from 0 to {}",
+            u64::MAX >> (64 - 8 * size_of::<N>())
+        )
+    })
+}
+
 /// Parses a number of bytes.
 fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -176,7 +244,7 @@ fn size(text: &str) -> Result<u64, String> {
         .map_err(|_| "write a whole number, such as 65536, 64K, 16M or 1G".to_owned())?;
     number
         .checked_mul(1 << shift)
-        .ok_or_else(|| "it does not fit into 64 bits".to_owned())
+        .ok_or_else(|| format!("it is larger than {}", u64::MAX))
 }
 
 /// Parses a duration. `none` is longer than any call.
@@ -225,6 +293,10 @@ fn module_limit(text: &str) -> Result<(ModuleLimit, u64), String> {
         .parse()
         .map_err(|error: ParseModuleLimitError| error.to_string())?;
     Ok((limit, size(value)?))
+}
+
+fn module_limit_names() -> Vec<&'static str> {
+    ModuleLimit::ALL.iter().map(|limit| limit.name()).collect()
 }
 
 fn module_limits_help() -> String {

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use dynload_caps::Capabilities;
-use dynload_discovery::{Discovery, Plugin};
+use dynload_discovery::Plugin;
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, print};
-use crate::scan::{ScanOptions, count, declared, documents, names};
+use crate::scan::{ScanOptions, Scanned, count, declared, documents, duplicates, names};
 
 /// Lists the plugins of this machine, and every problem with them. No plugin code is loaded.
 #[derive(Args)]
@@ -27,11 +27,11 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let (_, found) = options.scan.scan()?;
+    let scanned = options.scan.scan()?;
     if options.scan.json {
-        print(&format!("{:#}\n", document(&found)))?;
+        print(&format!("{:#}\n", document(&scanned)))?;
     } else {
-        print(&report(&found))?;
+        print(&report(&scanned))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,7 +62,8 @@ fn row(plugin: &Plugin) -> [String; 5] {
     ]
 }
 
-fn report(found: &Discovery) -> String {
+fn report(scanned: &Scanned) -> String {
+    let found = &scanned.found;
     let mut rows =
         vec![["ID", "VERSION", "FORMAT", "SOURCE", "CAPABILITIES (! dangerous)"].map(str::to_owned)];
     rows.extend(found.plugins.iter().map(row));
@@ -75,21 +76,24 @@ fn report(found: &Discovery) -> String {
         let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
         text += &format!("{}\n", cells.join("  ").trim_end());
     }
-    let (plugins, problems) = (found.plugins.len(), found.problems.len());
+    let plugins = found.plugins.len();
+    let problems = found.problems.len() + found.duplicates.len() + scanned.dependencies.len();
     text += &format!("\n{}, {}\n", count(plugins, "plugin"), count(problems, "problem"));
+    text += &scanned.searched();
     for problem in &found.problems {
         text += &format!("{problem}\n");
     }
     for duplicate in &found.duplicates {
         text += &format!("duplicate: {duplicate}\n");
     }
-    for problem in found.resolve_all().problems {
+    for problem in &scanned.dependencies {
         text += &format!("dependency: {problem}\n");
     }
     text
 }
 
-fn document(found: &Discovery) -> Value {
+fn document(scanned: &Scanned) -> Value {
+    let found = &scanned.found;
     let plugin = |plugin: &Plugin| {
         let declared = declared(plugin);
         json!({
@@ -105,20 +109,11 @@ fn document(found: &Discovery) -> Value {
             "dangerous": names(declared & Capabilities::DANGEROUS),
         })
     };
-    let resolution = found.resolve_all();
-    let duplicates = found.duplicates.iter().map(|duplicate| {
-        json!({
-            "id": duplicate.id.as_str(),
-            "path": duplicate.loser.found_at().to_string_lossy(),
-            "preferred": duplicate.winner.to_string_lossy(),
-            "by": duplicate.decided_by.to_string(),
-        })
-    });
     json!({
         "plugins": found.plugins.iter().map(plugin).collect::<Vec<_>>(),
         "problems": documents(&found.problems),
-        "duplicates": duplicates.collect::<Vec<_>>(),
-        "dependencies": resolution.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "load_order": resolution.order.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "duplicates": duplicates(&found.duplicates),
+        "dependencies": scanned.dependencies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "load_order": scanned.load_order.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -14,6 +14,9 @@ use crate::progress;
 /// The largest file that is read: 1 GiB. The limit of the engine is lower, but text is longer than its module.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
+/// The longest line of a file that an error quotes.
+const MAX_LINE_BYTES: usize = 300;
+
 /// Reads a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let shown = printable(path.display()).path().to_string();
@@ -65,18 +68,22 @@ pub(crate) fn binary(bytes: Vec<u8>, path: &Path) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("invalid UTF-8 at byte {}", error.utf8_error().valid_up_to()))?;
     wat::parse_str(&text).map_err(|mut error| {
         error.set_path(path);
-        // It quotes the line.
-        printable(error).message().with_lines().to_string()
+        // It quotes the line, which can be the whole file.
+        let text = printable(error).message().with_lines().to_string();
+        if text.lines().any(|line| line.len() > MAX_LINE_BYTES) {
+            return one_line(&text);
+        }
+        text
     })
 }
 
 /// Returns an error of [`binary`] without the line that it quotes: `FILE:LINE:COLUMN: what is wrong`.
 pub(crate) fn one_line(error: &str) -> String {
     let mut lines = error.lines().map(str::trim);
-    let first = lines.next().unwrap_or_default();
+    let first = printable(lines.next().unwrap_or_default()).up_to(MAX_LINE_BYTES);
     match lines.find_map(|line| line.strip_prefix("--> ")) {
         Some(at) => format!("{at}: {first}"),
-        None => first.to_owned(),
+        None => first.to_string(),
     }
 }
 
@@ -94,6 +101,10 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
             ModuleError::Unsupported { .. } => {
                 text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
             }
+            ModuleError::NotAModule { .. } => text.replace(
+                "load such a library with dynload-native",
+                "see `dynload inspect`: the command loads only WebAssembly",
+            ),
             // The command has this feature too.
             _ => text.replace(
                 "`portable-dispatch` of dynload-sandbox",

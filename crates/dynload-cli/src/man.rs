@@ -26,6 +26,10 @@ pub(crate) fn page(command: &Command) -> io::Result<String> {
     let after = command.get_after_long_help().or(command.get_after_help());
     let mut sections = Roff::new();
     write_sections(&mut sections, &after.map(ToString::to_string).unwrap_or_default());
+    if !command.has_subcommands() {
+        sections.control("SH", ["SEE ALSO"]);
+        sections.text([bold("dynload"), roman("(1)")]);
+    }
     sections.to_writer(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
 }

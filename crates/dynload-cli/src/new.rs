@@ -14,7 +14,7 @@ use dynload_discovery::{Entries, EntryPath, Format, FunctionType, Manifest, Plug
 use crate::exit::{Failure, code, print};
 
 /// Creates the directory of a WebAssembly plugin: a manifest, a source with one exported function, and a README with the
-/// build command.
+/// build command. A plugin in WAT is not built.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
   0    the directory was created
@@ -43,12 +43,18 @@ enum Language {
     Wat,
 }
 
-/// A source file and how it is built.
+/// A source file.
 struct Template {
     file: &'static str,
     text: &'static str,
-    build: &'static str,
-    /// What the build command requires.
+    /// `None` if the source is the entry.
+    build: Option<Build>,
+}
+
+/// How a source is built.
+struct Build {
+    command: &'static str,
+    /// What the command requires.
     requires: &'static str,
 }
 
@@ -58,22 +64,40 @@ impl Language {
             Language::C => Template {
                 file: "plugin.c",
                 text: include_str!("new/plugin.c"),
-                build: "clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o plugin.wasm plugin.c",
-                requires: "clang and lld",
+                build: Some(Build {
+                    command: "clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o plugin.wasm plugin.c",
+                    requires: "clang and lld",
+                }),
             },
             Language::Rust => Template {
                 file: "plugin.rs",
                 text: include_str!("new/plugin.rs"),
-                build: "rustc --target wasm32-unknown-unknown --crate-type cdylib --edition 2021 -O -o plugin.wasm plugin.rs",
-                requires: "the target: `rustup target add wasm32-unknown-unknown`",
+                build: Some(Build {
+                    command: "rustc --target wasm32-unknown-unknown --crate-type cdylib --edition 2021 -O -o plugin.wasm plugin.rs",
+                    requires: "the target: `rustup target add wasm32-unknown-unknown`",
+                }),
             },
             Language::Wat => Template {
                 file: "plugin.wat",
                 text: include_str!("new/plugin.wat"),
-                build: "wat2wasm plugin.wat -o plugin.wasm",
-                requires: "WABT",
+                build: None,
             },
         }
+    }
+}
+
+impl Template {
+    /// Returns the file that is loaded.
+    fn entry(&self) -> &'static str {
+        match self.build {
+            Some(_) => "plugin.wasm",
+            None => self.file,
+        }
+    }
+
+    fn source(&self) -> String {
+        let command = self.build.as_ref().map_or("", |build| build.command);
+        self.text.replace("{build}", command)
     }
 }
 
@@ -98,7 +122,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     })?;
     let files = [
         (Manifest::FILE_NAME, manifest(&options.name, &template)?),
-        (template.file, template.text.replace("{build}", template.build)),
+        (template.file, template.source()),
         ("README.md", readme(&options.name, &template)),
     ];
     for (name, text) in files {
@@ -106,7 +130,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
             Failure::of(code::FAILED, &error).about(format_args!("cannot create `{shown}/{name}`"))
         })?;
     }
-    print(&format!("created {shown}\nbuild it there: {}\n", template.build))?;
+    let next = match &template.build {
+        Some(build) => format!("build it there: {}", build.command),
+        None => format!(
+            "run it: dynload run --invoke add {shown}/{} 40 2",
+            template.entry()
+        ),
+    };
+    print(&format!("created {shown}\n{next}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -131,7 +162,8 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
 /// Returns the manifest, which parses because it is written from a parsed form.
 fn manifest(name: &PluginId, template: &Template) -> Result<String, Failure> {
     let internal = |error: &dyn std::error::Error| Failure::of(code::FAILED, error);
-    let entry: EntryPath = "plugin.wasm"
+    let entry: EntryPath = template
+        .entry()
         .parse()
         .map_err(|error: dynload_discovery::EntryPathError| internal(&error))?;
     let mut manifest = Manifest::new(
@@ -142,18 +174,25 @@ fn manifest(name: &PluginId, template: &Template) -> Result<String, Failure> {
     );
     let add = FunctionType::new([ValueType::I64, ValueType::I64], [ValueType::I64]);
     manifest.exports = BTreeMap::from([("add".to_owned(), add)]);
-    Ok(format!(
-        "# The entry is built with: {}\n{}",
-        template.build,
-        manifest.to_toml()
-    ))
+    let built = match &template.build {
+        Some(build) => format!("# The entry is built with: {}\n", build.command),
+        None => String::new(),
+    };
+    Ok(built + &manifest.to_toml())
 }
 
 fn readme(name: &PluginId, template: &Template) -> String {
-    let (build, requires) = (template.build, template.requires);
+    let built = match &template.build {
+        Some(Build { command, requires }) => {
+            format!("Build it (this requires {requires}):\n\n```sh\n{command}\n```\n\n")
+        }
+        None => "`dynload` loads it as it is. A program that does not accept the text format needs `plugin.wasm` as the entry, \
+                 which `wat2wasm plugin.wat -o plugin.wasm` creates.\n\n"
+            .to_owned(),
+    };
+    let entry = template.entry();
     format!(
-        "# {name}\n\nBuild it (this requires {requires}):\n\n```sh\n{build}\n```\n\n\
-         Call its function, and compare it with its manifest:\n\n```sh\n\
-         dynload run --invoke add plugin.wasm 40 2\ndynload audit --only --path .\n```\n"
+        "# {name}\n\n{built}Call its function, and compare it with its manifest:\n\n```sh\n\
+         dynload run --invoke add {entry} 40 2\ndynload audit --only --path .\n```\n"
     )
 }

@@ -27,11 +27,13 @@ pub(crate) fn parse(word: &str, ty: ValType) -> Result<Value, String> {
         }
         ValType::F32 => {
             let number: f32 = float(word, ty)?;
-            not_overflowed(word, number.is_infinite(), f32::MAX.into(), ty).map(|()| Value::F32(number))
+            let number = Value::F32(number);
+            not_overflowed(word, number, Value::F32(f32::MAX)).map(|()| number)
         }
         ValType::F64 => {
             let number: f64 = float(word, ty)?;
-            not_overflowed(word, number.is_infinite(), f64::MAX, ty).map(|()| Value::F64(number))
+            let number = Value::F64(number);
+            not_overflowed(word, number, Value::F64(f64::MAX)).map(|()| number)
         }
         _ => Err(format!("not an argument: a value of type {ty} has no text form")),
     }
@@ -77,11 +79,11 @@ fn float<F: std::str::FromStr>(word: &str, ty: ValType) -> Result<F, String> {
 }
 
 /// Checks that only the word `inf` is infinite.
-fn not_overflowed(word: &str, is_infinite: bool, most: f64, ty: ValType) -> Result<(), String> {
-    if is_infinite && !word.ends_with("inf") {
+fn not_overflowed(word: &str, number: Value, most: Value) -> Result<(), String> {
+    if text(&number).ends_with("inf") && !word.ends_with("inf") {
+        let (ty, most) = (most.ty(), text(&most));
         return Err(format!(
-            "outside the range of {ty}, which is from {:e} to {most:e}",
-            -most
+            "outside the range of {ty}, which is from -{most} to {most}"
         ));
     }
     Ok(())
@@ -177,6 +179,10 @@ mod tests {
             );
         }
         assert_eq!(f64("1e-400"), Ok(Value::F64(0.0)));
+        assert_eq!(
+            parse("1e39", ValType::F32).unwrap_err(),
+            "outside the range of f32, which is from -3.4028235e38 to 3.4028235e38"
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use dynload_sandbox::{
     Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
 };
 
-use crate::exit::{Failure, chain, code, print};
+use crate::exit::{Failure, chain, code, print, quoted};
 use crate::limits::SandboxOptions;
 use crate::scan::count;
 use crate::{load, number};
@@ -21,7 +21,8 @@ use crate::{load, number};
 /// Runs a WASI command in a sandbox, or calls an exported function with `--invoke`.
 ///
 /// The module is in the binary or the text format. Nothing is granted that `--grant` does not name, not even output.
-/// The guest uses the standard input, output and error of this process.
+/// The guest uses the standard input, output and error of this process. Writing to a closed pipe is the errno PIPE (64) for the
+/// guest, and 141 is the exit code only if the results cannot be written.
 #[derive(Args)]
 #[command(
     override_usage = "dynload run [OPTIONS] <MODULE> [ARGS]...",
@@ -121,6 +122,7 @@ fn check_command(module: &Module) -> Result<(), Failure> {
             format!("not a command, because its `_start` has the type {signature} instead of () -> ()"),
         ));
     }
+    let functions: Vec<String> = functions.into_iter().map(quoted).collect();
     let functions = match functions.as_slice() {
         [] => "it exports no functions".to_owned(),
         functions => format!(
@@ -136,7 +138,7 @@ fn check_command(module: &Module) -> Result<(), Failure> {
 
 /// Parses the arguments of a function, by its type.
 fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>, Failure> {
-    let usage = |message: String| Failure::new(code::USAGE, format!("`{}` {message}", printable(export)));
+    let usage = |message: String| Failure::new(code::USAGE, format!("{} {message}", quoted(export)));
     let found = module.exports().find(|found| found.name == export);
     let Some(signature) = found.as_ref().and_then(|found| found.ty.func()) else {
         // The call reports it, with the nearest name.
@@ -157,8 +159,8 @@ fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>
     let parse = |(&word, &ty): (&&str, &ValType)| {
         number::parse(word, ty).map_err(|error| {
             usage(format!(
-                "has the type {signature}, and `{}` is {error}",
-                printable(word)
+                "has the type {signature}, and {} is {error}",
+                quoted(word)
             ))
         })
     };

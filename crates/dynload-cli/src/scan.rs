@@ -1,11 +1,13 @@
 //! What `list` and `audit` share: where to search, and how problems are shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dynload_caps::Capabilities;
-use dynload_diagnostics::printable;
-use dynload_discovery::{Discovery, Plugin, Problem, Scanner, SearchPath};
+use dynload_diagnostics::{listed, printable};
+use dynload_discovery::{
+    DependencyProblem, Discovery, Duplicate, Plugin, PluginId, Problem, Scanner, SearchPath,
+};
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, chain, code};
@@ -25,11 +27,23 @@ pub(crate) struct ScanOptions {
     pub(crate) json: bool,
 }
 
+/// The result of a search.
+pub(crate) struct Scanned {
+    pub(crate) scanner: Scanner,
+    pub(crate) found: Discovery,
+    /// The dependencies that are not satisfied.
+    pub(crate) dependencies: Vec<DependencyProblem>,
+    /// The ids, each after its dependencies.
+    pub(crate) load_order: Vec<PluginId>,
+    /// The directories that were searched.
+    dirs: Vec<PathBuf>,
+}
+
 impl ScanOptions {
     /// Searches the directories.
     ///
     /// The standard directories need not exist, those of `--path` must.
-    pub(crate) fn scan(&self) -> Result<(Scanner, Discovery), Failure> {
+    pub(crate) fn scan(&self) -> Result<Scanned, Failure> {
         if let Some(missing) = self.path.iter().find(|path| !path.exists()) {
             let missing = printable(missing.display()).path();
             return Err(Failure::new(
@@ -43,9 +57,36 @@ impl ScanOptions {
             SearchPath::standard()
         };
         let path = self.path.iter().fold(base, SearchPath::with_dir);
+        let dirs = path.dirs().iter().map(|dir| dir.path.clone()).collect();
         let scanner = Scanner::new(path);
         let found = progress::during("searching for plugins", || scanner.scan());
-        Ok((scanner, found))
+        let mut resolution = found.resolve_all();
+        // The search reports it, with the reason.
+        resolution
+            .problems
+            .retain(|problem| !matches!(problem, DependencyProblem::Incompatible { .. }));
+        Ok(Scanned {
+            scanner,
+            found,
+            dependencies: resolution.problems,
+            load_order: resolution.order,
+            dirs,
+        })
+    }
+}
+
+impl Scanned {
+    /// Returns a line that says where plugins were searched for, if there are none.
+    pub(crate) fn searched(&self) -> String {
+        if !self.found.plugins.is_empty() {
+            return String::new();
+        }
+        let shown = |dir: &PathBuf| {
+            let missing = if dir.exists() { "" } else { " (does not exist)" };
+            format!("{}{missing}", printable(dir.display()).path())
+        };
+        let dirs: Vec<String> = self.dirs.iter().map(shown).collect();
+        format!("searched: {}\n", listed(&dirs))
     }
 }
 
@@ -69,11 +110,30 @@ pub(crate) fn documents<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> 
     let document = |problem: &Problem| {
         json!({
             "severity": problem.severity.to_string(),
-            "path": problem.path.to_string_lossy(),
+            "path": absolute(&problem.path),
             "line": problem.line,
             "message": chain(&problem.kind),
             "plugin": problem.plugin.as_ref().map(|id| id.as_str()),
         })
     };
     problems.into_iter().map(document).collect()
+}
+
+/// Returns duplicates as JSON.
+pub(crate) fn duplicates<'a>(duplicates: impl IntoIterator<Item = &'a Duplicate>) -> Vec<Value> {
+    let document = |duplicate: &Duplicate| {
+        json!({
+            "id": duplicate.id.as_str(),
+            "path": absolute(duplicate.loser.found_at()),
+            "preferred": absolute(&duplicate.winner),
+            "by": duplicate.decided_by.to_string(),
+        })
+    };
+    duplicates.into_iter().map(document).collect()
+}
+
+/// Returns a path that does not depend on the directory in which the command runs.
+fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.to_string_lossy().into_owned()
 }

@@ -1,28 +1,28 @@
 //! `dynload watch`: builds a plugin on every save, and reloads it in a sandbox.
 
+mod loader;
+
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use dynload_diagnostics::{listed, printable};
+use dynload_diagnostics::printable;
 use dynload_hotreload::{
-    Artifact, ArtifactKind, BuildCommand, Builder, Config, Event, EventKind, Guard, LoadError, Loader,
-    ReloadError, Reloader,
+    ArtifactKind, BuildCommand, Builder, Config, Event, EventKind, Guard, ReloadError, Reloader, StartError,
 };
-use dynload_native::inspect::{HeaderError, LibraryInfo, inspect};
-use dynload_sandbox::{Console, ConsoleOutput, Engine, Instance, InterruptHandle, Sandbox};
-use wasmparser::{Chunk, Parser};
+use dynload_sandbox::{Console, ConsoleOutput, Engine};
 
 use crate::exit::{Failure, chain, code, print};
 use crate::limits::{SandboxOptions, duration};
-use crate::run::explained;
-use crate::{load, number, progress, signals};
+use crate::signals;
+use loader::{Loaded, SandboxLoader};
 
 /// Builds a plugin on every save, reloads it, and prints each step with its time. Ctrl-C ends it.
 ///
@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// A .wat, .wasm, .c, .rs or .vais file, a Cargo.toml, or a library. Without `--build`, .c, .rs and .vais files are built
     /// as native libraries.
     source: PathBuf,
-    /// A function without parameters to call after each reload.
+    /// A function without parameters to call after each reload. Not for native libraries, which are never loaded.
     #[arg(long, value_name = "EXPORT")]
     call: Option<String>,
     /// The command that builds a module: words separated by spaces, run without a shell. `{src}` is replaced by the source,
@@ -56,7 +56,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     also: Vec<PathBuf>,
     /// How long the source must be quiet before a change is processed.
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "100ms")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true, default_value = "100ms")]
     debounce: Duration,
     #[command(flatten)]
     sandbox: SandboxOptions,
@@ -86,8 +86,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         reloader.stop();
         interrupt(&reloader);
     };
-    let (result, signal) =
-        signals::stopping(stop, || follow(options, &reloader, &messages)).map_err(|error| failed(&error))?;
+    let (result, signal) = signals::stopping(stop, || follow(options, &reloader, &sender, messages))
+        .map_err(|error| failed(&error))?;
     match signal {
         // Dropping the reloader removes the copies of the plugin.
         Some(signal) => Ok(ExitCode::from(128 + signal as u8)),
@@ -111,20 +111,57 @@ fn interrupt(reloader: &Reloader<SandboxLoader>) {
     }
 }
 
-/// Prints the events, and calls each version, until a signal arrives or the output cannot be written.
+/// Starts the reloader, and prints its events until a signal arrives or the output cannot be written.
 fn follow(
     options: &Options,
     reloader: &Reloader<SandboxLoader>,
-    messages: &Receiver<Message>,
+    sender: &Sender<Message>,
+    messages: Receiver<Message>,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
-    let source = printable(reloader.source().display()).path();
-    progress::during(&format!("building and loading {source}"), || reloader.start())
-        .map_err(|error| Failure::of(code::FAILED, &error))?;
-    print(&format!(
-        "watching {source} ({}); press Ctrl-C to stop\n",
-        reloader.watch_state()
-    ))?;
+    print(&introduction(options, reloader.source()))?;
+    thread::scope(|scope| {
+        // Beside the start, which waits for the first build.
+        let printing = scope.spawn(move || {
+            let result = show_all(options, reloader, &messages, begun);
+            reloader.stop();
+            result
+        });
+        let started = reloader.start();
+        if started.is_err() {
+            let _ = sender.send(Message::Stop);
+        }
+        printing
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        match started {
+            Ok(()) | Err(StartError::Stopped) => Ok(()),
+            Err(error) => Err(Failure::of(code::FAILED, &error)),
+        }
+    })
+}
+
+/// Returns the lines that precede the events.
+fn introduction(options: &Options, source: &Path) -> String {
+    let source = printable(source.display()).path();
+    let mut text = format!("watching {source}; press Ctrl-C to stop\n");
+    let is_pattern = |path: &Path| path.to_string_lossy().contains(['*', '?', '[']);
+    for path in &options.also {
+        if !path.exists() && !is_pattern(path) {
+            let path = printable(path.display()).path();
+            text += &format!("{:>11}  {path} does not exist; waiting for it too\n", "");
+        }
+    }
+    text
+}
+
+/// Prints the events, and calls each version.
+fn show_all(
+    options: &Options,
+    reloader: &Reloader<SandboxLoader>,
+    messages: &Receiver<Message>,
+    begun: Instant,
+) -> Result<(), Failure> {
     let mut presence = Presence::new(reloader.source());
     loop {
         match messages.recv_timeout(Presence::INTERVAL) {
@@ -184,48 +221,115 @@ fn show(
     event: &Event,
     begun: Instant,
 ) -> Result<(), Failure> {
-    print(&line(event.at, begun, event))?;
-    let details = match &event.kind {
-        EventKind::Built { output, .. } => indented(output),
-        EventKind::Failed { error, .. } => {
-            if let ReloadError::NoBuilder { .. } = **error {
+    let is_native = options.is_native();
+    let (text, details) = match &event.kind {
+        // Nothing has changed at the start.
+        EventKind::Changed { .. } if event.attempt == 1 => return Ok(()),
+        EventKind::Built { output, .. } => (event.to_string(), indented(output)),
+        EventKind::Loaded { took, .. } if is_native => (format!("inspected in {took:.1?}"), String::new()),
+        EventKind::Failed { error, .. } => match (&**error, error.build_output(), error.source()) {
+            (ReloadError::NoBuilder { .. }, ..) => {
                 return Err(Failure::of(code::USAGE, &**error).with_remedy("pass it with `--build`"));
             }
-            match (error.build_output(), error.source()) {
-                (Some(output), _) => indented(output),
-                (None, Some(cause)) => indented(&chain(cause)),
-                (None, None) => String::new(),
+            (ReloadError::Source { path, source }, ..)
+                if source.kind() == io::ErrorKind::NotFound && path == reloader.source() =>
+            {
+                (
+                    "the source does not exist; waiting for it".to_owned(),
+                    String::new(),
+                )
             }
-        }
+            (_, Some(output), _) => (event.to_string(), indented(output)),
+            (_, None, Some(cause)) => (event.to_string(), indented(&chain(cause))),
+            (_, None, None) => (event.to_string(), String::new()),
+        },
         EventKind::Swapped { version, .. } => {
+            let text = match event.since_change {
+                Some(since) if is_native => format!("version {version}, {since:.1?} after the change"),
+                _ => event.to_string(),
+            };
             // After two saves in a row, only the newer version can be called.
             let current = reloader
                 .current()
                 .filter(|current| Guard::version(current) == *version);
-            current.map_or_else(String::new, |current| current.describe(options.call.as_deref()))
+            // Before the call, which can print and can take long.
+            print(&line(event.at, begun, text))?;
+            let details =
+                current.map_or_else(String::new, |current| current.describe(options.call.as_deref()));
+            return print(&details);
         }
-        _ => String::new(),
+        EventKind::Retired { .. } if is_native => return Ok(()),
+        _ => (event.to_string(), String::new()),
     };
-    print(&details)
+    print(&(line(event.at, begun, text) + &details))
+}
+
+impl Options {
+    /// Returns whether the result is a native library.
+    fn is_native(&self) -> bool {
+        let is_built = || {
+            let extension = self.source.extension().and_then(OsStr::to_str);
+            let extension = extension.map(str::to_ascii_lowercase);
+            self.source.file_name() == Some(OsStr::new("Cargo.toml"))
+                || matches!(extension.as_deref(), Some("c" | "rs" | "vais"))
+        };
+        self.build.is_none()
+            && match ArtifactKind::of(&self.source) {
+                ArtifactKind::Native => true,
+                ArtifactKind::Wasm | ArtifactKind::Wat => false,
+                _ => is_built(),
+            }
+    }
 }
 
 fn config(options: &Options) -> Result<Config, Failure> {
-    let mut config = Config::new(&options.source).with_debounce(options.debounce);
+    let source = without_parents(&options.source);
+    let mut config = Config::new(&source).with_debounce(options.debounce);
     for path in &options.also {
         config = config.watch_also(path);
     }
-    if let Some(command) = &options.build {
-        let mut words = command.split_whitespace();
-        let program = words.next().ok_or_else(|| {
-            Failure::new(
+    match &options.build {
+        Some(command) => {
+            let mut words = command.split_whitespace();
+            let program = words.next().ok_or_else(|| {
+                Failure::new(
+                    code::USAGE,
+                    "`--build` is empty; pass a program and its arguments",
+                )
+            })?;
+            let command = BuildCommand::new(program).args(words).extension("wasm");
+            config = config.with_builder(Builder::Command(command));
+        }
+        None if options.call.is_some() && options.is_native() => {
+            let source = printable(options.source.display()).path();
+            return Err(Failure::new(
                 code::USAGE,
-                "`--build` is empty; pass a program and its arguments",
-            )
-        })?;
-        let command = BuildCommand::new(program).args(words).extension("wasm");
-        config = config.with_builder(Builder::Command(command));
+                format!(
+                    "`--call` has no effect, because without `--build` `{source}` is a native library, which is never \
+                     loaded; pass a command that builds a module with `--build`"
+                ),
+            ));
+        }
+        None => {}
     }
     Ok(config)
+}
+
+/// Resolves each `..` in a path, so that messages show the path that is watched.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for component in path.components() {
+        if component != Component::ParentDir {
+            resolved.push(component);
+            continue;
+        }
+        // `..` of a symbolic link is the parent of the directory to which it leads.
+        match fs::canonicalize(resolved.join("..")) {
+            Ok(parent) => resolved = parent,
+            Err(_) => resolved.push(component),
+        }
+    }
+    resolved
 }
 
 fn line(at: Instant, begun: Instant, text: impl std::fmt::Display) -> String {
@@ -237,142 +341,4 @@ fn indented(text: &str) -> String {
     let lines = text.trim_end().lines();
     let lines = lines.map(|line| format!("{:>11}  | {}\n", "", printable(line).message().with_lines()));
     lines.collect()
-}
-
-/// Loads modules in a sandbox, and only inspects libraries.
-struct SandboxLoader {
-    engine: Engine,
-    sandbox: Sandbox,
-}
-
-/// A version: an instance, or the headers of a library.
-enum Loaded {
-    Wasm {
-        instance: Mutex<Instance>,
-        interrupt: InterruptHandle,
-    },
-    Native(LibraryInfo),
-}
-
-impl Loaded {
-    /// Returns a line about the version, after calling `export`.
-    fn describe(&self, export: Option<&str>) -> String {
-        let text = match self {
-            Loaded::Native(info) => {
-                let needed = printable(listed(&info.needed)).message().to_string();
-                format!(
-                    "a native library, inspected and not loaded: {} for {}, needs {}",
-                    info.format,
-                    info.architecture,
-                    if needed.is_empty() { "nothing" } else { &needed }
-                )
-            }
-            Loaded::Wasm { instance, .. } => {
-                let Some(export) = export else {
-                    return String::new();
-                };
-                let mut instance = instance.lock().unwrap_or_else(PoisonError::into_inner);
-                let name = printable(export);
-                match instance.call(export, &[]) {
-                    Ok(results) => {
-                        let results: Vec<String> = results.iter().map(number::text).collect();
-                        format!("{name}() = {}", listed(&results))
-                    }
-                    Err(error) => match error.exit_code() {
-                        Some(code) => format!("{name}() exited with code {code}"),
-                        None => format!("{name}() failed: {}", explained(&error)),
-                    },
-                }
-            }
-        };
-        format!("{:>11}  {text}\n", "")
-    }
-}
-
-impl SandboxLoader {
-    /// Returns the module of an artifact in the binary format, or `None` if it is a library.
-    fn wasm(artifact: &Artifact) -> Result<Option<Vec<u8>>, LoadError> {
-        let failed = |error: io::Error| LoadError::new("cannot read the copy").with_source(error);
-        match artifact.kind {
-            ArtifactKind::Native => return Ok(None),
-            _ if artifact.size == 0 => return Err(LoadError::incomplete("the file is empty")),
-            _ => {}
-        }
-        let bytes = fs::read(&artifact.path).map_err(failed)?;
-        load::binary(bytes, &artifact.origin)
-            .map(Some)
-            .map_err(|error| LoadError::new(load::one_line(&error)))
-    }
-}
-
-impl Loader for SandboxLoader {
-    type Loaded = Loaded;
-
-    fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
-        match Self::wasm(artifact) {
-            Ok(Some(bytes)) if is_cut_off(&bytes) => Err(LoadError::incomplete("the module is truncated")),
-            Ok(_) => Ok(()),
-            // Text that does not parse is an error of `load`, unless it is empty.
-            Err(error) if error.is_incomplete() => Err(error),
-            Err(_) => Ok(()),
-        }
-    }
-
-    fn load(&self, artifact: &Artifact) -> Result<Loaded, LoadError> {
-        let Some(bytes) = Self::wasm(artifact)? else {
-            let info = inspect(&artifact.path).map_err(|error| {
-                let make = match error {
-                    HeaderError::Empty | HeaderError::Truncated { .. } => LoadError::incomplete,
-                    _ => LoadError::new,
-                };
-                make("not a library for this machine").with_source(error)
-            })?;
-            return Ok(Loaded::Native(info));
-        };
-        let module = load::compile(&self.engine, &bytes).map_err(LoadError::new)?;
-        let refused = |error: dynload_sandbox::Error| LoadError::new(explained(&error));
-        let mut instance = self.sandbox.instantiate(&module).map_err(refused)?;
-        if instance.signature("_initialize").is_some() {
-            instance.call("_initialize", &[]).map_err(refused)?;
-        }
-        Ok(Loaded::Wasm {
-            interrupt: instance.interrupt_handle(),
-            instance: Mutex::new(instance),
-        })
-    }
-}
-
-/// Returns whether a module ends within a section: it is still being written.
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let mut parser = Parser::new(0);
-    let mut rest = bytes;
-    loop {
-        match parser.parse(rest, false) {
-            Ok(Chunk::NeedMoreData(_)) => return !rest.is_empty(),
-            Ok(Chunk::Parsed { consumed, .. }) => rest = &rest[consumed..],
-            // Malformed, which more bytes do not change.
-            Err(_) => return false,
-        }
-        if rest.is_empty() {
-            return false;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_module_that_ends_within_a_section_is_cut_off() {
-        let bytes = wat::parse_str(
-            "(module (memory 1) (data (i32.const 0) \"abc\") (func (export \"f\") (result i32) (i32.const 7)))",
-        )
-        .unwrap();
-        assert!(!is_cut_off(&bytes));
-        let cut = (1..bytes.len()).filter(|&at| is_cut_off(&bytes[..at])).count();
-        // A cut between two sections is not noticed: what is left is a module.
-        assert!(cut > bytes.len() * 3 / 4, "{cut} of {}", bytes.len());
-        assert!(!is_cut_off(b"(module)"));
-    }
 }

@@ -164,6 +164,18 @@ pub enum Finding {
         /// Its kind.
         kind: ExternKind,
     },
+    /// An import of a type that differs from the one of the host function of that name.
+    #[non_exhaustive]
+    WrongImport {
+        /// Its module name.
+        module: String,
+        /// Its name.
+        name: String,
+        /// The type of the import.
+        found: FunctionType,
+        /// The type of the host function, as in messages.
+        provided: &'static str,
+    },
     /// A function that the manifest declares and the module does not export.
     #[non_exhaustive]
     MissingExport {
@@ -215,6 +227,18 @@ impl fmt::Display for Finding {
             Finding::UnknownImport { module, name, kind } => {
                 let (module, name) = (printable(module), printable(name));
                 write!(f, "import {module}.{name} ({kind}) has no provider")
+            }
+            Finding::WrongImport {
+                module,
+                name,
+                found,
+                provided,
+            } => {
+                let (module, name) = (printable(module), printable(name));
+                write!(
+                    f,
+                    "import {module}.{name} has type {found}, but the host function has type {provided}"
+                )
             }
             Finding::MissingExport { name } => {
                 write!(f, "function {:?} is declared but not exported", printable(name))

@@ -78,6 +78,29 @@ pub enum DependencyProblem {
     },
 }
 
+impl DependencyProblem {
+    /// Returns whether it is about this plugin: one that depends on another, or a member of the cycle.
+    #[must_use]
+    pub fn is_about(&self, id: &str) -> bool {
+        use DependencyProblem as P;
+        match self {
+            P::Missing {
+                plugin: Some(plugin), ..
+            }
+            | P::Conflict { plugin, .. }
+            | P::Incompatible { plugin }
+            | P::Blocked { plugin, .. }
+            | P::OptionalCycle { plugin, .. } => plugin.as_str() == id,
+            P::Missing {
+                plugin: None,
+                dependency,
+                ..
+            } => dependency.as_str() == id,
+            P::Cycle { plugins } => plugins.iter().any(|plugin| plugin.as_str() == id),
+        }
+    }
+}
+
 impl fmt::Display for DependencyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use DependencyProblem as P;

@@ -8,7 +8,7 @@ pub use module::{ModuleError, UnsafeBuild};
 pub(crate) use not_loadable::explained;
 
 use crate::{usage::Usage, value::Signature};
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 use dynload_caps::{Capabilities, ImportNeeds};
 use dynload_diagnostics::{listed, printable};
@@ -34,6 +34,16 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Returns a value of the limit with its unit. Whole seconds are in seconds.
+    fn amount(self, value: u64) -> String {
+        let (_, [one, several]) = self.words();
+        match (self, value) {
+            (Limit::Time, 1_000..) if value.is_multiple_of(1_000) => format!("{} s", value / 1_000),
+            (_, 1) => format!("1 {one}"),
+            _ => format!("{value} {several}"),
+        }
+    }
+
     /// Returns the name, and the unit of one and of several, for messages.
     fn words(self) -> (&'static str, [&'static str; 2]) {
         match self {
@@ -187,9 +197,7 @@ impl fmt::Display for ErrorKind {
                 value,
                 requested,
             } => {
-                let (name, [one, several]) = limit.words();
-                let unit = if *value == 1 { one } else { several };
-                write!(f, "exceeded the {name} limit of {value} {unit}")?;
+                write!(f, "exceeded the {limit} limit of {}", limit.amount(*value))?;
                 match requested {
                     Some(requested) => write!(f, " (requested {requested})"),
                     None => Ok(()),
@@ -285,6 +293,8 @@ impl fmt::Display for Invocation {
         match self {
             Invocation::Instantiation => f.write_str("the module"),
             Invocation::Start => f.write_str("the start function"),
+            // Two backquotes would not look like a name.
+            Invocation::Export(name) if name.is_empty() => f.write_str("\"\""),
             Invocation::Export(name) => write!(f, "`{}`", printable(name)),
         }
     }

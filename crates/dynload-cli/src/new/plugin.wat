@@ -1,5 +1,4 @@
-;; Build: {build}
-;; Or run it as it is: dynload run --invoke add plugin.wat 40 2
+;; Run it as it is: dynload run --invoke add plugin.wat 40 2
 
 (module
   (func (export "add") (param i64 i64) (result i64)

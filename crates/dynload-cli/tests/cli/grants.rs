@@ -44,6 +44,20 @@ fn wrong_scopes_are_usage_errors() {
     place
         .words("run --grant fs_read --dir .::/a/../b f.wat")
         .fails(2, &["`..`"]);
+    place.words("run --grant env --env DYNLOAD_UNSET f.wat").fails(
+        2,
+        &[
+            "the variable `DYNLOAD_UNSET` of `--env` is not set",
+            "`--env DYNLOAD_UNSET=VALUE`",
+        ],
+    );
+    #[cfg(unix)]
+    place
+        .words("run --grant process --program /nothing/here f.wat")
+        .fails(
+            2,
+            &["the program `/nothing/here` of `--program` is not an existing file"],
+        );
     #[cfg(unix)]
     place
         .words("run --grant fs_read --dir nothing f.wat")

@@ -107,6 +107,12 @@ fn completions_contain_the_commands() {
         for command in COMMANDS {
             assert!(script.contains(command), "{shell}: {command}");
         }
+        // The values of `--grant` and `--module-limit`.
+        if ["bash", "fish", "zsh"].contains(&shell) {
+            for value in ["fs_read", "threading", "total-locals"] {
+                assert!(script.contains(value), "{shell}: {value}");
+            }
+        }
     }
 }
 
@@ -122,6 +128,7 @@ fn the_manual_has_a_page_for_every_command() {
         let page = place.run(["man", command]).code(0).out;
         assert!(page.contains(&format!(".TH dynload-{command} 1")), "{page}");
         assert!(page.contains(".SH EXAMPLES\n"), "{page}");
+        assert!(page.ends_with(".SH \"SEE ALSO\"\n\\fBdynload\\fR(1)\n"), "{page}");
     }
 }
 

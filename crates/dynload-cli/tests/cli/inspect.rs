@@ -70,14 +70,37 @@ fn the_document_of_a_module_has_the_documented_keys() {
             "name": "fd_write",
             "type": "(i32, i32, i32, i32) -> (i32)",
             "provided": true,
+            "provided_type": "(i32, i32, i32, i32) -> (i32)",
             "needs_all": [],
             "needs_any": ["console", "fs_write", "network"],
         })
     );
     assert_eq!(document["imports"][0]["provided"], false);
+    assert_eq!(document["imports"][0]["provided_type"], json!(null));
     assert_eq!(
         document["exports"][1],
         json!({ "name": "run\u{1b}[2J", "type": "() -> ()" })
+    );
+}
+
+#[test]
+fn an_import_of_another_type_is_not_provided() {
+    let place = Workplace::new();
+    let module = r#"(module (import "wasi_snapshot_preview1" "fd_write" (func (param i32)))
+        (import "vais" "now_ms" (memory 0)))"#;
+    place.write("p.wat", module);
+    let text = place.words("inspect p.wat").code(0).out;
+    for line in [
+        "fd_write  (i32) -> ()  has the wrong type: the sandbox provides (i32, i32, i32, i32) -> (i32)\n",
+        "vais.now_ms                      memory       has the wrong type: the sandbox provides () -> (i64)\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    let document = place.words("inspect --json p.wat").code(0).json();
+    assert_eq!(document["imports"][0]["provided"], false);
+    assert_eq!(
+        document["imports"][0]["provided_type"],
+        "(i32, i32, i32, i32) -> (i32)"
     );
 }
 
@@ -169,7 +192,6 @@ fn the_headers_of_a_library_are_reported() {
 fn the_contents_decide_where_the_name_does_not() {
     let place = Workplace::new();
     place.write("module", wat::parse_str("(module)").unwrap());
-    place.write("module.so", wat::parse_str("(module)").unwrap());
     place.write("text", "hello");
     assert!(
         place
@@ -178,9 +200,22 @@ fn the_contents_decide_where_the_name_does_not() {
             .out
             .starts_with("module: a WebAssembly module")
     );
-    place
-        .words("inspect module.so")
-        .fails(126, &["a WebAssembly module"]);
+    for name in ["module.so", "text.dll"] {
+        place.write(name, wat::parse_str("(module)").unwrap());
+        let text = place.words(&format!("inspect {name}")).code(0).out;
+        assert!(
+            text.starts_with(&format!("{name}: a WebAssembly module")),
+            "{text}"
+        );
+    }
+    place.write("junk.so", "\x7f");
+    place.words("inspect junk.so").fails(
+        126,
+        &[
+            "cannot load `junk.so`",
+            "data of an unknown format, neither a WebAssembly module nor",
+        ],
+    );
     place.words("inspect text").fails(126, &["a text file"]);
     place.words("inspect nothing").fails(127, &["does not exist"]);
 }

@@ -65,6 +65,9 @@ fn the_time_limit_has_its_own_exit_code() {
     place
         .words("run --time 5 --invoke spin f.wat")
         .fails(2, &["'5'", "5s"]);
+    place
+        .words("run --time 1s --invoke spin f.wat")
+        .fails(124, &["exceeded the time limit of 1 s;"]);
     // Instantiation is within the limit too.
     place.write(
         "start.wat",
@@ -73,6 +76,46 @@ fn the_time_limit_has_its_own_exit_code() {
     place
         .words("run --time 50ms start.wat")
         .fails(124, &["the start function"]);
+}
+
+/// Not options, and not in the words of a library.
+#[test]
+fn a_wrong_number_is_reported_with_its_option_and_range() {
+    let place = functions();
+    for (option, value, part) in [
+        ("--fuel", "-1", "write a whole number"),
+        ("--memory", "-1K", "write a whole number"),
+        (
+            "--stack",
+            "20000000000G",
+            "it is larger than 18446744073709551615",
+        ),
+        ("--time", "-1s", "write a whole number with a unit"),
+        (
+            "--depth",
+            "x",
+            "write a whole number from 0 to 18446744073709551615",
+        ),
+        (
+            "--depth",
+            "18446744073709551616",
+            "from 0 to 18446744073709551615",
+        ),
+        (
+            "--workers",
+            "4294967296",
+            "write a whole number from 0 to 4294967295",
+        ),
+        ("--workers", "-1", "write a whole number from 0 to 4294967295"),
+        ("--module-limit", "-1", "NAME=N"),
+    ] {
+        place
+            .words(&format!("run {option} {value} f.wat"))
+            .fails(2, &[&format!("invalid value '{value}' for '{option} <"), part]);
+    }
+    place
+        .words("watch --debounce -1s f.wat")
+        .fails(2, &["invalid value '-1s' for '--debounce <"]);
 }
 
 #[test]
@@ -122,6 +165,15 @@ fn each_module_limit_refuses_a_module_that_exceeds_it() {
         let name = limit.name();
         run(format!("{name}=0")).fails(126, &["the limit is 0", &format!("`--module-limit {name}=N`")]);
     }
+    run("memories=0".to_owned()).fails(126, &["the module has 1 table, and"]);
+    run("load-bytes=1".to_owned()).fails(
+        126,
+        &["the module takes at least ", " bytes of memory for loading"],
+    );
+    place.write("two.wat", "(module (memory 0) (memory 0))");
+    place
+        .words("run --module-limit memories=1 two.wat")
+        .fails(126, &["the module has 2 memories, and"]);
     // The boundaries of those that are easy to count.
     for (name, count) in [
         ("bytes", bytes.len()),

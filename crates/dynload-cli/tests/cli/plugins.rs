@@ -154,28 +154,111 @@ fn an_audit_of_a_broken_plugin_reports_its_problem_and_audits_the_others() {
         .fails(2, &["no such plugin: `dir`"]);
 }
 
+/// A plugin with this id and these lines at the end of its manifest.
+fn plugin(place: &Workplace, dir: &str, id: &str, more: &str) {
+    let manifest = format!(
+        "[plugin]\nid = \"{id}\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"p.wat\"\n{more}\n"
+    );
+    place.write(&format!("{dir}/plugin.toml"), manifest);
+    place.write(&format!("{dir}/p.wat"), "(module)");
+}
+
 #[test]
-fn a_plugin_in_the_text_format_is_accepted_by_every_command() {
+fn dependencies_and_duplicates_are_findings_and_problems() {
     let place = Workplace::new();
-    place.words("new greeter --lang wat").code(0);
-    let path = place.path().join("greeter/plugin.toml");
-    let manifest = std::fs::read_to_string(&path).unwrap();
-    place.write(
-        "greeter/plugin.toml",
-        manifest.replace("\"plugin.wasm\"", "\"plugin.wat\""),
-    );
-    let listed = place.words("list --only --path greeter").code(0).out;
-    assert!(
-        listed.contains("\ngreeter  0.1.0") && listed.contains("1 plugin, 0 problems"),
-        "{listed}"
-    );
-    place
-        .words("audit --only --path greeter")
-        .prints("greeter: ok\n\n1 plugin, 0 findings\n");
-    place.words("inspect greeter/plugin.wat").code(0);
-    place
-        .words("run --invoke add greeter/plugin.wat 40 2")
-        .prints("42\n");
+    plugin(&place, "plugins/a", "a", "[dependencies]\nnone = \"1\"");
+    plugin(&place, "plugins/b", "b", "[dependencies]\na = \"1\"");
+    plugin(&place, "plugins/c", "c", "");
+    plugin(&place, "plugins/d", "c", "");
+    let lines = [
+        "\nduplicate: plugins/d: plugin c is not listed, ",
+        "\ndependency: plugin a needs none ^1, which was not found",
+        "\ndependency: plugin b needs a, which cannot be loaded\n",
+    ];
+    let listed = place.words("list --only --path plugins").code(0).out;
+    let audited = place.words("audit --only --path plugins").code(1).out;
+    for line in lines {
+        assert!(listed.contains(line), "{line} is not in {listed}");
+        assert!(audited.contains(line), "{line} is not in {audited}");
+    }
+    assert!(listed.contains("\n3 plugins, 3 problems\n"), "{listed}");
+    assert!(audited.ends_with("\n3 plugins, 3 findings\n"), "{audited}");
+    // With ids, only what is about these plugins.
+    let audited = place.words("audit --only --path plugins b").code(1).out;
+    assert!(audited.ends_with("\n1 plugin, 1 finding\n"), "{audited}");
+    let document = place.words("audit --only --path plugins --json c").code(1).json();
+    has_keys(&document["duplicates"][0], &["id", "path", "preferred", "by"]);
+    assert_eq!(document["dependencies"], json!([]));
+    assert_eq!(document["clean"], false);
+}
+
+#[test]
+fn an_incompatible_plugin_is_one_problem() {
+    let place = Workplace::new();
+    plugin(&place, "plugins/a", "a", "");
+    let manifest = std::fs::read_to_string(place.path().join("plugins/a/plugin.toml")).unwrap();
+    let other = if cfg!(windows) { "linux" } else { "windows" };
+    let manifest = manifest.replace("entry = \"p.wat\"", &format!("entry = {{ {other} = \"p.wat\" }}"));
+    place.write("plugins/a/plugin.toml", manifest);
+    let listed = place.words("list --only --path plugins").code(0).out;
+    assert!(listed.contains("\n1 plugin, 1 problem\n"), "{listed}");
+}
+
+#[test]
+fn a_plugin_that_is_named_twice_is_audited_once() {
+    plugins()
+        .words("audit --path plugins clean clean")
+        .prints("clean: ok\n\n1 plugin, 0 findings\n");
+}
+
+#[test]
+fn imports_that_the_sandbox_does_not_provide_are_findings() {
+    let place = Workplace::new();
+    let module = r#"(module (import "vais" "now_ms" (func (param i32))))"#;
+    place.write("plugins/p.wasm", wat::parse_str(module).unwrap());
+    let audited = place.words("audit --only --path plugins").code(1).out;
+    let line = "p: import vais.now_ms has type (i32) -> (), but the host function has type () -> (i64)\n";
+    assert!(audited.contains(line), "{audited}");
+}
+
+#[test]
+fn without_plugins_the_searched_directories_are_printed() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.path().join("plugins")).unwrap();
+    for command in ["list", "audit"] {
+        let only = place
+            .words(&format!("{command} --only --path plugins"))
+            .code(0)
+            .out;
+        assert!(only.ends_with("\nsearched: plugins\n"), "{only}");
+        let all = place.words(&format!("{command} --path plugins")).out;
+        let own = place.path().join(".vais/plugins");
+        assert!(
+            all.contains(&format!("{} (does not exist)", own.display())),
+            "{all}"
+        );
+    }
+}
+
+#[test]
+fn the_paths_of_a_document_are_absolute() {
+    let place = plugins();
+    plugin(&place, "more/clean", "clean", "");
+    let document = place
+        .words("list --only --path plugins --path ./more --json")
+        .code(0)
+        .json();
+    let path = |value: &serde_json::Value| std::path::PathBuf::from(value.as_str().unwrap());
+    let found = [
+        &document["problems"][0]["path"],
+        &document["duplicates"][0]["path"],
+        &document["duplicates"][0]["preferred"],
+        &document["plugins"][0]["dir"],
+        &document["plugins"][0]["entry"],
+    ];
+    for value in found {
+        assert!(path(value).is_absolute() && path(value).exists(), "{value}");
+    }
 }
 
 #[cfg(unix)]
@@ -210,7 +293,10 @@ fn what_is_not_cached_is_said() {
 fn the_document_of_an_audit_has_the_documented_keys() {
     let place = plugins();
     let document = place.words("audit --only --path plugins --json").code(1).json();
-    has_keys(&document, &["clean", "audits", "problems"]);
+    has_keys(
+        &document,
+        &["clean", "audits", "problems", "duplicates", "dependencies"],
+    );
     assert_eq!(document["clean"], false);
     let wrong = &document["audits"][1];
     has_keys(
@@ -253,7 +339,7 @@ fn a_new_plugin_in_rust_has_the_edition_with_which_it_is_watched() {
     let building = watching.wait_for("--edition");
     let building: Vec<&str> = building.split_whitespace().collect();
     assert_eq!(edition(&build_command(&ended)), edition(&building));
-    watching.wait_for("version 1 runs");
+    watching.wait_for("inspected and not loaded");
 }
 
 /// Returns the build command that `new` printed.
@@ -273,20 +359,16 @@ fn works(place: &Workplace) {
 }
 
 #[test]
-fn a_new_plugin_in_wat_runs() {
+fn a_new_plugin_in_wat_needs_no_build() {
     let place = Workplace::new();
-    let ended = place.words("new greeter --lang wat").code(0);
-    assert_eq!(
-        build_command(&ended),
-        ["wat2wasm", "plugin.wat", "-o", "plugin.wasm"]
-    );
+    let Ended { out, .. } = place.words("new greeter --lang wat").code(0);
+    let (_, command) = out.trim_end().split_once("run it: dynload ").unwrap();
+    place.words(command).prints("42\n");
     place
-        .words("run --invoke add greeter/plugin.wat 40 2")
-        .prints("42\n");
-    let text = std::fs::read_to_string(place.path().join("greeter/plugin.wat")).unwrap();
-    assert!(text.starts_with(";; Build: wat2wasm plugin.wat"), "{text}");
-    place.write("greeter/plugin.wasm", wat::parse_str(&text).unwrap());
-    works(&place);
+        .words("audit --only --path greeter")
+        .prints("greeter: ok\n\n1 plugin, 0 findings\n");
+    let listed = place.words("list --only --path greeter").code(0).out;
+    assert!(listed.contains("1 plugin, 0 problems"), "{listed}");
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn a_reactor_is_initialized_before_a_call() {
     place.words("run --invoke _initialize reactor.wat").prints("");
     place.words("run reactor.wat").fails(
         126,
-        &["does not export `_start`", "--invoke", "_initialize, value"],
+        &["does not export `_start`", "--invoke", "`_initialize`, `value`"],
     );
 }
 
@@ -277,4 +277,57 @@ fn an_aborted_guest_has_its_own_exit_code() {
     place.words("run --grant console print.wat").prints("hello\n");
     let ended = place.words("run --grant time --usage print.wat").code(134);
     assert!(ended.err.contains("\nnot granted: console\n"), "{ended:#?}");
+}
+
+#[test]
+fn names_are_quoted_also_the_empty_one() {
+    let place = Workplace::new();
+    place.write(
+        "f.wat",
+        r#"(module (func (export "") (param i32)) (func (export "a, b")))"#,
+    );
+    place
+        .words("run f.wat")
+        .fails(126, &[r#"with `--invoke`: "", `a, b`"#]);
+    place
+        .run(["run", "--invoke", "", "f.wat"])
+        .fails(2, &[r#"f.wat: "" has the type (i32) -> ()"#]);
+    place.write("g.wat", "(module)");
+    place
+        .run(["run", "--invoke", "", "g.wat"])
+        .fails(2, &[r#"g.wat: "" is not an exported function"#]);
+    let text = place.words("inspect f.wat").code(0).out;
+    assert!(text.contains("\n  \"\"    (i32) -> ()\n"), "{text}");
+}
+
+#[test]
+fn an_error_does_not_quote_a_whole_file() {
+    let place = Workplace::new();
+    place.write("zeros.wat", [0; 4096]);
+    place.write(
+        "long.wat",
+        format!("(module {} (func nop nope))", "(func)".repeat(1_000)),
+    );
+    for file in ["zeros.wat", "long.wat"] {
+        let ended = place.words(&format!("run {file}")).code(126);
+        assert!(
+            ended.err.len() < 500 && ended.err.contains(&format!("{file}:1:")),
+            "{ended:#?}"
+        );
+    }
+    place.write("short.wat", "(module (func nope))");
+    place
+        .words("run short.wat")
+        .fails(126, &["1 | (module (func nope))"]);
+}
+
+#[test]
+fn remedies_are_those_of_the_command() {
+    let place = Workplace::new();
+    place.write("native", b"\x7fELF");
+    let ended = place.words("run native").code(126);
+    assert!(
+        ended.err.contains("dynload inspect") && !ended.err.contains("dynload-native"),
+        "{ended:#?}"
+    );
 }

@@ -39,6 +39,12 @@ impl Watching {
         Watching { child, lines }
     }
 
+    /// Waits for the next line.
+    #[track_caller]
+    fn next(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(60)).unwrap()
+    }
+
     /// Waits for a line that contains `part`, and returns it.
     #[track_caller]
     pub(crate) fn wait_for(&self, part: &str) -> String {
@@ -100,7 +106,8 @@ fn limits_and_capabilities_apply() {
     Watching::start(&place, "print.wat --call value").wait_for("grant it with `--grant console`");
     let watching = Watching::start(&place, "print.wat --call value --grant console");
     watching.wait_for("hello");
-    watching.wait_for("value() = ");
+    let line = watching.wait_for("value()");
+    assert!(line.ends_with("  value()"), "{line}");
     place
         .words("watch print.wat --dir .")
         .fails(2, &["`--dir` has no effect"]);
@@ -147,22 +154,83 @@ fn a_native_library_is_built_and_never_loaded() {
         "p.c",
         "#include <stdio.h>\n__attribute__((constructor)) static void start(void) { puts(\"loaded\"); fflush(stdout); }\n",
     );
-    let watching = Watching::start(&place, "p.c --call value");
-    watching.wait_for("version 1 runs");
-    let line = watching.lines.recv_timeout(Duration::from_secs(60)).unwrap();
-    assert!(
-        line.contains("a native library, inspected and not loaded: "),
-        "{line}"
+    let watching = Watching::start(&place, "p.c");
+    let mut lines = vec![watching.next()];
+    while !lines
+        .last()
+        .unwrap()
+        .contains("a native library, inspected and not loaded: ")
+    {
+        lines.push(watching.next());
+    }
+    for words in ["loaded in", "runs"] {
+        assert!(!lines.concat().contains(words), "{lines:#?}");
+    }
+    let why = "`--call` has no effect, because without `--build` `p.c` is a native library";
+    place.words("watch p.c --call value").fails(2, &[why]);
+}
+
+/// Of a pipe, without a wait for the end of the command.
+#[cfg(unix)]
+#[test]
+fn lines_are_printed_before_the_first_build_ends() {
+    let place = Workplace::new();
+    place.write("p.c", "");
+    place.write("build.sh", "mkfifo p.pipe; read line < p.pipe");
+    let mut command = place.command();
+    command.args(["watch", "./p.c", "--also", "p.h", "--build", "sh build.sh"]);
+    let watching = Watching::spawn(command);
+    let source = place.path().join("p.c");
+    assert_eq!(
+        watching.next(),
+        format!("watching {}; press Ctrl-C to stop", source.display())
     );
+    assert_eq!(watching.next().trim(), "p.h does not exist; waiting for it too");
+    // Nothing has changed.
+    assert!(watching.next().ends_with("  building: sh build.sh"));
+    ends_with(&place, watching, "TERM", 143);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_path_is_shown_without_dots() {
+    let place = Workplace::new();
+    place.write("target/p.wat", "(module)");
+    std::fs::create_dir_all(place.path().join("deep/er")).unwrap();
+    std::os::unix::fs::symlink("deep/er", place.path().join("link")).unwrap();
+    let root = place.path().canonicalize().unwrap();
+    let watching = Watching::start(&place, "./link/../../target/./p.wat");
+    let shown = root.join("target/p.wat");
+    assert!(
+        watching
+            .next()
+            .starts_with(&format!("watching {};", shown.display()))
+    );
+    watching.wait_for("version 1 runs");
+}
+
+#[test]
+fn a_source_that_does_not_exist_is_waited_for() {
+    let place = Workplace::new();
+    let watching = Watching::start(&place, "p.wat --call value");
+    watching.wait_for("the source does not exist; waiting for it");
+    place.write("p.wat", returns("(i32.const 1)"));
+    watching.wait_for("value() = 1");
+    let mut command = place.command();
+    command.args(["watch", "p.c", "--build", "false"]);
+    Watching::spawn(command).wait_for("the source does not exist; waiting for it");
 }
 
 #[test]
 fn a_source_that_cannot_be_built_is_a_usage_error() {
     let place = Workplace::new();
     place.write("p.txt", "");
-    place
-        .words("watch p.txt")
-        .fails(2, &["there is no builder for", "pass it with `--build`"]);
+    let ended = place.words("watch p.txt");
+    let said = format!("{}{}", ended.out, ended.err)
+        .matches("there is no builder")
+        .count();
+    assert_eq!(said, 1, "{ended:#?}");
+    ended.fails(2, &["there is no builder for", "pass it with `--build`"]);
 }
 
 #[test]

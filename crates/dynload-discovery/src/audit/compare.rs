@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use dynload_caps::{Capabilities, ImportNeeds, Limits, imports};
 
-use super::{Audit, BinaryFormat, ExternKind, Facts, Finding, NativeFacts, Undeclared, WasmFacts};
+use super::{
+    Audit, BinaryFormat, ExternKind, Facts, Finding, ImportFact, NativeFacts, Undeclared, WasmFacts,
+};
 use crate::manifest::Manifest;
 use crate::{Platform, Plugin};
 
@@ -40,6 +42,7 @@ fn against_manifest(audit: &mut Audit, wasm: &WasmFacts, manifest: Option<&Manif
         let (module, name) = (import.module.clone(), import.name.clone());
         match imports::find(&module, &name) {
             Some(known) if needs != ImportNeeds::Unknown => {
+                check_signature(audit, import, known.signature);
                 let twice = audit
                     .undeclared
                     .iter()
@@ -72,6 +75,20 @@ fn against_manifest(audit: &mut Audit, wasm: &WasmFacts, manifest: Option<&Manif
     }
     if let Some(manifest) = manifest {
         against_exports(audit, wasm, manifest);
+    }
+}
+
+/// Compares the type of an import with that of the host function: an instance cannot be created if they differ.
+fn check_signature(audit: &mut Audit, import: &ImportFact, provided: &'static str) {
+    let Some(found) = &import.signature else { return };
+    // A type that is too long to be displayed as a whole is not that of a host function.
+    if found.to_string() != provided {
+        audit.findings.push(Finding::WrongImport {
+            module: import.module.clone(),
+            name: import.name.clone(),
+            found: found.clone(),
+            provided,
+        });
     }
 }
 

@@ -81,7 +81,7 @@ impl Code for BinaryFormat {
 }
 
 pub(super) fn facts(bytes: &[u8]) -> Facts {
-    let facts = FileKind::parse(bytes).and_then(|kind| match kind {
+    let facts = FileKind::parse(bytes).map_or(Ok(None), |kind| match kind {
         FileKind::Elf32 => elf_facts::<elf::FileHeader32<Endianness>>(bytes).map(Some),
         FileKind::Elf64 => elf_facts::<elf::FileHeader64<Endianness>>(bytes).map(Some),
         FileKind::MachO32 => macho_facts::<macho::MachHeader32<Endianness>>(bytes, 0).map(Some),

@@ -94,12 +94,8 @@ impl FunctionType {
 }
 
 impl fmt::Display for FunctionType {
-    /// Writes the type in the form `(i32, i64) -> i64`.
+    /// Writes the type in the form `(i32, i64) -> (i64)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({}) -> ", listed(&self.params))?;
-        match self.results.as_slice() {
-            [one] => write!(f, "{one}"),
-            many => write!(f, "({})", listed(many)),
-        }
+        write!(f, "({}) -> ({})", listed(&self.params), listed(&self.results))
     }
 }

@@ -103,6 +103,26 @@ fn imports_without_a_provider_are_found() {
 }
 
 #[test]
+fn the_types_of_imports_are_compared_with_those_of_the_host_functions() {
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func (param i32)))
+        (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32))))"#;
+    let found = audit(wat, "[capabilities]\nneeds = [\"console\", \"random\"]");
+    assert_eq!(
+        findings(&found),
+        [
+            "import wasi_snapshot_preview1.fd_write has type (i32) -> (), but the host function has type (i32, i32, i32, i32) -> (i32)"
+        ]
+    );
+    // A type of which messages show only a part.
+    let long = format!(
+        "(module (import \"vais\" \"random\" (func (result {}))))",
+        "i64 ".repeat(30)
+    );
+    assert_eq!(audit(&long, "").findings.len(), 1);
+}
+
+#[test]
 fn exports_are_compared_with_the_declared_ones() {
     let wat = r#"(module (memory (export "mem") 0) (func (export "same") (param i32) (result i64) i64.const 1)
         (func (export "other") (result i64) i64.const 1) (func (export "more")) (func (export "_initialize")))"#;
@@ -115,7 +135,7 @@ fn exports_are_compared_with_the_declared_ones() {
         [
             "function \"gone\" is declared but not exported",
             "\"mem\" is declared as a function but is not one",
-            "function \"other\" is declared as (i64) -> () but has type () -> i64",
+            "function \"other\" is declared as (i64) -> () but has type () -> (i64)",
             "function \"more\" is exported but not declared",
         ]
     );
@@ -378,4 +398,21 @@ fn import_names_cannot_control_the_terminal() {
         findings(&found),
         [r"import \u{1b}[2J.\u{a}\u{7} (function) has no provider"]
     );
+}
+
+#[test]
+fn a_file_of_another_kind_is_reported_in_the_words_of_this_crate() {
+    let plugins = Plugins::new();
+    let toml = "[plugin]\nid = \"p\"\nversion = \"1.0.0\"\nformat = \"native\"\nentry = \"p.so\"\n";
+    plugins.write("p/plugin.toml", toml);
+    for contents in ["", "no library, but text"] {
+        plugins.write("p/p.so", contents);
+        let scanner = plugins.scanner();
+        let found = scanner.scan();
+        let audit = scanner.audit(found.get("p").unwrap()).unwrap();
+        assert_eq!(
+            findings(&audit),
+            ["not a native plugin: it is not an ELF, Mach-O or PE file"]
+        );
+    }
 }

@@ -38,7 +38,7 @@ fn every_field_is_parsed() {
     assert_eq!(requested.without_scope(), Capabilities::NONE);
     assert_eq!(manifest.limits.max_fuel, Some(1_000_000_000));
     assert!(manifest.dependencies["org.example.faces"].optional);
-    assert_eq!(manifest.exports["thumbnail"].to_string(), "(i64, i32) -> i64");
+    assert_eq!(manifest.exports["thumbnail"].to_string(), "(i64, i32) -> (i64)");
     assert_eq!(manifest.config["scale"].default, Some(ConfigValue::Float(0.5)));
     assert!(manifest.config["account"].required);
     assert_eq!(Manifest::parse(&manifest.to_toml()).unwrap(), manifest);

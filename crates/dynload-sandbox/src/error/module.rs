@@ -119,7 +119,11 @@ impl fmt::Display for ModuleError {
                     ) => "at least ",
                     _ => "",
                 };
-                write!(f, "the module has {at_least}{found} {what}")?;
+                let verb = match limit {
+                    Some(ModuleLimit::LoadBytes) => "takes",
+                    _ => "has",
+                };
+                write!(f, "the module {verb} {at_least}{found} {}", counted(*found, what))?;
                 if let Some(index) = function {
                     write!(f, " in function {index}")?;
                 }
@@ -147,6 +151,16 @@ impl fmt::Display for ModuleError {
                  `portable-dispatch` of dynload-sandbox"
             ),
         }
+    }
+}
+
+/// Returns the name of one or of several items. The noun is the first word of the plural that ends with `s`.
+fn counted(found: u64, plural: &str) -> String {
+    let noun = plural.split([' ', ',']).find(|word| word.ends_with('s'));
+    match noun {
+        Some("memories") if found == 1 => plural.replacen("memories", "memory", 1),
+        Some(noun) if found == 1 => plural.replacen(noun, &noun[..noun.len() - 1], 1),
+        _ => plural.into(),
     }
 }
 

@@ -70,7 +70,7 @@ fn disabled_feature(message: &str) -> Option<&'static str> {
         ),
         (
             "threads",
-            "threads; compile it without them, or use `dynload.thread_spawn`",
+            "threads; compile it without them, or start workers with the import `dynload.thread_spawn`",
         ),
         ("gc", "garbage-collected types; compile it to linear memory"),
         (

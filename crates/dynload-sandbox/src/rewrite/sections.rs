@@ -243,7 +243,7 @@ impl<'a> ModuleReader<'a> {
         };
         for memory in memories {
             if memory.shared {
-                let feature = "shared memory; compile it without threads, or use `dynload.thread_spawn`";
+                let feature = "shared memory; compile it without threads, or start workers with the import `dynload.thread_spawn`";
                 return ModuleError::Unsupported { feature };
             }
             if memory.memory64 && !self.features.contains(WasmFeatures::MEMORY64) {

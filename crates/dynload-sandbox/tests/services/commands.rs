@@ -264,5 +264,5 @@ fn unread_output() {
     );
     let mut errors = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut errors).unwrap();
-    assert!(errors.contains("exceeded the time limit of 1000 ms"), "{errors}");
+    assert!(errors.contains("exceeded the time limit of 1 s"), "{errors}");
 }

@@ -26,6 +26,23 @@ fn the_rows_cover_all_functions_but_two() {
     assert_eq!(wasi, 46);
 }
 
+/// An audit compares with the table, without a sandbox.
+#[test]
+fn the_functions_have_the_types_of_the_table_of_imports() {
+    let sandbox = Sandbox::new(Limits::DEFAULT);
+    for import in dynload_caps::imports::all() {
+        let (module, name) = (import.module, import.name);
+        // No function has this type, and the error says which one it has.
+        let wat = format!("(module (import \"{module}\" \"{name}\" (func (result v128))))");
+        let module = Module::new(&Engine::default(), wat::parse_str(wat).unwrap()).unwrap();
+        let error = sandbox.instantiate(&module).unwrap_err();
+        let ErrorKind::MissingImports(missing) = error.kind() else {
+            panic!("{error}")
+        };
+        assert_eq!(missing[0].provided.as_deref(), Some(import.signature), "{name}");
+    }
+}
+
 #[test]
 fn granted() {
     for row in rows() {

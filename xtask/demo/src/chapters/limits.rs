@@ -164,7 +164,7 @@ impl Hungry {
             stopped,
             0,
             ErrorCode::TimeLimit,
-            &["1000"],
+            &["time limit of 1 s"],
         );
         // With room for a busy machine; on an idle one, 2 ms are promised.
         stage.answer(
