@@ -256,7 +256,7 @@ impl<L: Loader> Pipeline<L> {
         }
         let staging = match &self.shared.config.output_dir {
             Some(dir) => {
-                std::fs::create_dir_all(dir).map_err(|source| ReloadError::OutputDir {
+                create_unshared(dir).map_err(|source| ReloadError::OutputDir {
                     path: dir.clone(),
                     source,
                 })?;
@@ -280,6 +280,14 @@ impl<L: Loader> Pipeline<L> {
                 source,
             })
     }
+}
+
+/// Creates a directory, and those above it, in which only this user can replace files, whatever the file mode mask is.
+fn create_unshared(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.recursive(true).create(dir)
 }
 
 /// Drops a version, which may run user code.

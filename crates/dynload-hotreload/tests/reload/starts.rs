@@ -173,3 +173,19 @@ fn a_refused_version_that_panics_in_drop_does_not_end_the_reloader() {
     await_version(&reloader, 2);
     assert_eq!(reloader.current().unwrap().number, 3);
 }
+
+/// The file mode mask of a daemon may remove no permission.
+#[test]
+fn an_output_directory_that_the_reloader_creates_is_not_refused_whatever_the_mask() {
+    let test = "starts::an_output_directory_that_the_reloader_creates_is_not_refused_whatever_the_mask";
+    crate::children::alone(&["sh", "-c", "umask 0; exec \"$@\"", "sh"], test, || {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = Dir::new();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let config = text_config(&dir.write("plugin.txt", text(1))).with_output_dir(dir.at("new/out"));
+        let reloader = text_reloader(config);
+        reloader.start().unwrap();
+        let error = reloader.last_error().map(|error| error.report());
+        assert_eq!((reloader.version(), error), (1, None));
+    });
+}
