@@ -172,7 +172,8 @@ impl Config {
         }
     }
 
-    /// Sets the directory for builds and staged copies. It is created if it does not exist.
+    /// Sets the directory for builds and staged copies. It is created if it does not exist. One in which other users can
+    /// replace files is refused, when the first attempt needs it: they could run code in this process.
     ///
     /// The default is a private directory below the system's temporary directory. Leftovers of processes that have
     /// ended are removed there when a reloader is created.
@@ -205,8 +206,9 @@ impl Config {
     /// as long as the content that was tried before. The default is 1 s; 0 uses such a file immediately.
     ///
     /// Some programs truncate a file, or close it after its first part, and write the rest a moment later. An event says that
-    /// the reloader [waits](crate::EventKind::Waiting). A file that was empty before is not waited for, and at the first
-    /// attempt after the start only an empty source is.
+    /// the reloader [waits](crate::EventKind::Waiting). Each change of such a file restarts the wait, but no change of the
+    /// source or another file is delayed by more than ten times this timeout. A file that was empty before is not waited for,
+    /// and at the first attempt after the start only an empty source is.
     #[must_use]
     pub fn with_shrink_timeout(mut self, limit: Duration) -> Self {
         self.shrink_timeout = limit.min(LONGEST);
@@ -240,9 +242,15 @@ impl Config {
     /// `[[]`. This applies to every path that is passed here. A relative path is relative to the current directory, whose
     /// own name has no wildcards.
     ///
-    /// A directory matches all files below it. Files below the output directory are ignored, and so are those that builds
-    /// write: `*.ll`, and everything in a directory `target`, `.vais-cache` or `.git`. They are inputs only if the path
-    /// spells them out: `src/tables.ll`, `src/*.ll`, `target/**/*.h`.
+    /// A directory matches all files below it, except those that builds write: `*.ll`, and everything in a directory `target`,
+    /// `.vais-cache` or `.git`. They are inputs only if the path spells them out: `src/tables.ll`, `src/*.ll`,
+    /// `target/**/*.h`.
+    ///
+    /// Files below the [output directory](Config::with_output_dir) are ignored too. If the path leads into that directory up to
+    /// its first wildcard, only what the reloader itself creates there is ignored: `cargo-target` and `dynload-PID-NUMBER`.
+    ///
+    /// What other programs write is a change like any other, and so is what the host itself writes, or what a process writes
+    /// that a build has left running: do not watch the directory of a log of the reloads, which would cause further ones.
     ///
     /// If the source is a `Cargo.toml`, the crate's `build.rs` and everything in its `src/` are always watched.
     ///

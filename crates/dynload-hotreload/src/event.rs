@@ -119,7 +119,8 @@ pub enum EventKind {
     ///
     /// A file is judged so when it has changed during three builds in a row, and from then on until it changes while no build
     /// is running. (If the files are different ones each time, all of them are judged so in the eighth build.) Someone who
-    /// saves a file during each of three builds in a row sees this event too, and has to save again.
+    /// saves a file during each of three builds in a row sees this event too, and has to save again (the same
+    /// content is enough).
     #[non_exhaustive]
     WrittenByBuild {
         /// The files.

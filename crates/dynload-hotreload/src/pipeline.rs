@@ -6,7 +6,7 @@ mod with_build;
 mod without_build;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,21 @@ struct Tried {
     content: Content,
     end: End,
     signature: Option<Signature>,
+    /// The files whose changes during the build were no reason for another, as they were at its end.
+    ignored: Vec<(PathBuf, Option<Signature>)>,
+}
+
+impl Tried {
+    /// Returns the ignored files that were saved again, even with the same content: they are the user's.
+    fn saved_again(&self) -> Vec<PathBuf> {
+        let is_same = |path: &Path, before: Option<Signature>| match (before, Signature::of(path)) {
+            (Some(before), Some(now)) => before.is_same_save(&now),
+            (before, now) => before == now,
+        };
+        let ignored = self.ignored.iter();
+        let again = ignored.filter(|(path, before)| !is_same(path, *before));
+        again.map(|(path, _)| path.clone()).collect()
+    }
 }
 
 /// How the latest attempt ended.
@@ -238,7 +253,7 @@ impl<L: Loader> Pipeline<L> {
         );
     }
 
-    fn artifact(&self, file: StagedFile, origin: std::path::PathBuf) -> Artifact {
+    fn artifact(&self, file: StagedFile, origin: PathBuf) -> Artifact {
         Artifact::new(file, origin, self.source().to_owned(), self.shared.version() + 1)
     }
 
@@ -256,7 +271,7 @@ impl<L: Loader> Pipeline<L> {
         }
         let staging = match &self.shared.config.output_dir {
             Some(dir) => {
-                std::fs::create_dir_all(dir).map_err(|source| ReloadError::OutputDir {
+                create_unshared(dir).map_err(|source| ReloadError::OutputDir {
                     path: dir.clone(),
                     source,
                 })?;
@@ -280,6 +295,14 @@ impl<L: Loader> Pipeline<L> {
                 source,
             })
     }
+}
+
+/// Creates a directory, and those above it, in which only this user can replace files, whatever the file mode mask is.
+fn create_unshared(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.recursive(true).create(dir)
 }
 
 /// Drops a version, which may run user code.

@@ -95,7 +95,7 @@ impl<L: Loader> Reloader<L> {
     }
 
     /// Starts the reloader: watches the source, and builds and loads its current content. Does nothing if it is
-    /// already started.
+    /// already started. If a callback or the code that is loaded has stopped it, this waits until that has taken effect.
     ///
     /// It returns when that first attempt has ended, with version 1 if it succeeded. If it failed, or the source does
     /// not exist yet, the result is `Ok` too: then the version is 0, [`last_error`](Reloader::last_error) returns the
@@ -123,10 +123,10 @@ impl<L: Loader> Reloader<L> {
             };
         }
         let mut run = lock(&self.run);
-        if self.shared.running.load(Ordering::Acquire) {
+        if self.shared.running.load(Ordering::Acquire) && !self.shared.inbox.is_stopping() {
             return Ok(());
         }
-        // A worker that was stopped by a callback has ended or is about to end.
+        // A worker that was stopped, by a callback or by the code that it loads, has ended or is about to end.
         if let Some(old) = run.take() {
             let _ = old.worker.join();
         }

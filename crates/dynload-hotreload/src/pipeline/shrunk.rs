@@ -9,15 +9,21 @@ use crate::loader::Loader;
 use crate::snapshot::Snapshot;
 use crate::watch::{Signature, Targets};
 
+/// A wait ends after this many shrink timeouts, although the files change: someone may write an empty file again and again.
+const TIMEOUTS: u32 = 10;
+
 /// Files that have become much shorter, and the time since which they have not changed.
 pub(super) struct Shrunk {
     files: Vec<(PathBuf, Signature)>,
     pub(super) since: Instant,
+    /// The time since which there are such files.
+    first: Instant,
 }
 
 impl<L: Loader> Pipeline<L> {
     /// Waits until no file looks as if its writer had not finished, or until such files have not changed for the shrink
-    /// timeout. During the initial attempt, waits here. Later, puts the change back and returns [`Halt::Unfinished`].
+    /// timeout; at most for [`TIMEOUTS`] of it. During the initial attempt, waits here. Later, puts the change back and
+    /// returns [`Halt::Unfinished`].
     pub(super) fn await_writers(&mut self, changed: Instant, initial: bool) -> Result<(), Halt> {
         let limit = self.shared.config.shrink_timeout;
         if limit.is_zero() {
@@ -48,8 +54,12 @@ impl<L: Loader> Pipeline<L> {
                 Some(before) if initial || before.files == files => before.since,
                 _ => Instant::now(),
             };
-            self.shrunk = Some(Shrunk { files, since });
-            if since.elapsed() >= limit {
+            let first = before.map_or(since, |before| before.first);
+            let is_over = since.elapsed() >= limit || first.elapsed() >= limit.saturating_mul(TIMEOUTS);
+            // A file that looks so after this wait is waited for as long.
+            let first = if is_over { Instant::now() } else { first };
+            self.shrunk = Some(Shrunk { files, since, first });
+            if is_over {
                 return Ok(());
             }
             if !initial {

@@ -51,14 +51,17 @@ impl<L: Loader> Pipeline<L> {
         };
         self.unsettled = None;
         let signature = Signature::of(self.source());
+        let mut saved_again = self.tried.as_ref().map_or_else(Vec::new, Tried::saved_again);
         let before = match &self.tried {
             Some(Tried {
                 content: Content::Sources(before),
                 end,
                 signature: at,
+                ..
             }) => {
                 // A failed build is tried again if the source was saved again: a missing file may exist now.
                 let is_over = *end == End::Done || (*end == End::Failed && *at == signature);
+                let is_over = is_over && saved_again.is_empty();
                 if is_over && !initial && snapshot.changed_since(Some(before)).is_empty() {
                     return Err(Halt::Quiet);
                 }
@@ -67,6 +70,8 @@ impl<L: Loader> Pipeline<L> {
             _ => None,
         };
         let mut paths = snapshot.changed_since(before);
+        saved_again.retain(|path| !paths.contains(path));
+        paths.append(&mut saved_again);
         self.overtaking.changed_outside(&paths);
         if paths.is_empty() {
             paths.push(self.source().to_owned());
@@ -75,6 +80,7 @@ impl<L: Loader> Pipeline<L> {
             content: Content::Sources(snapshot.clone()),
             end: End::Done,
             signature,
+            ignored: Vec::new(),
         });
         self.shared.bus.next_attempt();
         self.emit(Some(changed), EventKind::Changed { paths });
@@ -205,6 +211,10 @@ impl<L: Loader> Pipeline<L> {
             content: Content::Sources(known),
             end: if is_cancelled { End::Cancelled } else { End::Done },
             signature,
+            ignored: written
+                .iter()
+                .map(|path| (path.clone(), Signature::of(path)))
+                .collect(),
         });
         if written.len() < files.len() {
             let first = during.first.unwrap_or_else(Instant::now);

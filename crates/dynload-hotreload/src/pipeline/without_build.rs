@@ -70,6 +70,7 @@ impl<L: Loader> Pipeline<L> {
                     content,
                     end: End::Done,
                     signature,
+                    ignored: Vec::new(),
                 });
                 return Err(Halt::Quiet);
             }
@@ -102,6 +103,7 @@ impl<L: Loader> Pipeline<L> {
                 content,
                 end: End::Done,
                 signature,
+                ignored: Vec::new(),
             });
             self.shared.bus.next_attempt();
             self.emit(

@@ -1,7 +1,7 @@
 //! The files that one reloader watches: its source, and the additional files and globs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(crate) struct Targets {
     /// The source; absolute.
     pub(crate) source: PathBuf,
     pub(crate) extra: Vec<Glob>,
-    /// A directory to ignore: the reloader's own output.
+    /// The output directory, whose content is ignored.
     pub(crate) skip: Option<PathBuf>,
 }
 
@@ -48,8 +48,20 @@ impl Targets {
         layout.add(source.places);
         layout.files.push(self.source.clone());
         let mut extra = BTreeSet::new();
+        let real = |path: &PathBuf| resolve(path).real.unwrap_or_else(|| path.clone());
+        // The output directory may be reached through a link, or through `..`.
+        let output = self.skip.as_ref().map(real);
         for glob in &self.extra {
-            self.expand(glob, &glob.base, &mut layout, &mut extra, &mut BTreeSet::new());
+            let base = real(&glob.base);
+            let is_output = |path: &Path| output.as_ref().is_some_and(|dir| is_output(dir, &base, path));
+            expand(
+                glob,
+                &glob.base,
+                &is_output,
+                &mut layout,
+                &mut extra,
+                &mut BTreeSet::new(),
+            );
         }
         extra.remove(&self.source);
         layout.files.extend(extra);
@@ -67,54 +79,69 @@ impl Targets {
 
     /// Returns whether a glob matches the path.
     pub(crate) fn matches(&self, path: &Path) -> bool {
-        !self.is_output(path) && self.extra.iter().any(|glob| glob.matches(path))
+        self.extra.iter().any(|glob| {
+            let skip = self.skip.as_ref();
+            glob.matches(path) && !skip.is_some_and(|dir| is_output(dir, &glob.base, path))
+        })
     }
+}
 
-    fn is_output(&self, path: &Path) -> bool {
-        self.skip.as_ref().is_some_and(|skip| path.starts_with(skip))
+/// Returns whether a path is in the output directory. A pattern whose base is there too, because the directory is that of a
+/// project for example, matches all but what the reloader itself creates there.
+fn is_output(dir: &Path, base: &Path, path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix(dir) else {
+        return false;
+    };
+    let is_own = |name: &OsStr| {
+        // `dynload-<process id>-<hexadecimal digits>`: copies, and the outputs of builds.
+        let number = name.to_str().and_then(|name| name.strip_prefix("dynload-"));
+        let is_number = |number: &str| number.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        name == "cargo-target" || number.is_some_and(is_number)
+    };
+    !base.starts_with(dir) || below.iter().next().is_some_and(is_own)
+}
+
+/// Adds what a glob matches at a path and below it.
+fn expand(
+    glob: &Glob,
+    path: &Path,
+    is_output: &dyn Fn(&Path) -> bool,
+    layout: &mut Layout,
+    files: &mut BTreeSet<PathBuf>,
+    seen: &mut BTreeSet<PathBuf>,
+) {
+    let found = resolve(path);
+    if found.real.as_deref().is_some_and(is_output) {
+        return;
     }
-
-    fn expand(
-        &self,
-        glob: &Glob,
-        path: &Path,
-        layout: &mut Layout,
-        files: &mut BTreeSet<PathBuf>,
-        seen: &mut BTreeSet<PathBuf>,
-    ) {
-        if self.is_output(path) {
-            return;
+    let is_dir = found.real.as_ref().is_some_and(|real| real.is_dir());
+    // The path to the base, and links below it. A plain directory below the base is covered by the tree of its
+    // parent.
+    if !is_dir || path == glob.base || found.places.iter().any(|place| !place.is_end) {
+        layout.add(found.places);
+    }
+    let Some(real) = found.real else { return };
+    if !is_dir {
+        if glob.matches(path) {
+            files.insert(path.to_owned());
         }
-        let found = resolve(path);
-        let is_dir = found.real.as_ref().is_some_and(|real| real.is_dir());
-        // The path to the base, and links below it. A plain directory below the base is covered by the tree of its
-        // parent.
-        if !is_dir || path == glob.base || found.places.iter().any(|place| !place.is_end) {
-            layout.add(found.places);
-        }
-        let Some(real) = found.real else { return };
-        if !is_dir {
-            if glob.matches(path) {
-                files.insert(path.to_owned());
-            }
-            return;
-        }
-        // A directory that is reached again through a link is entered only once.
-        if !glob.may_match_below(path) || !seen.insert(real.clone()) {
-            return;
-        }
-        layout.dirs.entry(real).or_default().trees.insert(path.to_owned());
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match entry.file_type() {
-                Ok(kind) if kind.is_file() => {
-                    if glob.matches(&path) && !self.is_output(&path) {
-                        files.insert(path);
-                    }
+        return;
+    }
+    // A directory that is reached again through a link is entered only once.
+    if !glob.may_match_below(path) || !seen.insert(real.clone()) {
+        return;
+    }
+    layout.dirs.entry(real).or_default().trees.insert(path.to_owned());
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_file() => {
+                if glob.matches(&path) {
+                    files.insert(path);
                 }
-                Ok(_) => self.expand(glob, &path, layout, files, seen),
-                Err(_) => {}
             }
+            Ok(_) => expand(glob, &path, is_output, layout, files, seen),
+            Err(_) => {}
         }
     }
 }
@@ -172,6 +199,60 @@ mod tests {
         assert_eq!(names, ["p.c", "src", "gone"].map(OsString::from).into());
         assert!(targets.matches(&root.join("src/new/e.h")));
         assert!(!targets.matches(&root.join("src/out/e.h")));
+    }
+
+    #[test]
+    fn a_pattern_that_leads_into_the_output_directory_matches_all_but_the_reloaders_own_files() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        let files = [
+            "dynload-src/a.h",
+            "dynload-1-2f/build/b.h",
+            "cargo-target/c.h",
+            "d.h",
+        ]
+        .map(|file| root.join(file));
+        for file in &files {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        let source = root.join("p.c");
+        let matched = |pattern: &str| {
+            let targets = Targets {
+                source: source.clone(),
+                extra: vec![Glob::new(&root.join(pattern)).unwrap()],
+                skip: Some(root.clone()),
+            };
+            let matched: Vec<_> = files
+                .iter()
+                .filter(|file| targets.matches(file))
+                .cloned()
+                .collect();
+            let mut listed = targets.layout().files.split_off(1);
+            listed.sort_by_key(|file| files.iter().position(|known| known == file));
+            assert_eq!(listed, matched, "{pattern}");
+            matched
+        };
+        assert_eq!(matched("dynload-src"), files[..1]);
+        assert_eq!(matched("**/*.h"), [files[0].clone(), files[3].clone()]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_output_directory_that_is_reached_through_a_link_is_ignored() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("src/out")).unwrap();
+        fs::write(root.join("src/out/a.h"), "").unwrap();
+        std::os::unix::fs::symlink("src/out", root.join("link")).unwrap();
+        for skip in ["link", "src/../src/out"] {
+            let targets = Targets {
+                source: root.join("p.c"),
+                extra: vec![Glob::new(&root.join("src")).unwrap()],
+                skip: Some(root.join(skip)),
+            };
+            assert_eq!(targets.layout().files, [root.join("p.c")], "{skip}");
+        }
     }
 
     #[cfg(unix)]

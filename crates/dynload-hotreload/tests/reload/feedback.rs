@@ -212,6 +212,37 @@ fn a_save_during_each_of_two_builds_is_built_and_cancels_only_the_first() {
     assert_eq!(trace.count("written by build"), 0);
 }
 
+/// The user is told to save again.
+#[test]
+fn an_edit_that_was_taken_to_be_written_by_the_build_is_built_when_it_is_saved_again() {
+    let dir = Dir::new();
+    let source = dir.write("src/plugin.txt", text(1));
+    let reloader = text_reloader(scripted(&dir, &source, WAITING));
+    let mut trace = Trace::of(&reloader);
+    let started = || {
+        await_until("the build has started", || dir.at("tools/started").exists());
+        fs::remove_file(dir.at("tools/started")).unwrap();
+    };
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| reloader.start().unwrap());
+        started();
+        dir.write("src/plugin.txt", text(2));
+        trace.await_name("cancelled");
+        for number in 3..=4 {
+            started();
+            dir.write("src/plugin.txt", text(number));
+            dir.write("tools/go", "");
+            trace.await_name("swapped");
+        }
+        starting.join().unwrap();
+    });
+    assert_eq!(trace.count("written by build"), 1);
+    assert_eq!(reloader.current().unwrap().call(), 3);
+    dir.write("src/plugin.txt", text(4));
+    dir.write("tools/go", "");
+    await_until("the edit runs", || reloader.current().unwrap().call() == 4);
+}
+
 #[test]
 fn a_cancelled_build_is_followed_by_a_change_that_names_only_what_changed() {
     let dir = Dir::new();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dynload_hotreload::{Artifact, BuildCommand, Builder, Config, EventKind, LoadError, Loader, Reloader};
@@ -151,6 +152,32 @@ fn a_file_that_stays_short_or_empty_is_believed_after_the_shrink_timeout() {
         reloader.start().unwrap();
         assert_eq!((reloader.version(), trace.count("waiting")), (1, 0));
     }
+}
+
+#[test]
+fn an_empty_file_that_is_written_again_and_again_does_not_hold_up_an_edit() {
+    let dir = Dir::new();
+    let source = dir.write("src/plugin.txt", LONG);
+    let config = copied(&source)
+        .watch_also(dir.at("src"))
+        .with_shrink_timeout(Duration::from_millis(200));
+    let reloader = Reloader::new(config, Anything).unwrap();
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                dir.write("src/heartbeat", "");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        trace.await_some("the wait", waiting);
+        dir.write("src/plugin.txt", OTHER);
+        let announced = reloader.wait(ROOM);
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(announced, Some(2));
+    });
 }
 
 #[test]

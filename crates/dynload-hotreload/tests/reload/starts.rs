@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use dynload_hotreload::{Artifact, LoadError, Loader, Reloader, StartError, State, Stop};
+use dynload_hotreload::{Artifact, EventKind, LoadError, Loader, Reloader, StartError, State, Stop};
 
 use crate::harness::*;
 
@@ -75,6 +76,30 @@ fn start_in_a_callback_does_nothing_unless_the_reloader_is_stopping() {
         "{results:?}"
     );
     await_until("the reloader has stopped", || !reloader.is_running());
+}
+
+#[test]
+fn a_start_while_a_callback_that_stopped_the_reloader_still_runs_starts_it_again() {
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", text(1));
+    let reloader = Arc::new(text_reloader(text_config(&source)));
+    let itself = Arc::downgrade(&reloader);
+    let ((stopped, is_stopped), (over, is_over)) = (channel(), channel::<()>());
+    reloader.on_event(move |event| {
+        if matches!(event.kind, EventKind::Swapped { version: 2, .. }) {
+            let result = itself.upgrade().map(|reloader| reloader.stop());
+            stopped.send(result).unwrap();
+            // The start waits for this callback, so it cannot end it.
+            let _ = is_over.recv_timeout(Duration::from_millis(300));
+        }
+    });
+    reloader.start().unwrap();
+    dir.write("plugin.txt", text(2));
+    assert_eq!(is_stopped.recv_timeout(ROOM), Ok(Some(Stop::Requested)));
+    reloader.start().unwrap();
+    let _ = over.send(());
+    dir.write("plugin.txt", text(3));
+    await_version(&reloader, 3);
 }
 
 /// A loader that stops its reloader, as the constructor of a plugin may.
@@ -172,4 +197,20 @@ fn a_refused_version_that_panics_in_drop_does_not_end_the_reloader() {
     dir.write("plugin.txt", "3");
     await_version(&reloader, 2);
     assert_eq!(reloader.current().unwrap().number, 3);
+}
+
+/// The file mode mask of a daemon may remove no permission.
+#[test]
+fn an_output_directory_that_the_reloader_creates_is_not_refused_whatever_the_mask() {
+    let test = "starts::an_output_directory_that_the_reloader_creates_is_not_refused_whatever_the_mask";
+    crate::children::alone(&["sh", "-c", "umask 0; exec \"$@\"", "sh"], test, || {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = Dir::new();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let config = text_config(&dir.write("plugin.txt", text(1))).with_output_dir(dir.at("new/out"));
+        let reloader = text_reloader(config);
+        reloader.start().unwrap();
+        let error = reloader.last_error().map(|error| error.report());
+        assert_eq!((reloader.version(), error), (1, None));
+    });
 }
