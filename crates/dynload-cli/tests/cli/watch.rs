@@ -175,7 +175,7 @@ fn a_native_library_is_built_and_never_loaded() {
 #[test]
 fn lines_are_printed_before_the_first_build_ends() {
     let place = Workplace::new();
-    place.write("p.c", "");
+    place.write("p.c", "int value;\n");
     place.write("build.sh", "mkfifo p.pipe; read line < p.pipe");
     let mut command = place.command();
     command.args(["watch", "./p.c", "--also", "p.h", "--build", "sh build.sh"]);
