@@ -33,7 +33,7 @@ fn the_functions_have_the_types_of_the_table_of_imports() {
     for import in dynload_caps::imports::all() {
         let (module, name) = (import.module, import.name);
         // No function has this type, and the error says which one it has.
-        let wat = format!("(module (import \"{module}\" \"{name}\" (func (result v128))))");
+        let wat = format!("(module (import \"{module}\" \"{name}\" (func (param f32 f32 f32 f32 f32))))");
         let module = Module::new(&Engine::default(), wat::parse_str(wat).unwrap()).unwrap();
         let error = sandbox.instantiate(&module).unwrap_err();
         let ErrorKind::MissingImports(missing) = error.kind() else {
