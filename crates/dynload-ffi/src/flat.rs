@@ -17,17 +17,16 @@
 //!
 //! # Handles
 //!
-//! A handle that is 0, made up, of another kind or destroyed is an error, except one of a native module: that handle is
-//! the address that `dlopen` returned, and after [`unload_module`] the loader can return the same address for another
-//! library. A [`ModuleHandle`](crate::abi::ModuleHandle) is identified by its `handle` and its `path`, so a stale one
-//! is an error unless a module was loaded from the same path at the same address: then it is the handle of that module.
-//! The [primitives](crate::primitives) for modules compare the address alone. A reload does not free an address.
+//! A handle that is 0, made up, of another kind or destroyed is an error. The handle of a native module is the address
+//! that `dlopen` returned, which the loader can return again after [`unload_module`]. So a
+//! [`ModuleHandle`](crate::abi::ModuleHandle) is identified by its `handle` and its `path`, an address that is never
+//! used again; the [primitives](crate::primitives) for modules take both. A reload does not free an address.
 //!
 //! # Safety
 //!
 //! If a function is `unsafe`, the numbers that represent addresses are 0 or addresses as documented: texts end with a
 //! NUL, arrays have the length that is passed with them, callbacks have the named type and may be called from any
-//! thread. Every other invalid argument is an error, except a stale handle of a native module as described above.
+//! thread. Every other invalid argument is an error.
 //!
 //! Loading a native module runs its code, which can do whatever the process can: the caller promises that it may run.
 //! For hot reload, the promise is made at [`hot_reloader_new`] or [`hot_reloader_with_config`], for everything that is

@@ -1,6 +1,6 @@
 //! Libraries beside a plugin, and those that they need.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -11,8 +11,8 @@ use crate::os;
 /// What a plugin needs, directly and indirectly, as far as it is found relative to a library's own path.
 #[derive(Debug, Default)]
 pub(crate) struct Dependencies {
-    /// The paths at which libraries were found.
-    pub(crate) found: HashSet<PathBuf>,
+    /// The libraries that were found, by path. Those that the loader skips have no headers here.
+    pub(crate) found: HashMap<PathBuf, Option<LibraryInfo>>,
     /// What the loader will look for, as the libraries name it.
     names: HashSet<String>,
 }
@@ -90,12 +90,15 @@ impl Dependencies {
 
     /// Checks the library at a path, if there is one, and looks for the libraries that it needs.
     fn find(&mut self, path: &Path, inherited: &[PathBuf]) -> Result<(), Error> {
-        if !path.is_file() || !self.found.insert(path.to_owned()) {
+        if !path.is_file() || self.found.contains_key(path) {
             return Ok(());
         }
+        self.found.insert(path.to_owned(), None);
         match (inspect::inspect(path), path.parent()) {
             (Ok(info), Some(directory)) => {
-                self.visit(directory, &info, inherited, os::loaded(path).is_none())
+                self.visit(directory, &info, inherited, os::loaded(path).is_none())?;
+                self.found.insert(path.to_owned(), Some(info));
+                Ok(())
             }
             // The loader skips these.
             (

@@ -268,16 +268,13 @@ fn link(staged: &mut StagedFile, original: &Path, info: &LibraryInfo, dependenci
     let mut reach = Reach::of(staged.path(), info).unwrap_or(Reach::Above);
     // A library that is found beside the original looks from there too.
     let beside = |path: &&PathBuf| path.parent() == original.parent();
-    for path in dependencies.found.iter().filter(beside) {
-        if reach == Reach::Above {
-            break;
+    for (path, info) in &dependencies.found {
+        if reach < Reach::Above && beside(&path) {
+            let found = info.as_ref().and_then(|info| Reach::of(path, info).ok());
+            reach = reach.max(found.unwrap_or(Reach::Above));
         }
-        let found = inspect::inspect(path)
-            .ok()
-            .and_then(|info| Reach::of(path, &info).ok());
-        reach = reach.max(found.unwrap_or(Reach::Above));
     }
-    let needed = dependencies.found.iter().filter(beside);
+    let needed = dependencies.found.keys().filter(beside);
     let _ = staged.link_surroundings(original, reach, needed.filter_map(|path| path.file_name()));
 }
 
@@ -285,7 +282,7 @@ fn link(staged: &mut StagedFile, original: &Path, info: &LibraryInfo, dependenci
 #[cfg(not(unix))]
 fn link(staged: &mut StagedFile, original: &Path, _info: &LibraryInfo, dependencies: &Dependencies) {
     let beside = |path: &&PathBuf| path.parent() == original.parent();
-    let needed: Vec<_> = dependencies.found.iter().filter(beside).cloned().collect();
+    let needed: Vec<_> = dependencies.found.keys().filter(beside).cloned().collect();
     staged.link_needed(&needed);
 }
 

@@ -133,7 +133,7 @@ impl Staging {
         if let Some(token) = loader_token(&parent) {
             return Err(StageError::Token { path: parent, token });
         }
-        refuse_exposed(&parent, true).map_err(failed)??;
+        refuse_exposed(&parent, true)?;
         directory::sweep(&parent);
         let directory = directory::PrivateDirectory::create(&parent).map_err(failed)?;
         Ok(Arc::new(Staging {
@@ -235,19 +235,23 @@ pub fn private_directory(path: impl AsRef<Path>) -> Result<(), StageError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    refuse_exposed(path, false).map_err(failed)?
+    refuse_exposed(path, false)
 }
 
-/// Returns the error if a user other than this one and root can replace files in a directory; the outer one if it cannot be
-/// examined. If it `is_shared`, others may create files in it.
-fn refuse_exposed(directory: &Path, is_shared: bool) -> io::Result<Result<(), StageError>> {
-    Ok(match trust::exposed(directory, is_shared)? {
-        None => Ok(()),
-        Some(exposed) => Err(StageError::Exposed {
+/// Refuses a directory in which a user other than this one and root can replace files. If it `is_shared`, others may create
+/// files in it.
+fn refuse_exposed(directory: &Path, is_shared: bool) -> Result<(), StageError> {
+    match trust::exposed(directory, is_shared) {
+        Ok(None) => Ok(()),
+        Ok(Some(exposed)) => Err(StageError::Exposed {
             path: exposed.path,
             reason: exposed.reason,
         }),
-    })
+        Err(source) => Err(StageError::Directory {
+            path: directory.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// A private copy of a file, deleted when this value is dropped.

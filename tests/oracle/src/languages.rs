@@ -1,7 +1,7 @@
 //! The same program in C, Rust, Go and Zig, compiled by the toolchain of each language.
 //!
 //! The program reports what it sees and does through the standard library of its language: arguments, variables, input, a
-//! directory, files, numbers, time, random bytes. All four print [`REPORT`] and exit with [`EXIT_CODE`].
+//! directory, files, numbers, time, random bytes. All four print the same, exit with the same code, and leave the same files.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,10 +17,10 @@ pub const ARGUMENTS: &[&str] = &["two words", "", "größe"];
 pub const ENVIRONMENT: &[(&str, &str)] = &[("NAME", "value"), ("EMPTY", ""), ("WITH", "a=b")];
 /// The standard input.
 pub const INPUT: &str = "the standard input";
-/// The guest's name of the directory that [`create_directory`] prepares.
+/// The guest's name of the directory that [`check`] prepares.
 pub const GUEST_DIRECTORY: &str = "/data";
 /// What the program writes to standard output.
-pub const REPORT: &str = "\
+const REPORT: &str = "\
 arguments: two words||größe
 environment: EMPTY= NAME=value WITH=a=b
 input: the standard input
@@ -38,9 +38,9 @@ slept: true
 random: true
 ";
 /// What it writes to standard error.
-pub const ERRORS: &str = "to standard error\n";
+const ERRORS: &str = "to standard error\n";
 /// Its exit code.
-pub const EXIT_CODE: i32 = 7;
+const EXIT_CODE: i32 = 7;
 
 /// A language, with its toolchain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +56,8 @@ pub enum Language {
 }
 
 impl Language {
-    /// All languages.
-    pub const ALL: [Language; 4] = [Language::C, Language::Rust, Language::Go, Language::Zig];
-
     /// Returns the file name of the source.
-    #[must_use]
-    pub fn source(self) -> &'static str {
+    fn source(self) -> &'static str {
         match self {
             Language::C => "report.c",
             Language::Rust => "report.rs",
@@ -79,7 +75,7 @@ impl Language {
     ///
     /// Returns what the compiler printed if it fails. A missing toolchain is an error too if `DYNLOAD_LANGUAGES`, a list like
     /// `c,go`, contains the extension of its files.
-    pub fn build(self) -> io::Result<Option<Vec<u8>>> {
+    fn build(self) -> io::Result<Option<Vec<u8>>> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("languages")
             .join(self.source());
@@ -175,7 +171,7 @@ fn runs(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
 /// # Errors
 ///
 /// Returns the error of creating a file.
-pub fn create_directory(top: &Path) -> io::Result<PathBuf> {
+fn create_directory(top: &Path) -> io::Result<PathBuf> {
     let root = top.join("root");
     fs::create_dir_all(root.join("directory"))?;
     fs::create_dir(top.join("outside"))?;
@@ -187,12 +183,45 @@ pub fn create_directory(top: &Path) -> io::Result<PathBuf> {
     Ok(root)
 }
 
+/// What an engine reports of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The standard output.
+    pub output: String,
+    /// The standard error.
+    pub errors: String,
+    /// The exit code, if the program exited.
+    pub exit_code: Option<i32>,
+}
+
+/// Compiles the program and runs it with `run`, which gets the module and the directory for [`GUEST_DIRECTORY`]. Skips a
+/// language whose toolchain is not installed.
+///
+/// # Panics
+///
+/// If it does not compile, or does anything but what is expected.
+pub fn check(language: Language, run: impl FnOnce(&[u8], &Path) -> Run) {
+    let Some(wasm) = language.build().expect("the program compiles") else {
+        eprintln!("skipped: the toolchain for {language:?} is not installed");
+        return;
+    };
+    let top = tempfile::tempdir().expect("creates a directory");
+    let root = create_directory(top.path()).expect("creates files");
+    let expected = Run {
+        output: REPORT.to_owned(),
+        errors: ERRORS.to_owned(),
+        exit_code: Some(EXIT_CODE),
+    };
+    assert_eq!(run(&wasm, &root), expected);
+    check_directory(&root);
+}
+
 /// Checks what the program made of the directory: one directory with one file of seven bytes, and nothing else.
 ///
 /// # Panics
 ///
 /// If anything else changed.
-pub fn check_directory(root: &Path) {
+fn check_directory(root: &Path) {
     let names = |path: &Path| {
         let entries = fs::read_dir(path).expect("the directory is readable");
         let mut names: Vec<_> = entries
