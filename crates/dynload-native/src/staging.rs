@@ -183,6 +183,7 @@ impl Staging {
         let mut staged = StagedFile {
             path: directory.join(name),
             directory: directory.clone(),
+            has_links: false,
             hash: ContentHash::of(b""),
             size: 0,
             staging: Arc::clone(self),
@@ -261,6 +262,8 @@ fn refuse_exposed(directory: &Path, is_shared: bool) -> Result<(), StageError> {
 pub struct StagedFile {
     path: PathBuf,
     directory: PathBuf,
+    /// Whether libraries may have been found through links in the directory.
+    has_links: bool,
     hash: ContentHash,
     size: u64,
     staging: Arc<Staging>,
@@ -303,6 +306,7 @@ impl StagedFile {
             Reach::Above => self.move_below(&beside),
             _ => Ok(()),
         };
+        self.has_links = true;
         mirror::link_all(&beside, &self.directory, needed);
         moved
     }
@@ -341,7 +345,7 @@ impl Drop for StagedFile {
         if !self.staging.directory.is_of_this_process() || !self.staging.directory.is_intact() {
             return;
         }
-        if os::is_in_use(&self.directory) {
+        if self.has_links && os::is_in_use(&self.directory) {
             // A library that the copy needs was found here. It stays loaded, and looks for files relative to this path.
             directory::remove_files(&self.directory);
         } else {
