@@ -12,8 +12,12 @@ use crate::loader::Loader;
 use crate::step::Step;
 use crate::watch::Signature;
 
+/// How often the source is copied again because it was replaced.
+const MOST_REPLACED: u32 = 3;
+
 impl<L: Loader> Pipeline<L> {
     pub(super) fn take_as_is(&mut self, changed: Instant, initial: bool) -> Result<(), Halt> {
+        let mut replaced = 0;
         loop {
             self.await_writers(changed, initial)?;
             let signature = Signature::of(self.source());
@@ -57,6 +61,12 @@ impl<L: Loader> Pipeline<L> {
                 }
             };
             let took = started.elapsed();
+            // If the source was replaced meanwhile, the signature may not be that of the copy, and the same save would be tried
+            // twice.
+            if signature != Signature::of(self.source()) && replaced < MOST_REPLACED {
+                replaced += 1;
+                continue;
+            }
             let hash = file.hash();
             let content = Content::Artifact {
                 hash,
