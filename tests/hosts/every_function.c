@@ -41,6 +41,36 @@ static int64_t twice(int64_t userdata, int64_t instance, const int64_t *args, in
     return 0;
 }
 
+/* Functions whose result shows which arguments they got. */
+static int64_t with_0(void) { return 0; }
+static int64_t with_1(int64_t a) { return 1 + 10 * a; }
+static int64_t with_2(int64_t a, int64_t b) { return 2 + 10 * a + 100 * b; }
+static int64_t with_3(int64_t a, int64_t b, int64_t c) { return 3 + 10 * a + 100 * b + 1000 * c; }
+static int64_t with_4(int64_t a, int64_t b, int64_t c, int64_t d) { return 4 + 10 * a + 100 * b + 1000 * c + 10000 * d; }
+static int64_t with_5(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e) { return 5 + 10 * a + 100 * b + 1000 * c + 10000 * d + 100000 * e; }
+static int64_t with_6(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f) { return 6 + 10 * a + 100 * b + 1000 * c + 10000 * d + 100000 * e + 1000000 * f; }
+static int64_t with_7(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g) { return 7 + 10 * a + 100 * b + 1000 * c + 10000 * d + 100000 * e + 1000000 * f + 10000000 * g; }
+static int64_t with_8(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g, int64_t h) { return 8 + 10 * a + 100 * b + 1000 * c + 10000 * d + 100000 * e + 1000000 * f + 10000000 * g + 100000000 * h; }
+
+/* Fails, and so sets the error. */
+static int64_t fails_inside(void) { return load_module_str("/nowhere").handle; }
+
+static void calls_by_address(void) {
+    const int64_t arguments[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    const int64_t functions[] = {
+        (int64_t)(intptr_t)with_0, (int64_t)(intptr_t)with_1, (int64_t)(intptr_t)with_2, (int64_t)(intptr_t)with_3,
+        (int64_t)(intptr_t)with_4, (int64_t)(intptr_t)with_5, (int64_t)(intptr_t)with_6, (int64_t)(intptr_t)with_7,
+        (int64_t)(intptr_t)with_8,
+    };
+    const int64_t results[] = {0, 11, 212, 3213, 43214, 543215, 6543216, 76543217, 876543218};
+    for (int64_t n = 0; n <= 8; n++) {
+        CHECK(vais_call(functions[n], ADDRESS(arguments), n) == results[n]);
+        FINE;
+    }
+    CHECK(vais_call((int64_t)(intptr_t)fails_inside, 0, 0) == 0);
+    FINE;
+}
+
 static void modules(const char *plugin) {
     ModuleHandle none = module_handle_new();
     CHECK(none.handle == 0 && none.path == 0 && none.version == 0 && none.loaded == 0);
@@ -140,6 +170,8 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(sandbox_set_memory64(s, 1) == 1 && sandbox_set_memory64(s, 0) == 1);
     CHECK(sandbox_set_memory64(s, 2) == 0);
+    CHECK(sandbox_set_imported_memory(s, 1) == 1 && sandbox_set_imported_memory(s, 0) == 1);
+    CHECK(sandbox_set_imported_memory(s, 2) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(sandbox_set_module_limit_str(s, "locals", 20000) == 1);
     FINE;
@@ -446,6 +478,7 @@ int main(int argc, char **argv) {
     if (argc != 7) return 2;
     setvbuf(stdout, NULL, _IONBF, 0);
     int64_t wasm = load_wasm_file_str(argv[2]), imports = load_wasm_file_str(argv[3]);
+    calls_by_address();
     modules(argv[1]);
     capabilities();
     limits();

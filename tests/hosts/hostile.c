@@ -21,6 +21,7 @@ static void no_sandbox(int64_t handle) {
     REFUSES(sandbox_set_fuel(s, 1), 0);
     REFUSES(sandbox_set_profile(s, 1), 0);
     REFUSES(sandbox_set_memory64(s, 1), 0);
+    REFUSES(sandbox_set_imported_memory(s, 1), 0);
     REFUSES(sandbox_set_module_limit_str(s, "locals", 1), 0);
     REFUSES(sandbox_allow_dir_str(s, "/tmp", "/t", 0), 0);
     REFUSES(sandbox_allow_env_str(s, "A", NULL), 0);
@@ -61,6 +62,17 @@ static void no_instance(int64_t handle) {
     REFUSES(vais_wasm_call_i64_i64(handle, TEXT("process"), 1), 0);
     REFUSES(vais_wasm_call_i64_i64_i64(handle, TEXT("add"), 1, 1), 0);
     REFUSES(vais_wasm_instance_sandbox(handle), 0);
+}
+
+/* Calls that are refused before anything is called. */
+static void no_call(void) {
+    int64_t arguments[9] = {0};
+    int64_t function = (int64_t)(intptr_t)no_call;
+    REFUSES(vais_call(0, ADDRESS(arguments), 1), 0);
+    REFUSES(vais_call(function, ADDRESS(arguments), 9), 0);
+    REFUSES(vais_call(function, ADDRESS(arguments), -1), 0);
+    REFUSES(vais_call(function, ADDRESS(arguments) + 1, 1), 0);
+    REFUSES(vais_call(function, 0, 1), 0);
 }
 
 /* Every function that accepts a hot reloader, with a handle that is not one. */
@@ -219,6 +231,7 @@ int main(int argc, char **argv) {
         no_module(forged[i], 0);
         no_module(forged[i], m.path);
     }
+    no_call();
     no_sandbox(stale_s.handle);
     no_instance(stale_p.handle);
     no_reloader(stale_r.handle);

@@ -214,7 +214,7 @@ fn run(example: &str, expected: &str) {
 
 #[test]
 fn the_loading_example_runs() {
-    run("loading", "plugin_init was found\nreloaded\n");
+    run("loading", "plugin_init was found\ninitialized\nreloaded\n");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::arguments::Arguments;
 use crate::cargo::{c_compiler, cargo, output, root, run, target_dir};
 use crate::failure::{During, Failure};
-use crate::readme;
+use crate::{readme, vais};
 use files::{Libraries, copy, write};
 
 /// The directories to install into.
@@ -65,10 +65,8 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
         &root().join("crates/dynload-native/include/dynload_plugin.h"),
         &place.on_disk("include/dynload_plugin.h"),
     )?;
-    copy(
-        &ffi.join("vais/dynload.vais"),
-        &place.on_disk("share/dynload/vais/dynload.vais"),
-    )?;
+    copy(&ffi.join("vais/dynload.vais"), &place.on_disk(vais::INSTALLED[0]))?;
+    write(&place.on_disk(vais::INSTALLED[1]), &vais::module_in_words()?)?;
     for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
         copy(
             &root().join(license),

@@ -8,15 +8,22 @@ use crate::arguments::Arguments;
 use crate::cargo::{c_compiler, cargo, is_available, output, root, run, target_dir};
 use crate::failure::{During, Failure};
 
-/// The examples, with what they print. `hot_reload` runs until it is killed; only its first line is read.
+/// Where the module is installed, in each dialect. The compiler finds it by its name, so each has a directory of its own.
+pub(crate) const INSTALLED: [&str; 2] = [
+    "share/dynload/vais/dynload.vais",
+    "share/dynload/vais/words/dynload.vais",
+];
+
+/// The examples, with what they print. `hot_reload` runs until it is killed; a module that its plugin imports is saved after
+/// the first line.
 const EXAMPLES: &[(&str, &str)] = &[
     (
         "capabilities",
         "the plugin requests no network access\nsafe to load\n",
     ),
-    ("loading", "plugin_init was found\nreloaded\n"),
+    ("loading", "plugin_init was found\ninitialized\nreloaded\n"),
     ("sandbox", "hello from the plugin\nthe result is 84\n"),
-    ("hot_reload", "version 1 is running\n"),
+    ("hot_reload", "version 1 is running\na new version is running\n"),
 ];
 
 /// The plugin of the sandbox example.
@@ -28,8 +35,15 @@ __attribute__((export_name("process"))) long long process(long long x) {
 }
 "#;
 
-/// A plugin for the hot reload example.
-const PLUGIN: &str = "F tick() -> i64 { 1 }\n";
+/// A plugin for the hot reload example, and the module that it imports.
+const PLUGIN: &str = "U steps\nF tick() -> i64 { step() }\n";
+const IMPORTED: [&str; 2] = ["F step() -> i64 { 1 }\n", "F step() -> i64 { 2 }\n"];
+
+/// A Vais plugin that is compiled to WebAssembly.
+const WASM_PLUGIN: &str = "F process(x: i64) -> i64 { 2 * x }\n";
+
+/// The module, as it is in the repository.
+const MODULE: &str = "crates/dynload-ffi/vais/dynload.vais";
 
 /// The keywords of a compiler.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,15 +81,22 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
         place.compile(example, dialect)?;
         for library in ["shared", "static"] {
             let program = place.link(example, library)?;
-            place.check(&program, expected)?;
+            place.check(&program, expected, dialect)?;
             println!("{example}, {library} library: ok");
         }
     }
+    place.check_wasm(dialect)?;
+    println!("a plugin compiled to WebAssembly: ok");
     Ok(())
 }
 
-/// Returns a source in the dialect.
-pub(crate) fn in_words(source: &str) -> String {
+/// Returns the module in the dialect [`Words`](Dialect::Words).
+pub(crate) fn module_in_words() -> Result<String, Failure> {
+    Ok(in_words(&Place::read(MODULE)?))
+}
+
+/// Returns a source in the dialect [`Words`](Dialect::Words).
+fn in_words(source: &str) -> String {
     let mut words = String::new();
     for line in source.lines() {
         let line = match line.split_once(' ') {
@@ -109,8 +130,12 @@ impl Place {
         std::fs::read_to_string(&path).during(format_args!("cannot read `{}`", path.display()))
     }
 
-    /// Writes the plugins that the examples load.
+    /// Writes the plugins that the examples load, and a `clang` for the compiler that can read its output.
     fn prepare(&self) -> Result<(), Failure> {
+        self.write("bin/clang", &format!("#!/bin/sh\nexec {} \"$@\"\n", clang()?))?;
+        run(Command::new("chmod")
+            .arg("+x")
+            .arg(self.directory.join("bin/clang")))?;
         self.write("plugin.c", "long plugin_init(void) { return 1; }\n")?;
         self.write("guest.c", GUEST)?;
         let mut compiler = c_compiler();
@@ -143,40 +168,79 @@ impl Place {
         )))
     }
 
-    /// Compiles an example, with the module beside it, to LLVM's text format.
+    /// Writes a source in the compiler's dialect.
+    fn write_source(&self, name: &str, source: &str, dialect: Dialect) -> Result<(), Failure> {
+        match dialect {
+            Dialect::Letters => self.write(name, source),
+            Dialect::Words => self.write(name, &in_words(source)),
+        }
+    }
+
+    /// Compiles an example to LLVM's text format, with the module as it is installed.
     fn compile(&self, example: &str, dialect: Dialect) -> Result<(), Failure> {
-        let write = |name: &str, source: String| {
-            let source = source.replace("U std/dynload", "U dynload");
-            let source = if dialect == Dialect::Words {
-                in_words(&source)
-            } else {
-                source
-            };
-            self.write(name, &source)
-        };
-        write(
-            "dynload.vais",
-            Place::read("crates/dynload-ffi/vais/dynload.vais")?,
-        )?;
+        self.write_source(INSTALLED[dialect as usize], &Place::read(MODULE)?, dialect)?;
         let path = format!("crates/dynload-ffi/vais/examples/{example}.vais");
-        write(&format!("{example}.vais"), Place::read(&path)?)?;
-        write("src/plugin.vais", PLUGIN.to_owned())?;
+        let source = Place::read(&path)?.replace("U std/dynload", "U dynload");
+        self.write_source(&format!("{example}.vais"), &source, dialect)?;
+        let installed = self.directory.join(INSTALLED[dialect as usize]);
         let mut build = Command::new(&self.compiler);
-        build.current_dir(&self.directory);
+        build
+            .current_dir(&self.directory)
+            .env("VAIS_DEP_PATHS", installed.parent().unwrap_or(&self.directory));
         run(build
             .args(["build", &format!("./{example}.vais"), "--emit-ir", "-o"])
             .arg(format!("{example}.ll")))
     }
 
+    /// Compiles a plugin to WebAssembly, and calls it with the command `dynload`.
+    fn check_wasm(&self, dialect: Dialect) -> Result<(), Failure> {
+        self.write_source("process.vais", WASM_PLUGIN, dialect)?;
+        let mut build = Command::new(&self.compiler);
+        build.current_dir(&self.directory);
+        run(build.args([
+            "build",
+            "./process.vais",
+            "--target",
+            "wasm32-wasi",
+            "--emit-ir",
+            "-o",
+            "process.ll",
+        ]))?;
+        let mut compile = Command::new(clang()?);
+        compile
+            .current_dir(&self.directory)
+            .args(["--target=wasm32-wasi", "-Wno-override-module"]);
+        run(compile.args(["-c", "process.ll", "-o", "process.o"]))?;
+        let mut link = Command::new("wasm-ld");
+        link.current_dir(&self.directory)
+            .args(["--no-entry", "--export=process"]);
+        run(link.args(["process.o", "-o", "process.wasm"]))?;
+        let mut call = cargo([
+            "run",
+            "--quiet",
+            "-p",
+            "dynload-cli",
+            "--",
+            "run",
+            "--invoke",
+            "process",
+        ]);
+        call.arg(self.directory.join("process.wasm")).arg("21");
+        let printed = output(&mut call)?;
+        if printed.trim() == "42" {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "`process` returned `{}` instead of 42",
+            printed.trim()
+        )))
+    }
+
     /// Links an example, and returns the program.
     fn link(&self, example: &str, library: &str) -> Result<PathBuf, Failure> {
-        let clang = ["clang-16", "clang-17", "clang-18", "clang-19", "clang"]
-            .into_iter()
-            .find(|name| is_available(name, &["--version"]))
-            .ok_or_else(|| Failure::new("linking needs clang: on Debian, apt-get install clang-16"))?;
         let built = target_dir()?.join("debug");
         let program = self.directory.join(format!("{example}-{library}"));
-        let mut link = Command::new(clang);
+        let mut link = Command::new(clang()?);
         link.current_dir(&self.directory).arg("-Wno-override-module");
         link.args(self.modules(example)?);
         if library == "static" {
@@ -208,8 +272,10 @@ impl Place {
         Ok(modules)
     }
 
-    /// Runs a program until it has printed what is expected.
-    fn check(&self, program: &Path, expected: &str) -> Result<(), Failure> {
+    /// Runs a program until it has printed what is expected. After its first line, the imported module is saved.
+    fn check(&self, program: &Path, expected: &str, dialect: Dialect) -> Result<(), Failure> {
+        self.write_source("src/plugin.vais", PLUGIN, dialect)?;
+        self.write_source("src/steps.vais", IMPORTED[0], dialect)?;
         let compilers = self.compiler.parent().unwrap_or(Path::new("."));
         let path = std::env::var("PATH").unwrap_or_default();
         // Through a pipe, `puts` would write nothing before the program ends.
@@ -218,18 +284,27 @@ impl Place {
             .arg(program)
             .current_dir(&self.directory)
             .env("LD_LIBRARY_PATH", &self.directory)
-            // Hot reload runs `vaisc`.
-            .env("PATH", format!("{}:{path}", compilers.display()))
+            // Hot reload runs `vaisc`, and that runs `clang`.
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}:{path}",
+                    self.directory.join("bin").display(),
+                    compilers.display()
+                ),
+            )
             .stdout(Stdio::piped())
             .spawn()
             .during(format_args!("cannot run `{}`", program.display()))?;
         let lines = child.stdout.take().map(BufReader::new);
-        let printed: Vec<String> = lines
-            .into_iter()
-            .flat_map(BufRead::lines)
-            .take(expected.lines().count())
-            .map_while(Result::ok)
-            .collect();
+        let lines = lines.into_iter().flat_map(BufRead::lines).map_while(Result::ok);
+        let mut printed = Vec::new();
+        for line in lines.take(expected.lines().count()) {
+            printed.push(line);
+            if printed.len() == 1 {
+                self.write_source("src/steps.vais", IMPORTED[1], dialect)?;
+            }
+        }
         let _ = child.kill();
         let _ = child.wait();
         if printed.iter().eq(expected.lines()) {
@@ -240,6 +315,14 @@ impl Place {
             program.display()
         )))
     }
+}
+
+/// Returns a clang that reads what the compilers write.
+fn clang() -> Result<&'static str, Failure> {
+    ["clang-16", "clang-17", "clang-18", "clang-19", "clang"]
+        .into_iter()
+        .find(|name| is_available(name, &["--version"]))
+        .ok_or_else(|| Failure::new("linking needs clang: on Debian, apt-get install clang-16"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub(crate) struct ModuleOptions {
     /// Accepts 64-bit memories.
     #[arg(long, help_heading = "Limits")]
     memory64: bool,
+    /// Gives a module that imports `env.memory` a memory of its own.
+    #[arg(long, help_heading = "Limits")]
+    imported_memory: bool,
 }
 
 #[derive(Args)]
@@ -97,6 +100,7 @@ impl ModuleOptions {
             .fold(limits, |limits, (limit, most)| limits.with(*limit, *most));
         EngineConfig::default()
             .with_memory64(self.memory64)
+            .with_imported_memory(self.imported_memory)
             .with_module_limits(limits)
     }
 }

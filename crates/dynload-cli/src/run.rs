@@ -253,6 +253,12 @@ pub(crate) fn explained(error: &Error) -> String {
             let names: Vec<&str> = capability.names().collect();
             return format!("{text}; grant it with `--grant {}`", names.join(","));
         }
+        ErrorKind::MissingImports(_) if text.contains("the host's setting `imported_memory`") => {
+            return text.replace(
+                "turn on the host's setting `imported_memory`",
+                "pass `--imported-memory`",
+            );
+        }
         ErrorKind::MissingImports(_) => {
             "the sandbox provides `wasi_snapshot_preview1`, `vais` and `dynload`; see `dynload inspect`"
         }

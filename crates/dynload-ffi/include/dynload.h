@@ -436,6 +436,12 @@ DYNLOAD_API int64_t sandbox_set_profile(WasmSandbox s, int64_t profile);
 /// The functions that the host provides reach what starts in the first 4 GiB of such a memory.
 DYNLOAD_API int64_t sandbox_set_memory64(WasmSandbox s, int64_t memory64);
 
+/// Gives a module that imports a memory env.memory, as wasm-ld --import-memory writes it, a memory of its own (1), or
+/// refuses it (0), as by default. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
+///
+/// Each instance has a new memory, which is limited and counted as one that the module defines.
+DYNLOAD_API int64_t sandbox_set_imported_memory(WasmSandbox s, int64_t imported_memory);
+
 /// Sets a limit of what loading a module may take. Returns 1 on success, 0 on failure. Affects plugins that are loaded
 /// afterwards.
 ///
@@ -882,6 +888,13 @@ DYNLOAD_API int64_t vais_module_symbol(int64_t handle, int64_t path, int64_t nam
 /// get_function_in_scope: the address, 0 on failure.
 DYNLOAD_API int64_t vais_module_symbol_in_scope(int64_t handle, int64_t path, int64_t name);
 
+/// Calls the function at address, which vais_module_symbol or vais_hot_reload_get_function returned, with the nargs
+/// arguments at args, at most 8. Its parameters and its result are int64_t. Returns its result; 0 on failure, if
+/// vais_load_error then returns a text.
+///
+/// The function must return: an exception that leaves it ends the process. Its library must stay loaded meanwhile.
+DYNLOAD_API int64_t vais_call(int64_t address, int64_t args, int64_t nargs);
+
 /// The path of the module that has this handle now, 0 on failure. Ask once, right after the load: a module that is loaded
 /// after an unload may have the same handle. The text stays readable; after the unload it is unchanged or empty.
 DYNLOAD_API int64_t vais_module_path(int64_t handle);
@@ -946,6 +959,9 @@ DYNLOAD_API int64_t vais_wasm_set_profile(int64_t sandbox, int64_t profile);
 
 /// sandbox_set_memory64.
 DYNLOAD_API int64_t vais_wasm_set_memory64(int64_t sandbox, int64_t memory64);
+
+/// sandbox_set_imported_memory.
+DYNLOAD_API int64_t vais_wasm_set_imported_memory(int64_t sandbox, int64_t imported_memory);
 
 /// sandbox_set_module_limit.
 DYNLOAD_API int64_t vais_wasm_set_module_limit(int64_t sandbox, int64_t name, int64_t most);

@@ -9,6 +9,8 @@ pub(crate) mod guest;
 pub(crate) mod handle;
 #[expect(unsafe_code, reason = "pointers to objects that live as long as their entry")]
 mod live_objects;
+#[expect(unsafe_code, reason = "functions of C, by address")]
+pub(crate) mod native_call;
 pub(crate) mod sync;
 #[expect(unsafe_code, reason = "C's pointers")]
 pub(crate) mod text;

@@ -33,6 +33,7 @@ macro_rules! flat_names {
             sandbox_set_fuel
             sandbox_set_profile
             sandbox_set_memory64
+            sandbox_set_imported_memory
             sandbox_set_module_limit
             sandbox_allow_dir
             sandbox_allow_env

@@ -16,7 +16,7 @@ use crate::boundary::abi::{
     HotReloadConfig, HotReloader, PluginList, ResourceLimits, WasmInstance, WasmSandbox,
 };
 use crate::boundary::error::{guard, guard_partial};
-use crate::boundary::text;
+use crate::boundary::{native_call, text};
 use crate::flat;
 use crate::objects::{instance, module, plugins, reload, sandbox};
 
@@ -75,6 +75,17 @@ primitives! {
     /// `get_function_in_scope`: the address, 0 on failure.
     pub unsafe extern "C" fn vais_module_symbol_in_scope(handle: i64, path: i64, name: i64) -> i64 =
         guard(0, || module::symbol_in_scope(handle, path, text::c_text(name, "name of the symbol")?));
+
+    /// Calls the function at `address`, which `vais_module_symbol` or `vais_hot_reload_get_function` returned, with the `nargs`
+    /// arguments at `args`, at most 8. Its parameters and its result are `int64_t`. Returns its result; 0 on failure, if
+    /// `vais_load_error` then returns a text.
+    ///
+    /// The function must return: an exception that leaves it ends the process. Its library must stay loaded meanwhile.
+    pub unsafe extern "C" fn vais_call(address: i64, args: i64, nargs: i64) -> i64 =
+        guard(0, || {
+            let nargs = text::length(nargs, "number of arguments")?;
+            native_call::call(address, text::slice(args, nargs, "array of arguments")?)
+        });
 
     /// The path of the module that has this handle now, 0 on failure. Ask once, right after the load: a module that is loaded
     /// after an unload may have the same handle. The text stays readable; after the unload it is unchanged or empty.
@@ -164,6 +175,10 @@ primitives! {
     /// `sandbox_set_memory64`.
     pub extern "C" fn vais_wasm_set_memory64(sandbox: i64, memory64: i64) -> i64 =
         flat::sandbox_set_memory64(sandbox_of(sandbox), memory64);
+
+    /// `sandbox_set_imported_memory`.
+    pub extern "C" fn vais_wasm_set_imported_memory(sandbox: i64, imported_memory: i64) -> i64 =
+        flat::sandbox_set_imported_memory(sandbox_of(sandbox), imported_memory);
 
     /// `sandbox_set_module_limit`.
     pub unsafe extern "C" fn vais_wasm_set_module_limit(sandbox: i64, name: i64, most: i64) -> i64 =

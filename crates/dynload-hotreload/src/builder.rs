@@ -19,6 +19,7 @@ use crate::artifact::ArtifactKind;
 use crate::config::{BuildCommand, Builder, Config};
 use crate::error::ReloadError;
 use crate::inbox::{Inbox, Pending};
+use crate::vais::{self, Imports};
 use crate::watch::Signature;
 use process::{Ended, Watch};
 
@@ -148,6 +149,12 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
         }
         Recipe::AsIs => unreachable!("callers do not build `AsIs`"),
     };
+    if let (Builder::Auto, Some(imports)) = (&job.config.builder, Imports::of(job.config))
+        && !imports.files(job.source).is_empty()
+    {
+        let (name, value) = vais::LINKED_AS_LIBRARY;
+        command.env(name, value);
+    }
     command.envs(job.config.env.iter().map(|(name, value)| (name, value)));
     check_unicode(&command)?;
     let shown = shown(&command);

@@ -252,7 +252,9 @@ impl Config {
     /// What other programs write is a change like any other, and so is what the host itself writes, or what a process writes
     /// that a build has left running: do not watch the directory of a log of the reloads, which would cause further ones.
     ///
-    /// If the source is a `Cargo.toml`, the crate's `build.rs` and everything in its `src/` are always watched.
+    /// If the source is a `Cargo.toml`, the crate's `build.rs` and everything in its `src/` are always watched. If it is a
+    /// `*.vais`, so are the modules that it imports, directly or not: beside the importing file, in the directories of the
+    /// environment variable `VAIS_DEP_PATHS` (of [builds](Config::with_build_env), or else of the host), or beside the source.
     ///
     /// Without a builder the extra files are only a reason to look at the source again, so they have no effect.
     #[must_use]
@@ -265,7 +267,7 @@ impl Config {
     ///
     /// | source | builder |
     /// | --- | --- |
-    /// | `*.vais` | `vaisc build --hot SRC -o OUT` |
+    /// | `*.vais` | `vaisc build --hot SRC -o OUT`; with imports, clang is told by `CCC_OVERRIDE_OPTIONS` to link a library |
     /// | `*.rs` | `rustc --crate-type cdylib --edition 2021 SRC -o OUT` |
     /// | `*.c` | `cc -shared -fPIC SRC -o OUT` |
     /// | `Cargo.toml` | `cargo build` of that package's library; its target directory is cargo's choice, or `cargo-target` in the output directory when one was set |

@@ -80,6 +80,7 @@ mod shared;
 mod snapshot;
 mod step;
 mod sync;
+mod vais;
 mod version;
 mod watch;
 mod worker;

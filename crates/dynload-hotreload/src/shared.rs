@@ -13,6 +13,7 @@ use crate::inbox::Inbox;
 use crate::loader::Loader;
 use crate::owner::Owner;
 use crate::sync::lock;
+use crate::vais::Imports;
 use crate::version::Slot;
 use crate::watch::{Glob, Targets, WatchState};
 
@@ -66,6 +67,7 @@ impl<L: Loader> Shared<L> {
         let targets = Targets {
             source: config.source.clone(),
             extra,
+            imports: Imports::of(&config),
             skip: config.output_dir.clone(),
         };
         let inbox = Arc::new(Inbox::default());

@@ -97,6 +97,7 @@ mod tests {
         let mut targets = Targets {
             source: source.clone(),
             extra: vec![Glob::literal(pipe.clone())],
+            imports: None,
             skip: None,
         };
         let all = Snapshot::take(&targets).unwrap();
@@ -113,6 +114,7 @@ mod tests {
         let targets = Targets {
             source: source.clone(),
             extra: vec![Glob::new(&temp.path().join("*.h")).unwrap()],
+            imports: None,
             skip: None,
         };
         assert!(matches!(Snapshot::take(&targets), Err(Unreadable::Source(_))));

@@ -18,6 +18,13 @@ pub struct EngineConfig {
     /// Host functions access a 64-bit memory with 32-bit pointers: they reach what starts in its first 4 GiB. This is
     /// true for the `vais`, WASI and `dynload` functions too.
     pub memory64: bool,
+    /// Whether a module that imports a memory `env.memory`, as `wasm-ld --import-memory` writes it, gets a memory of its own.
+    /// Off by default: the import is then missing.
+    ///
+    /// Each instance has a new memory of the imported type, as if the module defined it: limited, counted and not shared.
+    /// It is the memory that host functions access, unless the module exports another one as `memory`. If the module
+    /// imports another memory too, both are missing.
+    pub imported_memory: bool,
     /// The limits of a module.
     pub module_limits: ModuleLimits,
 }
@@ -34,6 +41,13 @@ impl EngineConfig {
     #[must_use]
     pub fn with_memory64(mut self, memory64: bool) -> EngineConfig {
         self.memory64 = memory64;
+        self
+    }
+
+    /// Sets whether `env.memory` is provided: see [`imported_memory`](EngineConfig::imported_memory).
+    #[must_use]
+    pub fn with_imported_memory(mut self, imported_memory: bool) -> EngineConfig {
+        self.imported_memory = imported_memory;
         self
     }
 

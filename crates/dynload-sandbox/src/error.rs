@@ -131,7 +131,16 @@ impl fmt::Display for MissingImport {
         if !needs.is_empty() {
             write!(f, " (needs {needs})")?;
         }
-        Ok(())
+        match (self.module.as_str(), self.name.as_str(), &self.provided) {
+            // Earlier hosts linked functions that allocated nothing.
+            ("vais", "alloc" | "dealloc", None) => {
+                f.write_str(": a guest manages its memory itself; link an allocator into it, such as `malloc` of wasi-libc")
+            }
+            ("env", "memory", _) => f.write_str(
+                ": define it in the guest (without `--import-memory`), or turn on the host's setting `imported_memory`",
+            ),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -163,6 +163,8 @@ pub(crate) const PEAK_STACK: &str = "\0dynload.peak_stack";
 pub(crate) const PEAK_DEPTH: &str = "\0dynload.peak_depth";
 /// The table with the host function that is called before a growth.
 pub(crate) const GROWTH: &str = "\0dynload.growth";
+/// The memory that a module gets instead of an imported one.
+pub(crate) const OWN_MEMORY: &str = "\0dynload.memory";
 /// The start function.
 pub(crate) const START: &str = "\0dynload.start";
 

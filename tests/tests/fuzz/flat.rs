@@ -58,6 +58,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             5 => {
                 sandbox_set_profile(s, small)
                     ^ sandbox_set_memory64(s, small)
+                    ^ sandbox_set_imported_memory(s, small)
                     ^ sandbox_set_module_limit(s, text, a)
             }
             6 => sandbox_allow_dir(s, text, other, small),

@@ -42,7 +42,13 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                 vais_module_symbol(module, module_path, text)
                     ^ vais_module_symbol_in_scope(module, module_path, text)
             }
-            1 => vais_module_path(module),
+            // No function has this address, or so many arguments.
+            1 => {
+                vais_module_path(module)
+                    ^ vais_call(0, room, small)
+                    ^ vais_call(a, room, -1)
+                    ^ vais_call(a, 0, 9)
+            }
             2 => vais_module_version(module),
             3 => vais_load_error(),
             4 => vais_load_error_code(),
@@ -81,6 +87,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             38 => {
                 vais_wasm_set_profile(s, small)
                     ^ vais_wasm_set_memory64(s, small)
+                    ^ vais_wasm_set_imported_memory(s, small)
                     ^ vais_wasm_set_module_limit(s, text, a)
             }
             39 => vais_wasm_allow_dir(s, text, other, small),

@@ -248,6 +248,14 @@ fn a_file_that_is_not_a_module_has_its_own_exit_code() {
         .fails(126, &["unresolved imports: `env.f`", "`wasi_snapshot_preview1`"]);
     place.words("run memory64.wat").fails(126, &["`--memory64`"]);
     place.words("run --memory64 memory64.wat").prints("");
+    place.write(
+        "imported.wat",
+        r#"(module (import "env" "memory" (memory 1)) (func (export "_start")))"#,
+    );
+    place
+        .words("run imported.wat")
+        .fails(126, &["`env.memory`", "or pass `--imported-memory`"]);
+    place.words("run --imported-memory imported.wat").prints("");
     #[cfg(unix)]
     place.words("run .").fails(126, &["cannot read `.`"]);
 }

@@ -186,6 +186,18 @@ pub extern "C" fn sandbox_set_memory64(s: WasmSandbox, memory64: i64) -> i64 {
     })
 }
 
+/// Gives a module that imports a memory `env.memory`, as `wasm-ld --import-memory` writes it, a memory of its own (1), or
+/// refuses it (0), as by default. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
+///
+/// Each instance has a new memory, which is limited and counted as one that the module defines.
+pub extern "C" fn sandbox_set_imported_memory(s: WasmSandbox, imported_memory: i64) -> i64 {
+    guard(0, || {
+        let imported_memory = flag(imported_memory, "imported_memory")?;
+        sandbox::configure(s.handle, |config| config.with_imported_memory(imported_memory))?;
+        Ok(1)
+    })
+}
+
 /// Sets a limit of what loading a module may take. Returns 1 on success, 0 on failure. Affects plugins that are loaded
 /// afterwards.
 ///

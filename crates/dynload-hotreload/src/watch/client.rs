@@ -101,6 +101,7 @@ mod tests {
         let targets = Targets {
             source: "/d/plugin.so".into(),
             extra: Vec::new(),
+            imports: None,
             skip: None,
         };
         let mut client = Client {

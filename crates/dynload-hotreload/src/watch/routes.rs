@@ -237,6 +237,7 @@ mod tests {
         let targets = Targets {
             source: "/d/plugin.so".into(),
             extra: Vec::new(),
+            imports: None,
             skip: None,
         };
         let (routes, inbox) = (Routes::new(), Arc::new(Inbox::default()));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::glob::Glob;
 use super::resolve::{Place, resolve};
+use crate::vais::Imports;
 
 /// The files to watch, as configured.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Targets {
     /// The source; absolute.
     pub(crate) source: PathBuf,
     pub(crate) extra: Vec<Glob>,
+    /// How the files that the source imports are found, which are watched too.
+    pub(crate) imports: Option<Imports>,
     /// The output directory, whose content is ignored.
     pub(crate) skip: Option<PathBuf>,
 }
@@ -63,6 +66,14 @@ impl Targets {
                 &mut BTreeSet::new(),
             );
         }
+        for import in self
+            .imports
+            .iter()
+            .flat_map(|imports| imports.files(&self.source))
+        {
+            layout.add(resolve(&import).places);
+            extra.insert(import);
+        }
         extra.remove(&self.source);
         layout.files.extend(extra);
         layout
@@ -70,7 +81,7 @@ impl Targets {
 
     /// Returns only the files, for reading them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        if self.extra.is_empty() {
+        if self.extra.is_empty() && self.imports.is_none() {
             vec![self.source.clone()]
         } else {
             self.layout().files
@@ -186,6 +197,7 @@ mod tests {
                 Glob::new(&root.join("src/**/*.h")).unwrap(),
                 Glob::literal(root.join("gone/x")),
             ],
+            imports: None,
             skip: Some(root.join("src/out")),
         };
         let layout = targets.layout();
@@ -221,6 +233,7 @@ mod tests {
             let targets = Targets {
                 source: source.clone(),
                 extra: vec![Glob::new(&root.join(pattern)).unwrap()],
+                imports: None,
                 skip: Some(root.clone()),
             };
             let matched: Vec<_> = files
@@ -249,6 +262,7 @@ mod tests {
             let targets = Targets {
                 source: root.join("p.c"),
                 extra: vec![Glob::new(&root.join("src")).unwrap()],
+                imports: None,
                 skip: Some(root.join(skip)),
             };
             assert_eq!(targets.layout().files, [root.join("p.c")], "{skip}");
@@ -266,6 +280,7 @@ mod tests {
         let targets = Targets {
             source: root.join("p.c"),
             extra: vec![Glob::new(&root.join("src")).unwrap()],
+            imports: None,
             skip: None,
         };
         let files = targets.layout().files;

@@ -223,6 +223,57 @@ fn vais_is_built_with_vaisc() {
 }
 
 #[test]
+fn an_imported_vais_module_that_is_saved_is_a_reason_to_build() {
+    let dir = Dir::new();
+    // With imports, the compiler links an executable, unless clang is told otherwise; and it writes beside the source.
+    script(
+        &dir,
+        "bin/vaisc",
+        r##"here=$(dirname "$3")
+           if grep -q '^U ' "$3"; then
+               [ "$CCC_OVERRIDE_OPTIONS" = "# +-shared +-fPIC" ] || { echo "no library" >&2; exit 1; }
+           else
+               [ -z "$CCC_OVERRIDE_OPTIONS" ] || { echo "needless options" >&2; exit 1; }
+           fi
+           for module in plugin helper deep; do date +%N > "$here/plugin_$module.ll"; done
+           cat "$3" "$here/helper.vais" "$here/deep/part.vais" 2> /dev/null | grep -v '^U ' | tr '\n' ' ' > "$5""##,
+    );
+    let source = dir.write("plugin.vais", "text 1 end\n");
+    let path = format!("{}:{}", dir.at("bin").display(), std::env::var("PATH").unwrap());
+    let reloader = text_reloader(
+        Config::new(&source)
+            .with_debounce(Duration::ZERO)
+            .with_build_env("PATH", path),
+    );
+    let mut trace = Trace::of(&reloader);
+    reloader.start().unwrap();
+    assert_eq!(
+        reloader.current().unwrap().call(),
+        1,
+        "{:?}",
+        reloader.last_error()
+    );
+    assert_eq!(reloader.watched_files(), std::slice::from_ref(&source));
+
+    // The new import is read by the build that its own save causes.
+    let helper = dir.write("helper.vais", "U deep/part\n");
+    let part = dir.write("deep/part.vais", "2 end\n");
+    dir.write("plugin.vais", "U helper\ntext\n");
+    await_version(&reloader, 2);
+    assert_eq!(reloader.current().unwrap().call(), 2);
+    assert_eq!(reloader.watched_files(), [source, part.clone(), helper]);
+    // A module that the source imports only through another.
+    dir.write("deep/part.vais", "3 end\n");
+    await_version(&reloader, 3);
+    assert_eq!(reloader.current().unwrap().call(), 3);
+    trace.await_some("the change", |kind| match kind {
+        EventKind::Changed { paths, .. } if *paths == [part.clone()] => Some(()),
+        _ => None,
+    });
+    assert_eq!(trace.count("written by build"), 0);
+}
+
+#[test]
 fn an_error_names_a_builder_that_is_not_installed() {
     let dir = Dir::new();
     let source = dir.write("plugin.vais", "1");

@@ -114,7 +114,9 @@ impl Instance {
         let hidden = self.module.rewritten().hidden;
         let linked = Linked {
             instance,
-            memory: instance.get_memory(&*self.store, "memory"),
+            memory: ["memory", rewrite::OWN_MEMORY]
+                .into_iter()
+                .find_map(|name| instance.get_memory(&*self.store, name)),
             hidden: Hidden {
                 frames: hidden.frames.and_then(|()| global(rewrite::FRAMES)),
                 refund: hidden.refund.and_then(|()| global(rewrite::REFUND)),

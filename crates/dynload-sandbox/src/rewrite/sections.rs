@@ -1,6 +1,7 @@
 //! Rewrites a module section by section.
 
 mod bounds;
+mod imported_memory;
 mod instance;
 mod names;
 mod write;
@@ -130,11 +131,14 @@ struct ModuleReader<'a> {
     /// The bytes of the module without its custom sections.
     bytes: usize,
     profile: bool,
+    imported_memory: bool,
     validator: Validator,
     features: WasmFeatures,
     sections: [Section; 13],
     spaces: IndexSpaces,
     start: Option<u32>,
+    /// The bytes of the import that becomes a definition.
+    defined_import: Option<Range<usize>>,
     functions: Vec<Function<'a>>,
     code: Code,
     instance: instance::Counter,
@@ -150,11 +154,13 @@ impl<'a> ModuleReader<'a> {
             wasm,
             bytes: bytes as usize,
             profile: config.profile,
+            imported_memory: config.imported_memory,
             validator: Validator::new_with_features(features(config)),
             features: features(config),
             sections: Default::default(),
             spaces: IndexSpaces::default(),
             start: None,
+            defined_import: None,
             functions: Vec::new(),
             code: Code::default(),
             instance: instance::Counter::default(),
@@ -202,6 +208,12 @@ impl<'a> ModuleReader<'a> {
 
     /// Rewrites the functions, after all other sections have been parsed.
     fn rewrite_code(&mut self, limits: &ModuleLimits) -> Result<(), Refused> {
+        if self.defined_import.is_some() {
+            let memories = self.spaces.memories.len() as u64;
+            limits
+                .bound(ModuleLimit::Memories)
+                .check("memories, including that of `env.memory`", memories)?;
+        }
         let functions = core::mem::take(&mut self.functions);
         let context = Context {
             globals: self.hidden_globals(),
@@ -273,6 +285,9 @@ impl<'a> ModuleReader<'a> {
                 self.keep(id::IMPORT, section.range())?;
                 self.instance.records(section.count());
                 self.load += load_estimate::ITEM * u64::from(section.count());
+                if self.imported_memory {
+                    self.defined_import = imported_memory::find(&section)?;
+                }
                 for import in section {
                     self.spaces.import(import?.ty);
                 }

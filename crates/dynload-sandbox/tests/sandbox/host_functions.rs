@@ -256,3 +256,30 @@ fn a_call_that_waits_lends_its_fuel() {
         5_000 - works.usage().fuel - 2 - schedule::HOST_CALL
     );
 }
+
+#[test]
+fn the_allocator_of_earlier_hosts_is_refused_with_a_reason() {
+    for import in [
+        "\"alloc\" (func (param i32) (result i32))",
+        "\"dealloc\" (func (param i32 i32))",
+    ] {
+        let guest = module(&format!("(module (import \"vais\" {import}))"));
+        let error = Sandbox::new(Limits::DEFAULT).instantiate(&guest).unwrap_err();
+        assert!(error.to_string().contains("link an allocator into it"), "{error}");
+    }
+    let mut sandbox = Sandbox::new(Limits::DEFAULT);
+    sandbox.func_wrap(
+        "vais",
+        "alloc",
+        Capabilities::NONE,
+        |_: &mut Caller<'_>, (size,): (i32,)| Ok(size),
+    );
+    let guest = module(
+        r#"(module (import "vais" "alloc" (func $alloc (param i32) (result i32)))
+            (func (export "f") (result i64) (i64.extend_i32_s (call $alloc (i32.const 8)))))"#,
+    );
+    assert_eq!(
+        sandbox.instantiate(&guest).unwrap().call_i64("f", &[]).unwrap(),
+        8
+    );
+}

@@ -2,7 +2,7 @@
 
 use super::{ModuleReader, id};
 use crate::rewrite::{
-    FRAMES, GROWTH, Hidden, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
+    FRAMES, GROWTH, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
     binary::{i64_const, op, prefix_size, unsigned},
 };
 use alloc::vec::Vec;
@@ -34,15 +34,17 @@ impl ModuleReader<'_> {
     fn write_section(&mut self, id: u8, out: &mut Vec<u8>) {
         let section = self.sections[id as usize].clone();
         let (added, additions) = self.additions(id);
+        let removed = u32::from(id == id::IMPORT && self.defined_import.is_some());
         if !section.present && added == 0 {
             return;
         }
         out.push(id);
         let start = out.len();
-        unsigned(out, u64::from(section.count + added));
+        unsigned(out, u64::from(section.count - removed + added));
         match id {
             id::CODE => out.append(&mut self.code.bytes),
-            id::MEMORY => self.write_memories(section.count, out),
+            id::IMPORT => self.write_imports(&section, out),
+            id::MEMORY => self.write_memories(section.count + added, out),
             _ => out.extend_from_slice(&self.wasm[section.entries]),
         }
         out.extend_from_slice(&additions);
@@ -76,6 +78,8 @@ impl ModuleReader<'_> {
         let mut out = Vec::new();
         let globals = self.hidden_globals();
         let count = match id {
+            // `write_memories` writes it.
+            id::MEMORY => self.defined_import.is_some().into(),
             id::TYPE if self.code.needs.growth => {
                 out.extend([0x60, 2, op::I64, op::I64, 0]);
                 1
@@ -96,6 +100,7 @@ impl ModuleReader<'_> {
             id::EXPORT => {
                 const FUNCTION: u8 = 0;
                 const TABLE: u8 = 1;
+                const MEMORY: u8 = 2;
                 const GLOBAL: u8 = 3;
                 let mut count = 0;
                 let mut export = |name: &str, kind: u8, index: u32| {
@@ -115,6 +120,9 @@ impl ModuleReader<'_> {
                 }
                 if self.code.needs.growth {
                     export(GROWTH, TABLE, self.spaces.tables.len() as u32);
+                }
+                if self.defined_import.is_some() {
+                    export(OWN_MEMORY, MEMORY, 0);
                 }
                 if let Some(start) = self.start {
                     export(START, FUNCTION, start);
