@@ -1,13 +1,16 @@
 //! Which capability each import of a Wasm module needs, and its type.
 //!
-//! The table covers the 46 functions of `wasi_snapshot_preview1` (the [preview 1 specification][wasi]), the seven of
-//! `vais`, and those of `dynload`. Many WASI functions serve several purposes: `fd_read` reads a terminal, a file or
-//! a socket, so *one* of three capabilities is enough for the call to be useful. [`ImportNeeds::AnyOf`] expresses
-//! this; it is not the same as needing all three.
+//! The table covers the 46 functions of `wasi_snapshot_preview1` (the [preview 1 specification][wasi]), the ten of
+//! `vais`, those of `dynload`, and those of [`TYPST`] plugins. Many WASI functions serve several purposes: `fd_read` reads
+//! a terminal, a file or a socket, so *one* of three capabilities is enough for the call to be useful.
+//! [`ImportNeeds::AnyOf`] expresses this; it is not the same as needing all three.
 //!
 //! [wasi]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
 
+mod table;
+
 use crate::Capabilities;
+use table::TABLE;
 
 /// The module name of WASI preview 1.
 pub const WASI_PREVIEW1: &str = "wasi_snapshot_preview1";
@@ -15,7 +18,8 @@ pub const WASI_PREVIEW1: &str = "wasi_snapshot_preview1";
 pub const VAIS: &str = "vais";
 /// The module name of the functions that WASI preview 1 lacks: connecting, listening, processes, workers.
 pub const DYNLOAD: &str = "dynload";
-
+/// The module name of the functions of [typst plugins](https://typst.app/docs/reference/foundations/plugin/).
+pub const TYPST: &str = "typst_env";
 /// The capabilities that an import needs before it does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -140,239 +144,6 @@ pub fn opened_by(capability: Capabilities) -> impl Iterator<Item = &'static Impo
         .filter(move |import| import.needs.capabilities().intersects(capability))
 }
 
-const FS: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
-/// Everything that a file descriptor can refer to: a terminal, a file or directory, a socket.
-const DESCRIPTOR: Capabilities = FS.union(Capabilities::CONSOLE).union(Capabilities::NETWORK);
-const READABLE: Capabilities = Capabilities::CONSOLE
-    .union(Capabilities::FS_READ)
-    .union(Capabilities::NETWORK);
-const WRITABLE: Capabilities = Capabilities::CONSOLE
-    .union(Capabilities::FS_WRITE)
-    .union(Capabilities::NETWORK);
-const POLLABLE: Capabilities = Capabilities::TIME.union(READABLE).union(WRITABLE);
-
-const fn import(
-    module: &'static str,
-    name: &'static str,
-    signature: &'static str,
-    needs: ImportNeeds,
-    when_denied: WhenDenied,
-) -> Import {
-    Import {
-        module,
-        name,
-        signature,
-        needs,
-        when_denied,
-    }
-}
-const fn free(name: &'static str, signature: &'static str) -> Import {
-    import(
-        WASI_PREVIEW1,
-        name,
-        signature,
-        ImportNeeds::Nothing,
-        WhenDenied::Never,
-    )
-}
-const fn all_of(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
-    import(
-        WASI_PREVIEW1,
-        name,
-        signature,
-        ImportNeeds::AllOf(caps),
-        WhenDenied::Errno,
-    )
-}
-const fn any_of(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
-    import(
-        WASI_PREVIEW1,
-        name,
-        signature,
-        ImportNeeds::AnyOf(caps),
-        WhenDenied::Errno,
-    )
-}
-const fn asks(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
-    import(
-        WASI_PREVIEW1,
-        name,
-        signature,
-        ImportNeeds::AllOf(caps),
-        WhenDenied::EmptyResult,
-    )
-}
-const fn dynload(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
-    import(
-        DYNLOAD,
-        name,
-        signature,
-        ImportNeeds::AllOf(caps),
-        WhenDenied::Errno,
-    )
-}
-const fn vais(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
-    import(
-        VAIS,
-        name,
-        signature,
-        ImportNeeds::AllOf(caps),
-        WhenDenied::FailsCall,
-    )
-}
-
-const TABLE: [Import; 61] = [
-    dynload("gpu_device_count", "(i32) -> (i32)", Capabilities::GPU),
-    dynload("gpu_submit", "(i32, i32, i32) -> (i32)", Capabilities::GPU),
-    dynload("process_run", "(i32) -> (i32)", Capabilities::PROCESS),
-    dynload(
-        "tcp_connect",
-        "(i32, i32, i32, i32) -> (i32)",
-        Capabilities::NETWORK,
-    ),
-    dynload(
-        "tcp_listen",
-        "(i32, i32, i32, i32) -> (i32)",
-        Capabilities::NETWORK,
-    ),
-    dynload("thread_join", "(i32, i32) -> (i32)", Capabilities::THREADING),
-    dynload(
-        "thread_spawn",
-        "(i32, i32, i64, i32) -> (i32)",
-        Capabilities::THREADING,
-    ),
-    dynload(
-        "udp_bind",
-        "(i32, i32, i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::NETWORK,
-    ),
-    vais("log", "(i32, i32, i32) -> ()", Capabilities::CONSOLE),
-    vais("now_ms", "() -> (i64)", Capabilities::TIME),
-    vais("print", "(i32, i32) -> ()", Capabilities::CONSOLE),
-    vais("println", "(i32, i32) -> ()", Capabilities::CONSOLE),
-    vais("random", "() -> (i64)", Capabilities::RANDOM),
-    vais("random_range", "(i64, i64) -> (i64)", Capabilities::RANDOM),
-    vais("sleep_ms", "(i64) -> ()", Capabilities::TIME),
-    // The host chose the arguments for this plugin: there is nothing to protect.
-    free("args_get", "(i32, i32) -> (i32)"),
-    free("args_sizes_get", "(i32, i32) -> (i32)"),
-    all_of("clock_res_get", "(i32, i32) -> (i32)", Capabilities::TIME),
-    all_of("clock_time_get", "(i32, i64, i32) -> (i32)", Capabilities::TIME),
-    asks("environ_get", "(i32, i32) -> (i32)", Capabilities::ENV),
-    asks("environ_sizes_get", "(i32, i32) -> (i32)", Capabilities::ENV),
-    any_of("fd_advise", "(i32, i64, i64, i32) -> (i32)", FS),
-    all_of("fd_allocate", "(i32, i64, i64) -> (i32)", Capabilities::FS_WRITE),
-    any_of("fd_close", "(i32) -> (i32)", DESCRIPTOR),
-    any_of("fd_datasync", "(i32) -> (i32)", FS),
-    any_of("fd_fdstat_get", "(i32, i32) -> (i32)", DESCRIPTOR),
-    any_of("fd_fdstat_set_flags", "(i32, i32) -> (i32)", DESCRIPTOR),
-    any_of("fd_fdstat_set_rights", "(i32, i64, i64) -> (i32)", DESCRIPTOR),
-    any_of("fd_filestat_get", "(i32, i32) -> (i32)", DESCRIPTOR),
-    all_of(
-        "fd_filestat_set_size",
-        "(i32, i64) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "fd_filestat_set_times",
-        "(i32, i64, i64, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "fd_pread",
-        "(i32, i32, i32, i64, i32) -> (i32)",
-        Capabilities::FS_READ,
-    ),
-    // Every program queries its preopens at start; without any, the list is empty.
-    free("fd_prestat_dir_name", "(i32, i32, i32) -> (i32)"),
-    free("fd_prestat_get", "(i32, i32) -> (i32)"),
-    all_of(
-        "fd_pwrite",
-        "(i32, i32, i32, i64, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    any_of("fd_read", "(i32, i32, i32, i32) -> (i32)", READABLE),
-    all_of(
-        "fd_readdir",
-        "(i32, i32, i32, i64, i32) -> (i32)",
-        Capabilities::FS_READ,
-    ),
-    any_of("fd_renumber", "(i32, i32) -> (i32)", DESCRIPTOR),
-    // Seeking on a terminal or a socket is an error, but C's stdio tries it on both.
-    any_of("fd_seek", "(i32, i64, i32, i32) -> (i32)", DESCRIPTOR),
-    any_of("fd_sync", "(i32) -> (i32)", FS),
-    any_of("fd_tell", "(i32, i32) -> (i32)", DESCRIPTOR),
-    any_of("fd_write", "(i32, i32, i32, i32) -> (i32)", WRITABLE),
-    all_of(
-        "path_create_directory",
-        "(i32, i32, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "path_filestat_get",
-        "(i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::FS_READ,
-    ),
-    all_of(
-        "path_filestat_set_times",
-        "(i32, i32, i32, i32, i64, i64, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "path_link",
-        "(i32, i32, i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    // Which of the two depends on the flags and rights that a call requests.
-    any_of(
-        "path_open",
-        "(i32, i32, i32, i32, i32, i64, i64, i32, i32) -> (i32)",
-        FS,
-    ),
-    all_of(
-        "path_readlink",
-        "(i32, i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::FS_READ,
-    ),
-    all_of(
-        "path_remove_directory",
-        "(i32, i32, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "path_rename",
-        "(i32, i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "path_symlink",
-        "(i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    all_of(
-        "path_unlink_file",
-        "(i32, i32, i32) -> (i32)",
-        Capabilities::FS_WRITE,
-    ),
-    any_of("poll_oneoff", "(i32, i32, i32, i32) -> (i32)", POLLABLE),
-    free("proc_exit", "(i32) -> ()"),
-    free("proc_raise", "(i32) -> (i32)"),
-    all_of("random_get", "(i32, i32) -> (i32)", Capabilities::RANDOM),
-    free("sched_yield", "() -> (i32)"),
-    all_of("sock_accept", "(i32, i32, i32) -> (i32)", Capabilities::NETWORK),
-    all_of(
-        "sock_recv",
-        "(i32, i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::NETWORK,
-    ),
-    all_of(
-        "sock_send",
-        "(i32, i32, i32, i32, i32) -> (i32)",
-        Capabilities::NETWORK,
-    ),
-    all_of("sock_shutdown", "(i32, i32) -> (i32)", Capabilities::NETWORK),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,7 +160,8 @@ mod tests {
     #[test]
     fn the_table_is_complete_and_consistent() {
         let count = |module| all().filter(|import| import.module == module).count();
-        assert_eq!((count(WASI_PREVIEW1), count(VAIS), count(DYNLOAD)), (46, 7, 8));
+        assert_eq!((count(WASI_PREVIEW1), count(VAIS), count(DYNLOAD)), (46, 10, 8));
+        assert_eq!(count(TYPST), 2);
         for import in all() {
             assert_eq!(find(import.module, import.name), Some(import));
             assert_eq!(

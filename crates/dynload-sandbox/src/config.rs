@@ -5,7 +5,7 @@ use crate::{
     host::{Console, Entropy, HostFunctions},
     metering::budget::FuelBudget,
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 use dynload_caps::{Limits, Scopes};
 
 /// The settings of a sandbox that an instance keeps from its creation on.
@@ -23,5 +23,7 @@ pub(crate) struct Config {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) budget: Option<FuelBudget>,
     pub(crate) args: Vec<String>,
+    /// What guests read with `config_get`.
+    pub(crate) plugin_config: BTreeMap<String, String>,
     pub(crate) fixed_slice: Option<u64>,
 }

@@ -191,6 +191,11 @@ pub enum ErrorKind {
     Poisoned(Error),
     /// The module has unresolved imports: all of them are listed.
     MissingImports(Vec<MissingImport>),
+    /// A guest that was called with bytes returned this error. The instance is not poisoned.
+    Failed(String),
+    /// A guest that was called with bytes returned something else than bytes or an error: this says what. The instance is not
+    /// poisoned.
+    InvalidResult(String),
     /// A host function failed: the cause is what it passed to [`Stop::host`], or an error of this crate such as
     /// [`NoMemory`](crate::NoMemory). An instantiation fails with it if the scopes of the sandbox could not be opened.
     Host(Arc<dyn core::error::Error + Send + Sync>),
@@ -249,6 +254,8 @@ impl fmt::Display for ErrorKind {
                 })?;
                 imports.fmt(f)
             }
+            ErrorKind::Failed(message) => write!(f, "failed: {}", printable(message).message()),
+            ErrorKind::InvalidResult(what) => write!(f, "returned {what}"),
             ErrorKind::Host(_) => f.write_str("failed in a host function"),
             ErrorKind::Engine(_) => f.write_str("was rejected by the interpreter"),
         }

@@ -38,6 +38,7 @@ extern crate alloc;
 extern crate std;
 
 mod authority;
+mod bytes;
 mod call;
 mod clock;
 mod config;

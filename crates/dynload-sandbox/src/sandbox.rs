@@ -12,7 +12,7 @@ use crate::{
     module::Module,
     value::{Signature, Value},
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
 use core::{fmt, sync::atomic::AtomicUsize, sync::atomic::Ordering};
 use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 
@@ -77,6 +77,7 @@ impl Sandbox {
                 entropy,
                 budget: None,
                 args: Vec::new(),
+                plugin_config: BTreeMap::new(),
                 fixed_slice: None,
             }),
             authority: Authority::default(),
@@ -231,6 +232,18 @@ impl Sandbox {
         self
     }
 
+    /// Sets the configuration of plugins.
+    ///
+    /// Builder form of [`set_plugin_config`](Sandbox::set_plugin_config).
+    #[must_use]
+    pub fn with_plugin_config(
+        mut self,
+        config: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Sandbox {
+        self.set_plugin_config(config);
+        self
+    }
+
     /// Offers these host functions instead of those that were added before.
     ///
     /// Builder form of [`set_host_functions`](Sandbox::set_host_functions).
@@ -313,6 +326,20 @@ impl Sandbox {
     /// Sets the arguments of WASI programs, for the instances that are created afterwards.
     pub fn set_args(&mut self, args: impl IntoIterator<Item = impl Into<String>>) {
         self.config_mut().args = args.into_iter().map(Into::into).collect();
+    }
+
+    /// Sets the configuration of plugins, for the instances that are created afterwards: names with values.
+    ///
+    /// A guest reads it with `vais.config_get (i32 key, i32 key_len, i32 buffer, i32 buffer_len) -> i32`, which copies as much
+    /// of the value as fits, and returns the value's length, or -1 if there is none.
+    pub fn set_plugin_config(
+        &mut self,
+        config: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) {
+        let entries = config
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        self.config_mut().plugin_config = entries.collect();
     }
 
     /// Offers these host functions instead of those that were added before, for the instances that are created afterwards.

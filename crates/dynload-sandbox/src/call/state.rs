@@ -1,8 +1,8 @@
 //! The state of one instance: the data of its store.
 
 use crate::{
-    authority::Authority, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
-    config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
+    authority::Authority, bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch,
+    clock::Clock, config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
     metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
@@ -24,6 +24,7 @@ pub(crate) struct State {
     pub(crate) meter: CallMeter,
     pub(crate) watch: Watch,
     pub(crate) memory: MemoryMeter,
+    pub(crate) exchange: Exchange,
     pub(crate) console: ConsoleState,
     pub(crate) entropy: Box<dyn EntropyStream>,
     /// What the embedder keeps for its host functions.

@@ -3,6 +3,7 @@
 use super::Instance;
 use crate::{
     authority::Authority,
+    bytes::{self, Exchange},
     call::interrupt::CallGate,
     call::run,
     call::share::Share,
@@ -21,7 +22,7 @@ use crate::{
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use dynload_caps::imports::needs;
+use dynload_caps::imports::{self, needs};
 use wasmi::{AsContextMut, Extern, Store};
 
 /// The number of the next store in this process.
@@ -179,6 +180,7 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
             .began(parent.as_ref().map(Share::started)),
         memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
             .of_worker(parent.as_ref().map(Share::memory)),
+        exchange: Exchange::default(),
         console: ConsoleState::new(config.console.clone()),
         entropy: config.entropy.stream(nth),
         data: None,
@@ -233,8 +235,12 @@ fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::
     if let Some(function) = config.functions.find(module, name) {
         return Some(function.define(store));
     }
-    if module == dynload_caps::imports::VAIS {
-        return host::define_vais(store, name);
+    match module {
+        imports::VAIS => {
+            return host::define_vais(store, name).or_else(|| bytes::define_vais(store, name));
+        }
+        imports::TYPST => return bytes::define_typst(store, name),
+        _ => {}
     }
     #[cfg(all(feature = "std", unix))]
     return crate::services::define(store, module, name);

@@ -137,6 +137,18 @@ impl MemoryMeter {
         Ok(())
     }
 
+    /// Counts bytes that the host keeps for the guest until they are [released](MemoryMeter::release).
+    pub(crate) fn hold(&mut self, bytes: u64) -> Result<(), DeniedGrowth> {
+        self.keep(bytes, 0)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// Stops counting bytes that were [held](MemoryMeter::hold).
+    pub(crate) fn release(&mut self, bytes: u64) {
+        self.subtract(bytes);
+    }
+
     fn subtract(&mut self, bytes: u64) {
         self.now -= bytes;
         if let Some(share) = &self.share {

@@ -1,5 +1,6 @@
 //! Tests of the sandbox that need no process of their own.
 
+mod bytes;
 mod clock_scope;
 mod constant_operands;
 mod differential;
