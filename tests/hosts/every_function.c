@@ -71,6 +71,48 @@ static void calls_by_address(void) {
     FINE;
 }
 
+static void bytes(WasmInstance plugin, WasmSandbox s, int64_t wasm) {
+    const char *loud = wasm_call_text(plugin, "shout", "hello");
+    FINE;
+    CHECK(strcmp(loud, "HELLO") == 0 && wasm_bytes_size(ADDRESS(loud)) == 5);
+    int64_t empty = wasm_call_bytes_str(plugin, "shout", NULL, 0);
+    CHECK(empty != 0 && wasm_bytes_size(empty) == 0 && *dynload_text(empty) == 0);
+    CHECK(wasm_bytes_free(ADDRESS(loud)) == 1 && wasm_bytes_free(empty) == 1);
+    CHECK(wasm_bytes_size(empty) == -1);
+    FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
+    int64_t inputs[2] = {ADDRESS("ab"), ADDRESS("cde")}, lengths[2] = {2, 3};
+    int64_t joined = wasm_call_bytes_n(plugin, ADDRESS("join"), ADDRESS(inputs), ADDRESS(lengths), 2);
+    CHECK(joined != 0 && strcmp(dynload_text(joined), "abcde") == 0);
+    CHECK(vais_wasm_bytes_size(joined) == 5 && vais_wasm_bytes_free(joined) == 1);
+    CHECK(wasm_call_text(plugin, "refuse", "no") == NULL);
+    CHECK(wasm_bytes_free(0) == 1);
+    FAILS(DYNLOAD_ERROR_PLUGIN);
+    CHECK(strcmp(get_load_error_str(), "`refuse` failed: no") == 0);
+    CHECK(wasm_is_valid(plugin) == 1);
+    CHECK(wasm_call_text(plugin, "add", "x") == NULL);
+    FAILS(DYNLOAD_ERROR_SIGNATURE);
+    CHECK(wasm_call_bytes_str(plugin, "shout", "x", -1) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(wasm_call_bytes_n(plugin, ADDRESS("join"), ADDRESS(inputs), 0, 2) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+
+    CHECK(sandbox_set_config_str(s, "greeting", "good morning") == 1);
+    CHECK(sandbox_set_config_str(s, NULL, "x") == 0);
+    WasmInstance greeter = sandbox_load(s, wasm, get_wasm_size(wasm));
+    const char *greeting = wasm_call_text(greeter, "greeting", "");
+    CHECK(greeting != NULL && strcmp(greeting, "good morning") == 0);
+    wasm_bytes_free(ADDRESS(greeting));
+    CHECK(sandbox_set_config_str(s, "greeting", NULL) == 1);
+    CHECK(wasm_call_text(sandbox_load(s, wasm, get_wasm_size(wasm)), "greeting", "") == NULL);
+    CHECK(wasm_instance_destroy(greeter) == 1);
+    FAILS(DYNLOAD_ERROR_PLUGIN);
+    char text[4] = "abc";
+    CHECK(get_load_error_copy(ADDRESS(text), 4) > 0 && text[0] == '`');
+    FAILS(DYNLOAD_ERROR_PLUGIN);
+    CHECK(sandbox_set_config_str(s, "greeting", NULL) == 1);
+    CHECK(get_load_error_copy(ADDRESS(text), 4) == 0 && text[0] == 0);
+}
+
 static void modules(const char *plugin) {
     ModuleHandle none = module_handle_new();
     CHECK(none.handle == 0 && none.path == 0 && none.version == 0 && none.loaded == 0);
@@ -98,7 +140,7 @@ static void modules(const char *plugin) {
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(add(4, 5) == 9); /* but its code stays loaded */
     CHECK(unload_module(again) == 1);
-    FINE;
+    FAILS(DYNLOAD_ERROR_INVALID_HANDLE); /* cleaning up keeps it */
     CHECK(unload_module(again) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(reload_module(again).handle == 0);
@@ -232,7 +274,7 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     FAILS(DYNLOAD_ERROR_HOST_FUNCTION);
     CHECK(strstr(get_load_error_str(), "env.twice` returned 3") != NULL);
     CHECK(wasm_instance_destroy(guest) == 1);
-    FINE;
+    FAILS(DYNLOAD_ERROR_HOST_FUNCTION); /* cleaning up keeps it */
     CHECK(wasm_instance_destroy(guest) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
 
@@ -246,7 +288,7 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     CHECK(sandbox_load(bare, imports, imports_len).handle == 0);
     FAILS(DYNLOAD_ERROR_MISSING_IMPORT);
     CHECK(sandbox_destroy(bare) == 1 && sandbox_destroy(s) == 1);
-    FINE;
+    FAILS(DYNLOAD_ERROR_MISSING_IMPORT); /* cleaning up keeps it */
     CHECK(sandbox_destroy(s) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(sandbox_load(s, wasm, len).handle == 0);
@@ -306,6 +348,7 @@ static void instances(int64_t wasm, int64_t len) {
     CHECK(wasm_call1_str(p, "deep", 9) == 9 && wasm_peak_depth(p) == 10 && wasm_peak_stack(p) > 0);
     FINE;
     CHECK(wasm_peak_memory(p) == 65536);
+    bytes(p, s, wasm);
     CHECK(wasm_call1_str(p, "grow", 1) == 1 && wasm_peak_memory(p) == 2 * 65536);
     CHECK(wasm_call1_str(p, "grow", 5) == -1);
 
@@ -373,7 +416,7 @@ static void files(const char *plugin, const char *wasm_path) {
     CHECK(wasm_required_capabilities(ADDRESS("x"), 1) == -1);
     FAILS(DYNLOAD_ERROR_INVALID_MODULE);
     CHECK(free_wasm_file(bytes) == 1);
-    FINE;
+    FAILS(DYNLOAD_ERROR_INVALID_MODULE); /* cleaning up keeps it */
     CHECK(free_wasm_file(bytes) == 0 && get_wasm_size(bytes) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(load_wasm_file_str("/no/such.wasm") == 0 && load_wasm_file_str("/tmp") == 0);
@@ -459,7 +502,7 @@ static void plugins(const char *dir) {
     CHECK(plugin_format(list, 2) == 0 && plugin_capabilities(list, 2) == -1 && plugin_problem(list, 1) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(plugin_list_destroy(list) == 1);
-    FINE;
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT); /* cleaning up keeps it */
     CHECK(plugin_list_destroy(list) == 0 && plugin_id(list, 0) == 0 && plugin_problem_count(list) == -1);
     FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
     CHECK(discover_plugins_in(0).handle == 0);

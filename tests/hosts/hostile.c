@@ -22,6 +22,7 @@ static void no_sandbox(int64_t handle) {
     REFUSES(sandbox_set_profile(s, 1), 0);
     REFUSES(sandbox_set_memory64(s, 1), 0);
     REFUSES(sandbox_set_imported_memory(s, 1), 0);
+    REFUSES(sandbox_set_config_str(s, "name", "value"), 0);
     REFUSES(sandbox_set_module_limit_str(s, "locals", 1), 0);
     REFUSES(sandbox_allow_dir_str(s, "/tmp", "/t", 0), 0);
     REFUSES(sandbox_allow_env_str(s, "A", NULL), 0);
@@ -49,6 +50,10 @@ static void no_instance(int64_t handle) {
     REFUSES(wasm_call1_str(p, "process", 1), 0);
     REFUSES(wasm_call2_str(p, "add", 1, 1), 0);
     REFUSES(wasm_call_n_str(p, "answer", NULL, 0, &one, 1), DYNLOAD_ERROR_INVALID_HANDLE);
+    REFUSES(wasm_call_bytes_str(p, "shout", "x", 1), 0);
+    REFUSES(wasm_call_bytes_n(p, TEXT("shout"), 0, 0, 0), 0);
+    REFUSES(wasm_bytes_size(handle), -1);
+    if (handle != 0) REFUSES(wasm_bytes_free(handle), 0);
     REFUSES(wasm_fuel_used(p), -1);
     REFUSES(wasm_peak_memory(p), -1);
     REFUSES(wasm_peak_stack(p), -1);

@@ -16,6 +16,7 @@ const FLAT: &[(&str, &str)] = &[
     ("limits", "Limits"),
     ("sandbox", "Sandboxes"),
     ("wasm", "Wasm plugins"),
+    ("wasm_bytes", "Wasm plugins with bytes and texts"),
     ("files", "Files"),
     ("reload", "Hot reload"),
     ("plugins", "Discovery"),

@@ -93,6 +93,8 @@ const PRINTED: &[(&str, &str)] = &[
     ("wasm_memory_read", "hello\n"),
     ("wasm_reset", "0\n1\n"),
     ("wasm_required_capabilities", "0\n"),
+    ("wasm_call_bytes", "HELLO\n"),
+    ("wasm_call_bytes_n", "hello, world\n"),
     ("is_plugin_library", "1 0\n"),
     ("load_wasm_file", "1\n"),
     ("hot_reloader_new", "version 1 says 1\n"),

@@ -131,6 +131,7 @@ fn is_guarded(body: &str) -> bool {
         "guard_with(",
         "guard_query(",
         "guard_partial(",
+        "guard_release(",
         "guard_signal(",
         "usage(",
         "flat::",

@@ -7,7 +7,7 @@
  * names end in _str accept `const char *`. Lengths and counts must not be negative.
  *
  * Errors. A function that fails returns 0, an empty struct, or the failure value in its documentation, and sets the error of the
- * calling thread; a function that succeeds clears it. So after a wasm_call that returned 0, get_load_error_code() tells whether
+ * calling thread; a function that succeeds clears it, except those that free, destroy or unload. So after a wasm_call that returned 0, get_load_error_code() tells whether
  * it failed. Functions whose documentation says that they leave the error as it is are queries. The error text is one line of at
  * most 16 KiB (up to 160 KiB with the output lines of a compiler). Names chosen by plugins and files have their control
  * characters escaped in it, as \u{1b}, and are shortened if they are long.
@@ -60,6 +60,7 @@
 
 #include <stdint.h>
 #include <stdlib.h> /* getenv */
+#include <string.h> /* strlen */
 #if defined(__unix__) || defined(__APPLE__)
 #include <dlfcn.h> /* dlopen, dlclose, dlsym, dlerror, RTLD_NOW, RTLD_LAZY, RTLD_GLOBAL */
 #else
@@ -139,6 +140,8 @@ extern "C" {
 #define DYNLOAD_ERROR_BUILD INT64_C(21)
 /// An internal error of this library.
 #define DYNLOAD_ERROR_INTERNAL INT64_C(22)
+/// A plugin that was called with bytes returned an error, or a result that is neither bytes nor an error.
+#define DYNLOAD_ERROR_PLUGIN INT64_C(23)
 
 /* Capabilities: what a Wasm plugin may do. */
 #define CAP_NONE INT64_C(0)
@@ -254,9 +257,9 @@ DYNLOAD_API int64_t get_load_error(void);
 DYNLOAD_API int64_t get_load_error_code(void);
 
 /// Copies the text of the last error to buf, which has room for len bytes, and returns the number of bytes that
-/// the text needs, including the NUL; 0 if there is no error. A text that does not fit is truncated between
-/// characters; a NUL is always written if there is room for it. buf may be 0 if len is 0. Leaves the error as it
-/// is.
+/// the text needs, including the NUL; 0 if there is no error, and buf is then the empty text. A text that does not fit is
+/// truncated between characters; a NUL is always written if there is room for it. buf may be 0 if len is 0. Leaves the
+/// error as it is.
 ///
 ///     load_module_str("/no/such/plugin.so");
 ///     char message[256];
@@ -492,6 +495,13 @@ DYNLOAD_API int64_t sandbox_allow_workers(WasmSandbox s, int64_t count);
 /// the program. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_args(WasmSandbox s, int64_t argv, int64_t argc);
 
+/// Sets a value of the configuration of plugins, or removes it if value is 0. Returns 1 on success, 0 on failure. Affects
+/// plugins that are loaded afterwards.
+///
+/// A plugin reads it with the import vais.config_get (i32 key, i32 key_len, i32 buffer, i32 buffer_len) -> i32, which copies
+/// as much of the value as fits and returns the value's length, or -1 if there is none.
+DYNLOAD_API int64_t sandbox_set_config(WasmSandbox s, int64_t name, int64_t value);
+
 /// Sets the destination of the output of plugins: callback, a dynload_console_function, with userdata; or, if
 /// callback is 0, this program's own standard output and error, up to 1 MiB for each instance. Returns 1 on
 /// success, 0 on failure. Affects plugins that are loaded afterwards.
@@ -613,6 +623,45 @@ DYNLOAD_API int64_t wasm_instance_destroy(WasmInstance inst);
 ///     printf("%d\n", (int)has_dangerous_capabilities(needed));
 DYNLOAD_API int64_t wasm_required_capabilities(int64_t bytes, int64_t len);
 
+/* ---- Wasm plugins with bytes and texts ---- */
+
+/// Calls the exported function name with the len bytes at input. Returns the address of its result, which is followed by
+/// a NUL; 0 on failure. Free it with wasm_bytes_free; wasm_bytes_size returns its length.
+///
+/// The plugin's function has an i32 parameter for the length of the input and returns an i32: 0, or 1 if its result is an
+/// error text, which becomes the error (DYNLOAD_ERROR_PLUGIN). It imports vais.read_args (i32), which copies the input to an
+/// address, and vais.set_result (i32, i32), which copies the result from an address, with a length. Plugins for typst work
+/// too.
+///
+/// All of it is one call with one time limit.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     const char *loud = wasm_call_text(plugin, "shout", "hello");
+///     if (loud) printf("%s\n", loud);
+///     wasm_bytes_free((int64_t)loud);
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t wasm_call_bytes(WasmInstance inst, int64_t name, int64_t input, int64_t len);
+
+/// Calls a function like wasm_call_bytes, with count inputs: their addresses are at inputs, their lengths at lengths.
+/// The plugin's function has an i32 parameter for each length; vais.read_args copies the inputs one after the other.
+///
+///     WasmSandbox s = sandbox_new();
+///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);
+///     int64_t inputs[2] = {(int64_t)"hello, ", (int64_t)"world"}, lengths[2] = {7, 5};
+///     int64_t joined = wasm_call_bytes_n(plugin, (int64_t)"join", (int64_t)inputs, (int64_t)lengths, 2);
+///     if (joined) printf("%s\n", (const char *)joined);
+///     wasm_bytes_free(joined);
+///     sandbox_destroy(s);
+DYNLOAD_API int64_t wasm_call_bytes_n(WasmInstance inst, int64_t name, int64_t inputs, int64_t lengths, int64_t count);
+
+/// Returns the length of a result of wasm_call_bytes, without the NUL; -1 on failure.
+DYNLOAD_API int64_t wasm_bytes_size(int64_t result);
+
+/// Frees a result of wasm_call_bytes. Returns 1 on success, 0 on failure. 0 is accepted, as the result of a call that failed.
+/// Success leaves the error as it is.
+DYNLOAD_API int64_t wasm_bytes_free(int64_t result);
+
 /* ---- Files ---- */
 
 /// Returns this platform's file name extension for shared libraries: the text so, dylib or dll, which is never
@@ -642,7 +691,7 @@ DYNLOAD_API int64_t load_wasm_file(int64_t path);
 DYNLOAD_API int64_t get_wasm_size(int64_t bytes);
 
 /// Frees the bytes at an address that load_wasm_file returned. Returns 1 on success, 0 on failure. Plugins that
-/// were loaded from them continue to work.
+/// were loaded from them continue to work. Success leaves the error as it is.
 DYNLOAD_API int64_t free_wasm_file(int64_t bytes);
 
 /* ---- Hot reload ---- */
@@ -850,6 +899,19 @@ static inline int64_t wasm_call_n_str(WasmInstance inst, const char *name, const
     return wasm_call_n(inst, dynload_address(name), dynload_address(args), nargs, dynload_address(results), nresults);
 }
 
+static inline int64_t wasm_call_bytes_str(WasmInstance inst, const char *name, const void *input, int64_t len) {
+    return wasm_call_bytes(inst, dynload_address(name), dynload_address(input), len);
+}
+
+/* Calls a function with a text. Returns its result, or NULL; free it with wasm_bytes_free. */
+static inline const char *wasm_call_text(WasmInstance inst, const char *name, const char *text) {
+    return dynload_text(wasm_call_bytes(inst, dynload_address(name), dynload_address(text), (int64_t)strlen(text)));
+}
+
+static inline int64_t sandbox_set_config_str(WasmSandbox s, const char *name, const char *value) {
+    return sandbox_set_config(s, dynload_address(name), dynload_address(value));
+}
+
 static inline HotReloadConfig hot_reload_config_str(const char *source_path) {
     return hot_reload_config(dynload_address(source_path));
 }
@@ -981,6 +1043,9 @@ DYNLOAD_API int64_t vais_wasm_allow_program(int64_t sandbox, int64_t path);
 /// sandbox_allow_workers.
 DYNLOAD_API int64_t vais_wasm_allow_workers(int64_t sandbox, int64_t count);
 
+/// sandbox_set_config.
+DYNLOAD_API int64_t vais_wasm_set_config(int64_t sandbox, int64_t name, int64_t value);
+
 /// sandbox_set_args.
 DYNLOAD_API int64_t vais_wasm_set_args(int64_t sandbox, int64_t argv, int64_t argc);
 
@@ -1002,6 +1067,18 @@ DYNLOAD_API int64_t vais_wasm_call_i64_i64_i64(int64_t instance, int64_t name, i
 
 /// wasm_call_n.
 DYNLOAD_API int64_t vais_wasm_call_n(int64_t instance, int64_t name, int64_t args, int64_t nargs, int64_t results, int64_t nresults);
+
+/// wasm_call_bytes.
+DYNLOAD_API int64_t vais_wasm_call_bytes(int64_t instance, int64_t name, int64_t input, int64_t len);
+
+/// wasm_call_bytes_n.
+DYNLOAD_API int64_t vais_wasm_call_bytes_n(int64_t instance, int64_t name, int64_t inputs, int64_t lengths, int64_t count);
+
+/// wasm_bytes_size.
+DYNLOAD_API int64_t vais_wasm_bytes_size(int64_t result);
+
+/// wasm_bytes_free.
+DYNLOAD_API int64_t vais_wasm_bytes_free(int64_t result);
 
 /// wasm_is_valid.
 DYNLOAD_API int64_t vais_wasm_is_valid(int64_t instance);

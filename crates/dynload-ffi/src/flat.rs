@@ -46,6 +46,7 @@ mod plugins;
 mod reload;
 mod sandbox;
 mod wasm;
+mod wasm_bytes;
 
 pub use capabilities::*;
 pub use errors::*;
@@ -56,3 +57,4 @@ pub use plugins::*;
 pub use reload::*;
 pub use sandbox::*;
 pub use wasm::*;
+pub use wasm_bytes::*;

@@ -41,12 +41,17 @@ macro_rules! flat_names {
             sandbox_allow_program
             sandbox_allow_workers
             sandbox_set_args
+            sandbox_set_config
             sandbox_set_console
             sandbox_host_function
             wasm_call
             wasm_call1
             wasm_call2
             wasm_call_n
+            wasm_call_bytes
+            wasm_call_bytes_n
+            wasm_bytes_size
+            wasm_bytes_free
             wasm_is_valid
             wasm_fuel_used
             wasm_peak_memory

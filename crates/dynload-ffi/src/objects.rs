@@ -8,6 +8,7 @@ pub(crate) mod module;
 pub(crate) mod plugins;
 #[expect(unsafe_code, reason = "loading runs foreign code")]
 pub(crate) mod reload;
+pub(crate) mod result_bytes;
 pub(crate) mod sandbox;
 #[expect(unsafe_code, reason = "C's pointers")]
 pub(crate) mod wasm_file;

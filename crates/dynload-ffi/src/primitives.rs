@@ -15,7 +15,7 @@
 use crate::boundary::abi::{
     HotReloadConfig, HotReloader, PluginList, ResourceLimits, WasmInstance, WasmSandbox,
 };
-use crate::boundary::error::{guard, guard_partial};
+use crate::boundary::error::{guard, guard_partial, guard_release};
 use crate::boundary::{native_call, text};
 use crate::flat;
 use crate::objects::{instance, module, plugins, reload, sandbox};
@@ -62,7 +62,7 @@ primitives! {
     /// `unload_module`: 1 on success, 0 on failure. `path` is that of `vais_module_path`: together with the handle it
     /// identifies the module, because a module that is loaded later may get the same handle.
     pub unsafe extern "C" fn vais_module_unload(handle: i64, path: i64) -> i64 =
-        guard(0, || module::unload(handle, path).map(|()| 1));
+        guard_release(0, || module::unload(handle, path).map(|()| 1));
 
     /// `reload_module`: the handle of the new version, 0 on failure; the old one is then still good.
     pub unsafe extern "C" fn vais_module_reload(handle: i64, path: i64) -> i64 =
@@ -209,6 +209,10 @@ primitives! {
     pub extern "C" fn vais_wasm_allow_workers(sandbox: i64, count: i64) -> i64 =
         flat::sandbox_allow_workers(sandbox_of(sandbox), count);
 
+    /// `sandbox_set_config`.
+    pub unsafe extern "C" fn vais_wasm_set_config(sandbox: i64, name: i64, value: i64) -> i64 =
+        flat::sandbox_set_config(sandbox_of(sandbox), name, value);
+
     /// `sandbox_set_args`.
     pub unsafe extern "C" fn vais_wasm_set_args(sandbox: i64, argv: i64, argc: i64) -> i64 =
         flat::sandbox_set_args(sandbox_of(sandbox), argv, argc);
@@ -259,6 +263,26 @@ primitives! {
         nresults: i64,
     ) -> i64 =
         flat::wasm_call_n(instance_of(instance), name, args, nargs, results, nresults);
+
+    /// `wasm_call_bytes`.
+    pub unsafe extern "C" fn vais_wasm_call_bytes(instance: i64, name: i64, input: i64, len: i64) -> i64 =
+        flat::wasm_call_bytes(instance_of(instance), name, input, len);
+
+    /// `wasm_call_bytes_n`.
+    pub unsafe extern "C" fn vais_wasm_call_bytes_n(
+        instance: i64,
+        name: i64,
+        inputs: i64,
+        lengths: i64,
+        count: i64,
+    ) -> i64 =
+        flat::wasm_call_bytes_n(instance_of(instance), name, inputs, lengths, count);
+
+    /// `wasm_bytes_size`.
+    pub extern "C" fn vais_wasm_bytes_size(result: i64) -> i64 = flat::wasm_bytes_size(result);
+
+    /// `wasm_bytes_free`.
+    pub extern "C" fn vais_wasm_bytes_free(result: i64) -> i64 = flat::wasm_bytes_free(result);
 
     /// `wasm_is_valid`.
     pub extern "C" fn vais_wasm_is_valid(instance: i64) -> i64 = flat::wasm_is_valid(instance_of(instance));

@@ -363,6 +363,12 @@ impl Sandbox {
         &self.config.scopes
     }
 
+    /// Returns the configuration of plugins.
+    #[must_use]
+    pub fn plugin_config(&self) -> &BTreeMap<String, String> {
+        &self.config.plugin_config
+    }
+
     /// Returns the shared authority: a clone of it grants and revokes capabilities from any thread while instances run.
     #[must_use]
     pub fn authority(&self) -> &Authority {

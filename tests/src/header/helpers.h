@@ -71,6 +71,19 @@ static inline int64_t wasm_call_n_str(WasmInstance inst, const char *name, const
     return wasm_call_n(inst, dynload_address(name), dynload_address(args), nargs, dynload_address(results), nresults);
 }
 
+static inline int64_t wasm_call_bytes_str(WasmInstance inst, const char *name, const void *input, int64_t len) {
+    return wasm_call_bytes(inst, dynload_address(name), dynload_address(input), len);
+}
+
+/* Calls a function with a text. Returns its result, or NULL; free it with wasm_bytes_free. */
+static inline const char *wasm_call_text(WasmInstance inst, const char *name, const char *text) {
+    return dynload_text(wasm_call_bytes(inst, dynload_address(name), dynload_address(text), (int64_t)strlen(text)));
+}
+
+static inline int64_t sandbox_set_config_str(WasmSandbox s, const char *name, const char *value) {
+    return sandbox_set_config(s, dynload_address(name), dynload_address(value));
+}
+
 static inline HotReloadConfig hot_reload_config_str(const char *source_path) {
     return hot_reload_config(dynload_address(source_path));
 }

@@ -7,7 +7,7 @@
  * names end in _str accept `const char *`. Lengths and counts must not be negative.
  *
  * Errors. A function that fails returns 0, an empty struct, or the failure value in its documentation, and sets the error of the
- * calling thread; a function that succeeds clears it. So after a wasm_call that returned 0, get_load_error_code() tells whether
+ * calling thread; a function that succeeds clears it, except those that free, destroy or unload. So after a wasm_call that returned 0, get_load_error_code() tells whether
  * it failed. Functions whose documentation says that they leave the error as it is are queries. The error text is one line of at
  * most 16 KiB (up to 160 KiB with the output lines of a compiler). Names chosen by plugins and files have their control
  * characters escaped in it, as \u{1b}, and are shortened if they are long.
@@ -60,6 +60,7 @@
 
 #include <stdint.h>
 #include <stdlib.h> /* getenv */
+#include <string.h> /* strlen */
 #if defined(__unix__) || defined(__APPLE__)
 #include <dlfcn.h> /* dlopen, dlclose, dlsym, dlerror, RTLD_NOW, RTLD_LAZY, RTLD_GLOBAL */
 #else

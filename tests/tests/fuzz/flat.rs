@@ -59,6 +59,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                 sandbox_set_profile(s, small)
                     ^ sandbox_set_memory64(s, small)
                     ^ sandbox_set_imported_memory(s, small)
+                    ^ sandbox_set_config(s, text, text)
                     ^ sandbox_set_module_limit(s, text, a)
             }
             6 => sandbox_allow_dir(s, text, other, small),
@@ -80,7 +81,13 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             14 => wasm_call(inst, export),
             15 | 16 => wasm_call1(inst, export, a),
             17 | 18 => wasm_call2(inst, export, a, b),
-            19 => wasm_call_n(inst, export, room, small, room, dice.one_of(&[0, 1, 2, 8, -1])),
+            19 => {
+                let result = wasm_call_bytes(inst, export, room, small * 8);
+                wasm_call_n(inst, export, room, small, room, dice.one_of(&[0, 1, 2, 8, -1]))
+                    ^ wasm_call_bytes_n(inst, export, room, room, dice.one_of(&[0, -1]))
+                    ^ wasm_bytes_size(result)
+                    ^ wasm_bytes_free(result)
+            }
             20 => wasm_is_valid(inst),
             21 => wasm_fuel_used(inst),
             22 => wasm_peak_memory(inst) ^ wasm_peak_stack(inst) ^ wasm_peak_depth(inst),

@@ -88,6 +88,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                 vais_wasm_set_profile(s, small)
                     ^ vais_wasm_set_memory64(s, small)
                     ^ vais_wasm_set_imported_memory(s, small)
+                    ^ vais_wasm_set_config(s, text, text)
                     ^ vais_wasm_set_module_limit(s, text, a)
             }
             39 => vais_wasm_allow_dir(s, text, other, small),
@@ -109,7 +110,13 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             47 => vais_wasm_call_i64(inst, export),
             48 | 49 => vais_wasm_call_i64_i64(inst, export, a),
             50 | 51 => vais_wasm_call_i64_i64_i64(inst, export, a, b),
-            52 => vais_wasm_call_n(inst, export, room, small, room, dice.one_of(&[0, 1, 2, 8, -1])),
+            52 => {
+                let result = vais_wasm_call_bytes(inst, export, room, small * 8);
+                vais_wasm_call_n(inst, export, room, small, room, dice.one_of(&[0, 1, 2, 8, -1]))
+                    ^ vais_wasm_call_bytes_n(inst, export, room, room, dice.one_of(&[0, -1]))
+                    ^ vais_wasm_bytes_size(result)
+                    ^ vais_wasm_bytes_free(result)
+            }
             53 => vais_wasm_is_valid(inst),
             54 => vais_wasm_fuel_used(inst),
             55 => vais_wasm_peak_memory(inst) ^ vais_wasm_peak_stack(inst) ^ vais_wasm_peak_depth(inst),

@@ -61,6 +61,8 @@ pub enum ErrorCode {
     Build = 21,
     /// An internal error of this library.
     Internal = 22,
+    /// A plugin that was called with bytes returned an error, or a result that is neither bytes nor an error.
+    Plugin = 23,
 }
 
 /// A failure that becomes the thread's last error.
@@ -179,6 +181,7 @@ pub(crate) fn kind_code(kind: &ErrorKind) -> ErrorCode {
         ErrorKind::Poisoned(_) => ErrorCode::Poisoned,
         ErrorKind::MissingImports(_) => ErrorCode::MissingImport,
         ErrorKind::Host(_) => ErrorCode::HostFunction,
+        ErrorKind::Failed(_) | ErrorKind::InvalidResult(_) => ErrorCode::Plugin,
         _ => ErrorCode::Internal,
     }
 }
@@ -301,6 +304,22 @@ pub(crate) fn guard_with<T>(failed: impl FnOnce(ErrorCode) -> T, body: impl FnOn
     value
 }
 
+/// As [`guard`], for functions that free or destroy something: success leaves this thread's error as it was, so that a program
+/// can clean up before it asks why another function failed.
+pub(crate) fn guard_release<T>(failed: T, body: impl FnOnce() -> Result<T>) -> T {
+    let before = LAST.with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| slot.take()));
+    let mut released = false;
+    let value = guard(failed, || {
+        let value = body()?;
+        released = true;
+        Ok(value)
+    });
+    if released {
+        set_last(before);
+    }
+    value
+}
+
 /// As [`guard_with`], for functions that can return a value and set an error in the same call: those that succeeded
 /// in part.
 pub(crate) fn guard_partial<T>(
@@ -371,6 +390,19 @@ mod tests {
         assert_eq!(last().0, ErrorCode::Io);
         assert_eq!(guard(7, || Ok(1)), 1);
         assert_eq!(last(), (ErrorCode::Ok, String::new()));
+    }
+
+    #[test]
+    fn a_successful_release_keeps_the_error_and_a_failed_one_sets_it() {
+        guard((), || Err(Error::new(ErrorCode::Io, "first")));
+        // What runs inside may succeed or fail itself.
+        assert_eq!(guard_release(0, || Ok(guard(0, || Ok(1)))), 1);
+        assert_eq!(last(), (ErrorCode::Io, "first".to_owned()));
+        assert_eq!(guard_release(0, || Err(Error::new(ErrorCode::Load, "second"))), 0);
+        assert_eq!(last(), (ErrorCode::Load, "second".to_owned()));
+        guard((), || Ok(()));
+        assert_eq!(guard_release(0, || Ok(1)), 1);
+        assert_eq!(last().0, ErrorCode::Ok);
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub extern "C" fn get_load_error_code() -> i64 {
 }
 
 /// Copies the text of the last error to `buf`, which has room for `len` bytes, and returns the number of bytes that
-/// the text needs, including the NUL; 0 if there is no error. A text that does not fit is truncated between
-/// characters; a NUL is always written if there is room for it. `buf` may be 0 if `len` is 0. Leaves the error as it
-/// is.
+/// the text needs, including the NUL; 0 if there is no error, and `buf` is then the empty text. A text that does not fit is
+/// truncated between characters; a NUL is always written if there is room for it. `buf` may be 0 if `len` is 0. Leaves the
+/// error as it is.
 ///
 /// ```c
 /// load_module_str("/no/such/plugin.so");
@@ -30,10 +30,8 @@ pub extern "C" fn get_load_error_code() -> i64 {
 pub unsafe extern "C" fn get_load_error_copy(buf: i64, len: i64) -> i64 {
     guard_query(0, || {
         with_last(|_, message| {
-            let Some(message) = message.map(std::ffi::CStr::to_bytes) else {
-                return 0;
-            };
-            let needed = message.len() as i64 + 1;
+            let needed = message.map_or(0, |message| message.to_bytes().len() as i64 + 1);
+            let message = message.map_or(&[][..], std::ffi::CStr::to_bytes);
             // Without room for the NUL, nothing is written.
             let Some(room) = usize::try_from(len).ok().and_then(|len| len.checked_sub(1)) else {
                 return needed;

@@ -1,6 +1,6 @@
 //! File names and module files.
 
-use crate::boundary::error::{guard, guard_query};
+use crate::boundary::error::{guard, guard_query, guard_release};
 use crate::boundary::text;
 use crate::objects::wasm_file;
 
@@ -57,9 +57,9 @@ pub extern "C" fn get_wasm_size(bytes: i64) -> i64 {
 }
 
 /// Frees the bytes at an address that `load_wasm_file` returned. Returns 1 on success, 0 on failure. Plugins that
-/// were loaded from them continue to work.
+/// were loaded from them continue to work. Success leaves the error as it is.
 pub extern "C" fn free_wasm_file(bytes: i64) -> i64 {
-    guard(0, || {
+    guard_release(0, || {
         wasm_file::free(bytes)?;
         Ok(1)
     })

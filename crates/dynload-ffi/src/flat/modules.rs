@@ -3,7 +3,7 @@
 use dynload_native::Flags;
 
 use crate::boundary::abi::ModuleHandle;
-use crate::boundary::error::{ErrorCode, guard, guard_query, guard_with};
+use crate::boundary::error::{ErrorCode, guard, guard_query, guard_release, guard_with};
 use crate::boundary::text;
 use crate::objects::module;
 
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn load_module_lazy(path: i64) -> ModuleHandle {
 /// The memory is released, unless the platform cannot release it (libraries with thread-local destructors stay in
 /// memory).
 pub unsafe extern "C" fn unload_module(m: ModuleHandle) -> i64 {
-    guard(0, || {
+    guard_release(0, || {
         // SAFETY: the caller's promise that the module is no longer used.
         unsafe { module::unload(m.handle, m.path) }?;
         Ok(1)

@@ -1,7 +1,7 @@
 //! Plugin discovery.
 
 use crate::boundary::abi::PluginList;
-use crate::boundary::error::guard;
+use crate::boundary::error::{guard, guard_release};
 use crate::boundary::text;
 use crate::objects::plugins::{self, Field};
 
@@ -76,7 +76,7 @@ pub extern "C" fn plugin_problem(list: PluginList, i: i64) -> i64 {
 
 /// Frees a list and its texts. Returns 1 on success, 0 on failure.
 pub extern "C" fn plugin_list_destroy(list: PluginList) -> i64 {
-    guard(0, || {
+    guard_release(0, || {
         plugins::destroy(list.handle)?;
         Ok(1)
     })

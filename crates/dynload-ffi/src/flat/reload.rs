@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::boundary::abi::{HotReloadConfig, HotReloader, ModuleHandle, WasmInstance, WasmSandbox};
-use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_partial, guard_query, guard_with};
+use crate::boundary::error::{
+    Error, ErrorCode, Result, guard, guard_partial, guard_query, guard_release, guard_with,
+};
 use crate::boundary::text;
 use crate::objects::{reload, sandbox};
 
@@ -186,7 +188,7 @@ pub extern "C" fn hot_reloader_sandbox(r: HotReloader) -> WasmSandbox {
 /// Stops and destroys a hot reloader. Returns 1 on success, 0 on failure. Native code that it loaded stays in memory;
 /// its Wasm instances are destroyed.
 pub extern "C" fn hot_reloader_destroy(r: HotReloader) -> i64 {
-    guard(0, || {
+    guard_release(0, || {
         reload::destroy(r.handle)?;
         Ok(1)
     })

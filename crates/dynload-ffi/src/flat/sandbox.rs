@@ -4,7 +4,7 @@ use dynload_caps::{Access, DirScope, EnvScope, NetScope, ProgramScope};
 use dynload_sandbox::{Capabilities, Console, ConsoleOutput, Limits, ModuleLimit, ParseModuleLimitError};
 
 use crate::boundary::abi::{ConsoleFunction, HostFunction, ResourceLimits, WasmInstance, WasmSandbox};
-use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_with};
+use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_release, guard_with};
 use crate::boundary::text;
 use crate::objects::{host_function, sandbox, wasm_file};
 
@@ -56,7 +56,7 @@ pub extern "C" fn sandbox_with_limits(limits: ResourceLimits) -> WasmSandbox {
 /// Destroys a sandbox with all its instances. Returns 1 on success, 0 on failure. Calls that run in them, including
 /// start functions, are interrupted; this function does not wait for them.
 pub extern "C" fn sandbox_destroy(s: WasmSandbox) -> i64 {
-    guard(0, || {
+    guard_release(0, || {
         sandbox::destroy(s.handle)?;
         Ok(1)
     })
@@ -370,6 +370,32 @@ pub unsafe extern "C" fn sandbox_set_args(s: WasmSandbox, argv: i64, argc: i64) 
         }
         sandbox::change(s.handle, |sandbox| {
             sandbox.set_args(args);
+            Ok(1)
+        })
+    })
+}
+
+/// Sets a value of the configuration of plugins, or removes it if `value` is 0. Returns 1 on success, 0 on failure. Affects
+/// plugins that are loaded afterwards.
+///
+/// A plugin reads it with the import `vais.config_get (i32 key, i32 key_len, i32 buffer, i32 buffer_len) -> i32`, which copies
+/// as much of the value as fits and returns the value's length, or -1 if there is none.
+pub unsafe extern "C" fn sandbox_set_config(s: WasmSandbox, name: i64, value: i64) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the texts.
+        let name = unsafe { text::text(name, "name of the value") }?.to_owned();
+        let value = match value {
+            0 => None,
+            // SAFETY: the caller's promise about the texts.
+            value => Some(unsafe { text::text(value, "value") }?.to_owned()),
+        };
+        sandbox::change(s.handle, |sandbox| {
+            let mut config = sandbox.plugin_config().clone();
+            match value {
+                Some(value) => config.insert(name, value),
+                None => config.remove(&name),
+            };
+            sandbox.set_plugin_config(config);
             Ok(1)
         })
     })

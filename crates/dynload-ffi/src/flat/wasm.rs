@@ -3,7 +3,9 @@
 use dynload_sandbox::Usage;
 
 use crate::boundary::abi::WasmInstance;
-use crate::boundary::error::{Error, ErrorCode, Result, guard, guard_query, guard_signal, guard_with};
+use crate::boundary::error::{
+    Error, ErrorCode, Result, guard, guard_query, guard_release, guard_signal, guard_with,
+};
 use crate::boundary::text;
 use crate::objects::{instance, sandbox, wasm_file};
 
@@ -231,7 +233,7 @@ pub extern "C" fn wasm_reset(inst: WasmInstance) -> i64 {
 /// Destroys an instance. Returns 1 on success, 0 on failure. A call that runs in it is interrupted; this function
 /// does not wait for it.
 pub extern "C" fn wasm_instance_destroy(inst: WasmInstance) -> i64 {
-    guard(0, || {
+    guard_release(0, || {
         sandbox::destroy_instance(inst.handle)?;
         Ok(1)
     })

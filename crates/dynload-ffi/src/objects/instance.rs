@@ -235,6 +235,13 @@ pub(crate) fn call_n(handle: i64, name: &str, args: &[i64], results: &mut [i64])
     Ok(())
 }
 
+/// Calls a function with bytes.
+pub(crate) fn call_bytes(handle: i64, name: &str, inputs: &[&[u8]]) -> Result<Vec<u8>> {
+    let entry = instances().get(handle)?;
+    let mut instance = entry.lock()?;
+    Ok(guest::run(handle, || instance.call_bytes(name, inputs))?)
+}
+
 /// Converts the arguments to the function's parameter types. In integer-only calls the function may have fewer
 /// results than there is room for.
 fn convert(
