@@ -1,8 +1,8 @@
 //! Which capability each import of a Wasm module needs, and its type.
 //!
 //! The table covers the 46 functions of `wasi_snapshot_preview1` (the [preview 1 specification][wasi]), the ten of
-//! `vais`, those of `dynload`, and those of [`TYPST`] plugins. Many WASI functions serve several purposes: `fd_read` reads
-//! a terminal, a file or a socket, so *one* of three capabilities is enough for the call to be useful.
+//! `vais`, those of `dynload`, and those of [`TYPST`] and [`EXTISM`] plugins. Many WASI functions serve several purposes:
+//! `fd_read` reads a terminal, a file or a socket, so *one* of three capabilities is enough for the call to be useful.
 //! [`ImportNeeds::AnyOf`] expresses this; it is not the same as needing all three.
 //!
 //! [wasi]: https://github.com/WebAssembly/WASI/blob/wasi-0.1/preview1/docs.md
@@ -20,6 +20,9 @@ pub const VAIS: &str = "vais";
 pub const DYNLOAD: &str = "dynload";
 /// The module name of the functions of [typst plugins](https://typst.app/docs/reference/foundations/plugin/).
 pub const TYPST: &str = "typst_env";
+/// The module name of the functions of [Extism plugins](https://extism.org/docs/concepts/host-functions).
+pub const EXTISM: &str = "extism:host/env";
+
 /// The capabilities that an import needs before it does anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -77,6 +80,8 @@ pub enum WhenDenied {
     Errno,
     /// The import is a query, and its result is empty (no variable, no directory).
     EmptyResult,
+    /// The import does nothing, and the guest continues.
+    NoEffect,
     /// The signature has no errno result: the whole call from outside fails.
     FailsCall,
 }
@@ -161,7 +166,7 @@ mod tests {
     fn the_table_is_complete_and_consistent() {
         let count = |module| all().filter(|import| import.module == module).count();
         assert_eq!((count(WASI_PREVIEW1), count(VAIS), count(DYNLOAD)), (46, 10, 8));
-        assert_eq!(count(TYPST), 2);
+        assert_eq!((count(TYPST), count(EXTISM)), (2, 32));
         for import in all() {
             assert_eq!(find(import.module, import.name), Some(import));
             assert_eq!(

@@ -3,8 +3,11 @@
 //! The guest needs no allocator that the host can call: it imports one function that copies the arguments to where it wants
 //! them, and one that hands over the result.
 
+mod extism;
 mod protocol;
 
+pub use extism::HttpResponse;
+pub(crate) use extism::{Extism, HttpClient, define as define_extism};
 pub(crate) use protocol::{define_typst, define_vais};
 
 use crate::{
@@ -67,11 +70,14 @@ impl Instance {
     /// - `vais.read_args (i32) -> ()`, which copies the arguments, one after the other, to an address;
     /// - `vais.set_result (i32, i32) -> ()`, which copies the result from an address, with a length. A later call replaces it.
     ///
-    /// Plugins for [typst] work as well: they import the same functions under other names.
+    /// Plugins for [typst] work as well: they import the same functions under other names. So do [Extism] plugins, which import
+    /// from `extism:host/env`: their functions have no parameters and one input. Their log goes to standard error of the
+    /// console, with CONSOLE.
     ///
     /// This is one call: one deadline, one fuel limit, one [`usage`](Instance::usage). The guest pays for the bytes that are
     /// copied ([`schedule`](crate::schedule)). The result counts as memory of the instance until it is returned.
     ///
+    /// [Extism]: https://extism.org
     /// [typst]: https://typst.app/docs/reference/foundations/plugin/
     ///
     /// # Examples
@@ -112,11 +118,16 @@ impl Instance {
     /// - [`ErrorKind::LimitExceeded`] if the arguments have 4 GiB or more. No guest code ran.
     pub fn call_bytes(&mut self, export: &str, args: &[&[u8]]) -> Result<Vec<u8>, Error> {
         self.enter(Invoked::Export(export))?;
+        let call = match self.context().data().extism {
+            Some(_) => extism::call,
+            None => call,
+        };
         let result = call(self.context(), export, args);
         let outcome = self.leave(Invoked::Export(export), result)?;
         outcome.map_err(|kind| {
             let usage = self.usage();
-            Error::new(Invoked::Export(export), kind, usage, None)
+            let denied = self.context().data().memory.denied;
+            Error::new(Invoked::Export(export), kind, usage, denied)
         })
     }
 

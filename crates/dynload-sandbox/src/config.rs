@@ -1,6 +1,7 @@
 //! The configuration that instances share with their sandbox.
 
 use crate::{
+    bytes::HttpClient,
     clock::{Clock, ClockScope},
     host::{Console, Entropy, HostFunctions},
     metering::budget::FuelBudget,
@@ -23,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) budget: Option<FuelBudget>,
     pub(crate) args: Vec<String>,
+    /// Makes the HTTP requests of Extism plugins.
+    pub(crate) http_client: Option<HttpClient>,
     /// What guests read with `config_get`.
     pub(crate) plugin_config: BTreeMap<String, String>,
     pub(crate) fixed_slice: Option<u64>,

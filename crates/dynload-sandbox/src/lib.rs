@@ -58,6 +58,7 @@ mod usage;
 mod value;
 
 pub use authority::Authority;
+pub use bytes::HttpResponse;
 pub use call::interrupt::InterruptHandle;
 #[cfg(feature = "std")]
 pub use clock::SystemClock;

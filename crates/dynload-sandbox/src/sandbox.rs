@@ -2,6 +2,7 @@
 
 use crate::{
     authority::Authority,
+    bytes::HttpResponse,
     call::interrupt::InterruptHandle,
     clock::{Clock, ClockScope},
     config::Config,
@@ -77,6 +78,7 @@ impl Sandbox {
                 entropy,
                 budget: None,
                 args: Vec::new(),
+                http_client: None,
                 plugin_config: BTreeMap::new(),
                 fixed_slice: None,
             }),
@@ -349,6 +351,22 @@ impl Sandbox {
     /// Whatever the functions do, to guests that have the capabilities they require.
     pub fn set_host_functions(&mut self, functions: HostFunctions) {
         self.config_mut().functions = functions;
+    }
+
+    /// Sets the function that makes the HTTP requests of Extism plugins, for the instances that are created afterwards.
+    ///
+    /// It receives the request as the plugin wrote it, a JSON object with `url`, `method` and `headers`, and the body. Without
+    /// such a function a request ends the plugin's call.
+    ///
+    /// # Grants
+    ///
+    /// Plugins with [`NETWORK`](Capabilities::NETWORK) can request whatever `client` accepts. The network scopes are not
+    /// applied: check the address in `client`.
+    pub fn set_http_client(
+        &mut self,
+        client: impl Fn(&mut Caller<'_>, &[u8], &[u8]) -> Result<HttpResponse, Stop> + Send + Sync + 'static,
+    ) {
+        self.config_mut().http_client = Some(Arc::new(client));
     }
 
     /// Returns the limits.

@@ -1,6 +1,6 @@
 //! The rows of the table.
 
-use super::{DYNLOAD, Import, ImportNeeds, TYPST, VAIS, WASI_PREVIEW1, WhenDenied};
+use super::{DYNLOAD, EXTISM, Import, ImportNeeds, TYPST, VAIS, WASI_PREVIEW1, WhenDenied};
 use crate::Capabilities;
 
 const FS: Capabilities = Capabilities::FS_READ.union(Capabilities::FS_WRITE);
@@ -77,6 +77,18 @@ const fn dynload(name: &'static str, signature: &'static str, caps: Capabilities
 const fn unprotected(module: &'static str, name: &'static str, signature: &'static str) -> Import {
     import(module, name, signature, ImportNeeds::Nothing, WhenDenied::Never)
 }
+const fn extism(name: &'static str, signature: &'static str) -> Import {
+    unprotected(EXTISM, name, signature)
+}
+const fn extism_log(name: &'static str) -> Import {
+    import(
+        EXTISM,
+        name,
+        "(i64) -> ()",
+        ImportNeeds::AllOf(Capabilities::CONSOLE),
+        WhenDenied::NoEffect,
+    )
+}
 const fn vais(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
     import(
         VAIS,
@@ -87,7 +99,7 @@ const fn vais(name: &'static str, signature: &'static str, caps: Capabilities) -
     )
 }
 
-pub(super) const TABLE: [Import; 66] = [
+pub(super) const TABLE: [Import; 98] = [
     dynload("gpu_device_count", "(i32) -> (i32)", Capabilities::GPU),
     dynload("gpu_submit", "(i32, i32, i32) -> (i32)", Capabilities::GPU),
     dynload("process_run", "(i32) -> (i32)", Capabilities::PROCESS),
@@ -112,6 +124,45 @@ pub(super) const TABLE: [Import; 66] = [
         "(i32, i32, i32, i32, i32, i32, i32) -> (i32)",
         Capabilities::NETWORK,
     ),
+    extism("alloc", "(i64) -> (i64)"),
+    extism("config_get", "(i64) -> (i64)"),
+    extism("error_get", "() -> (i64)"),
+    extism("error_set", "(i64) -> ()"),
+    extism("free", "(i64) -> ()"),
+    extism("get_log_level", "() -> (i32)"),
+    extism("http_headers", "() -> (i64)"),
+    // The embedder makes the request.
+    import(
+        EXTISM,
+        "http_request",
+        "(i64, i64) -> (i64)",
+        ImportNeeds::AllOf(Capabilities::NETWORK),
+        WhenDenied::FailsCall,
+    ),
+    extism("http_status_code", "() -> (i32)"),
+    extism("input_length", "() -> (i64)"),
+    extism("input_load_u64", "(i64) -> (i64)"),
+    extism("input_load_u8", "(i64) -> (i32)"),
+    extism("input_offset", "() -> (i64)"),
+    extism("input_set", "(i64, i64) -> ()"),
+    extism("length", "(i64) -> (i64)"),
+    extism("length_unsafe", "(i64) -> (i64)"),
+    extism("load_u64", "(i64) -> (i64)"),
+    extism("load_u8", "(i64) -> (i32)"),
+    extism_log("log_debug"),
+    extism_log("log_error"),
+    extism_log("log_info"),
+    extism_log("log_trace"),
+    extism_log("log_warn"),
+    extism("memory_bytes", "() -> (i64)"),
+    extism("output_length", "() -> (i64)"),
+    extism("output_offset", "() -> (i64)"),
+    extism("output_set", "(i64, i64) -> ()"),
+    extism("reset", "() -> ()"),
+    extism("store_u64", "(i64, i64) -> ()"),
+    extism("store_u8", "(i64, i32) -> ()"),
+    extism("var_get", "(i64) -> (i64)"),
+    extism("var_set", "(i64, i64) -> ()"),
     unprotected(
         TYPST,
         "wasm_minimal_protocol_send_result_to_host",

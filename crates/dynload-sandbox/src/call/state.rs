@@ -1,9 +1,9 @@
 //! The state of one instance: the data of its store.
 
 use crate::{
-    authority::Authority, bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch,
-    clock::Clock, config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
-    metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage,
+    authority::Authority, bytes::Exchange, bytes::Extism, call::interrupt::CallGate, call::share::Share,
+    call::watch::Watch, clock::Clock, config::Config, host::ConsoleState, host::EntropyStream,
+    metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::any::Any;
@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) watch: Watch,
     pub(crate) memory: MemoryMeter,
     pub(crate) exchange: Exchange,
+    /// What the host keeps for an Extism plugin.
+    pub(crate) extism: Option<Box<Extism>>,
     pub(crate) console: ConsoleState,
     pub(crate) entropy: Box<dyn EntropyStream>,
     /// What the embedder keeps for its host functions.

@@ -181,6 +181,7 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
             .of_worker(parent.as_ref().map(Share::memory)),
         exchange: Exchange::default(),
+        extism: None,
         console: ConsoleState::new(config.console.clone()),
         entropy: config.entropy.stream(nth),
         data: None,
@@ -239,6 +240,7 @@ fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::
         imports::VAIS => {
             return host::define_vais(store, name).or_else(|| bytes::define_vais(store, name));
         }
+        imports::EXTISM => return bytes::define_extism(store, name),
         imports::TYPST => return bytes::define_typst(store, name),
         _ => {}
     }

@@ -4,6 +4,7 @@ mod bytes;
 mod clock_scope;
 mod constant_operands;
 mod differential;
+mod extism;
 mod host_functions;
 mod hostile;
 mod imported_memory;
