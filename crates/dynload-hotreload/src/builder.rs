@@ -19,7 +19,7 @@ use crate::artifact::ArtifactKind;
 use crate::config::{BuildCommand, Builder, Config};
 use crate::error::ReloadError;
 use crate::inbox::{Inbox, Pending};
-use crate::vais::{self, Imports};
+use crate::vais;
 use crate::watch::Signature;
 use process::{Ended, Watch};
 
@@ -149,9 +149,7 @@ pub(crate) fn build(recipe: &Recipe, job: Job<'_>) -> Result<Outcome, ReloadErro
         }
         Recipe::AsIs => unreachable!("callers do not build `AsIs`"),
     };
-    if let (Builder::Auto, Some(imports)) = (&job.config.builder, Imports::of(job.config))
-        && !imports.files(job.source).is_empty()
-    {
+    if job.config.builder == Builder::Auto && vais::is_source(job.source) {
         let (name, value) = vais::LINKED_AS_LIBRARY;
         command.env(name, value);
     }

@@ -60,14 +60,16 @@ impl<L: Loader> Shared<L> {
             // Not Cargo.lock: the build writes it.
             extra.extend(["src", "build.rs"].map(|name| Glob::literal(dir.join(name))));
         }
+        let mut imports = Imports::of(&config);
         if recipe == Some(Recipe::AsIs) {
             // Only the source affects the artifact.
             extra.clear();
+            imports = None;
         }
         let targets = Targets {
             source: config.source.clone(),
             extra,
-            imports: Imports::of(&config),
+            imports,
             skip: config.output_dir.clone(),
         };
         let inbox = Arc::new(Inbox::default());

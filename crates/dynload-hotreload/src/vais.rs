@@ -8,16 +8,17 @@ use dynload_native::read_regular;
 
 use crate::config::Config;
 
-/// The most bytes of a source in which imports are searched, and the most sources.
+/// The bytes of the largest source in which imports are searched, and the most files that are found.
 const MAX_BYTES: u64 = 1 << 20;
-const MAX_SOURCES: usize = 1000;
+const MAX_FILES: usize = 1000;
 
 /// The variable with further directories of modules, which the compiler reads.
 const DEPENDENCIES: &str = "VAIS_DEP_PATHS";
 
-/// For a source with imports, `vaisc` ignores `--hot` and has clang link an executable. This variable of clang makes it a
-/// library.
-pub(crate) const LINKED_AS_LIBRARY: (&str, &str) = ("CCC_OVERRIDE_OPTIONS", "# +-shared +-fPIC");
+/// For a source with imports, also of the standard library, `vaisc` ignores `--hot` and has clang link an executable. This
+/// variable of clang makes it a library. Without imports, it changes nothing.
+pub(crate) const LINKED_AS_LIBRARY: (&str, &str) =
+    ("CCC_OVERRIDE_OPTIONS", "# +-shared +-fPIC +-Qunused-arguments");
 
 pub(crate) fn is_source(path: &Path) -> bool {
     path.extension()
@@ -27,7 +28,7 @@ pub(crate) fn is_source(path: &Path) -> bool {
 /// Finds imported modules as the compiler does.
 #[derive(Clone, Debug)]
 pub(crate) struct Imports {
-    /// The directories of [`DEPENDENCIES`].
+    /// The directories of [`DEPENDENCIES`]; absolute.
     dependencies: Vec<PathBuf>,
 }
 
@@ -41,8 +42,10 @@ impl Imports {
         let paths: Option<OsString> = set
             .map(|(_, value)| value.clone())
             .or_else(|| std::env::var_os(DEPENDENCIES));
+        let paths = paths.iter().flat_map(std::env::split_paths);
         Some(Self {
-            dependencies: paths.iter().flat_map(std::env::split_paths).collect(),
+            // Empty paths are not absolute: the compiler ignores them too.
+            dependencies: paths.filter_map(|path| std::path::absolute(path).ok()).collect(),
         })
     }
 
@@ -53,10 +56,15 @@ impl Imports {
         let mut unread = vec![source.to_owned()];
         while let Some(file) = unread.pop() {
             let content = read_regular(&file, MAX_BYTES).unwrap_or_default();
-            for path in imports(&String::from_utf8_lossy(&content)) {
+            let paths: BTreeSet<_> = imports(&String::from_utf8_lossy(&content)).collect();
+            for path in paths {
+                if files.len() == MAX_FILES {
+                    return files;
+                }
                 let found = self.find(&path, &file, source);
-                if files.len() < MAX_SOURCES && found != source && files.insert(found.clone()) {
-                    unread.push(found);
+                if found != source && files.insert(found.clone()) {
+                    // The imports of a link are beside its target.
+                    unread.push(found.canonicalize().unwrap_or(found));
                 }
             }
         }
@@ -144,5 +152,33 @@ mod tests {
         expected.sort();
         assert_eq!(found, expected);
         assert!(Imports::of(&Config::new("p.c")).is_none());
+    }
+
+    #[test]
+    fn directories_of_dependencies_are_absolute() {
+        let paths = std::env::join_paths(["", "deps", ""]).unwrap();
+        let config = Config::new("/p.vais").with_build_env(DEPENDENCIES, paths);
+        let absolute = std::path::absolute("deps").unwrap();
+        assert_eq!(Imports::of(&config).unwrap().dependencies, [absolute]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_imports_of_a_linked_module_are_beside_its_target() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        fs::create_dir(root.join("real")).unwrap();
+        let source = root.join("main.vais");
+        fs::write(&source, "U part\n").unwrap();
+        fs::write(root.join("real/part.vais"), "U inner\n").unwrap();
+        fs::write(root.join("real/inner.vais"), "").unwrap();
+        std::os::unix::fs::symlink("real/part.vais", root.join("part.vais")).unwrap();
+        let files = Imports::of(&Config::new(&source)).unwrap().files(&source);
+        assert_eq!(
+            files,
+            ["part.vais", "real/inner.vais"]
+                .map(|file| root.join(file))
+                .into()
+        );
     }
 }
