@@ -136,8 +136,8 @@ impl fmt::Display for MissingImport {
             ("vais", "alloc" | "dealloc", None) => {
                 f.write_str(": a guest manages its memory itself; link an allocator into it, such as `malloc` of wasi-libc")
             }
-            ("env", "memory", _) => f.write_str(
-                ": define it in the guest (without `--import-memory`), or turn on the host's setting `imported_memory`",
+            ("env", "memory", _) if self.expected == "memory" => f.write_str(
+                ": define it in the guest (without `--import-memory`), or turn on the host's setting `imported_memory`, which provides a single memory",
             ),
             _ => Ok(()),
         }

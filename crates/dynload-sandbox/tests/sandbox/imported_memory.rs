@@ -134,5 +134,12 @@ fn another_name_or_several_imports_are_missing_as_before() {
             matches!(error.kind(), ErrorKind::MissingImports(_)),
             "{imports}: {error}"
         );
+        // The advice is about memories.
+        let advised = error.to_string().contains("which provides a single memory");
+        assert_eq!(
+            advised,
+            imports.contains(r#""memory" (memory"#),
+            "{imports}: {error}"
+        );
     }
 }
