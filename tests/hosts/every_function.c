@@ -52,6 +52,12 @@ static int64_t with_6(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int
 static int64_t with_7(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g) { return 7 + 10 * a + 100 * b + 1000 * c + 10000 * d + 100000 * e + 1000000 * f + 10000000 * g; }
 static int64_t with_8(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, int64_t g, int64_t h) { return 8 + 10 * a + 100 * b + 1000 * c + 10000 * d + 100000 * e + 1000000 * f + 10000000 * g + 100000000 * h; }
 
+/* Changes the array of its own arguments. */
+static int64_t clears(int64_t array, int64_t n) {
+    for (int64_t i = 0; i < n; i++) ((int64_t *)(intptr_t)array)[i] = 0;
+    return array;
+}
+
 /* Fails, and so sets the error. */
 static int64_t fails_inside(void) { return load_module_str("/nowhere").handle; }
 
@@ -67,6 +73,11 @@ static void calls_by_address(void) {
         CHECK(vais_call(functions[n], ADDRESS(arguments), n) == results[n]);
         FINE;
     }
+    int64_t own[2] = {0, 2};
+    own[0] = ADDRESS(own);
+    CHECK(vais_call((int64_t)(intptr_t)clears, ADDRESS(own), 2) == ADDRESS(own));
+    CHECK(own[0] == 0 && own[1] == 0);
+    FINE;
     CHECK(vais_call((int64_t)(intptr_t)fails_inside, 0, 0) == 0);
     FINE;
 }

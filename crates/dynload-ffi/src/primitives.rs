@@ -82,10 +82,7 @@ primitives! {
     ///
     /// The function must return: an exception that leaves it ends the process. Its library must stay loaded meanwhile.
     pub unsafe extern "C" fn vais_call(address: i64, args: i64, nargs: i64) -> i64 =
-        guard(0, || {
-            let nargs = text::length(nargs, "number of arguments")?;
-            native_call::call(address, text::slice(args, nargs, "array of arguments")?)
-        });
+        guard(0, || native_call::call(address, args, nargs));
 
     /// The path of the module that has this handle now, 0 on failure. Ask once, right after the load: a module that is loaded
     /// after an unload may have the same handle. The text stays readable; after the unload it is unchanged or empty.

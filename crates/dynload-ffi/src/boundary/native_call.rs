@@ -4,17 +4,19 @@ use std::ffi::c_void;
 
 use crate::boundary::callback::contained;
 use crate::boundary::error::{Error, ErrorCode, Result};
+use crate::boundary::text;
 
-/// Calls the function at `address` with these arguments.
+/// Calls the function at `address` with the `nargs` arguments at `args`.
 ///
 /// # Errors
 ///
-/// If the address is 0, or there are more arguments than 8.
+/// If the address is 0, there are more arguments than 8, or there cannot be as many at `args`.
 ///
 /// # Safety
 ///
-/// The address is 0, or that of a C function with `args.len()` parameters and a result, all of type `int64_t`.
-pub(crate) unsafe fn call(address: i64, args: &[i64]) -> Result<i64> {
+/// The address is 0, or that of a C function with `nargs` parameters and a result, all of type `int64_t`. If `nargs` is 1 to 8,
+/// `args` is 0 or the address of that many integers.
+pub(crate) unsafe fn call(address: i64, args: i64, nargs: i64) -> Result<i64> {
     /// Calls the function with the arguments that the pattern names.
     macro_rules! call {
         ($address:expr, $($arg:ident: $ty:ty),*) => {{
@@ -34,7 +36,16 @@ pub(crate) unsafe fn call(address: i64, args: &[i64]) -> Result<i64> {
         ));
     }
     let function = address as *const c_void;
-    match *args {
+    let nargs = text::length(nargs, "number of arguments")?;
+    if nargs > 8 {
+        return Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("{nargs} arguments: at most 8 can be passed"),
+        ));
+    }
+    // SAFETY: the caller's promise. It is a copy, because the function may change the array.
+    let args = unsafe { text::slice::<i64>(args, nargs, "array of arguments") }?.to_vec();
+    match args[..] {
         [] => call!(function,),
         [a] => call!(function, a: i64),
         [a, b] => call!(function, a: i64, b: i64),
@@ -46,9 +57,6 @@ pub(crate) unsafe fn call(address: i64, args: &[i64]) -> Result<i64> {
         [a, b, c, d, e, f, g, h] => {
             call!(function, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64)
         }
-        _ => Err(Error::new(
-            ErrorCode::InvalidArgument,
-            format!("{} arguments: at most 8 can be passed", args.len()),
-        )),
+        _ => unreachable!("there are at most 8"),
     }
 }
