@@ -1,6 +1,6 @@
 //! Vais sources: the modules that they import, and how one with imports is linked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -54,14 +54,19 @@ impl Imports {
     pub(crate) fn files(&self, source: &Path) -> BTreeSet<PathBuf> {
         let mut files = BTreeSet::new();
         let mut unread = vec![source.to_owned()];
+        // Modules of one directory may all import each other.
+        let mut searched = HashSet::new();
         while let Some(file) = unread.pop() {
             let content = read_regular(&file, MAX_BYTES).unwrap_or_default();
-            let paths: BTreeSet<_> = imports(&String::from_utf8_lossy(&content)).collect();
-            for path in paths {
+            let directory = file.parent().unwrap_or(Path::new(""));
+            for path in imports(&String::from_utf8_lossy(&content)) {
+                if !searched.insert((directory.to_owned(), path.clone())) {
+                    continue;
+                }
                 if files.len() == MAX_FILES {
                     return files;
                 }
-                let found = self.find(&path, &file, source);
+                let found = self.find(&path, directory, source);
                 if found != source && files.insert(found.clone()) {
                     // The imports of a link are beside its target.
                     unread.push(found.canonicalize().unwrap_or(found));
@@ -71,16 +76,19 @@ impl Imports {
         files
     }
 
-    /// Finds a module: beside the file that imports it, in the directories of dependencies, beside the source.
-    fn find(&self, path: &str, importer: &Path, source: &Path) -> PathBuf {
-        let beside = |file: &Path| file.parent().unwrap_or(Path::new("")).join(path);
+    /// Finds a module: in the directory of the file that imports it, in those of dependencies, beside the source.
+    fn find(&self, path: &str, directory: &Path, source: &Path) -> PathBuf {
         let file = |module: &Path| {
             // Not `with_extension`: the name has no extension.
             let mut name = module.as_os_str().to_owned();
             name.push(".vais");
             PathBuf::from(name)
         };
-        let own = [beside(importer), beside(source)].map(|module| [file(&module), module.join("mod.vais")]);
+        let beside_source = source.parent().unwrap_or(Path::new(""));
+        let own = [directory, beside_source].map(|directory| {
+            let module = directory.join(path);
+            [file(&module), module.join("mod.vais")]
+        });
         let dependencies = self.dependencies.iter().map(|directory| directory.join(path));
         let dependencies =
             dependencies.flat_map(|module| [file(&module), module.join("mod.vais"), module.join("lib.vais")]);

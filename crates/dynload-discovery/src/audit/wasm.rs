@@ -61,7 +61,8 @@ record!(ImportFact {
 });
 
 impl ImportFact {
-    /// Returns the capabilities that it needs. An import that is not a function is unknown: no host provides it.
+    /// Returns the capabilities that it needs. An import that is not a function is unknown: a host provides none, except for
+    /// the memory `env.memory` if it chooses to.
     #[must_use]
     pub fn needs(&self) -> ImportNeeds {
         match self.kind {
