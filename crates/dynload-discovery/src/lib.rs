@@ -79,6 +79,7 @@
 
 mod audit;
 mod cache;
+mod configure;
 mod id;
 mod manifest;
 mod order;
@@ -105,6 +106,7 @@ pub use audit::{
     WasmFacts,
 };
 pub use cache::CacheLocation;
+pub use configure::{ConfigProblem, ConfigProblems};
 pub use id::{InvalidId, InvalidIdReason, PluginId};
 pub use manifest::{
     CapabilityRequest, ConfigField, ConfigType, ConfigValue, Dependency, DirRequest, Entries, EntryPath,
@@ -114,7 +116,7 @@ pub use manifest::{
 pub use order::{DecidedBy, Duplicate};
 pub use platform::{Platform, PlatformKey, UnknownPlatform};
 pub use plugin::{EntryError, Plugin};
-pub use policy::{Admission, Denied, Policy};
+pub use policy::{Admission, Denied, Policy, Reduction};
 pub use problem::{Incompatibility, Problem, ProblemKind, Severity};
 pub use resolve::{DependencyProblem, Resolution};
 pub use scan::{Discovery, Scanner, Stats};

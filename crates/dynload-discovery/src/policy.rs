@@ -4,7 +4,8 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, Limits, ProgramScope, Scopes};
+use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, Limits, NetScope, ProgramScope, Scopes};
+use dynload_diagnostics::printable;
 
 use crate::Plugin;
 use crate::manifest::{CapabilityRequest, HostDir};
@@ -63,6 +64,100 @@ pub struct Admission {
     pub grant: Grant,
     /// The lower of the host's limits and the plugin's.
     pub limits: Limits,
+    /// What the plugin requests and does not get.
+    pub reductions: Vec<Reduction>,
+}
+
+/// Something that a plugin requests in its manifest and that the host does not allow, or only in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reduction {
+    /// Capabilities that it lists as optional.
+    Capabilities(Capabilities),
+    /// A directory, by the name that the plugin uses for it: not granted, or with less access, or only some directories in it.
+    Directory(String),
+    /// An environment variable.
+    Variable(String),
+    /// A pattern of hosts and ports: not granted, or only some of them.
+    Hosts(NetScope),
+    /// A program.
+    Program(String),
+    /// Workers: the number that it requests, and the number that it gets.
+    Workers {
+        /// The number that it requests.
+        requested: u32,
+        /// The number that it gets.
+        granted: u32,
+    },
+}
+
+impl fmt::Display for Reduction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reduction::Capabilities(capabilities) => {
+                write!(f, "the optional capabilities {capabilities} are not granted")
+            }
+            Reduction::Directory(guest) => {
+                write!(
+                    f,
+                    "the directory `{}` is not granted as requested",
+                    printable(guest).path()
+                )
+            }
+            Reduction::Variable(name) => write!(f, "the variable `{}` is not granted", printable(name)),
+            Reduction::Hosts(pattern) => write!(f, "the hosts `{pattern}` are not granted as requested"),
+            Reduction::Program(path) => {
+                write!(f, "the program `{}` is not granted", printable(path).path())
+            }
+            Reduction::Workers { requested, granted } => {
+                write!(f, "{granted} workers are granted, of {requested}")
+            }
+        }
+    }
+}
+
+/// Returns what `granted` lacks of what is requested. A directory that does not exist is in `request` alone.
+fn reductions(request: &CapabilityRequest, requested: &Grant, granted: &Grant) -> Vec<Reduction> {
+    let mut reductions = Vec::new();
+    let missing = requested.capabilities & !granted.capabilities;
+    if !missing.is_empty() {
+        reductions.push(Reduction::Capabilities(missing));
+    }
+    let (want, have) = (&requested.scopes, &granted.scopes);
+    for dir in &request.directories {
+        let want = want.dirs.iter().find(|want| want.guest == dir.guest);
+        let is_granted = want.is_some_and(|want| {
+            let same = |have: &DirScope| {
+                (&have.guest, &have.host, have.access) == (&want.guest, &want.host, want.access)
+            };
+            have.dirs.iter().any(same)
+        });
+        if !is_granted {
+            reductions.push(Reduction::Directory(dir.guest.clone()));
+        }
+    }
+    for variable in &want.env {
+        if !have.env.iter().any(|have| have.name == variable.name) {
+            reductions.push(Reduction::Variable(variable.name.clone()));
+        }
+    }
+    for pattern in want.net.iter().filter(|pattern| !have.net.contains(pattern)) {
+        reductions.push(Reduction::Hosts(pattern.clone()));
+    }
+    for program in want
+        .programs
+        .iter()
+        .filter(|program| !have.programs.contains(program))
+    {
+        reductions.push(Reduction::Program(program.path.clone()));
+    }
+    if have.max_workers < want.max_workers {
+        reductions.push(Reduction::Workers {
+            requested: want.max_workers,
+            granted: have.max_workers,
+        });
+    }
+    reductions
 }
 
 /// The error of a plugin that needs capabilities that the host does not allow.
@@ -125,6 +220,7 @@ impl Plugin {
             return Ok(Admission {
                 grant: Grant::none(),
                 limits: policy.limits,
+                reductions: Vec::new(),
             });
         };
         let request = &manifest.capabilities;
@@ -153,8 +249,10 @@ impl Plugin {
         let requested = Grant::none()
             .with_capabilities(request.all())
             .with_scopes(self.asked_scopes(request));
+        let grant = host.intersection(&requested);
         Ok(Admission {
-            grant: host.intersection(&requested),
+            reductions: reductions(request, &requested, &grant),
+            grant,
             limits: manifest.limits.intersection(&policy.limits),
         })
     }

@@ -73,6 +73,58 @@ impl ConfigValue {
     }
 }
 
+impl fmt::Display for ConfigValue {
+    /// Writes the value as plugins read it: numbers in decimal, a list with one text on each line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigValue::Boolean(value) => value.fmt(f),
+            ConfigValue::Integer(value) => value.fmt(f),
+            ConfigValue::Float(value) => value.fmt(f),
+            ConfigValue::String(value) => f.write_str(value),
+            ConfigValue::Strings(values) => f.write_str(&values.join("\n")),
+        }
+    }
+}
+
+impl ConfigType {
+    /// Reads a value of this type from a text of the form that [`ConfigValue`] writes; `None` if it has another form.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_discovery::{ConfigType, ConfigValue};
+    ///
+    /// assert_eq!(ConfigType::Integer.parse("80"), Some(ConfigValue::Integer(80)));
+    /// assert_eq!(ConfigType::Boolean.parse("yes"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(self, text: &str) -> Option<ConfigValue> {
+        match self {
+            ConfigType::Boolean => text.parse().ok().map(ConfigValue::Boolean),
+            ConfigType::Integer => text.parse().ok().map(ConfigValue::Integer),
+            ConfigType::Float => {
+                let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+                number.map(ConfigValue::Float)
+            }
+            ConfigType::String => Some(ConfigValue::String(text.to_owned())),
+            ConfigType::Strings => {
+                let lines = text.lines().map(str::to_owned).collect();
+                Some(ConfigValue::Strings(lines))
+            }
+        }
+    }
+}
+
+/// The line of a setting in its manifest, which is not part of what the setting is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::manifest) struct Line(pub(in crate::manifest) u32);
+
+impl PartialEq for Line {
+    fn eq(&self, _: &Line) -> bool {
+        true
+    }
+}
+
 /// One setting.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -85,6 +137,7 @@ pub struct ConfigField {
     pub required: bool,
     /// Its purpose; empty when the manifest has no description.
     pub description: String,
+    pub(in crate::manifest) line: Line,
 }
 
 impl ConfigField {
@@ -96,6 +149,13 @@ impl ConfigField {
             default: None,
             required: false,
             description: String::new(),
+            line: Line(0),
         }
+    }
+
+    /// Returns its line in the manifest, from 1; 0 if it was not read from one. Settings that differ only in this are equal.
+    #[must_use]
+    pub const fn line(&self) -> u32 {
+        self.line.0
     }
 }

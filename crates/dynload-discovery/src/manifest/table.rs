@@ -1,6 +1,6 @@
 //! Reads the fields of a TOML table, and collects every error with its position instead of stopping at the first.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 
 use dynload_diagnostics::nearest_name;
@@ -24,6 +24,8 @@ pub(in crate::manifest) struct Reading<'i> {
     errors: RefCell<Vec<ManifestError>>,
     /// Where keys and values of the older format start: what else is wrong with them is not reported.
     older: RefCell<Vec<usize>>,
+    /// The offsets of the line ends.
+    line_ends: OnceCell<Vec<usize>>,
 }
 
 impl<'i> Reading<'i> {
@@ -32,11 +34,12 @@ impl<'i> Reading<'i> {
             text,
             errors: RefCell::new(Vec::new()),
             older: RefCell::new(Vec::new()),
+            line_ends: OnceCell::new(),
         }
     }
 
     /// Returns whether no more errors are collected. A file with a hundred thousand errors is as invalid as one with a hundred,
-    /// and each error takes time: the lines are counted, and the nearest name is searched for.
+    /// and each error takes time: the nearest name is searched for.
     pub(in crate::manifest) fn is_full(&self) -> bool {
         self.errors.borrow().len() >= 100
     }
@@ -61,12 +64,24 @@ impl<'i> Reading<'i> {
         }
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        // A manifest has at most 256 KiB, so both numbers fit in 32 bits.
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() as u32 + 1;
+        let line = self.line(span.start);
         let column = (before.len() - start) as u32 + 1;
         self.errors
             .borrow_mut()
             .push(ManifestError { line, column, kind });
+    }
+
+    /// Returns the line of an offset, from 1.
+    pub(in crate::manifest) fn line(&self, offset: usize) -> u32 {
+        let ends = self.line_ends.get_or_init(|| {
+            let bytes = self.text.bytes().enumerate();
+            bytes
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at)
+                .collect()
+        });
+        // A manifest has at most 256 KiB, so a line and a column fit in 32 bits.
+        ends.partition_point(|end| *end < offset) as u32 + 1
     }
 
     pub(in crate::manifest) fn into_errors(self) -> Vec<ManifestError> {

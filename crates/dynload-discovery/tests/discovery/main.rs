@@ -5,6 +5,7 @@ mod cache;
 mod hostile_paths;
 mod lone_files;
 mod manifest;
+mod reductions;
 mod resolve;
 mod scan;
 mod support;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
+use crate::manifest::config::Line;
 use crate::manifest::table::{Fields, Node, Reading, inner, short};
 use crate::manifest::{ConfigField, ConfigType, ConfigValue, FunctionType, ManifestErrorKind, ValueType};
 
@@ -52,6 +53,7 @@ pub(super) fn config(top: &Fields<'_, '_, '_>) -> BTreeMap<String, ConfigField> 
             continue;
         };
         let mut field = ConfigField::new(value_type);
+        field.line = Line(reading.line(key.span().start));
         field.default = table
             .get("default")
             .and_then(|node| value(reading, node, &table.name("default"), value_type));

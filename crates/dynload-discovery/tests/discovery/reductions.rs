@@ -1,0 +1,80 @@
+//! What a host's policy cuts off a plugin's requests.
+
+use dynload_caps::{Capabilities, Grant, Limits, Scopes};
+use dynload_discovery::{CacheLocation, Policy, Scanner, SearchPath};
+use std::fs;
+
+#[test]
+fn everything_that_is_requested_and_not_granted_is_listed() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("greeter");
+    fs::create_dir_all(dir.join("assets")).unwrap();
+    fs::write(dir.join("greeter.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    fs::write(
+        dir.join("plugin.toml"),
+        r#"
+        [plugin]
+        id = "greeter"
+        version = "1.0.0"
+        format = "wasm"
+        entry = "greeter.wasm"
+        [capabilities]
+        needs = ["console", "fs_read", "env", "network", "process", "threading"]
+        optional = ["time", "random"]
+        directories = [
+            { host = "$PLUGIN/assets", guest = "/assets" },
+            { host = "$PLUGIN/gone", guest = "/gone" },
+        ]
+        environment = ["LANG", "HOME"]
+        hosts = ["a.example:1-10", "b.example:80"]
+        programs = ["/bin/true", "/bin/false"]
+        workers = 4
+        "#,
+    )
+    .unwrap();
+    let scanner = Scanner::new(SearchPath::empty().with_dir(temp.path())).with_cache(CacheLocation::None);
+    let found = scanner.scan();
+    let plugin = found.get("greeter").unwrap();
+    let listed = |grant: Grant| -> Vec<String> {
+        let policy = Policy::new(grant, Limits::DEFAULT);
+        let policy = policy.with_own_directory(dynload_caps::Access::ReadOnly);
+        let admitted = plugin.admit(&policy).unwrap();
+        admitted.reductions.iter().map(ToString::to_string).collect()
+    };
+    let mut scopes = Scopes::none().with_max_workers(2);
+    scopes.env.push(dynload_caps::EnvScope::host("LANG").unwrap());
+    scopes.net = vec!["a.example:5".parse().unwrap(), "b.example:*".parse().unwrap()];
+    scopes
+        .programs
+        .push(dynload_caps::ProgramScope::new("/bin/true").unwrap());
+    let all = Grant::none().with_capabilities(Capabilities::all());
+    assert_eq!(
+        listed(
+            all.clone()
+                .with_capabilities(Capabilities::all() & !Capabilities::RANDOM)
+                .with_scopes(scopes)
+        ),
+        [
+            "the optional capabilities random are not granted",
+            "the directory `/gone` is not granted as requested",
+            "the variable `HOME` is not granted",
+            "the hosts `a.example:1-10` are not granted as requested",
+            "the program `/bin/false` is not granted",
+            "2 workers are granted, of 4",
+        ]
+    );
+    let mut scopes = Scopes::none().with_max_workers(4);
+    for name in ["LANG", "HOME", "MORE"] {
+        scopes.env.push(dynload_caps::EnvScope::host(name).unwrap());
+    }
+    scopes.net = vec!["a.example:*".parse().unwrap(), "b.example:80".parse().unwrap()];
+    for program in ["/bin/true", "/bin/false"] {
+        scopes
+            .programs
+            .push(dynload_caps::ProgramScope::new(program).unwrap());
+    }
+    assert_eq!(
+        listed(all.with_scopes(scopes)),
+        ["the directory `/gone` is not granted as requested"]
+    );
+}
