@@ -53,6 +53,7 @@ pub mod schedule;
 #[cfg(all(feature = "std", unix))]
 mod services;
 mod sync;
+mod translation;
 mod usage;
 mod value;
 
@@ -66,7 +67,7 @@ pub use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
     Scopes,
 };
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, Translation};
 pub use error::{
     DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild,
 };

@@ -3,10 +3,10 @@
 pub(crate) mod limits;
 
 use crate::{
-    engine::Engine,
-    engine::dispatch,
+    engine::{Engine, Translation, dispatch},
     error::{ModuleError, UnsafeBuild, explained},
     rewrite::{self, Rewritten},
+    translation::FirstUses,
     value::{Signature, ValType},
 };
 use alloc::sync::Arc;
@@ -23,6 +23,8 @@ struct Inner {
     engine: Engine,
     module: wasmi::Module,
     rewritten: Rewritten,
+    /// If functions are translated on first use and have to report it.
+    first_uses: Option<Arc<FirstUses>>,
 }
 
 /// The type of an import or export
@@ -131,13 +133,21 @@ impl Module {
 
     fn translate(engine: &Engine, wasm: &[u8]) -> Result<Module, ModuleError> {
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
-        let module = wasmi::Module::new(&engine.interpreter(), &bytes[..]).or_else(|refused| {
+        let translation = if rewritten.is_lazy {
+            Translation::OnFirstUse
+        } else {
+            Translation::AtLoad
+        };
+        let module = wasmi::Module::new(&engine.interpreter(translation), &bytes[..]).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;
             Err(ModuleError::Engine(refused.into()))
         })?;
+        let reports = rewritten.is_lazy && !rewritten.costs.is_empty();
+        let first_uses = reports.then(|| FirstUses::new(&rewritten.costs, engine.config().translation));
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),
             module,
+            first_uses: first_uses.map(Arc::new),
             rewritten,
         })))
     }
@@ -223,6 +233,11 @@ impl Module {
 
     pub(crate) fn compiled(&self) -> &wasmi::Module {
         &self.0.module
+    }
+
+    /// Returns the functions whose first use is reported, as long as that is necessary.
+    pub(crate) fn expected_first_uses(&self) -> Option<&Arc<FirstUses>> {
+        self.0.first_uses.as_ref().filter(|uses| uses.are_expected())
     }
 
     pub(crate) fn rewritten(&self) -> &Rewritten {

@@ -125,11 +125,20 @@ impl Instance {
         };
         self.store.data_mut().linked = Some(linked);
         self.rewind_frames();
-        if self.module.rewritten().grows {
-            let function = host::define_growth(&mut self.store);
-            if let Some(table) = instance.get_table(&*self.store, rewrite::GROWTH) {
-                // The rewriter added the table, of functions and with one element.
-                let set = table.set(&mut *self.store, 0, wasmi::Nullable::Val(function).into());
+        let first_uses = self.module.expected_first_uses().cloned();
+        let functions = [
+            self.module
+                .rewritten()
+                .grows
+                .then(|| host::define_growth(&mut self.store)),
+            first_uses.map(|uses| host::define_first_use(&mut self.store, uses)),
+        ];
+        for (index, function) in (0..).zip(functions) {
+            if let Some(function) = function
+                && let Some(table) = instance.get_table(&*self.store, rewrite::HOST)
+            {
+                // The rewriter added the table, with an element for each of the functions.
+                let set = table.set(&mut *self.store, index, wasmi::Nullable::Val(function).into());
                 debug_assert!(set.is_ok());
             }
         }
@@ -172,10 +181,13 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         call,
         parent,
     } = origin;
+    let rewritten = module.rewritten();
+    let calls_host = rewritten.grows || !rewritten.costs.is_empty();
+    let hidden_elements = if calls_host { rewrite::HOST_FUNCTIONS } else { 0 };
     let state = State {
         meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
             .began(parent.as_ref().map(Share::started)),
-        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
+        memory: MemoryMeter::new(config.limits.max_memory_bytes, hidden_elements)
             .of_worker(parent.as_ref().map(Share::memory)),
         console: ConsoleState::new(config.console.clone()),
         entropy: config.entropy.stream(nth),

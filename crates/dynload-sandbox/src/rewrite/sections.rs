@@ -11,12 +11,13 @@ use super::{
     Rewritten,
     body::Context,
     code::{self, Code, Function},
+    first_use::Reports,
     frame_counters::Globals,
     index_spaces::{Global, IndexSpaces},
     load_estimate::{self, Estimate},
 };
 use crate::{
-    engine::EngineConfig,
+    engine::{EngineConfig, Translation},
     error::{ModuleError, Refused},
     module::limits::{Bound, ModuleLimit, ModuleLimits},
 };
@@ -130,6 +131,7 @@ struct ModuleReader<'a> {
     /// The bytes of the module without its custom sections.
     bytes: usize,
     profile: bool,
+    translation: Translation,
     validator: Validator,
     features: WasmFeatures,
     sections: [Section; 13],
@@ -137,6 +139,8 @@ struct ModuleReader<'a> {
     start: Option<u32>,
     functions: Vec<Function<'a>>,
     code: Code,
+    /// Which functions report their first use, if any.
+    reports: Option<Reports>,
     instance: instance::Counter,
     /// The number of locals of all functions so far.
     locals: u64,
@@ -150,6 +154,7 @@ impl<'a> ModuleReader<'a> {
             wasm,
             bytes: bytes as usize,
             profile: config.profile,
+            translation: config.translation,
             validator: Validator::new_with_features(features(config)),
             features: features(config),
             sections: Default::default(),
@@ -157,6 +162,7 @@ impl<'a> ModuleReader<'a> {
             start: None,
             functions: Vec::new(),
             code: Code::default(),
+            reports: None,
             instance: instance::Counter::default(),
             locals: 0,
             load: load_estimate::BYTE * bytes,
@@ -203,11 +209,16 @@ impl<'a> ModuleReader<'a> {
     /// Rewrites the functions, after all other sections have been parsed.
     fn rewrite_code(&mut self, limits: &ModuleLimits) -> Result<(), Refused> {
         let functions = core::mem::take(&mut self.functions);
+        self.reports = self.reports(&functions);
+        if let Some(reports) = self.reports {
+            self.load += load_estimate::ITEM * u64::from(reports.globals);
+        }
         let context = Context {
             globals: self.hidden_globals(),
             spaces: &self.spaces,
             start: self.start,
-            growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
+            host: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
+            reports: self.reports,
             carried: limits.bound(ModuleLimit::CarriedValues),
             load: Estimate::new(limits.bound(ModuleLimit::LoadBytes)),
             #[cfg(feature = "simd")]
@@ -221,6 +232,25 @@ impl<'a> ModuleReader<'a> {
             Bound::TABLES.check("tables, including the one that growth needs", tables)?;
         }
         Ok(())
+    }
+
+    /// Returns which functions report their first use, if any has to and there is room for what that needs.
+    fn reports(&self, functions: &[Function<'_>]) -> Option<Reports> {
+        /// The interpreter's maximum of globals.
+        const GLOBALS: usize = 1_000_000;
+        let globals = self.hidden_globals();
+        let first = globals.frames + globals.count();
+        let reports = Reports::new(functions, self.translation.unreported_bytes()?, first)?;
+        let is_room = (first + reports.globals) as usize <= GLOBALS
+            && Bound::TABLES
+                .check("tables", self.spaces.tables.len() as u64 + 1)
+                .is_ok();
+        is_room.then_some(reports)
+    }
+
+    /// Returns whether rewritten code calls functions of the host.
+    fn calls_host(&self) -> bool {
+        self.code.needs.growth || self.reports.is_some()
     }
 
     /// Returns an error that suggests what to do, if a feature is disabled.
