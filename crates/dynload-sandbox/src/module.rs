@@ -4,12 +4,16 @@ pub(crate) mod limits;
 
 use crate::{
     engine::{Engine, Translation, dispatch},
-    error::{ModuleError, UnsafeBuild, explained},
-    rewrite::{self, Rewritten},
+    error::{ModuleError, UnsafeBuild},
+    rewritten::{self, Rewritten},
     translation::FirstUses,
     value::{Signature, ValType},
 };
+#[cfg(feature = "rewriter")]
+use crate::{error::explained, rewrite};
 use alloc::sync::Arc;
+#[cfg(feature = "rewriter")]
+use alloc::vec::Vec;
 use core::fmt;
 use dynload_caps::{Capabilities, ImportNeeds, imports::needs};
 
@@ -123,27 +127,53 @@ impl Module {
     /// - [`ModuleError::Invalid`] if it is not a valid module.
     /// - [`ModuleError::Engine`] if the interpreter cannot translate it.
     /// - [`ModuleError::UnsafeBuild`] if the interpreter was built in a way that lets guests overflow the native stack.
+    #[cfg(feature = "rewriter")]
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
-        if !dispatch::releases_stack() {
-            return Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE));
-        }
+        Module::check_build()?;
         let wasm = wasm.as_ref();
-        Module::translate(engine, wasm).map_err(|error| explained(error, wasm))
+        Module::rewrite_and_compile(engine, wasm)
+            .map(|(module, _)| module)
+            .map_err(|error| explained(error, wasm))
     }
 
-    fn translate(engine: &Engine, wasm: &[u8]) -> Result<Module, ModuleError> {
+    /// Returns the module and its rewritten form.
+    #[cfg(feature = "rewriter")]
+    pub(crate) fn rewrite_and_compile(
+        engine: &Engine,
+        wasm: &[u8],
+    ) -> Result<(Module, Vec<u8>), ModuleError> {
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
-        let translation = if rewritten.is_lazy {
-            Translation::OnFirstUse
-        } else {
-            Translation::AtLoad
-        };
-        let module = wasmi::Module::new(&engine.interpreter(translation), &bytes[..]).or_else(|refused| {
+        let module = Module::compile(engine, &bytes, rewritten).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;
             Err(ModuleError::Engine(refused.into()))
         })?;
-        let reports = rewritten.is_lazy && !rewritten.costs.is_empty();
-        let first_uses = reports.then(|| FirstUses::new(&rewritten.costs, engine.config().translation));
+        Ok((module, bytes))
+    }
+
+    /// Checks that the interpreter cannot overflow the native stack.
+    pub(crate) fn check_build() -> Result<(), ModuleError> {
+        if dispatch::releases_stack() {
+            Ok(())
+        } else {
+            Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE))
+        }
+    }
+
+    /// Compiles a rewritten module.
+    pub(crate) fn compile(
+        engine: &Engine,
+        bytes: &[u8],
+        rewritten: Rewritten,
+    ) -> Result<Module, wasmi::Error> {
+        let configured = engine.config().translation;
+        let translation = if rewritten.is_lazy {
+            configured
+        } else {
+            Translation::AtLoad
+        };
+        let module = wasmi::Module::new(&engine.interpreter(translation), bytes)?;
+        let reports = translation != Translation::AtLoad && !rewritten.costs.is_empty();
+        let first_uses = reports.then(|| FirstUses::new(&rewritten.costs, translation));
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),
             module,
@@ -205,7 +235,7 @@ impl Module {
         self.0
             .module
             .exports()
-            .filter(|export| !rewrite::is_hidden(export.name()))
+            .filter(|export| !rewritten::is_hidden(export.name()))
             .map(|export| Export {
                 name: export.name(),
                 ty: ExternType::from_engine(export.ty()),

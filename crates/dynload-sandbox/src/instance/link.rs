@@ -16,7 +16,7 @@ use crate::{
     metering::frames::FrameLimits,
     metering::memory_meter::MemoryMeter,
     module::{ExternType, Module},
-    rewrite::{self, Hidden},
+    rewritten::{self, Hidden},
     value::Signature,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
@@ -73,7 +73,7 @@ impl Instance {
     fn initialize(&mut self) -> (Invoked<'static>, Result<(), ErrorKind>) {
         let mut last = (Invoked::Start, Ok(()));
         if self.module.rewritten().has_start {
-            last = (Invoked::Start, self.run(rewrite::START));
+            last = (Invoked::Start, self.run(rewritten::START));
         }
         if last.1.is_ok() && self.is_reactor() {
             last = (Invoked::Export(INITIALIZE), self.run(INITIALIZE));
@@ -116,11 +116,11 @@ impl Instance {
             instance,
             memory: instance.get_memory(&*self.store, "memory"),
             hidden: Hidden {
-                frames: hidden.frames.and_then(|()| global(rewrite::FRAMES)),
-                refund: hidden.refund.and_then(|()| global(rewrite::REFUND)),
+                frames: hidden.frames.and_then(|()| global(rewritten::FRAMES)),
+                refund: hidden.refund.and_then(|()| global(rewritten::REFUND)),
                 peaks: hidden
                     .peaks
-                    .and_then(|_| Some((global(rewrite::PEAK_STACK)?, global(rewrite::PEAK_DEPTH)?))),
+                    .and_then(|_| Some((global(rewritten::PEAK_STACK)?, global(rewritten::PEAK_DEPTH)?))),
             },
         };
         self.store.data_mut().linked = Some(linked);
@@ -135,7 +135,7 @@ impl Instance {
         ];
         for (index, function) in (0..).zip(functions) {
             if let Some(function) = function
-                && let Some(table) = instance.get_table(&*self.store, rewrite::HOST)
+                && let Some(table) = instance.get_table(&*self.store, rewritten::HOST)
             {
                 // The rewriter added the table, with an element for each of the functions.
                 let set = table.set(&mut *self.store, index, wasmi::Nullable::Val(function).into());
@@ -181,9 +181,11 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         call,
         parent,
     } = origin;
-    let rewritten = module.rewritten();
-    let calls_host = rewritten.grows || !rewritten.costs.is_empty();
-    let hidden_elements = if calls_host { rewrite::HOST_FUNCTIONS } else { 0 };
+    let hidden_elements = if module.rewritten().calls_host() {
+        rewritten::HOST_FUNCTIONS
+    } else {
+        0
+    };
     let state = State {
         meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
             .began(parent.as_ref().map(Share::started)),

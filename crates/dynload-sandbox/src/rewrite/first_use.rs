@@ -9,8 +9,6 @@ use alloc::{vec, vec::Vec};
 
 /// The functions for which one hidden global records whether they were used.
 pub(crate) const FUNCTIONS_PER_GLOBAL: u32 = 64;
-/// Elements of the hidden table: the host function before a growth, and the one for a first use.
-pub(crate) const HOST_FUNCTIONS: u32 = 2;
 /// The index of the host function for a first use in the hidden table.
 const FIRST_USE: u8 = 1;
 
@@ -129,6 +127,7 @@ impl Costs {
     }
 
     /// Adds the functions that follow.
+    #[cfg(feature = "std")]
     pub(crate) fn append(&mut self, mut others: Costs) {
         self.reported.append(&mut others.reported);
         self.unreported += others.unreported;
@@ -145,11 +144,7 @@ impl Costs {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        EngineConfig,
-        rewrite::{Rewritten, module},
-        translation::SMALL_BYTES,
-    };
+    use crate::{EngineConfig, rewrite::module, rewritten::Rewritten, translation::SMALL_BYTES};
     use std::{format, string::String};
 
     /// Rewrites a module with these functions.

@@ -5,10 +5,7 @@ mod instance;
 mod names;
 mod write;
 
-pub(crate) use instance::InstanceCost;
-
 use super::{
-    Rewritten,
     body::Context,
     code::{self, Code, Function},
     first_use::Reports,
@@ -20,6 +17,7 @@ use crate::{
     engine::{EngineConfig, Translation},
     error::{ModuleError, Refused},
     module::limits::{Bound, ModuleLimit, ModuleLimits},
+    rewritten::Rewritten,
 };
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -2,9 +2,9 @@
 
 use super::{ModuleReader, id};
 use crate::engine::Translation;
-use crate::rewrite::{
+use crate::rewrite::binary::{i64_const, op, prefix_size, unsigned};
+use crate::rewritten::{
     FRAMES, HOST, HOST_FUNCTIONS, Hidden, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
-    binary::{i64_const, op, prefix_size, unsigned},
 };
 use alloc::vec::Vec;
 
