@@ -168,7 +168,7 @@ fn features() -> Result<(), Failure> {
         "dynload-sandbox",
         "--no-default-features",
         "--features",
-        "std,deterministic",
+        "rewriter,std,deterministic",
     ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-native", "--no-default-features"],
@@ -177,7 +177,13 @@ fn features() -> Result<(), Failure> {
             "dynload-sandbox",
             "--no-default-features",
             "--features",
-            "simd,deterministic",
+            "rewriter",
+        ],
+        &[
+            "dynload-sandbox",
+            "--no-default-features",
+            "--features",
+            "rewriter,simd,deterministic",
         ],
         &["dynload-sandbox", "--all-features"],
     ];

@@ -2,7 +2,7 @@
 
 pub(crate) mod dispatch;
 
-use crate::{metering::operator_cost, module::limits::ModuleLimits, schedule};
+use crate::{metering::operator_cost, module::limits::ModuleLimits, schedule, translation::SMALL_BYTES};
 use alloc::sync::Arc;
 use wasmi::{CompilationMode, Config, CustomFuelCosts};
 
@@ -25,8 +25,42 @@ pub struct EngineConfig {
     /// It is the memory that host functions access, unless the module exports another one as `memory`. If the module
     /// imports another memory too, both are missing.
     pub imported_memory: bool,
+    /// When functions are translated for the interpreter.
+    pub translation: Translation,
     /// The limits of a module.
     pub module_limits: ModuleLimits,
+}
+
+/// When the functions of a module are translated for the interpreter.
+///
+/// Both validate the whole module when it is loaded, and have the same results, errors and readings of the meter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Translation {
+    /// Each function when it is called for the first time. The default: loading takes a fraction of the time, and functions
+    /// that are never called take no memory.
+    ///
+    /// Translation happens within a call and delays its end at a deadline by at most about two milliseconds, on a machine
+    /// that translates a kilobyte in 20 microseconds. A module for which that could take longer, because a function has
+    /// more than about 64 KiB, is translated when it is loaded.
+    #[default]
+    OnFirstUse,
+    /// All functions when the module is loaded, so that the first calls take as long as later ones.
+    AtLoad,
+    /// On first use, with every module treated as a large one: for tests.
+    #[doc(hidden)]
+    OnReportedFirstUse,
+}
+
+impl Translation {
+    /// Returns the bytes of code that may be translated without a report, or `None` if all code is translated at load.
+    pub(crate) fn unreported_bytes(self) -> Option<usize> {
+        match self {
+            Translation::OnFirstUse => Some(SMALL_BYTES),
+            Translation::OnReportedFirstUse => Some(0),
+            Translation::AtLoad => None,
+        }
+    }
 }
 
 impl EngineConfig {
@@ -48,6 +82,13 @@ impl EngineConfig {
     #[must_use]
     pub fn with_imported_memory(mut self, imported_memory: bool) -> EngineConfig {
         self.imported_memory = imported_memory;
+        self
+    }
+
+    /// Sets when functions are translated.
+    #[must_use]
+    pub fn with_translation(mut self, translation: Translation) -> EngineConfig {
+        self.translation = translation;
         self
     }
 
@@ -89,8 +130,13 @@ impl Engine {
 
     /// Creates an interpreter for one module. It frees compiled code only when it is dropped itself, so modules do not share
     /// one.
-    pub(crate) fn interpreter(&self) -> wasmi::Engine {
-        wasmi::Engine::new(&self.0.interpreter)
+    pub(crate) fn interpreter(&self, translation: Translation) -> wasmi::Engine {
+        let mut config = self.0.interpreter.clone();
+        config.compilation_mode(match translation {
+            Translation::AtLoad => CompilationMode::Eager,
+            _ => CompilationMode::LazyTranslation,
+        });
+        wasmi::Engine::new(&config)
     }
 }
 
@@ -108,12 +154,11 @@ fn interpreter(config: &EngineConfig) -> Config {
         .operator_cost(operator_cost::only_nops())
         .fuel_cost(CustomFuelCosts {
             bytes_copied_per_fuel: schedule::BYTES_PER_FUEL as u32,
-            // Charged only by lazy translation, which is off.
+            // The same call costs the same whether it translates functions or not. And the interpreter loses a call that runs
+            // out of fuel there.
             fuel_per_bytes_translated: 0,
             fuel_per_bytes_validated: 0,
         })
-        // Lazy translation charges fuel at the first call of a function, and loses a call that runs out of fuel there.
-        .compilation_mode(CompilationMode::Eager)
         // The rewritten code counts frames; the interpreter's own limits must never be exceeded first.
         .set_max_recursion_depth(usize::MAX)
         .set_max_stack_height(usize::MAX / 2)

@@ -5,6 +5,7 @@ mod not_loadable;
 
 pub(crate) use module::Refused;
 pub use module::{ModuleError, UnsafeBuild};
+#[cfg(feature = "rewriter")]
 pub(crate) use not_loadable::explained;
 
 use crate::{usage::Usage, value::Signature};

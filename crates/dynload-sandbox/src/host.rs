@@ -5,6 +5,7 @@
 mod caller;
 mod console;
 mod entropy;
+mod first_use;
 mod function;
 mod functions;
 mod growth;
@@ -21,6 +22,7 @@ pub use functions::{HostFunctions, UnsupportedSignature};
 pub use guest_memory::{GuestMemory, NoMemory, OutOfBounds};
 
 pub(crate) use console::ConsoleState;
+pub(crate) use first_use::define as define_first_use;
 pub(crate) use function::HostFunction;
 pub(crate) use growth::define as define_growth;
 pub(crate) use vais::define as define_vais;

@@ -16,7 +16,7 @@ use crate::{
     call::state::{Linked, State},
     error::{Error, ErrorKind, Invoked},
     host::{GuestMemory, NoMemory, Stream},
-    metering::hidden,
+    metering::{frames::LAZY, hidden},
     module::Module,
     usage::Usage,
     value::{Signature, Value},
@@ -315,7 +315,8 @@ impl Instance {
     fn rewind_frames(&mut self) {
         let globals = self.linked().hidden;
         if let Some(global) = globals.frames {
-            hidden::write(self.store.as_context_mut(), global, self.frame_start);
+            let lazy = self.module.expected_first_uses().map_or(0, |_| LAZY);
+            hidden::write(self.store.as_context_mut(), global, self.frame_start | lazy);
         }
         if let Some((stack, depth)) = globals.peaks {
             hidden::write(self.store.as_context_mut(), stack, 0);

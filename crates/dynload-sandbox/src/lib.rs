@@ -31,6 +31,10 @@
 //! need `std`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(feature = "rewriter"),
+    allow(dead_code, reason = "only the rewriter uses some of it")
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
@@ -48,12 +52,16 @@ mod host;
 mod instance;
 mod metering;
 mod module;
+mod prepared;
+#[cfg(feature = "rewriter")]
 mod rewrite;
+mod rewritten;
 mod sandbox;
 pub mod schedule;
 #[cfg(all(feature = "std", unix))]
 mod services;
 mod sync;
+mod translation;
 mod usage;
 mod value;
 
@@ -68,7 +76,7 @@ pub use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
     Scopes,
 };
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, Translation};
 pub use error::{
     DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild,
 };
@@ -84,6 +92,7 @@ pub use instance::typed::{TypedFunc, WasmNumber, WasmParams, WasmResults};
 pub use metering::budget::FuelBudget;
 pub use module::limits::{ModuleLimit, ModuleLimits, ParseModuleLimitError};
 pub use module::{Export, ExternType, Import, Module};
+pub use prepared::Prepared;
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]
 pub use services::ServiceError;
@@ -99,6 +108,7 @@ struct Readme;
 /// # Errors
 ///
 /// As [`Module::new`].
+#[cfg(feature = "rewriter")]
 #[doc(hidden)]
 pub fn rewritten(wasm: &[u8], config: &EngineConfig) -> Result<alloc::vec::Vec<u8>, ModuleError> {
     rewrite::module(wasm, config).map(|(bytes, _)| bytes)
@@ -109,6 +119,7 @@ pub fn rewritten(wasm: &[u8], config: &EngineConfig) -> Result<alloc::vec::Vec<u
 /// # Errors
 ///
 /// As [`Module::new`].
+#[cfg(feature = "rewriter")]
 #[doc(hidden)]
 pub fn load_estimate(wasm: &[u8], config: &EngineConfig) -> Result<u64, ModuleError> {
     rewrite::module(wasm, config).map(|(_, rewritten)| rewritten.load_bytes)

@@ -3,13 +3,17 @@
 pub(crate) mod limits;
 
 use crate::{
-    engine::Engine,
-    engine::dispatch,
-    error::{ModuleError, UnsafeBuild, explained},
-    rewrite::{self, Rewritten},
+    engine::{Engine, Translation, dispatch},
+    error::{ModuleError, UnsafeBuild},
+    rewritten::{self, Rewritten},
+    translation::FirstUses,
     value::{Signature, ValType},
 };
+#[cfg(feature = "rewriter")]
+use crate::{error::explained, rewrite};
 use alloc::sync::Arc;
+#[cfg(feature = "rewriter")]
+use alloc::vec::Vec;
 use core::fmt;
 use dynload_caps::{Capabilities, ImportNeeds, imports::needs};
 
@@ -23,6 +27,8 @@ struct Inner {
     engine: Engine,
     module: wasmi::Module,
     rewritten: Rewritten,
+    /// If functions are translated on first use and have to report it.
+    first_uses: Option<Arc<FirstUses>>,
 }
 
 /// The type of an import or export
@@ -121,23 +127,57 @@ impl Module {
     /// - [`ModuleError::Invalid`] if it is not a valid module.
     /// - [`ModuleError::Engine`] if the interpreter cannot translate it.
     /// - [`ModuleError::UnsafeBuild`] if the interpreter was built in a way that lets guests overflow the native stack.
+    #[cfg(feature = "rewriter")]
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
-        if !dispatch::releases_stack() {
-            return Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE));
-        }
+        Module::check_build()?;
         let wasm = wasm.as_ref();
-        Module::translate(engine, wasm).map_err(|error| explained(error, wasm))
+        Module::rewrite_and_compile(engine, wasm)
+            .map(|(module, _)| module)
+            .map_err(|error| explained(error, wasm))
     }
 
-    fn translate(engine: &Engine, wasm: &[u8]) -> Result<Module, ModuleError> {
+    /// Returns the module and its rewritten form.
+    #[cfg(feature = "rewriter")]
+    pub(crate) fn rewrite_and_compile(
+        engine: &Engine,
+        wasm: &[u8],
+    ) -> Result<(Module, Vec<u8>), ModuleError> {
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
-        let module = wasmi::Module::new(&engine.interpreter(), &bytes[..]).or_else(|refused| {
+        let module = Module::compile(engine, &bytes, rewritten).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;
             Err(ModuleError::Engine(refused.into()))
         })?;
+        Ok((module, bytes))
+    }
+
+    /// Checks that the interpreter cannot overflow the native stack.
+    pub(crate) fn check_build() -> Result<(), ModuleError> {
+        if dispatch::releases_stack() {
+            Ok(())
+        } else {
+            Err(ModuleError::UnsafeBuild(UnsafeBuild::HERE))
+        }
+    }
+
+    /// Compiles a rewritten module.
+    pub(crate) fn compile(
+        engine: &Engine,
+        bytes: &[u8],
+        rewritten: Rewritten,
+    ) -> Result<Module, wasmi::Error> {
+        let configured = engine.config().translation;
+        let translation = if rewritten.is_lazy {
+            configured
+        } else {
+            Translation::AtLoad
+        };
+        let module = wasmi::Module::new(&engine.interpreter(translation), bytes)?;
+        let reports = translation != Translation::AtLoad && !rewritten.costs.is_empty();
+        let first_uses = reports.then(|| FirstUses::new(&rewritten.costs, translation));
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),
             module,
+            first_uses: first_uses.map(Arc::new),
             rewritten,
         })))
     }
@@ -195,7 +235,7 @@ impl Module {
         self.0
             .module
             .exports()
-            .filter(|export| !rewrite::is_hidden(export.name()))
+            .filter(|export| !rewritten::is_hidden(export.name()))
             .map(|export| Export {
                 name: export.name(),
                 ty: ExternType::from_engine(export.ty()),
@@ -223,6 +263,11 @@ impl Module {
 
     pub(crate) fn compiled(&self) -> &wasmi::Module {
         &self.0.module
+    }
+
+    /// Returns the functions whose first use is reported, as long as that is necessary.
+    pub(crate) fn expected_first_uses(&self) -> Option<&Arc<FirstUses>> {
+        self.0.first_uses.as_ref().filter(|uses| uses.are_expected())
     }
 
     pub(crate) fn rewritten(&self) -> &Rewritten {

@@ -103,7 +103,7 @@
 //! (func (param $n i32) (result i32) (local $sum i32)
 //!   block                                                      ;; 32 bytes: 2 locals, at most 2 operands
 //!     (i64.add (global.get $frames) (i64.const 0x1_0000_0020))
-//!     (br_if 0 (i64.eqz (i64.and (; the sum ;) (i64.const 0x8000_0000_8000_0000))))
+//!     (br_if 0 (i64.eqz (i64.and (; the sum ;) (i64.const 0x4000_0000_8000_0000))))
 //!     (global.set $frames (i64.add (global.get $frames) (i64.const 0x1_0000_0020)))
 //!     unreachable
 //!   end                                                        ;; e0 costs 1: no `nop`
@@ -127,6 +127,24 @@
 //!   refers to a hidden item is invalid, and the module is refused.
 //! - Hidden exports have names that are refused in a guest.
 //!
+//! In a module with much code, functions report their first use to the host ([`first_use`]): the test at their entry also
+//! fails while the highest bit of the frame counters is set, and then a bit of a hidden global says whether the function was
+//! used before.
+//!
+//! ```text
+//! block
+//!   block
+//!     (br_if 1 (i64.eqz (i64.and (local.tee $sum (; as above ;)) (i64.const 0xc000_0000_8000_0000))))
+//!     (br_if 0 (i64.eqz (i64.and (local.get $sum) (i64.const 0x4000_0000_8000_0000))))
+//!     (global.set $frames (local.get $sum))
+//!     unreachable
+//!   end
+//!   (br_if 0 (i64.eqz (i64.and (global.get $unused) (; its bit ;))))
+//!   (global.set $unused (i64.xor (global.get $unused) (; its bit ;)))
+//!   (call_indirect $host (; its index ;) (i64.const 0) (i32.const 1))
+//! end
+//! ```
+//!
 //! The start function becomes an export, so that it runs under the same limits as any call. Some operators are changed because
 //! of bugs in the interpreter (`body/wasmi_workarounds.rs`), or because it would [fold constants](literals).
 //!
@@ -137,6 +155,7 @@ mod binary;
 mod body;
 mod cfg;
 mod code;
+mod first_use;
 mod flow;
 mod frame_counters;
 mod index_spaces;
@@ -149,50 +168,4 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use sections::{InstanceCost, module, validate};
-
-/// The prefix of the names of all hidden exports.
-const PREFIX: &str = "\0dynload.";
-/// The frame counters.
-pub(crate) const FRAMES: &str = "\0dynload.frames";
-/// The fuel to refund.
-pub(crate) const REFUND: &str = "\0dynload.refund";
-/// The peak of the stack counter.
-pub(crate) const PEAK_STACK: &str = "\0dynload.peak_stack";
-/// The peak of the depth counter.
-pub(crate) const PEAK_DEPTH: &str = "\0dynload.peak_depth";
-/// The table with the host function that is called before a growth.
-pub(crate) const GROWTH: &str = "\0dynload.growth";
-/// The memory that a module gets instead of an imported one.
-pub(crate) const OWN_MEMORY: &str = "\0dynload.memory";
-/// The start function.
-pub(crate) const START: &str = "\0dynload.start";
-
-/// Returns whether an export is hidden: added by the rewriter.
-pub(crate) fn is_hidden(export: &str) -> bool {
-    export.starts_with(PREFIX)
-}
-
-/// The hidden globals: which of them are exported (`T = ()`), or the interpreter's handles for them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Hidden<T> {
-    pub(crate) frames: Option<T>,
-    pub(crate) refund: Option<T>,
-    pub(crate) peaks: Option<(T, T)>,
-}
-
-/// The properties of a rewritten module that the host depends on.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Rewritten {
-    pub(crate) hidden: Hidden<()>,
-    /// Whether a function stores the frame counters.
-    pub(crate) counts_frames: bool,
-    /// Whether there is a start function, exported as [`START`].
-    pub(crate) has_start: bool,
-    /// Whether the host has to put a function into the table [`GROWTH`].
-    pub(crate) grows: bool,
-    /// The memory that loading takes: an upper bound.
-    pub(crate) load_bytes: u64,
-    /// The cost of creating an instance.
-    pub(crate) instance: InstanceCost,
-}
+pub(crate) use sections::{module, validate};

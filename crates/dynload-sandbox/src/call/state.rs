@@ -3,7 +3,7 @@
 use crate::{
     authority::Authority, bytes::Exchange, bytes::Extism, call::interrupt::CallGate, call::share::Share,
     call::watch::Watch, clock::Clock, config::Config, host::ConsoleState, host::EntropyStream,
-    metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewrite::Hidden, usage::Usage,
+    metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::any::Any;

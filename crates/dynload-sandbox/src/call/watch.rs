@@ -4,7 +4,7 @@
 //! takes does not show in its fuel, so each of them is followed by a glance: at a counter that another thread advances, if the
 //! clock has one, and at the clock itself if it has none or if the counter has changed.
 
-use crate::{call::share::Share, call::state::State, error::ErrorKind};
+use crate::{call::share::Share, call::state::State, error::ErrorKind, translation::UNCHECKED};
 use core::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -22,6 +22,8 @@ pub(crate) struct Watch {
     ticks: Option<(&'static AtomicUsize, usize)>,
     /// The number of glances until the clock is read anyway.
     glances: u32,
+    /// The cost of the functions that were translated since the last check.
+    translated: u64,
     #[cfg(feature = "std")]
     enclosing: enclosing::Enclosing,
 }
@@ -55,6 +57,7 @@ impl State {
     /// starts with the first check.
     pub(crate) fn look(&mut self) -> Result<Duration, ErrorKind> {
         let now = self.clock().monotonic();
+        self.watch.translated = 0;
         if !self.watch.has_begun {
             self.watch.has_begun = true;
             #[cfg(feature = "std")]
@@ -65,6 +68,15 @@ impl State {
         }
         self.meter.check(now)?;
         Ok(now)
+    }
+
+    /// Adds the cost of a function that was translated, and checks if translation may have taken time.
+    pub(crate) fn add_translated(&mut self, cost: u64) -> Result<(), ErrorKind> {
+        self.watch.translated += cost;
+        if self.watch.translated > UNCHECKED {
+            self.look()?;
+        }
+        Ok(())
     }
 
     /// Checks if the call has been checked before.

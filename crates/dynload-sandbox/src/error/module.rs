@@ -47,6 +47,12 @@ pub enum ModuleError {
         /// The feature, and how to do without it.
         feature: &'static str,
     },
+    /// It is not a prepared module that this version can load.
+    #[non_exhaustive]
+    NotPrepared {
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
     /// The interpreter could not translate it.
     Engine(Box<dyn core::error::Error + Send + Sync>),
     /// Nothing is wrong with the module: the interpreter was compiled in a way that lets any guest overflow the native stack.
@@ -144,6 +150,7 @@ impl fmt::Display for ModuleError {
                 write!(f, "not a valid WebAssembly module: {message} (at byte {offset})")
             }
             ModuleError::Unsupported { feature } => write!(f, "the module uses {feature}"),
+            ModuleError::NotPrepared { reason } => write!(f, "not a prepared module: {reason}"),
             ModuleError::Engine(_) => f.write_str("the interpreter cannot translate the module"),
             ModuleError::UnsafeBuild(cause) => write!(
                 f,
@@ -183,6 +190,7 @@ impl From<ModuleError> for Refused {
     }
 }
 
+#[cfg(feature = "rewriter")]
 impl From<wasmparser::BinaryReaderError> for Refused {
     fn from(error: wasmparser::BinaryReaderError) -> Refused {
         Refused(ModuleError::Invalid {

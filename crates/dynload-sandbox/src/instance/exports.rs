@@ -4,7 +4,7 @@ use crate::{
     call::run,
     call::state::{Linked, State},
     error::ErrorKind,
-    rewrite,
+    rewritten,
     value::{Signature, Value},
 };
 use alloc::{string::ToString, vec::Vec};
@@ -53,7 +53,7 @@ pub(crate) fn exported(ctx: &StoreContextMut<'_, State>, export: &str) -> Result
             .iter()
             .flat_map(|linked| linked.instance.exports(ctx.as_context()));
         let functions: Vec<&str> = exports
-            .filter(|export| !rewrite::is_hidden(export.name()))
+            .filter(|export| !rewritten::is_hidden(export.name()))
             .filter(|export| matches!(export.ty(ctx.as_context()), wasmi::ExternType::Func(_)))
             .map(|export| export.name())
             .collect();
@@ -71,7 +71,7 @@ pub(crate) fn signature(ctx: wasmi::StoreContext<'_, State>, export: &str) -> Op
 }
 
 fn find(ctx: wasmi::StoreContext<'_, State>, linked: Linked, export: &str) -> Option<wasmi::Func> {
-    if rewrite::is_hidden(export) {
+    if rewritten::is_hidden(export) {
         return None;
     }
     linked.instance.get_func(ctx, export)

@@ -17,7 +17,7 @@ use crate::{
     metering::frames::FrameLimits,
     metering::memory_meter::MemoryMeter,
     module::{ExternType, Module},
-    rewrite::{self, Hidden},
+    rewritten::{self, Hidden},
     value::Signature,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
@@ -74,7 +74,7 @@ impl Instance {
     fn initialize(&mut self) -> (Invoked<'static>, Result<(), ErrorKind>) {
         let mut last = (Invoked::Start, Ok(()));
         if self.module.rewritten().has_start {
-            last = (Invoked::Start, self.run(rewrite::START));
+            last = (Invoked::Start, self.run(rewritten::START));
         }
         if last.1.is_ok() && self.is_reactor() {
             last = (Invoked::Export(INITIALIZE), self.run(INITIALIZE));
@@ -115,24 +115,33 @@ impl Instance {
         let hidden = self.module.rewritten().hidden;
         let linked = Linked {
             instance,
-            memory: ["memory", rewrite::OWN_MEMORY]
+            memory: ["memory", rewritten::OWN_MEMORY]
                 .into_iter()
                 .find_map(|name| instance.get_memory(&*self.store, name)),
             hidden: Hidden {
-                frames: hidden.frames.and_then(|()| global(rewrite::FRAMES)),
-                refund: hidden.refund.and_then(|()| global(rewrite::REFUND)),
+                frames: hidden.frames.and_then(|()| global(rewritten::FRAMES)),
+                refund: hidden.refund.and_then(|()| global(rewritten::REFUND)),
                 peaks: hidden
                     .peaks
-                    .and_then(|_| Some((global(rewrite::PEAK_STACK)?, global(rewrite::PEAK_DEPTH)?))),
+                    .and_then(|_| Some((global(rewritten::PEAK_STACK)?, global(rewritten::PEAK_DEPTH)?))),
             },
         };
         self.store.data_mut().linked = Some(linked);
         self.rewind_frames();
-        if self.module.rewritten().grows {
-            let function = host::define_growth(&mut self.store);
-            if let Some(table) = instance.get_table(&*self.store, rewrite::GROWTH) {
-                // The rewriter added the table, of functions and with one element.
-                let set = table.set(&mut *self.store, 0, wasmi::Nullable::Val(function).into());
+        let first_uses = self.module.expected_first_uses().cloned();
+        let functions = [
+            self.module
+                .rewritten()
+                .grows
+                .then(|| host::define_growth(&mut self.store)),
+            first_uses.map(|uses| host::define_first_use(&mut self.store, uses)),
+        ];
+        for (index, function) in (0..).zip(functions) {
+            if let Some(function) = function
+                && let Some(table) = instance.get_table(&*self.store, rewritten::HOST)
+            {
+                // The rewriter added the table, with an element for each of the functions.
+                let set = table.set(&mut *self.store, index, wasmi::Nullable::Val(function).into());
                 debug_assert!(set.is_ok());
             }
         }
@@ -175,10 +184,15 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         call,
         parent,
     } = origin;
+    let hidden_elements = if module.rewritten().calls_host() {
+        rewritten::HOST_FUNCTIONS
+    } else {
+        0
+    };
     let state = State {
         meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
             .began(parent.as_ref().map(Share::started)),
-        memory: MemoryMeter::new(config.limits.max_memory_bytes, module.rewritten().grows.into())
+        memory: MemoryMeter::new(config.limits.max_memory_bytes, hidden_elements)
             .of_worker(parent.as_ref().map(Share::memory)),
         exchange: Exchange::default(),
         extism: None,

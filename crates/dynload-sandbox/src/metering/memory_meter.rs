@@ -69,8 +69,8 @@ pub(crate) const ELEMENT_BYTES: u64 = 8;
 
 impl MemoryMeter {
     /// Creates a meter for an instance with `hidden_elements` table elements that the rewriter added.
-    pub(crate) fn new(limit: u64, hidden_elements: u64) -> MemoryMeter {
-        let hidden = hidden_elements * ELEMENT_BYTES;
+    pub(crate) fn new(limit: u64, hidden_elements: u32) -> MemoryMeter {
+        let hidden = u64::from(hidden_elements) * ELEMENT_BYTES;
         MemoryMeter {
             // No allocation is larger.
             limit: limit.min(isize::MAX as u64),

@@ -33,6 +33,7 @@ pub(crate) mod op {
     pub(crate) const I64_SUB: u8 = 0x7d;
     pub(crate) const I64_EXTEND_I32_U: u8 = 0xad;
     pub(crate) const I64_AND: u8 = 0x83;
+    pub(crate) const I64_XOR: u8 = 0x85;
     pub(crate) const I64_SHR_U: u8 = 0x88;
     /// The type of a block without parameters and results.
     pub(crate) const EMPTY: u8 = 0x40;

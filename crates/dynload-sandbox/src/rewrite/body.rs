@@ -18,6 +18,7 @@ use self::{fast_path::FastPath, stacks::Stacks};
 use super::{
     binary::{indexed, op, unsigned},
     cfg::{Charge, Edge},
+    first_use::{Costs, Report, Reports},
     flow::Flow,
     frame_counters::{self, Globals},
     index_spaces::IndexSpaces,
@@ -35,8 +36,10 @@ pub(crate) struct Context<'a> {
     pub(crate) spaces: &'a IndexSpaces,
     /// The start function.
     pub(crate) start: Option<u32>,
-    /// The type and the table of the host function that is called before a growth.
-    pub(crate) growth: (u32, u32),
+    /// The type and the table of the host functions that rewritten code calls.
+    pub(crate) host: (u32, u32),
+    /// Which functions report their first use, if any.
+    pub(crate) reports: Option<Reports>,
     /// The maximum number of values that blocks, branches and calls carry, all together.
     pub(crate) carried: Bound,
     /// The memory that loading takes.
@@ -144,6 +147,9 @@ pub(crate) struct BodyRewriter {
     carried: u64,
     /// The memory that loading the function takes.
     load: u64,
+    /// The bytes of its parameters, locals and operands.
+    frame_bytes: u64,
+    report: Option<Report>,
 }
 
 /// What the first pass finds about a body.
@@ -171,7 +177,7 @@ impl BodyRewriter {
         body: &FunctionBody<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Needs, Refused> {
-        let ty = function.ty;
+        let (ty, index) = (function.ty, function.index);
         #[cfg(feature = "simd")]
         let parsed = {
             // Few functions have vectors, and to track them is expensive: all operators are validated.
@@ -192,6 +198,12 @@ impl BodyRewriter {
         let parsed = self.parse(context, ty, body)?;
         #[cfg(not(feature = "simd"))]
         self.validate_if_needed(function, body)?;
+        self.report = context
+            .reports
+            .and_then(|reports| reports.of(index, body.range().len()));
+        if self.report.is_some() {
+            self.load += load_estimate::REPORT;
+        }
         context.load.add(self.load)?;
         self.flow.reweight();
         self.write(context, body, &parsed, out);
@@ -300,7 +312,8 @@ impl BodyRewriter {
     /// The second pass.
     fn write(&mut self, context: &Context<'_>, body: &FunctionBody<'_>, parsed: &Parsed, out: &mut Vec<u8>) {
         let base = self.base;
-        let frame = crate::metering::frames::frame(parsed.locals_bytes + self.max_operand_bytes);
+        self.frame_bytes = parsed.locals_bytes + self.max_operand_bytes;
+        let frame = crate::metering::frames::frame(self.frame_bytes);
         let counters = (self.calls || context.globals.peaks.is_some())
             .then(|| self.locals + self.hidden_locals.len() as u32);
         if counters.is_some() {
@@ -314,7 +327,7 @@ impl BodyRewriter {
         for ty in &self.hidden_locals {
             out.extend([1, *ty]);
         }
-        frame_counters::enter(out, &context.globals, frame, counters);
+        frame_counters::enter(out, &context.globals, frame, counters, self.report, context.host);
         self.emit_charge(context, parsed.entry, out);
         let mut copied = parsed.code.start - base;
         let edits = core::mem::take(&mut self.edits);
@@ -395,6 +408,16 @@ impl BodyRewriter {
     /// Returns the number of values that blocks, branches and calls of the last function carry.
     pub(crate) fn carried(&self) -> u64 {
         self.carried
+    }
+
+    /// Adds the cost of translating the last function.
+    pub(crate) fn add_cost(&self, context: &Context<'_>, costs: &mut Costs) {
+        /// Bytes of a frame that the interpreter supports, whatever its contents.
+        const SUPPORTED: u64 = 100_000;
+        // Each of them takes more time than memory.
+        let time = load_estimate::FUNCTION + load_estimate::LOCAL * u64::from(self.locals);
+        let reports = context.reports.map(|_| self.report.is_some());
+        costs.add(self.load + time, reports, self.frame_bytes > SUPPORTED);
     }
 
     /// Records an edit at an offset of the module.

@@ -3,6 +3,7 @@
 use super::{
     binary::prefix_size,
     body::{BodyRewriter, Context, Needs},
+    first_use::Costs,
 };
 use crate::error::Refused;
 use alloc::vec::Vec;
@@ -18,6 +19,7 @@ pub(super) struct Code {
     pub(super) needs: Needs,
     /// The number of values that blocks, branches and calls carry.
     carried: u64,
+    pub(super) costs: Costs,
 }
 
 /// The bytes of code for which a thread is started: rewriting them takes about half a millisecond, and starting the thread a
@@ -71,6 +73,7 @@ fn sequentially(
         let start = code.bytes.len();
         code.needs |= bodies.rewrite(context, function, &body, &mut code.bytes)?;
         code.carried += bodies.carried();
+        bodies.add_cost(context, &mut code.costs);
         prefix_size(&mut code.bytes, start);
     }
     Ok(code)
@@ -135,13 +138,14 @@ fn in_batches(
         code.bytes.extend_from_slice(&part.bytes);
         code.needs |= part.needs;
         code.carried += part.carried;
+        code.costs.append(part.costs);
     }
     Ok(code)
 }
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
-    use crate::{EngineConfig, ModuleError, ModuleLimits, rewrite::module};
+    use crate::{EngineConfig, ModuleError, ModuleLimits, Translation, rewrite::module};
     use std::{format, ops::Range, vec::Vec};
 
     const ALL: Range<usize> = 0..3_000;
@@ -166,8 +170,10 @@ mod tests {
         wat::parse_str(text).unwrap()
     }
 
+    /// Translated at load: otherwise bodies depend on the size of the module.
     fn bodies(wasm: &[u8]) -> Vec<Vec<u8>> {
-        let (bytes, _) = module(wasm, &EngineConfig::default()).unwrap();
+        let config = EngineConfig::default().with_translation(Translation::AtLoad);
+        let (bytes, _) = module(wasm, &config).unwrap();
         let payloads = wasmparser::Parser::new(0).parse_all(&bytes);
         payloads
             .filter_map(|payload| match payload.unwrap() {

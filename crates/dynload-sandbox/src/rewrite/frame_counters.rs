@@ -1,7 +1,10 @@
 //! Emits the code that counts frames: at the entry of a function, before its calls, before its tail calls.
 
-use super::binary::{i64_const, indexed, op};
-use crate::metering::frames::{DEPTH_SHIFT, GUARDS, STACK_MASK};
+use super::{
+    binary::{i64_const, indexed, op},
+    first_use::Report,
+};
+use crate::metering::frames::{DEPTH_SHIFT, GUARDS, LAZY, STACK_MASK};
 use alloc::vec::Vec;
 
 /// The indices of the hidden globals.
@@ -12,32 +15,62 @@ pub(crate) struct Globals {
     pub(crate) peaks: Option<(u32, u32)>,
 }
 
+impl Globals {
+    /// Returns their number.
+    pub(crate) fn count(&self) -> u32 {
+        if self.peaks.is_some() { 4 } else { 2 }
+    }
+}
+
 /// Adds the frame and traps beyond a limit. Stores the counters in `local`, if there is one, for the calls of this function.
 ///
-/// A leaf function does not store them: nothing would read them.
-pub(crate) fn enter(out: &mut Vec<u8>, globals: &Globals, frame: i64, local: Option<u32>) {
+/// A leaf function does not store them: nothing would read them. A function with a `report` calls the `host` before its first
+/// use, unless a limit is exceeded.
+pub(crate) fn enter(
+    out: &mut Vec<u8>,
+    globals: &Globals,
+    frame: i64,
+    local: Option<u32>,
+    report: Option<Report>,
+    host: (u32, u32),
+) {
     let add = |out: &mut Vec<u8>| {
         indexed(out, op::GLOBAL_GET, globals.frames);
         i64_const(out, frame);
         out.push(op::I64_ADD);
     };
+    let sum = |out: &mut Vec<u8>| match local {
+        Some(local) => indexed(out, op::LOCAL_GET, local),
+        None => add(out),
+    };
+    let branch_if_zero = |out: &mut Vec<u8>, mask: i64, label: u32| {
+        i64_const(out, mask);
+        out.extend([op::I64_AND, op::I64_EQZ]);
+        indexed(out, op::BR_IF, label);
+    };
     // Not an `if`: the interpreter would charge for its arm, and could report the fuel limit where the frame exceeds a limit.
     out.extend([op::BLOCK, op::EMPTY]);
+    if report.is_some() {
+        out.extend([op::BLOCK, op::EMPTY]);
+    }
     add(out);
     if let Some(local) = local {
         indexed(out, op::LOCAL_TEE, local);
     }
-    i64_const(out, GUARDS);
-    out.push(op::I64_AND);
-    out.push(op::I64_EQZ);
-    indexed(out, op::BR_IF, 0);
-    // For the host, which reads from the guard bits which limit was exceeded.
-    match local {
-        Some(local) => indexed(out, op::LOCAL_GET, local),
-        None => add(out),
+    if report.is_some() {
+        branch_if_zero(out, GUARDS | LAZY as i64, 1);
+        sum(out);
     }
+    branch_if_zero(out, GUARDS, 0);
+    // For the host, which reads from the guard bits which limit was exceeded.
+    sum(out);
     indexed(out, op::GLOBAL_SET, globals.frames);
     out.extend([op::UNREACHABLE, op::END]);
+    if let Some(report) = report {
+        report.leave_if_used(out);
+        report.report(host, out);
+        out.push(op::END);
+    }
     if let (Some((stack, depth)), Some(local)) = (globals.peaks, local) {
         peak(out, stack, |out| {
             indexed(out, op::LOCAL_GET, local);

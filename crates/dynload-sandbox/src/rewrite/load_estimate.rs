@@ -23,6 +23,8 @@ pub(crate) const CONSTANT: u64 = 112;
 /// A function, and the code at its entry that records peaks.
 pub(crate) const FUNCTION: u64 = 400;
 pub(crate) const PEAKS: u64 = 300;
+/// The code of a function that reports its first use.
+pub(crate) const REPORT: u64 = 600;
 /// A group of locals, and each local.
 pub(crate) const LOCALS: u64 = 32;
 pub(crate) const LOCAL: u64 = 2;

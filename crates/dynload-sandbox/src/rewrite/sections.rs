@@ -6,20 +6,19 @@ mod instance;
 mod names;
 mod write;
 
-pub(crate) use instance::InstanceCost;
-
 use super::{
-    Rewritten,
     body::Context,
     code::{self, Code, Function},
+    first_use::Reports,
     frame_counters::Globals,
     index_spaces::{Global, IndexSpaces},
     load_estimate::{self, Estimate},
 };
 use crate::{
-    engine::EngineConfig,
+    engine::{EngineConfig, Translation},
     error::{ModuleError, Refused},
     module::limits::{Bound, ModuleLimit, ModuleLimits},
+    rewritten::Rewritten,
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -132,6 +131,7 @@ struct ModuleReader<'a> {
     bytes: usize,
     profile: bool,
     imported_memory: bool,
+    translation: Translation,
     validator: Validator,
     features: WasmFeatures,
     sections: [Section; 13],
@@ -141,6 +141,8 @@ struct ModuleReader<'a> {
     defined_import: Option<Range<usize>>,
     functions: Vec<Function<'a>>,
     code: Code,
+    /// Which functions report their first use, if any.
+    reports: Option<Reports>,
     instance: instance::Counter,
     /// The number of locals of all functions so far.
     locals: u64,
@@ -155,6 +157,7 @@ impl<'a> ModuleReader<'a> {
             bytes: bytes as usize,
             profile: config.profile,
             imported_memory: config.imported_memory,
+            translation: config.translation,
             validator: Validator::new_with_features(features(config)),
             features: features(config),
             sections: Default::default(),
@@ -163,6 +166,7 @@ impl<'a> ModuleReader<'a> {
             defined_import: None,
             functions: Vec::new(),
             code: Code::default(),
+            reports: None,
             instance: instance::Counter::default(),
             locals: 0,
             load: load_estimate::BYTE * bytes,
@@ -215,11 +219,16 @@ impl<'a> ModuleReader<'a> {
                 .check("memories, including that of `env.memory`", memories)?;
         }
         let functions = core::mem::take(&mut self.functions);
+        self.reports = self.reports(&functions);
+        if let Some(reports) = self.reports {
+            self.load += load_estimate::ITEM * u64::from(reports.globals);
+        }
         let context = Context {
             globals: self.hidden_globals(),
             spaces: &self.spaces,
             start: self.start,
-            growth: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
+            host: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
+            reports: self.reports,
             carried: limits.bound(ModuleLimit::CarriedValues),
             load: Estimate::new(limits.bound(ModuleLimit::LoadBytes)),
             #[cfg(feature = "simd")]
@@ -233,6 +242,25 @@ impl<'a> ModuleReader<'a> {
             Bound::TABLES.check("tables, including the one that growth needs", tables)?;
         }
         Ok(())
+    }
+
+    /// Returns which functions report their first use, if any has to and there is room for what that needs.
+    fn reports(&self, functions: &[Function<'_>]) -> Option<Reports> {
+        /// The interpreter's maximum of globals.
+        const GLOBALS: usize = 1_000_000;
+        let globals = self.hidden_globals();
+        let first = globals.frames + globals.count();
+        let reports = Reports::new(functions, self.translation.unreported_bytes()?, first)?;
+        let is_room = (first + reports.globals) as usize <= GLOBALS
+            && Bound::TABLES
+                .check("tables", self.spaces.tables.len() as u64 + 1)
+                .is_ok();
+        is_room.then_some(reports)
+    }
+
+    /// Returns whether rewritten code calls functions of the host.
+    fn calls_host(&self) -> bool {
+        self.code.needs.growth || self.reports.is_some()
     }
 
     /// Returns an error that suggests what to do, if a feature is disabled.

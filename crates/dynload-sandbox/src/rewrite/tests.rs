@@ -30,7 +30,7 @@ fn the_example_is_emitted_as_documented() {
            (func (param i32) (result i32) (local i32)
              block
                (i64.add (global.get 0) (i64.const 0x1_0000_0020))
-               (br_if 0 (i64.eqz (i64.and (i64.const 0x8000_0000_8000_0000))))
+               (br_if 0 (i64.eqz (i64.and (i64.const 0x4000_0000_8000_0000))))
                (global.set 0 (i64.add (global.get 0) (i64.const 0x1_0000_0020)))
                unreachable
              end

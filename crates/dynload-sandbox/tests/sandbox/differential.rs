@@ -5,7 +5,7 @@
 
 use arbitrary::Unstructured;
 use dynload_oracle::{self as oracle, Oracle};
-use dynload_sandbox::{EngineConfig, rewritten};
+use dynload_sandbox::{EngineConfig, Translation, rewritten};
 use wasmi::{
     CompilationMode, Config, Engine, Error, Extern, ExternType, Func, Instance, Module, Nullable, Ref, Store,
     StoreLimits, StoreLimitsBuilder, TrapCode, Val, ValType,
@@ -125,15 +125,17 @@ impl Side {
     }
 
     /// The module as a sandbox runs it, with metering and the start function called afterwards.
-    fn rewritten(wasm: &[u8], profile: bool) -> Result<Side, Outcome> {
-        let bytes = rewritten(wasm, &EngineConfig::default().with_profile(profile)).expect("a valid module");
+    fn rewritten(wasm: &[u8], with: EngineConfig) -> Result<Side, Outcome> {
+        let bytes = rewritten(wasm, &with).expect("a valid module");
         let mut side = Side::new(&Engine::new(&config()), &bytes)?;
         let Side { store, instance } = &mut side;
-        if let Some(table) = instance.get_table(&*store, "\0dynload.growth") {
+        if let Some(table) = instance.get_table(&*store, "\0dynload.host") {
             let nothing = Func::wrap(&mut *store, |_asked: i64, _room: i64| {});
-            table
-                .set(&mut *store, 0, Nullable::Val(nothing).into())
-                .expect("the table has one element");
+            for index in 0..2 {
+                table
+                    .set(&mut *store, index, Nullable::Val(nothing).into())
+                    .expect("the table has two elements");
+            }
         }
         match side.call("\0dynload.start", &[]) {
             None | Some(Outcome::Returned(_)) => Ok(side),
@@ -163,7 +165,11 @@ impl Side {
     fn call(&mut self, name: &str, args: &[Val]) -> Option<Outcome> {
         let func = self.instance.get_func(&self.store, name)?;
         if let Some(counters) = self.instance.get_global(&self.store, "\0dynload.frames") {
-            counters.set(&mut self.store, Val::I64(0)).expect("a mutable i64");
+            // Functions report their first use while the highest bit is set.
+            let counters_without_frames = Val::I64(i64::MIN);
+            counters
+                .set(&mut self.store, counters_without_frames)
+                .expect("a mutable i64");
         }
         self.store.set_fuel(u64::MAX).ok();
         let ty = func.ty(&self.store);
@@ -307,8 +313,15 @@ struct Tally {
 
 /// Runs every export of a module on both sides, and compares everything after each call.
 fn compare(seed: u64, wasm: &[u8], tally: &mut Tally) {
-    let profile = seed % 2 == 1;
-    let (mut plain, mut rewritten) = match (Side::plain(wasm), Side::rewritten(wasm, profile)) {
+    let translation = if seed % 4 < 2 {
+        Translation::OnFirstUse
+    } else {
+        Translation::OnReportedFirstUse
+    };
+    let config = EngineConfig::default()
+        .with_profile(seed % 2 == 1)
+        .with_translation(translation);
+    let (mut plain, mut rewritten) = match (Side::plain(wasm), Side::rewritten(wasm, config)) {
         (Ok(plain), Ok(rewritten)) => (plain, rewritten),
         (plain, rewritten) => {
             let (plain, rewritten) = (plain.err(), rewritten.err());
@@ -330,7 +343,7 @@ fn compare(seed: u64, wasm: &[u8], tally: &mut Tally) {
         rewritten.contents(),
         "seed {seed}: after instantiation"
     );
-    let module = Module::new(&Engine::new(&config()), wasm).expect("a valid module");
+    let module = Module::new(&Engine::new(&self::config()), wasm).expect("a valid module");
     let functions: Vec<(String, Vec<ValType>)> = module
         .exports()
         .filter_map(|export| match export.ty() {

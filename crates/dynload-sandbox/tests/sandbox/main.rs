@@ -12,6 +12,7 @@ mod metering;
 mod module_limits;
 mod moves;
 mod oracle;
+mod prepared;
 mod reactors;
 mod regressions;
 mod reproducible;

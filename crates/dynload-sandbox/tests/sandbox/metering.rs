@@ -1,14 +1,27 @@
 //! Readings of the meter, on programs small enough to count by hand: every row of the schedule, frames, memory.
 //!
-//! Each program runs cold and warm, in slices of several sizes, with and without profiling, and at a limit of
-//! exactly what it needs and of one less.
+//! Each program runs cold and warm, in slices of several sizes, with and without profiling, with each kind of translation,
+//! and at a limit of exactly what it needs and of one less.
 
 use dynload_sandbox::*;
 
 const SLICES: [Option<u64>; 5] = [None, Some(1), Some(7), Some(1_000), Some(1_000_000)];
 
-fn module(profile: bool, wat: &str) -> Module {
-    let engine = Engine::new(EngineConfig::default().with_profile(profile));
+/// With and without profiling, and with each kind of translation.
+fn configs() -> impl Iterator<Item = EngineConfig> {
+    let translations = [
+        Translation::OnFirstUse,
+        Translation::OnReportedFirstUse,
+        Translation::AtLoad,
+    ];
+    translations.into_iter().flat_map(|translation| {
+        let config = EngineConfig::default().with_translation(translation);
+        [config, config.with_profile(true)]
+    })
+}
+
+fn module(config: EngineConfig, wat: &str) -> Module {
+    let engine = Engine::new(config);
     let wasm = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
     Module::new(&engine, wasm).unwrap_or_else(|error| panic!("{error}: {wat}"))
 }
@@ -49,15 +62,14 @@ fn arguments(args: &[i32]) -> Vec<Value> {
 #[track_caller]
 fn burns(wat: &str, args: &[i32], fuel: u64) {
     let args = arguments(args);
-    for profile in [false, true] {
-        let module = module(profile, wat);
+    for config in configs() {
+        let module = module(config, wat);
         for slice in SLICES {
             let mut instance = sandbox(Limits::DEFAULT, slice).instantiate(&module).unwrap();
             for temperature in ["cold", "warm"] {
                 let result = instance.call("run", &args);
                 let found = instance.usage().fuel;
-                let what =
-                    format!("{temperature}, slices of {slice:?}, profile {profile}: {result:?}\n{wat}");
+                let what = format!("{temperature}, slices of {slice:?}, {config:?}: {result:?}\n{wat}");
                 assert_eq!(found, fuel, "{what}");
                 // Programs that change their own cost (a table that has grown) or trap run once.
                 if result.is_err() || wat.contains(".grow") {
@@ -250,7 +262,9 @@ fn a_stopped_call_has_paid_for_most_of_its_work() {
     );
     for wat in [arms, turns] {
         let limits = Limits::PERMISSIVE.with_call_depth(FRAMES);
-        let mut instance = sandbox(limits, None).instantiate(&module(false, &wat)).unwrap();
+        let mut instance = sandbox(limits, None)
+            .instantiate(&module(EngineConfig::default(), &wat))
+            .unwrap();
         let error = instance.call("run", &arguments(&[0])).unwrap_err();
         assert_eq!(error.limit(), Some(Limit::CallDepth));
         let (fuel, did) = (instance.usage().fuel, FRAMES * WORK);
@@ -347,7 +361,7 @@ fn growth_costs_what_it_adds_if_it_succeeds() {
         burns(table, &[elements], 1 + 3 + fuel);
     }
     // A growth that the memory limit denies costs nothing extra either.
-    let module = module(false, memory);
+    let module = module(EngineConfig::default(), memory);
     for (limit, result, fuel) in [(2 << 16, 1, 1_027), ((2 << 16) - 1, -1, 3)] {
         let limits = Limits::DEFAULT.with_memory_bytes(limit);
         let mut instance = sandbox(limits, None).instantiate(&module).unwrap();
@@ -394,8 +408,8 @@ fn locals_beyond_512_bytes_cost_1_for_64() {
 /// Checks the fuel that instantiation burns.
 #[track_caller]
 fn instantiation_burns(wat: &str, fuel: u64) {
-    for profile in [false, true] {
-        let module = module(profile, wat);
+    for config in configs() {
+        let module = module(config, wat);
         for slice in SLICES {
             let mut instance = sandbox(Limits::DEFAULT, slice).instantiate(&module).unwrap();
             assert_eq!(instance.usage().fuel, fuel, "slices of {slice:?}");
@@ -502,7 +516,7 @@ fn host_functions_cost_5_plus_what_they_charge() {
 #[track_caller]
 fn uses_frames(wat: &str, args: &[i32], depth: u64, bytes: u64) {
     let args = arguments(args);
-    let measured = module(true, wat);
+    let measured = module(EngineConfig::default().with_profile(true), wat);
     let mut instance = sandbox(Limits::DEFAULT, None).instantiate(&measured).unwrap();
     for _ in 0..2 {
         instance.call("run", &args).unwrap();
@@ -513,8 +527,8 @@ fn uses_frames(wat: &str, args: &[i32], depth: u64, bytes: u64) {
             "{wat}"
         );
     }
-    for profile in [true, false] {
-        let module = module(profile, wat);
+    for config in configs() {
+        let module = module(config, wat);
         let stopped = |limits: Limits| {
             let mut instance = match sandbox(limits, None).instantiate(&module) {
                 Ok(instance) => instance,
@@ -630,7 +644,7 @@ fn frames_are_counted_across_the_host() {
 #[test]
 fn the_start_function_uses_frames_too() {
     let module = module(
-        true,
+        EngineConfig::default().with_profile(true),
         "(module (func $f (local i64)) (func $s (local i64) call $f) (start $s))",
     );
     for (limits, exceeded) in [
@@ -658,7 +672,7 @@ fn the_start_function_uses_frames_too() {
 /// Checks the bytes that an instance has from the start; the limit is tight.
 #[track_caller]
 fn uses_memory(wat: &str, bytes: u64) {
-    let module = module(false, wat);
+    let module = module(EngineConfig::default(), wat);
     let mut instance = sandbox(Limits::DEFAULT.with_memory_bytes(bytes), None)
         .instantiate(&module)
         .unwrap();
@@ -703,7 +717,7 @@ fn memory_is_the_sum_over_memories_and_tables() {
 #[test]
 fn growth_counts_and_denied_growth_is_reported() {
     let module = module(
-        false,
+        EngineConfig::default(),
         r#"(module (memory 1) (memory $second 1) (table 8 funcref)
             (func (export "first") (param i32) (result i32) (memory.grow (local.get 0)))
             (func (export "second") (param i32) (result i32) (memory.grow $second (local.get 0)))
@@ -737,7 +751,7 @@ fn growth_counts_and_denied_growth_is_reported() {
 #[test]
 fn a_growth_that_was_denied_earlier_is_not_blamed() {
     let module = module(
-        false,
+        EngineConfig::default(),
         r#"(module (memory 1) (func (export "grow") (result i32) (memory.grow (i32.const 1000)))
             (func (export "fail") unreachable))"#,
     );
@@ -751,7 +765,7 @@ fn a_growth_that_was_denied_earlier_is_not_blamed() {
 #[test]
 fn recursion_is_counted() {
     let module = module(
-        true,
+        EngineConfig::default().with_profile(true),
         r#"(module (func $fib (export "fib") (param i64) (result i64)
             (if (result i64) (i64.lt_s (local.get 0) (i64.const 2))
                 (then (local.get 0))
@@ -772,7 +786,7 @@ fn recursion_is_counted() {
 #[test]
 fn profiling_is_off_by_default() {
     let mut instance = sandbox(Limits::DEFAULT, None)
-        .instantiate(&module(false, "(module)"))
+        .instantiate(&module(EngineConfig::default(), "(module)"))
         .unwrap();
     let usage = instance.usage();
     assert_eq!((usage.peak_call_depth, usage.peak_stack_bytes), (None, None));

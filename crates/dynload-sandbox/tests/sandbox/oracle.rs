@@ -15,15 +15,25 @@ fn programs() -> u64 {
     }
 }
 
-fn engine() -> Engine {
-    Engine::new(EngineConfig::default().with_profile(true))
+/// Half of the programs report first uses, as those of large modules do.
+fn engine(wasm: &[u8]) -> Engine {
+    let translation = if wasm.len().is_multiple_of(2) {
+        Translation::OnFirstUse
+    } else {
+        Translation::OnReportedFirstUse
+    };
+    Engine::new(
+        EngineConfig::default()
+            .with_profile(true)
+            .with_translation(translation),
+    )
 }
 
 /// Runs a program's calls on both and compares results and usage; if `tight`, then runs the first call at L and L-1.
 fn compare(name: &str, wasm: &[u8], calls: &[random::Call], tight: bool) {
     let mut reference = Oracle::new(wasm, random::imports(), Schedule::default()).unwrap();
     let instantiated = reference.instantiate(oracle::Limits::default());
-    let module = Module::new(&engine(), wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let module = Module::new(&engine(wasm), wasm).unwrap_or_else(|error| panic!("{name}: {error}"));
     let Ok(instantiated) = instantiated else {
         assert!(
             sandbox(wide(), None).instantiate(&module).is_err(),
@@ -291,7 +301,7 @@ fn random_programs_with_vectors() {
             ..random::Options::default()
         };
         let program = random::program_with(seed, &options);
-        let module = Module::new(&engine(), &program.wasm).unwrap();
+        let module = Module::new(&engine(&program.wasm), &program.wasm).unwrap();
         // A vector does not cross the boundary; inside, vectors are everywhere.
         let callable = |name: &str| {
             let signature = module
@@ -324,7 +334,7 @@ fn the_limit_that_is_exceeded_first_is_named() {
         r#"(module (func $g (result i32) (i32.const 7)) (func (export "f") (result i32) (call $g)))"#,
     )
     .unwrap();
-    let module = Module::new(&engine(), wasm).unwrap();
+    let module = Module::new(&engine(&wasm), wasm).unwrap();
     for (fuel, depth, limit) in [
         (4, 2, None),
         (4, 1, Some(Limit::CallDepth)),
@@ -345,7 +355,7 @@ fn the_limit_that_is_exceeded_first_is_named() {
 #[test]
 fn the_memory_limit_is_named_before_the_fuel_limit() {
     let wasm = wat::parse_str(r#"(module (memory 1) (data (i32.const 0) "x"))"#).unwrap();
-    let module = Module::new(&engine(), wasm).unwrap();
+    let module = Module::new(&engine(&wasm), wasm).unwrap();
     for (memory, fuel, limit) in [
         (65_536, 1, None),
         (65_535, 1, Some(Limit::Memory)),

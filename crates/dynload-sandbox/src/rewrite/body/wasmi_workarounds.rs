@@ -149,8 +149,8 @@ impl BodyRewriter {
 
 /// Calls the host function that is called before a growth.
 fn call_growth(out: &mut Vec<u8>, context: &Context<'_>) {
-    let (growth_type, growth_table) = context.growth;
+    let (ty, table) = context.host;
     out.extend([op::I32_CONST, 0]);
-    indexed(out, op::CALL_INDIRECT, growth_type);
-    unsigned(out, growth_table.into());
+    indexed(out, op::CALL_INDIRECT, ty);
+    unsigned(out, table.into());
 }

@@ -4,7 +4,8 @@ use super::{ModuleReader, instance};
 use crate::{
     error::{ModuleError, Refused},
     module::limits::{ModuleLimit, ModuleLimits},
-    rewrite::{PREFIX, load_estimate},
+    rewrite::load_estimate,
+    rewritten::PREFIX,
 };
 use wasmparser::{ConstExpr, DataKind, ElementItems, ElementKind, Payload};
 

@@ -2,20 +2,9 @@
 
 use crate::{
     error::Refused, metering::memory_meter::ELEMENT_BYTES, module::limits::Bound,
-    rewrite::index_spaces::IndexSpaces, schedule,
+    rewrite::index_spaces::IndexSpaces, rewritten::InstanceCost, schedule,
 };
 use wasmparser::{ConstExpr, Data, DataKind, Element, ElementItems, ElementKind, Export, Operator};
-
-/// The cost of creating an instance.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct InstanceCost {
-    /// Fuel for segments, constant expressions and records.
-    pub(crate) fuel: u64,
-    /// The bytes of references and records that the instance keeps for its lifetime.
-    pub(crate) kept_bytes: u64,
-    /// The initial bytes of memories and tables.
-    pub(crate) initial_bytes: u64,
-}
 
 /// Computes the cost while the module is parsed.
 #[derive(Debug, Default)]

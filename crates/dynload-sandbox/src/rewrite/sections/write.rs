@@ -1,9 +1,10 @@
 //! Writes the module: the guest's sections, each followed by the rewriter's additions to it.
 
 use super::{ModuleReader, id};
-use crate::rewrite::{
-    FRAMES, GROWTH, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
-    binary::{i64_const, op, prefix_size, unsigned},
+use crate::engine::Translation;
+use crate::rewrite::binary::{i64_const, op, prefix_size, unsigned};
+use crate::rewritten::{
+    FRAMES, HOST, HOST_FUNCTIONS, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
 };
 use alloc::vec::Vec;
 
@@ -22,9 +23,11 @@ impl ModuleReader<'_> {
         };
         let rewritten = Rewritten {
             hidden,
-            counts_frames: self.code.needs.frame_counters || self.profile,
+            counts_frames: self.code.needs.frame_counters || self.profile || self.reports.is_some(),
             has_start: self.start.is_some(),
             grows: self.code.needs.growth,
+            is_lazy: self.translation != Translation::AtLoad && self.code.costs.allow_first_use(),
+            costs: core::mem::take(&mut self.code.costs.reported),
             load_bytes: self.load,
             instance: self.instance.sum(&self.spaces),
         };
@@ -80,22 +83,26 @@ impl ModuleReader<'_> {
         let count = match id {
             // `write_memories` writes it.
             id::MEMORY => self.defined_import.is_some().into(),
-            id::TYPE if self.code.needs.growth => {
+            id::TYPE if self.calls_host() => {
                 out.extend([0x60, 2, op::I64, op::I64, 0]);
                 1
             }
-            id::TABLE if self.code.needs.growth => {
-                out.extend([0x70, 1, 1, 1]);
+            id::TABLE if self.calls_host() => {
+                let size = HOST_FUNCTIONS as u8;
+                out.extend([0x70, 1, size, size]);
                 1
             }
             id::GLOBAL => {
-                let count = 2 + if globals.peaks.is_some() { 2 } else { 0 };
-                for _ in 0..count {
-                    out.extend([op::I64, 1]);
-                    i64_const(&mut out, 0);
-                    out.push(op::END);
-                }
-                count
+                let mut globals_of = |count: u32, initial: i64| {
+                    for _ in 0..count {
+                        out.extend([op::I64, 1]);
+                        i64_const(&mut out, initial);
+                        out.push(op::END);
+                    }
+                    count
+                };
+                let reports = self.reports.map_or(0, |reports| reports.globals);
+                globals_of(globals.count(), 0) + globals_of(reports, -1)
             }
             id::EXPORT => {
                 const FUNCTION: u8 = 0;
@@ -118,8 +125,8 @@ impl ModuleReader<'_> {
                     export(PEAK_STACK, GLOBAL, stack);
                     export(PEAK_DEPTH, GLOBAL, depth);
                 }
-                if self.code.needs.growth {
-                    export(GROWTH, TABLE, self.spaces.tables.len() as u32);
+                if self.calls_host() {
+                    export(HOST, TABLE, self.spaces.tables.len() as u32);
                 }
                 if self.defined_import.is_some() {
                     export(OWN_MEMORY, MEMORY, 0);

@@ -5,6 +5,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod first_use;
+
 use dynload_sandbox::*;
 use proptest::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
