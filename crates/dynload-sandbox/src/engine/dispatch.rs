@@ -20,7 +20,13 @@ const TOLERANCE: usize = 256;
 
 /// Returns whether the interpreter releases its native stack. Checks it once.
 pub(crate) fn releases_stack() -> bool {
-    if cfg!(any(feature = "portable-dispatch", target_arch = "riscv32")) {
+    // Cargo.toml selects it on these three processors, which cannot make the tail calls.
+    if cfg!(any(
+        feature = "portable-dispatch",
+        target_arch = "riscv32",
+        target_arch = "s390x",
+        target_arch = "x86"
+    )) {
         return true;
     }
     const YES: u8 = 1;
