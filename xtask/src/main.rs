@@ -21,6 +21,7 @@ mod readme;
 mod semver;
 mod steps;
 mod style;
+mod targets;
 mod test;
 mod tools;
 mod vais;
@@ -86,6 +87,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--package CRATE]",
         about: "runs the long checks: property tests with their full number of cases (DYNLOAD_PROVE=1), Wasmtime as the oracle, the loom models",
         run: long::prove,
+    },
+    Command {
+        name: "targets",
+        arguments: "[--only TARGET] [--list]",
+        about: "builds and runs the project for other machines: microcontrollers, browsers, other processors and systems",
+        run: targets::command,
     },
     Command {
         name: "vais",

@@ -5,7 +5,7 @@ use crate::cargo::{cargo, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
 use crate::{
-    bench, demo, header, install, languages, layers, licenses, no_std, package, semver, style, tools,
+    bench, demo, header, install, languages, layers, licenses, no_std, package, semver, style, targets, tools,
 };
 
 /// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same
@@ -89,6 +89,12 @@ const STEPS: &[Step] = &[
         about: "caps and the sandbox's core run without std",
         quick: false,
         run: no_std::check,
+    },
+    Step {
+        name: "targets",
+        about: "the sandbox's meter is the same on two microcontrollers and in a browser's engine, within budgets",
+        quick: false,
+        run: targets::check,
     },
     Step {
         name: "counts",

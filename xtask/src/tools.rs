@@ -3,17 +3,33 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::cargo::{is_available, run};
+use crate::cargo::{is_available, output, run};
 use crate::failure::Failure;
 
 /// A program or a library that a step needs.
-struct Tool {
+pub(crate) struct Tool {
     name: &'static str,
     is_available: fn() -> bool,
     /// The Debian packages that contain it.
     packages: &'static [&'static str],
     /// Whether the steps fail without it. Without the others, their tests are skipped or their step fails with a reason.
     required: bool,
+}
+
+impl Tool {
+    /// Returns a program without which a step fails.
+    pub(crate) const fn required(
+        name: &'static str,
+        is_available: fn() -> bool,
+        packages: &'static [&'static str],
+    ) -> Tool {
+        Tool {
+            name,
+            is_available,
+            packages,
+            required: true,
+        }
+    }
 }
 
 const TOOLS: &[Tool] = &[
@@ -88,7 +104,12 @@ pub(crate) fn provide() -> Result<(), Failure> {
             })?;
         }
     }
-    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !(tool.is_available)()).collect();
+    provide_all(TOOLS)
+}
+
+/// Installs those of the tools that are missing, or says how to install them.
+pub(crate) fn provide_all(tools: &[Tool]) -> Result<(), Failure> {
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !(tool.is_available)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -149,6 +170,12 @@ pub(crate) fn install(packages: &[&str]) -> Result<(), Failure> {
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(packages);
     apt_get(&arguments)
+}
+
+/// Adds a target to the toolchain if rustup can and it is missing. Returns whether the toolchain has it.
+pub(crate) fn has_target(triple: &str) -> Result<bool, Failure> {
+    let library = output(Command::new("rustc").args(["--print", "target-libdir", "--target", triple]))?;
+    Ok(Path::new(library.trim_end()).exists() || is_available("rustup", &["target", "add", triple]))
 }
 
 /// Returns whether this process runs as root, as `id` reports it: this crate has no dependencies and no `unsafe`.

@@ -78,6 +78,14 @@ struct dynload_plugin {
 #define DYNLOAD_ARCH_ "arm"
 #elif defined(__riscv) && __riscv_xlen == 64
 #define DYNLOAD_ARCH_ "riscv64"
+#elif defined(__riscv) && __riscv_xlen == 32
+#define DYNLOAD_ARCH_ "riscv32"
+#elif defined(__s390x__)
+#define DYNLOAD_ARCH_ "s390x"
+#elif defined(__powerpc64__)
+#define DYNLOAD_ARCH_ "powerpc64"
+#elif defined(__loongarch64) || defined(__loongarch__) && __loongarch_grlen == 64
+#define DYNLOAD_ARCH_ "loongarch64"
 #endif
 
 #if defined(__ANDROID__) || !defined(DYNLOAD_ARCH_)

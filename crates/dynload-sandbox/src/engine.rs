@@ -163,7 +163,7 @@ fn interpreter(config: &EngineConfig) -> Config {
         .set_max_recursion_depth(usize::MAX)
         .set_max_stack_height(usize::MAX / 2)
         .wasm_memory64(config.memory64)
-        .wasm_custom_page_sizes(false)
+        .wasm_custom_page_sizes(true)
         .wasm_wide_arithmetic(false)
         .ignore_custom_sections(true);
     interpreter

@@ -28,7 +28,7 @@ fn version_3() {
 fn all_proposals() {
     // The oracle can move vectors, but not compute with them.
     let unsupported = [Proposal::Simd, Proposal::RelaxedSimd];
-    proposals::<Script>(&[Proposal::CustomPageSizes], &unsupported, &[]);
+    proposals::<Script>(&[], &unsupported, &[]);
 }
 
 struct Script {

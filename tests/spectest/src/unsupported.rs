@@ -56,6 +56,7 @@ pub(crate) const BY_NONE: &[Proposal] = &[
 /// Proposals whose files are all run.
 pub(crate) const SUPPORTED: &[Proposal] = &[
     Proposal::BulkMemoryOperations,
+    Proposal::CustomPageSizes,
     Proposal::ExtendedConst,
     Proposal::Memory64,
     Proposal::MultiMemory,

@@ -164,25 +164,49 @@ impl DirScope {
     }
 }
 
-/// Returns the components of a path, without `.` and doubled separators. The first one is empty when the path is absolute.
+/// Returns the components of a path, without `.` and doubled separators: on Windows the drive or the share if it has one, an empty
+/// one for the root if it has one, and the names.
 pub(super) fn components(path: &str) -> Vec<&str> {
-    let separator = |c: char| c == '/' || (cfg!(windows) && c == '\\');
-    let rooted = path.starts_with(separator);
-    let parts = path
-        .split(separator)
+    let (prefix, rest) = path.split_at(if cfg!(windows) { prefix_len(path) } else { 0 });
+    // A share is never relative.
+    let rooted = rest.starts_with(is_separator) || prefix.starts_with(is_separator);
+    let parts = rest
+        .split(is_separator)
         .filter(|part| !part.is_empty() && *part != ".");
-    rooted.then_some("").into_iter().chain(parts).collect()
+    let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+    let start = prefix.into_iter().chain(rooted.then_some(""));
+    start.chain(parts).collect()
+}
+
+fn is_separator(c: char) -> bool {
+    c == '/' || (cfg!(windows) && c == '\\')
+}
+
+/// Returns the length of the drive (`C:`) or the share (`\\server\share`, `\\?\C:`) with which a path of Windows begins.
+fn prefix_len(path: &str) -> usize {
+    if let [drive, b':', ..] = path.as_bytes()
+        && drive.is_ascii_alphabetic()
+    {
+        return 2;
+    }
+    if !path.chars().take(2).all(is_separator) || path.len() < 2 {
+        return 0;
+    }
+    // The second separator after the first two ends it.
+    let mut separators = path.match_indices(is_separator).skip(3);
+    separators.next().map_or(path.len(), |(at, _)| at)
 }
 
 /// Returns the components that lead from `top` to `path`, when `path` is `top` or is below it.
 fn below<'a>(top: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let is_on_drive = cfg!(windows) && prefix_len(path) > 0;
     let (top, path) = (components(top), components(path));
     // The text does not tell where `..` leads. (`starts_with` on slices compares whole components.)
     if !path.starts_with(&top) || path.contains(&"..") {
         return None;
     }
-    // A relative path without components is the working directory; an absolute path is not below it.
-    if top.is_empty() && path.first() == Some(&"") {
+    // A path without a root is the working directory, or that of a drive; a path with one is not below it.
+    if path.get(top.len()) == Some(&"") || top.is_empty() && is_on_drive {
         return None;
     }
     Some(path[top.len()..].to_vec())

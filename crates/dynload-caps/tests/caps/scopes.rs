@@ -282,6 +282,39 @@ fn the_intersection_of_grants_covers_flags_and_scopes() {
     assert_eq!(host.intersection(&Grant::none()), Grant::none());
 }
 
+#[cfg(windows)]
+#[test]
+fn a_share_or_a_drive_is_not_below_another() {
+    let is_below = |top: &str, path: &str| {
+        !narrowed(&[dir(top, "/a", ReadOnly)], &[dir(path, "/b", ReadOnly)]).is_empty()
+    };
+    for (top, path) in [
+        ("/", "//server/share"),
+        ("/", r"\\server\share\a"),
+        (r"\\server", r"\\server\share"),
+        (r"\\server\share", r"\\server\other"),
+        (r"\\server\a", r"\\server\ab"),
+        (r"C:\", r"D:\a"),
+        ("C:", r"C:\a"),
+        (r"C:\", "C:a"),
+        (r"C:\a", r"\\?\C:\a\b"),
+        (".", r"\a"),
+        (".", r"C:\a"),
+        (".", "C:a"),
+    ] {
+        assert!(!is_below(top, path), "{path} is not below {top}");
+    }
+    for (top, path) in [
+        (r"\\server\share", r"\\server\share\a"),
+        (r"\\?\C:\a", r"\\?\C:\a\b"),
+        (r"C:\", r"C:/a\b"),
+        (r"C:\a\.", r"C:\a"),
+        (r"\", "/a"),
+    ] {
+        assert!(is_below(top, path), "{path} is below {top}");
+    }
+}
+
 fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(&["a", "b", "ab", ".", "..", ""][..]), 0..5)
         .prop_map(|parts| format!("/{}", parts.join("/")))

@@ -217,8 +217,10 @@ pub(super) fn facts(bytes: &[u8]) -> Facts {
     if let Err(reason) = is_bounded(bytes) {
         return invalid(reason);
     }
-    // All features that are part of the standard; an engine refuses those that it does not support.
-    let types = match Validator::new_with_features(WasmFeatures::WASM3).validate_all(bytes) {
+    // All features that are part of the standard, and custom page sizes, which the sandbox accepts. An engine refuses
+    // those that it does not support.
+    let features = WasmFeatures::WASM3 | WasmFeatures::CUSTOM_PAGE_SIZES;
+    let types = match Validator::new_with_features(features).validate_all(bytes) {
         Ok(types) => types,
         Err(error) => return invalid(format!("{} at byte {}", error.message(), error.offset())),
     };

@@ -155,6 +155,9 @@ fn initial_memory_is_compared_with_the_limit() {
             bytes - 1
         )]
     );
+    let small = "(module (memory 4096 (pagesize 1)))";
+    assert!(audit(small, "[limits]\nmax_memory_bytes = 4096").is_clean());
+    assert!(!audit(small, "[limits]\nmax_memory_bytes = 4095").is_clean());
     let huge = audit("(module (memory 65536) (memory i64 281474976710656))", "");
     assert!(
         matches!(

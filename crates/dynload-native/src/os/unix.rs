@@ -96,8 +96,8 @@ fn address_or_error(handle: Handle, name: &CStr) -> Result<*mut c_void, LoaderEr
 pub(crate) fn no_exec(file: &Path) -> Option<PathBuf> {
     let directory = file.parent()?;
     let found = rustix::fs::statvfs(directory).ok()?;
-    let flag = rustix::fs::StatVfsMountFlags::from_bits_retain(libc::ST_NOEXEC);
-    found.f_flag.contains(flag).then(|| directory.to_owned())
+    let noexec = found.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC);
+    noexec.then(|| directory.to_owned())
 }
 
 #[cfg(not(target_os = "linux"))]

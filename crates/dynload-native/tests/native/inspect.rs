@@ -99,37 +99,37 @@ fn errors_name_other_machines_and_file_kinds() {
         library[at..at + bytes.len()].copy_from_slice(bytes);
         inspect_bytes(&library).unwrap_err()
     };
+    let half = |at: usize, value: u16| with(at, &value.to_ne_bytes());
+    // SPARC is none of the machines for which the tests are built.
+    assert!(matches!(half(18, 43), HeaderError::WrongArchitecture { found, .. } if found == "sparc64"));
     assert!(
-        matches!(with(18, &[183, 0]), HeaderError::WrongArchitecture { found, .. } if found == "aarch64")
+        matches!(half(18, 32_767), HeaderError::WrongArchitecture { found, .. } if found.contains("32767"))
     );
-    assert!(
-        matches!(with(18, &[0xff, 0x7f]), HeaderError::WrongArchitecture { found, .. } if found.contains("32767"))
-    );
-    assert!(matches!(
-        with(4, &[1]),
-        HeaderError::WrongWordSize {
-            found: 32,
-            expected: 64,
-            ..
+    let (other_class, other) = if usize::BITS == 64 { (1, 32) } else { (2, 64) };
+    match with(4, &[other_class]) {
+        HeaderError::WrongWordSize { found, expected, .. } => {
+            assert_eq!((found, expected), (other, usize::BITS));
         }
-    ));
-    assert!(matches!(with(5, &[2]), HeaderError::WrongByteOrder));
+        error => panic!("{error:?}"),
+    }
+    let other_order = if cfg!(target_endian = "little") { 2 } else { 1 };
+    assert!(matches!(with(5, &[other_order]), HeaderError::WrongByteOrder));
     assert!(matches!(
-        with(16, &[1, 0]),
+        half(16, 1),
         HeaderError::NotALibrary {
             found: "an object file",
             ..
         }
     ));
     assert!(matches!(
-        with(16, &[2, 0]),
+        half(16, 2),
         HeaderError::NotALibrary {
             found: "an executable program",
             ..
         }
     ));
     assert!(matches!(
-        with(16, &[4, 0]),
+        half(16, 4),
         HeaderError::NotALibrary {
             found: "a core dump",
             ..
@@ -230,6 +230,10 @@ fn every_library_of_the_system_is_accepted() {
         "/usr/lib",
         "/usr/lib/x86_64-linux-gnu",
         "/usr/lib/aarch64-linux-gnu",
+        // Debian's libraries for cross compilers.
+        "/usr/aarch64-linux-gnu/lib",
+        "/usr/i686-linux-gnu/lib",
+        "/usr/s390x-linux-gnu/lib",
     ] {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -244,11 +248,11 @@ fn every_library_of_the_system_is_accepted() {
             }
             match inspect(&path) {
                 Ok(_) => inspected += 1,
-                // Linker scripts, and libraries for other word sizes.
+                // Linker scripts, and libraries for other machines.
                 Err(HeaderError::NotALibrary {
                     found: "a text file", ..
                 }) => {}
-                Err(HeaderError::WrongWordSize { .. } | HeaderError::WrongArchitecture { .. }) => {}
+                Err(error) if is_for_another_machine(&error) => {}
                 Err(error) => panic!("{}: {error}", path.display()),
             }
         }
@@ -314,6 +318,15 @@ fn toolchain_libraries() -> Vec<PathBuf> {
     found
 }
 
+fn is_for_another_machine(error: &HeaderError) -> bool {
+    matches!(
+        error,
+        HeaderError::WrongWordSize { .. }
+            | HeaderError::WrongArchitecture { .. }
+            | HeaderError::WrongByteOrder
+    )
+}
+
 #[test]
 fn large_libraries_of_another_linker_are_accepted() {
     let mut inspected = 0;
@@ -326,6 +339,7 @@ fn large_libraries_of_another_linker_are_accepted() {
             Err(HeaderError::NotALibrary {
                 found: "a text file", ..
             }) => {}
+            Err(error) if is_for_another_machine(&error) => {}
             Err(error) => panic!("{}: {error}", path.display()),
         }
     }
@@ -370,18 +384,19 @@ fn a_library_of_every_length_is_refused_or_loads() {
 }
 
 /// Some linkers, LLD 14 among them, let `PT_GNU_RELRO` end with the page, and the segment that contains it end earlier.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn the_relro_segment_may_end_with_the_page() {
     let workshop = Workshop::new();
     let path = workshop.answering("rounded.so", 41);
     let mut bytes = std::fs::read(&path).unwrap();
-    let word = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
     let table = word(&bytes, 32) as usize;
-    let count = u16::from_le_bytes([bytes[56], bytes[57]]) as usize;
+    let count = u16::from_ne_bytes([bytes[56], bytes[57]]) as usize;
     let header = |bytes: &[u8], kind: u32| {
         let mut headers = (0..count).map(|n| table + n * 56);
         headers
-            .find(|at| bytes[*at..*at + 4] == kind.to_le_bytes())
+            .find(|at| bytes[*at..*at + 4] == kind.to_ne_bytes())
             .unwrap()
     };
     const RELRO: u32 = 0x6474_e552;
@@ -390,15 +405,15 @@ fn the_relro_segment_may_end_with_the_page() {
     // First up to the end of the last segment's page, then one byte further.
     let end = (0..count)
         .map(|n| table + n * 56)
-        .filter(|at| bytes[*at..*at + 4] == 1_u32.to_le_bytes())
+        .filter(|at| bytes[*at..*at + 4] == 1_u32.to_ne_bytes())
         .map(|at| word(&bytes, at + 16) + word(&bytes, at + 40))
         .max()
         .unwrap();
     let page_end = end.next_multiple_of(4096);
     assert!(address + size < page_end);
-    bytes[at + 40..at + 48].copy_from_slice(&(page_end - address).to_le_bytes());
+    bytes[at + 40..at + 48].copy_from_slice(&(page_end - address).to_ne_bytes());
     assert!(inspect_bytes(&bytes).is_ok());
-    bytes[at + 40..at + 48].copy_from_slice(&(page_end + 1 - address).to_le_bytes());
+    bytes[at + 40..at + 48].copy_from_slice(&(page_end + 1 - address).to_ne_bytes());
     assert!(matches!(
         inspect_bytes(&bytes),
         Err(HeaderError::Malformed { .. })
@@ -406,6 +421,7 @@ fn the_relro_segment_may_end_with_the_page() {
 }
 
 /// glibc calls constructors whose addresses come from relocations, and does not notice that the table is missing.
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn relocations_without_their_table_are_refused() {
     let workshop = Workshop::new();
@@ -414,12 +430,12 @@ fn relocations_without_their_table_are_refused() {
     let mut bytes = std::fs::read(&path).unwrap();
     const RELA: u64 = 7;
     const RELA_SIZE: u64 = 8;
-    let words = |pair: &[u8]| u64::from_le_bytes(pair.try_into().unwrap());
+    let words = |pair: &[u8]| u64::from_ne_bytes(pair.try_into().unwrap());
     let mut entries = (0..bytes.len() - 32).step_by(8);
     let tag = entries
         .find(|at| words(&bytes[*at..*at + 8]) == RELA && words(&bytes[*at + 16..*at + 24]) == RELA_SIZE)
         .expect("the table and its size are adjacent entries");
-    bytes[tag] ^= 0x80;
+    bytes[tag..tag + 8].copy_from_slice(&(RELA ^ 0x80).to_ne_bytes());
     assert!(matches!(
         inspect_bytes(&bytes),
         Err(HeaderError::Malformed { .. })

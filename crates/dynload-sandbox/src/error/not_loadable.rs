@@ -58,7 +58,7 @@ fn disabled_feature(message: &str) -> Option<&'static str> {
     if !WORDS.iter().any(|word| message.contains(word)) {
         return None;
     }
-    const FEATURES: [(&str, &str); 9] = [
+    const FEATURES: [(&str, &str); 8] = [
         (
             "SIMD",
             "128-bit vectors; compile it without them (`-mno-simd128`, for Rust `-C target-feature=-simd128`), or build \
@@ -82,10 +82,6 @@ fn disabled_feature(message: &str) -> Option<&'static str> {
             "typed function references; compile it without them",
         ),
         ("wide arithmetic", "wide arithmetic; compile it without it"),
-        (
-            "custom page sizes",
-            "a memory with another page size; compile it with pages of 64 KiB",
-        ),
         (
             "64-bit tables",
             "a 64-bit table; compile it for wasm32, or set `EngineConfig::memory64`",

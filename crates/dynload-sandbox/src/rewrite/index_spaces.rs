@@ -6,9 +6,6 @@ use crate::metering::memory_meter::ELEMENT_BYTES;
 use alloc::vec::Vec;
 use wasmparser::{BlockType, FuncType, GlobalType, MemoryType, TableType, TypeRef, ValType};
 
-/// The bytes of a page. Other page sizes are refused.
-const PAGE: u64 = 1 << 16;
-
 /// The index spaces of a module, the imports first in each.
 #[derive(Default)]
 pub(crate) struct IndexSpaces {
@@ -71,13 +68,12 @@ impl IndexSpaces {
 
     /// Returns the initial size of a memory in bytes, which is also its minimum.
     pub(super) fn initial_bytes(&self, memory: u32) -> u64 {
-        let pages = self.memories.get(memory as usize).map_or(0, |ty| ty.initial);
-        pages.saturating_mul(PAGE)
+        self.memories.get(memory as usize).map_or(0, initial_bytes)
     }
 
     /// Returns the initial bytes of all memories and tables.
     pub(super) fn all_initial_bytes(&self) -> u64 {
-        let memories = self.memories.iter().map(|ty| ty.initial.saturating_mul(PAGE));
+        let memories = self.memories.iter().map(initial_bytes);
         let tables = self
             .tables
             .iter()
@@ -101,4 +97,15 @@ impl IndexSpaces {
                 .map_or((&[], &[]), |ty| (ty.params(), ty.results())),
         }
     }
+}
+
+/// Returns the initial size of a memory in bytes.
+fn initial_bytes(ty: &MemoryType) -> u64 {
+    ty.initial.saturating_mul(1 << page_size_log2(ty))
+}
+
+/// Returns the page size of a memory: 0, or 16 by default. The validator refuses all others.
+/// ([Custom page sizes](https://github.com/WebAssembly/custom-page-sizes))
+pub(super) fn page_size_log2(ty: &MemoryType) -> u32 {
+    ty.page_size_log2.unwrap_or(16)
 }

@@ -56,6 +56,7 @@ fn features(config: &EngineConfig) -> WasmFeatures {
         | WasmFeatures::FLOATS
         | WasmFeatures::MULTI_MEMORY
         | WasmFeatures::EXTENDED_CONST
+        | WasmFeatures::CUSTOM_PAGE_SIZES
         | WasmFeatures::GC_TYPES;
     features.set(WasmFeatures::MEMORY64, config.memory64);
     features.set(WasmFeatures::SIMD, cfg!(feature = "simd"));

@@ -50,7 +50,7 @@ fn smith(seed: u64) -> Option<Vec<u8>> {
         tail_call_enabled: true,
         simd_enabled: cfg!(feature = "simd"),
         relaxed_simd_enabled: false,
-        custom_page_sizes_enabled: false,
+        custom_page_sizes_enabled: seed.is_multiple_of(2),
         exceptions_enabled: false,
         gc_enabled: false,
         memory64_enabled: false,
@@ -217,7 +217,7 @@ fn config() -> Config {
         .compilation_mode(CompilationMode::Eager)
         .set_max_recursion_depth(20_000)
         .set_max_stack_height(64 << 20)
-        .wasm_custom_page_sizes(false)
+        .wasm_custom_page_sizes(true)
         .wasm_wide_arithmetic(false);
     config
 }

@@ -357,7 +357,6 @@ fn disabled_features_are_refused_with_a_message() {
         }
     }
     for text in [
-        "(memory 1 (pagesize 1))",
         "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
         "(tag)",
         "(func (try_table))",

@@ -347,6 +347,11 @@ fn growth_costs_what_it_adds_if_it_succeeds() {
     for (pages, fuel) in [(0, 0), (1, 1_024), (7, 7 * 1_024), (8, 0), (-1, 0)] {
         burns(memory, &[pages], 1 + 2 + fuel);
     }
+    let bytes = r#"(module (memory 100 4096 (pagesize 1)) (func (export "run") (param i32) (result i32)
+        (memory.grow (local.get 0))))"#;
+    for (more, fuel) in [(0, 0), (1, 0), (63, 0), (64, 1), (3_996, 62), (3_997, 0), (-1, 0)] {
+        burns(bytes, &[more], 1 + 2 + fuel);
+    }
     let table = r#"(module (table 1 1000 funcref) (func (export "run") (param i32) (result i32)
         (table.grow (ref.null func) (local.get 0))))"#;
     for (elements, fuel) in [

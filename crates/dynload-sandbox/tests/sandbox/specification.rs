@@ -43,11 +43,10 @@ fn version_3() {
 #[test]
 fn all_proposals() {
     let vectors = [Proposal::Simd, Proposal::RelaxedSimd];
-    let pages = Proposal::CustomPageSizes;
     if cfg!(feature = "simd") {
-        proposals::<Host>(&vectors, &[pages], UNSUPPORTED);
+        proposals::<Host>(&vectors, &[], UNSUPPORTED);
     } else {
-        proposals::<Host>(&[], &[pages, vectors[0], vectors[1]], UNSUPPORTED);
+        proposals::<Host>(&[], &vectors, UNSUPPORTED);
     }
 }
 
@@ -79,7 +78,7 @@ impl dynload_spectest::Engine for Host {
             .set_max_recursion_depth(usize::MAX)
             .set_max_stack_height(usize::MAX / 2)
             .wasm_memory64(true)
-            .wasm_custom_page_sizes(false)
+            .wasm_custom_page_sizes(true)
             .wasm_wide_arithmetic(false);
         let engine = Engine::new(&config);
         let mut store = Store::new(&engine, ());

@@ -268,13 +268,16 @@ fn write(
     tables.table(table_type(slots, Some(slots)));
     tables.table(table_type(TABLE_ELEMENTS as u64, Some(2000)));
     let mut memories = MemorySection::new();
-    for _ in 0..context.memories {
+    for index in 0..context.memories {
+        // The second memory has pages of one byte.
+        let page_size_log2 = (index == 1).then_some(0);
+        let pages = 1 << (16 - page_size_log2.unwrap_or(16));
         let ty = MemoryType {
-            minimum: 1,
-            maximum: Some(6),
+            minimum: pages,
+            maximum: Some(6 * pages),
             memory64: false,
             shared: false,
-            page_size_log2: None,
+            page_size_log2,
         };
         memories.memory(ty);
     }

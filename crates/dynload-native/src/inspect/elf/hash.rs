@@ -99,30 +99,38 @@ fn gnu(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Resu
     wrong("its last chain is not terminated")
 }
 
+/// The size of an entry of `DT_HASH`: 4, but 8 in the ABI of 64-bit S/390.
+const ENTRY: u64 = if cfg!(target_arch = "s390x") { 8 } else { 4 };
+
 /// Checks `DT_HASH`, and returns the number of symbols.
 fn system_v(bytes: &Bytes<'_>, segments: &Segments, address: u64, count: u32) -> Result<u32, HeaderError> {
     const PART: &str = "DT_HASH";
     let wrong = |problem: &str| Err(HeaderError::malformed(PART, problem));
-    let header = Words::from(segments.read_table(bytes, PART, address, 8)?);
-    let (buckets, symbols) = (header.int(0), header.int(4));
+    let index = |table: &Words<'_>, nth: usize| match ENTRY {
+        8 => u32::try_from(table.word(nth * 8)).unwrap_or(u32::MAX),
+        _ => table.int(nth * 4),
+    };
+    let header = Words::from(segments.read_table(bytes, PART, address, 2 * ENTRY)?);
+    let (buckets, symbols) = (index(&header, 0), index(&header, 1));
     if symbols > count {
         return wrong("it has more symbols than the symbol table");
     }
-    let buckets_at = address + 8;
-    let chains_at = buckets_at + u64::from(buckets) * 4;
-    let buckets_table = Words::from(segments.read_table(bytes, PART, buckets_at, u64::from(buckets) * 4)?);
-    let chains = Words::from(segments.read_table(bytes, PART, chains_at, u64::from(symbols) * 4)?);
+    let buckets_at = address + 2 * ENTRY;
+    let chains_at = buckets_at + u64::from(buckets) * ENTRY;
+    let buckets_table =
+        Words::from(segments.read_table(bytes, PART, buckets_at, u64::from(buckets) * ENTRY)?);
+    let chains = Words::from(segments.read_table(bytes, PART, chains_at, u64::from(symbols) * ENTRY)?);
     // Each symbol is in one chain. A symbol that occurs twice is in a chain without an end, or in two chains that merge.
     let mut met = vec![false; symbols as usize];
     for bucket in 0..buckets as usize {
-        let mut symbol = buckets_table.int(bucket * 4);
+        let mut symbol = index(&buckets_table, bucket);
         while symbol != 0 {
             match met.get_mut(symbol as usize) {
                 Some(met @ false) => *met = true,
                 Some(true) => return wrong("a symbol occurs twice in its chains"),
                 None => return wrong("a chain refers to a symbol that is not in the table"),
             }
-            symbol = chains.int(symbol as usize * 4);
+            symbol = index(&chains, symbol as usize);
         }
     }
     Ok(symbols)

@@ -214,7 +214,7 @@ impl Context<'_> {
         match (self.dynamic.get(elf::DT_PLTGOT), self.dynamic.get(elf::DT_JMPREL)) {
             (Some(got), Some(_)) => self.segments.check_writable("DT_PLTGOT", got, 3 * WORD as u64),
             // Without DT_PLTGOT glibc writes to address 0.
-            (None, Some(_)) if cfg!(target_arch = "x86_64") => Err(HeaderError::malformed(
+            (None, Some(_)) if writes_to_plt_got() => Err(HeaderError::malformed(
                 "DT_PLTGOT",
                 "it is missing from the dynamic section",
             )),
@@ -223,11 +223,30 @@ impl Context<'_> {
     }
 }
 
+/// Returns whether glibc writes to `DT_PLTGOT` on this machine whenever there is a `DT_JMPREL` (`elf_machine_runtime_setup`).
+const fn writes_to_plt_got() -> bool {
+    cfg!(any(
+        target_arch = "x86_64",
+        target_arch = "x86",
+        target_arch = "aarch64",
+        target_arch = "arm",
+        target_arch = "s390x"
+    ))
+}
+
 /// Returns whether this machine's relocations have addends, if it uses only one of the two kinds.
 const fn uses_rela() -> Option<bool> {
     if cfg!(any(target_arch = "x86", target_arch = "arm")) {
         Some(false)
-    } else if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+    } else if cfg!(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "riscv32",
+        target_arch = "powerpc64",
+        target_arch = "s390x",
+        target_arch = "loongarch64"
+    )) {
         Some(true)
     } else {
         None
@@ -239,17 +258,43 @@ mod kinds {
     use object::elf;
 
     pub(super) const NONE: u32 = 0;
-    pub(super) const COPY: Option<u32> = pick(elf::R_X86_64_COPY, elf::R_AARCH64_COPY);
-    pub(super) const RELATIVE: Option<u32> = pick(elf::R_X86_64_RELATIVE, elf::R_AARCH64_RELATIVE);
-    pub(super) const IRELATIVE: Option<u32> = pick(elf::R_X86_64_IRELATIVE, elf::R_AARCH64_IRELATIVE);
+    pub(super) const COPY: Option<u32> = kind(0);
+    pub(super) const RELATIVE: Option<u32> = kind(1);
+    pub(super) const IRELATIVE: Option<u32> = kind(2);
 
-    const fn pick(x86_64: u32, aarch64: u32) -> Option<u32> {
-        if cfg!(target_arch = "x86_64") {
-            Some(x86_64)
-        } else if cfg!(target_arch = "aarch64") {
-            Some(aarch64)
-        } else {
-            None
+    const fn kind(nth: usize) -> Option<u32> {
+        match MACHINE {
+            Some(kinds) => Some(kinds[nth]),
+            None => None,
         }
     }
+
+    /// This machine's numbers for the three kinds.
+    const MACHINE: Option<[u32; 3]> = if cfg!(target_arch = "x86_64") {
+        Some([
+            elf::R_X86_64_COPY,
+            elf::R_X86_64_RELATIVE,
+            elf::R_X86_64_IRELATIVE,
+        ])
+    } else if cfg!(target_arch = "x86") {
+        Some([elf::R_386_COPY, elf::R_386_RELATIVE, elf::R_386_IRELATIVE])
+    } else if cfg!(target_arch = "aarch64") {
+        Some([
+            elf::R_AARCH64_COPY,
+            elf::R_AARCH64_RELATIVE,
+            elf::R_AARCH64_IRELATIVE,
+        ])
+    } else if cfg!(target_arch = "arm") {
+        Some([elf::R_ARM_COPY, elf::R_ARM_RELATIVE, elf::R_ARM_IRELATIVE])
+    } else if cfg!(any(target_arch = "riscv64", target_arch = "riscv32")) {
+        Some([elf::R_RISCV_COPY, elf::R_RISCV_RELATIVE, elf::R_RISCV_IRELATIVE])
+    } else if cfg!(target_arch = "powerpc64") {
+        Some([elf::R_PPC64_COPY, elf::R_PPC64_RELATIVE, elf::R_PPC64_IRELATIVE])
+    } else if cfg!(target_arch = "s390x") {
+        Some([elf::R_390_COPY, elf::R_390_RELATIVE, elf::R_390_IRELATIVE])
+    } else if cfg!(target_arch = "loongarch64") {
+        Some([elf::R_LARCH_COPY, elf::R_LARCH_RELATIVE, elf::R_LARCH_IRELATIVE])
+    } else {
+        None
+    };
 }

@@ -1,9 +1,10 @@
 ;; `all` runs the operators of WebAssembly in each round, `few` runs only a few of them. Both call the host once per round.
-;; `$i`, `$l`, `$f` and `$d` are the 1 of each type. Rebuild: wat2wasm --enable-tail-call probe.wat
+;; `$i`, `$l`, `$f` and `$d` are the 1 of each type. The memory is small, because the probe also runs on devices that have little.
+;; Rebuild: wasm-tools parse probe.wat | wasm-tools strip --all -o probe.wasm
 (module
   (import "" "mark" (func $mark))
   (type $unit (func))
-  (memory 1)
+  (memory 64 (pagesize 1))
   (table $t 4 4 funcref)
   (elem $e func $nothing)
   (elem (i32.const 0) $nothing)

@@ -3,6 +3,7 @@
 use super::{ModuleReader, id};
 use crate::engine::Translation;
 use crate::rewrite::binary::{i64_const, op, prefix_size, unsigned};
+use crate::rewrite::index_spaces;
 use crate::rewritten::{
     FRAMES, HOST, HOST_FUNCTIONS, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
 };
@@ -59,19 +60,26 @@ impl ModuleReader<'_> {
     /// A memory of up to 2^64 bytes makes wasmi 2.0.0 panic when it grows, because the size overflows 64 bits. A host does not
     /// have that much, so a limit that is one page lower makes no difference to the guest.
     fn write_memories(&self, defined: u32, out: &mut Vec<u8>) {
-        const LARGEST: u64 = (1 << 48) - 1;
         let imported = self.spaces.memories.len().saturating_sub(defined as usize);
         for memory in self.spaces.memories.iter().skip(imported) {
             const HAS_MAXIMUM: u8 = 1;
             const IS_64: u8 = 4;
+            const HAS_PAGE_SIZE: u8 = 8;
             let mut flags = if memory.memory64 { IS_64 } else { 0 };
             if memory.maximum.is_some() {
                 flags |= HAS_MAXIMUM;
             }
+            if memory.page_size_log2.is_some() {
+                flags |= HAS_PAGE_SIZE;
+            }
             out.push(flags);
-            unsigned(out, memory.initial.min(LARGEST));
+            let largest = u64::MAX >> index_spaces::page_size_log2(memory);
+            unsigned(out, memory.initial.min(largest));
             if let Some(maximum) = memory.maximum {
-                unsigned(out, maximum.min(LARGEST));
+                unsigned(out, maximum.min(largest));
+            }
+            if let Some(log2) = memory.page_size_log2 {
+                unsigned(out, log2.into());
             }
         }
     }
