@@ -528,8 +528,50 @@ static void plugins(const char *dir) {
     CHECK(strcmp(dynload_text(vais_get_system_plugin_dir()), "/usr/local/lib/vais/plugins/") == 0);
 }
 
+static void plugin_system(const char *dir) {
+    int64_t p = plugins_new_str(dir, CAP_CONSOLE | CAP_TIME);
+    FINE;
+    CHECK(plugins_set_config_str(p, "shout", "greeting", "good day") == 1);
+    CHECK(plugins_set_limits(p, restrictive_limits()) == 1);
+    CHECK(plugins_refresh(p) == 1);
+    const char *event = plugins_next_event_str(p);
+    CHECK(event != NULL && strcmp(event, "shout: version 1.0.0 is loaded") == 0);
+    CHECK(wasm_bytes_free(ADDRESS(event)) == 1);
+    CHECK(plugins_next_event(p) == 0);
+    FINE;
+    CHECK(plugins_set_config_str(p, "shout", "greeting", "too late") == 0);
+    FAILS(DYNLOAD_ERROR_BUSY);
+    const char *greeting = plugins_call_text(p, "shout", "greeting", "");
+    CHECK(greeting != NULL && strcmp(greeting, "good day") == 0);
+    wasm_bytes_free(ADDRESS(greeting));
+    int64_t loud = plugins_call_bytes(p, ADDRESS("shout"), ADDRESS("shout"), ADDRESS("abc"), 2);
+    CHECK(loud != 0 && wasm_bytes_size(loud) == 2 && strcmp(dynload_text(loud), "AB") == 0);
+    wasm_bytes_free(loud);
+    CHECK(plugins_call_text(p, "shut", "shout", "") == NULL);
+    FAILS(DYNLOAD_ERROR_NOT_FOUND);
+    CHECK(plugins_call_text(p, "shout", "refuse", "never") == NULL);
+    FAILS(DYNLOAD_ERROR_PLUGIN);
+    CHECK(strstr(get_load_error_str(), "`refuse` failed: never") != NULL);
+    CHECK(plugins_watch(p, -1) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(plugins_watch(p, 50) == 1 && plugins_refresh(p) == 1);
+    CHECK(plugins_close(p) == 1 && plugins_close(p) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
+    CHECK(plugins_new_str(dir, 1 << 20) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(plugins_new_str("", CAP_NONE) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    int64_t denied = plugins_new_str(dir, CAP_NONE);
+    CHECK(plugins_call_text(denied, "shout", "shout", "") == NULL);
+    FAILS(DYNLOAD_ERROR_NOT_FOUND);
+    const char *why = plugins_next_event_str(denied);
+    CHECK(why != NULL && strstr(why, "needs console|time") != NULL);
+    wasm_bytes_free(ADDRESS(why));
+    CHECK(plugins_close(denied) == 1);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 7) return 2;
+    if (argc != 8) return 2;
     setvbuf(stdout, NULL, _IONBF, 0);
     int64_t wasm = load_wasm_file_str(argv[2]), imports = load_wasm_file_str(argv[3]);
     calls_by_address();
@@ -541,6 +583,7 @@ int main(int argc, char **argv) {
     files(argv[1], argv[2]);
     hot_reload(argv[4], argv[5]);
     plugins(argv[6]);
+    plugin_system(argv[7]);
     CHECK(free_wasm_file(wasm) == 1 && free_wasm_file(imports) == 1);
     printf("%d failures\n", failures);
     return failures != 0;

@@ -2,7 +2,7 @@
 #include <dynload.h>
 #include <stdio.h>
 
-static const char *library_path, *wasm_path, *source_path;
+static const char *library_path, *wasm_path, *source_path, *plugin_dir;
 static int64_t wasm, wasm_len, wasm_with_import, wasm_with_import_len;
 
 static int64_t twice(int64_t userdata, int64_t instance, const int64_t *args, int64_t nargs, int64_t *results,
@@ -13,10 +13,11 @@ static int64_t twice(int64_t userdata, int64_t instance, const int64_t *args, in
 }
 
 static void start(int argc, char **argv) {
-    if (argc != 5) exit(2);
+    if (argc != 6) exit(2);
     library_path = argv[1];
     wasm_path = argv[2];
     source_path = argv[4];
+    plugin_dir = argv[5];
     wasm = load_wasm_file_str(argv[2]);
     wasm_len = get_wasm_size(wasm);
     wasm_with_import = load_wasm_file_str(argv[3]);

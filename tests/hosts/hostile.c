@@ -69,6 +69,17 @@ static void no_instance(int64_t handle) {
     REFUSES(vais_wasm_instance_sandbox(handle), 0);
 }
 
+/* Every function that accepts a plugin system, with a handle that is not one. */
+static void no_plugins(int64_t handle) {
+    REFUSES(plugins_set_config_str(handle, "id", "name", "value"), 0);
+    REFUSES(plugins_set_limits(handle, default_limits()), 0);
+    REFUSES(plugins_refresh(handle), 0);
+    REFUSES(plugins_watch(handle, 100), 0);
+    REFUSES(plugins_call_bytes(handle, TEXT("id"), TEXT("name"), 0, 0), 0);
+    REFUSES(plugins_next_event(handle), 0);
+    REFUSES(plugins_close(handle), 0);
+}
+
 /* Calls that are refused before anything is called. */
 static void no_call(void) {
     int64_t arguments[9] = {0};
@@ -233,6 +244,7 @@ int main(int argc, char **argv) {
         no_instance(forged[i]);
         no_reloader(forged[i]);
         no_list(forged[i]);
+        no_plugins(forged[i]);
         no_module(forged[i], 0);
         no_module(forged[i], m.path);
     }
@@ -244,7 +256,10 @@ int main(int argc, char **argv) {
     no_module(stale_m.handle, stale_m.path);
     /* Handles of another kind. */
     const int64_t others[] = {p.handle, r.handle, list.handle, m.handle, wasm};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) no_sandbox(others[i]);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        no_sandbox(others[i]);
+        no_plugins(others[i]);
+    }
     const int64_t not_p[] = {s.handle, r.handle, list.handle, m.handle, wasm};
     for (size_t i = 0; i < sizeof not_p / sizeof *not_p; i++) no_instance(not_p[i]);
     const int64_t not_r[] = {s.handle, p.handle, list.handle, m.handle, wasm};

@@ -19,6 +19,7 @@ const FLAT: &[(&str, &str)] = &[
     ("wasm_bytes", "Wasm plugins with bytes and texts"),
     ("files", "Files"),
     ("reload", "Hot reload"),
+    ("plugin_host", "Plugin systems"),
     ("plugins", "Discovery"),
 ];
 

@@ -127,6 +127,22 @@ pub fn wasm_plugin(name: &str, dir: &Path) -> PathBuf {
     path
 }
 
+/// Creates a directory with a plugin `shout`, which is [`wasm_plugin`]`("plugin")` with a manifest, and returns its path.
+///
+/// # Panics
+///
+/// As [`wasm_plugin`].
+pub fn string_plugins(dir: &Path) -> PathBuf {
+    let plugins = dir.join("string_plugins");
+    let shout = plugins.join("shout");
+    std::fs::create_dir_all(&shout).expect("a directory");
+    let _ = wasm_plugin("plugin", &shout);
+    let manifest = "[plugin]\nid = \"shout\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"plugin.wasm\"\n\
+                    [capabilities]\nneeds = [\"console\", \"time\"]\n[config.greeting]\ntype = \"string\"\n";
+    std::fs::write(shout.join("plugin.toml"), manifest).expect("a file");
+    plugins
+}
+
 /// Runs a command that must succeed, and returns its output.
 ///
 /// # Panics

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use dynload_tests::artifacts::root;
 use dynload_tests::header;
-use dynload_tests::host::{BOTH, Compiler, compile, expect_success, native_plugin, wasm_plugin};
+use dynload_tests::host::{
+    BOTH, Compiler, compile, expect_success, native_plugin, string_plugins, wasm_plugin,
+};
 
 /// Creates the files that the program needs in `dir`, and returns its arguments.
 fn arguments(dir: &Path) -> Vec<String> {
@@ -38,6 +40,7 @@ fn arguments(dir: &Path) -> Vec<String> {
         source,
         wat,
         plugins,
+        string_plugins(dir),
     ];
     paths.iter().map(|path| path.display().to_string()).collect()
 }

@@ -7,7 +7,9 @@ use std::process::Command;
 
 use dynload_tests::artifacts::root;
 use dynload_tests::header;
-use dynload_tests::host::{BOTH, Compiler, compile, expect_success, native_plugin, wasm_plugin};
+use dynload_tests::host::{
+    BOTH, Compiler, compile, expect_success, native_plugin, string_plugins, wasm_plugin,
+};
 
 /// Compiles a host program as C against the shared library and as C++ against the static one, runs both, and returns their
 /// outputs.
@@ -98,6 +100,8 @@ const PRINTED: &[(&str, &str)] = &[
     ("is_plugin_library", "1 0\n"),
     ("load_wasm_file", "1\n"),
     ("hot_reloader_new", "version 1 says 1\n"),
+    ("plugins_new", "HELLO\n"),
+    ("plugins_next_event", "shout: version 1.0.0 is loaded\n"),
     ("discover_plugins", ""),
 ];
 
@@ -113,6 +117,8 @@ fn the_examples_of_the_header() {
         "#include <stdint.h>\nint64_t answer(void) { return 1; }\n",
     )
     .unwrap();
+
+    let plugins = string_plugins(dir.path());
 
     let mut program = String::from(include_str!("../hosts/header_examples.start.c"));
     let mut expected = String::new();
@@ -142,7 +148,7 @@ fn the_examples_of_the_header() {
     for (compiler, link) in [(Compiler::C, BOTH[0]), (Compiler::Cpp, BOTH[1])] {
         let program = compile(compiler, &file, link, dir.path());
         let mut run = Command::new(program);
-        run.args([&plugin, &wasm, &imports, &source]);
+        run.args([&plugin, &wasm, &imports, &source, &plugins]);
         // No plugins and no cache from the home directory of the user who runs the tests.
         run.env("HOME", dir.path())
             .env("XDG_CACHE_HOME", dir.path())

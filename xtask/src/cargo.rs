@@ -22,6 +22,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "dynload-sandbox",
     "dynload-discovery",
     "dynload-hotreload",
+    "dynload-plugins",
     "dynload-ffi",
     "dynload-cli",
 ];

@@ -19,6 +19,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["dynload-diagnostics", "dynload-native", "dynload-process"],
     ),
     (
+        "dynload-plugins",
+        &[
+            "dynload-diagnostics",
+            "dynload-caps",
+            "dynload-native",
+            "dynload-sandbox",
+            "dynload-discovery",
+            "dynload-hotreload",
+        ],
+    ),
+    (
         "dynload-ffi",
         &[
             "dynload-diagnostics",
@@ -27,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dynload-sandbox",
             "dynload-discovery",
             "dynload-hotreload",
+            "dynload-plugins",
         ],
     ),
     (

@@ -778,6 +778,55 @@ DYNLOAD_API WasmSandbox hot_reloader_sandbox(HotReloader r);
 /// its Wasm instances are destroyed.
 DYNLOAD_API int64_t hot_reloader_destroy(HotReloader r);
 
+/* ---- Plugin systems ---- */
+
+/// Creates a plugin system for the directory dir, or for the standard directories if dir is 0. Returns its handle, 0 on
+/// failure. Nothing is loaded before the first call of another function than plugins_set_config and plugins_set_limits.
+///
+/// Each Wasm plugin gets a sandbox of its own, with the capabilities that its manifest requests and that are in capabilities,
+/// and the lower of its limits and the host's. Native plugins are not loaded.
+///
+///     int64_t plugins = plugins_new_str(plugin_dir, CAP_CONSOLE | CAP_TIME);
+///     const char *loud = plugins_call_text(plugins, "shout", "shout", "hello");
+///     if (loud) printf("%s\n", loud);
+///     wasm_bytes_free((int64_t)loud);
+///     plugins_close(plugins);
+DYNLOAD_API int64_t plugins_new(int64_t dir, int64_t capabilities);
+
+/// Sets a setting of the plugin id, which its manifest declares; the text is read as the declared type. Returns 1 on success,
+/// 0 on failure, for instance after the plugins were loaded.
+DYNLOAD_API int64_t plugins_set_config(int64_t plugins, int64_t id, int64_t name, int64_t value);
+
+/// Sets the limits of the host, which apply where a plugin requests no lower ones. Returns 1 on success, 0 on failure, for
+/// instance after the plugins were loaded. The default is default_limits.
+DYNLOAD_API int64_t plugins_set_limits(int64_t plugins, ResourceLimits limits);
+
+/// Loads the plugins; later, searches again: loads new plugins, reloads changed ones, drops those that are gone. Returns 1 on
+/// success, 0 on failure. A plugin that cannot be loaded is an event, not a failure.
+DYNLOAD_API int64_t plugins_refresh(int64_t plugins);
+
+/// Refreshes by itself from now on, every interval_ms milliseconds and when a file of a plugin changes. Returns 1 on success,
+/// 0 on failure.
+DYNLOAD_API int64_t plugins_watch(int64_t plugins, int64_t interval_ms);
+
+/// Calls the function name of the plugin id with the len bytes at input: see wasm_call_bytes. Returns the address of
+/// its result; 0 on failure. Free it with wasm_bytes_free.
+DYNLOAD_API int64_t plugins_call_bytes(int64_t plugins, int64_t id, int64_t name, int64_t input, int64_t len);
+
+/// Returns the next event as a text: a plugin was loaded, reloaded, dropped, or why not; 0 if there is none, and on failure.
+/// Free it with wasm_bytes_free.
+///
+///     int64_t plugins = plugins_new_str(plugin_dir, CAP_CONSOLE | CAP_TIME);
+///     for (const char *event; (event = plugins_next_event_str(plugins)) != NULL; wasm_bytes_free((int64_t)event)) {
+///         printf("%s\n", event);
+///     }
+///     plugins_close(plugins);
+DYNLOAD_API int64_t plugins_next_event(int64_t plugins);
+
+/// Closes a plugin system. Its plugins are dropped when their calls have ended. Returns 1 on success, 0 on failure. Success
+/// leaves the error as it is.
+DYNLOAD_API int64_t plugins_close(int64_t plugins);
+
 /* ---- Discovery ---- */
 
 /// Looks for plugins in the directories of VAIS_PLUGIN_PATH, in the user's and in the system's plugin directories.
@@ -923,6 +972,22 @@ static inline HotReloader hot_reloader_new_str(const char *source_path) {
 static inline int64_t hot_reloader_get_function_str(HotReloader r, const char *name) {
     return hot_reloader_get_function(r, dynload_address(name));
 }
+
+static inline int64_t plugins_new_str(const char *dir, int64_t capabilities) {
+    return plugins_new(dynload_address(dir), capabilities);
+}
+
+static inline int64_t plugins_set_config_str(int64_t plugins, const char *id, const char *name, const char *value) {
+    return plugins_set_config(plugins, dynload_address(id), dynload_address(name), dynload_address(value));
+}
+
+/* Calls a function of a plugin with a text. Returns its result, or NULL; free it with wasm_bytes_free. */
+static inline const char *plugins_call_text(int64_t plugins, const char *id, const char *name, const char *text) {
+    return dynload_text(plugins_call_bytes(plugins, dynload_address(id), dynload_address(name), dynload_address(text),
+                                           (int64_t)strlen(text)));
+}
+
+static inline const char *plugins_next_event_str(int64_t plugins) { return dynload_text(plugins_next_event(plugins)); }
 
 static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }
 
@@ -1152,6 +1217,31 @@ DYNLOAD_API int64_t vais_hot_reload_sandbox(int64_t handle);
 
 /// hot_reloader_destroy.
 DYNLOAD_API int64_t vais_hot_reload_destroy(int64_t handle);
+
+
+/// plugins_new.
+DYNLOAD_API int64_t vais_plugins_new(int64_t dir, int64_t capabilities);
+
+/// plugins_set_config.
+DYNLOAD_API int64_t vais_plugins_set_config(int64_t plugins, int64_t id, int64_t name, int64_t value);
+
+/// plugins_set_limits.
+DYNLOAD_API int64_t vais_plugins_set_limits(int64_t plugins, int64_t max_memory_bytes, int64_t max_time_ms, int64_t max_stack_bytes, int64_t max_call_depth);
+
+/// plugins_refresh.
+DYNLOAD_API int64_t vais_plugins_refresh(int64_t plugins);
+
+/// plugins_watch.
+DYNLOAD_API int64_t vais_plugins_watch(int64_t plugins, int64_t interval_ms);
+
+/// plugins_call_bytes.
+DYNLOAD_API int64_t vais_plugins_call_bytes(int64_t plugins, int64_t id, int64_t name, int64_t input, int64_t len);
+
+/// plugins_next_event.
+DYNLOAD_API int64_t vais_plugins_next_event(int64_t plugins);
+
+/// plugins_close.
+DYNLOAD_API int64_t vais_plugins_close(int64_t plugins);
 
 
 /// The user's plugin directory, ~/.vais/plugins/, with a separator at its end; 0 where there is no home

@@ -87,6 +87,14 @@ macro_rules! flat_names {
             get_load_error
             get_load_error_code
             get_load_error_copy
+            plugins_new
+            plugins_set_config
+            plugins_set_limits
+            plugins_refresh
+            plugins_watch
+            plugins_call_bytes
+            plugins_next_event
+            plugins_close
             discover_plugins
             discover_plugins_in
             plugin_id

@@ -5,6 +5,7 @@ pub(crate) mod host_function;
 pub(crate) mod instance;
 #[expect(unsafe_code, reason = "loading runs foreign code")]
 pub(crate) mod module;
+pub(crate) mod plugin_host;
 pub(crate) mod plugins;
 #[expect(unsafe_code, reason = "loading runs foreign code")]
 pub(crate) mod reload;

@@ -391,6 +391,47 @@ primitives! {
         flat::hot_reloader_destroy(reloader_of(handle));
 }
 
+// Plugin systems.
+primitives! {
+    /// `plugins_new`.
+    pub unsafe extern "C" fn vais_plugins_new(dir: i64, capabilities: i64) -> i64 = flat::plugins_new(dir, capabilities);
+
+    /// `plugins_set_config`.
+    pub unsafe extern "C" fn vais_plugins_set_config(plugins: i64, id: i64, name: i64, value: i64) -> i64 =
+        flat::plugins_set_config(plugins, id, name, value);
+
+    /// `plugins_set_limits`.
+    pub extern "C" fn vais_plugins_set_limits(
+        plugins: i64,
+        max_memory_bytes: i64,
+        max_time_ms: i64,
+        max_stack_bytes: i64,
+        max_call_depth: i64,
+    ) -> i64 =
+        flat::plugins_set_limits(plugins, ResourceLimits {
+            max_memory_bytes,
+            max_time_ms,
+            max_stack_bytes,
+            max_call_depth,
+        });
+
+    /// `plugins_refresh`.
+    pub extern "C" fn vais_plugins_refresh(plugins: i64) -> i64 = flat::plugins_refresh(plugins);
+
+    /// `plugins_watch`.
+    pub extern "C" fn vais_plugins_watch(plugins: i64, interval_ms: i64) -> i64 = flat::plugins_watch(plugins, interval_ms);
+
+    /// `plugins_call_bytes`.
+    pub unsafe extern "C" fn vais_plugins_call_bytes(plugins: i64, id: i64, name: i64, input: i64, len: i64) -> i64 =
+        flat::plugins_call_bytes(plugins, id, name, input, len);
+
+    /// `plugins_next_event`.
+    pub extern "C" fn vais_plugins_next_event(plugins: i64) -> i64 = flat::plugins_next_event(plugins);
+
+    /// `plugins_close`.
+    pub extern "C" fn vais_plugins_close(plugins: i64) -> i64 = flat::plugins_close(plugins);
+}
+
 // Discovery.
 primitives! {
     /// The user's plugin directory, `~/.vais/plugins/`, with a separator at its end; 0 where there is no home

@@ -96,4 +96,20 @@ static inline int64_t hot_reloader_get_function_str(HotReloader r, const char *n
     return hot_reloader_get_function(r, dynload_address(name));
 }
 
+static inline int64_t plugins_new_str(const char *dir, int64_t capabilities) {
+    return plugins_new(dynload_address(dir), capabilities);
+}
+
+static inline int64_t plugins_set_config_str(int64_t plugins, const char *id, const char *name, const char *value) {
+    return plugins_set_config(plugins, dynload_address(id), dynload_address(name), dynload_address(value));
+}
+
+/* Calls a function of a plugin with a text. Returns its result, or NULL; free it with wasm_bytes_free. */
+static inline const char *plugins_call_text(int64_t plugins, const char *id, const char *name, const char *text) {
+    return dynload_text(plugins_call_bytes(plugins, dynload_address(id), dynload_address(name), dynload_address(text),
+                                           (int64_t)strlen(text)));
+}
+
+static inline const char *plugins_next_event_str(int64_t plugins) { return dynload_text(plugins_next_event(plugins)); }
+
 static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }

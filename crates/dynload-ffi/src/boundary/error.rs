@@ -186,6 +186,23 @@ pub(crate) fn kind_code(kind: &ErrorKind) -> ErrorCode {
     }
 }
 
+impl From<dynload_plugins::CallError> for Error {
+    fn from(error: dynload_plugins::CallError) -> Error {
+        use dynload_plugins::{CallError, PoolError};
+        let code = match &error {
+            CallError::NotLoaded { .. } => ErrorCode::NotFound,
+            CallError::Native { .. } => ErrorCode::Signature,
+            CallError::Pool {
+                source: PoolError::Instance(error),
+                ..
+            }
+            | CallError::Call { source: error, .. } => kind_code(error.kind()),
+            _ => ErrorCode::Busy,
+        };
+        Error::from_chain(code, &error)
+    }
+}
+
 impl From<StartError> for Error {
     fn from(error: StartError) -> Error {
         let code = match error {

@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use dynload_diagnostics::printable;
 use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader, NativeLoader, NativePlugin, State};
-use dynload_native::staging::MAX_STAGED_BYTES;
-use dynload_native::{open_regular, read_regular};
+use dynload_native::open_regular;
+use dynload_plugins::WasmLoader;
 use dynload_sandbox::{Capabilities, Limits};
 
 use crate::boundary::error::{Error, Result};
 use crate::boundary::sync::unpoisoned;
-use crate::objects::{module, sandbox, wasm_file};
+use crate::objects::{module, sandbox};
 
 /// The sandbox of a reloader's Wasm versions, created on first use.
 #[derive(Default)]
@@ -60,32 +59,9 @@ impl Drop for Loaded {
     }
 }
 
-impl FlatLoader {
-    fn bytes(&self, artifact: &Artifact, wasm: Wasm) -> std::result::Result<Vec<u8>, LoadError> {
-        let failed = |error: std::io::Error| LoadError::new("cannot read the copy").with_source(error);
-        let bytes = read_regular(&artifact.path, MAX_STAGED_BYTES).map_err(failed)?;
-        match wasm {
-            Wasm::Binary => Ok(bytes),
-            Wasm::Text => wasm_file::from_text(&bytes, &artifact.origin)
-                .map_err(|error| LoadError::new(error.into_message())),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Wasm {
-    Binary,
-    Text,
-}
-
-/// Returns the kind of Wasm of an artifact, or `None` if it is not Wasm.
-fn wasm(artifact: &Artifact) -> Option<Wasm> {
-    match artifact.kind {
-        ArtifactKind::Wasm => Some(Wasm::Binary),
-        ArtifactKind::Wat => Some(Wasm::Text),
-        // The output of a build command may have any name.
-        _ => starts_as_wasm(&artifact.path).then_some(Wasm::Binary),
-    }
+/// Returns whether an artifact is a module. The output of a build command may have any name.
+fn is_wasm(artifact: &Artifact) -> bool {
+    matches!(artifact.kind, ArtifactKind::Wasm | ArtifactKind::Wat) || starts_as_wasm(&artifact.path)
 }
 
 fn starts_as_wasm(path: &Path) -> bool {
@@ -94,67 +70,25 @@ fn starts_as_wasm(path: &Path) -> bool {
     read.is_ok() && start == *b"\0asm"
 }
 
-/// Returns whether a module is truncated: the header or a section is longer than the available bytes
-/// ([binary format](https://webassembly.github.io/spec/core/binary/modules.html)).
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let Some(mut rest) = bytes.get(8..) else {
-        return true;
-    };
-    while let Some((_id, section)) = rest.split_first() {
-        let mut size = 0_u64;
-        let mut used = 0;
-        loop {
-            let Some(byte) = section.get(used) else {
-                return true;
-            };
-            size |= u64::from(byte & 0x7f) << (7 * used);
-            used += 1;
-            if byte & 0x80 == 0 {
-                break;
-            }
-            if used == 5 {
-                // Not a valid section length: the module is malformed, not truncated.
-                return false;
-            }
-        }
-        let after = &section[used..];
-        match usize::try_from(size).ok().and_then(|size| after.get(size..)) {
-            Some(next) => rest = next,
-            None => return true,
-        }
-    }
-    false
-}
-
 impl Loader for FlatLoader {
     type Loaded = Loaded;
 
     fn check(&self, artifact: &Artifact) -> std::result::Result<(), LoadError> {
-        let Some(wasm) = wasm(artifact) else {
-            return self.native.check(artifact);
-        };
-        let cut_off = match wasm {
-            Wasm::Binary => is_cut_off(&self.bytes(artifact, wasm)?),
-            Wasm::Text => artifact.size == 0,
-        };
-        if cut_off {
-            let message = format!(
-                "`{}` is not a complete WebAssembly module",
-                printable(artifact.origin.display()).path()
-            );
-            return Err(LoadError::incomplete(message));
+        if is_wasm(artifact) {
+            WasmLoader::check_complete(artifact)
+        } else {
+            self.native.check(artifact)
         }
-        Ok(())
     }
 
     fn load(&self, artifact: &Artifact) -> std::result::Result<Loaded, LoadError> {
-        let Some(wasm) = wasm(artifact) else {
+        if !is_wasm(artifact) {
             let plugin = self.native.load(artifact)?;
             let handle =
                 module::insert_reloaded(plugin.library().clone(), &artifact.source, artifact.version);
             return Ok(Loaded::Native { plugin, handle });
-        };
-        let bytes = self.bytes(artifact, wasm)?;
+        }
+        let bytes = WasmLoader::read(artifact)?;
         let refused = |error: Error| LoadError::new(error.into_message());
         let sandbox = self.sandbox.handle().map_err(refused)?;
         let module = sandbox::compile_for(sandbox, &bytes).map_err(refused)?;
@@ -176,43 +110,5 @@ impl Loader for FlatLoader {
                 "a native version saved its state, but a Wasm version cannot restore it",
             )),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn truncated_modules_are_detected() {
-        let whole =
-            wat::parse_str("(module (memory 1) (data (i32.const 0) \"hello\") (func (export \"f\")))")
-                .unwrap();
-        assert!(!is_cut_off(&whole));
-        for len in 0..whole.len() {
-            // At a section boundary the bytes look complete, and may be.
-            let cut = &whole[..len];
-            assert!(
-                is_cut_off(cut) || wat_sections_end(&whole).contains(&len),
-                "{len} of {}",
-                whole.len()
-            );
-        }
-        assert!(
-            !is_cut_off(b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\xff\xff"),
-            "not a valid length"
-        );
-    }
-
-    /// Returns where the sections of a module end, determined by a different algorithm.
-    fn wat_sections_end(bytes: &[u8]) -> Vec<usize> {
-        let mut at = 8;
-        let mut ends = vec![at];
-        while at < bytes.len() {
-            // All these sections are shorter than 128 bytes.
-            at += 2 + usize::from(bytes[at + 1]);
-            ends.push(at);
-        }
-        ends
     }
 }
