@@ -9,5 +9,7 @@ mod build;
 mod header;
 #[path = "plugins/languages.rs"]
 mod languages;
+#[path = "plugins/page.rs"]
+mod page;
 #[path = "plugins/rust.rs"]
 mod rust;

@@ -19,11 +19,15 @@ pub(crate) enum Toolchain {
     Wat,
     Rust,
     Zig,
-    AssemblyScript,
+    /// With these options.
+    AssemblyScript(&'static [&'static str]),
 }
 
 /// The flags of the header, of `docs/plugins.md` and of `dynload new`.
 pub(crate) const C: Toolchain = Toolchain::C(&["-O2", "-mbulk-memory", "-ffreestanding"]);
+
+/// The options of `docs/plugins.md`.
+pub(crate) const ASSEMBLY_SCRIPT: Toolchain = Toolchain::AssemblyScript(&["--use", "abort="]);
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
@@ -32,20 +36,17 @@ pub(crate) fn root() -> PathBuf {
 
 /// Returns the plugin of `docs/plugins.md` as a module, or `None` if the toolchain is not installed.
 pub(crate) fn documented(toolchain: Toolchain) -> Option<Vec<u8>> {
-    let source = root().join("docs/plugins").join(match toolchain {
-        Toolchain::C(_) | Toolchain::WasiLibc | Toolchain::Cpp => "text.c",
-        Toolchain::Wat => "text.wat",
-        Toolchain::Rust => "text.rs",
-        Toolchain::Zig => "text.zig",
-        Toolchain::AssemblyScript => "text.ts",
-    });
-    compile(toolchain, &source)
+    let source = format!("docs/plugins/text.{}", toolchain.extension());
+    compile(toolchain, &root().join(source))
 }
 
 /// Compiles a source, or returns `None` if the toolchain is not installed.
 pub(crate) fn source(toolchain: Toolchain, text: &str) -> Option<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("source");
+    let path = directory
+        .path()
+        .join("source")
+        .with_extension(toolchain.extension());
     fs::write(&path, format!("{}\n", text.trim_end())).unwrap();
     compile(toolchain, &path)
 }
@@ -68,6 +69,16 @@ fn compile(toolchain: Toolchain, source: &Path) -> Option<Vec<u8>> {
     Some(fs::read(output).unwrap())
 }
 
+/// Returns the arguments of the command that compiles the plugin of `docs/plugins.md`.
+pub(crate) fn arguments(toolchain: Toolchain) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let command = toolchain.command(Path::new("text"), Path::new("text.wasm"), &directory);
+    let arguments = command.get_args();
+    arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
 fn run(command: &mut Command) {
     let ran = command
         .output()
@@ -77,14 +88,14 @@ fn run(command: &mut Command) {
 }
 
 impl Toolchain {
-    /// The name of the language in `DYNLOAD_LANGUAGES`.
-    fn extension(self) -> &'static str {
+    /// The extension of its sources, and its name in `DYNLOAD_LANGUAGES`.
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Toolchain::C(_) | Toolchain::WasiLibc | Toolchain::Cpp => "c",
             Toolchain::Wat => "wat",
             Toolchain::Rust => "rs",
             Toolchain::Zig => "zig",
-            Toolchain::AssemblyScript => "ts",
+            Toolchain::AssemblyScript(_) => "ts",
         }
     }
 
@@ -95,13 +106,14 @@ impl Toolchain {
             Toolchain::WasiLibc => Path::new("/usr/include/wasm32-wasi/stdio.h").exists(),
             Toolchain::Rust => has_rust_target("wasm32-unknown-unknown"),
             Toolchain::Zig => runs(named("DYNLOAD_ZIG", "zig"), &["version"]),
-            Toolchain::AssemblyScript => asc()
+            Toolchain::AssemblyScript(_) => asc()
                 .arg("--version")
                 .output()
                 .is_ok_and(|ran| ran.status.success()),
         }
     }
 
+    /// Returns the command that compiles a source.
     fn command(self, source: &Path, output: &Path, directory: &TempDir) -> Command {
         match self {
             Toolchain::C(flags) => {
@@ -150,12 +162,12 @@ impl Toolchain {
                 command.env("ZIG_LOCAL_CACHE_DIR", directory.path().join("local"));
                 command
             }
-            Toolchain::AssemblyScript => {
+            Toolchain::AssemblyScript(options) => {
                 let mut command = asc();
                 // It accepts only relative paths to sources.
                 command.current_dir(source.parent().unwrap());
                 command.arg(source.file_name().unwrap());
-                command.args(["-O", "--use", "abort=", "-o"]).arg(output);
+                command.args(["-O", "-o"]).arg(output).args(options);
                 command
             }
         }
