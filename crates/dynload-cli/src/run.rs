@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use dynload_caps::Capabilities;
-use dynload_caps::imports::{TYPST, VAIS};
+use dynload_caps::imports::{EXTISM, TYPST, VAIS};
 use dynload_diagnostics::{listed, printable};
 use dynload_sandbox::{
     Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
@@ -53,8 +53,8 @@ pub(crate) struct Options {
     invoke: Option<String>,
     /// Calls the function with texts: ARGS, as they are, and for `-` the standard input. Writes the text that it returns.
     ///
-    /// The function uses `vais.read_args` and `vais.set_result`, or is of a plugin for typst. Neither the input nor the
-    /// result has to be UTF-8.
+    /// The function uses `vais.read_args` and `vais.set_result`, or is of a plugin for typst or Extism. Neither the input nor
+    /// the result has to be UTF-8.
     #[arg(long, requires = "invoke")]
     text: bool,
     /// Prints fuel, memory, stack and time to standard error at the end, and the capabilities that the imports can use but
@@ -212,9 +212,9 @@ fn numbers(module: &Module, export: &str, words: &[&str]) -> Result<Arguments, F
 
 /// Returns whether functions of a module are called with texts.
 fn exchanges_texts(module: &Module) -> bool {
-    module
-        .imports()
-        .any(|import| import.module == TYPST || (import.module == VAIS && import.name == "set_result"))
+    module.imports().any(|import| {
+        [EXTISM, TYPST].contains(&import.module) || (import.module == VAIS && import.name == "set_result")
+    })
 }
 
 /// A call that has ended.
