@@ -19,8 +19,8 @@
  *
  * All pointers are addresses in the memory that the module exports as `memory`; numbers in it are little-endian. Texts are
  * UTF-8 with a length and without a terminating NUL, unless noted otherwise. An address that is not in the memory ends the
- * call, and so does a function of `vais` whose capability the host did not grant. The comments have the imports in the text
- * format too, for guests in other languages.
+ * call, even with the length 0, and so does a function of `vais` whose capability the host did not grant. The comments have
+ * the imports in the text format too, for guests in other languages.
  */
 #ifndef DYNLOAD_GUEST_H
 #define DYNLOAD_GUEST_H
