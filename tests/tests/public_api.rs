@@ -9,7 +9,8 @@ use dynload_tests::artifacts::root;
 use serde_json::Value;
 
 /// The published crates, each with the crates whose types may be in its API.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
+    ("dynload-guest", &[]),
     ("dynload-caps", &["bitflags"]),
     ("dynload-process", &[]),
     ("dynload-native", &["dynload_caps"]),

@@ -15,6 +15,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// The published crates, each after its dependencies.
 pub(crate) const PUBLISHED: &[&str] = &[
+    "dynload-guest",
     "dynload-diagnostics",
     "dynload-caps",
     "dynload-native",

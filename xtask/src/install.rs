@@ -65,6 +65,10 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
         &root().join("crates/dynload-native/include/dynload_plugin.h"),
         &place.on_disk("include/dynload_plugin.h"),
     )?;
+    copy(
+        &root().join("crates/dynload-sandbox/guest/dynload_guest.h"),
+        &place.on_disk("include/dynload_guest.h"),
+    )?;
     copy(&ffi.join("vais/dynload.vais"), &place.on_disk(vais::INSTALLED[0]))?;
     write(&place.on_disk(vais::INSTALLED[1]), &vais::module_in_words()?)?;
     for license in ["LICENSE-MIT", "LICENSE-APACHE"] {
@@ -108,7 +112,7 @@ fn version() -> Result<String, Failure> {
 const ITS_OUTPUT: &str = "hello from the plugin\n84\n";
 
 /// Installs into a new directory. Then builds the README's C program, which finds the header and the libraries as any other
-/// program would, and runs it: once with the shared library, once with the static one.
+/// program would, and runs it: once with the shared library, once with the static one. Then builds a plugin.
 pub(crate) fn check() -> Result<(), Failure> {
     let scratch = target_dir()?.join("xtask/install");
     if scratch.exists() {
@@ -166,7 +170,20 @@ pub(crate) fn check() -> Result<(), Failure> {
         .args(flags(&["--cflags"])?)
         .arg(archive)
         .args(others))?;
-    check_output(&static_)
+    check_output(&static_)?;
+
+    run(Command::new("clang")
+        .args([
+            "--target=wasm32",
+            "-O2",
+            "-mbulk-memory",
+            "-ffreestanding",
+            "-nostdlib",
+        ])
+        .args(["-Wl,--no-entry", "-o"])
+        .arg(scratch.join("text.wasm"))
+        .args(flags(&["--cflags"])?)
+        .arg(root().join("docs/plugins/text.c")))
 }
 
 fn check_output(program: &Path) -> Result<(), Failure> {

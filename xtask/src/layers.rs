@@ -5,6 +5,7 @@ use crate::failure::Failure;
 
 /// Each crate, and the other crates that it may depend on. `ARCHITECTURE.md` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("dynload-guest", &[]),
     ("dynload-diagnostics", &[]),
     ("dynload-caps", &["dynload-diagnostics"]),
     ("dynload-native", &["dynload-diagnostics"]),

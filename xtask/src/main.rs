@@ -61,7 +61,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "install",
         arguments: "--prefix DIR [--destdir DIR] [--debug]",
-        about: "installs the C libraries, the header, the pkg-config file and the Vais module",
+        about: "installs the C libraries, the headers, the pkg-config file and the Vais module",
         run: install::command,
     },
     Command {

@@ -62,7 +62,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "languages",
-        about: "programs in C, Rust, Go and Zig run in the sandbox",
+        about: "programs and plugins in C, Rust, Go, Zig and AssemblyScript run in the sandbox",
         quick: false,
         run: languages::check,
     },
@@ -177,6 +177,7 @@ fn features() -> Result<(), Failure> {
         "rewriter,std,deterministic",
     ]))?;
     let combinations: &[&[&str]] = &[
+        &["dynload-guest", "--no-default-features"],
         &["dynload-native", "--no-default-features"],
         &["dynload-sandbox", "--no-default-features"],
         &[

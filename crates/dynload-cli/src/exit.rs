@@ -118,8 +118,13 @@ pub(crate) fn of_arguments(mut error: clap::Error) -> ExitCode {
 /// A reader that has closed its end has read what it needs, as `head` does. So the command ends without a message, with the
 /// exit code that it would have if it did not ignore `SIGPIPE`.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write(text.as_bytes())
+}
+
+/// As [`print()`], for bytes.
+pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(bytes).and_then(|()| out.flush());
     written.map_err(|error| unwritten(&error))
 }
 

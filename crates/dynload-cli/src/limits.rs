@@ -78,6 +78,9 @@ pub(crate) struct SandboxOptions {
     /// The absolute path of a program that the guest can run, which must exist. For process. Repeatable.
     #[arg(long, value_name = "PATH", value_parser = program_scope, help_heading = "Grants")]
     program: Vec<ProgramScope>,
+    /// A value of the configuration that the guest reads with `vais.config_get`. Repeatable.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting, help_heading = "Grants")]
+    config: Vec<(String, String)>,
     /// The number of workers that run at the same time. For threading.
     #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_hyphen_values = true, default_value_t = 0, help_heading = "Grants")]
     workers: u32,
@@ -122,7 +125,8 @@ impl SandboxOptions {
         self.check_existence()?;
         let sandbox = Sandbox::new(self.limits())
             .with_capabilities(capabilities)
-            .with_scopes(scopes);
+            .with_scopes(scopes)
+            .with_plugin_config(self.config.iter().cloned());
         #[cfg(unix)]
         sandbox
             .check_directories()
@@ -285,6 +289,13 @@ fn env_scope(text: &str) -> Result<EnvScope, ScopeError> {
         Some((name, value)) => EnvScope::fixed(name, value),
         None => EnvScope::host(text),
     }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("write NAME=VALUE, such as greeting=Hello")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn program_scope(text: &str) -> Result<ProgramScope, ScopeError> {

@@ -14,7 +14,7 @@ use dynload_discovery::{Entries, EntryPath, Format, FunctionType, Manifest, Plug
 use crate::exit::{Failure, code, print};
 
 /// Creates the directory of a WebAssembly plugin: a manifest, a source with one exported function, and a README with the
-/// build command. A plugin in WAT is not built.
+/// build command. The function turns a text into a text; in WAT, two numbers into one, and the plugin is not built.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
   0    the directory was created
@@ -43,12 +43,47 @@ enum Language {
     Wat,
 }
 
-/// A source file.
+/// The sources.
 struct Template {
-    file: &'static str,
-    text: &'static str,
-    /// `None` if the source is the entry.
+    /// Each with its path and its text.
+    files: &'static [(&'static str, &'static str)],
+    /// The file that is loaded.
+    entry: &'static str,
+    /// `None` if a source is the entry.
     build: Option<Build>,
+    example: Example,
+}
+
+/// The exported function, and a call of it.
+struct Example {
+    export: &'static str,
+    params: &'static [ValueType],
+    results: &'static [ValueType],
+    /// The options of `dynload run`.
+    options: &'static str,
+    args: &'static str,
+}
+
+impl Example {
+    const TEXT: Example = Example {
+        export: "shout",
+        params: &[ValueType::I32],
+        results: &[ValueType::I32],
+        options: "--invoke shout --text",
+        args: "hello",
+    };
+    const NUMBERS: Example = Example {
+        export: "add",
+        params: &[ValueType::I64, ValueType::I64],
+        results: &[ValueType::I64],
+        options: "--invoke add",
+        args: "40 2",
+    };
+
+    /// Returns the command that runs it.
+    fn command(&self, entry: &str) -> String {
+        format!("dynload run {} {entry} {}", self.options, self.args)
+    }
 }
 
 /// How a source is built.
@@ -62,42 +97,47 @@ impl Language {
     fn template(self) -> Template {
         match self {
             Language::C => Template {
-                file: "plugin.c",
-                text: include_str!("new/plugin.c"),
+                files: &[
+                    ("plugin.c", include_str!("new/plugin.c")),
+                    ("dynload_guest.h", include_str!("new/dynload_guest.h")),
+                ],
+                entry: "plugin.wasm",
                 build: Some(Build {
-                    command: "clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o plugin.wasm plugin.c",
+                    command: "clang --target=wasm32 -O2 -mbulk-memory -ffreestanding -nostdlib -Wl,--no-entry -o plugin.wasm plugin.c",
                     requires: "clang and lld",
                 }),
+                example: Example::TEXT,
             },
             Language::Rust => Template {
-                file: "plugin.rs",
-                text: include_str!("new/plugin.rs"),
+                files: &[
+                    ("Cargo.toml", include_str!("new/Cargo.toml.in")),
+                    ("src/lib.rs", include_str!("new/lib.rs")),
+                ],
+                entry: "target/wasm32-unknown-unknown/release/plugin.wasm",
                 build: Some(Build {
-                    command: "rustc --target wasm32-unknown-unknown --crate-type cdylib --edition 2021 -O -o plugin.wasm plugin.rs",
+                    command: "cargo build --release --target wasm32-unknown-unknown",
                     requires: "the target: `rustup target add wasm32-unknown-unknown`",
                 }),
+                example: Example::TEXT,
             },
             Language::Wat => Template {
-                file: "plugin.wat",
-                text: include_str!("new/plugin.wat"),
+                files: &[("plugin.wat", include_str!("new/plugin.wat"))],
+                entry: "plugin.wat",
                 build: None,
+                example: Example::NUMBERS,
             },
         }
     }
 }
 
 impl Template {
-    /// Returns the file that is loaded.
-    fn entry(&self) -> &'static str {
-        match self.build {
-            Some(_) => "plugin.wasm",
-            None => self.file,
-        }
-    }
-
-    fn source(&self) -> String {
+    /// Returns the sources, each with its path.
+    fn sources(&self) -> impl Iterator<Item = (&'static str, String)> {
         let command = self.build.as_ref().map_or("", |build| build.command);
-        self.text.replace("{build}", command)
+        self.files.iter().map(move |(path, text)| {
+            let text = text.replace("{build}", command);
+            (*path, text.replace("{version}", env!("CARGO_PKG_VERSION")))
+        })
     }
 }
 
@@ -120,24 +160,21 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
             _ => failure,
         }
     })?;
-    let files = [
+    let described = [
         (Manifest::FILE_NAME, manifest(&options.name, &template)?),
-        (template.file, template.source()),
         ("README.md", readme(&options.name, &template)),
     ];
-    for (name, text) in files {
+    for (name, text) in template.sources().chain(described) {
         create(&dir.join(name), &text).map_err(|error| {
             Failure::of(code::FAILED, &error).about(format_args!("cannot create `{shown}/{name}`"))
         })?;
     }
-    let next = match &template.build {
-        Some(build) => format!("build it there: {}", build.command),
-        None => format!(
-            "run it: dynload run --invoke add {shown}/{} 40 2",
-            template.entry()
-        ),
-    };
-    print(&format!("created {shown}\n{next}\n"))?;
+    let build = template.build.as_ref();
+    let build = build.map_or(String::new(), |build| {
+        format!("build it there: {}\n", build.command)
+    });
+    let run = template.example.command(&format!("{shown}/{}", template.entry));
+    print(&format!("created {shown}\n{build}run it: {run}\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -153,8 +190,11 @@ fn prepare(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a file. An existing file is never replaced, and no symbolic link is followed.
+/// Creates a file, and its directory. An existing file is never replaced, and no symbolic link is followed.
 fn create(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes())
 }
@@ -163,7 +203,7 @@ fn create(path: &Path, text: &str) -> io::Result<()> {
 fn manifest(name: &PluginId, template: &Template) -> Result<String, Failure> {
     let internal = |error: &dyn std::error::Error| Failure::of(code::FAILED, error);
     let entry: EntryPath = template
-        .entry()
+        .entry
         .parse()
         .map_err(|error: dynload_discovery::EntryPathError| internal(&error))?;
     let mut manifest = Manifest::new(
@@ -172,8 +212,14 @@ fn manifest(name: &PluginId, template: &Template) -> Result<String, Failure> {
         Format::Wasm,
         Entries::any(entry),
     );
-    let add = FunctionType::new([ValueType::I64, ValueType::I64], [ValueType::I64]);
-    manifest.exports = BTreeMap::from([("add".to_owned(), add)]);
+    let Example {
+        export,
+        params,
+        results,
+        ..
+    } = template.example;
+    let signature = FunctionType::new(params.to_vec(), results.to_vec());
+    manifest.exports = BTreeMap::from([(export.to_owned(), signature)]);
     let built = match &template.build {
         Some(build) => format!("# The entry is built with: {}\n", build.command),
         None => String::new(),
@@ -190,9 +236,9 @@ fn readme(name: &PluginId, template: &Template) -> String {
                  which `wat2wasm plugin.wat -o plugin.wasm` creates.\n\n"
             .to_owned(),
     };
-    let entry = template.entry();
+    let run = template.example.command(template.entry);
     format!(
         "# {name}\n\n{built}Call its function, and compare it with its manifest:\n\n```sh\n\
-         dynload run --invoke add {entry} 40 2\ndynload audit --only --path .\n```\n"
+         {run}\ndynload audit --only --path .\n```\n"
     )
 }

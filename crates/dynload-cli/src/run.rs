@@ -1,19 +1,20 @@
 //! `dynload run`: runs a WASI command, or calls an exported function.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use dynload_caps::Capabilities;
+use dynload_caps::imports::{EXTISM, TYPST, VAIS};
 use dynload_diagnostics::{listed, printable};
 use dynload_sandbox::{
     Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
 };
 
-use crate::exit::{Failure, chain, code, print, quoted};
+use crate::exit::{Failure, chain, code, quoted, write};
 use crate::limits::SandboxOptions;
 use crate::scan::count;
 use crate::{load, number};
@@ -28,7 +29,7 @@ use crate::{load, number};
     override_usage = "dynload run [OPTIONS] <MODULE> [ARGS]...",
     after_help = "Exit codes:
   0-255  the guest's own exit code (its low 8 bits)
-  1      the results could not be written
+  1      the function of `--text` returned an error, or the results could not be written
   2      the arguments are wrong
   124    the guest exceeded its time limit
   126    the file is not a loadable module
@@ -39,7 +40,9 @@ use crate::{load, number};
 Examples:
   dynload run --grant console hello.wasm one two
   dynload run --grant console,fs_read --dir-ro /srv/data::/data --time 30s report.wasm /data
-  dynload run --fuel 1000000 --usage --invoke add plugin.wat 40 2"
+  dynload run --fuel 1000000 --usage --invoke add plugin.wat 40 2
+  dynload run --invoke shout --text plugin.wasm hello
+  dynload run --invoke format --text plugin.wasm - <draft.md >final.md"
 )]
 pub(crate) struct Options {
     /// The function to call instead of `_start`. ARGS are its arguments; each result is printed on a line.
@@ -48,6 +51,12 @@ pub(crate) struct Options {
     /// with an optional exponent, or `inf` or `nan`. Each can have a sign: -7, +0x1f, 1.5e-3, -inf.
     #[arg(long, value_name = "EXPORT")]
     invoke: Option<String>,
+    /// Calls the function with texts: ARGS, as they are, and for `-` the standard input. Writes the text that it returns.
+    ///
+    /// The function uses `vais.read_args` and `vais.set_result`, or is of a plugin for typst or Extism. Neither the input nor
+    /// the result has to be UTF-8.
+    #[arg(long, requires = "invoke")]
+    text: bool,
     /// Prints fuel, memory, stack and time to standard error at the end, and the capabilities that the imports can use but
     /// that are not granted.
     #[arg(long)]
@@ -75,18 +84,25 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let engine = Engine::new(options.sandbox.module.engine_config().with_profile(options.usage));
     let module = load::module(&engine, path)?;
     let shown = printable(path.display()).path();
-    let (export, values) = match &options.invoke {
-        Some(export) => (export.as_str(), arguments(&module, export, &args)),
+    let (export, arguments) = match &options.invoke {
+        Some(export) if options.text => (export.as_str(), texts(&args)),
+        Some(export) => (export.as_str(), numbers(&module, export, &args)),
         None => {
             sandbox.set_args(std::iter::once(&*path.to_string_lossy()).chain(args.iter().copied()));
-            ("_start", check_command(&module).map(|()| Vec::new()))
+            (
+                "_start",
+                check_command(&module).map(|()| Arguments::Numbers(Vec::new())),
+            )
         }
     };
-    let values = values.map_err(|failure| failure.about(&shown))?;
-    let call = call(&sandbox, &module, export, &values);
-    if let Ok(results) = &call.result {
-        let lines: String = results.iter().map(|value| number::text(value) + "\n").collect();
-        print(&lines)?;
+    let arguments = arguments.map_err(|failure| failure.about(&shown))?;
+    let call = call(&sandbox, &module, export, &arguments);
+    if let Ok(output) = &call.result {
+        write(output)?;
+        // The prompt of a shell follows.
+        if options.text && io::stdout().is_terminal() && !output.ends_with(b"\n") {
+            write(b"\n")?;
+        }
     }
     if options.usage {
         report_usage(&call, module.required_capabilities() - sandbox.capabilities());
@@ -136,13 +152,35 @@ fn check_command(module: &Module) -> Result<(), Failure> {
     ))
 }
 
+/// The arguments of a function.
+enum Arguments {
+    Numbers(Vec<Value>),
+    Texts(Vec<Vec<u8>>),
+}
+
+/// Returns arguments as they are, and the standard input for `-`.
+fn texts(words: &[&str]) -> Result<Arguments, Failure> {
+    let mut texts = Vec::new();
+    for word in words {
+        let mut text = Vec::new();
+        if *word == "-" {
+            let read = io::stdin().read_to_end(&mut text);
+            read.map_err(|error| Failure::of(code::FAILED, &error).about("cannot read the standard input"))?;
+        } else {
+            text.extend(word.as_bytes());
+        }
+        texts.push(text);
+    }
+    Ok(Arguments::Texts(texts))
+}
+
 /// Parses the arguments of a function, by its type.
-fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>, Failure> {
+fn numbers(module: &Module, export: &str, words: &[&str]) -> Result<Arguments, Failure> {
     let usage = |message: String| Failure::new(code::USAGE, format!("{} {message}", quoted(export)));
     let found = module.exports().find(|found| found.name == export);
     let Some(signature) = found.as_ref().and_then(|found| found.ty.func()) else {
         // The call reports it, with the nearest name.
-        return Ok(Vec::new());
+        return Ok(Arguments::Numbers(Vec::new()));
     };
     if !signature.is_callable() {
         return Err(usage(format!(
@@ -158,27 +196,40 @@ fn arguments(module: &Module, export: &str, words: &[&str]) -> Result<Vec<Value>
     }
     let parse = |(&word, &ty): (&&str, &ValType)| {
         number::parse(word, ty).map_err(|error| {
-            usage(format!(
+            let failure = usage(format!(
                 "has the type {signature}, and {} is {error}",
                 quoted(word)
-            ))
+            ));
+            if exchanges_texts(module) {
+                return failure.with_remedy("to call it with texts, pass `--text`");
+            }
+            failure
         })
     };
-    words.iter().zip(&signature.params).map(parse).collect()
+    let numbers: Result<Vec<Value>, Failure> = words.iter().zip(&signature.params).map(parse).collect();
+    numbers.map(Arguments::Numbers)
+}
+
+/// Returns whether functions of a module are called with texts.
+fn exchanges_texts(module: &Module) -> bool {
+    module.imports().any(|import| {
+        [EXTISM, TYPST].contains(&import.module) || (import.module == VAIS && import.name == "set_result")
+    })
 }
 
 /// A call that has ended.
 struct Call {
-    result: Result<Vec<Value>, Error>,
+    /// What to print.
+    result: Result<Vec<u8>, Error>,
     usage: Usage,
     /// Measured here: [`Usage::wall_time`] is not known for short calls.
     time: Duration,
 }
 
 /// Calls a function of a new instance, after `_initialize` if there is one.
-fn call(sandbox: &Sandbox, module: &Module, export: &str, values: &[Value]) -> Call {
+fn call(sandbox: &Sandbox, module: &Module, export: &str, arguments: &Arguments) -> Call {
     let mut begun = Instant::now();
-    let mut attempt = || -> Result<(Vec<Value>, Usage), Error> {
+    let mut attempt = || -> Result<(Vec<u8>, Usage), Error> {
         let mut instance = sandbox.instantiate(module)?;
         // A reactor must be initialized before its functions are called.
         // (https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md)
@@ -186,11 +237,21 @@ fn call(sandbox: &Sandbox, module: &Module, export: &str, values: &[Value]) -> C
             instance.call("_initialize", &[])?;
         }
         begun = Instant::now();
-        let results = instance.call(export, values)?;
-        Ok((results, instance.usage()))
+        let output = match arguments {
+            Arguments::Numbers(values) => {
+                let results = instance.call(export, values)?;
+                let lines: String = results.iter().map(|value| number::text(value) + "\n").collect();
+                lines.into_bytes()
+            }
+            Arguments::Texts(texts) => {
+                let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+                instance.call_bytes(export, &texts)?
+            }
+        };
+        Ok((output, instance.usage()))
     };
     let (result, usage) = match attempt() {
-        Ok((results, usage)) => (Ok(results), usage),
+        Ok((output, usage)) => (Ok(output), usage),
         Err(error) => {
             let usage = error.usage();
             (Err(error), usage)
@@ -231,10 +292,13 @@ fn ended(error: &Error) -> Result<ExitCode, Failure> {
             limit: Limit::Time, ..
         } => code::TIME_LIMIT,
         ErrorKind::MissingImports(_) => code::NOT_LOADABLE,
+        ErrorKind::Failed(_) => code::FAILED,
         ErrorKind::NoSuchExport { .. } | ErrorKind::SignatureMismatch { .. } => code::USAGE,
         _ => code::ABORTED,
     };
-    Err(Failure::new(code, explained(error)))
+    // The remedy is that of a Rust program.
+    let text = explained(error).replace("use `call_bytes`", "pass `--text`");
+    Err(Failure::new(code, text))
 }
 
 /// Formats an error of a call, its causes, and the option that would prevent it.

@@ -82,11 +82,8 @@ impl Language {
         let directory = tempfile::tempdir()?;
         let output = directory.path().join("report.wasm");
         if !self.is_installed() {
-            let required = env::var("DYNLOAD_LANGUAGES").unwrap_or_default();
-            if required
-                .split(',')
-                .any(|name| self.source() == format!("report.{name}"))
-            {
+            let extension = source.extension().unwrap_or_default();
+            if is_required(&extension.to_string_lossy()) {
                 return Err(io::Error::other(format!(
                     "the toolchain for {self:?} is not installed"
                 )));
@@ -106,10 +103,7 @@ impl Language {
             Language::C => {
                 Path::new("/usr/include/wasm32-wasi/stdio.h").exists() && runs("clang", &["--version"])
             }
-            Language::Rust => Command::new("rustc")
-                .args(["--print", "target-libdir", "--target", "wasm32-wasip1"])
-                .output()
-                .is_ok_and(|ran| Path::new(String::from_utf8_lossy(&ran.stdout).trim_end()).exists()),
+            Language::Rust => has_rust_target("wasm32-wasip1"),
             Language::Go => runs(named("DYNLOAD_GO", "go"), &["version"]),
             Language::Zig => runs(named("DYNLOAD_ZIG", "zig"), &["version"]),
         }
@@ -155,11 +149,30 @@ impl Language {
     }
 }
 
-fn named(variable: &str, default: &str) -> PathBuf {
+/// Returns whether `DYNLOAD_LANGUAGES`, a list like `c,go`, requires the toolchain for files with this extension.
+#[must_use]
+pub fn is_required(extension: &str) -> bool {
+    let required = env::var("DYNLOAD_LANGUAGES").unwrap_or_default();
+    required.split(',').any(|name| name == extension)
+}
+
+/// Returns the program that an environment variable names, or the default.
+#[must_use]
+pub fn named(variable: &str, default: &str) -> PathBuf {
     env::var_os(variable).unwrap_or_else(|| default.into()).into()
 }
 
-fn runs(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
+/// Returns whether `rustc` has the standard library for a target.
+#[must_use]
+pub fn has_rust_target(target: &str) -> bool {
+    Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", target])
+        .output()
+        .is_ok_and(|ran| Path::new(String::from_utf8_lossy(&ran.stdout).trim_end()).exists())
+}
+
+/// Returns whether a program is installed: it runs with these arguments, and succeeds.
+pub fn runs(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .output()

@@ -1,5 +1,12 @@
 /* Build: {build} */
 
-#include <stdint.h>
+#include "dynload_guest.h"
 
-__attribute__((export_name("add"))) int64_t add(int64_t a, int64_t b) { return a + b; }
+/* Returns the text in upper case, or an error if there is none. */
+static int32_t shout(dynload_bytes text) {
+    if (text.len == 0) return dynload_error(dynload_text("the text is empty"));
+    for (size_t n = 0; n < text.len; n++)
+        if (text.data[n] >= 'a' && text.data[n] <= 'z') text.data[n] -= 'a' - 'A';
+    return dynload_ok(text);
+}
+DYNLOAD_EXPORT_BYTES(shout);

@@ -326,33 +326,20 @@ fn the_document_of_an_audit_has_the_documented_keys() {
     assert_eq!(document["problems"], json!([]));
 }
 
-/// `watch` builds a `.rs` file with the same edition.
-#[test]
-fn a_new_plugin_in_rust_has_the_edition_with_which_it_is_watched() {
-    let place = Workplace::new();
-    let ended = place.words("new greeter --lang rust").code(0);
-    let edition = |words: &[&str]| {
-        let at = words.iter().position(|word| *word == "--edition").unwrap();
-        words[at + 1].to_owned()
-    };
-    let watching = super::watch::Watching::start(&place, "greeter/plugin.rs");
-    let building = watching.wait_for("--edition");
-    let building: Vec<&str> = building.split_whitespace().collect();
-    assert_eq!(edition(&build_command(&ended)), edition(&building));
-    watching.wait_for("inspected and not loaded");
-}
-
 /// Returns the build command that `new` printed.
 fn build_command(ended: &Ended) -> Vec<&str> {
-    let (_, command) = ended.out.trim_end().split_once("build it there: ").unwrap();
-    command.split(' ').collect()
+    let (_, rest) = ended.out.split_once("build it there: ").unwrap();
+    rest.lines().next().unwrap().split(' ').collect()
 }
 
-/// Runs the new plugin, and compares it with its manifest.
-fn works(place: &Workplace) {
+/// Runs the new plugin with the command that `new` printed, and compares it with its manifest.
+fn works(place: &Workplace, ended: &Ended) {
+    let (_, command) = ended.out.trim_end().split_once("run it: dynload ").unwrap();
+    place.words(command).prints("HELLO");
+    let without_text = command.strip_suffix(" hello").unwrap().split(' ');
     place
-        .words("run --invoke add greeter/plugin.wasm 40 2")
-        .prints("42\n");
+        .run(without_text.chain([""]))
+        .fails(1, &["`shout` failed: the text is empty"]);
     place
         .words("audit --only --path greeter")
         .prints("greeter: ok\n\n1 plugin, 0 findings\n");
@@ -384,7 +371,7 @@ fn a_new_plugin_in_c_builds() {
         .status()
         .expect("this test needs clang (Debian: clang lld)");
     assert!(status.success());
-    works(&place);
+    works(&place, &ended);
 }
 
 #[test]
@@ -392,33 +379,30 @@ fn a_new_plugin_in_rust_builds() {
     let place = Workplace::new();
     let ended = place.words("new greeter --lang rust").code(0);
     let command = build_command(&ended);
+    assert_eq!(command[0], "cargo");
     let dir = place.path().join("greeter");
     let target = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
         .output()
         .unwrap();
     let is_installed = std::path::Path::new(String::from_utf8_lossy(&target.stdout).trim()).is_dir();
-    if is_installed {
-        let status = Command::new(command[0])
-            .args(&command[1..])
-            .current_dir(&dir)
-            .status()
-            .unwrap();
-        assert!(status.success());
-        works(&place);
-        return;
-    }
     // Without the standard library of the target, the source is only checked, for this machine.
-    let args = command[1..]
-        .iter()
-        .filter(|arg| !["--target", "wasm32-unknown-unknown", "-o", "plugin.wasm"].contains(arg));
+    let args = if is_installed { &command[1..] } else { &["check"] };
+    // The crate of this checkout instead of the published one.
+    let guest = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../dynload-guest");
     let status = Command::new(command[0])
         .args(args)
-        .args(["--emit", "metadata", "-D", "warnings"])
-        .current_dir(&dir)
+        .args(["--offline", "--config"])
+        .arg(format!("patch.crates-io.dynload-guest.path={guest:?}"))
+        .env_remove("CARGO_TARGET_DIR")
+        .env("RUSTFLAGS", "-D warnings")
+        .current_dir(dir)
         .status()
         .unwrap();
     assert!(status.success());
+    if is_installed {
+        works(&place, &ended);
+    }
 }
 
 #[test]

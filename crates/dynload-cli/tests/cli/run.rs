@@ -339,3 +339,106 @@ fn remedies_are_those_of_the_command() {
         "{ended:#?}"
     );
 }
+
+/// A guest that is called with texts. `join` joins two; `fail` returns its argument as an error; `config` returns the value of
+/// the name that is its argument.
+const TEXTS: &str = r#"(module
+    (import "vais" "read_args" (func $read (param i32)))
+    (import "vais" "set_result" (func $set (param i32 i32)))
+    (import "vais" "config_get" (func $config (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 40)
+    (func (export "join") (param i32 i32) (result i32)
+        (call $read (i32.const 0))
+        (call $set (i32.const 0) (i32.add (local.get 0) (local.get 1)))
+        (i32.const 0))
+    (func (export "fail") (param i32) (result i32)
+        (call $read (i32.const 0))
+        (call $set (i32.const 0) (local.get 0))
+        (i32.const 1))
+    (func (export "config") (param i32) (result i32) (local $len i32)
+        (call $read (i32.const 0))
+        (local.set $len (call $config (i32.const 0) (local.get 0) (i32.const 1000) (i32.const 1000)))
+        (if (i32.lt_s (local.get $len) (i32.const 0)) (then (return (i32.const 1))))
+        (call $set (i32.const 1000) (local.get $len))
+        (i32.const 0)))"#;
+
+fn texts() -> Workplace {
+    let place = Workplace::new();
+    place.write("t.wat", TEXTS);
+    place
+}
+
+#[test]
+fn text_passes_arguments_as_they_are_and_writes_the_result() {
+    let place = texts();
+    place
+        .words("run --invoke join --text t.wat 40 grüße")
+        .prints("40grüße");
+    place
+        .run(["run", "--invoke", "join", "--text", "t.wat", "", "--text"])
+        .prints("--text");
+    place
+        .run(["run", "--invoke", "join", "--text", "t.wat", "", ""])
+        .prints("");
+    place.words("run --invoke join --text t.wat a").fails(
+        2,
+        &[
+            "`join` has the type (i32, i32) -> (i32)",
+            "(i32) -> (i32), which has",
+        ],
+    );
+    place.words("run --text t.wat a").fails(2, &["--invoke"]);
+}
+
+#[test]
+fn a_hyphen_is_the_standard_input() {
+    let place = texts();
+    let mut input = vec![b'x'; 1 << 20];
+    input.extend(b"\xff\0\r\n");
+    let mut child = place
+        .command()
+        .args(["run", "--invoke", "join", "--text", "t.wat", "> ", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stdout, [b"> ", &input[..]].concat());
+}
+
+#[test]
+fn an_error_of_a_function_of_texts_is_the_message() {
+    let place = texts();
+    let ended = place.run(["run", "--invoke", "fail", "--text", "t.wat", "no \x1b[2J colour"]);
+    assert_eq!(ended.out, "");
+    ended.fails(1, &["dynload: t.wat: `fail` failed: no \\u{1b}[2J colour\n"]);
+}
+
+#[test]
+fn a_function_of_texts_that_is_called_with_numbers_names_the_option() {
+    let place = texts();
+    place
+        .words("run --invoke fail t.wat hello")
+        .fails(2, &["`hello` is not a number", "pass `--text`"]);
+    place
+        .words("run --invoke fail t.wat 5")
+        .fails(134, &["called `vais.read_args`", "pass `--text`"]);
+    let ended = functions().words("run --invoke add f.wat 1 x").code(2);
+    assert!(!ended.err.contains("--text"), "{ended:#?}");
+}
+
+#[test]
+fn the_configuration_reaches_the_guest() {
+    let place = texts();
+    let line = "run --config greeting=a=b --config empty= --invoke config --text t.wat";
+    place.words(&format!("{line} greeting")).prints("a=b");
+    place.words(&format!("{line} empty")).prints("");
+    place
+        .words(&format!("{line} none"))
+        .fails(1, &["`config` failed"]);
+    place
+        .words("run --config greeting --invoke config --text t.wat greeting")
+        .fails(2, &["--config", "write NAME=VALUE"]);
+}

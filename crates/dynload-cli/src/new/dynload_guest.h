@@ -1,0 +1,1 @@
+../../../dynload-sandbox/guest/dynload_guest.h
