@@ -1,5 +1,6 @@
 //! `cargo xtask install`: installs the C libraries where C programs look for them.
 
+mod cmake;
 mod files;
 
 use std::path::{Path, PathBuf};
@@ -55,7 +56,9 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
     let built = target_dir()?.join(if debug { "debug" } else { "release" });
     let version = version()?;
 
-    Libraries::of(&version).install(&built, place)?;
+    let libraries = Libraries::of(&version);
+    libraries.install(&built, place)?;
+    cmake::install(place, &libraries)?;
     let ffi = root().join("crates/dynload-ffi");
     copy(
         &ffi.join("include/dynload.h"),
@@ -108,7 +111,7 @@ fn version() -> Result<String, Failure> {
 const ITS_OUTPUT: &str = "hello from the plugin\n84\n";
 
 /// Installs into a new directory. Then builds the README's C program, which finds the header and the libraries as any other
-/// program would, and runs it: once with the shared library, once with the static one.
+/// program would, and runs it: once with the shared library, once with the static one, and the same with CMake.
 pub(crate) fn check() -> Result<(), Failure> {
     let scratch = target_dir()?.join("xtask/install");
     if scratch.exists() {
@@ -152,7 +155,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         .arg(&source)
         .args(flags(&["--cflags", "--libs"])?)
         .arg(rpath))?;
-    check_output(&shared)?;
+    check_output(&shared, &scratch)?;
 
     let static_ = scratch.join("with_static");
     let archive = prefix.join("lib/libdynload.a");
@@ -166,12 +169,12 @@ pub(crate) fn check() -> Result<(), Failure> {
         .args(flags(&["--cflags"])?)
         .arg(archive)
         .args(others))?;
-    check_output(&static_)
+    check_output(&static_, &scratch)?;
+    cmake::check(&scratch, &prefix, &Libraries::of(&version()?))
 }
 
-fn check_output(program: &Path) -> Result<(), Failure> {
-    // The program's plugin is in this directory.
-    let directory = program.parent().unwrap_or(Path::new("."));
+/// Runs the program in the directory of its plugin, and compares its output.
+fn check_output(program: &Path, directory: &Path) -> Result<(), Failure> {
     let said = output(Command::new(program).current_dir(directory))?;
     if said == ITS_OUTPUT {
         return Ok(());
