@@ -1,6 +1,5 @@
 //! Other programs: hostile ones, ones with threads, ones that define the flat functions themselves, Python.
 
-use std::fs;
 use std::process::Command;
 
 use dynload_tests::artifacts::{artifacts, root};
@@ -66,7 +65,7 @@ fn calls_at_exit_at_thread_end_and_from_a_constructor() {
     let plugin = wasm_plugin("plugin", dir.path());
     let [starts, stops] = ["starts_itself.c", "stops_itself.c"].map(|name| {
         let source = dir.path().join(name);
-        fs::copy(root().join("tests/native").join(name), &source).unwrap();
+        std::fs::copy(root().join("tests/native").join(name), &source).unwrap();
         source
     });
     let program = compile(
@@ -110,42 +109,16 @@ fn a_program_with_first_class_structs() {
     }
 }
 
-/// Returns a command for Python with the package of this repository.
-fn python() -> Command {
-    let mut python = Command::new("python3");
-    python
-        .env("DYNLOAD_LIBRARY", &artifacts().shared)
-        .env("PYTHONPATH", root().join("python"))
-        .env("PYTHONDONTWRITEBYTECODE", "1");
-    python
-}
-
 #[test]
 fn the_python_package() {
     let dir = tempfile::tempdir().unwrap();
-    let mut python = python();
+    let mut python = Command::new("python3");
     python
         .arg(root().join("python/tests/test_dynload.py"))
+        .env("DYNLOAD_LIBRARY", &artifacts().shared)
+        .env("PYTHONPATH", root().join("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("NATIVE_PLUGIN", native_plugin("plugin", dir.path()))
         .env("WASM_PLUGIN", wasm_plugin("plugin", dir.path()));
     expect_success(&mut python);
-}
-
-/// The plugin is compiled and the program is run as the README says.
-#[test]
-fn the_readme_of_the_python_package() {
-    let readme = fs::read_to_string(root().join("python/README.md")).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("shout.c"), block(&readme, "c")).unwrap();
-    let compile = block(&readme, "sh");
-    expect_success(Command::new("sh").args(["-c", compile]).current_dir(&dir));
-    let mut python = python();
-    python.args(["-c", block(&readme, "python")]).current_dir(&dir);
-    assert_eq!(expect_success(&mut python), block(&readme, "text"));
-}
-
-/// Returns the first block of code in a language.
-fn block<'a>(markdown: &'a str, language: &str) -> &'a str {
-    let (_, rest) = markdown.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0
 }

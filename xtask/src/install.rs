@@ -107,8 +107,8 @@ fn version() -> Result<String, Failure> {
     )))
 }
 
-/// The expected output of the README's C program with the demo's plugin.
-const ITS_OUTPUT: &str = "hello from the plugin\n84\n";
+/// The expected output of the README's C program with its plugin.
+const ITS_OUTPUT: &str = "HELLO FROM A PLUGIN\n";
 
 /// Installs into a new directory. Then builds the README's C program, which finds the header and the libraries as any other
 /// program would, and runs it: once with the shared library, once with the static one, and the same with CMake.
@@ -130,11 +130,13 @@ pub(crate) fn check() -> Result<(), Failure> {
         return Ok(());
     }
     let source = scratch.join("program.c");
-    write(&source, &readme::c_program()?)?;
-    copy(
-        &root().join("xtask/demo/plugins/plugin.wat"),
-        &scratch.join("plugin.wat"),
-    )?;
+    let (plugin, program) = readme::c_code()?;
+    write(&source, &program)?;
+    write(&scratch.join("shout.c"), &plugin)?;
+    run(Command::new("clang")
+        .args(["--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry"])
+        .args(["shout.c", "-o", "shout.wasm"])
+        .current_dir(&scratch))?;
     let flags = |arguments: &[&str]| -> Result<Vec<String>, Failure> {
         let mut pkg_config = Command::new("pkg-config");
         pkg_config
