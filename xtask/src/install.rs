@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::cargo::{c_compiler, cargo, output, root, run, target_dir};
+use crate::cargo::{c_compiler, cargo, is_available, output, root, run, target_dir};
 use crate::failure::{During, Failure};
 use crate::{readme, vais};
 use files::{Libraries, copy, write};
@@ -58,6 +58,9 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
 
     let libraries = Libraries::of(&version);
     libraries.install(&built, place)?;
+    if !debug {
+        strip(&place.on_disk(&libraries.archive()))?;
+    }
     cmake::install(place, &libraries)?;
     let ffi = root().join("crates/dynload-ffi");
     copy(
@@ -83,6 +86,14 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
         &place.on_disk("lib/pkgconfig/dynload.pc"),
         &pkg_config(&text, &place.prefix, &version),
     )
+}
+
+/// Removes debug information from an archive, which the profile does for linked files only, where there is a `strip`.
+fn strip(archive: &Path) -> Result<(), Failure> {
+    if cfg!(target_os = "linux") && is_available("strip", &["--version"]) {
+        run(Command::new("strip").arg("--strip-debug").arg(archive))?;
+    }
+    Ok(())
 }
 
 /// Fills in the template of the pkg-config file.
