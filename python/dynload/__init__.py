@@ -15,6 +15,7 @@ from ._errors import Error, ErrorCode
 from ._instance import Instance, Usage
 from ._library import load_library
 from ._module import Module
+from ._plugins import Plugins
 from ._reloader import Reloader
 from ._sandbox import Capability, Limits, Sandbox, required_capabilities
 from ._values import F32
@@ -29,6 +30,7 @@ __all__ = [
     "Limits",
     "Module",
     "Plugin",
+    "Plugins",
     "Reloader",
     "Sandbox",
     "Usage",

@@ -6,8 +6,7 @@ import ctypes
 from typing import NamedTuple, Sequence
 
 from ._closing import Closing
-from ._errors import Error, ErrorCode
-from ._library import call, checked, raise_error, text
+from ._library import call, checked, decoded, raise_error, taken, text
 from ._values import TYPES, Number, from_bits, to_bits
 
 
@@ -84,19 +83,11 @@ class Instance(Closing):
             ctypes.addressof(lengths),
             len(kept),
         )
-        try:
-            return ctypes.string_at(result, checked("wasm_bytes_size", result, failure=-1))
-        finally:
-            call("wasm_bytes_free", result)
+        return taken(result)
 
     def call_str(self, name: str, *inputs: str) -> str:
         """Calls an exported function with texts in UTF-8 and returns the text of its result: see `call_bytes`."""
-        result = self.call_bytes(name, *(each.encode() for each in inputs))
-        try:
-            return result.decode()
-        except UnicodeDecodeError as error:
-            reason = f"`{name}` returned a result that is not UTF-8 (from byte {error.start})"
-            raise Error(ErrorCode.PLUGIN, reason) from error
+        return decoded(name, self.call_bytes(name, *(each.encode() for each in inputs)))
 
     def usage(self) -> Usage:
         """Returns what the last call used, or the start function if there was no call yet."""

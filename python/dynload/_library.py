@@ -117,3 +117,20 @@ def text_at(address: int) -> str | None:
     if address == 0:
         return None
     return os.fsdecode(ctypes.string_at(address))
+
+
+def taken(result: int) -> bytes:
+    """Returns the bytes of a result of a call with bytes, and frees it."""
+    try:
+        return ctypes.string_at(result, checked("wasm_bytes_size", result, failure=-1))
+    finally:
+        call("wasm_bytes_free", result)
+
+
+def decoded(name: str, result: bytes) -> str:
+    """Returns the text of the result of the function `name`."""
+    try:
+        return result.decode()
+    except UnicodeDecodeError as error:
+        reason = f"`{name}` returned a result that is not UTF-8 (from byte {error.start})"
+        raise Error(ErrorCode.PLUGIN, reason) from error

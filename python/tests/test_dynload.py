@@ -290,6 +290,41 @@ class DiscoveryTest(Case):
         self.assertEqual(dynload.discover(directory), ([], []))
 
 
+class PluginsTest(Case):
+    def test_plugins_are_called_by_id_and_reloaded(self):
+        with tempfile.TemporaryDirectory() as directory:
+            shout = pathlib.Path(directory, "shout")
+            shout.mkdir()
+            shutil.copy(WASM, shout / "shout.wasm")
+            manifest = """[plugin]
+id = "shout"
+version = "1.0.0"
+format = "wasm"
+entry = "shout.wasm"
+[capabilities]
+needs = ["console", "time"]
+[config.greeting]
+type = "string"
+default = "hi"
+"""
+            (shout / "plugin.toml").write_text(manifest)
+            grant = Capability.CONSOLE | Capability.TIME
+            with dynload.Plugins(directory, grant=grant, config={"shout": {"greeting": "good day"}}) as plugins:
+                self.assertEqual(plugins.call_str("shout", "shout", "hello"), "HELLO")
+                self.assertEqual(plugins.call_bytes("shout", "greeting", b""), b"good day")
+                self.fails(ErrorCode.PLUGIN, plugins.call_str, "shout", "refuse", "no")
+                self.fails(ErrorCode.NOT_FOUND, plugins.call_str, "shuot", "shout", "hello")
+                events = plugins.events()
+                self.assertTrue(any("version 1.0.0 is loaded" in event for event in events), events)
+                (shout / "plugin.toml").write_text(manifest.replace("1.0.0", "1.1.0"))
+                plugins.refresh()
+                events = plugins.events()
+                self.assertTrue(any("1.1.0" in event for event in events), events)
+            self.fails(ErrorCode.INVALID_HANDLE, plugins.events)
+        with self.assertRaises(ValueError):
+            dynload.Plugins(directory, limits=Limits(fuel=1))
+
+
 class ReloaderTest(Case):
     def test_a_saved_source_is_reloaded_and_a_broken_one_is_reported(self):
         def returning(value):
