@@ -2,6 +2,7 @@
 
 mod cmake;
 mod files;
+mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -118,11 +119,12 @@ fn version() -> Result<String, Failure> {
     )))
 }
 
-/// The expected output of the README's C program with its plugin.
+/// The expected output of the README's programs with its plugin.
 const ITS_OUTPUT: &str = "HELLO FROM A PLUGIN\n";
 
 /// Installs into a new directory. Then builds the README's C program, which finds the header and the libraries as any other
-/// program would, and runs it: once with the shared library, once with the static one, and the same with CMake.
+/// program would, and runs it: once with the shared library, once with the static one, the same with CMake, and the
+/// Python program with the package that pip installs.
 pub(crate) fn check() -> Result<(), Failure> {
     let scratch = target_dir()?.join("xtask/install");
     if scratch.exists() {
@@ -183,18 +185,22 @@ pub(crate) fn check() -> Result<(), Failure> {
         .arg(archive)
         .args(others))?;
     check_output(&static_, &scratch)?;
-    cmake::check(&scratch, &prefix, &Libraries::of(&version()?))
+    cmake::check(&scratch, &prefix, &Libraries::of(&version()?))?;
+    python::check(&scratch, &prefix)
 }
 
 /// Runs the program in the directory of its plugin, and compares its output.
 fn check_output(program: &Path, directory: &Path) -> Result<(), Failure> {
-    let said = output(Command::new(program).current_dir(directory))?;
+    compare_output(&mut Command::new(program), directory)
+}
+
+fn compare_output(command: &mut Command, directory: &Path) -> Result<(), Failure> {
+    let said = output(command.current_dir(directory))?;
     if said == ITS_OUTPUT {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "`{}` printed {said:?}; expected {ITS_OUTPUT:?}",
-        program.display()
+        "{command:?} printed {said:?}; expected {ITS_OUTPUT:?}"
     )))
 }
 

@@ -26,6 +26,11 @@ const C_CODE: Part = Part {
     end: "```\n",
 };
 
+const PYTHON: Part = Part {
+    begin: "```python\n",
+    end: "```\n",
+};
+
 impl Part {
     fn place(&self, readme: &str) -> Result<Range<usize>, Failure> {
         let missing = || {
@@ -77,6 +82,12 @@ pub(crate) fn c_code() -> Result<(String, String), Failure> {
     let rest = &readme[plugin.end..];
     let program = C_CODE.place(rest)?;
     Ok((readme[plugin].to_owned(), rest[program].to_owned()))
+}
+
+/// Returns the program in Python in the README, which calls the same plugin.
+pub(crate) fn python_program() -> Result<String, Failure> {
+    let readme = read()?;
+    Ok(readme[PYTHON.place(&readme)?].to_owned())
 }
 
 fn first_difference<'a>(was: &'a str, is: &'a str) -> Option<(usize, &'a str, &'a str)> {
