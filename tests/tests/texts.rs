@@ -46,6 +46,10 @@ fn shown(error: &dyn Error, lines: bool) -> String {
         cause = error.source();
     }
     check(&text, lines);
+    // What a program prints whose `main` returns the error. Long causes are cut again.
+    let debug = format!("{error:?}");
+    check(&debug, lines);
+    assert_eq!(debug, dynload_diagnostics::with_causes(error).to_string());
     text
 }
 

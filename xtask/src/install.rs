@@ -1,12 +1,14 @@
 //! `cargo xtask install`: installs the C libraries where C programs look for them.
 
+mod cmake;
 mod files;
+mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::arguments::Arguments;
-use crate::cargo::{c_compiler, cargo, output, root, run, target_dir};
+use crate::cargo::{c_compiler, cargo, is_available, output, root, run, target_dir};
 use crate::failure::{During, Failure};
 use crate::{readme, vais};
 use files::{Libraries, copy, write};
@@ -55,7 +57,12 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
     let built = target_dir()?.join(if debug { "debug" } else { "release" });
     let version = version()?;
 
-    Libraries::of(&version).install(&built, place)?;
+    let libraries = Libraries::of(&version);
+    libraries.install(&built, place)?;
+    if !debug {
+        strip(&place.on_disk(&libraries.archive()))?;
+    }
+    cmake::install(place, &libraries)?;
     let ffi = root().join("crates/dynload-ffi");
     copy(
         &ffi.join("include/dynload.h"),
@@ -86,6 +93,14 @@ fn install(place: &Place, debug: bool) -> Result<(), Failure> {
     )
 }
 
+/// Removes debug information from an archive, which the profile does for linked files only, where there is a `strip`.
+fn strip(archive: &Path) -> Result<(), Failure> {
+    if cfg!(target_os = "linux") && is_available("strip", &["--version"]) {
+        run(Command::new("strip").arg("--strip-debug").arg(archive))?;
+    }
+    Ok(())
+}
+
 /// Fills in the template of the pkg-config file.
 fn pkg_config(template: &str, prefix: &Path, version: &str) -> String {
     // pkg-config splits values into words as a shell does.
@@ -108,11 +123,12 @@ fn version() -> Result<String, Failure> {
     )))
 }
 
-/// The expected output of the README's C program with the demo's plugin.
-const ITS_OUTPUT: &str = "hello from the plugin\n84\n";
+/// The expected output of the README's programs with its plugin.
+const ITS_OUTPUT: &str = "HELLO FROM A PLUGIN\n";
 
 /// Installs into a new directory. Then builds the README's C program, which finds the header and the libraries as any other
-/// program would, and runs it: once with the shared library, once with the static one. Then builds a plugin.
+/// program would, and runs it: once with the shared library, once with the static one, the same with CMake, and the
+/// Python program with the package that pip installs. Then builds a plugin.
 pub(crate) fn check() -> Result<(), Failure> {
     let scratch = target_dir()?.join("xtask/install");
     if scratch.exists() {
@@ -131,11 +147,13 @@ pub(crate) fn check() -> Result<(), Failure> {
         return Ok(());
     }
     let source = scratch.join("program.c");
-    write(&source, &readme::c_program()?)?;
-    copy(
-        &root().join("xtask/demo/plugins/plugin.wat"),
-        &scratch.join("plugin.wat"),
-    )?;
+    let (plugin, program) = readme::c_code()?;
+    write(&source, &program)?;
+    write(&scratch.join("shout.c"), &plugin)?;
+    run(Command::new("clang")
+        .args(["--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry"])
+        .args(["shout.c", "-o", "shout.wasm"])
+        .current_dir(&scratch))?;
     let flags = |arguments: &[&str]| -> Result<Vec<String>, Failure> {
         let mut pkg_config = Command::new("pkg-config");
         pkg_config
@@ -156,7 +174,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         .arg(&source)
         .args(flags(&["--cflags", "--libs"])?)
         .arg(rpath))?;
-    check_output(&shared)?;
+    check_output(&shared, &scratch)?;
 
     let static_ = scratch.join("with_static");
     let archive = prefix.join("lib/libdynload.a");
@@ -170,8 +188,7 @@ pub(crate) fn check() -> Result<(), Failure> {
         .args(flags(&["--cflags"])?)
         .arg(archive)
         .args(others))?;
-    check_output(&static_)?;
-
+    check_output(&static_, &scratch)?;
     run(Command::new("clang")
         .args([
             "--target=wasm32",
@@ -183,19 +200,23 @@ pub(crate) fn check() -> Result<(), Failure> {
         .args(["-Wl,--no-entry", "-o"])
         .arg(scratch.join("text.wasm"))
         .args(flags(&["--cflags"])?)
-        .arg(root().join("docs/plugins/text.c")))
+        .arg(root().join("docs/plugins/text.c")))?;
+    cmake::check(&scratch, &prefix, &Libraries::of(&version()?))?;
+    python::check(&scratch, &prefix)
 }
 
-fn check_output(program: &Path) -> Result<(), Failure> {
-    // The program's plugin is in this directory.
-    let directory = program.parent().unwrap_or(Path::new("."));
-    let said = output(Command::new(program).current_dir(directory))?;
+/// Runs the program in the directory of its plugin, and compares its output.
+fn check_output(program: &Path, directory: &Path) -> Result<(), Failure> {
+    compare_output(&mut Command::new(program), directory)
+}
+
+fn compare_output(command: &mut Command, directory: &Path) -> Result<(), Failure> {
+    let said = output(command.current_dir(directory))?;
     if said == ITS_OUTPUT {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "`{}` printed {said:?}; expected {ITS_OUTPUT:?}",
-        program.display()
+        "{command:?} printed {said:?}; expected {ITS_OUTPUT:?}"
     )))
 }
 

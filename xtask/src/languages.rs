@@ -71,7 +71,7 @@ pub(crate) fn provide(command: &mut Command) -> Result<(), Failure> {
 }
 
 /// Returns a command for pip. Debian packages it separately from Python.
-fn pip() -> Result<Command, Failure> {
+pub(crate) fn pip() -> Result<Command, Failure> {
     if !is_available("python3", &["-m", "pip", "--version"]) {
         tools::install(&["python3-pip"])?;
     }

@@ -21,8 +21,13 @@ const EXCERPT: Part = Part {
     end: "```\n<!-- end of the excerpt -->",
 };
 
-const C_PROGRAM: Part = Part {
+const C_CODE: Part = Part {
     begin: "```c\n",
+    end: "```\n",
+};
+
+const PYTHON: Part = Part {
+    begin: "```python\n",
     end: "```\n",
 };
 
@@ -70,10 +75,19 @@ pub(crate) fn update(output: &str) -> Result<(), Failure> {
     std::fs::write(root().join("README.md"), readme).during("cannot write README.md")
 }
 
-/// Returns the C program in the README.
-pub(crate) fn c_program() -> Result<String, Failure> {
+/// Returns the code in C in the README: the plugin, and the program that calls it.
+pub(crate) fn c_code() -> Result<(String, String), Failure> {
     let readme = read()?;
-    Ok(readme[C_PROGRAM.place(&readme)?].to_owned())
+    let plugin = C_CODE.place(&readme)?;
+    let rest = &readme[plugin.end..];
+    let program = C_CODE.place(rest)?;
+    Ok((readme[plugin].to_owned(), rest[program].to_owned()))
+}
+
+/// Returns the program in Python in the README, which calls the same plugin.
+pub(crate) fn python_program() -> Result<String, Failure> {
+    let readme = read()?;
+    Ok(readme[PYTHON.place(&readme)?].to_owned())
 }
 
 fn first_difference<'a>(was: &'a str, is: &'a str) -> Option<(usize, &'a str, &'a str)> {

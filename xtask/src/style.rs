@@ -7,7 +7,9 @@ use crate::cargo::root;
 use crate::failure::{During, Failure};
 
 /// The directories with prose of the project, and the extensions that have it.
-const DIRECTORIES: &[&str] = &["crates", "tests", "xtask", "bench", "fuzz", "docs", ".ci"];
+const DIRECTORIES: &[&str] = &[
+    "crates", "tests", "xtask", "bench", "fuzz", "docs", "python", ".ci",
+];
 const EXTENSIONS: &[&str] = &[
     "rs", "md", "toml", "c", "cpp", "h", "py", "vais", "wat", "zig", "ts", "in",
 ];

@@ -110,7 +110,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "install",
-        about: "a C program finds the installed libraries, links to them and runs",
+        about: "programs in C and Python find the installed libraries and run",
         quick: false,
         run: install::check,
     },

@@ -70,6 +70,12 @@ const TOOLS: &[Tool] = &[
         required: true,
     },
     Tool {
+        name: "cmake",
+        is_available: || is_available("cmake", &["--version"]),
+        packages: &["cmake", "make"],
+        required: false,
+    },
+    Tool {
         name: "valgrind",
         is_available: || is_available("valgrind", &["--version"]),
         packages: &["valgrind", "libc6-dbg"],

@@ -242,7 +242,7 @@ impl FromStr for Capabilities {
 }
 
 /// A word that is not the name of a capability.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseCapabilitiesError {
     /// The word, cut to 64 characters.
@@ -280,8 +280,10 @@ impl fmt::Display for ParseCapabilitiesError {
 
 impl core::error::Error for ParseCapabilitiesError {}
 
+dynload_diagnostics::debug_with_causes!(ParseCapabilitiesError);
+
 /// A number with bits that no capability has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct UnknownCapability {
     bits: u64,
 }
@@ -306,6 +308,8 @@ impl fmt::Display for UnknownCapability {
 }
 
 impl core::error::Error for UnknownCapability {}
+
+dynload_diagnostics::debug_with_causes!(UnknownCapability);
 
 /// Integers that [`Capabilities::from_raw`] accepts.
 ///

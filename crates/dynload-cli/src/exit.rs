@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
-use dynload_diagnostics::printable;
+use dynload_diagnostics::{printable, with_causes};
 
 /// The exit codes, apart from those of guests.
 pub(crate) mod code {
@@ -77,13 +77,7 @@ pub(crate) fn quoted(name: &str) -> String {
 
 /// Formats an error with all its causes.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {}", printable(error).message());
-        cause = error.source();
-    }
-    text
+    with_causes(error).to_string()
 }
 
 /// Prints the help, the version, or what is wrong with the arguments.

@@ -19,7 +19,7 @@ use dynload_hotreload::{
 };
 use dynload_sandbox::{Console, ConsoleOutput, Engine};
 
-use crate::exit::{Failure, chain, code, print};
+use crate::exit::{Failure, code, print};
 use crate::limits::{SandboxOptions, duration};
 use crate::signals;
 use loader::{Loaded, SandboxLoader};
@@ -227,7 +227,7 @@ fn show(
         EventKind::Changed { .. } if event.attempt == 1 => return Ok(()),
         EventKind::Built { output, .. } => (event.to_string(), indented(output)),
         EventKind::Loaded { took, .. } if is_native => (format!("inspected in {took:.1?}"), String::new()),
-        EventKind::Failed { error, .. } => match (&**error, error.build_output(), error.source()) {
+        EventKind::Failed { error, .. } => match (&**error, error.build_output()) {
             (ReloadError::NoBuilder { .. }, ..) => {
                 return Err(Failure::of(code::USAGE, &**error).with_remedy("pass it with `--build`"));
             }
@@ -239,9 +239,8 @@ fn show(
                     String::new(),
                 )
             }
-            (_, Some(output), _) => (event.to_string(), indented(output)),
-            (_, None, Some(cause)) => (event.to_string(), indented(&chain(cause))),
-            (_, None, None) => (event.to_string(), String::new()),
+            (_, Some(output)) => (event.to_string(), indented(output)),
+            (_, None) => (event.to_string(), String::new()),
         },
         EventKind::Swapped { version, .. } => {
             let text = match event.since_change {

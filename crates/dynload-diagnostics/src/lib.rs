@@ -2,6 +2,7 @@
 //!
 //! - [`printable()`] shows text that someone else chose: escaped, and cut to a length.
 //! - [`listed()`] shows the first items of a list, and the number of the others. It does not escape them.
+//! - [`with_causes()`] shows an error with its causes in one line, and [`debug_with_causes`] makes this its `Debug`.
 //! - [`nearest_name`] finds the known name that a misspelled one probably meant.
 //!
 //! # Examples
@@ -30,10 +31,12 @@
 
 extern crate alloc;
 
+mod causes;
 mod listed;
 mod nearest;
 mod printable;
 
+pub use causes::{WithCauses, with_causes};
 pub use listed::{Listed, listed};
 pub use nearest::nearest_name;
 pub use printable::{Printable, TextBytes, printable};

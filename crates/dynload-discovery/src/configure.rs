@@ -73,7 +73,7 @@ impl fmt::Display for ConfigProblem {
 }
 
 /// Everything that is wrong with the settings for a plugin, in the order of their names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigProblems(Vec<ConfigProblem>);
 
 impl ConfigProblems {
@@ -91,6 +91,8 @@ impl fmt::Display for ConfigProblems {
 }
 
 impl std::error::Error for ConfigProblems {}
+
+dynload_diagnostics::debug_with_causes!(ConfigProblems);
 
 impl Manifest {
     /// Returns the settings of the plugin: the host's values, and the defaults of those that it does not set.

@@ -77,7 +77,7 @@ impl AsRef<str> for PluginId {
 }
 
 /// A text that is not a [`PluginId`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidId {
     /// The text, cut to the maximum length of an id.
@@ -113,3 +113,5 @@ impl fmt::Display for InvalidId {
 }
 
 impl std::error::Error for InvalidId {}
+
+dynload_diagnostics::debug_with_causes!(InvalidId);

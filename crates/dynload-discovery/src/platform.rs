@@ -147,7 +147,7 @@ impl FromStr for PlatformKey {
 }
 
 /// A text that is not the name of a platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownPlatform {
     /// The text.
@@ -192,3 +192,5 @@ impl fmt::Display for UnknownPlatform {
 }
 
 impl std::error::Error for UnknownPlatform {}
+
+dynload_diagnostics::debug_with_causes!(UnknownPlatform);

@@ -178,7 +178,6 @@ impl Plugin {
 pub(crate) const MAX_AUDIT_BYTES: u64 = 1 << 30;
 
 /// Why the file of a plugin was not read.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum EntryError {
     /// The plugin has no file for this platform.
@@ -244,6 +243,8 @@ impl Error for EntryError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(EntryError);
 
 /// Returns whether the file at `path` still has this fingerprint.
 pub(crate) fn unchanged(path: &Path, file: Fingerprint) -> bool {

@@ -161,7 +161,7 @@ fn reductions(request: &CapabilityRequest, requested: &Grant, granted: &Grant) -
 }
 
 /// The error of a plugin that needs capabilities that the host does not allow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Denied {
     /// The plugin.
@@ -181,6 +181,8 @@ impl fmt::Display for Denied {
 }
 
 impl std::error::Error for Denied {}
+
+dynload_diagnostics::debug_with_causes!(Denied);
 
 impl Plugin {
     /// Returns what a host with this policy grants the plugin: only what both the policy allows and the manifest requests.

@@ -89,7 +89,7 @@ impl fmt::Display for Problem {
 }
 
 /// The kind of a [`Problem`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ProblemKind {
     /// A file or directory cannot be read.
@@ -246,6 +246,8 @@ impl Error for ProblemKind {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(ProblemKind);
 
 /// Why a plugin does not work with this platform or this version of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]

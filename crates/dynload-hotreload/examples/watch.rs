@@ -17,16 +17,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let events = reloader.subscribe();
     reloader.start()?;
     for event in events {
-        println!("{event}");
-        if let EventKind::Failed { error, .. } = &event.kind {
-            println!("{}", error.report());
+        match &event.kind {
+            EventKind::Failed { step, error, .. } => println!("failed to {step}: {}", error.report()),
+            _ => println!("{event}"),
         }
         if let (EventKind::Swapped { .. }, Some(plugin)) = (&event.kind, reloader.current()) {
             // SAFETY: the user asserts that the plugin exports such a function.
             let function = unsafe { plugin.library().symbol::<extern "C" fn() -> i64>(name.as_str()) };
             match function {
                 Ok(function) => println!("{name}() = {}", function()),
-                Err(error) => println!("{error}"),
+                Err(error) => println!("{error:?}"),
             }
         }
     }

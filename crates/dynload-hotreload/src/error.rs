@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dynload_diagnostics::printable;
+use dynload_diagnostics::{printable, with_causes};
 use dynload_native::staging::StageError;
 
 use crate::loader::LoadError;
@@ -14,7 +14,6 @@ use crate::step::Step;
 use crate::watch::WatchError;
 
 /// The reason why a [`Reloader`](crate::Reloader) could not be created or started.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
     /// A path of the configuration cannot be made absolute (it is empty, or there is no current directory).
@@ -72,6 +71,8 @@ impl Error for StartError {
     }
 }
 
+dynload_diagnostics::debug_with_causes!(StartError);
+
 impl From<WatchError> for StartError {
     fn from(error: WatchError) -> Self {
         Self::Watch(error)
@@ -79,7 +80,6 @@ impl From<WatchError> for StartError {
 }
 
 /// The reason why a change did not become a new version. The previous version keeps running.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ReloadError {
     /// The source, or a file watched with it, cannot be read.
@@ -203,13 +203,7 @@ impl ReloadError {
     /// ```
     #[must_use]
     pub fn report(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&printable(error).message().to_string());
-            cause = error.source();
-        }
+        let mut text = with_causes(self).to_string();
         if let Some(output) = self
             .build_output()
             .map(str::trim_end)
@@ -326,3 +320,5 @@ impl Error for ReloadError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(ReloadError);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dynload_diagnostics::printable;
+use dynload_diagnostics::{printable, with_causes};
 use dynload_native::ContentHash;
 
 use crate::error::ReloadError;
@@ -144,8 +144,8 @@ pub enum EventKind {
 }
 
 impl fmt::Display for Event {
-    /// Formats the event as one line for a log, without the cause of a failure: for that, see
-    /// [`ReloadError::report`].
+    /// Formats the event as one line for a log, with the causes of a failure. The output of a compiler is not part of it:
+    /// for that, see [`ReloadError::report`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             EventKind::Changed { paths } if paths.is_empty() => f.write_str("changed"),
@@ -179,7 +179,7 @@ impl fmt::Display for Event {
                 "written by the build, so not a reason for another: {} (save again if this is yours)",
                 Paths(paths)
             ),
-            EventKind::Failed { step, error } => write!(f, "failed to {step}: {error}"),
+            EventKind::Failed { step, error } => write!(f, "failed to {step}: {}", with_causes(&**error)),
             EventKind::Watch { state } => write!(f, "{state}"),
         }
     }

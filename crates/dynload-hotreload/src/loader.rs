@@ -168,7 +168,7 @@ pub struct State {
 }
 
 /// The reason why a loader refused: a human-readable message and the underlying error.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoadError {
     message: String,
     incomplete: bool,
@@ -228,3 +228,5 @@ impl Error for LoadError {
             .map(|source| &**source as &(dyn Error + 'static))
     }
 }
+
+dynload_diagnostics::debug_with_causes!(LoadError);

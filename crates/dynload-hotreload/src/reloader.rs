@@ -345,7 +345,7 @@ impl<L: Loader> Reloader<L> {
     /// // A loader of text files, as in the example of `Reloader`.
     /// let reloader = Reloader::new(Config::new(&source).with_builder(Builder::None), Text)?;
     /// reloader.on_event(|event| match &event.kind {
-    ///     EventKind::Failed { error, .. } => eprintln!("{event}: {}", error.report()),
+    ///     EventKind::Failed { step, error, .. } => eprintln!("failed to {step}: {}", error.report()),
     ///     _ => println!("{event}"),
     /// });
     /// reloader.start()?;

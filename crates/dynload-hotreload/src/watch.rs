@@ -124,7 +124,6 @@ impl fmt::Display for PollReason {
 }
 
 /// The reason why a source cannot be watched.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum WatchError {
     /// The system's limit is exhausted; the system's own error is "No space left on device" or "Too many open
@@ -192,3 +191,5 @@ impl Error for WatchError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(WatchError);

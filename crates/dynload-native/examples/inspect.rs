@@ -1,7 +1,6 @@
 //! Prints the headers of libraries, without loading them: `cargo run --example inspect -- FILE...`. The command `dynload`
 //! of `dynload-cli` does this too.
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use dynload_native::inspect::inspect;
@@ -17,8 +16,7 @@ fn main() -> ExitCode {
                 info.run_paths.iter().for_each(|path| println!("  from   {path}"));
             }
             Err(error) => {
-                let cause = error.source().map(ToString::to_string);
-                println!("{error} {}", cause.unwrap_or_default());
+                println!("{error:?}");
                 code = ExitCode::FAILURE;
             }
         }

@@ -271,7 +271,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Descriptor, DescriptorError> {
 }
 
 /// A plugin's descriptor does not fit this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DescriptorError {
     /// The plugin has no descriptor, and the host requires one.
@@ -346,3 +346,10 @@ impl fmt::Display for DescriptorError {
 }
 
 impl std::error::Error for DescriptorError {}
+
+/// As the other errors, whose `Debug` is their text with its causes. Plugins are built without the crate of that macro.
+impl fmt::Debug for DescriptorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

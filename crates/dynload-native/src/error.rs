@@ -16,7 +16,6 @@ use crate::staging::StageError;
 ///
 /// The message names the file and the request; the reason, such as the text of `dlerror`, is the
 /// [`source`](StdError::source). [`Error::step`] returns the step that failed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A bit is not a loading flag.
@@ -331,6 +330,8 @@ impl StdError for Error {
     }
 }
 
+dynload_diagnostics::debug_with_causes!(Error);
+
 impl From<UnknownFlags> for Error {
     fn from(unknown: UnknownFlags) -> Error {
         Error::Flags(unknown)
@@ -338,7 +339,7 @@ impl From<UnknownFlags> for Error {
 }
 
 /// The message of the platform's loader: the text of `dlerror`, or of the Windows error code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LoaderError {
     text: String,
 }
@@ -378,6 +379,8 @@ impl fmt::Display for LoaderError {
 }
 
 impl StdError for LoaderError {}
+
+dynload_diagnostics::debug_with_causes!(LoaderError);
 
 #[cfg(test)]
 mod tests {

@@ -113,7 +113,7 @@ impl fmt::Debug for Flags {
 }
 
 /// Bits that are not loading flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownFlags {
     /// The unknown bits.
@@ -131,3 +131,5 @@ impl fmt::Display for UnknownFlags {
 }
 
 impl std::error::Error for UnknownFlags {}
+
+dynload_diagnostics::debug_with_causes!(UnknownFlags);

@@ -8,7 +8,7 @@ use dynload_sandbox::Error;
 use crate::pool::PoolError;
 
 /// Why a call of a plugin has no result.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum CallError {
     /// No plugin with this id is loaded: it was not found, or could not be loaded, which an [event](crate::Event) explains.
@@ -75,3 +75,5 @@ impl std::error::Error for CallError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(CallError);

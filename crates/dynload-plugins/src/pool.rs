@@ -64,7 +64,7 @@ pub struct Totals {
 }
 
 /// Why there is no instance.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum PoolError {
     /// All instances were in use for the whole time.
@@ -104,6 +104,8 @@ impl std::error::Error for PoolError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(PoolError);
 
 impl Pool {
     /// Creates a pool of at most `most` instances, without creating any.

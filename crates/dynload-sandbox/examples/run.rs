@@ -13,6 +13,7 @@
     reason = "the module itself is the user's file, not the guest's"
 )]
 
+use dynload_diagnostics::with_causes;
 use dynload_sandbox::{
     Capabilities, Console, ConsoleOutput, Engine, EngineConfig, ErrorKind, Limits, Module, Sandbox, Scopes,
     Usage,
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     match run(&command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("run: {}: {}", command.module, chain(&*error));
+            eprintln!("run: {}: {}", command.module, with_causes(&*error));
             ExitCode::from(2)
         }
     }
@@ -144,7 +145,7 @@ fn run(command: &Command) -> Result<ExitCode, Box<dyn Error>> {
             // Operating systems keep the low eight bits of an exit code.
             ErrorKind::Exit(code) => ExitCode::from(*code as u8),
             _ => {
-                eprintln!("run: {}: {}", command.module, chain(&error));
+                eprintln!("run: {}: {}", command.module, with_causes(&error));
                 ExitCode::FAILURE
             }
         },
@@ -160,15 +161,4 @@ fn print_usage(usage: &Usage) {
     if let Some(time) = usage.wall_time {
         eprintln!("time: {:.3} ms", time.as_secs_f64() * 1e3);
     }
-}
-
-/// Formats an error with all its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -318,7 +318,7 @@ impl fmt::Display for Invocation {
 }
 
 /// Why a call, an instantiation or a reset failed: what was run, the reason, and the resources that were used until then.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
 #[derive(Debug)]
@@ -417,10 +417,11 @@ impl core::error::Error for Error {
     }
 }
 
+dynload_diagnostics::debug_with_causes!(Error);
+
 /// The error that a host function returns to end the call that it serves.
 ///
 /// A host function that can report its failure to the guest (an errno, a null) should do so and not stop the call.
-#[derive(Debug)]
 pub struct Stop(pub(crate) ErrorKind);
 
 impl Stop {
@@ -518,6 +519,8 @@ impl fmt::Display for Stop {
 }
 
 impl core::error::Error for Stop {}
+
+dynload_diagnostics::debug_with_causes!(Stop);
 
 /// A [`Stop`] that passes through the interpreter.
 #[derive(Debug)]

@@ -3,32 +3,7 @@
 //! The steps are always the same: an [`Engine`] compiles a [`Module`]; a [`Sandbox`], which defines what plugins may do and
 //! use, creates an [`Instance`] of it; and the exports of the instance are called. [`schedule`] lists the costs in fuel.
 //!
-//! # Examples
-//!
-//! ```
-//! use dynload_sandbox::{Engine, Limit, Limits, Module, Sandbox, Value};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let module = Module::new(&Engine::default(), wat::parse_str(
-//!     "(module (func $f (export \"f\") (param i64) (result i64)
-//!         (if (result i64) (i64.eqz (local.get 0))
-//!             (then (i64.const 0))
-//!             (else (i64.add (i64.const 1) (call $f (i64.sub (local.get 0) (i64.const 1))))))))")?)?;
-//! let sandbox = Sandbox::new(Limits::DEFAULT.with_call_depth(100));
-//! let mut instance = sandbox.instantiate(&module)?;
-//! assert_eq!(instance.call("f", &[Value::I64(99)])?, [Value::I64(99)]); // 100 frames
-//! let error = instance.call("f", &[Value::I64(100)]).unwrap_err();
-//! assert_eq!(error.limit(), Some(Limit::CallDepth));
-//! assert_eq!(error.to_string(), "`f` exceeded the call depth limit of 100 frames");
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # Without `std`
-//!
-//! With `default-features = false` the crate needs only `alloc`: [`Sandbox::with_clock_and_entropy`] accepts the
-//! embedder's [`Clock`] and [`Entropy`], and the `vais` functions are available. WASI and the `dynload` functions
-//! need `std`.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -98,10 +73,6 @@ pub use sandbox::Sandbox;
 pub use services::ServiceError;
 pub use usage::Usage;
 pub use value::{Signature, ValType, Value, ValueTypeMismatch};
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
 
 /// Returns the module as the interpreter receives it, to inspect what the rewriter adds. Nothing depends on its form.
 ///

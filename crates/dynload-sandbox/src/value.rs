@@ -210,7 +210,7 @@ impl TryFrom<Value> for u64 {
 }
 
 /// The error for the conversion of a [`Value`] to a number of another type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ValueTypeMismatch {
     /// The type of the number.
@@ -230,6 +230,8 @@ impl fmt::Display for ValueTypeMismatch {
 }
 
 impl core::error::Error for ValueTypeMismatch {}
+
+dynload_diagnostics::debug_with_causes!(ValueTypeMismatch);
 
 /// The parameters and results of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

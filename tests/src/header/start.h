@@ -2,6 +2,53 @@
  *
  * Generated from the source of dynload-ffi by `cargo xtask header`; do not edit.
  *
+ * A plugin that turns a text into a text, in the file shout.c:
+ *
+ *     __attribute__((import_module("vais"), import_name("read_args"))) void read_args(char *to);
+ *     __attribute__((import_module("vais"), import_name("set_result"))) void set_result(const char *from, int len);
+ *
+ *     __attribute__((export_name("shout"))) int shout(int len) {
+ *         static char text[1 << 16];
+ *         if (len > (int)sizeof text) {
+ *             set_result("the text is too long", 20);
+ *             return 1; // the result is an error
+ *         }
+ *         read_args(text);
+ *         for (int i = 0; i < len; i++)
+ *             if (text[i] >= 'a' && text[i] <= 'z') text[i] -= 'a' - 'A';
+ *         set_result(text, len);
+ *         return 0;
+ *     }
+ *
+ * It is compiled with
+ *
+ *     clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry shout.c -o shout.wasm
+ *
+ * and this program calls it, compiled with cc program.c $(pkg-config --cflags --libs dynload):
+ *
+ *     #include <dynload.h>
+ *     #include <stdio.h>
+ *
+ *     static int failed(void) {
+ *         fprintf(stderr, "%s\n", get_load_error_str());
+ *         return 1;
+ *     }
+ *
+ *     int main(void) {
+ *         WasmSandbox sandbox = sandbox_restrictive(); // 16 MiB, 1 second, no capabilities
+ *         int64_t wasm = load_wasm_file_str("shout.wasm");
+ *         if (!wasm) return failed();
+ *         WasmInstance plugin = sandbox_load(sandbox, wasm, get_wasm_size(wasm));
+ *         if (!wasm_is_valid(plugin)) return failed();
+ *         const char *loud = wasm_call_text(plugin, "shout", "hello from a plugin");
+ *         if (!loud) return failed();
+ *         printf("%s\n", loud);
+ *         wasm_bytes_free((int64_t)loud);
+ *         free_wasm_file(wasm);
+ *         sandbox_destroy(sandbox);
+ *         return 0;
+ *     }
+ *
  * Values. Every argument, field and result is an int64_t. A text is the address of a NUL-terminated UTF-8 string (paths may have
  * any bytes where the system allows that, except those of sandbox_allow_dir and sandbox_allow_program); the functions whose
  * names end in _str accept `const char *`. Lengths and counts must not be negative.

@@ -7,7 +7,9 @@ use crate::failure::{During, Failure};
 
 /// The files and links that make up the libraries of one version.
 pub(super) struct Libraries {
-    /// For each file: the name that cargo built it under, the directory to install it in, and the name to install it under.
+    pub(super) version: String,
+    /// For each file: the name that cargo built it under, the directory to install it in, and the name to install it under. The
+    /// shared library is the first, the static one the last.
     files: Vec<(String, &'static str, String)>,
     /// Links in `lib`: the name, and the name of the target.
     links: Vec<(String, String)>,
@@ -25,6 +27,7 @@ impl Libraries {
         if cfg!(windows) {
             let file = |name: &str, directory| (name.to_owned(), directory, name.to_owned());
             return Libraries {
+                version: version.to_owned(),
                 files: vec![
                     file("dynload.dll", "bin"),
                     file("dynload.dll.lib", "lib"),
@@ -40,9 +43,30 @@ impl Libraries {
             (false, version) => format!("libdynload.so.{version}"),
         };
         Libraries {
+            version: version.to_owned(),
             files: vec![(name(""), "lib", name(version)), archive],
             links: vec![(name(&abi), name(version)), (name(""), name(&abi))],
         }
+    }
+
+    /// Returns the place of the shared library within the prefix.
+    pub(super) fn shared(&self) -> String {
+        self.place(0)
+    }
+
+    /// Returns the place of the static library within the prefix.
+    pub(super) fn archive(&self) -> String {
+        self.place(self.files.len() - 1)
+    }
+
+    fn place(&self, n: usize) -> String {
+        let (_, directory, name) = &self.files[n];
+        format!("{directory}/{name}")
+    }
+
+    /// Returns the part of the version that changes when programs have to be relinked.
+    pub(super) fn abi(&self) -> String {
+        abi(&self.version)
     }
 
     /// Copies the files from the directory that cargo built them in, and creates the links.

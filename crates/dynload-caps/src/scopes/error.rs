@@ -6,7 +6,7 @@ use core::fmt;
 use dynload_diagnostics::printable;
 
 /// An invalid scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScopeError {
     /// A directory with an invalid path.
@@ -121,8 +121,10 @@ impl core::error::Error for ScopeError {
     }
 }
 
+dynload_diagnostics::debug_with_causes!(ScopeError);
+
 /// Why a `host:port` pattern is invalid.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseNetError {
     /// The `:port` at the end is missing.
@@ -189,3 +191,5 @@ impl fmt::Display for ParseNetError {
 }
 
 impl core::error::Error for ParseNetError {}
+
+dynload_diagnostics::debug_with_causes!(ParseNetError);

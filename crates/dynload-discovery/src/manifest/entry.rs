@@ -98,7 +98,7 @@ impl FromStr for EntryPath {
 }
 
 /// A path that is not a valid [`EntryPath`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EntryPathError {
     /// The path.
@@ -119,3 +119,5 @@ impl fmt::Display for EntryPathError {
 }
 
 impl std::error::Error for EntryPathError {}
+
+dynload_diagnostics::debug_with_causes!(EntryPathError);

@@ -10,7 +10,7 @@ use super::EntryPathError;
 use crate::{InvalidId, UnknownPlatform};
 
 /// The errors of one manifest, as far as [`Manifest::parse`](crate::Manifest::parse) reports them; never empty.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ManifestErrors(Vec<ManifestError>);
 
 impl ManifestErrors {
@@ -53,8 +53,10 @@ impl fmt::Display for ManifestErrors {
 
 impl Error for ManifestErrors {}
 
+dynload_diagnostics::debug_with_causes!(ManifestErrors);
+
 /// One error of a manifest, and its position.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ManifestError {
     pub(super) line: u32,
     pub(super) column: u32,
@@ -99,8 +101,10 @@ impl Error for ManifestError {
     }
 }
 
+dynload_diagnostics::debug_with_causes!(ManifestError);
+
 /// The kind of a [`ManifestError`]. `field` is the full name of a field, `capabilities.needs` for instance.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum ManifestErrorKind {
     /// The text is not TOML.
@@ -330,3 +334,5 @@ impl Error for ManifestErrorKind {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(ManifestErrorKind);

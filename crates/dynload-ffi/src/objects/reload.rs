@@ -63,7 +63,9 @@ pub(crate) unsafe fn create(settings: Settings) -> Result<HotReloader> {
     if settings.verbose {
         let name = printable(settings.source.display()).path().to_string();
         reloader.on_event(move |event| match &event.kind {
-            EventKind::Failed { error, .. } => eprintln!("dynload: {name}: {event}: {}", error.report()),
+            EventKind::Failed { step, error, .. } => {
+                eprintln!("dynload: {name}: failed to {step}: {}", error.report())
+            }
             _ => eprintln!("dynload: {name}: {event}"),
         });
     }

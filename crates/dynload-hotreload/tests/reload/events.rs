@@ -89,6 +89,8 @@ fn a_failure_names_its_step_and_is_kept() {
         error.report(),
         "cannot load the new version: `one` is not a number: invalid digit found in string"
     );
+    let failed = trace.seen.last().unwrap();
+    assert_eq!(failed.to_string(), format!("failed to load: {}", error.report()));
     // The same broken content is not reported again; the next good content is loaded.
     std::fs::File::open(&source).unwrap().sync_all().unwrap();
     dir.write("plugin.txt", text(2));

@@ -8,7 +8,6 @@ use dynload_diagnostics::printable;
 use super::Format;
 
 /// A file cannot be loaded here, according to its headers.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The file could not be read.
@@ -133,3 +132,5 @@ impl std::error::Error for HeaderError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(HeaderError);

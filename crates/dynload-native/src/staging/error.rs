@@ -9,7 +9,6 @@ use dynload_diagnostics::printable;
 use super::MAX_STAGED_BYTES;
 
 /// A file could not be staged.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum StageError {
     /// The directory for the copies could not be created.
@@ -108,3 +107,5 @@ impl std::error::Error for StageError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(StageError);

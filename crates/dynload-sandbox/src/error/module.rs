@@ -6,7 +6,6 @@ use core::fmt;
 use dynload_diagnostics::printable;
 
 /// Why a module was refused before any of it ran.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ModuleError {
     /// It is larger, or has more items of some kind, than the engine accepts.
@@ -179,6 +178,8 @@ impl core::error::Error for ModuleError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(ModuleError);
 
 /// A [`ModuleError`] inside the rewriter, which also converts from the parser's errors.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ pub enum Stream {
 const WORKER_LIMIT: u64 = 1 << 20;
 
 /// Why a sink accepts no output. WASI reports it to the guest as the errno in parentheses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputError {
     /// The reader has closed its end (`pipe`).
@@ -39,6 +39,8 @@ impl fmt::Display for OutputError {
 }
 
 impl core::error::Error for OutputError {}
+
+dynload_diagnostics::debug_with_causes!(OutputError);
 
 #[cfg(feature = "std")]
 impl From<std::io::Error> for OutputError {

@@ -27,7 +27,7 @@ pub trait EntropyStream: Send + Sync {
 }
 
 /// The host has no random bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EntropyError;
 
 impl fmt::Display for EntropyError {
@@ -37,6 +37,8 @@ impl fmt::Display for EntropyError {
 }
 
 impl core::error::Error for EntropyError {}
+
+dynload_diagnostics::debug_with_causes!(EntropyError);
 
 /// The entropy of the operating system.
 #[cfg(feature = "std")]

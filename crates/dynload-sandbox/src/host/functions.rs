@@ -181,7 +181,7 @@ impl fmt::Debug for HostFunctions {
 }
 
 /// A signature that a host function cannot have: it has non-number types, or more than 1 000 parameters or results.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnsupportedSignature {
     /// The signature.
@@ -207,3 +207,5 @@ impl fmt::Display for UnsupportedSignature {
 }
 
 impl core::error::Error for UnsupportedSignature {}
+
+dynload_diagnostics::debug_with_causes!(UnsupportedSignature);

@@ -4,7 +4,7 @@ use crate::error::{Stop, Trap};
 use core::fmt;
 
 /// A pointer and a length from the guest that are outside its memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutOfBounds {
     /// The pointer.
@@ -33,6 +33,8 @@ impl fmt::Display for OutOfBounds {
 
 impl core::error::Error for OutOfBounds {}
 
+dynload_diagnostics::debug_with_causes!(OutOfBounds);
+
 impl From<OutOfBounds> for Stop {
     /// Ends the call with [`Trap::MemoryOutOfBounds`], the trap of a guest that makes such an access itself.
     ///
@@ -47,7 +49,7 @@ impl From<OutOfBounds> for Stop {
 }
 
 /// The guest exports no memory named `memory`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NoMemory;
 
@@ -58,6 +60,8 @@ impl fmt::Display for NoMemory {
 }
 
 impl core::error::Error for NoMemory {}
+
+dynload_diagnostics::debug_with_causes!(NoMemory);
 
 impl From<NoMemory> for Stop {
     fn from(none: NoMemory) -> Stop {

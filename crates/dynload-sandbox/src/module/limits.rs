@@ -162,7 +162,7 @@ impl fmt::Display for ModuleLimit {
 }
 
 /// A word that is not the name of a module limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseModuleLimitError {
     /// The word, cut to 64 characters.
@@ -187,6 +187,8 @@ impl fmt::Display for ParseModuleLimitError {
 }
 
 impl core::error::Error for ParseModuleLimitError {}
+
+dynload_diagnostics::debug_with_causes!(ParseModuleLimitError);
 
 impl FromStr for ModuleLimit {
     type Err = ParseModuleLimitError;

@@ -7,7 +7,6 @@ use std::{fmt, io, string::String};
 /// The scopes of a sandbox could not be opened.
 ///
 /// It is the `source` of an [`ErrorKind::Host`](crate::ErrorKind::Host) from an instantiation.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ServiceError {
     /// The scopes contradict themselves.
@@ -60,3 +59,5 @@ impl std::error::Error for ServiceError {
         }
     }
 }
+
+dynload_diagnostics::debug_with_causes!(ServiceError);

@@ -481,17 +481,18 @@ fn a_typed_handle_outlives_a_reset() {
 #[test]
 fn modules_and_sandboxes_are_shared_by_threads() {
     fn shared<T: Send + Sync>() {}
-    fn moved<T: Send>() {}
     shared::<(
         Engine,
         Module,
         Sandbox,
+        HostFunctions,
         FuelBudget,
+        Authority,
         InterruptHandle,
         Error,
         ModuleError,
     )>();
-    moved::<Instance>();
+    shared::<Instance>();
     let module = module(REENTRANT);
     let sandboxes =
         [Limits::DEFAULT, Limits::DEFAULT.with_call_depth(5)].map(|limits| Arc::new(with_back(limits)));
