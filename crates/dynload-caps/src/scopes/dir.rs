@@ -164,8 +164,8 @@ impl DirScope {
     }
 }
 
-/// Returns the components of a path, without `.` and doubled separators: on Windows the drive or the share if it has one, an empty
-/// one for the root if it has one, and the names.
+/// Returns the components of a path, without `.` and doubled separators: on Windows the drive or the share if it has one, an
+/// empty one for the root if it has one, and the names.
 pub(super) fn components(path: &str) -> Vec<&str> {
     let (prefix, rest) = path.split_at(if cfg!(windows) { prefix_len(path) } else { 0 });
     // A share is never relative.

@@ -74,10 +74,17 @@ pub(crate) fn ids(found: &Discovery) -> Vec<&str> {
 
 /// Returns the problems as text, without the part of the paths that differs from run to run.
 pub(crate) fn problems(found: &Discovery, root: &Path) -> Vec<String> {
-    let root = format!("{}/", root.display());
+    let root = format!("{}{}", root.display(), std::path::MAIN_SEPARATOR);
     found
         .problems
         .iter()
         .map(|problem| problem.to_string().replace(&root, ""))
+        .map(|problem| {
+            if cfg!(windows) {
+                problem.replace('\\', "/")
+            } else {
+                problem
+            }
+        })
         .collect()
 }
