@@ -79,12 +79,11 @@ pub(crate) fn problems(found: &Discovery, root: &Path) -> Vec<String> {
         .problems
         .iter()
         .map(|problem| problem.to_string().replace(&root, ""))
-        .map(|problem| {
-            if cfg!(windows) {
-                problem.replace('\\', "/")
-            } else {
-                problem
+        .map(|problem| match problem.splitn(3, ": ").collect::<Vec<_>>()[..] {
+            [severity, path, text] if cfg!(windows) => {
+                format!("{severity}: {}: {text}", path.replace('\\', "/"))
             }
+            _ => problem,
         })
         .collect()
 }
