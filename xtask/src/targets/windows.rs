@@ -17,7 +17,7 @@ const TESTS: &[(&str, &[&str])] = &[
     ("dynload-caps", &["--lib", "--test", "caps"]),
     ("dynload-native", &["--lib", "--test", "portable"]),
     ("dynload-sandbox", &["--lib", "--test", "sandbox"]),
-    ("dynload-discovery", &["--lib"]),
+    ("dynload-discovery", &["--lib", "--test", "discovery"]),
     ("dynload-hotreload", &["--lib"]),
 ];
 
