@@ -1,11 +1,14 @@
 //! `cargo xtask targets`: builds the project for other machines, and runs it where one can be emulated.
 
 mod firmware;
+mod linux;
+mod windows;
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::arguments::Arguments;
-use crate::cargo::is_available;
+use crate::cargo::{self, PUBLISHED, cargo, is_available, target_dir};
 use crate::failure::Failure;
 use crate::tools::{self, Tool};
 
@@ -19,10 +22,17 @@ struct Target {
     triple: &'static str,
     /// The programs that it needs.
     tools: &'static [Tool],
-    /// The part of the check that takes seconds.
-    short: Check,
+    /// The part of the check that takes seconds; without one, the crates that depend on the system are compiled.
+    short: Option<Check>,
     full: Check,
 }
+
+/// The emulators of other processors for programs of Linux.
+const QEMU_USER: Tool = Tool::required(
+    "qemu-aarch64, qemu-i386 and qemu-s390x",
+    || is_available("qemu-s390x", &["--version"]),
+    &["qemu-user"],
+);
 
 const TARGETS: &[Target] = &[
     Target {
@@ -33,7 +43,7 @@ const TARGETS: &[Target] = &[
             || is_available("qemu-system-arm", &["--version"]),
             &["qemu-system-arm"],
         )],
-        short: || firmware::CORTEX_M.check(),
+        short: Some(|| firmware::CORTEX_M.check()),
         full: || firmware::lint().and_then(|()| firmware::CORTEX_M.check()),
     },
     Target {
@@ -44,7 +54,7 @@ const TARGETS: &[Target] = &[
             || is_available("qemu-system-riscv32", &["--version"]),
             &["qemu-system-misc"],
         )],
-        short: || firmware::RISCV.check(),
+        short: Some(|| firmware::RISCV.check()),
         full: || firmware::RISCV.check(),
     },
     Target {
@@ -55,8 +65,82 @@ const TARGETS: &[Target] = &[
             || is_available("node", &["--version"]),
             &["nodejs"],
         )],
-        short: firmware::browser,
+        short: Some(firmware::browser),
         full: firmware::browser,
+    },
+    Target {
+        name: "aarch64",
+        triple: linux::AARCH64.triple,
+        tools: &[
+            Tool::required(
+                "aarch64-linux-gnu-g++",
+                || is_available("aarch64-linux-gnu-g++", &["--version"]),
+                &["g++-aarch64-linux-gnu"],
+            ),
+            QEMU_USER,
+        ],
+        short: None,
+        full: || linux::AARCH64.test(),
+    },
+    Target {
+        name: "i686",
+        triple: linux::I686.triple,
+        tools: &[
+            Tool::required(
+                "i686-linux-gnu-g++",
+                || is_available("i686-linux-gnu-g++", &["--version"]),
+                &["g++-i686-linux-gnu"],
+            ),
+            QEMU_USER,
+        ],
+        short: None,
+        full: || linux::I686.test(),
+    },
+    Target {
+        name: "s390x",
+        triple: linux::S390X.triple,
+        tools: &[
+            Tool::required(
+                "s390x-linux-gnu-g++",
+                || is_available("s390x-linux-gnu-g++", &["--version"]),
+                &["g++-s390x-linux-gnu"],
+            ),
+            QEMU_USER,
+        ],
+        short: None,
+        full: || linux::S390X.test(),
+    },
+    Target {
+        name: "windows",
+        triple: windows::TRIPLE,
+        tools: &[
+            Tool::required(
+                "x86_64-w64-mingw32-gcc",
+                || is_available("x86_64-w64-mingw32-gcc", &["--version"]),
+                &["gcc-mingw-w64-x86-64-win32"],
+            ),
+            Tool::required(
+                "wine64",
+                || Path::new(windows::WINE).exists(),
+                &["wine64", "wine"],
+            ),
+        ],
+        short: None,
+        full: windows::test,
+    },
+    Target {
+        name: "macos",
+        triple: "aarch64-apple-darwin",
+        tools: &[],
+        short: None,
+        full: || compile("aarch64-apple-darwin", PUBLISHED),
+    },
+    Target {
+        name: "macos-x86",
+        triple: "x86_64-apple-darwin",
+        tools: &[],
+        short: None,
+        full: || compile("x86_64-apple-darwin", PUBLISHED),
     },
 ];
 
@@ -72,12 +156,21 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    run(&selected, |target| target.full)
+    run(&selected, |target| {
+        tools::provide_all(target.tools)?;
+        (target.full)()
+    })
 }
 
 /// Checks a part of every target, within minutes.
 pub(crate) fn check() -> Result<(), Failure> {
-    run(&select(None)?, |target| target.short)
+    run(&select(None)?, |target| match target.short {
+        Some(short) => {
+            tools::provide_all(target.tools)?;
+            short()
+        }
+        None => compile(target.triple, &["dynload-caps", "dynload-native"]),
+    })
 }
 
 fn select(only: Option<&str>) -> Result<Vec<&'static Target>, Failure> {
@@ -99,13 +192,13 @@ fn select(only: Option<&str>) -> Result<Vec<&'static Target>, Failure> {
 }
 
 /// Runs a part of each target, also after one has failed.
-fn run(targets: &[&Target], part: fn(&Target) -> Check) -> Result<(), Failure> {
+fn run(targets: &[&Target], part: fn(&Target) -> Result<String, Failure>) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for target in targets {
         println!("\n{}: {}", target.name, target.triple);
         let start = Instant::now();
-        let result = provide(target).and_then(|()| part(target)());
+        let result = provide(target.triple).and_then(|()| part(target));
         let seconds = start.elapsed().as_secs_f64();
         let found = result.unwrap_or_else(|failure| {
             failed.push(target.name);
@@ -124,14 +217,31 @@ fn run(targets: &[&Target], part: fn(&Target) -> Check) -> Result<(), Failure> {
     )))
 }
 
-/// Installs what a target needs, or says what is missing.
-fn provide(target: &Target) -> Result<(), Failure> {
-    tools::provide_all(target.tools)?;
-    if tools::has_target(target.triple)? {
+/// Adds a target to the toolchain.
+fn provide(triple: &str) -> Result<(), Failure> {
+    if tools::has_target(triple)? {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "this toolchain has no target {0}: run `rustup target add {0}`",
-        target.triple
+        "this toolchain has no target {triple}: run `rustup target add {triple}`"
     )))
+}
+
+/// Checks that crates compile.
+fn compile(triple: &str, packages: &[&str]) -> Result<String, Failure> {
+    let mut command = cargo(["check", "--target", triple, "--target-dir"]);
+    command.arg(directory()?);
+    for package in packages {
+        command.args(["-p", package]);
+    }
+    cargo::run(&mut command)?;
+    Ok(match packages {
+        PUBLISHED => "all crates compile".to_owned(),
+        some => format!("{} compile", some.join(", ")),
+    })
+}
+
+/// Returns the target directory for other machines.
+fn directory() -> Result<PathBuf, Failure> {
+    Ok(target_dir()?.join("xtask/targets"))
 }

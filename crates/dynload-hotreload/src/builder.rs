@@ -2,6 +2,7 @@
 
 mod capture;
 mod cargo;
+mod compiler;
 mod process;
 
 use std::ffi::{OsStr, OsString};
@@ -63,7 +64,7 @@ impl Recipe {
                 .args(["--crate-type", "cdylib", "--edition", "2021", "--crate-name"])
                 .arg(crate_name(source))
                 .args(["{src}", "-o", "{out}"]),
-            "c" => BuildCommand::new("cc").args(["-shared", "-fPIC", "{src}", "-o", "{out}"]),
+            "c" => compiler::command(),
             _ => return None,
         }))
     }

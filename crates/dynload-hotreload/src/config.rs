@@ -269,7 +269,7 @@ impl Config {
     /// | --- | --- |
     /// | `*.vais` | `vaisc build --hot SRC -o OUT`; clang is told by `CCC_OVERRIDE_OPTIONS` to link a library |
     /// | `*.rs` | `rustc --crate-type cdylib --edition 2021 SRC -o OUT` |
-    /// | `*.c` | `cc -shared -fPIC SRC -o OUT` |
+    /// | `*.c` | `cc -shared -fPIC SRC -o OUT`; on Windows `gcc`, `clang` or `cl` if there is no `cc` |
     /// | `Cargo.toml` | `cargo build` of that package's library; its target directory is cargo's choice, or `cargo-target` in the output directory when one was set |
     /// | `*.so`, `*.dylib`, `*.dll`, `*.wasm`, `*.wat` | none |
     #[must_use]

@@ -11,6 +11,10 @@
     allow(dead_code, reason = "only the rewriter uses some of it")
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    all(feature = "std", not(unix)),
+    allow(dead_code, reason = "the services that use it exist on Unix only so far")
+)]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]

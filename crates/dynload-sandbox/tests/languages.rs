@@ -1,7 +1,7 @@
 //! A program in each language that compiles to WASI preview 1 finds what it expects, through its standard library.
 #![cfg(all(unix, feature = "std"))]
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Limits, Scopes};
 use dynload_oracle::languages::{self, Language, Run};
@@ -24,7 +24,9 @@ fn run(wasm: &[u8], root: &Path) -> Run {
         | Capabilities::FS_READ
         | Capabilities::FS_WRITE
         | Capabilities::ENV;
-    let sandbox = Sandbox::new(Limits::PERMISSIVE)
+    // An emulator of another processor takes more than the default minute.
+    let limits = Limits::PERMISSIVE.with_time(Duration::from_secs(600));
+    let sandbox = Sandbox::new(limits)
         .with_capabilities(capabilities)
         .with_scopes(scopes)
         .with_args(["report"].into_iter().chain(languages::ARGUMENTS.iter().copied()))

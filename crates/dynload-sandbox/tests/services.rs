@@ -1,4 +1,5 @@
-//! The host services, from the guest's side: one binary with one module for each subject.
+//! The host services, from the guest's side: one binary with one module for each subject. They exist on Unix only so far.
+#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests look at files and sockets from the host's side"

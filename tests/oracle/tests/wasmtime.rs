@@ -40,6 +40,7 @@ fn engine() -> Engine {
         .operator_cost(cost)
         .wasm_multi_memory(true)
         .wasm_memory64(true)
+        .wasm_custom_page_sizes(true)
         .wasm_tail_call(true);
     Engine::new(&config).expect("the configuration is valid on this machine")
 }

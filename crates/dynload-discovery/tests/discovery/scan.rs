@@ -74,7 +74,13 @@ fn a_search_directory_can_be_a_plugin_itself() {
 
 #[test]
 fn the_search_path_is_ordered_by_source() {
-    let list: OsString = std::env::join_paths(["/from/env", "", "relative", "/second"]).unwrap();
+    // An absolute path of Windows has a drive.
+    let [one, two] = if cfg!(windows) {
+        ["C:/from/env", "C:/second"]
+    } else {
+        ["/from/env", "/second"]
+    };
+    let list: OsString = std::env::join_paths([one, "", "relative", two]).unwrap();
     let path = SearchPath::empty()
         .with_plugin_path(&list)
         .with_user_dirs()
@@ -91,8 +97,8 @@ fn the_search_path_is_ordered_by_source() {
         [
             ("/a", Source::Explicit),
             ("b", Source::Explicit),
-            ("/from/env", Source::Environment),
-            ("/second", Source::Environment)
+            (one, Source::Environment),
+            (two, Source::Environment)
         ]
     );
     assert!(dirs[4..].is_sorted_by_key(|(_, source)| *source));

@@ -74,10 +74,16 @@ pub(crate) fn ids(found: &Discovery) -> Vec<&str> {
 
 /// Returns the problems as text, without the part of the paths that differs from run to run.
 pub(crate) fn problems(found: &Discovery, root: &Path) -> Vec<String> {
-    let root = format!("{}/", root.display());
+    let root = format!("{}{}", root.display(), std::path::MAIN_SEPARATOR);
     found
         .problems
         .iter()
         .map(|problem| problem.to_string().replace(&root, ""))
+        .map(|problem| match problem.splitn(3, ": ").collect::<Vec<_>>()[..] {
+            [severity, path, text] if cfg!(windows) => {
+                format!("{severity}: {}: {text}", path.replace('\\', "/"))
+            }
+            _ => problem,
+        })
         .collect()
 }

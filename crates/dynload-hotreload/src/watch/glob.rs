@@ -48,7 +48,7 @@ impl Glob {
         let mut base = PathBuf::new();
         let mut rest = Vec::new();
         for part in path.components() {
-            if rest.is_empty() && !has_wildcard(part.as_os_str()) {
+            if rest.is_empty() && !has_wildcard(part) {
                 base.push(part);
             } else {
                 rest.push(Segment::new(&part.as_os_str().to_string_lossy()));
@@ -109,8 +109,12 @@ impl Glob {
     }
 }
 
-fn has_wildcard(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.contains(['*', '?', '[']))
+/// Returns whether a component of a path is a name with wildcards. The prefix of a path of Windows is none: `\\?\C:`.
+fn has_wildcard(part: Component<'_>) -> bool {
+    match part {
+        Component::Normal(name) => name.to_str().is_some_and(|name| name.contains(['*', '?', '['])),
+        _ => false,
+    }
 }
 
 impl Segment {
@@ -230,6 +234,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Returns an absolute path as this system writes it: with a drive on Windows.
+    fn absolute(path: &str) -> PathBuf {
+        path::absolute(path).unwrap()
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn the_prefix_of_a_path_has_no_wildcards() {
+        let glob = Glob::new(r"\\?\C:\a\*.h".as_ref()).unwrap();
+        assert_eq!(glob.base, Path::new(r"\\?\C:\a"));
+        assert!(glob.matches(r"\\?\C:\a\x.h".as_ref()));
+    }
+
     #[test]
     fn patterns_match_as_in_the_table() {
         let cases = [
@@ -255,15 +272,15 @@ mod tests {
         ];
         for (pattern, path, expected) in cases {
             assert_eq!(
-                Glob::new(pattern.as_ref()).unwrap().matches(path.as_ref()),
+                Glob::new(pattern.as_ref()).unwrap().matches(&absolute(path)),
                 expected,
                 "{pattern} {path}"
             );
         }
         let glob = Glob::new("/a/b/*/c*.h".as_ref()).unwrap();
-        assert_eq!(glob.base, Path::new("/a/b"));
-        assert!(glob.may_match_below("/a/b".as_ref()) && glob.may_match_below("/a/b/x".as_ref()));
-        assert!(!glob.may_match_below("/a/b/x/y".as_ref()) && !glob.may_match_below("/a".as_ref()));
+        assert_eq!(glob.base, absolute("/a/b"));
+        assert!(glob.may_match_below(&absolute("/a/b")) && glob.may_match_below(&absolute("/a/b/x")));
+        assert!(!glob.may_match_below(&absolute("/a/b/x/y")) && !glob.may_match_below(&absolute("/a")));
     }
 
     #[test]
@@ -288,12 +305,12 @@ mod tests {
         ];
         for (pattern, path, expected) in cases {
             let glob = Glob::new(pattern.as_ref()).unwrap();
-            assert_eq!(glob.matches(path.as_ref()), expected, "{pattern} {path}");
+            assert_eq!(glob.matches(&absolute(path)), expected, "{pattern} {path}");
         }
         let all = Glob::new("/a".as_ref()).unwrap();
-        assert!(all.may_match_below("/a/b".as_ref()) && !all.may_match_below("/a/b/target".as_ref()));
+        assert!(all.may_match_below(&absolute("/a/b")) && !all.may_match_below(&absolute("/a/b/target")));
         let named = Glob::new("/a/**/target/*.h".as_ref()).unwrap();
-        assert!(named.may_match_below("/a/b/target".as_ref()));
+        assert!(named.may_match_below(&absolute("/a/b/target")));
     }
 
     #[test]

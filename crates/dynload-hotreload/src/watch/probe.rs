@@ -4,6 +4,10 @@ use std::path::Path;
 
 /// What is known about a file system without testing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    allow(dead_code, reason = "elsewhere nothing is known without a test")
+)]
 pub(super) enum Kind {
     /// It reports every change.
     Local,

@@ -311,9 +311,9 @@ fn a_symbol_is_found_only_in_the_library_that_defines_it() {
     );
     let plugin = workshop.c(
         "libown.so",
-        "#include <string.h>
+        "#include <stdlib.h>
         int theirs(void); int own(void) { return theirs(); }
-        size_t length(const char *text) { return strlen(text); }
+        char *variable(const char *name) { return getenv(name); }
         int own_value = 4; __thread int own_thread = 5;
         __asm__(\".globl own_constant; own_constant = 43\");
         __asm__(\".globl own_weak; .weak own_weak; .set own_weak, own\");
