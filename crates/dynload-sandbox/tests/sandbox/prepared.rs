@@ -1,6 +1,6 @@
 //! Prepared modules: they behave as the originals, and whatever their bytes are, loading them returns.
 
-use crate::subject::sandbox::{sandbox, wide};
+use crate::subject::sandbox::{configs, sandbox, wide};
 use dynload_oracle::guests;
 use dynload_sandbox::*;
 use proptest::prelude::*;
@@ -19,18 +19,6 @@ const MODULES: [&str; 5] = [
         (func (export "run") (result i32) (call $mix (i32.const 1) (i32.const 2))))"#,
     r#"(module (memory 1) (data (i32.const 0) "abc") (func (export "run") (result i32) (i32.load (i32.const 0))))"#,
 ];
-
-fn engines() -> impl Iterator<Item = Engine> {
-    let translations = [
-        Translation::OnFirstUse,
-        Translation::OnReportedFirstUse,
-        Translation::AtLoad,
-    ];
-    translations.into_iter().flat_map(|translation| {
-        let config = EngineConfig::default().with_translation(translation);
-        [config, config.with_profile(true)].map(Engine::new)
-    })
-}
 
 /// The results and the usage of two calls, the second of them on an instance that ran before.
 fn runs(module: &Module, args: &[Value]) -> Vec<(Result<Vec<Value>, String>, Usage)> {
@@ -55,7 +43,7 @@ fn a_prepared_module_behaves_as_the_original() {
     for guest in ["json", "fib", "hashmap"] {
         modules.push((guests::wasm(guest).unwrap(), vec![Value::I32(5)]));
     }
-    for engine in engines() {
+    for engine in configs().map(Engine::new) {
         for (wasm, args) in &modules {
             let original = Module::new(&engine, wasm).unwrap();
             let prepared = Module::prepare(&engine, wasm).unwrap();
