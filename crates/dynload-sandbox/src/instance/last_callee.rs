@@ -42,7 +42,8 @@ macro_rules! callees {
                 Callee::Other(func)
             }
 
-            /// Calls the function with integers. Returns `None` if the arguments do not fit, or have to be converted one by one.
+            /// Calls the function with integers. Returns `None` if the arguments do not fit, or have to be converted one by
+            /// one.
             pub(crate) fn call_integers(self, ctx: StoreContextMut<'_, State>, args: &[i64]) -> Option<Result<i64, ErrorKind>> {
                 match (self, args) {
                     $(
