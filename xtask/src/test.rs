@@ -168,7 +168,7 @@ fn features() -> Result<(), Failure> {
         "dynload-sandbox",
         "--no-default-features",
         "--features",
-        "rewriter,std,deterministic",
+        "cache,deterministic",
     ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-native", "--no-default-features"],

@@ -42,6 +42,8 @@ extern crate alloc;
 extern crate std;
 
 mod authority;
+#[cfg(all(feature = "cache", unix))]
+mod cache;
 mod call;
 mod clock;
 mod config;
@@ -65,6 +67,8 @@ mod usage;
 mod value;
 
 pub use authority::Authority;
+#[cfg(all(feature = "cache", unix))]
+pub use cache::ModuleCache;
 pub use call::interrupt::InterruptHandle;
 #[cfg(feature = "std")]
 pub use clock::SystemClock;

@@ -96,12 +96,17 @@ impl Module {
     /// As [`Module::new`].
     #[cfg(feature = "rewriter")]
     pub fn prepare(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Prepared, ModuleError> {
+        Module::new_and_prepared(engine, wasm.as_ref()).map(|(_, prepared)| prepared)
+    }
+
+    /// Loads a module, which finds every error, and prepares it as well.
+    #[cfg(feature = "rewriter")]
+    pub(crate) fn new_and_prepared(engine: &Engine, wasm: &[u8]) -> Result<(Module, Prepared), ModuleError> {
         Module::check_build()?;
-        let wasm = wasm.as_ref();
-        // Compiles it as well, to find every error.
         let (module, bytes) = Module::rewrite_and_compile(engine, wasm)
             .map_err(|error| crate::error::explained(error, wasm))?;
-        Ok(Prepared(format::encode(module.rewritten(), &bytes)))
+        let prepared = Prepared(format::encode(module.rewritten(), &bytes));
+        Ok((module, prepared))
     }
 
     /// Loads a prepared module. [`Prepared`] says what has to be trusted.
