@@ -5,6 +5,7 @@ mod constant_operands;
 mod differential;
 mod host_functions;
 mod hostile;
+mod large_functions;
 mod metering;
 mod module_limits;
 mod moves;

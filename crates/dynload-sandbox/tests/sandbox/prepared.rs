@@ -149,7 +149,7 @@ fn a_module_without_what_the_host_needs_is_refused() {
         let prepared = Module::prepare(&engine, wat::parse_str(MODULES[module]).unwrap()).unwrap();
         let mut bytes = prepared.into_bytes();
         if flags == 0 {
-            bytes.truncate(64);
+            bytes.truncate(72);
             bytes.extend_from_slice(&plain);
         }
         let before = u32::from_le_bytes(bytes[20..24].try_into().unwrap());
@@ -178,7 +178,7 @@ proptest! {
         let wasm = wat::parse_str(MODULES[module]).unwrap();
         let mut bytes = Module::prepare(&Engine::default(), wasm).unwrap().into_bytes();
         for (at, value) in changes {
-            let size = if within_header { 64 - 20 } else { bytes.len() - 20 };
+            let size = if within_header { 72 - 20 } else { bytes.len() - 20 };
             bytes[20 + at.index(size)] = value;
         }
         if let Some(cut) = cut {
