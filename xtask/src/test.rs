@@ -174,7 +174,7 @@ fn features() -> Result<(), Failure> {
         "dynload-sandbox",
         "--no-default-features",
         "--features",
-        "rewriter,std,deterministic",
+        "cache,deterministic",
     ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-guest", "--no-default-features"],

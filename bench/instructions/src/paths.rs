@@ -42,10 +42,15 @@ pub(crate) struct Path {
 enum Work {
     TypedCall,
     CallByName,
+    /// The same, with lists of values.
+    CallValues,
     HostCall,
+    WasiCall,
     Instantiate,
     /// Loads this module.
     Load(fn() -> Vec<u8>),
+    /// Loads this module after it was prepared; bare wasmi loads the original.
+    LoadPrepared(fn() -> Vec<u8>),
     /// Calls `run` of this guest, with this argument.
     Run(&'static str, i32),
 }
@@ -74,6 +79,18 @@ pub(crate) static PATHS: &[Path] = &[
         Work::CallByName,
     ),
     path(
+        "call-values",
+        "a call of `add` by name with a list of values; bare wasmi makes a typed call",
+        5_000,
+        Work::CallValues,
+    ),
+    path(
+        "wasi-call",
+        "10 000 calls of `args_sizes_get`, in a loop; bare wasmi calls a function that does the same",
+        1,
+        Work::WasiCall,
+    ),
+    path(
         "host-call",
         "10 000 calls of a host function that adds, in a loop",
         1,
@@ -92,6 +109,18 @@ pub(crate) static PATHS: &[Path] = &[
         1,
         Work::Load(large),
     ),
+    path(
+        "prepared-10k",
+        "loading `hashmap`, prepared",
+        2,
+        Work::LoadPrepared(small),
+    ),
+    path(
+        "prepared-200k",
+        "loading the 200 KB, prepared",
+        1,
+        Work::LoadPrepared(large),
+    ),
     path("run-fib", "calls", 1, Work::Run("fib", 20)),
     path("run-json", "branches and short calls", 1, Work::Run("json", 60)),
     path("run-sort", "loops and memory", 1, Work::Run("sort", 1)),
@@ -108,6 +137,16 @@ const HOST_CALLS: &str = r#"(module (import "env" "add" (func $add (param i64 i6
     (func (export "run") (param $n i64) (result i64) (local $sum i64)
         (loop $again
             (local.set $sum (call $add (local.get $sum) (local.get $n)))
+            (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+        (local.get $sum)))"#;
+
+/// Calls a function of WASI `$n` times.
+const WASI_CALLS: &str = r#"(module
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "run") (param $n i64) (result i64) (local $sum i64)
+        (loop $again
+            (local.set $sum (i64.add (local.get $sum) (i64.extend_i32_u (call $sizes (i32.const 8) (i32.const 16)))))
             (br_if $again (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
         (local.get $sum)))"#;
 
@@ -164,8 +203,20 @@ impl Work {
                     black_box(instance.call_i64("add", &[n, 1]).expect("it runs"));
                 }
             }
-            Work::HostCall => {
-                let mut instance = instance(&modules::assemble(HOST_CALLS));
+            Work::CallValues => {
+                let mut instance = instance(&modules::assemble(modules::ADD));
+                for n in 0..i64::from(times) {
+                    let args = [Value::I64(n), Value::I64(1)];
+                    black_box(instance.call("add", &args).expect("it runs"));
+                }
+            }
+            Work::HostCall | Work::WasiCall => {
+                let calls = if matches!(self, Work::WasiCall) {
+                    WASI_CALLS
+                } else {
+                    HOST_CALLS
+                };
+                let mut instance = instance(&modules::assemble(calls));
                 for _ in 0..times {
                     black_box(instance.call("run", &[Value::I64(10_000)]).expect("it runs"));
                 }
@@ -180,6 +231,14 @@ impl Work {
                 let wasm = wasm();
                 for _ in 0..times {
                     drop(black_box(load(&wasm)));
+                }
+            }
+            Work::LoadPrepared(wasm) => {
+                let prepared = Module::prepare(&engine, wasm()).expect("a valid module");
+                for _ in 0..times {
+                    drop(black_box(
+                        Module::from_prepared(&engine, &prepared).expect("a prepared module"),
+                    ));
                 }
             }
             Work::Run(guest, argument) => {
@@ -203,7 +262,7 @@ impl Work {
             (store, instance)
         };
         match *self {
-            Work::TypedCall | Work::CallByName => {
+            Work::TypedCall | Work::CallByName | Work::CallValues => {
                 let (mut store, instance) = instance(&load(&modules::assemble(modules::ADD)));
                 let add = instance
                     .get_typed_func::<(i64, i64), i64>(&store, "add")
@@ -224,13 +283,38 @@ impl Work {
                     black_box(run.call(&mut store, 10_000).expect("it runs"));
                 }
             }
+            Work::WasiCall => {
+                let module = load(&modules::assemble(WASI_CALLS));
+                let mut store = wasmi::Store::new(module.engine(), ());
+                let sizes = wasmi::Func::wrap(
+                    &mut store,
+                    |mut caller: wasmi::Caller<'_, ()>, count: i32, bytes: i32| -> i32 {
+                        let memory = caller.get_export("memory").and_then(wasmi::Extern::into_memory);
+                        let memory = memory.expect("exported");
+                        for at in [count, bytes] {
+                            memory
+                                .write(&mut caller, at as usize, &[0; 4])
+                                .expect("in bounds");
+                        }
+                        0
+                    },
+                );
+                let instance =
+                    wasmi::Instance::new(&mut store, &module, &[sizes.into()]).expect("its import");
+                let run = instance
+                    .get_typed_func::<i64, i64>(&store, "run")
+                    .expect("its type");
+                for _ in 0..times {
+                    black_box(run.call(&mut store, 10_000).expect("it runs"));
+                }
+            }
             Work::Instantiate => {
                 let module = load(&modules::assemble(modules::ADD));
                 for _ in 0..times {
                     drop(black_box(instance(&module)));
                 }
             }
-            Work::Load(wasm) => {
+            Work::Load(wasm) | Work::LoadPrepared(wasm) => {
                 let wasm = wasm();
                 for _ in 0..times {
                     drop(black_box(load(&wasm)));

@@ -41,8 +41,9 @@ pub enum Translation {
     /// that are never called take no memory.
     ///
     /// Translation happens within a call and delays its end at a deadline by at most about two milliseconds, on a machine
-    /// that translates a kilobyte in 20 microseconds. A module for which that could take longer, because a function has
-    /// more than about 64 KiB, is translated when it is loaded.
+    /// that translates a kilobyte in 20 microseconds. Functions for which that could take longer, because they have more than
+    /// 48 KiB, are translated when the module is loaded; for that, memory for an instance is needed. A module with other
+    /// functions that take long is translated as a whole when it is loaded.
     #[default]
     OnFirstUse,
     /// All functions when the module is loaded, so that the first calls take as long as later ones.

@@ -2,11 +2,12 @@
 
 mod exports;
 mod integers;
+mod last_callee;
 mod link;
 pub(crate) mod typed;
 
 pub(crate) use exports::{call_export, exported, signature};
-use integers::LastCallee;
+use last_callee::LastCallee;
 pub(crate) use link::Origin;
 
 use crate::{
@@ -58,7 +59,7 @@ impl Instance {
     /// - Any other error aborted the call; the instance is now poisoned.
     pub fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Error> {
         self.enter(Invoked::Export(export))?;
-        let result = call_export(self.store.as_context_mut(), export, args);
+        let result = last_callee::call(self.store.as_context_mut(), &mut self.last_callee, export, args);
         self.leave(Invoked::Export(export), result)
     }
 

@@ -22,6 +22,8 @@ extern crate std;
 
 mod authority;
 mod bytes;
+#[cfg(all(feature = "cache", unix))]
+mod cache;
 mod call;
 mod clock;
 mod config;
@@ -46,6 +48,8 @@ mod value;
 
 pub use authority::Authority;
 pub use bytes::HttpResponse;
+#[cfg(all(feature = "cache", unix))]
+pub use cache::ModuleCache;
 pub use call::interrupt::InterruptHandle;
 #[cfg(feature = "std")]
 pub use clock::SystemClock;

@@ -6,7 +6,7 @@ use crate::{
     engine::{Engine, Translation, dispatch},
     error::{ModuleError, UnsafeBuild},
     rewritten::{self, Rewritten},
-    translation::FirstUses,
+    translation::{self, FirstUses},
     value::{Signature, ValType},
 };
 #[cfg(feature = "rewriter")]
@@ -166,12 +166,16 @@ impl Module {
         rewritten: Rewritten,
     ) -> Result<Module, wasmi::Error> {
         let configured = engine.config().translation;
-        let translation = if rewritten.is_lazy {
-            configured
+        let (translation, module) = if rewritten.is_lazy && configured != Translation::AtLoad {
+            let module = wasmi::Module::new(&engine.interpreter(configured), bytes)?;
+            if translation::translate_large(&module, &rewritten) {
+                (configured, module)
+            } else {
+                Module::translate_all(engine, bytes)?
+            }
         } else {
-            Translation::AtLoad
+            Module::translate_all(engine, bytes)?
         };
-        let module = wasmi::Module::new(&engine.interpreter(translation), bytes)?;
         let reports = translation != Translation::AtLoad && !rewritten.costs.is_empty();
         let first_uses = reports.then(|| FirstUses::new(&rewritten.costs, translation));
         Ok(Module(Arc::new(Inner {
@@ -180,6 +184,11 @@ impl Module {
             first_uses: first_uses.map(Arc::new),
             rewritten,
         })))
+    }
+
+    fn translate_all(engine: &Engine, bytes: &[u8]) -> Result<(Translation, wasmi::Module), wasmi::Error> {
+        let at_load = Translation::AtLoad;
+        Ok((at_load, wasmi::Module::new(&engine.interpreter(at_load), bytes)?))
     }
 
     /// Returns the imports of the module, in its own order: everything that it could use, before any of it runs.

@@ -38,8 +38,9 @@ use wasmi::{ExternType, RefType, ValType};
 /// | 32..40 | fuel for creating an instance |
 /// | 40..48 | bytes of references and records of an instance |
 /// | 48..56 | initial bytes of memories and tables |
-/// | 56..64 | the number *n* of functions that the module defines, or 0 if none reports its first use |
-/// | 64..64 + 4*n* | for each of them, the cost of translating it, or 0 |
+/// | 56..64 | the number of functions that are translated at load although the others are not |
+/// | 64..72 | the number *n* of functions that the module defines, or 0 if none reports its first use |
+/// | 72..72 + 4*n* | for each of them, the cost of translating it, or 0 |
 /// | from there | the rewritten module, in the binary format |
 ///
 /// The checksum starts with the number of bytes. For each 8 bytes, as a number, and the rest, filled up with zeros, it becomes
@@ -96,12 +97,17 @@ impl Module {
     /// As [`Module::new`].
     #[cfg(feature = "rewriter")]
     pub fn prepare(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Prepared, ModuleError> {
+        Module::new_and_prepared(engine, wasm.as_ref()).map(|(_, prepared)| prepared)
+    }
+
+    /// Loads a module, which finds every error, and prepares it as well.
+    #[cfg(feature = "rewriter")]
+    pub(crate) fn new_and_prepared(engine: &Engine, wasm: &[u8]) -> Result<(Module, Prepared), ModuleError> {
         Module::check_build()?;
-        let wasm = wasm.as_ref();
-        // Compiles it as well, to find every error.
         let (module, bytes) = Module::rewrite_and_compile(engine, wasm)
             .map_err(|error| crate::error::explained(error, wasm))?;
-        Ok(Prepared(format::encode(module.rewritten(), &bytes)))
+        let prepared = Prepared(format::encode(module.rewritten(), &bytes));
+        Ok((module, prepared))
     }
 
     /// Loads a prepared module. [`Prepared`] says what has to be trusted.
@@ -138,9 +144,12 @@ impl Module {
 /// Returns whether the module exports what its properties say that the rewriter added.
 fn has_additions(module: &Module) -> bool {
     let Rewritten {
-        hidden, has_start, ..
+        hidden,
+        has_start,
+        large,
+        ..
     } = module.rewritten();
-    let export = |name| module.compiled().get_export(name);
+    let export = |name: &str| module.compiled().get_export(name);
     let counter = |name| match export(name) {
         Some(ExternType::Global(ty)) => ty.content() == ValType::I64 && ty.mutability().is_mut(),
         _ => false,
@@ -160,4 +169,5 @@ fn has_additions(module: &Module) -> bool {
         && (hidden.peaks.is_none() || counter(rewritten::PEAK_STACK) && counter(rewritten::PEAK_DEPTH))
         && (!has_start || function(rewritten::START))
         && (!module.rewritten().calls_host() || table(rewritten::HOST))
+        && (0..*large).all(|n| matches!(export(&rewritten::large(n)), Some(ExternType::Func(_))))
 }

@@ -1,6 +1,6 @@
 //! A rewritten module, as the host uses it: the names of what the rewriter added, and the properties of the module.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 /// The prefix of the names of all hidden exports.
 pub(crate) const PREFIX: &str = "\0dynload.";
@@ -20,6 +20,11 @@ pub(crate) const HOST_FUNCTIONS: u32 = 2;
 pub(crate) const OWN_MEMORY: &str = "\0dynload.memory";
 /// The start function.
 pub(crate) const START: &str = "\0dynload.start";
+
+/// Returns the name of the `n`th function that is translated at load although the others are not.
+pub(crate) fn large(n: u32) -> String {
+    alloc::format!("{PREFIX}large.{n}")
+}
 
 /// Returns whether an export is hidden: added by the rewriter.
 pub(crate) fn is_hidden(export: &str) -> bool {
@@ -46,6 +51,8 @@ pub(crate) struct Rewritten {
     pub(crate) grows: bool,
     /// The costs of the functions that report their first use, and 0 for the others; empty if none does.
     pub(crate) costs: Vec<u32>,
+    /// The number of functions that are translated at load although the others are not. They are exported as [`large`].
+    pub(crate) large: u32,
     /// Whether the interpreter can translate functions when they are first used.
     pub(crate) is_lazy: bool,
     /// The memory that loading takes: an upper bound.

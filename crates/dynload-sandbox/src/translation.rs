@@ -7,14 +7,20 @@
 //! - In a larger module, a function [reports](crate::rewrite) its first use before it runs: the host adds up the costs of
 //!   these functions, and checks the deadline and interrupts each time the sum exceeds [`UNCHECKED`]. The smallest functions,
 //!   which all together cost no more than a small module, do not report.
-//! - A module with a function that costs more than [`LARGEST`] is translated when it is loaded.
+//! - Functions of more than [`LARGE_BYTES`] are [translated](translate_large) when the module is loaded. The interpreter has no
+//!   function for that, so they are called without fuel.
+//! - A module with another function that costs more than [`LARGEST`] is translated as a whole when it is loaded.
 //!
 //! The unit of cost is a byte of memory that loading the function takes, as [estimated](crate::rewrite): the estimate grows
 //! with everything that takes the interpreter time. A byte of code costs 20 to 30, and a unit takes about a nanosecond.
 
-use crate::engine::Translation;
-use alloc::boxed::Box;
+use crate::{
+    engine::Translation,
+    rewritten::{self, Rewritten},
+};
+use alloc::{boxed::Box, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use wasmi::{Func, Instance, Module, ResumableCall, Store, TrapCode, Val, ValType};
 
 /// The bytes of code that may be translated without a report.
 pub(crate) const SMALL_BYTES: usize = 24 << 10;
@@ -24,6 +30,46 @@ pub(crate) const SMALL: u64 = 3 << 19;
 pub(crate) const UNCHECKED: u64 = 256 << 10;
 /// The cost of a function that may be translated on first use.
 pub(crate) const LARGEST: u64 = 2 << 20;
+/// The bytes of code from which a function is translated at load.
+pub(crate) const LARGE_BYTES: usize = 48 << 10;
+
+/// Translates the functions of a module that are too large to be translated in a call. Returns whether that is possible.
+///
+/// Every function charges at least 1 before its first operator, so without fuel nothing of it runs. The instance for the calls
+/// has functions that are never called for its imports; a module that imports something else cannot be instantiated anyway.
+pub(crate) fn translate_large(module: &Module, rewritten: &Rewritten) -> bool {
+    if rewritten.large == 0 {
+        return true;
+    }
+    let mut store = Store::new(module.engine(), ());
+    let mut imports = Vec::new();
+    for import in module.imports() {
+        let Some(ty) = import.ty().func() else {
+            return false;
+        };
+        let unused = Func::new(&mut store, ty.clone(), |_, _, _| {
+            Err(TrapCode::UnreachableCodeReached.into())
+        });
+        imports.push(unused.into());
+    }
+    let Ok(instance) = Instance::new(&mut store, module, &imports) else {
+        return false;
+    };
+    (0..rewritten.large).all(|n| {
+        let function = instance.get_func(&store, &rewritten::large(n));
+        function.is_some_and(|function| translate(&mut store, &function))
+    })
+}
+
+/// Calls a function without fuel. Returns whether it was translated.
+fn translate(store: &mut Store<()>, function: &Func) -> bool {
+    let ty = function.ty(&*store);
+    let defaults =
+        |types: &[ValType]| -> Vec<Val> { types.iter().map(|ty| Val::default_for_ty(*ty)).collect() };
+    let (params, mut results) = (defaults(ty.params()), defaults(ty.results()));
+    let stopped = function.call_resumable(store, &params, &mut results);
+    matches!(stopped, Ok(ResumableCall::OutOfFuel(_)))
+}
 
 /// The functions of a module that report their first use.
 #[derive(Debug)]

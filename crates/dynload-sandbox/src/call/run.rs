@@ -63,7 +63,19 @@ pub(crate) fn next_slice(
 }
 
 /// Burns `fuel` for the work of the host, however many slices that takes.
+#[inline]
 pub(crate) fn charge(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<(), ErrorKind> {
+    let left = self::fuel(&*ctx);
+    if left < fuel {
+        return charge_more(ctx, fuel);
+    }
+    set_fuel(ctx, left - fuel);
+    Ok(())
+}
+
+/// Burns `fuel`, which is more than the slice has.
+#[cold]
+fn charge_more(ctx: &mut StoreContextMut<'_, State>, fuel: u64) -> Result<(), ErrorKind> {
     let mut left = self::fuel(&*ctx);
     // A slice may be empty: other calls hold the fuel for now.
     while left < fuel {

@@ -55,6 +55,7 @@ pub struct Caller<'a>(wasmi::Caller<'a, State>);
 
 impl<'a> Caller<'a> {
     /// Enters a host function: charges the base cost of every host function.
+    #[inline]
     pub(crate) fn enter(inner: wasmi::Caller<'a, State>) -> Result<Caller<'a>, Stop> {
         let mut caller = Caller(inner);
         caller.glance()?;
@@ -108,6 +109,7 @@ impl<'a> Caller<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::LimitExceeded`] if less than `fuel` is left; the guest is then charged nothing.
+    #[inline]
     pub fn charge(&mut self, fuel: u64) -> Result<(), Stop> {
         run::charge(&mut self.0.as_context_mut(), fuel).map_err(Stop)
     }

@@ -8,28 +8,54 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec, vec::Vec};
 use dynload_caps::Capabilities;
-use wasmi::Val;
+use wasmi::{Func, Store, Val};
 
-/// The arguments of a host function: a tuple of up to eight of `i32`, `i64`, `f32`, `f64`.
-pub trait HostArgs: Sized {
+/// How the engine passes arguments and results. Other crates cannot implement these traits.
+pub(crate) mod sealed {
+    use wasmi::{Caller, Error, Func, Store};
+
+    #[doc(hidden)]
+    pub trait Args: Sized {
+        /// Creates a function with these arguments in a store.
+        fn wrap<T: 'static, R: Results>(
+            store: &mut Store<T>,
+            body: impl Fn(Caller<'_, T>, Self) -> Result<R::Engine, Error> + Send + Sync + 'static,
+        ) -> Func;
+    }
+
+    #[doc(hidden)]
+    pub trait Results: Sized {
+        type Engine: wasmi::WasmTyList;
+        fn into_engine(self) -> Self::Engine;
+    }
+}
+
+/// The arguments of a host function: a tuple of up to eight of `i32`, `i64`, `f32`, `f64`, `u32`, `u64`.
+pub trait HostArgs: sealed::Args {
     /// Returns their types.
     fn types() -> Vec<ValType>;
-    /// Reads them. The types were checked when the function was linked.
-    #[doc(hidden)]
-    fn read(args: &[Value]) -> Option<Self>;
 }
 
 /// The results of a host function: `()`, one number, or a tuple of them.
-pub trait HostResults {
+pub trait HostResults: sealed::Results {
     /// Returns their types.
     fn types() -> Vec<ValType>;
-    /// Writes them.
-    #[doc(hidden)]
-    fn write(self, results: &mut [Value]);
+}
+
+/// What a host function returns to the interpreter.
+struct Returned<R>(Result<R, wasmi::Error>);
+
+impl<R: wasmi::WasmTyList> wasmi::WasmRet for Returned<R> {
+    type Ok = R;
+
+    #[inline]
+    fn into_fallible(self) -> Result<R, wasmi::Error> {
+        self.0
+    }
 }
 
 /// A number type that crosses the host-guest boundary.
-trait Number: Copy + Into<Value> + TryFrom<Value> {
+trait Number: wasmi::WasmTy {
     const TYPE: ValType;
 }
 
@@ -41,10 +67,14 @@ macro_rules! number {
 
         impl HostResults for $ty {
             fn types() -> Vec<ValType> {
-                vec![ValType::$variant]
+                vec![<$ty>::TYPE]
             }
-            fn write(self, results: &mut [Value]) {
-                results[0] = self.into();
+        }
+
+        impl sealed::Results for $ty {
+            type Engine = ($ty,);
+            fn into_engine(self) -> ($ty,) {
+                (self,)
             }
         }
     )* };
@@ -58,22 +88,31 @@ macro_rules! tuple {
             fn types() -> Vec<ValType> {
                 vec![$($name::TYPE),*]
             }
-            fn read(args: &[Value]) -> Option<Self> {
-                let mut args = args.iter().copied();
-                let _ = &mut args;
-                Some(($($name::try_from(args.next()?).ok()?,)*))
+        }
+
+        #[allow(non_snake_case)]
+        impl<$($name: Number),*> sealed::Args for ($($name,)*) {
+            fn wrap<T: 'static, R: sealed::Results>(
+                store: &mut Store<T>,
+                body: impl Fn(wasmi::Caller<'_, T>, Self) -> Result<R::Engine, wasmi::Error> + Send + Sync + 'static,
+            ) -> Func {
+                Func::wrap(store, move |caller: wasmi::Caller<'_, T>, $($name: $name),*| {
+                    Returned(body(caller, ($($name,)*)))
+                })
             }
         }
 
-        #[allow(private_bounds, non_snake_case)]
+        #[allow(private_bounds)]
         impl<$($name: Number),*> HostResults for ($($name,)*) {
             fn types() -> Vec<ValType> {
                 vec![$($name::TYPE),*]
             }
-            fn write(self, results: &mut [Value]) {
-                let ($($name,)*) = self;
-                let values: &[Value] = &[$($name.into()),*];
-                results.copy_from_slice(values);
+        }
+
+        impl<$($name: Number),*> sealed::Results for ($($name,)*) {
+            type Engine = Self;
+            fn into_engine(self) -> Self {
+                self
             }
         }
     };
@@ -88,98 +127,182 @@ tuple!(A B C D E F);
 tuple!(A B C D E F G);
 tuple!(A B C D E F G H);
 
-/// The body of a host function, with untyped arguments and results.
-pub(crate) type Body =
+/// The body of a host function with untyped arguments and results.
+pub(crate) type UntypedBody =
     dyn Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static;
 
 /// A host function of the embedder.
 #[derive(Clone)]
 pub(crate) struct HostFunction {
+    pub(crate) import: Arc<Import>,
+    pub(crate) signature: Signature,
+    pub(crate) body: Body,
+}
+
+/// The name of a host function, and what a guest needs to call it.
+pub(crate) struct Import {
     pub(crate) module: Arc<str>,
     pub(crate) name: Arc<str>,
     pub(crate) capability: Capabilities,
-    pub(crate) signature: Signature,
-    pub(crate) body: Arc<Body>,
+}
+
+/// Creates a function in a store.
+type Define = dyn Fn(Arc<Import>, &mut Store<State>) -> Func + Send + Sync;
+
+/// What a host function does.
+#[derive(Clone)]
+pub(crate) enum Body {
+    /// Its types are part of the body.
+    Typed(Arc<Define>),
+    Untyped(Arc<UntypedBody>),
+}
+
+impl Body {
+    /// A body whose types are known at compile time: the interpreter passes the values without lists.
+    pub(crate) fn typed<A: HostArgs, R: HostResults>(
+        body: impl Fn(&mut Caller<'_>, A) -> Result<R, Stop> + Send + Sync + 'static,
+    ) -> Body {
+        let body = Arc::new(body);
+        Body::Typed(Arc::new(move |import, store| {
+            let body = body.clone();
+            A::wrap::<State, R>(store, move |caller, args| {
+                let result = import.call(caller, |caller| body(caller, args));
+                result.map(R::into_engine)
+            })
+        }))
+    }
 }
 
 impl core::fmt::Debug for HostFunction {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}.{} {}", self.module, self.name, self.signature)
+        let Import { module, name, .. } = &*self.import;
+        write!(f, "{module}.{name} {}", self.signature)
     }
 }
 
 impl HostFunction {
     /// Creates the function in a store.
-    pub(crate) fn define(&self, store: &mut wasmi::Store<State>) -> wasmi::Func {
+    pub(crate) fn define(&self, store: &mut Store<State>) -> Func {
+        match &self.body {
+            Body::Typed(define) => define(self.import.clone(), store),
+            Body::Untyped(body) => self.define_untyped(body.clone(), store),
+        }
+    }
+
+    fn define_untyped(&self, body: Arc<UntypedBody>, store: &mut Store<State>) -> Func {
         let engine = |types: &[ValType]| -> Vec<wasmi::ValType> {
             types.iter().copied().map(ValType::into_engine).collect()
         };
         let ty = wasmi::FuncType::new(engine(&self.signature.params), engine(&self.signature.results));
-        let function = self.clone();
-        wasmi::Func::new(store, ty, move |caller, params, results| {
-            Caller::enter(caller)
-                .and_then(|mut caller| function.run(&mut caller, params, results))
-                .map_err(Stop::halt)
-        })
-    }
-
-    fn run(&self, caller: &mut Caller<'_>, params: &[Val], results: &mut [Val]) -> Result<(), Stop> {
-        if !caller.capabilities().has(self.capability) {
-            return Err(Stop(ErrorKind::CapabilityDenied {
-                capability: self.capability,
-                import: [&*self.module, ".", &*self.name].concat(),
-            }));
-        }
-        with_values(params.len(), |args| {
-            // `HostFunctions` accepts signatures of numbers only, so every element is overwritten.
-            for (arg, param) in args.iter_mut().zip(params) {
-                *arg = Value::from_engine(param).unwrap_or(*arg);
-            }
-            with_values(results.len(), |given| {
-                for (value, ty) in given.iter_mut().zip(&self.signature.results) {
-                    *value = Value::zero(*ty).unwrap_or(*value);
-                }
-                match self.call(caller, args, given) {
-                    // The body may have taken longer than its fuel indicates.
-                    Ok(()) => caller.glance()?,
-                    // It may come from an inner call that ended with this call's deadline or interrupt; then that is
-                    // the error.
-                    Err(Stop(ErrorKind::Host(cause))) => {
-                        caller.check()?;
-                        return Err(Stop(ErrorKind::Host(cause)));
+        let import = self.import.clone();
+        let types = self.signature.results.clone();
+        Func::new(store, ty, move |caller, params, results| {
+            import.call(caller, |caller| {
+                with_values(params.len(), |args| {
+                    // `HostFunctions` accepts signatures of numbers only, so every element is overwritten.
+                    for (arg, param) in args.iter_mut().zip(params) {
+                        *arg = Value::from_engine(param).unwrap_or(*arg);
                     }
-                    Err(stop) => return Err(stop),
-                }
-                for ((result, value), ty) in results.iter_mut().zip(given).zip(&self.signature.results) {
-                    if value.ty() != *ty {
-                        let (name, given) = (&self.name, value.ty());
-                        return Err(Stop::host(format!(
-                            "`{name}` returned a result of type {given}, but its signature requires {ty}"
-                        )));
-                    }
-                    *result = value.into_engine();
-                }
-                Ok(())
+                    with_values(results.len(), |given| {
+                        for (value, ty) in given.iter_mut().zip(&types) {
+                            *value = Value::zero(*ty).unwrap_or(*value);
+                        }
+                        body(caller, args, given)?;
+                        import.write(results, given, &types)
+                    })
+                })
             })
         })
     }
 }
 
-impl HostFunction {
+impl Import {
+    /// Charges for a call, checks what the guest needs, and calls the body.
+    #[inline(always)]
+    fn call<R>(
+        &self,
+        caller: wasmi::Caller<'_, State>,
+        body: impl FnOnce(&mut Caller<'_>) -> Result<R, Stop>,
+    ) -> Result<R, wasmi::Error> {
+        let mut caller = match Caller::enter(caller) {
+            Ok(caller) => caller,
+            Err(stop) => return Err(stop.halt()),
+        };
+        if !caller.capabilities().has(self.capability) {
+            return Err(self.denied());
+        }
+        let result = match self.catch(&mut caller, body) {
+            // The body may have taken longer than its fuel indicates.
+            Ok(result) => caller.glance().map(|()| result),
+            Err(stop) => Err(stop.unless_call_has_ended(&mut caller)),
+        };
+        result.map_err(Stop::halt)
+    }
+
+    #[cold]
+    fn denied(&self) -> wasmi::Error {
+        let stop = Stop(ErrorKind::CapabilityDenied {
+            capability: self.capability,
+            import: [&*self.module, ".", &*self.name].concat(),
+        });
+        stop.halt()
+    }
+
     /// Calls the body. A panic must not unwind through the interpreter, which would end the process: it is caught
     /// here and resumes where the guest was called.
     #[cfg(feature = "std")]
-    fn call(&self, caller: &mut Caller<'_>, args: &[Value], given: &mut [Value]) -> Result<(), Stop> {
-        let called = std::panic::AssertUnwindSafe(|| (self.body)(caller, args, given));
-        std::panic::catch_unwind(called).unwrap_or_else(|panic| {
-            caller.state().panic = Some(panic.into());
-            Err(Stop::host(format!("`{}` panicked", self.name)))
-        })
+    #[inline(always)]
+    fn catch<R>(
+        &self,
+        caller: &mut Caller<'_>,
+        body: impl FnOnce(&mut Caller<'_>) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        let called = std::panic::AssertUnwindSafe(|| body(caller));
+        match std::panic::catch_unwind(called) {
+            Ok(result) => result,
+            Err(panic) => {
+                caller.state().panic = Some(panic.into());
+                Err(Stop::host(format!("`{}` panicked", self.name)))
+            }
+        }
     }
 
     #[cfg(not(feature = "std"))]
-    fn call(&self, caller: &mut Caller<'_>, args: &[Value], given: &mut [Value]) -> Result<(), Stop> {
-        (self.body)(caller, args, given)
+    fn catch<R>(
+        &self,
+        caller: &mut Caller<'_>,
+        body: impl FnOnce(&mut Caller<'_>) -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        body(caller)
+    }
+
+    /// Writes the results of an untyped body, and checks their types.
+    fn write(&self, results: &mut [Val], given: &[Value], types: &[ValType]) -> Result<(), Stop> {
+        for ((result, value), ty) in results.iter_mut().zip(given).zip(types) {
+            if value.ty() != *ty {
+                let (name, given) = (&self.name, value.ty());
+                return Err(Stop::host(format!(
+                    "`{name}` returned a result of type {given}, but its signature requires {ty}"
+                )));
+            }
+            *result = value.into_engine();
+        }
+        Ok(())
+    }
+}
+
+impl Stop {
+    /// Returns why the call ends after a body failed. The body's error may come from an inner call that ended with this call's
+    /// deadline or interrupt; then that is the error.
+    #[cold]
+    fn unless_call_has_ended(self, caller: &mut Caller<'_>) -> Stop {
+        match self {
+            Stop(ErrorKind::Host(cause)) => match caller.check() {
+                Ok(()) => Stop(ErrorKind::Host(cause)),
+                Err(ended) => ended,
+            },
+            stop => stop,
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 use crate::{
     error::Stop,
-    host::{Caller, HostArgs, HostFunction, HostResults},
+    host::{
+        Caller, HostArgs, HostFunction, HostResults,
+        function::{Body, Import},
+    },
     value::{Signature, Value},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -70,14 +73,7 @@ impl HostFunctions {
             params: A::types(),
             results: R::types(),
         };
-        let body = move |caller: &mut Caller<'_>, args: &[Value], results: &mut [Value]| {
-            // The interpreter checked the types when it linked the function.
-            let args = A::read(args)
-                .ok_or_else(|| Stop::host("the arguments do not have the parameter types of the function"))?;
-            body(caller, args)?.write(results);
-            Ok(())
-        };
-        self.insert(module, name, capability, signature, body);
+        self.insert(module, name, capability, signature, Body::typed(body));
     }
 
     /// Adds a function whose type is known only at run time. Otherwise like [`func_wrap`](HostFunctions::func_wrap).
@@ -137,6 +133,7 @@ impl HostFunctions {
         if !signature.is_callable() {
             return Err(UnsupportedSignature { signature });
         }
+        let body = Body::Untyped(Arc::new(body));
         self.insert(module, name, capability, signature, body);
         Ok(())
     }
@@ -147,14 +144,16 @@ impl HostFunctions {
         name: &str,
         capability: Capabilities,
         signature: Signature,
-        body: impl Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), Stop> + Send + Sync + 'static,
+        body: Body,
     ) {
         let function = HostFunction {
-            module: module.into(),
-            name: name.into(),
-            capability,
+            import: Arc::new(Import {
+                module: module.into(),
+                name: name.into(),
+                capability,
+            }),
             signature,
-            body: Arc::new(body),
+            body,
         };
         let functions = Arc::make_mut(&mut self.functions);
         match position(functions, module, name) {
@@ -171,7 +170,12 @@ impl HostFunctions {
 
 /// Returns the position of the function `module.name`, or as an error the position to insert it at.
 fn position(functions: &[HostFunction], module: &str, name: &str) -> Result<usize, usize> {
-    functions.binary_search_by(|function| (&*function.module, &*function.name).cmp(&(module, name)))
+    functions.binary_search_by(|function| {
+        let Import {
+            module: of, name: is, ..
+        } = &*function.import;
+        (&**of, &**is).cmp(&(module, name))
+    })
 }
 
 impl fmt::Debug for HostFunctions {

@@ -12,11 +12,20 @@ use wasmi::{AsContext, AsContextMut, StoreContextMut, Val};
 
 /// Calls an export, for the host or for a host function. The fuel and the time of the call are already being counted.
 pub(crate) fn call_export(
-    mut ctx: StoreContextMut<'_, State>,
+    ctx: StoreContextMut<'_, State>,
     export: &str,
     args: &[Value],
 ) -> Result<Vec<Value>, ErrorKind> {
     let func = exported(&ctx, export)?;
+    call_func(ctx, func, args)
+}
+
+/// Calls a function with a list of values.
+pub(crate) fn call_func(
+    mut ctx: StoreContextMut<'_, State>,
+    func: wasmi::Func,
+    args: &[Value],
+) -> Result<Vec<Value>, ErrorKind> {
     let ty = func.ty(&ctx);
     let signature = Signature::from_engine(&ty);
     let fits = signature

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     error::{DeniedGrowth, Error, ErrorKind, Invoked, Limit, MissingImport},
     host::{self, ConsoleState},
-    instance::integers::LastCallee,
+    instance::last_callee::LastCallee,
     metering::call_meter::CallMeter,
     metering::frames::FrameLimits,
     metering::memory_meter::MemoryMeter,

@@ -171,6 +171,7 @@ fn type_names<P, R>() -> String {
     )
 }
 
+#[inline]
 pub(crate) fn run_typed<P: wasmi::WasmParams, R: wasmi::WasmResults>(
     mut ctx: StoreContextMut<'_, State>,
     func: &wasmi::TypedFunc<P, R>,

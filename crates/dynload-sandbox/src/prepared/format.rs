@@ -12,7 +12,7 @@ const MAGIC: &[u8; 8] = b"\0dynprep";
 /// hidden exports, the layout of the frame counters, the arguments of host functions, the schedule of costs.
 const VERSION: u32 = 1;
 /// The bytes before the costs.
-const HEADER: usize = 64;
+const HEADER: usize = 72;
 /// The offset at which the bytes start that the checksum covers.
 const CHECKED: usize = 16;
 
@@ -52,6 +52,7 @@ pub(super) fn encode(rewritten: &Rewritten, wasm: &[u8]) -> Vec<u8> {
         rewritten.instance.fuel,
         rewritten.instance.kept_bytes,
         rewritten.instance.initial_bytes,
+        u64::from(rewritten.large),
         rewritten.costs.len() as u64,
     ] {
         out.extend_from_slice(&number.to_le_bytes());
@@ -116,6 +117,7 @@ impl<'a> Reader<'a> {
             kept_bytes: self.u64()?,
             initial_bytes: self.u64()?,
         };
+        let large = u32::try_from(self.u64()?).ok()?;
         let bytes_of_costs = usize::try_from(self.u64()?).ok()?.checked_mul(4)?;
         let (costs, wasm) = self.0.split_at_checked(bytes_of_costs)?;
         let costs = costs.as_chunks::<4>().0.iter();
@@ -129,6 +131,7 @@ impl<'a> Reader<'a> {
             has_start: is_set(flag::HAS_START),
             grows: is_set(flag::GROWS),
             costs: costs.map(|cost| u32::from_le_bytes(*cost)).collect(),
+            large,
             is_lazy: is_set(flag::IS_LAZY),
             load_bytes,
             instance,

@@ -40,6 +40,8 @@ pub(crate) struct Context<'a> {
     pub(crate) host: (u32, u32),
     /// Which functions report their first use, if any.
     pub(crate) reports: Option<Reports>,
+    /// The functions that are translated at load although the others are not, in order.
+    pub(crate) large: Vec<u32>,
     /// The maximum number of values that blocks, branches and calls carry, all together.
     pub(crate) carried: Bound,
     /// The memory that loading takes.
@@ -149,6 +151,8 @@ pub(crate) struct BodyRewriter {
     load: u64,
     /// The bytes of its parameters, locals and operands.
     frame_bytes: u64,
+    /// Its index.
+    index: u32,
     report: Option<Report>,
 }
 
@@ -177,7 +181,8 @@ impl BodyRewriter {
         body: &FunctionBody<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Needs, Refused> {
-        let (ty, index) = (function.ty, function.index);
+        let ty = function.ty;
+        self.index = function.index;
         #[cfg(feature = "simd")]
         let parsed = {
             // Few functions have vectors, and to track them is expensive: all operators are validated.
@@ -200,7 +205,7 @@ impl BodyRewriter {
         self.validate_if_needed(function, body)?;
         self.report = context
             .reports
-            .and_then(|reports| reports.of(index, body.range().len()));
+            .and_then(|reports| reports.of(self.index, body.range().len()));
         if self.report.is_some() {
             self.load += load_estimate::REPORT;
         }
@@ -416,8 +421,13 @@ impl BodyRewriter {
         const SUPPORTED: u64 = 100_000;
         // Each of them takes more time than memory.
         let time = load_estimate::FUNCTION + load_estimate::LOCAL * u64::from(self.locals);
-        let reports = context.reports.map(|_| self.report.is_some());
-        costs.add(self.load + time, reports, self.frame_bytes > SUPPORTED);
+        let (cost, may_be_refused) = (self.load + time, self.frame_bytes > SUPPORTED);
+        if context.large.binary_search(&self.index).is_ok() {
+            costs.add_large(self.index, may_be_refused);
+        } else {
+            let reports = context.reports.map(|_| self.report.is_some());
+            costs.add(cost, reports, may_be_refused);
+        }
     }
 
     /// Records an edit at an offset of the module.

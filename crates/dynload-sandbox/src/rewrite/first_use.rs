@@ -4,7 +4,7 @@ use super::{
     binary::{i64_const, indexed, op, unsigned},
     code::Function,
 };
-use crate::translation::{LARGEST, SMALL};
+use crate::translation::{LARGE_BYTES, LARGEST, SMALL};
 use alloc::{vec, vec::Vec};
 
 /// The functions for which one hidden global records whether they were used.
@@ -25,6 +25,14 @@ pub(crate) struct Reports {
     /// The first of the hidden globals, and their number. A bit is 1 until its function is used.
     first_global: u32,
     pub(crate) globals: u32,
+}
+
+/// Returns the indices of the functions that are too large to be translated within a call.
+pub(crate) fn large(functions: &[Function<'_>]) -> Vec<u32> {
+    let large = functions
+        .iter()
+        .filter(|(_, body)| body.range().len() >= LARGE_BYTES);
+    large.map(|(function, _)| function.index).collect()
 }
 
 /// The report of one function.
@@ -106,8 +114,10 @@ pub(crate) struct Costs {
     pub(crate) reported: Vec<u32>,
     /// The cost of all functions that do not report.
     unreported: u64,
-    /// The cost of the most expensive function.
+    /// The cost of the most expensive function that is not large.
     largest: u64,
+    /// The indices of the large functions.
+    pub(crate) large: Vec<u32>,
     /// Whether a function may have more operands than the interpreter supports.
     may_be_refused: bool,
 }
@@ -115,8 +125,8 @@ pub(crate) struct Costs {
 impl Costs {
     /// Adds a function.
     pub(crate) fn add(&mut self, cost: u64, reports: Option<bool>, may_be_refused: bool) {
-        self.largest = self.largest.max(cost);
         self.may_be_refused |= may_be_refused;
+        self.largest = self.largest.max(cost);
         if reports != Some(true) {
             self.unreported += cost;
         }
@@ -126,12 +136,20 @@ impl Costs {
         }
     }
 
+    /// Adds the large function with this index, which reports.
+    pub(crate) fn add_large(&mut self, function: u32, may_be_refused: bool) {
+        self.may_be_refused |= may_be_refused;
+        self.large.push(function);
+        self.reported.push(0);
+    }
+
     /// Adds the functions that follow.
     #[cfg(feature = "std")]
     pub(crate) fn append(&mut self, mut others: Costs) {
         self.reported.append(&mut others.reported);
         self.unreported += others.unreported;
         self.largest = self.largest.max(others.largest);
+        self.large.append(&mut others.large);
         self.may_be_refused |= others.may_be_refused;
     }
 
@@ -177,7 +195,10 @@ mod tests {
 
     #[test]
     fn what_takes_long_or_may_be_refused_is_translated_at_load() {
-        assert!(!rewritten(&function(200_000)).is_lazy);
+        let large = rewritten(&(function(200_000) + &function(1_000)));
+        assert!(large.is_lazy && large.large == 1 && large.costs[0] == 0);
+        let branches = format!("(func (local i32) {})", "(if (local.get 0) (then))".repeat(8_000));
+        assert!(!rewritten(&branches).is_lazy);
         let locals = format!("(func (local {}))", "i64 ".repeat(20_000));
         assert!(!rewritten(&locals).is_lazy);
         // Together they have too little code to report, and take long.

@@ -9,7 +9,7 @@ mod write;
 use super::{
     body::Context,
     code::{self, Code, Function},
-    first_use::Reports,
+    first_use::{self, Reports},
     frame_counters::Globals,
     index_spaces::{Global, IndexSpaces},
     load_estimate::{self, Estimate},
@@ -144,6 +144,9 @@ struct ModuleReader<'a> {
     code: Code,
     /// Which functions report their first use, if any.
     reports: Option<Reports>,
+    /// Whether functions can be translated on first use.
+    is_lazy: bool,
+    max_load_bytes: u64,
     instance: instance::Counter,
     /// The number of locals of all functions so far.
     locals: u64,
@@ -168,6 +171,8 @@ impl<'a> ModuleReader<'a> {
             functions: Vec::new(),
             code: Code::default(),
             reports: None,
+            is_lazy: false,
+            max_load_bytes: config.module_limits.max_load_bytes,
             instance: instance::Counter::default(),
             locals: 0,
             load: load_estimate::BYTE * bytes,
@@ -230,6 +235,10 @@ impl<'a> ModuleReader<'a> {
             start: self.start,
             host: (self.spaces.types.len() as u32, self.spaces.tables.len() as u32),
             reports: self.reports,
+            large: match self.reports {
+                Some(_) => first_use::large(&functions),
+                None => Vec::new(),
+            },
             carried: limits.bound(ModuleLimit::CarriedValues),
             load: Estimate::new(limits.bound(ModuleLimit::LoadBytes)),
             #[cfg(feature = "simd")]

@@ -60,6 +60,8 @@ fn programs() -> Vec<(String, String)> {
     }
     let large = unused("(drop (i32.const 1))", 1 << 20);
     add("a function of 4 MiB", calls(1, 1, &large));
+    let large = unused("(block (br_if 0 (local.get 0)))", 60_000);
+    add("large functions", calls(2, 1, &large));
     add("empty functions", calls(15_000, 1, ""));
     add(
         "functions that declare locals",

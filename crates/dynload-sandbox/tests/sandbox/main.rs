@@ -8,6 +8,7 @@ mod extism;
 mod host_functions;
 mod hostile;
 mod imported_memory;
+mod large_functions;
 mod metering;
 mod module_limits;
 mod moves;

@@ -3,22 +3,10 @@
 //! Each program runs cold and warm, in slices of several sizes, with and without profiling, with each kind of translation,
 //! and at a limit of exactly what it needs and of one less.
 
+use crate::subject::sandbox::configs;
 use dynload_sandbox::*;
 
 const SLICES: [Option<u64>; 5] = [None, Some(1), Some(7), Some(1_000), Some(1_000_000)];
-
-/// With and without profiling, and with each kind of translation.
-fn configs() -> impl Iterator<Item = EngineConfig> {
-    let translations = [
-        Translation::OnFirstUse,
-        Translation::OnReportedFirstUse,
-        Translation::AtLoad,
-    ];
-    translations.into_iter().flat_map(|translation| {
-        let config = EngineConfig::default().with_translation(translation);
-        [config, config.with_profile(true)]
-    })
-}
 
 fn module(config: EngineConfig, wat: &str) -> Module {
     let engine = Engine::new(config);

@@ -1,6 +1,6 @@
 //! Prepared modules: they behave as the originals, and whatever their bytes are, loading them returns.
 
-use crate::subject::sandbox::{sandbox, wide};
+use crate::subject::sandbox::{configs, sandbox, wide};
 use dynload_oracle::guests;
 use dynload_sandbox::*;
 use proptest::prelude::*;
@@ -19,18 +19,6 @@ const MODULES: [&str; 5] = [
         (func (export "run") (result i32) (call $mix (i32.const 1) (i32.const 2))))"#,
     r#"(module (memory 1) (data (i32.const 0) "abc") (func (export "run") (result i32) (i32.load (i32.const 0))))"#,
 ];
-
-fn engines() -> impl Iterator<Item = Engine> {
-    let translations = [
-        Translation::OnFirstUse,
-        Translation::OnReportedFirstUse,
-        Translation::AtLoad,
-    ];
-    translations.into_iter().flat_map(|translation| {
-        let config = EngineConfig::default().with_translation(translation);
-        [config, config.with_profile(true)].map(Engine::new)
-    })
-}
 
 /// The results and the usage of two calls, the second of them on an instance that ran before.
 fn runs(module: &Module, args: &[Value]) -> Vec<(Result<Vec<Value>, String>, Usage)> {
@@ -55,7 +43,7 @@ fn a_prepared_module_behaves_as_the_original() {
     for guest in ["json", "fib", "hashmap"] {
         modules.push((guests::wasm(guest).unwrap(), vec![Value::I32(5)]));
     }
-    for engine in engines() {
+    for engine in configs().map(Engine::new) {
         for (wasm, args) in &modules {
             let original = Module::new(&engine, wasm).unwrap();
             let prepared = Module::prepare(&engine, wasm).unwrap();
@@ -161,7 +149,7 @@ fn a_module_without_what_the_host_needs_is_refused() {
         let prepared = Module::prepare(&engine, wat::parse_str(MODULES[module]).unwrap()).unwrap();
         let mut bytes = prepared.into_bytes();
         if flags == 0 {
-            bytes.truncate(64);
+            bytes.truncate(72);
             bytes.extend_from_slice(&plain);
         }
         let before = u32::from_le_bytes(bytes[20..24].try_into().unwrap());
@@ -190,7 +178,7 @@ proptest! {
         let wasm = wat::parse_str(MODULES[module]).unwrap();
         let mut bytes = Module::prepare(&Engine::default(), wasm).unwrap().into_bytes();
         for (at, value) in changes {
-            let size = if within_header { 64 - 20 } else { bytes.len() - 20 };
+            let size = if within_header { 72 - 20 } else { bytes.len() - 20 };
             bytes[20 + at.index(size)] = value;
         }
         if let Some(cut) = cut {

@@ -28,8 +28,10 @@ impl BodyRewriter {
             | O::TableFill { table }
             | O::TableInit { table, .. } => no_table(table),
             O::TableCopy { dst_table, src_table } => no_table(dst_table) || no_table(src_table),
-            // The start function becomes an export, and `ref.func` accepts exported functions.
-            O::RefFunc { function_index } => context.start == Some(function_index),
+            // The start function and large functions become exports, and `ref.func` accepts exported functions.
+            O::RefFunc { function_index } => {
+                context.start == Some(function_index) || context.large.binary_search(&function_index).is_ok()
+            }
             _ => false,
         }
     }

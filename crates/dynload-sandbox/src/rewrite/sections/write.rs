@@ -5,13 +5,24 @@ use crate::engine::Translation;
 use crate::rewrite::binary::{i64_const, op, prefix_size, unsigned};
 use crate::rewrite::index_spaces;
 use crate::rewritten::{
-    FRAMES, HOST, HOST_FUNCTIONS, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
+    self, FRAMES, HOST, HOST_FUNCTIONS, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
 };
 use alloc::vec::Vec;
 
 impl ModuleReader<'_> {
     /// Writes the module.
     pub(super) fn write(mut self) -> (Vec<u8>, Rewritten) {
+        self.is_lazy = self.translation != Translation::AtLoad && self.code.costs.allow_first_use();
+        if !self.code.costs.large.is_empty() {
+            // Large functions are translated in an instance.
+            let load = self.load.saturating_add(self.spaces.all_initial_bytes());
+            self.is_lazy &= load <= self.max_load_bytes;
+            if self.is_lazy {
+                self.load = load;
+            } else {
+                self.code.costs.large.clear();
+            }
+        }
         let mut out = Vec::with_capacity(self.bytes + self.code.bytes.len());
         out.extend_from_slice(b"\0asm\x01\0\0\0");
         for id in id::ORDER {
@@ -27,7 +38,8 @@ impl ModuleReader<'_> {
             counts_frames: self.code.needs.frame_counters || self.profile || self.reports.is_some(),
             has_start: self.start.is_some(),
             grows: self.code.needs.growth,
-            is_lazy: self.translation != Translation::AtLoad && self.code.costs.allow_first_use(),
+            is_lazy: self.is_lazy,
+            large: self.code.costs.large.len() as u32,
             costs: core::mem::take(&mut self.code.costs.reported),
             load_bytes: self.load,
             instance: self.instance.sum(&self.spaces),
@@ -141,6 +153,9 @@ impl ModuleReader<'_> {
                 }
                 if let Some(start) = self.start {
                     export(START, FUNCTION, start);
+                }
+                for (n, function) in (0..).zip(&self.code.costs.large) {
+                    export(&rewritten::large(n), FUNCTION, *function);
                 }
                 count
             }

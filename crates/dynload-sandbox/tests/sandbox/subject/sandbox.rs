@@ -1,6 +1,6 @@
 //! The sandbox that random programs run in: with the functions that they import, and with limits that never apply.
 
-use dynload_sandbox::{Caller, Capabilities, Limits, Sandbox, Value};
+use dynload_sandbox::{Caller, Capabilities, EngineConfig, Limits, Sandbox, Translation, Value};
 
 /// Limits that never apply: a program's usage is measured.
 pub(crate) fn wide() -> Limits {
@@ -30,4 +30,17 @@ pub(crate) fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
         Some(slice) => sandbox.with_fuel_slice(slice),
         None => sandbox,
     }
+}
+
+/// With and without profiling, and with each kind of translation.
+pub(crate) fn configs() -> impl Iterator<Item = EngineConfig> {
+    let translations = [
+        Translation::OnFirstUse,
+        Translation::OnReportedFirstUse,
+        Translation::AtLoad,
+    ];
+    translations.into_iter().flat_map(|translation| {
+        let config = EngineConfig::default().with_translation(translation);
+        [config, config.with_profile(true)]
+    })
 }
