@@ -217,6 +217,7 @@ fn name(config: &EngineConfig, wasm: &[u8]) -> String {
     let EngineConfig {
         profile,
         memory64,
+        imported_memory,
         translation,
         module_limits,
     } = config;
@@ -224,7 +225,7 @@ fn name(config: &EngineConfig, wasm: &[u8]) -> String {
     let features = (cfg!(feature = "simd"), cfg!(feature = "deterministic"));
     let version = env!("CARGO_PKG_VERSION");
     hash.update(format!(
-        "{version} {features:?} {profile} {memory64} {translation:?}"
+        "{version} {features:?} {profile} {memory64} {imported_memory} {translation:?}"
     ));
     for limit in ModuleLimit::ALL {
         hash.update(module_limits.get(*limit).to_le_bytes());
