@@ -156,6 +156,59 @@ fn calls(engine: &Engine, bare: &Bare) {
     report("new instance", times, INSTANCES, 1.3);
 }
 
+/// Calls with bytes that return them, against the two copies of the bytes that they need at least, and against bare calls.
+fn bytes(engine: &Engine, bare: &Bare) {
+    const CALLS: u32 = 2_000;
+    let echo = r#"(module
+        (import "vais" "read_args" (func $read_args (param i32)))
+        (import "vais" "set_result" (func $set_result (param i32 i32)))
+        (memory (export "memory") 32)
+        (func (export "echo") (param $len i32) (result i32)
+            (call $read_args (i32.const 0))
+            (call $set_result (i32.const 0) (local.get $len))
+            (i32.const 0)))"#;
+    let module = Module::new(engine, wat::parse_str(echo).expect("valid text")).expect("a valid module");
+    let mut ours = Sandbox::new(Limits::DEFAULT)
+        .instantiate(&module)
+        .expect("its imports exist");
+    let input = vec![7; 1 << 20];
+    let (mut first, mut second) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    let times = pair(
+        200,
+        || drop(black_box(ours.call_bytes("echo", &[&input]).expect("it runs"))),
+        || {
+            first.copy_from_slice(black_box(&input));
+            second.copy_from_slice(black_box(&first));
+        },
+    );
+    report("1 MiB in and out, against 2 copies", times, 1, 2.0);
+
+    let same = "(module (func (export \"same\") (param i32) (result i32) (local.get 0)))";
+    let wasm = wat::parse_str(same).expect("valid text");
+    let (mut store, instance) = bare.instance(&bare.module(&wasm));
+    let same = instance
+        .get_typed_func::<i32, i32>(&store, "same")
+        .expect("its type");
+    for (name, len) in [("12 bytes in and out", 12), ("4 KiB in and out", 4096)] {
+        let times = pair(
+            7,
+            || {
+                for _ in 0..CALLS {
+                    drop(black_box(
+                        ours.call_bytes("echo", &[&input[..len]]).expect("it runs"),
+                    ));
+                }
+            },
+            || {
+                for _ in 0..CALLS {
+                    black_box(same.call(&mut store, 1).expect("it runs"));
+                }
+            },
+        );
+        report(name, times, CALLS, 25.0);
+    }
+}
+
 fn load(engine: &Engine, bare: &Bare) {
     for name in ["json", "hashmap"] {
         let wasm = guests::wasm(name).expect("checked in");
@@ -180,6 +233,7 @@ fn main() {
     );
     if names.is_empty() {
         calls(&engine, &bare);
+        bytes(&engine, &bare);
         load(&engine, &bare);
     }
     let wanted = |guest: &&Guest| names.is_empty() || names.iter().any(|name| name == guest.name);
