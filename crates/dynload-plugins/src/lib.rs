@@ -58,6 +58,10 @@ mod watch;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/editor.md")]
+struct Editor;
+
 pub use dynload_caps::{Capabilities, Grant, Limits};
 pub use dynload_discovery as discovery;
 pub use dynload_discovery::{ConfigValue, Policy, Scanner, SearchPath};

@@ -89,8 +89,8 @@ impl Module {
     /// Checks and meters a module in the binary format, to be loaded later.
     ///
     /// The settings [`profile`](crate::EngineConfig::profile), [`imported_memory`](crate::EngineConfig::imported_memory) and
-    /// [`translation`](crate::EngineConfig::translation) of the engine become part of the prepared module. If it is to be translated on first use, an engine that loads it can
-    /// translate it at load instead.
+    /// [`translation`](crate::EngineConfig::translation) of the engine become part of the prepared module. If it is to be
+    /// translated on first use, an engine that loads it can translate it at load instead.
     ///
     /// # Errors
     ///
