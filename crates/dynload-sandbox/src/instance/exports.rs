@@ -5,10 +5,13 @@ use crate::{
     call::state::{Linked, State},
     error::ErrorKind,
     rewritten,
-    value::{Signature, Value},
+    value::{Signature, ValType, Value},
 };
-use alloc::{string::ToString, vec::Vec};
+use alloc::{string::ToString, vec, vec::Vec};
 use wasmi::{AsContext, AsContextMut, StoreContextMut, Val};
+
+/// The number of parameters and results that are passed without a list on the heap.
+const FEW: usize = 8;
 
 /// Calls an export, for the host or for a host function. The fuel and the time of the call are already being counted.
 pub(crate) fn call_export(
@@ -27,26 +30,38 @@ pub(crate) fn call_func(
     args: &[Value],
 ) -> Result<Vec<Value>, ErrorKind> {
     let ty = func.ty(&ctx);
-    let signature = Signature::from_engine(&ty);
-    let fits = signature
-        .params
-        .iter()
-        .copied()
-        .eq(args.iter().map(|value| value.ty()));
-    if !fits || !signature.is_callable() {
+    let types = ty.params().iter().map(|ty| ValType::from_engine(*ty));
+    let fits = types.eq(args.iter().map(|value| value.ty()));
+    let mut results = ty.results().iter().map(|ty| ValType::from_engine(*ty));
+    if !fits || !results.all(|ty| Value::zero(ty).is_some()) {
         let expected = Signature {
             params: args.iter().map(|value| value.ty()).collect(),
             results: Vec::new(),
         };
         let expected = expected.to_string().replace(" -> ()", "");
         return Err(ErrorKind::SignatureMismatch {
-            found: signature,
+            found: Signature::from_engine(&ty),
             expected,
         });
     }
-    let params: Vec<Val> = args.iter().map(|value| value.into_engine()).collect();
-    let mut results: Vec<Val> = ty.results().iter().map(|ty| Val::default_for_ty(*ty)).collect();
-    run::untyped(ctx.as_context_mut(), &func, &params, &mut results)?;
+    let mut few = [const { Val::I32(0) }; FEW];
+    let mut many;
+    let count = args.len() + ty.results().len();
+    let values = match few.get_mut(..count) {
+        Some(values) => values,
+        None => {
+            many = vec![Val::I32(0); count];
+            &mut many[..]
+        }
+    };
+    let (params, results) = values.split_at_mut(args.len());
+    for (param, arg) in params.iter_mut().zip(args) {
+        *param = arg.into_engine();
+    }
+    for (result, ty) in results.iter_mut().zip(ty.results()) {
+        *result = Val::default_for_ty(*ty);
+    }
+    run::untyped(ctx.as_context_mut(), &func, params, results)?;
     Ok(results.iter().filter_map(Value::from_engine).collect())
 }
 
