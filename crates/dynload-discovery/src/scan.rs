@@ -77,6 +77,12 @@ pub(crate) fn open_file(dir: &Dir, path: &Path) -> io::Result<File> {
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         cap_std::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
     }
+    #[cfg(windows)]
+    {
+        // Without it, opening a directory is an error of access, and not a file that turns out to be a directory.
+        const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, FILE_FLAG_BACKUP_SEMANTICS);
+    }
     dir.open_with(path, &options).map(cap_std::fs::File::into_std)
 }
 

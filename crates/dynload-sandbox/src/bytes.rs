@@ -3,10 +3,13 @@
 //! The guest needs no allocator that the host can call: it imports one function that copies the arguments to where it wants
 //! them, and one that hands over the result.
 
+#[cfg(feature = "extism")]
 mod extism;
 mod protocol;
 
+#[cfg(feature = "extism")]
 pub use extism::HttpResponse;
+#[cfg(feature = "extism")]
 pub(crate) use extism::{Extism, HttpClient, define as define_extism};
 pub(crate) use protocol::{define_typst, define_vais};
 
@@ -118,6 +121,7 @@ impl Instance {
     /// - [`ErrorKind::LimitExceeded`] if the arguments have 4 GiB or more. No guest code ran.
     pub fn call_bytes(&mut self, export: &str, args: &[&[u8]]) -> Result<Vec<u8>, Error> {
         self.enter(Invoked::Export(export))?;
+        #[cfg(feature = "extism")]
         let call = match self.context().data().extism {
             Some(_) => extism::call,
             None => call,

@@ -1,7 +1,6 @@
 //! The configuration that instances share with their sandbox.
 
 use crate::{
-    bytes::HttpClient,
     clock::{Clock, ClockScope},
     host::{Console, Entropy, HostFunctions},
     metering::budget::FuelBudget,
@@ -25,7 +24,8 @@ pub(crate) struct Config {
     pub(crate) budget: Option<FuelBudget>,
     pub(crate) args: Vec<String>,
     /// Makes the HTTP requests of Extism plugins.
-    pub(crate) http_client: Option<HttpClient>,
+    #[cfg(feature = "extism")]
+    pub(crate) http_client: Option<crate::bytes::HttpClient>,
     /// What guests read with `config_get`.
     pub(crate) plugin_config: BTreeMap<String, String>,
     pub(crate) fixed_slice: Option<u64>,

@@ -47,6 +47,7 @@ mod usage;
 mod value;
 
 pub use authority::Authority;
+#[cfg(feature = "extism")]
 pub use bytes::HttpResponse;
 #[cfg(all(feature = "cache", unix))]
 pub use cache::ModuleCache;

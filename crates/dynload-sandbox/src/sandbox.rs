@@ -2,7 +2,6 @@
 
 use crate::{
     authority::Authority,
-    bytes::HttpResponse,
     call::interrupt::InterruptHandle,
     clock::{Clock, ClockScope},
     config::Config,
@@ -78,6 +77,7 @@ impl Sandbox {
                 entropy,
                 budget: None,
                 args: Vec::new(),
+                #[cfg(feature = "extism")]
                 http_client: None,
                 plugin_config: BTreeMap::new(),
                 fixed_slice: None,
@@ -362,9 +362,13 @@ impl Sandbox {
     ///
     /// Plugins with [`NETWORK`](Capabilities::NETWORK) can request whatever `client` accepts. The network scopes are not
     /// applied: check the address in `client`.
+    #[cfg(feature = "extism")]
     pub fn set_http_client(
         &mut self,
-        client: impl Fn(&mut Caller<'_>, &[u8], &[u8]) -> Result<HttpResponse, Stop> + Send + Sync + 'static,
+        client: impl Fn(&mut Caller<'_>, &[u8], &[u8]) -> Result<crate::HttpResponse, Stop>
+        + Send
+        + Sync
+        + 'static,
     ) {
         self.config_mut().http_client = Some(Arc::new(client));
     }

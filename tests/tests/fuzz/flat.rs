@@ -110,14 +110,16 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             }
             36 => plugin_format(list, small) ^ plugin_capabilities(list, small) ^ plugin_problem(list, small),
             37 => {
-                // Only handles of other kinds: loading plugins takes too long here.
+                // Nothing is loaded: that would take too long here.
+                let plugins = plugins_new(text, small);
                 plugin_problem_count(list)
-                    ^ plugins_set_config(small, text, text, text)
+                    ^ plugins_set_config(plugins, text, text, text)
+                    ^ plugins_set_limits(plugins, default_limits())
                     ^ plugins_refresh(list.handle)
                     ^ plugins_call_bytes(s.handle, text, text, room, small * 8)
                     ^ plugins_next_event(inst.handle)
                     ^ plugins_watch(r.handle, small)
-                    ^ plugins_close(small)
+                    ^ plugins_close(plugins)
             }
             38 => get_function(world.module(dice), text) ^ get_function_in_scope(world.module(dice), text),
             39 => module_version(world.module(dice)) ^ module_is_loaded(world.module(dice)),

@@ -59,7 +59,18 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             9 if rarely => vais_wasm_file_free(file),
             10 => vais_get_user_plugin_dir(),
             11 => vais_get_system_plugin_dir(),
-            12 => vais_plugin_count(list),
+            12 => {
+                // Nothing is loaded: that would take too long here.
+                let plugins = vais_plugins_new(text, small);
+                vais_plugin_count(list)
+                    ^ vais_plugins_set_config(plugins, text, text, text)
+                    ^ vais_plugins_set_limits(plugins, small, small, small, small)
+                    ^ vais_plugins_refresh(list)
+                    ^ vais_plugins_watch(r, small)
+                    ^ vais_plugins_call_bytes(s, text, text, room, small * 8)
+                    ^ vais_plugins_next_event(inst)
+                    ^ vais_plugins_close(plugins)
+            }
             13 => vais_plugin_id(list, small),
             14 => vais_plugin_name(list, small),
             15 => vais_plugin_version(list, small),

@@ -95,7 +95,7 @@ impl Wine {
     /// Returns a command that starts a program of Windows.
     fn start(&self, program: &Path) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["600", WINE]).arg(program);
+        command.args(["1200", WINE]).arg(program);
         self.environment(&mut command);
         command
     }
@@ -111,7 +111,7 @@ impl Wine {
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", GCC)
             .env(
                 "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER",
-                format!("timeout 600 {WINE}"),
+                format!("timeout 1200 {WINE}"),
             )
             // Wine names the root of this system Z:.
             .env("DYNLOAD_LIBRARIES", format!("Z:{}", self.target.display()));

@@ -1,9 +1,9 @@
 //! The state of one instance: the data of its store.
 
 use crate::{
-    authority::Authority, bytes::Exchange, bytes::Extism, call::interrupt::CallGate, call::share::Share,
-    call::watch::Watch, clock::Clock, config::Config, host::ConsoleState, host::EntropyStream,
-    metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
+    authority::Authority, bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch,
+    clock::Clock, config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
+    metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::any::Any;
@@ -26,7 +26,8 @@ pub(crate) struct State {
     pub(crate) memory: MemoryMeter,
     pub(crate) exchange: Exchange,
     /// What the host keeps for an Extism plugin.
-    pub(crate) extism: Option<Box<Extism>>,
+    #[cfg(feature = "extism")]
+    pub(crate) extism: Option<Box<crate::bytes::Extism>>,
     pub(crate) console: ConsoleState,
     pub(crate) entropy: Box<dyn EntropyStream>,
     /// What the embedder keeps for its host functions.

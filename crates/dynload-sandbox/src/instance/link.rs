@@ -195,6 +195,7 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         memory: MemoryMeter::new(config.limits.max_memory_bytes, hidden_elements)
             .of_worker(parent.as_ref().map(Share::memory)),
         exchange: Exchange::default(),
+        #[cfg(feature = "extism")]
         extism: None,
         console: ConsoleState::new(config.console.clone()),
         entropy: config.entropy.stream(nth),
@@ -254,6 +255,7 @@ fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::
         imports::VAIS => {
             return host::define_vais(store, name).or_else(|| bytes::define_vais(store, name));
         }
+        #[cfg(feature = "extism")]
         imports::EXTISM => return bytes::define_extism(store, name),
         imports::TYPST => return bytes::define_typst(store, name),
         _ => {}

@@ -1,9 +1,12 @@
 //! Tests of the sandbox that need no process of their own.
 
 mod bytes;
+// The guests read the clocks through WASI.
+#[cfg(unix)]
 mod clock_scope;
 mod constant_operands;
 mod differential;
+#[cfg(feature = "extism")]
 mod extism;
 mod host_functions;
 mod hostile;

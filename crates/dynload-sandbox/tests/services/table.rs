@@ -32,6 +32,9 @@ fn the_functions_have_the_types_of_the_table_of_imports() {
     let sandbox = Sandbox::new(Limits::DEFAULT);
     for import in dynload_caps::imports::all() {
         let (module, name) = (import.module, import.name);
+        if module == dynload_caps::imports::EXTISM && !cfg!(feature = "extism") {
+            continue;
+        }
         // No function has this type, and the error says which one it has.
         let wat = format!("(module (import \"{module}\" \"{name}\" (func (param f32 f32 f32 f32 f32))))");
         let module = Module::new(&Engine::default(), wat::parse_str(wat).unwrap()).unwrap();
