@@ -1,5 +1,6 @@
 //! Builds the plugin, and tells the linker about the memory of the boards.
 
+use dynload_sandbox::{Engine, EngineConfig, Module};
 use std::{env, fs, path::PathBuf};
 
 /// The memory of QEMU's `mps2-an386`, of which the image uses a part: what a large microcontroller has.
@@ -24,8 +25,12 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let text = fs::read_to_string("src/plugin.wat").expect("src/plugin.wat is readable");
+    // As in `scenario.rs`: whether the peaks are measured is part of a prepared module.
+    let engine = Engine::new(EngineConfig::default().with_profile(true));
     for (name, pages) in [("page", "1"), ("small", "4096 (pagesize 1)")] {
         let wasm = wat::parse_str(text.replace("PAGES", pages)).expect("src/plugin.wat is valid");
+        let prepared = Module::prepare(&engine, &wasm).expect("the sandbox accepts the plugin");
+        fs::write(out.join(name).with_extension("prepared"), prepared).expect("OUT_DIR is writable");
         fs::write(out.join(name).with_extension("wasm"), wasm).expect("OUT_DIR is writable");
     }
     let memory = match env::var("TARGET").as_deref() {

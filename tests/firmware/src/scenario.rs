@@ -16,7 +16,10 @@ type Outcome<T> = Result<T, &'static str>;
 /// One of the two builds of `plugin.wat`.
 struct Plugin {
     name: &'static str,
+    #[cfg(feature = "rewriter")]
     wasm: &'static [u8],
+    #[cfg(not(feature = "rewriter"))]
+    prepared: &'static [u8],
     /// The initial size of its memory, in bytes.
     memory: u64,
     /// Whether there is room for two of its memories, which a reset needs and a growth too.
@@ -26,13 +29,19 @@ struct Plugin {
 const PLUGINS: [Plugin; 2] = [
     Plugin {
         name: "4 KiB",
+        #[cfg(feature = "rewriter")]
         wasm: include_bytes!(concat!(env!("OUT_DIR"), "/small.wasm")),
+        #[cfg(not(feature = "rewriter"))]
+        prepared: include_bytes!(concat!(env!("OUT_DIR"), "/small.prepared")),
         memory: 4 << 10,
         has_room: true,
     },
     Plugin {
         name: "64 KiB",
+        #[cfg(feature = "rewriter")]
         wasm: include_bytes!(concat!(env!("OUT_DIR"), "/page.wasm")),
+        #[cfg(not(feature = "rewriter"))]
+        prepared: include_bytes!(concat!(env!("OUT_DIR"), "/page.prepared")),
         memory: 64 << 10,
         has_room: false,
     },
@@ -81,7 +90,10 @@ impl Plugin {
         let config = EngineConfig::default()
             .with_profile(true)
             .with_module_limits(limits);
-        Module::new(&Engine::new(config), self.wasm).ok()
+        #[cfg(feature = "rewriter")]
+        return Module::new(&Engine::new(config), self.wasm).ok();
+        #[cfg(not(feature = "rewriter"))]
+        return Module::from_prepared(&Engine::new(config), self.prepared).ok();
     }
 
     fn is_refused_without_room(&self) -> Outcome<()> {
