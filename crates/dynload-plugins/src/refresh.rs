@@ -22,7 +22,7 @@ use crate::settings::Setting;
 /// What the last refresh knew.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// The texts of the problems that were reported.
+    /// The texts of the problems and duplicates that were reported.
     problems: BTreeSet<String>,
     /// What was tried of each plugin, whether it runs or not.
     tried: BTreeMap<String, State>,
@@ -119,6 +119,15 @@ impl Shared {
                 let plugin = problem.plugin.as_ref().map(|id| id.as_str());
                 self.events
                     .push(plugin, EventKind::Problem(Arc::new(problem.clone())));
+            }
+            texts.insert(text);
+        }
+        for duplicate in &found.duplicates {
+            let text = duplicate.to_string();
+            if !known.problems.contains(&text) {
+                let plugin = Some(duplicate.id.as_str());
+                self.events
+                    .push(plugin, EventKind::Duplicate(Arc::new(duplicate.clone())));
             }
             texts.insert(text);
         }

@@ -413,6 +413,27 @@ fn calls_of_one_plugin_run_at_the_same_time_as_far_as_there_are_instances() {
 }
 
 #[test]
+fn a_plugin_that_is_hidden_by_another_is_an_event() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    add(root, "one", "1.0.0", "first", "");
+    let plugins = settings(root).open();
+    events(&plugins);
+    write(&root.join("other/one.wat"), &says("second"));
+    write(&root.join("other/plugin.toml"), &manifest("one", "2.0.0", ""));
+    plugins.refresh();
+    let found = events(&plugins);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("one: ") && found[0].contains("plugin one is not listed, because"),
+        "{found:?}"
+    );
+    assert_eq!(found[1], "one: version 2.0.0 is reloaded");
+    plugins.refresh();
+    assert_eq!(events(&plugins), [""; 0]);
+}
+
+#[test]
 fn what_failed_under_a_new_manifest_never_runs_under_the_old_one() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path();
