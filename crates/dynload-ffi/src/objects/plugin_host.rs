@@ -44,15 +44,14 @@ impl Host {
         if let Some(plugins) = self.plugins.get() {
             return Ok(plugins);
         }
-        let Some(settings) = unpoisoned(self.settings.lock()).take() else {
-            return self.plugins.get().ok_or_else(|| {
-                Error::new(
-                    ErrorCode::Busy,
-                    "the plugin system is being opened: call plugins_refresh first",
-                )
-            });
-        };
-        Ok(self.plugins.get_or_init(|| settings.open()))
+        // Other threads wait here while one opens it.
+        let mut settings = unpoisoned(self.settings.lock());
+        if let Some(settings) = settings.take() {
+            return Ok(self.plugins.get_or_init(|| settings.open()));
+        }
+        self.plugins
+            .get()
+            .ok_or_else(|| Error::new(ErrorCode::Internal, "the plugin system could not be opened"))
     }
 }
 
@@ -104,4 +103,28 @@ pub(crate) fn next_event(handle: i64) -> Result<i64> {
 /// Closes a plugin system: drops its plugins when their calls have ended.
 pub(crate) fn close(handle: i64) -> Result<()> {
     HOSTS.remove(handle).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    #[test]
+    fn threads_wait_for_the_one_that_opens_it() {
+        let handle = create(Some(Path::new("/no/such/directory")), Capabilities::NONE).unwrap();
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                refresh(handle)
+            };
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            for thread in opened {
+                assert_eq!(thread.join().unwrap().unwrap(), 1);
+            }
+        });
+        close(handle).unwrap();
+    }
 }
