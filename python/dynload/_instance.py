@@ -72,7 +72,8 @@ class Instance(Closing):
         The plugin's function has an i32 parameter for the length of each input and returns an i32: 0, or 1 if its result is
         an error text. It imports `vais.read_args` and `vais.set_result`. Plugins for typst and Extism work, too.
         """
-        kept = [bytes(each) for each in inputs]
+        # Not `bytes`, which makes zeros of a number.
+        kept = [memoryview(each).tobytes() for each in inputs]
         addresses = (ctypes.c_char_p * len(kept))(*kept)
         lengths = (ctypes.c_int64 * len(kept))(*map(len, kept))
         result = checked(

@@ -45,9 +45,10 @@ class Plugins(Closing):
             for name, value in settings.items():
                 checked("plugins_set_config", self._handle, text(plugin), text(name), text(value))
 
-    def call_bytes(self, plugin: str, name: str, data: bytes) -> bytes:
+    def call_bytes(self, plugin: str, name: str, data: bytes | bytearray | memoryview) -> bytes:
         """Calls an exported function of the plugin with this id: see `Instance.call_bytes`."""
-        arguments = text(plugin), text(name), data, len(data)
+        kept = memoryview(data).tobytes()
+        arguments = text(plugin), text(name), kept, len(kept)
         return taken(checked("plugins_call_bytes", self._handle, *arguments))
 
     def call_str(self, plugin: str, name: str, data: str) -> str:
