@@ -314,6 +314,7 @@ default = "hi"
             with dynload.Plugins(directory, grant=grant, config={"shout": {"greeting": "good day"}}) as plugins:
                 self.assertEqual(plugins.call_str("shout", "shout", "hello"), "HELLO")
                 self.assertEqual(plugins.call_bytes("shout", "greeting", b""), b"good day")
+                self.assertEqual(plugins.call_str("shout", "join", "a", "b"), "ab")
                 for data in bytearray(b"hi"), memoryview(b"hi"):
                     self.assertEqual(plugins.call_bytes("shout", "shout", data), b"HI")
                 with self.assertRaises(TypeError):

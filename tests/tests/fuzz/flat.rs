@@ -115,8 +115,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                     ^ plugins_set_config(small, text, text, text)
                     ^ plugins_refresh(list.handle)
                     ^ plugins_call_bytes(s.handle, text, text, room, small * 8)
+                    ^ plugins_call_bytes_n(s.handle, text, text, room, room, dice.one_of(&[0, -1]))
                     ^ plugins_next_event(inst.handle)
                     ^ plugins_watch(r.handle, small)
+                    ^ plugins_set_limits(small, default_limits())
+                    ^ plugins_close(plugins_new(text, a))
                     ^ plugins_close(small)
             }
             38 => get_function(world.module(dice), text) ^ get_function_in_scope(world.module(dice), text),

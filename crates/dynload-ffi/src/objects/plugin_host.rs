@@ -87,9 +87,9 @@ pub(crate) fn watch(handle: i64, interval: Duration) -> Result<i64> {
 }
 
 /// Calls a function with bytes.
-pub(crate) fn call_bytes(handle: i64, id: &str, name: &str, input: &[u8]) -> Result<i64> {
+pub(crate) fn call_bytes(handle: i64, id: &str, name: &str, inputs: &[&[u8]]) -> Result<i64> {
     let host = HOSTS.get(handle)?;
-    let result = host.plugins()?.call_bytes(id, name, &[input])?;
+    let result = host.plugins()?.call_bytes(id, name, inputs)?;
     Ok(result_bytes::keep(result))
 }
 
