@@ -6,7 +6,7 @@ import ctypes
 from typing import NamedTuple, Sequence
 
 from ._closing import Closing
-from ._library import call, checked, decoded, raise_error, taken, text
+from ._library import call, called_with, checked, decoded, raise_error, text
 from ._values import TYPES, Number, from_bits, to_bits
 
 
@@ -72,18 +72,7 @@ class Instance(Closing):
         The plugin's function has an i32 parameter for the length of each input and returns an i32: 0, or 1 if its result is
         an error text. It imports `vais.read_args` and `vais.set_result`. Plugins for typst and Extism work, too.
         """
-        kept = [bytes(each) for each in inputs]
-        addresses = (ctypes.c_char_p * len(kept))(*kept)
-        lengths = (ctypes.c_int64 * len(kept))(*map(len, kept))
-        result = checked(
-            "wasm_call_bytes_n",
-            self._handle,
-            text(name),
-            ctypes.addressof(addresses),
-            ctypes.addressof(lengths),
-            len(kept),
-        )
-        return taken(result)
+        return called_with("wasm_call_bytes_n", self._handle, text(name), inputs=inputs)
 
     def call_str(self, name: str, *inputs: str) -> str:
         """Calls an exported function with texts in UTF-8 and returns the text of its result: see `call_bytes`."""

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from ctypes import c_char_p, c_int64
-from typing import Union
+from typing import Iterable, Union
 
 from ._errors import Error, ErrorCode
 
@@ -125,6 +125,15 @@ def taken(result: int) -> bytes:
         return ctypes.string_at(result, checked("wasm_bytes_size", result, failure=-1))
     finally:
         call("wasm_bytes_free", result)
+
+
+def called_with(name: str, *args: int | bytes, inputs: Iterable[bytes | bytearray | memoryview]) -> bytes:
+    """Calls a primitive that also takes inputs, their lengths and their number, and returns the bytes of its result."""
+    # Not `bytes`, which makes zeros of a number.
+    kept = [memoryview(each).tobytes() for each in inputs]
+    addresses = (ctypes.c_char_p * len(kept))(*kept)
+    lengths = (ctypes.c_int64 * len(kept))(*map(len, kept))
+    return taken(checked(name, *args, ctypes.addressof(addresses), ctypes.addressof(lengths), len(kept)))
 
 
 def decoded(name: str, result: bytes) -> str:

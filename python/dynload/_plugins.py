@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Mapping
 
 from ._closing import Closing
-from ._library import PathLike, call, checked, decoded, raise_error, taken, text
+from ._library import PathLike, call, called_with, checked, decoded, raise_error, taken, text
 from ._sandbox import Capability, Limits
 
 
@@ -45,14 +45,13 @@ class Plugins(Closing):
             for name, value in settings.items():
                 checked("plugins_set_config", self._handle, text(plugin), text(name), text(value))
 
-    def call_bytes(self, plugin: str, name: str, data: bytes) -> bytes:
+    def call_bytes(self, plugin: str, name: str, *inputs: bytes | bytearray | memoryview) -> bytes:
         """Calls an exported function of the plugin with this id: see `Instance.call_bytes`."""
-        arguments = text(plugin), text(name), data, len(data)
-        return taken(checked("plugins_call_bytes", self._handle, *arguments))
+        return called_with("plugins_call_bytes_n", self._handle, text(plugin), text(name), inputs=inputs)
 
-    def call_str(self, plugin: str, name: str, data: str) -> str:
-        """Calls an exported function with a text in UTF-8 and returns the text of its result."""
-        return decoded(name, self.call_bytes(plugin, name, data.encode()))
+    def call_str(self, plugin: str, name: str, *inputs: str) -> str:
+        """Calls an exported function with texts in UTF-8 and returns the text of its result."""
+        return decoded(name, self.call_bytes(plugin, name, *(each.encode() for each in inputs)))
 
     def refresh(self) -> None:
         """Searches again: loads new plugins, reloads changed ones, drops those that were removed."""

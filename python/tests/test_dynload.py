@@ -100,6 +100,8 @@ class SandboxTest(Case):
             error = self.fails(ErrorCode.PLUGIN, plugin.call_str, "refuse", "no such colour")
             self.assertIn("no such colour", error.text)
             self.fails(ErrorCode.SIGNATURE, plugin.call_bytes, "shout")
+            with self.assertRaises(TypeError):
+                plugin.call_bytes("shout", 5)
 
     def test_a_result_that_is_not_utf_8_is_an_error(self):
         with tempfile.TemporaryDirectory() as directory, dynload.Sandbox() as sandbox:
@@ -312,6 +314,11 @@ default = "hi"
             with dynload.Plugins(directory, grant=grant, config={"shout": {"greeting": "good day"}}) as plugins:
                 self.assertEqual(plugins.call_str("shout", "shout", "hello"), "HELLO")
                 self.assertEqual(plugins.call_bytes("shout", "greeting", b""), b"good day")
+                self.assertEqual(plugins.call_str("shout", "join", "a", "b"), "ab")
+                for data in bytearray(b"hi"), memoryview(b"hi"):
+                    self.assertEqual(plugins.call_bytes("shout", "shout", data), b"HI")
+                with self.assertRaises(TypeError):
+                    plugins.call_bytes("shout", "shout", 2)
                 self.fails(ErrorCode.PLUGIN, plugins.call_str, "shout", "refuse", "no")
                 self.fails(ErrorCode.NOT_FOUND, plugins.call_str, "shuot", "shout", "hello")
                 events = plugins.events()

@@ -547,6 +547,12 @@ static void plugin_system(const char *dir) {
     int64_t loud = plugins_call_bytes(p, ADDRESS("shout"), ADDRESS("shout"), ADDRESS("abc"), 2);
     CHECK(loud != 0 && wasm_bytes_size(loud) == 2 && strcmp(dynload_text(loud), "AB") == 0);
     wasm_bytes_free(loud);
+    int64_t inputs[2] = {ADDRESS("ab"), ADDRESS("cde")}, lengths[2] = {2, 3};
+    int64_t joined = plugins_call_bytes_n(p, ADDRESS("shout"), ADDRESS("join"), ADDRESS(inputs), ADDRESS(lengths), 2);
+    CHECK(joined != 0 && strcmp(dynload_text(joined), "abcde") == 0);
+    wasm_bytes_free(joined);
+    CHECK(plugins_call_bytes_n(p, ADDRESS("shout"), ADDRESS("join"), ADDRESS(inputs), 0, 2) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
     CHECK(plugins_call_text(p, "shut", "shout", "") == NULL);
     FAILS(DYNLOAD_ERROR_NOT_FOUND);
     CHECK(plugins_call_text(p, "shout", "refuse", "never") == NULL);

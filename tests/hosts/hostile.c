@@ -76,6 +76,7 @@ static void no_plugins(int64_t handle) {
     REFUSES(plugins_refresh(handle), 0);
     REFUSES(plugins_watch(handle, 100), 0);
     REFUSES(plugins_call_bytes(handle, TEXT("id"), TEXT("name"), 0, 0), 0);
+    REFUSES(plugins_call_bytes_n(handle, TEXT("id"), TEXT("name"), 0, 0, 0), 0);
     REFUSES(plugins_next_event(handle), 0);
     REFUSES(plugins_close(handle), 0);
 }

@@ -860,6 +860,9 @@ DYNLOAD_API int64_t plugins_watch(int64_t plugins, int64_t interval_ms);
 /// its result; 0 on failure. Free it with wasm_bytes_free.
 DYNLOAD_API int64_t plugins_call_bytes(int64_t plugins, int64_t id, int64_t name, int64_t input, int64_t len);
 
+/// Calls a function like plugins_call_bytes, with count inputs: see wasm_call_bytes_n.
+DYNLOAD_API int64_t plugins_call_bytes_n(int64_t plugins, int64_t id, int64_t name, int64_t inputs, int64_t lengths, int64_t count);
+
 /// Returns the next event as a text: a plugin was loaded, reloaded, dropped, or why not; 0 if there is none, and on failure.
 /// Free it with wasm_bytes_free.
 ///
@@ -1283,6 +1286,9 @@ DYNLOAD_API int64_t vais_plugins_watch(int64_t plugins, int64_t interval_ms);
 
 /// plugins_call_bytes.
 DYNLOAD_API int64_t vais_plugins_call_bytes(int64_t plugins, int64_t id, int64_t name, int64_t input, int64_t len);
+
+/// plugins_call_bytes_n.
+DYNLOAD_API int64_t vais_plugins_call_bytes_n(int64_t plugins, int64_t id, int64_t name, int64_t inputs, int64_t lengths, int64_t count);
 
 /// plugins_next_event.
 DYNLOAD_API int64_t vais_plugins_next_event(int64_t plugins);

@@ -93,6 +93,7 @@ macro_rules! flat_names {
             plugins_refresh
             plugins_watch
             plugins_call_bytes
+            plugins_call_bytes_n
             plugins_next_event
             plugins_close
             discover_plugins

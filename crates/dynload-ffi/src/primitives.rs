@@ -425,6 +425,17 @@ primitives! {
     pub unsafe extern "C" fn vais_plugins_call_bytes(plugins: i64, id: i64, name: i64, input: i64, len: i64) -> i64 =
         flat::plugins_call_bytes(plugins, id, name, input, len);
 
+    /// `plugins_call_bytes_n`.
+    pub unsafe extern "C" fn vais_plugins_call_bytes_n(
+        plugins: i64,
+        id: i64,
+        name: i64,
+        inputs: i64,
+        lengths: i64,
+        count: i64,
+    ) -> i64 =
+        flat::plugins_call_bytes_n(plugins, id, name, inputs, lengths, count);
+
     /// `plugins_next_event`.
     pub extern "C" fn vais_plugins_next_event(plugins: i64) -> i64 = flat::plugins_next_event(plugins);
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dynload_diagnostics::{listed, printable};
 use dynload_discovery::semver::Version;
-use dynload_discovery::{DependencyProblem, Problem, Reduction};
+use dynload_discovery::{DependencyProblem, Duplicate, Problem, Reduction};
 
 /// Something that happened to a plugin, or that was found while searching.
 ///
@@ -52,6 +52,8 @@ pub enum EventKind {
     },
     /// The search found something wrong. It is reported again only after it was gone.
     Problem(Arc<Problem>),
+    /// Two plugins have the same id, and one of them is not used. It is reported again only after it was gone.
+    Duplicate(Arc<Duplicate>),
     /// Older events were discarded, because the host did not read them.
     Discarded(u64),
 }
@@ -124,6 +126,7 @@ impl fmt::Display for Event {
             ),
             EventKind::Failed { reason, .. } => write!(f, "it is not loaded: {reason}"),
             EventKind::Problem(problem) => problem.fmt(f),
+            EventKind::Duplicate(duplicate) => duplicate.fmt(f),
             EventKind::Discarded(count) => {
                 write!(f, "{count} older events were discarded: read events more often")
             }

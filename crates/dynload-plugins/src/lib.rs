@@ -47,6 +47,7 @@
 
 mod error;
 mod event;
+mod forward;
 mod loader;
 mod plugins;
 mod pool;

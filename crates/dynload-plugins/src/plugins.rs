@@ -50,6 +50,8 @@ pub(crate) struct Shared {
 pub(crate) struct Running {
     pub(crate) plugin: Plugin,
     pub(crate) reloader: Reloader<EntryLoader>,
+    /// Whether the search found another manifest, under which the plugin could not be loaded.
+    pub(crate) is_outdated: AtomicBool,
 }
 
 /// Events that the host has not read.
@@ -159,22 +161,26 @@ impl Plugins {
     ///
     /// [`StartError`] if the files of a plugin cannot be watched. The others are.
     pub fn watch(&self, interval: Duration) -> Result<(), StartError> {
-        let mut watcher = unpoisoned(self.watcher.lock());
         self.shared.is_watching.store(true, Ordering::SeqCst);
         let mut result = Ok(());
-        for running in unpoisoned(self.shared.running.read()).values() {
-            result = result.and(running.reloader.start());
+        for running in self.shared.all_running() {
+            result = result.and(self.shared.follow(&running));
         }
-        *watcher = Some(Watcher::start(Arc::clone(&self.shared), interval));
+        let watcher = Watcher::start(Arc::clone(&self.shared), interval);
+        let old = unpoisoned(self.watcher.lock()).replace(watcher);
+        // Not while others wait for the lock: it waits for a thread.
+        drop(old);
         result
     }
 
     /// Ends [`watch`](Plugins::watch). The plugins stay loaded.
+    ///
+    /// A search that runs is waited for, so do not call this from a host function that a plugin calls while it is loaded.
     pub fn unwatch(&self) {
         let watcher = unpoisoned(self.watcher.lock()).take();
         self.shared.is_watching.store(false, Ordering::SeqCst);
         drop(watcher);
-        for running in unpoisoned(self.shared.running.read()).values() {
+        for running in self.shared.all_running() {
             running.reloader.stop();
         }
     }
@@ -290,6 +296,22 @@ impl Drop for Plugins {
 impl Shared {
     pub(crate) fn lock_known(&self) -> MutexGuard<'_, Known> {
         unpoisoned(self.known.lock())
+    }
+
+    /// Returns the plugins that are loaded. To start or stop them waits for code that may call plugins, so not under the lock.
+    fn all_running(&self) -> Vec<Arc<Running>> {
+        unpoisoned(self.running.read()).values().cloned().collect()
+    }
+
+    /// Follows the file of a plugin while the host watches, but not under an outdated manifest.
+    pub(crate) fn follow(&self, running: &Running) -> Result<(), StartError> {
+        let is_followed =
+            self.is_watching.load(Ordering::SeqCst) && !running.is_outdated.load(Ordering::SeqCst);
+        if is_followed {
+            return running.reloader.start();
+        }
+        running.reloader.stop();
+        Ok(())
     }
 }
 

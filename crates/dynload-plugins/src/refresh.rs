@@ -1,17 +1,20 @@
 //! Compares what is found with what is running.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use dynload_discovery::{ConfigValue, Discovery, Format, Manifest, Plugin, Reduction, Severity};
-use dynload_hotreload::{Builder, Config, EventKind as ReloadEvent, Reloader};
+use dynload_discovery::{ConfigValue, Discovery, Format, Manifest, Plugin, Severity};
+use dynload_hotreload::{Builder, Config, Reloader, StartError};
 use dynload_sandbox::Sandbox;
 
 use crate::event::{EventKind, LoadFailure};
+use crate::forward::Forward;
 use crate::loader::{EntryLoader, WasmLoader};
 use crate::plugins::{Running, Shared, unpoisoned};
 use crate::settings::Setting;
@@ -19,7 +22,7 @@ use crate::settings::Setting;
 /// What the last refresh knew.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// The texts of the problems that were reported.
+    /// The texts of the problems and duplicates that were reported.
     problems: BTreeSet<String>,
     /// What was tried of each plugin, whether it runs or not.
     tried: BTreeMap<String, State>,
@@ -119,6 +122,15 @@ impl Shared {
             }
             texts.insert(text);
         }
+        for duplicate in &found.duplicates {
+            let text = duplicate.to_string();
+            if !known.problems.contains(&text) {
+                let plugin = Some(duplicate.id.as_str());
+                self.events
+                    .push(plugin, EventKind::Duplicate(Arc::new(duplicate.clone())));
+            }
+            texts.insert(text);
+        }
         known.problems = texts;
     }
 
@@ -158,17 +170,22 @@ impl Shared {
             return;
         }
         let running = unpoisoned(self.running.read()).get(id).cloned();
-        let same_manifest = tried.is_some_and(|tried| {
-            let path = |state: &State| state.entry.as_ref().map(|(path, _)| path.clone());
-            tried.manifest == state.manifest && path(tried) == path(&state)
-        });
         let is_watching = self.is_watching.load(Ordering::SeqCst);
-        if let (true, Some(running)) = (same_manifest, &running) {
-            // Only the file has changed. While it is watched, the reloader notices by itself.
-            if !is_watching {
-                let _ = running.reloader.start();
-                running.reloader.stop();
+        if let Some(running) = running.as_ref().filter(|running| {
+            // Not what was tried last: that may have failed, and then this runs under the manifest before it.
+            running.plugin.manifest() == plugin.manifest()
+                && running.plugin.entry_path() == plugin.entry_path()
+        }) {
+            // Only the file has changed. While it is watched, the reloader notices by itself, and is already started.
+            running.is_outdated.store(false, Ordering::SeqCst);
+            let started = running.reloader.start();
+            match started.and_then(|()| self.follow(running)) {
+                // By `unwatch`: the next search tries again.
+                Err(StartError::Stopped) => return,
+                Err(error) => self.fail(id, failure(error)),
+                Ok(()) => {}
             }
+            known.pending.remove(id);
             known.tried.insert(id.to_owned(), state);
             return;
         }
@@ -178,15 +195,26 @@ impl Shared {
         }
         known.pending.remove(id);
         known.tried.insert(id.to_owned(), state);
-        match self.load(plugin, running.is_some()) {
-            Ok(Some(loaded)) => {
+        let reason = match self.load(plugin, running.is_some()) {
+            Ok(Some((loaded, forward))) => {
                 let loaded = Arc::new(loaded);
-                let old = unpoisoned(self.running.write()).insert(id.to_owned(), loaded);
+                let old = unpoisoned(self.running.write()).insert(id.to_owned(), Arc::clone(&loaded));
                 drop(old);
+                forward.release();
+                // After it is found by `watch` and `unwatch`. It is started, so only they can interrupt this.
+                let _ = self.follow(&loaded);
+                return;
             }
             // The reloader has reported it.
-            Ok(None) => {}
-            Err(reason) => self.fail(id, reason),
+            Ok(None) => None,
+            Err(reason) => Some(reason),
+        };
+        if let Some(running) = running {
+            running.is_outdated.store(true, Ordering::SeqCst);
+            running.reloader.stop();
+        }
+        if let Some(reason) = reason {
+            self.fail(id, reason);
         }
     }
 
@@ -202,7 +230,7 @@ impl Shared {
     }
 
     /// Loads a plugin. Returns `None` if its code cannot be loaded, which is reported.
-    fn load(&self, plugin: &Plugin, replaces: bool) -> Result<Option<Running>, LoadFailure> {
+    fn load(&self, plugin: &Plugin, replaces: bool) -> Result<Option<(Running, Arc<Forward>)>, LoadFailure> {
         let Some(entry) = plugin.entry_path() else {
             let reason = plugin.incompatibilities().first().map_or_else(
                 || "it has no file for this platform".to_owned(),
@@ -234,18 +262,24 @@ impl Shared {
             }
         };
         let reloader = Reloader::new(config, loader).map_err(failure)?;
-        self.forward_events(plugin, reductions, replaces, &reloader);
+        let forward = Arc::new(Forward::new(
+            Arc::clone(&self.events),
+            plugin,
+            reductions,
+            replaces,
+        ));
+        let of_reloader = Arc::clone(&forward);
+        reloader.on_event(move |event| of_reloader.take(&event.kind));
         reloader.start().map_err(failure)?;
-        if !self.is_watching.load(Ordering::SeqCst) {
-            reloader.stop();
-        }
         if reloader.version() == 0 {
             return Ok(None);
         }
-        Ok(Some(Running {
+        let running = Running {
             plugin: plugin.clone(),
             reloader,
-        }))
+            is_outdated: AtomicBool::new(false),
+        };
+        Ok(Some((running, forward)))
     }
 
     /// Creates the sandbox of a Wasm plugin.
@@ -265,7 +299,10 @@ impl Shared {
         #[cfg(unix)]
         sandbox.check_directories().map_err(failure)?;
         if let Some(prepare) = &self.settings.prepare {
-            prepare(plugin, &mut sandbox).map_err(|error| LoadFailure::Error(error.into()))?;
+            // A panic would end the watching thread without a word.
+            catch_unwind(AssertUnwindSafe(|| prepare(plugin, &mut sandbox)))
+                .map_err(|_| failure(PreparePanicked))?
+                .map_err(|error| LoadFailure::Error(error.into()))?;
         }
         Ok(sandbox)
     }
@@ -287,44 +324,20 @@ impl Shared {
         });
         values.collect()
     }
-
-    /// Passes the events of a reloader on.
-    fn forward_events(
-        &self,
-        plugin: &Plugin,
-        reductions: Vec<Reduction>,
-        replaces: bool,
-        reloader: &Reloader<EntryLoader>,
-    ) {
-        let events = Arc::clone(&self.events);
-        let id = plugin.id().as_str().to_owned();
-        let version = plugin.version().cloned();
-        let mut runs = replaces;
-        reloader.on_event(move |event| match &event.kind {
-            ReloadEvent::Swapped { .. } => {
-                let (version, reductions) = (version.clone(), reductions.clone());
-                let kind = if std::mem::replace(&mut runs, true) {
-                    EventKind::Reloaded { version, reductions }
-                } else {
-                    EventKind::Loaded { version, reductions }
-                };
-                events.push(Some(&id), kind);
-            }
-            ReloadEvent::Failed { error, .. } => {
-                let reason = LoadFailure::Error(Arc::clone(error) as _);
-                events.push(
-                    Some(&id),
-                    EventKind::Failed {
-                        reason,
-                        keeps_running: runs,
-                    },
-                );
-            }
-            _ => {}
-        });
-    }
 }
 
 fn failure(error: impl std::error::Error + Send + Sync + 'static) -> LoadFailure {
     LoadFailure::Error(Arc::new(error))
 }
+
+/// The function of [`Settings::with_sandbox`](crate::Settings::with_sandbox) panicked.
+#[derive(Debug)]
+struct PreparePanicked;
+
+impl fmt::Display for PreparePanicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the host's function that prepares its sandbox panicked")
+    }
+}
+
+impl std::error::Error for PreparePanicked {}

@@ -411,3 +411,133 @@ fn calls_of_one_plugin_run_at_the_same_time_as_far_as_there_are_instances() {
     drop((first, second));
     assert!(pool.checkout(Duration::ZERO).is_ok());
 }
+
+#[test]
+fn a_plugin_that_is_hidden_by_another_is_an_event() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    add(root, "one", "1.0.0", "first", "");
+    let plugins = settings(root).open();
+    events(&plugins);
+    write(&root.join("other/one.wat"), &says("second"));
+    write(&root.join("other/plugin.toml"), &manifest("one", "2.0.0", ""));
+    plugins.refresh();
+    let found = events(&plugins);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("one: ") && found[0].contains("plugin one is not listed, because"),
+        "{found:?}"
+    );
+    assert_eq!(found[1], "one: version 2.0.0 is reloaded");
+    plugins.refresh();
+    assert_eq!(events(&plugins), [""; 0]);
+}
+
+#[test]
+fn what_failed_under_a_new_manifest_never_runs_under_the_old_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    add(root, "one", "1.0.0", "first", "");
+    let plugins = settings(root).open();
+    let module = root.join("one/one.wat");
+    let broken = "(module (func $start unreachable) (start $start))";
+    let version = |plugins: &Plugins| plugins.plugin("one").unwrap().version().unwrap().major;
+
+    write(&module, broken);
+    write(&root.join("one/plugin.toml"), &manifest("one", "2.0.0", ""));
+    plugins.refresh();
+    assert_eq!(plugins.call_str("one", "say", "").unwrap(), "first");
+    assert_eq!(version(&plugins), 1);
+    write(&module, &says("second"));
+    plugins.refresh();
+    assert_eq!(plugins.call_str("one", "say", "").unwrap(), "second");
+    assert_eq!(version(&plugins), 2);
+
+    // One that the policy refuses.
+    let network = manifest("one", "3.0.0", "[capabilities]\nneeds = [\"network\"]");
+    write(&root.join("one/plugin.toml"), &network);
+    plugins.refresh();
+    write(&module, &says("third"));
+    plugins.refresh();
+    assert_eq!(plugins.call_str("one", "say", "").unwrap(), "second");
+    plugins.watch(Duration::from_millis(10)).unwrap();
+    events(&plugins);
+    write(&module, &says("fourth"));
+    await_event(&plugins, "needs network");
+    assert_eq!(plugins.call_str("one", "say", "").unwrap(), "second");
+
+    // The old manifest again, with the new module.
+    write(&root.join("one/plugin.toml"), &manifest("one", "2.0.0", ""));
+    await_event(&plugins, "one: version 2.0.0 is reloaded");
+    assert_eq!(plugins.call_str("one", "say", "").unwrap(), "fourth");
+    write(&module, &says("fifth"));
+    await_event(&plugins, "one: version 2.0.0 is reloaded");
+    assert_eq!(plugins.call_str("one", "say", "").unwrap(), "fifth");
+}
+
+#[test]
+fn a_host_function_that_panics_while_it_prepares_does_not_end_the_watching() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    let plugins = settings(root)
+        .with_sandbox(|plugin, _| {
+            assert_ne!(plugin.id().as_str(), "bad", "expected by the test");
+            Ok(())
+        })
+        .open();
+    plugins.watch(Duration::from_millis(10)).unwrap();
+    add(root, "bad", "1.0.0", "never", "");
+    await_event(
+        &plugins,
+        "bad: it is not loaded: the host's function that prepares its sandbox panicked",
+    );
+    add(root, "good", "1.0.0", "always", "");
+    await_event(&plugins, "good: version 1.0.0 is loaded");
+    assert_eq!(plugins.ids(), ["good"]);
+}
+
+#[test]
+fn plugins_can_be_called_while_one_is_started_and_another_is_dropped() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    let host = Arc::new(std::sync::OnceLock::<Plugins>::new());
+    let (entered, is_inside) = std::sync::mpsc::channel();
+    let of_host = Arc::clone(&host);
+    let plugins = settings(root).with_sandbox(move |_, sandbox| {
+        let (host, entered) = (Arc::clone(&of_host), entered.clone());
+        sandbox.func_wrap("host", "start", Capabilities::NONE, move |_, (): ()| {
+            if let Some(plugins) = host.get() {
+                entered.send(()).unwrap();
+                // Time for the refresh to come as far as it can.
+                std::thread::sleep(Duration::from_millis(300));
+                plugins.call_str("one", "say", "").unwrap();
+            }
+            Ok(())
+        });
+        Ok(())
+    });
+    add(root, "one", "1.0.0", "first", "");
+    add(root, "two", "1.0.0", "second", "");
+    add(root, "starts", "1.0.0", "", "");
+    let starts = r#"(module (import "host" "start" (func $start)) (start $start))"#;
+    write(&root.join("starts/starts.wat"), starts);
+    assert!(host.set(plugins.open()).is_ok());
+
+    write(&root.join("starts/starts.wat"), &format!("{starts} ;; changed"));
+    fs::remove_dir_all(root.join("two")).unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    let (watching, watched) = (Arc::clone(&host), done.clone());
+    // Not joined: if they wait for each other, the test ends nevertheless.
+    std::thread::spawn(move || {
+        watching.get().unwrap().watch(PATIENCE).unwrap();
+        watched.send(()).unwrap();
+    });
+    is_inside.recv_timeout(PATIENCE).unwrap();
+    std::thread::spawn(move || {
+        host.get().unwrap().refresh();
+        done.send(()).unwrap();
+    });
+    for _ in 0..2 {
+        is_done.recv_timeout(PATIENCE).unwrap();
+    }
+}

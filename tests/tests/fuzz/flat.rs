@@ -117,6 +117,7 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                     ^ plugins_set_limits(plugins, default_limits())
                     ^ plugins_refresh(list.handle)
                     ^ plugins_call_bytes(s.handle, text, text, room, small * 8)
+                    ^ plugins_call_bytes_n(s.handle, text, text, room, room, dice.one_of(&[0, -1]))
                     ^ plugins_next_event(inst.handle)
                     ^ plugins_watch(r.handle, small)
                     ^ plugins_close(plugins)

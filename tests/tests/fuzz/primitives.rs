@@ -151,7 +151,19 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             ),
             66 => world.keep(Kind::File, vais_wasm_file_load(file_path)),
             67 => world.keep(Kind::List, vais_discover_plugins()),
-            68 => world.keep(Kind::List, vais_discover_plugins_in(text)),
+            68 => {
+                // As in the flat functions: only handles of other kinds.
+                let outcome = vais_plugins_set_config(small, text, text, text)
+                    ^ vais_plugins_set_limits(small, a, b, a, b)
+                    ^ vais_plugins_refresh(inst)
+                    ^ vais_plugins_call_bytes(inst, text, text, room, small * 8)
+                    ^ vais_plugins_call_bytes_n(inst, text, text, room, room, dice.one_of(&[0, -1]))
+                    ^ vais_plugins_next_event(inst)
+                    ^ vais_plugins_watch(inst, small)
+                    ^ vais_plugins_close(vais_plugins_new(text, a))
+                    ^ vais_plugins_close(small);
+                world.keep(Kind::List, vais_discover_plugins_in(text)) ^ outcome
+            }
             69 => {
                 let loaded = vais_module_load(file_path, dice.one_of(&[1, 2, 2, 257, a]));
                 world.keep_module_handle(loaded);

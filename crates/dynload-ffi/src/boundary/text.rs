@@ -107,6 +107,28 @@ fn not_null(address: i64, len: usize, size: usize, what: &str) -> Result<()> {
     Ok(())
 }
 
+/// Returns `count` inputs, whose addresses and lengths are in two arrays.
+///
+/// # Safety
+///
+/// As [`slice`], for both arrays and for each input.
+pub(crate) unsafe fn inputs<'a>(addresses: i64, lengths: i64, count: i64) -> Result<Vec<&'a [u8]>> {
+    let count = length(count, "number of inputs")?;
+    // SAFETY: the caller's promise about the arrays.
+    let (addresses, lengths) = unsafe {
+        (
+            slice::<i64>(addresses, count, "array of inputs")?,
+            slice::<i64>(lengths, count, "array of lengths")?,
+        )
+    };
+    let inputs = addresses.iter().zip(lengths).map(|(address, len)| {
+        let len = length(*len, "length of an input")?;
+        // SAFETY: the caller's promise about the inputs.
+        unsafe { slice(*address, len, "input") }
+    });
+    inputs.collect()
+}
+
 /// Returns the `len` objects at an address. The size of `T` equals its alignment.
 ///
 /// # Safety

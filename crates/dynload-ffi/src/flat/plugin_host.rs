@@ -87,7 +87,29 @@ pub unsafe extern "C" fn plugins_call_bytes(plugins: i64, id: i64, name: i64, in
                 text::slice(input, len, "input")?,
             )
         };
-        plugin_host::call_bytes(plugins, id, name, input)
+        plugin_host::call_bytes(plugins, id, name, &[input])
+    })
+}
+
+/// Calls a function like `plugins_call_bytes`, with `count` inputs: see `wasm_call_bytes_n`.
+pub unsafe extern "C" fn plugins_call_bytes_n(
+    plugins: i64,
+    id: i64,
+    name: i64,
+    inputs: i64,
+    lengths: i64,
+    count: i64,
+) -> i64 {
+    guard(0, || {
+        // SAFETY: the caller's promise about the texts and the arrays.
+        let (id, name, inputs) = unsafe {
+            (
+                text::text(id, "id of the plugin")?,
+                text::text(name, "name of the function")?,
+                text::inputs(inputs, lengths, count)?,
+            )
+        };
+        plugin_host::call_bytes(plugins, id, name, &inputs)
     })
 }
 

@@ -57,21 +57,13 @@ pub unsafe extern "C" fn wasm_call_bytes_n(
     count: i64,
 ) -> i64 {
     guard(0, || {
-        let count = text::length(count, "number of inputs")?;
         // SAFETY: the caller's promise about the text and the arrays.
-        let (name, inputs, lengths) = unsafe {
+        let (name, inputs) = unsafe {
             (
                 text::text(name, "name of the function")?,
-                text::slice::<i64>(inputs, count, "array of inputs")?,
-                text::slice::<i64>(lengths, count, "array of lengths")?,
+                text::inputs(inputs, lengths, count)?,
             )
         };
-        let inputs = inputs.iter().zip(lengths).map(|(input, len)| {
-            let len = text::length(*len, "length of an input")?;
-            // SAFETY: the caller's promise about the bytes.
-            unsafe { text::slice(*input, len, "input") }
-        });
-        let inputs = inputs.collect::<Result<Vec<&[u8]>, _>>()?;
         instance::call_bytes(inst.handle, name, &inputs).map(result_bytes::keep)
     })
 }

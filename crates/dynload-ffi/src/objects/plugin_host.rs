@@ -44,15 +44,14 @@ impl Host {
         if let Some(plugins) = self.plugins.get() {
             return Ok(plugins);
         }
-        let Some(settings) = unpoisoned(self.settings.lock()).take() else {
-            return self.plugins.get().ok_or_else(|| {
-                Error::new(
-                    ErrorCode::Busy,
-                    "the plugin system is being opened: call plugins_refresh first",
-                )
-            });
-        };
-        Ok(self.plugins.get_or_init(|| settings.open()))
+        // Other threads wait here while one opens it.
+        let mut settings = unpoisoned(self.settings.lock());
+        if let Some(settings) = settings.take() {
+            return Ok(self.plugins.get_or_init(|| settings.open()));
+        }
+        self.plugins
+            .get()
+            .ok_or_else(|| Error::new(ErrorCode::Internal, "the plugin system could not be opened"))
     }
 }
 
@@ -88,9 +87,9 @@ pub(crate) fn watch(handle: i64, interval: Duration) -> Result<i64> {
 }
 
 /// Calls a function with bytes.
-pub(crate) fn call_bytes(handle: i64, id: &str, name: &str, input: &[u8]) -> Result<i64> {
+pub(crate) fn call_bytes(handle: i64, id: &str, name: &str, inputs: &[&[u8]]) -> Result<i64> {
     let host = HOSTS.get(handle)?;
-    let result = host.plugins()?.call_bytes(id, name, &[input])?;
+    let result = host.plugins()?.call_bytes(id, name, inputs)?;
     Ok(result_bytes::keep(result))
 }
 
@@ -104,4 +103,28 @@ pub(crate) fn next_event(handle: i64) -> Result<i64> {
 /// Closes a plugin system: drops its plugins when their calls have ended.
 pub(crate) fn close(handle: i64) -> Result<()> {
     HOSTS.remove(handle).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    #[test]
+    fn threads_wait_for_the_one_that_opens_it() {
+        let handle = create(Some(Path::new("/no/such/directory")), Capabilities::NONE).unwrap();
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                refresh(handle)
+            };
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            for thread in opened {
+                assert_eq!(thread.join().unwrap().unwrap(), 1);
+            }
+        });
+        close(handle).unwrap();
+    }
 }

@@ -88,7 +88,7 @@ impl core::error::Error for NoBlock {}
 
 /// For host functions that Extism plugins import from `extism:host/user`.
 impl Caller<'_> {
-    /// Returns the bytes of a block that an Extism plugin passes as an `i64`.
+    /// Returns the bytes of a block that an Extism plugin passes as an `i64`; none for 0, which is an empty text.
     ///
     /// # Examples
     ///
@@ -104,7 +104,11 @@ impl Caller<'_> {
     /// ```
     #[must_use]
     pub fn extism_block(&mut self, block: i64) -> Option<&[u8]> {
-        self.state().extism.as_ref()?.blocks.get(block as u64)
+        let extism = self.state().extism.as_ref()?;
+        match block {
+            0 => Some(&[]),
+            block => extism.blocks.get(block as u64),
+        }
     }
 
     /// Creates a block for an Extism plugin, which can return it as an `i64`. The guest pays for the bytes.

@@ -319,6 +319,25 @@ fn what_the_host_holds_is_limited_and_the_limit_is_tight() {
 }
 
 #[test]
+fn zero_is_the_block_of_an_empty_text() {
+    // Kits allocate no block for an empty text.
+    let code = format!(
+        r#"(func (export "f") (result i32)
+            (call $log_info (i64.const 0))
+            (call $var_set (i64.const 0) {})
+            (call $give (call $var_get (i64.const 0)))
+            (i32.or
+                (i64.ne (call $config_get (i64.const 0)) (i64.const 0))
+                (i64.ne (call $length (call $twice (i64.const 0))) (i64.const 0))))"#,
+        text("kept")
+    );
+    let sandbox = sandbox(Limits::DEFAULT).with_capabilities(Capabilities::CONSOLE);
+    let mut instance = sandbox.instantiate(&guest(&code)).unwrap();
+    assert_eq!(instance.call_str("f", "").unwrap(), "kept");
+    assert_eq!(instance.take_output(Stream::Err), b"info: \n");
+}
+
+#[test]
 fn variables_are_limited_to_one_mebibyte() {
     let code = format!(
         r#"(func (export "set") (result i32) (call $var_set {} (call $input_offset)) (i32.const 0))"#,

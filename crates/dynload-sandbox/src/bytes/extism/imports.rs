@@ -226,8 +226,11 @@ fn store_bytes(extism: &mut Extism, offset: u64, bytes: &[u8]) {
     }
 }
 
-/// Takes a block that the guest hands over. The guest pays for the bytes.
+/// Takes a block that the guest hands over; 0 is the block of an empty text. The guest pays for the bytes.
 fn take(caller: &mut Caller<'_>, block: u64) -> Result<Box<[u8]>, Stop> {
+    if block == 0 {
+        return Ok(Box::default());
+    }
     let (extism, memory) = parts(caller.state())?;
     let bytes = extism.blocks.remove(block, memory);
     let bytes = bytes.ok_or_else(|| Stop::host(NoBlock(block)))?;
@@ -291,10 +294,7 @@ fn log(caller: &mut Caller<'_>, level: &str, text: u64) -> Result<(), Stop> {
 fn http_request(caller: &mut Caller<'_>, request: u64, body: u64) -> Result<i64, Stop> {
     caller.require(Capabilities::NETWORK, "extism:host/env.http_request")?;
     let request = take(caller, request)?;
-    let body = match body {
-        0 => Box::default(),
-        body => take(caller, body)?,
-    };
+    let body = take(caller, body)?;
     let config = caller.state().config.clone();
     let Some(client) = &config.http_client else {
         return Err(Stop::host(

@@ -40,12 +40,9 @@ impl Variables {
             counted(self.values.contains_key(&key), before),
             counted(value.is_some(), after),
         );
-        memory.release(held);
-        if let Err(denied) = memory.hold(needed) {
-            // The old value is still there, and was counted before.
-            let _ = memory.hold(held);
-            return Err(out_of_memory(denied));
-        }
+        // Only the difference, so that no worker takes the rest in between.
+        memory.hold(needed.saturating_sub(held)).map_err(out_of_memory)?;
+        memory.release(held.saturating_sub(needed));
         match value {
             Some(value) => self.values.insert(key, value),
             None => self.values.remove(&key),
