@@ -167,7 +167,11 @@ fn call(mut ctx: StoreContextMut<'_, State>, export: &str, args: &[&[u8]]) -> Re
         results: vec![ValType::I32],
     };
     if found != expected {
-        let expected = format!("{expected}, which has an i32 for the length of each argument");
+        // The type of a call with many arguments would not fit into an error.
+        let expected = match args.len() {
+            0..=8 => format!("{expected}, which has an i32 for the length of each argument"),
+            many => format!("a function with an i32 for the length of each of {many} arguments"),
+        };
         return Err(ErrorKind::SignatureMismatch { found, expected });
     }
     let total = args.iter().map(|arg| arg.len() as u64).sum();

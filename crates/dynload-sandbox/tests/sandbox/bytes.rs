@@ -127,6 +127,15 @@ fn the_type_must_have_a_length_for_each_argument() {
             "{export}: {error}"
         );
     }
+    let error = instance
+        .call_bytes("echo", &vec![&b"x"[..]; 100_000])
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("the length of each of 100000 arguments"),
+        "{error}"
+    );
     let error = instance.call_bytes("ech", &[]).unwrap_err();
     assert!(error.to_string().contains("did you mean `echo`"), "{error}");
     assert!(instance.poisoned_by().is_none());
