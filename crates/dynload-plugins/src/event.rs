@@ -10,7 +10,8 @@ use dynload_discovery::{DependencyProblem, Duplicate, Problem, Reduction};
 
 /// Something that happened to a plugin, or that was found while searching.
 ///
-/// Its text is one line, with the cause.
+/// Its text is one line, with the cause. It is also logged, with the target `dynload_plugins` of the
+/// [`log`](https://docs.rs/log) facade: at `warn` what failed, the rest at `info`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {

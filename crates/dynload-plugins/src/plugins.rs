@@ -46,6 +46,16 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<Events>,
 }
 
+/// The target of log records.
+const LOG_TARGET: &str = "dynload_plugins";
+
+fn level(kind: &EventKind) -> log::Level {
+    match kind {
+        EventKind::Failed { .. } | EventKind::Problem(_) => log::Level::Warn,
+        _ => log::Level::Info,
+    }
+}
+
 /// A plugin that is loaded.
 pub(crate) struct Running {
     pub(crate) plugin: Plugin,
@@ -68,9 +78,14 @@ impl Events {
             queue.0.pop_front();
             queue.1 += 1;
         }
-        let plugin = plugin.map(str::to_owned);
-        queue.0.push_back(Event { plugin, kind });
+        let event = Event {
+            plugin: plugin.map(str::to_owned),
+            kind,
+        };
+        queue.0.push_back(event.clone());
         drop(queue);
+        // Without the lock: a logger is code of the host.
+        log::log!(target: LOG_TARGET, level(&event.kind), "{event}");
         self.arrived.notify_all();
     }
 
@@ -332,6 +347,49 @@ impl fmt::Debug for Native {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Collects log records.
+    struct Collector(Mutex<Vec<String>>);
+
+    impl log::Log for Collector {
+        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+            metadata.target() == LOG_TARGET
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            let line = format!("{} {}", record.level(), record.args());
+            unpoisoned(self.0.lock()).push(line);
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn events_are_logged_with_the_name_of_the_plugin() {
+        static COLLECTOR: Collector = Collector(Mutex::new(Vec::new()));
+        log::set_logger(&COLLECTOR).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        let events = Events::default();
+        let reason = crate::event::LoadFailure::NativeNotAllowed;
+        events.push(Some("logged"), EventKind::Removed);
+        events.push(
+            Some("logged"),
+            EventKind::Failed {
+                reason,
+                keeps_running: false,
+            },
+        );
+        let mut lines = unpoisoned(COLLECTOR.0.lock()).clone();
+        // The other tests log too.
+        lines.retain(|line| line.contains(" logged: "));
+        assert_eq!(
+            lines,
+            [
+                "INFO logged: it is no longer found, and was dropped",
+                "WARN logged: it is not loaded: it is native code, which this host does not load",
+            ]
+        );
+    }
 
     #[test]
     fn events_that_no_one_reads_are_counted() {
