@@ -10,6 +10,16 @@ use proptest::test_runner::RngSeed;
 
 const EVERYTHING: &str = include_str!("everything.toml");
 
+/// The page for plugin authors shows a whole manifest.
+#[test]
+fn the_manifest_of_the_page_for_authors_is_valid() {
+    let page = include_str!("../../../../docs/plugins.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let manifest = Manifest::parse(text).unwrap();
+    assert_eq!((manifest.id.as_str(), manifest.config.len()), ("text", 1));
+}
+
 #[test]
 fn every_field_is_parsed() {
     let manifest = Manifest::parse(EVERYTHING).unwrap();
