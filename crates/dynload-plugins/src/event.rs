@@ -1,5 +1,9 @@
 //! What happens to plugins.
 
+mod queue;
+
+pub(crate) use queue::Events;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;

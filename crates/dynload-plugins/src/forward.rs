@@ -6,8 +6,8 @@ use dynload_discovery::semver::Version;
 use dynload_discovery::{Plugin, Reduction};
 use dynload_hotreload::EventKind as ReloadEvent;
 
-use crate::event::{EventKind, LoadFailure};
-use crate::plugins::{Events, unpoisoned};
+use crate::event::{EventKind, Events, LoadFailure};
+use crate::plugins::unpoisoned;
 
 /// Where a reloader's events go: held back until the plugin can be called, or cannot be loaded and this is dropped.
 pub(crate) struct Forward {
