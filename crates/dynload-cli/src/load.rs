@@ -38,13 +38,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Reads and compiles a module.
-pub(crate) fn module(engine: &Engine, path: &Path) -> Result<Module, Failure> {
+/// Reads a module, and compiles it with `new`.
+pub(crate) fn module(
+    path: &Path,
+    new: impl FnOnce(&[u8]) -> Result<Module, ModuleError>,
+) -> Result<Module, Failure> {
     let shown = printable(path.display()).path().to_string();
     let bytes = read(path)?;
     let what = format!("loading {shown} ({} bytes)", bytes.len());
     let result = progress::during(&what, || {
-        binary(bytes, path).and_then(|bytes| compile(engine, &bytes))
+        binary(bytes, path).and_then(|bytes| new(&bytes).map_err(|error| explained(&error)))
     });
     result.map_err(|message| Failure::new(code::NOT_LOADABLE, format!("cannot load `{shown}`: {message}")))
 }
@@ -89,27 +92,30 @@ pub(crate) fn one_line(error: &str) -> String {
 
 /// Compiles a module in the binary format. An error says what to do.
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Module, String> {
-    Module::new(engine, bytes).map_err(|error| {
-        let text = chain(&error);
-        match error {
-            ModuleError::TooLarge {
-                limit: Some(limit), ..
-            } => {
-                format!("{text} with `--module-limit {limit}=N`")
-            }
-            // The remedies are those of a Rust program.
-            ModuleError::Unsupported { .. } => {
-                text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
-            }
-            ModuleError::NotAModule { .. } => text.replace(
-                "load such a library with dynload-native",
-                "see `dynload inspect`: the command loads only WebAssembly",
-            ),
-            // The command has this feature too.
-            _ => text.replace(
-                "`portable-dispatch` of dynload-sandbox",
-                "`portable-dispatch` of dynload-cli",
-            ),
+    Module::new(engine, bytes).map_err(|error| explained(&error))
+}
+
+/// Returns the text of an error, with the remedies of the command.
+fn explained(error: &ModuleError) -> String {
+    let text = chain(error);
+    match error {
+        ModuleError::TooLarge {
+            limit: Some(limit), ..
+        } => {
+            format!("{text} with `--module-limit {limit}=N`")
         }
-    })
+        // The remedies are those of a Rust program.
+        ModuleError::Unsupported { .. } => {
+            text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
+        }
+        ModuleError::NotAModule { .. } => text.replace(
+            "load such a library with dynload-native",
+            "see `dynload inspect`: the command loads only WebAssembly",
+        ),
+        // The command has this feature too.
+        _ => text.replace(
+            "`portable-dispatch` of dynload-sandbox",
+            "`portable-dispatch` of dynload-cli",
+        ),
+    }
 }

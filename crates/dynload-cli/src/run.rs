@@ -14,6 +14,9 @@ use dynload_sandbox::{
     Console, ConsoleOutput, Engine, Error, ErrorKind, Limit, Module, Sandbox, Usage, ValType, Value,
 };
 
+#[cfg(unix)]
+use dynload_sandbox::ModuleCache;
+
 use crate::exit::{Failure, chain, code, quoted, write};
 use crate::limits::SandboxOptions;
 use crate::scan::count;
@@ -61,6 +64,12 @@ pub(crate) struct Options {
     /// that are not granted.
     #[arg(long)]
     usage: bool,
+    /// Keeps prepared modules in this directory, at most 256 MiB, so that a module that is run again loads faster.
+    ///
+    /// The directory is created if it does not exist. It is an error if others can write to it.
+    #[cfg(unix)]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<std::path::PathBuf>,
     #[command(flatten)]
     sandbox: SandboxOptions,
     /// The module, and the arguments of the guest. Options for `dynload` must precede the module.
@@ -82,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
             .with_limit(u64::MAX),
     );
     let engine = Engine::new(options.sandbox.module.engine_config().with_profile(options.usage));
-    let module = load::module(&engine, path)?;
+    let module = load(options, &engine, path)?;
     let shown = printable(path.display()).path();
     let (export, arguments) = match &options.invoke {
         Some(export) if options.text => (export.as_str(), texts(&args)),
@@ -111,6 +120,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(error) => ended(&error).map_err(|failure| failure.about(&shown)),
     }
+}
+
+/// Loads the module, from the cache if there is one.
+fn load(options: &Options, engine: &Engine, path: &Path) -> Result<Module, Failure> {
+    #[cfg(unix)]
+    if let Some(directory) = &options.cache {
+        let cache = ModuleCache::open(directory).map_err(|error| {
+            let shown = printable(directory.display()).path().to_string();
+            Failure::of(code::USAGE, &error).about(format_args!("the cache `{shown}` cannot be used"))
+        })?;
+        return load::module(path, |wasm| cache.load(engine, wasm));
+    }
+    let _ = options;
+    load::module(path, |wasm| Module::new(engine, wasm))
 }
 
 /// Returns an argument as text: WASI has no other arguments.

@@ -442,3 +442,29 @@ fn the_configuration_reaches_the_guest() {
         .words("run --config greeting --invoke config --text t.wat greeting")
         .fails(2, &["--config", "write NAME=VALUE"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_cache_keeps_modules_and_is_not_trusted_if_others_can_write_to_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Workplace::new();
+    place.write(
+        "answer.wat",
+        r#"(module (func (export "f") (result i64) (i64.const 42)))"#,
+    );
+    for _ in 0..2 {
+        place
+            .words("run --cache kept/modules --invoke f answer.wat")
+            .prints("42\n");
+        let entries = std::fs::read_dir(place.path().join("kept/modules")).unwrap();
+        assert_eq!(entries.count(), 1);
+    }
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(place.path().join("kept/modules"), open).unwrap();
+    place
+        .words("run --cache kept/modules --invoke f answer.wat")
+        .fails(
+            2,
+            &["the cache `kept/modules` cannot be used", "others can write"],
+        );
+}
