@@ -11,7 +11,6 @@ use last_callee::LastCallee;
 pub(crate) use link::Origin;
 
 use crate::{
-    authority::Authority,
     call::interrupt::InterruptHandle,
     call::run,
     call::state::{Linked, State},
@@ -37,7 +36,6 @@ use wasmi::{AsContext, AsContextMut, Store, StoreContextMut};
 /// [`reset`]: Instance::reset
 pub struct Instance {
     module: Module,
-    authority: Authority,
     /// On the heap: it takes nearly two kilobytes, and instances are moved.
     store: Box<Store<State>>,
     /// The number of the store, by which a typed handle detects whether it belongs to this one.
@@ -119,7 +117,7 @@ impl Instance {
         let state = self.store.data();
         let origin = Origin {
             config: state.config.clone(),
-            authority: self.authority.clone(),
+            authority: state.authority.clone(),
             nth: self.nth,
             gate: state.gate.clone(),
             call: state.call,

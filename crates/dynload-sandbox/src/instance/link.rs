@@ -48,12 +48,11 @@ impl Instance {
     /// Creates the store and the instance in it, and runs the start function, as the call after `call`.
     pub(crate) fn new(module: Module, origin: Origin) -> Result<Instance, Error> {
         let frame_start = FrameLimits::new(&origin.config.limits).none_alive();
-        let (authority, nth) = (origin.authority.clone(), origin.nth);
+        let nth = origin.nth;
         let store = new_store(&module, origin);
         let store_id = STORES.fetch_add(1, Ordering::Relaxed);
         let mut instance = Instance {
             module,
-            authority,
             store,
             store_id,
             nth,
