@@ -92,9 +92,10 @@ impl Shared {
                 self.update(&mut known, plugin);
             }
         }
+        let ordered: BTreeSet<_> = resolution.order.iter().collect();
         for plugin in &found.plugins {
             let id = plugin.id().as_str();
-            if resolution.order.iter().any(|ordered| ordered.as_str() == id) {
+            if ordered.contains(plugin.id()) {
                 continue;
             }
             let dependency = resolution.problems.iter().find(|problem| problem.is_about(id));

@@ -54,11 +54,7 @@ impl Exchange {
 }
 
 fn out_of_memory(denied: DeniedGrowth) -> Stop {
-    Stop(ErrorKind::LimitExceeded {
-        limit: Limit::Memory,
-        value: denied.limit,
-        requested: Some(denied.requested),
-    })
+    Stop(denied.into())
 }
 
 /// What a call that was not aborted returned: the result, or why there is none.

@@ -273,6 +273,16 @@ pub struct DeniedGrowth {
     pub limit: u64,
 }
 
+impl From<DeniedGrowth> for ErrorKind {
+    fn from(denied: DeniedGrowth) -> ErrorKind {
+        ErrorKind::LimitExceeded {
+            limit: Limit::Memory,
+            value: denied.limit,
+            requested: Some(denied.requested),
+        }
+    }
+}
+
 /// What the host requested an instance to run ([Wasm spec, invocation]).
 ///
 /// [Wasm spec, invocation]: https://webassembly.github.io/spec/core/exec/modules.html#invocation

@@ -30,13 +30,7 @@ const fn import(
     }
 }
 const fn free(name: &'static str, signature: &'static str) -> Import {
-    import(
-        WASI_PREVIEW1,
-        name,
-        signature,
-        ImportNeeds::Nothing,
-        WhenDenied::Never,
-    )
+    unprotected(WASI_PREVIEW1, name, signature)
 }
 const fn all_of(name: &'static str, signature: &'static str, caps: Capabilities) -> Import {
     import(

@@ -10,7 +10,7 @@ use crate::{
     call::state::{Linked, State},
     call::watch::Watch,
     config::Config,
-    error::{DeniedGrowth, Error, ErrorKind, Invoked, Limit, MissingImport},
+    error::{Error, ErrorKind, Invoked, MissingImport},
     host::{self, ConsoleState},
     instance::last_callee::LastCallee,
     metering::call_meter::CallMeter,
@@ -153,24 +153,16 @@ impl Instance {
         let memory = &mut self.store.data_mut().memory;
         memory
             .keep(cost.kept_bytes, cost.initial_bytes)
-            .map_err(out_of_memory)?;
+            .map_err(ErrorKind::from)?;
         run::charge(&mut self.store.as_context_mut(), cost.fuel)
     }
 
     /// Returns why the interpreter refused to instantiate.
     fn refused(&self, error: wasmi::Error) -> ErrorKind {
         match self.store.data().memory.denied {
-            Some(denied) => out_of_memory(denied),
+            Some(denied) => denied.into(),
             None => run::classify(&*self.store, error),
         }
-    }
-}
-
-fn out_of_memory(denied: DeniedGrowth) -> ErrorKind {
-    ErrorKind::LimitExceeded {
-        limit: Limit::Memory,
-        value: denied.limit,
-        requested: Some(denied.requested),
     }
 }
 
