@@ -61,6 +61,7 @@ pub use grant::Grant;
 pub use imports::ImportNeeds;
 pub use limits::Limits;
 pub use scopes::{
-    Access, Cidr, DirScope, EnvScope, NamePattern, NetScope, Network, ParseNetError, PortRange, ProgramScope,
-    ScopeError, Scopes, canonical_address, is_public_address,
+    Access, Cidr, DirScope, EnvScope, GpuKind, GpuPattern, GpuScope, NamePattern, NetScope, Network,
+    ParseGpuPatternError, ParseNetError, PortRange, ProgramScope, ScopeError, Scopes, canonical_address,
+    is_public_address,
 };

@@ -1,8 +1,9 @@
-//! What the capabilities reach: directories, environment names, hosts, programs, workers.
+//! What the capabilities reach: directories, environment names, hosts, programs, workers, GPUs.
 
 mod dir;
 mod env;
 mod error;
+mod gpu;
 mod net;
 mod network;
 mod program;
@@ -14,7 +15,8 @@ use core::net::IpAddr;
 
 pub use dir::{Access, DirScope};
 pub use env::EnvScope;
-pub use error::{ParseNetError, ScopeError};
+pub use error::{ParseGpuPatternError, ParseNetError, ScopeError};
+pub use gpu::{GpuKind, GpuPattern, GpuScope};
 pub use net::{NamePattern, NetScope, PortRange};
 pub use network::{Cidr, Network, canonical_address, is_public_address};
 pub use program::ProgramScope;
@@ -58,6 +60,9 @@ pub struct Scopes {
     pub programs: Vec<ProgramScope>,
     /// The number of workers that may run at the same time, for `THREADING`.
     pub max_workers: u32,
+    /// Devices for `GPU`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "GpuScope::is_empty"))]
+    pub gpu: GpuScope,
 }
 
 impl Scopes {
@@ -118,6 +123,17 @@ impl Scopes {
         self
     }
 
+    /// Sets the GPUs.
+    ///
+    /// # Grants
+    ///
+    /// See [`GpuScope::new`].
+    #[must_use]
+    pub fn with_gpu(mut self, gpu: GpuScope) -> Scopes {
+        self.gpu = gpu;
+        self
+    }
+
     /// Checks every entry, and that no two have the same guest name or variable: a guest could not tell them apart.
     ///
     /// The fields are public, so entries may not have passed through a checking constructor. Code that enforces scopes
@@ -145,7 +161,8 @@ impl Scopes {
                 });
             }
         }
-        self.programs.iter().try_for_each(ProgramScope::validate)
+        self.programs.iter().try_for_each(ProgramScope::validate)?;
+        self.gpu.validate()
     }
 
     /// Returns what the host allows (`self`), reduced to what the plugin `requested`: the result reaches something only
@@ -162,10 +179,12 @@ impl Scopes {
     ///   fixed, and either overrides the value in the host's environment.
     /// - **Hosts** are intersected pattern by pattern, exactly.
     /// - **Programs** need the same path. **Workers** are the smaller number.
+    /// - **GPUs** are intersected pattern by pattern, exactly, and each of their limits is the smaller number.
     #[must_use]
     pub fn intersection(&self, requested: &Scopes) -> Scopes {
         let mut narrowed = Scopes {
             max_workers: self.max_workers.min(requested.max_workers),
+            gpu: self.gpu.intersection(&requested.gpu),
             ..Scopes::default()
         };
         for want in &requested.dirs {

@@ -10,7 +10,7 @@
 mod answer;
 mod descriptor;
 mod error;
-mod gpu;
+pub(crate) mod gpu;
 mod grants;
 mod guard;
 mod guest;

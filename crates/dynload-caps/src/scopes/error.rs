@@ -53,6 +53,12 @@ pub enum ScopeError {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A limit on the size of shaders above [`MAX_SHADER_BYTES`](super::GpuScope::MAX_SHADER_BYTES).
+    #[non_exhaustive]
+    ShaderBytes {
+        /// The limit.
+        found: u32,
+    },
     /// An invalid `host:port` pattern; the cause is in [`source`](core::error::Error::source).
     #[non_exhaustive]
     Net {
@@ -104,6 +110,10 @@ impl fmt::Display for ScopeError {
                     "program {:?}: {reason}; write the absolute path of the file to run",
                     printable(path).path()
                 )
+            }
+            ScopeError::ShaderBytes { found } => {
+                let most = super::GpuScope::MAX_SHADER_BYTES;
+                write!(f, "shaders of {found} bytes: allow at most {most}")
             }
             ScopeError::Net { pattern, .. } => {
                 write!(f, "invalid host pattern {:?}", printable(pattern))
@@ -193,3 +203,32 @@ impl fmt::Display for ParseNetError {
 impl core::error::Error for ParseNetError {}
 
 dynload_diagnostics::debug_with_causes!(ParseNetError);
+
+/// Why a pattern of GPUs is invalid.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParseGpuPatternError {
+    /// The kind is unknown.
+    UnknownKind(String),
+    /// There is no name after `KIND:`, or after `name`.
+    NoName,
+}
+
+impl fmt::Display for ParseGpuPatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParseGpuPatternError::UnknownKind(found) => write!(
+                f,
+                "unknown kind of GPU {:?}: write `*`, `cpu`, `integrated`, `discrete`, `virtual`, `other` or `name:NAME`",
+                printable(found)
+            ),
+            ParseGpuPatternError::NoName => f.write_str(
+                "no name: write the device's name after the colon, or the beginning of it and `*`",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ParseGpuPatternError {}
+
+dynload_diagnostics::debug_with_causes!(ParseGpuPatternError);

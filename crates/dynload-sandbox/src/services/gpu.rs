@@ -1,5 +1,7 @@
 //! GPU: the names link, and the functions return NOSYS until they are implemented.
 
+pub mod backend;
+
 use super::{answer::Answer, functions, require, wasi::Errno};
 use crate::{call::state::State, host::Caller};
 use dynload_caps::Capabilities;
