@@ -16,6 +16,9 @@ pub(crate) struct Config {
     /// The directories of the scopes, open.
     #[cfg(all(feature = "std", unix))]
     pub(crate) grants: crate::services::Grants,
+    /// The GPUs.
+    #[cfg(all(feature = "std", unix))]
+    pub(crate) gpu: Option<Arc<dyn crate::gpu::Gpu>>,
     pub(crate) functions: HostFunctions,
     pub(crate) console: Console,
     pub(crate) clock: Arc<dyn Clock>,

@@ -266,7 +266,11 @@ impl Instance {
         invocation: Invoked<'_>,
         mut result: Result<R, ErrorKind>,
     ) -> Result<R, Error> {
-        self.end_call();
+        if let Err(kind) = self.end_call(result.is_ok())
+            && result.is_ok()
+        {
+            result = Err(kind);
+        }
         // Code that ran on lent fuel had run out of fuel before, unless it exceeded another limit.
         if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
             && let Err(overdrawn) = self.store.data().meter.check_overdrawn()
@@ -303,11 +307,14 @@ impl Instance {
 
     // Without inlining, the calls of this and of the meter's `grant` would take a twentieth of a short call.
     #[inline(always)]
-    fn end_call(&mut self) {
+    fn end_call(&mut self, _succeeded: bool) -> Result<(), ErrorKind> {
         #[cfg(all(feature = "std", unix))]
-        crate::services::end_call(self.store.data_mut());
+        let result = crate::services::end_call(self.store.data_mut(), _succeeded);
+        #[cfg(not(all(feature = "std", unix)))]
+        let result = Ok(());
         run::settle(&mut self.store.as_context_mut());
         self.store.data_mut().end_watch();
+        result
     }
 
     /// Resets the frame counters to no live frame.

@@ -70,6 +70,8 @@ impl Sandbox {
                 scopes: Scopes::none(),
                 #[cfg(all(feature = "std", unix))]
                 grants: crate::services::Grants::default(),
+                #[cfg(all(feature = "std", unix))]
+                gpu: None,
                 functions: HostFunctions::new(),
                 console: Console::default(),
                 clock,
@@ -371,6 +373,17 @@ impl Sandbox {
         + 'static,
     ) {
         self.config_mut().http_client = Some(Arc::new(client));
+    }
+
+    /// Sets the GPUs that the scopes choose from, for the instances that are created afterwards. Without them, the functions
+    /// of GPUs return NOSYS.
+    ///
+    /// # Grants
+    ///
+    /// Plugins with [`GPU`](Capabilities::GPU) can run any shader on the devices that the [scopes](Scopes::gpu) allow.
+    #[cfg(all(feature = "std", unix))]
+    pub fn set_gpu(&mut self, gpu: Arc<dyn crate::gpu::Gpu>) {
+        self.config_mut().gpu = Some(gpu);
     }
 
     /// Returns the limits.

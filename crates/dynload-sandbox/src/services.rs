@@ -61,6 +61,7 @@ struct Open {
     environ: Vec<Vec<u8>>,
     resolving: network::LookupCount,
     workers: thread::Workers,
+    gpu: gpu::Devices,
 }
 
 impl Services {
@@ -104,6 +105,11 @@ impl Services {
             Some(open) => open,
             None => unreachable!("the services are open when one of them is called"),
         }
+    }
+
+    /// Returns the peak of the GPU memory, and the invocations of the call with that number.
+    pub(crate) fn gpu_usage(&self, call: usize) -> (u64, u64) {
+        self.open.as_ref().map_or((0, 0), |open| open.gpu.usage(call))
     }
 
     fn table(&mut self) -> &mut Table {
@@ -166,6 +172,7 @@ impl Open {
             environ: wasi::environment(&config.scopes.env),
             resolving: parent.map(Share::resolving).unwrap_or_default(),
             workers: thread::Workers::default(),
+            gpu: gpu::Devices::default(),
         })
     }
 }
@@ -176,9 +183,15 @@ pub(crate) fn is_console_ready(stream: Stream) -> bool {
     readiness::is_console_ready(stream, Duration::ZERO).unwrap_or(true)
 }
 
-/// Ends what the running call started and did not wait for. The call pays for the fuel of its workers.
-pub(crate) fn end_call(state: &mut State) {
+/// Ends what the running call started and did not wait for. The call pays for the fuel of its workers. If it has
+/// `succeeded`, what it submitted to a GPU is waited for, and if that takes too long, it has not succeeded.
+pub(crate) fn end_call(state: &mut State, succeeded: bool) -> Result<(), ErrorKind> {
+    if state.services.open.is_none() {
+        return Ok(());
+    }
+    let result = gpu::end_call(state, succeeded);
     thread::end_call(state);
+    result
 }
 
 /// Creates the function of that name in a store, if a service has one.

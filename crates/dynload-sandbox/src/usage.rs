@@ -5,9 +5,9 @@ use core::time::Duration;
 /// The resources that one call used, and the memory of its instance.
 ///
 /// A call is a call from the host, an instantiation or a reset, whether it succeeded or not, together with the start
-/// function, the host functions and the workers that it ran. `fuel`, `peak_stack_bytes`, `peak_call_depth` and
-/// `wall_time` are those of the call. `memory_bytes` and `peak_memory_bytes` are those of the instance since it was
-/// created or reset.
+/// function, the host functions and the workers that it ran. `fuel`, `peak_stack_bytes`, `peak_call_depth`,
+/// `gpu_invocations` and `wall_time` are those of the call. `memory_bytes`, `peak_memory_bytes` and
+/// `peak_gpu_memory_bytes` are those of the instance since it was created or reset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -27,6 +27,10 @@ pub struct Usage {
     pub peak_stack_bytes: Option<u64>,
     /// The peak number of live Wasm frames during the call. `None` unless the [`Engine`](crate::Engine) profiles.
     pub peak_call_depth: Option<u64>,
+    /// The peak of bytes in buffers on GPUs, since the instance was created or reset.
+    pub peak_gpu_memory_bytes: u64,
+    /// The invocations of compute shaders that the call submitted.
+    pub gpu_invocations: u64,
     /// Wall-clock time of the call. `None` for a call that ended within its first
     /// [`UNTIMED_FUEL`](crate::schedule::UNTIMED_FUEL) and did not need the time: reading the clock would cost more than the
     /// call does.

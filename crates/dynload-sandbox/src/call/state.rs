@@ -73,12 +73,18 @@ impl State {
     /// Returns the resources that the call has used, if `fuel_left` is left of the running slice.
     pub(crate) fn usage(&mut self, fuel_left: u64, peaks: Option<(u64, u64)>) -> Usage {
         self.memory.settle();
+        #[cfg(all(feature = "std", unix))]
+        let (peak_gpu_memory_bytes, gpu_invocations) = self.services.gpu_usage(self.call);
+        #[cfg(not(all(feature = "std", unix)))]
+        let (peak_gpu_memory_bytes, gpu_invocations) = (0, 0);
         Usage {
             fuel: self.meter.used(fuel_left),
             memory_bytes: self.memory.now,
             peak_memory_bytes: self.memory.peak,
             peak_stack_bytes: peaks.map(|(stack, _)| stack),
             peak_call_depth: peaks.map(|(_, depth)| depth),
+            peak_gpu_memory_bytes,
+            gpu_invocations,
             wall_time: self.meter.wall_time(&*self.config.clock),
         }
     }

@@ -265,9 +265,7 @@ fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Option
 
 /// Stops the workers that were not joined, and waits for them.
 pub(super) fn end_call(state: &mut State) {
-    let Some(open) = &mut state.services.open else {
-        return;
-    };
+    let open = state.services.open_mut();
     let Some((share, _)) = &open.workers.shared else {
         return;
     };
