@@ -9,12 +9,13 @@ use dynload_tests::artifacts::root;
 use serde_json::Value;
 
 /// The published crates, each with the crates whose types may be in its API.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("dynload-guest", &[]),
     ("dynload-caps", &["bitflags"]),
     ("dynload-process", &[]),
     ("dynload-native", &["dynload_caps"]),
     ("dynload-sandbox", &["dynload_caps"]),
+    ("dynload-gpu", &["dynload_caps", "dynload_sandbox"]),
     // Versions are types of `semver`.
     ("dynload-discovery", &["dynload_caps", "semver"]),
     ("dynload-hotreload", &["dynload_caps", "dynload_native"]),

@@ -21,6 +21,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "dynload-native",
     "dynload-process",
     "dynload-sandbox",
+    "dynload-gpu",
     "dynload-discovery",
     "dynload-hotreload",
     "dynload-plugins",

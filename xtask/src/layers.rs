@@ -14,6 +14,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "dynload-sandbox",
         &["dynload-diagnostics", "dynload-caps", "dynload-process"],
     ),
+    (
+        "dynload-gpu",
+        &[
+            "dynload-diagnostics",
+            "dynload-caps",
+            "dynload-process",
+            "dynload-sandbox",
+        ],
+    ),
     ("dynload-discovery", &["dynload-diagnostics", "dynload-caps"]),
     (
         "dynload-hotreload",
@@ -40,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dynload-discovery",
             "dynload-hotreload",
             "dynload-plugins",
+            "dynload-gpu",
         ],
     ),
     (
@@ -51,6 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dynload-sandbox",
             "dynload-discovery",
             "dynload-hotreload",
+            "dynload-gpu",
         ],
     ),
 ];

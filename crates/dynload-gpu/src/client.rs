@@ -1,0 +1,244 @@
+//! The host's end of a session: a socket, and what is at its other end.
+
+use crate::protocol::{Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, VERSION};
+use dynload_sandbox::gpu::{Command, Device, Lost, Reply, Session};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{SendAncillaryBuffer, SendFlags, sendmsg},
+};
+use std::{
+    any::Any,
+    collections::VecDeque,
+    io::{self, IoSlice, Read},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
+
+/// Above this size, the memory of the queue is released when the queue is empty.
+const KEPT: usize = 1 << 20;
+
+/// An end of the stream must not raise a signal in the host. Apple's systems have an option of the socket instead, which
+/// [`pair`] sets.
+const QUIET: SendFlags = {
+    #[cfg(target_vendor = "apple")]
+    {
+        SendFlags::empty()
+    }
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        SendFlags::NOSIGNAL
+    }
+};
+
+/// Creates the two ends of a session's stream. The first one is the host's.
+pub(crate) fn pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    #[cfg(target_vendor = "apple")]
+    for end in [&ours, &theirs] {
+        rustix::net::sockopt::set_socket_nosigpipe(end, true)?;
+    }
+    Ok((ours, theirs))
+}
+
+/// Sends what fits of two parts, and returns how many bytes did.
+pub(crate) fn send(socket: &UnixStream, parts: [&[u8]; 2]) -> io::Result<usize> {
+    let parts = parts.map(IoSlice::new);
+    rustix::io::retry_on_intr(|| sendmsg(socket, &parts, &mut SendAncillaryBuffer::default(), QUIET))
+        .map_err(io::Error::from)
+}
+
+/// Converts a timeout for `poll`.
+pub(crate) fn timespec(timeout: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    }
+}
+
+/// The host's end of a session.
+pub(crate) struct Client {
+    socket: UnixStream,
+    /// What was not passed on yet.
+    queue: VecDeque<u8>,
+    /// The frame that is being written.
+    head: Vec<u8>,
+    frames: Frames,
+    conversation: Conversation,
+    is_lost: bool,
+    /// What is at the other end. Dropping it ends it.
+    other_end: Option<Box<dyn Any + Send>>,
+}
+
+impl Client {
+    /// Starts with a socket of [`pair`]. `has_greeted` says whether [`Answer::Hello`] was read from it.
+    pub(crate) fn new(
+        socket: UnixStream,
+        has_greeted: bool,
+        other_end: Option<Box<dyn Any + Send>>,
+    ) -> Client {
+        Client {
+            socket,
+            queue: VecDeque::new(),
+            head: Vec::new(),
+            frames: Frames::new(MAX_ANSWER),
+            conversation: Conversation::new(has_greeted),
+            is_lost: false,
+            other_end,
+        }
+    }
+
+    /// Opens a device; the answer is [`Reply::Ready`].
+    pub(crate) fn open(&mut self, index: u32, device: &Device, max_memory_bytes: u64) -> Result<(), Lost> {
+        self.ask(&Request::Open {
+            index,
+            device: device.clone(),
+            max_memory_bytes,
+        })
+    }
+
+    /// Returns the socket and the other end.
+    pub(crate) fn into_parts(self) -> (UnixStream, Option<Box<dyn Any + Send>>) {
+        (self.socket, self.other_end)
+    }
+
+    /// Ends the session.
+    fn lose(&mut self) -> Lost {
+        self.is_lost = true;
+        self.queue = VecDeque::new();
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.other_end = None;
+        Lost
+    }
+
+    fn ask(&mut self, request: &Request<'_>) -> Result<(), Lost> {
+        if self.is_lost {
+            return Err(Lost);
+        }
+        let mut head = std::mem::take(&mut self.head);
+        let tail = request.encode(&mut head);
+        if head.len() - LENGTH + tail.len() > MAX_REQUEST {
+            return Err(self.lose());
+        }
+        self.conversation.ask(request);
+        let mut sent = 0;
+        if self.queue.is_empty() {
+            match send(&self.socket, [&head, tail]) {
+                Ok(count) => sent = count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(self.lose()),
+            }
+        }
+        let rest = head.get(sent..).unwrap_or_default();
+        self.queue.extend(rest);
+        self.queue.extend(&tail[sent.saturating_sub(head.len())..]);
+        self.head = head;
+        Ok(())
+    }
+
+    /// Passes on what fits. Returns whether nothing is left.
+    fn pass_on(&mut self) -> Result<bool, Lost> {
+        while !self.queue.is_empty() {
+            let (first, second) = self.queue.as_slices();
+            match send(&self.socket, [first, second]) {
+                Ok(count) => drop(self.queue.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(_) => return Err(self.lose()),
+            }
+        }
+        if self.queue.capacity() > KEPT {
+            self.queue = VecDeque::new();
+        }
+        Ok(true)
+    }
+
+    /// Reads until a whole frame has arrived. Returns whether one has.
+    fn has_arrived(&mut self) -> Result<bool, Lost> {
+        loop {
+            match self.frames.whole() {
+                Ok(Some(_)) => return Ok(true),
+                Ok(None) => {}
+                Err(_) => return Err(self.lose()),
+            }
+            match self.frames.fill(|space| (&self.socket).read(space)) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Ok(0) | Err(_) => return Err(self.lose()),
+            }
+        }
+    }
+
+    /// Returns the worker's first answer, if it has arrived. Its version may be another one; then the session cannot go on.
+    pub(crate) fn greeting(&mut self) -> Result<Option<Answer<'_>>, Lost> {
+        self.answer(true)
+    }
+
+    /// Returns the next answer, if it has arrived and is an expected one.
+    fn answer(&mut self, of_any_version: bool) -> Result<Option<Answer<'_>>, Lost> {
+        if self.is_lost {
+            return Err(Lost);
+        }
+        if !self.has_arrived()? {
+            return Ok(None);
+        }
+        let Client {
+            frames,
+            conversation,
+            is_lost,
+            other_end,
+            ..
+        } = self;
+        let answer = frames.take().and_then(|frame| {
+            let answer = frame.map(Answer::decode).transpose()?;
+            match &answer {
+                Some(Answer::Hello { version, .. }) if of_any_version && *version != VERSION => {}
+                Some(answer) => conversation.hear(answer)?,
+                None => {}
+            }
+            Ok(answer)
+        });
+        answer.map_err(|_| {
+            *is_lost = true;
+            *other_end = None;
+            Lost
+        })
+    }
+}
+
+impl Session for Client {
+    fn send(&mut self, command: &Command<'_>) -> Result<(), Lost> {
+        self.ask(&Request::Command(command.clone()))
+    }
+
+    fn is_sent(&mut self) -> Result<bool, Lost> {
+        if self.is_lost {
+            return Err(Lost);
+        }
+        self.pass_on()
+    }
+
+    fn receive(&mut self) -> Result<Option<Reply<'_>>, Lost> {
+        self.is_sent()?;
+        match self.answer(false)? {
+            Some(Answer::Reply(reply)) => Ok(Some(reply)),
+            Some(Answer::Hello { .. }) | None => Ok(None),
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<(), Lost> {
+        if self.is_lost {
+            return Err(Lost);
+        }
+        if !matches!(self.frames.whole(), Ok(None)) {
+            return Ok(());
+        }
+        let mut events = PollFlags::IN;
+        events.set(PollFlags::OUT, !self.queue.is_empty());
+        match poll(&mut [PollFd::new(&self.socket, events)], Some(&timespec(timeout))) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(_) => Err(self.lose()),
+        }
+    }
+}

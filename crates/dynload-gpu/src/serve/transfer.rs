@@ -1,0 +1,126 @@
+//! Writing to buffers, and reading from them.
+
+use super::{Ended, Server, scope::scoped, stream::Stream};
+use crate::protocol::Answer;
+use dynload_sandbox::gpu::{PIECE, Reply};
+use std::sync::mpsc;
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, MapMode};
+
+/// The maximum number of bytes that are copied into memory of the driver before the device has to accept them.
+const STAGED: u64 = 4 << 20;
+
+/// The maximum size of the memory through which buffers are read.
+const CHUNK: u64 = 4 << 20;
+
+/// The smallest size of it.
+const MIN_CHUNK: u64 = 64 << 10;
+
+/// What was written and not submitted.
+#[derive(Default)]
+pub(super) struct Upload {
+    staged: u64,
+}
+
+impl Upload {
+    /// Everything that was written is part of the submission.
+    pub(super) fn submitted(&mut self) {
+        self.staged = 0;
+    }
+}
+
+/// The memory through which buffers are read.
+#[derive(Default)]
+pub(super) struct Download {
+    chunk: Option<Buffer>,
+}
+
+impl Server {
+    pub(super) fn write(&mut self, buffer: u32, at: u64, bytes: &[u8]) -> Result<(), Ended> {
+        let to = self.buffer(buffer)?;
+        scoped(&self.device, || self.queue.write_buffer(to, at, bytes))?;
+        self.upload.staged += bytes.len() as u64;
+        if self.upload.staged >= STAGED {
+            // The memory of what was submitted before is released, and used again for what comes.
+            let before = self.in_flight.back().cloned();
+            self.flush()?;
+            before.map_or(Ok(()), |before| self.wait_for(before))?;
+        }
+        Ok(())
+    }
+
+    /// Submits what was written.
+    pub(super) fn flush(&mut self) -> Result<(), Ended> {
+        if self.upload.staged == 0 {
+            return Ok(());
+        }
+        let index = scoped(&self.device, || self.queue.submit([]))?;
+        self.submitted(index)
+    }
+
+    pub(super) fn read(
+        &mut self,
+        buffer: u32,
+        mut at: u64,
+        size: u64,
+        stream: &mut Stream,
+    ) -> Result<(), Ended> {
+        let end = at.checked_add(size).ok_or(Ended)?;
+        while at < end {
+            let count = (end - at).min(CHUNK);
+            let chunk = self.chunk(count)?;
+            let from = self.buffer(buffer)?;
+            let index = scoped(&self.device, || {
+                let mut encoder = self.device.create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(from, at, &chunk, 0, count);
+                self.queue.submit([encoder.finish()])
+            })?;
+            self.upload.submitted();
+            self.send_mapped(&chunk, count, index, stream)?;
+            at += count;
+        }
+        // Everything before the last copy has been executed.
+        self.in_flight.clear();
+        Ok(())
+    }
+
+    fn send_mapped(
+        &self,
+        chunk: &Buffer,
+        count: u64,
+        index: wgpu::SubmissionIndex,
+        stream: &mut Stream,
+    ) -> Result<(), Ended> {
+        let slice = chunk.slice(..count);
+        let (done, mapped) = mpsc::channel();
+        scoped(&self.device, || {
+            slice.map_async(MapMode::Read, move |result| drop(done.send(result)));
+        })?;
+        self.wait_for(index)?;
+        mapped.try_recv().map_err(|_| Ended)?.map_err(|_| Ended)?;
+        let view = slice.get_mapped_range().map_err(|_| Ended)?;
+        for piece in view.chunks(PIECE as usize) {
+            stream.answer(&Answer::Reply(Reply::Data(piece)))?;
+        }
+        drop(view);
+        chunk.unmap();
+        Ok(())
+    }
+
+    /// Returns memory of at least `size` bytes.
+    fn chunk(&mut self, size: u64) -> Result<Buffer, Ended> {
+        match &self.download.chunk {
+            Some(chunk) if chunk.size() >= size => Ok(chunk.clone()),
+            _ => {
+                let chunk = scoped(&self.device, || {
+                    self.device.create_buffer(&BufferDescriptor {
+                        label: None,
+                        size: size.next_power_of_two().max(MIN_CHUNK),
+                        usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                        mapped_at_creation: false,
+                    })
+                })?;
+                Ok(self.download.chunk.insert(chunk).clone())
+            }
+        }
+    }
+}
