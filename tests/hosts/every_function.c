@@ -258,6 +258,20 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     FINE;
     CHECK(sandbox_allow_workers(s, -4) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_set_gpu_limits(s, 1000000, 1 << 20) == 1);
+    FINE;
+    CHECK(sandbox_set_gpu_limits(s, 1000000, (1 << 20) + 1) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_gpu_str(s, NULL, "*", 1 << 20) == 0); /* without a worker */
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_gpu_str(s, "/bin/true", "gpu", 1 << 20) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_gpu_str(s, "dynload-gpu-worker", "*", 1 << 20) == 0); /* it is never searched for */
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+#ifndef _WIN32
+    CHECK(sandbox_allow_gpu_str(s, "/bin/true", "*", 1 << 20) == 0);
+    FAILS(DYNLOAD_ERROR_IO);
+#endif
     const char *args[] = {"plugin", "--fast"};
     CHECK(sandbox_set_args_str(s, args, 2) == 1 && sandbox_set_args_str(s, NULL, 0) == 1);
     FINE;
@@ -357,6 +371,7 @@ static void instances(int64_t wasm, int64_t len) {
     CHECK(wasm_call_n_str(p, "nothing", NULL, 0, NULL, 0) == DYNLOAD_OK);
 
     CHECK(wasm_call1_str(p, "deep", 9) == 9 && wasm_peak_depth(p) == 10 && wasm_peak_stack(p) > 0);
+    CHECK(wasm_gpu_memory(p) == 0);
     FINE;
     CHECK(wasm_peak_memory(p) == 65536);
     bytes(p, s, wasm);

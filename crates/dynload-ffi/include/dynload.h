@@ -201,7 +201,7 @@ extern "C" {
 #define CAP_ENV INT64_C(64)        /* environment variables; see sandbox_allow_env */
 #define CAP_PROCESS INT64_C(128)   /* running programs; see sandbox_allow_program */
 #define CAP_THREADING INT64_C(256) /* workers; see sandbox_allow_workers */
-#define CAP_GPU INT64_C(512)       /* graphics and compute processors */
+#define CAP_GPU INT64_C(512)       /* graphics and compute processors; see sandbox_allow_gpu */
 
 /* ---- Callbacks ---- */
 
@@ -538,6 +538,20 @@ DYNLOAD_API int64_t sandbox_allow_program(WasmSandbox s, int64_t path);
 /// failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_workers(WasmSandbox s, int64_t count);
 
+/// Lets plugins use the GPUs that match device: * (all but drivers on the processor), cpu, integrated, discrete,
+/// virtual, other, each also with a name as in discrete:Example 9000, or name:Example *. Also needs CAP_GPU. Each plugin's
+/// buffers can have max_memory_bytes together. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
+///
+/// Shaders run in processes of the program worker, the absolute path of dynload-gpu-worker, which is started now to list the
+/// devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the last
+/// max_memory_bytes takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
+DYNLOAD_API int64_t sandbox_allow_gpu(WasmSandbox s, int64_t worker, int64_t device, int64_t max_memory_bytes);
+
+/// Sets how much plugins can do with the GPUs: max_invocations of shaders in a call (2^32 if this is not called), and
+/// max_shader_bytes of a shader's source text (65536; at most 1048576). Returns 1 on success, 0 on failure. Affects plugins
+/// that are loaded afterwards.
+DYNLOAD_API int64_t sandbox_set_gpu_limits(WasmSandbox s, int64_t max_invocations, int64_t max_shader_bytes);
+
 /// Sets the arguments of WASI programs: argc addresses of texts at argv. By convention, the first is the name of
 /// the program. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_args(WasmSandbox s, int64_t argv, int64_t argc);
@@ -617,6 +631,9 @@ DYNLOAD_API int64_t wasm_fuel_used(WasmInstance inst);
 
 /// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_memory(WasmInstance inst);
+
+/// Returns the peak size of the plugin's buffers on GPUs in bytes since it was loaded or reset; -1 on failure.
+DYNLOAD_API int64_t wasm_gpu_memory(WasmInstance inst);
 
 /// Returns the peak stack size of the last call in bytes, in a sandbox with sandbox_set_profile; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_stack(WasmInstance inst);
@@ -1007,6 +1024,11 @@ static inline const char *wasm_call_text(WasmInstance inst, const char *name, co
     return dynload_text(wasm_call_bytes(inst, dynload_address(name), dynload_address(text), (int64_t)strlen(text)));
 }
 
+static inline int64_t sandbox_allow_gpu_str(WasmSandbox s, const char *worker, const char *device,
+                                            int64_t max_memory_bytes) {
+    return sandbox_allow_gpu(s, dynload_address(worker), dynload_address(device), max_memory_bytes);
+}
+
 static inline int64_t sandbox_set_config_str(WasmSandbox s, const char *name, const char *value) {
     return sandbox_set_config(s, dynload_address(name), dynload_address(value));
 }
@@ -1158,6 +1180,12 @@ DYNLOAD_API int64_t vais_wasm_allow_program(int64_t sandbox, int64_t path);
 /// sandbox_allow_workers.
 DYNLOAD_API int64_t vais_wasm_allow_workers(int64_t sandbox, int64_t count);
 
+/// sandbox_allow_gpu.
+DYNLOAD_API int64_t vais_wasm_allow_gpu(int64_t sandbox, int64_t worker, int64_t device, int64_t max_memory_bytes);
+
+/// sandbox_set_gpu_limits.
+DYNLOAD_API int64_t vais_wasm_set_gpu_limits(int64_t sandbox, int64_t max_invocations, int64_t max_shader_bytes);
+
 /// sandbox_set_config.
 DYNLOAD_API int64_t vais_wasm_set_config(int64_t sandbox, int64_t name, int64_t value);
 
@@ -1209,6 +1237,9 @@ DYNLOAD_API int64_t vais_wasm_peak_stack(int64_t instance);
 
 /// wasm_peak_depth.
 DYNLOAD_API int64_t vais_wasm_peak_depth(int64_t instance);
+
+/// wasm_gpu_memory.
+DYNLOAD_API int64_t vais_wasm_gpu_memory(int64_t instance);
 
 /// wasm_memory_read.
 DYNLOAD_API int64_t vais_wasm_memory_read(int64_t instance, int64_t offset, int64_t buf, int64_t len);

@@ -392,6 +392,13 @@ impl Sandbox {
         self.config.limits
     }
 
+    /// Returns the GPUs that the scopes choose from.
+    #[cfg(all(feature = "std", unix))]
+    #[must_use]
+    pub fn gpu(&self) -> Option<&Arc<dyn crate::gpu::Gpu>> {
+        self.config.gpu.as_ref()
+    }
+
     /// Returns the scopes.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {

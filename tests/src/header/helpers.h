@@ -80,6 +80,11 @@ static inline const char *wasm_call_text(WasmInstance inst, const char *name, co
     return dynload_text(wasm_call_bytes(inst, dynload_address(name), dynload_address(text), (int64_t)strlen(text)));
 }
 
+static inline int64_t sandbox_allow_gpu_str(WasmSandbox s, const char *worker, const char *device,
+                                            int64_t max_memory_bytes) {
+    return sandbox_allow_gpu(s, dynload_address(worker), dynload_address(device), max_memory_bytes);
+}
+
 static inline int64_t sandbox_set_config_str(WasmSandbox s, const char *name, const char *value) {
     return sandbox_set_config(s, dynload_address(name), dynload_address(value));
 }

@@ -389,7 +389,9 @@ fn request() -> impl Strategy<Value = CapabilityRequest> {
                 request.directories = directories;
                 request.directories.retain(|dir| guests.insert(dir.guest.clone()));
                 request.environment = environment;
-                request.environment.retain(|variable| names.insert(variable.name.clone()));
+                request
+                    .environment
+                    .retain(|variable| names.insert(variable.name.clone()));
                 request.hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
                 request.programs = programs.iter().map(|path| (*path).to_owned()).collect();
                 request.workers = workers;

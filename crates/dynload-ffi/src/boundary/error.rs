@@ -241,6 +241,23 @@ impl From<dynload_sandbox::ServiceError> for Error {
     }
 }
 
+#[cfg(unix)]
+impl From<dynload_gpu::StartError> for Error {
+    fn from(error: dynload_gpu::StartError) -> Error {
+        let code = match error {
+            dynload_gpu::StartError::NotAbsolute { .. } => ErrorCode::InvalidArgument,
+            _ => ErrorCode::Io,
+        };
+        Error::from_chain(code, &error)
+    }
+}
+
+impl From<dynload_caps::ParseGpuPatternError> for Error {
+    fn from(error: dynload_caps::ParseGpuPatternError) -> Error {
+        Error::from_chain(ErrorCode::InvalidArgument, &error)
+    }
+}
+
 impl From<dynload_caps::ParseNetError> for Error {
     fn from(error: dynload_caps::ParseNetError) -> Error {
         Error::from_chain(ErrorCode::InvalidArgument, &error)

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use dynload_caps::GpuPattern;
+#[cfg(unix)]
+use dynload_gpu::Workers;
 use dynload_sandbox::{
     Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, InterruptHandle, Limits, Module,
     Sandbox, Scopes,
@@ -46,19 +49,21 @@ static SANDBOXES: LazyLock<Table<SandboxEntry>> = LazyLock::new(Table::new);
 
 /// Converts limits from C; a negative limit is an error.
 pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
-    let value = |value: i64, name: &str| {
-        u64::try_from(value).map_err(|_| {
-            Error::new(
-                ErrorCode::InvalidArgument,
-                format!("{name} is {value}: pass a limit of 0 or more"),
-            )
-        })
-    };
     Ok(Limits::DEFAULT
-        .with_memory_bytes(value(limits.max_memory_bytes, "max_memory_bytes")?)
-        .with_time(Duration::from_millis(value(limits.max_time_ms, "max_time_ms")?))
-        .with_stack_bytes(value(limits.max_stack_bytes, "max_stack_bytes")?)
-        .with_call_depth(value(limits.max_call_depth, "max_call_depth")?))
+        .with_memory_bytes(limit(limits.max_memory_bytes, "max_memory_bytes")?)
+        .with_time(Duration::from_millis(limit(limits.max_time_ms, "max_time_ms")?))
+        .with_stack_bytes(limit(limits.max_stack_bytes, "max_stack_bytes")?)
+        .with_call_depth(limit(limits.max_call_depth, "max_call_depth")?))
+}
+
+/// Converts a limit from C; a negative one is an error.
+pub(crate) fn limit(value: i64, name: &str) -> Result<u64> {
+    u64::try_from(value).map_err(|_| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("{name} is {value}: pass a limit of 0 or more"),
+        )
+    })
 }
 
 /// Converts limits for C. A value that does not fit becomes the largest number that does, which has the same effect.
@@ -191,6 +196,49 @@ pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) ->
         }
         Ok(())
     })
+}
+
+/// Adds devices to the scopes of a sandbox. A worker is started before the sandbox is locked, because that takes time.
+#[cfg(unix)]
+pub(crate) fn allow_gpu(
+    handle: i64,
+    worker: Option<&std::path::Path>,
+    device: GpuPattern,
+    max_memory_bytes: u64,
+) -> Result<()> {
+    SANDBOXES.get(handle)?;
+    let gpu = worker.map(Workers::new).transpose()?;
+    change(handle, |sandbox| {
+        if gpu.is_none() && sandbox.gpu().is_none() {
+            return Err(Error::new(
+                ErrorCode::InvalidArgument,
+                "the sandbox has no worker for GPUs yet: pass the absolute path of `dynload-gpu-worker`",
+            ));
+        }
+        let mut scopes = sandbox.scopes().clone();
+        if !scopes.gpu.devices.contains(&device) {
+            scopes.gpu.devices.push(device);
+        }
+        scopes.gpu.max_memory_bytes = max_memory_bytes;
+        sandbox.set_scopes(scopes);
+        if let Some(gpu) = gpu {
+            sandbox.set_gpu(Arc::new(gpu));
+        }
+        Ok(())
+    })
+}
+
+/// There are no GPUs on this platform.
+#[cfg(not(unix))]
+pub(crate) fn allow_gpu(
+    handle: i64,
+    _worker: Option<&std::path::Path>,
+    _device: GpuPattern,
+    _max_memory_bytes: u64,
+) -> Result<()> {
+    SANDBOXES.get(handle)?;
+    let message = "GPUs are available on Unix only: run this plugin without";
+    Err(Error::new(ErrorCode::InvalidArgument, message))
 }
 
 /// Changes the configuration of the engine, for modules that are loaded later.
