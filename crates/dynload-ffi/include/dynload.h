@@ -539,12 +539,13 @@ DYNLOAD_API int64_t sandbox_allow_program(WasmSandbox s, int64_t path);
 DYNLOAD_API int64_t sandbox_allow_workers(WasmSandbox s, int64_t count);
 
 /// Lets plugins use the GPUs that match device: * (all but drivers on the processor), cpu, integrated, discrete,
-/// virtual, other, each also with a name as in discrete:Example 9000, or name:Example *. Also needs CAP_GPU. Each plugin's
-/// buffers can have max_memory_bytes together. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
+/// virtual, other, each also with a name as in discrete:Example 9000, or name:Example *. Also needs CAP_GPU. Each
+/// plugin's buffers can have max_memory_bytes together. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
 ///
-/// Shaders run in processes of the program worker, the absolute path of dynload-gpu-worker, which is started now to list the
-/// devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the last
-/// max_memory_bytes takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
+/// Shaders run in processes of the program worker, the absolute path of dynload-gpu-worker, which is started now to list
+/// the devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the
+/// last max_memory_bytes takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
 DYNLOAD_API int64_t sandbox_allow_gpu(WasmSandbox s, int64_t worker, int64_t device, int64_t max_memory_bytes);
 
 /// Sets how much plugins can do with the GPUs: max_invocations of shaders in a call (2^32 if this is not called), and

@@ -357,12 +357,13 @@ pub extern "C" fn sandbox_allow_workers(s: WasmSandbox, count: i64) -> i64 {
 }
 
 /// Lets plugins use the GPUs that match `device`: `*` (all but drivers on the processor), `cpu`, `integrated`, `discrete`,
-/// `virtual`, `other`, each also with a name as in `discrete:Example 9000`, or `name:Example *`. Also needs CAP_GPU. Each plugin's
-/// buffers can have `max_memory_bytes` together. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
+/// `virtual`, `other`, each also with a name as in `discrete:Example 9000`, or `name:Example *`. Also needs CAP_GPU. Each
+/// plugin's buffers can have `max_memory_bytes` together. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
 ///
-/// Shaders run in processes of the program `worker`, the absolute path of `dynload-gpu-worker`, which is started now to list the
-/// devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the last
-/// `max_memory_bytes` takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
+/// Shaders run in processes of the program `worker`, the absolute path of `dynload-gpu-worker`, which is started now to list
+/// the devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the
+/// last `max_memory_bytes` takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
 pub unsafe extern "C" fn sandbox_allow_gpu(
     s: WasmSandbox,
     worker: i64,
