@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod gpu;
 #[path = "../../crates/dynload-sandbox/tests/sandbox/subject/sandbox.rs"]
 mod subject;
 #[path = "../../crates/dynload-sandbox/tests/sandbox/subject/values.rs"]
@@ -13,6 +14,7 @@ use dynload_oracle::{self as oracle, Oracle, random};
 use dynload_sandbox::{
     Capabilities, Engine, EngineConfig, Limits, Module, ModuleError, Sandbox, SeededEntropy, Signature, Value,
 };
+pub use gpu::gpu_frames;
 use subject::{sandbox, wide};
 use values::{bits, to_sandbox};
 

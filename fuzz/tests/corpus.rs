@@ -1,7 +1,9 @@
-//! Runs both fuzz targets over a fixed corpus: `cargo test --no-default-features`.
+//! Runs the fuzz targets over a fixed corpus: `cargo test --no-default-features`.
 
-use dynload_fuzz::{Reached, load_and_run, meter};
+use dynload_fuzz::{Reached, gpu_frames, load_and_run, meter};
+use dynload_gpu::protocol::{Answer, Request, VERSION};
 use dynload_oracle::{guests, random};
+use dynload_sandbox::gpu::{Command, Reply};
 
 /// Returns pseudorandom bytes generated from a seed.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
@@ -51,4 +53,57 @@ fn programs_generated_from_any_bytes_are_metered_exactly() {
     }
     println!("{returned} calls returned");
     assert!(returned > 100, "only {returned} calls returned");
+}
+
+#[test]
+fn whole_and_damaged_frames_are_accepted_or_refused() {
+    let answers = [
+        Answer::Hello {
+            version: VERSION,
+            devices: Vec::new(),
+        },
+        Answer::Reply(Reply::Data(&[7; 1])),
+        Answer::Reply(Reply::Data(&[7; 2])),
+        Answer::Reply(Reply::Data(&[7; 3])),
+        Answer::Reply(Reply::Data(&[7; 1])),
+        Answer::Reply(Reply::Ready),
+        Answer::Reply(Reply::Invalid("wgsl:1:1")),
+    ];
+    let requests = [
+        Request::Command(Command::Wait),
+        Request::Command(Command::Write {
+            buffer: 1,
+            at: 8,
+            bytes: &[1; 300],
+        }),
+        Request::Command(Command::CreateKernel {
+            kernel: 2,
+            source: "fn main() {}",
+            entry_point: "main",
+        }),
+    ];
+    let mut head = Vec::new();
+    // The host has asked for 1, 2 and 4 bytes, to wait, and for a kernel.
+    let mut streams = [vec![20, 0x36], vec![20, 0x36]];
+    for answer in &answers {
+        let tail = answer.encode(&mut head);
+        streams[0].extend([&head, tail].concat());
+    }
+    for request in &requests {
+        let tail = request.encode(&mut head);
+        streams[1].extend([&head, tail].concat());
+    }
+    assert_eq!(gpu_frames(&streams[0]), answers.len());
+    assert_eq!(gpu_frames(&streams[1]), requests.len());
+    let mut accepted = 0;
+    for seed in 0..rounds() * 50 {
+        let mut stream = streams[seed as usize % 2].clone();
+        for pair in bytes(seed, 6).chunks(2) {
+            let at = usize::from(pair[0]) % stream.len();
+            stream[at] = pair[1];
+        }
+        accepted += gpu_frames(&stream);
+    }
+    println!("{accepted} frames were accepted");
+    assert!(accepted > 100, "only {accepted} frames were accepted");
 }

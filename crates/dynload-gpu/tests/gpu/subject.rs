@@ -5,7 +5,7 @@ use dynload_sandbox::gpu::{
     Binding, BufferUsage, Command, Dispatch, Gpu, KernelInfo, Lost, PIECE, Reply, Session,
 };
 use std::{
-    sync::OnceLock,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -17,22 +17,77 @@ pub(crate) const STORAGE: BufferUsage = BufferUsage {
     uniform: false,
 };
 
+pub(crate) const UNIFORM: BufferUsage = BufferUsage {
+    storage: false,
+    uniform: true,
+};
+
 /// Memory that no test exceeds by accident.
 pub(crate) const MEMORY: u64 = 256 << 20;
 
-/// Returns the workers if there is a device, and says so otherwise.
-pub(crate) fn workers() -> Option<&'static Workers> {
-    static WORKERS: OnceLock<Workers> = OnceLock::new();
-    let workers = WORKERS.get_or_init(|| Workers::new(env!("CARGO_BIN_EXE_dynload-gpu-worker")).unwrap());
-    if workers.devices().is_empty() {
-        assert!(
-            std::env::var_os("DYNLOAD_REQUIRE_GPU").is_none(),
-            "there is no Vulkan device: install mesa-vulkan-drivers and libvulkan1"
-        );
-        println!("not tested: there is no Vulkan device");
-        return None;
+/// The variable that marks the workers of one test.
+const MARK: &str = "DYNLOAD_TEST";
+
+/// The workers of one test.
+pub(crate) struct Marked {
+    pub(crate) workers: Workers,
+    mark: &'static str,
+}
+
+impl Marked {
+    /// Starts workers if there is a device, and says so otherwise.
+    pub(crate) fn start(mark: &'static str) -> Option<Marked> {
+        let worker = env!("CARGO_BIN_EXE_dynload-gpu-worker");
+        let workers = Workers::with_variables(worker, [(MARK, mark)]).unwrap();
+        if workers.devices().is_empty() {
+            assert!(
+                std::env::var_os("DYNLOAD_REQUIRE_GPU").is_none(),
+                "there is no Vulkan device: install mesa-vulkan-drivers and libvulkan1"
+            );
+            println!("not tested: there is no Vulkan device");
+            return None;
+        }
+        Some(Marked { workers, mark })
     }
-    Some(workers)
+
+    /// Opens the first device.
+    pub(crate) fn open(&self) -> Subject {
+        Subject::open(&self.workers, MEMORY)
+    }
+
+    /// Returns the process of the only worker.
+    pub(crate) fn process(&self) -> u32 {
+        let processes = processes(self.mark);
+        let [process] = processes[..] else {
+            panic!("{processes:?}")
+        };
+        process
+    }
+
+    /// Drops the workers, and waits until none of their processes is left.
+    pub(crate) fn end(self) {
+        let Marked { workers, mark } = self;
+        drop(workers);
+        let deadline = Instant::now() + PATIENCE;
+        while !processes(mark).is_empty() {
+            assert!(Instant::now() < deadline, "a worker is left");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Returns the processes with a mark.
+fn processes(mark: &str) -> Vec<u32> {
+    let mark = format!("{MARK}={mark}").into_bytes();
+    let has_mark = |process: &u32| {
+        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == mark)
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(has_mark)
+        .collect()
 }
 
 /// A session that waits for its replies.
@@ -50,11 +105,7 @@ pub(crate) enum Answer {
 
 impl Subject {
     /// Opens the first device.
-    pub(crate) fn open(gpu: &dyn Gpu) -> Subject {
-        Subject::open_with(gpu, MEMORY)
-    }
-
-    pub(crate) fn open_with(gpu: &dyn Gpu, max_memory_bytes: u64) -> Subject {
+    pub(crate) fn open(gpu: &dyn Gpu, max_memory_bytes: u64) -> Subject {
         let mut subject = Subject(gpu.open(0, max_memory_bytes).unwrap());
         assert_eq!(subject.answer(), Ok(Answer::Ready));
         subject
