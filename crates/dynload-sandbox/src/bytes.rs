@@ -10,7 +10,7 @@ mod protocol;
 #[cfg(feature = "extism")]
 pub use extism::HttpResponse;
 #[cfg(feature = "extism")]
-pub(crate) use extism::{Extism, HttpClient, define as define_extism};
+pub(crate) use extism::{Extism, HttpFunction, define as define_extism};
 pub(crate) use protocol::{define_typst, define_vais};
 
 use crate::{

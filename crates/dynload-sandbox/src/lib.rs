@@ -80,6 +80,8 @@ pub use prepared::Prepared;
 pub use sandbox::Sandbox;
 #[cfg(all(feature = "std", unix))]
 pub use services::ServiceError;
+#[cfg(all(feature = "http", unix))]
+pub use services::{HttpClient, HttpError};
 pub use usage::Usage;
 pub use value::{Signature, ValType, Value, ValueTypeMismatch};
 

@@ -67,7 +67,7 @@ pub struct HttpResponse {
 }
 
 /// Makes the HTTP requests of Extism plugins: see [`Sandbox::set_http_client`](crate::Sandbox::set_http_client).
-pub(crate) type HttpClient =
+pub(crate) type HttpFunction =
     Arc<dyn Fn(&mut Caller<'_>, &[u8], &[u8]) -> Result<HttpResponse, Stop> + Send + Sync>;
 
 /// A guest passed an offset that is not that of a block.

@@ -44,6 +44,12 @@ impl Blocks {
         Ok(self.insert(bytes.into()))
     }
 
+    /// Adds a block and returns its offset, if the limit allows it.
+    pub(crate) fn add(&mut self, block: Box<[u8]>, memory: &mut MemoryMeter) -> Result<u64, DeniedGrowth> {
+        memory.hold(counted(block.len() as u64))?;
+        Ok(self.insert(block))
+    }
+
     fn insert(&mut self, block: Box<[u8]>) -> u64 {
         let (offset, len) = (self.next, block.len() as u64);
         self.next += len.next_multiple_of(GAP) + GAP;

@@ -245,6 +245,13 @@ pub(super) fn give(caller: &mut Caller<'_>, bytes: &[u8]) -> Result<u64, Stop> {
     extism.blocks.copy(bytes, memory).map_err(out_of_memory)
 }
 
+/// As [`give`], without a copy.
+fn give_own(caller: &mut Caller<'_>, bytes: Vec<u8>) -> Result<u64, Stop> {
+    caller.charge_bytes(bytes.len() as u64)?;
+    let (extism, memory) = parts(caller.state())?;
+    extism.blocks.add(bytes.into(), memory).map_err(out_of_memory)
+}
+
 /// Returns 0 if the value is not set.
 fn config_get(caller: &mut Caller<'_>, key: u64) -> Result<i64, Stop> {
     let key = take(caller, key)?;
@@ -303,9 +310,9 @@ fn http_request(caller: &mut Caller<'_>, request: u64, body: u64) -> Result<i64,
     };
     let response = client(caller, &request, &body)?;
     caller.check()?;
-    let headers = give(caller, &response.headers)?;
+    let headers = give_own(caller, response.headers)?;
     let (extism, _) = parts(caller.state())?;
     extism.http_status = response.status;
     extism.http_headers = headers;
-    Ok(give(caller, &response.body)? as i64)
+    Ok(give_own(caller, response.body)? as i64)
 }
