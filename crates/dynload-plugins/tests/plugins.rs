@@ -626,3 +626,38 @@ fn plugins_can_be_called_while_one_is_started_and_another_is_dropped() {
         is_done.recv_timeout(PATIENCE).unwrap();
     }
 }
+
+#[test]
+fn totals_are_those_of_all_calls() {
+    let text =
+        r#"(module (func (export "one") (result i64) (i64.const 1)) (func (export "trap") unreachable))"#;
+    let module = Module::new(&Engine::default(), wat::parse_str(text).unwrap()).unwrap();
+    let pool = Pool::new(
+        Arc::new(Sandbox::new(Limits::DEFAULT)),
+        module,
+        NonZero::<usize>::MIN,
+    );
+    let three = pool.run(PATIENCE, |instance| {
+        for _ in 0..3 {
+            instance.call_i64("one", &[])?;
+        }
+        Ok(())
+    });
+    three.unwrap().unwrap();
+    let (calls, failures, fuel) = (3, 0, 6);
+    let totals = pool.totals();
+    assert_eq!(
+        (totals.calls, totals.failures, totals.fuel),
+        (calls, failures, fuel)
+    );
+    // The instance is poisoned, and reset for the next call.
+    pool.run(PATIENCE, |instance| instance.call_i64("trap", &[]))
+        .unwrap()
+        .unwrap_err();
+    let mut checkout = pool.checkout(PATIENCE).unwrap();
+    checkout.call_i64("one", &[]).unwrap();
+    assert_eq!(pool.totals().calls, 4);
+    drop(checkout);
+    let totals = pool.totals();
+    assert_eq!((totals.calls, totals.failures), (5, 1));
+}

@@ -20,7 +20,7 @@ const LOG_OFF: i32 = i32::MAX;
 
 /// Creates the function of that name in a store, if there is one.
 pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
-    store.data_mut().extism.get_or_insert_with(Box::<Extism>::default);
+    store.data_mut().extism.get_or_insert_default().is_imported = true;
     let log = |level: &'static str| {
         move |host: Host<'_>, text: i64| run(host, |caller| log(caller, level, text as u64))
     };
@@ -63,8 +63,10 @@ pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
         }),
         "reset" => Func::wrap(store, |host: Host<'_>| -> Done<()> {
             run(host, |caller| {
-                let (extism, memory) = parts(caller.state())?;
-                extism.clear(memory);
+                parts(caller.state())?.0.forget();
+                while !remove_some(caller.state())? {
+                    caller.check()?;
+                }
                 Ok(())
             })
         }),
@@ -183,6 +185,12 @@ pub(super) fn parts(state: &mut State) -> Result<(&mut Extism, &mut MemoryMeter)
     // `define` creates it when the first function is linked.
     let extism = extism.as_deref_mut().ok_or_else(|| Stop::host(NoBlock(0)))?;
     Ok((extism, memory))
+}
+
+/// Removes some blocks. Returns whether none is left.
+pub(super) fn remove_some(state: &mut State) -> Result<bool, Stop> {
+    let (extism, memory) = parts(state)?;
+    Ok(extism.blocks.remove_some(memory))
 }
 
 /// Returns 0 if the limit does not allow the block.
