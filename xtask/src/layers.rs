@@ -51,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dynload-sandbox",
             "dynload-discovery",
             "dynload-hotreload",
+            "dynload-plugins",
         ],
     ),
 ];
