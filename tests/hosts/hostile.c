@@ -143,6 +143,9 @@ static void no_list(int64_t handle) {
     REFUSES(plugin_capabilities(list, 0), -1);
     REFUSES(plugin_problem_count(list), -1);
     REFUSES(plugin_problem(list, 0), 0);
+    REFUSES(plugin_set_config_str(list, 0, "name", "value"), 0);
+    REFUSES(plugin_admit(list, 0, (WasmSandbox){0, 0}), 0);
+    REFUSES(plugin_load_module(list, 0).handle, 0);
     REFUSES(plugin_list_destroy(list), 0);
     REFUSES(vais_plugin_count(handle), -1);
 }

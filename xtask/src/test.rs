@@ -176,6 +176,16 @@ fn features() -> Result<(), Failure> {
         "--features",
         "cache,deterministic",
     ]))?;
+    run(&mut cargo([
+        "test",
+        "-p",
+        "dynload-sandbox",
+        "--features",
+        "http",
+        "--test",
+        "http",
+        "--lib",
+    ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-guest", "--no-default-features"],
         &["dynload-native", "--no-default-features"],
@@ -193,6 +203,7 @@ fn features() -> Result<(), Failure> {
             "rewriter,simd,deterministic",
         ],
         &["dynload-sandbox", "--all-features"],
+        &["dynload-sandbox", "--no-default-features", "--features", "http"],
     ];
     for combination in combinations {
         run(cargo(["clippy", "-p"])

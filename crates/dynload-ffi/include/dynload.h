@@ -941,6 +941,38 @@ DYNLOAD_API int64_t plugin_problem_count(PluginList list);
 /// description; 0 on failure. The text lives as long as the list.
 DYNLOAD_API int64_t plugin_problem(PluginList list, int64_t i);
 
+/// Sets a setting of plugin i, which its manifest declares; the text is read as the declared type. If value is 0, the
+/// default of the manifest applies again. Returns 1 on success, 0 on failure. It takes effect when the plugin is admitted or
+/// loaded.
+DYNLOAD_API int64_t plugin_set_config(PluginList list, int64_t i, int64_t name, int64_t value);
+
+/// Reduces a sandbox to what the Wasm plugin i requests in its manifest: its capabilities and scopes, the lower of its limits
+/// and those of the sandbox, and its settings. Returns the address of a text with a line for each thing that the manifest
+/// requests and the sandbox does not allow, empty if it allows all; 0 on failure, and then the sandbox is unchanged. Free it
+/// with wasm_bytes_free.
+///
+/// What the sandbox allows before is what the host allows the plugin, so each plugin needs a sandbox of its own, in which
+/// nothing was loaded. The error is DYNLOAD_ERROR_CAPABILITY_DENIED if the plugin needs a capability that the sandbox does
+/// not grant.
+/// Values of plugin_set_config and sandbox_set_config are checked against the settings that the manifest declares; one that
+/// it does not declare is an error, and so is a required setting without a value. A plugin without a manifest requests nothing.
+///
+///     PluginList list = discover_plugins_in_str(plugin_dir);
+///     for (int64_t i = 0; i < list.count; i++) {
+///         WasmSandbox s = sandbox_grant(sandbox_new(), CAP_CONSOLE | CAP_TIME);
+///         const char *missing = plugin_admit_str(list, i, s);
+///         if (missing) printf("%s: %s\n", (const char *)plugin_id(list, i), *missing ? missing : "as requested");
+///         wasm_bytes_free((int64_t)missing);
+///         sandbox_destroy(s);
+///     }
+///     plugin_list_destroy(list);
+DYNLOAD_API int64_t plugin_admit(PluginList list, int64_t i, WasmSandbox s);
+
+/// Loads the native plugin i like load_module, and passes it its settings: for each, its dynload_plugin_configure is
+/// called before its init, also after reload_module. Returns an empty handle on failure, for instance if the plugin refuses
+/// a setting, or if it has settings and does not export that function.
+DYNLOAD_API ModuleHandle plugin_load_module(PluginList list, int64_t i);
+
 /// Frees a list and its texts. Returns 1 on success, 0 on failure.
 DYNLOAD_API int64_t plugin_list_destroy(PluginList list);
 
@@ -1061,6 +1093,14 @@ static inline const char *plugins_call_text(int64_t plugins, const char *id, con
 }
 
 static inline const char *plugins_next_event_str(int64_t plugins) { return dynload_text(plugins_next_event(plugins)); }
+
+static inline int64_t plugin_set_config_str(PluginList list, int64_t i, const char *name, const char *value) {
+    return plugin_set_config(list, i, dynload_address(name), dynload_address(value));
+}
+
+static inline const char *plugin_admit_str(PluginList list, int64_t i, WasmSandbox s) {
+    return dynload_text(plugin_admit(list, i, s));
+}
 
 static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }
 
@@ -1368,6 +1408,15 @@ DYNLOAD_API int64_t vais_plugin_problem_count(int64_t list);
 
 /// plugin_problem.
 DYNLOAD_API int64_t vais_plugin_problem(int64_t list, int64_t i);
+
+/// plugin_set_config.
+DYNLOAD_API int64_t vais_plugin_set_config(int64_t list, int64_t i, int64_t name, int64_t value);
+
+/// plugin_admit.
+DYNLOAD_API int64_t vais_plugin_admit(int64_t list, int64_t i, int64_t sandbox);
+
+/// plugin_load_module: the handle of the module, 0 on failure.
+DYNLOAD_API int64_t vais_plugin_load_module(int64_t list, int64_t i);
 
 /// plugin_list_destroy.
 DYNLOAD_API int64_t vais_plugin_list_destroy(int64_t list);

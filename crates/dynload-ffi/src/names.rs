@@ -109,6 +109,9 @@ macro_rules! flat_names {
             plugin_capabilities
             plugin_problem_count
             plugin_problem
+            plugin_set_config
+            plugin_admit
+            plugin_load_module
             plugin_list_destroy
         }
     };

@@ -499,6 +499,18 @@ primitives! {
     /// `plugin_problem`.
     pub extern "C" fn vais_plugin_problem(list: i64, i: i64) -> i64 = flat::plugin_problem(list_of(list), i);
 
+    /// `plugin_set_config`.
+    pub unsafe extern "C" fn vais_plugin_set_config(list: i64, i: i64, name: i64, value: i64) -> i64 =
+        flat::plugin_set_config(list_of(list), i, name, value);
+
+    /// `plugin_admit`.
+    pub extern "C" fn vais_plugin_admit(list: i64, i: i64, sandbox: i64) -> i64 =
+        flat::plugin_admit(list_of(list), i, sandbox_of(sandbox));
+
+    /// `plugin_load_module`: the handle of the module, 0 on failure.
+    pub unsafe extern "C" fn vais_plugin_load_module(list: i64, i: i64) -> i64 =
+        flat::plugin_load_module(list_of(list), i).handle;
+
     /// `plugin_list_destroy`.
     pub extern "C" fn vais_plugin_list_destroy(list: i64) -> i64 = flat::plugin_list_destroy(list_of(list));
 }

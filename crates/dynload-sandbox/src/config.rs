@@ -28,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) args: Vec<String>,
     /// Makes the HTTP requests of Extism plugins.
     #[cfg(feature = "extism")]
-    pub(crate) http_client: Option<crate::bytes::HttpClient>,
+    pub(crate) http_client: Option<crate::bytes::HttpFunction>,
     /// What guests read with `config_get`.
     pub(crate) plugin_config: BTreeMap<String, String>,
     pub(crate) fixed_slice: Option<u64>,

@@ -18,7 +18,7 @@ use crate::{
     host::{GuestMemory, NoMemory, Stream},
     metering::{frames::LAZY, hidden},
     module::Module,
-    usage::Usage,
+    usage::{Totals, Usage},
     value::{Signature, Value},
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -89,6 +89,32 @@ impl Instance {
         run::usage(&mut self.store.as_context_mut())
     }
 
+    /// Returns what all calls have used since the instance was created: its instantiation, the calls, and the resets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Engine, Limits, Module, Sandbox};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str(
+    ///     "(module (func (export \"two\") (result i64) (i64.const 2)) (func (export \"trap\") unreachable))")?)?;
+    /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
+    /// let before = instance.totals();
+    /// instance.call_i64("two", &[])?;
+    /// instance.call_i64("trap", &[]).unwrap_err();
+    /// instance.reset()?;
+    /// instance.call_i64("two", &[])?;
+    /// let totals = instance.totals().saturating_sub(before);
+    /// assert_eq!((totals.calls, totals.failures, totals.fuel), (4, 1, 5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.store.data().meter.totals()
+    }
+
     /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function and,
     /// in a reactor, `_initialize`, as [`instantiate`](crate::Sandbox::instantiate) does.
     ///
@@ -103,7 +129,7 @@ impl Instance {
     ///   own;
     /// - closes the guest's files and sockets;
     /// - restarts [`SeededEntropy`](crate::SeededEntropy): the guest receives the same bytes as the first time;
-    /// - restarts [`usage`](Instance::usage): it is that of this instantiation;
+    /// - restarts [`usage`](Instance::usage): it is that of this instantiation; [`totals`](Instance::totals) go on;
     /// - keeps handles valid: an [`InterruptHandle`] works as before, and the reset counts as one call; a
     ///   [`TypedFunc`](crate::TypedFunc) looks its function up in each call from then on.
     ///
@@ -126,12 +152,20 @@ impl Instance {
         match Instance::new(self.module.clone(), origin) {
             Ok(mut fresh) => {
                 fresh.store.data_mut().data = self.store.data_mut().data.take();
+                fresh.store.data_mut().meter.add_past(self.totals());
                 *self = fresh;
                 Ok(())
             }
             Err(error) => {
                 // The reset counts as a call: an interrupt that ended it must not end the next one.
                 self.store.data_mut().call += 1;
+                let usage = error.usage();
+                self.store.data_mut().meter.add_past(Totals {
+                    calls: 1,
+                    failures: 1,
+                    fuel: usage.fuel,
+                    time: usage.wall_time.unwrap_or_default(),
+                });
                 self.poisoned = Some(error.clone());
                 Err(error)
             }
@@ -286,6 +320,7 @@ impl Instance {
                 Ok(results)
             }
             Err(kind) => {
+                self.store.data_mut().meter.fail();
                 let usage = self.usage();
                 // A call that a host function makes may fail with the same kinds of errors, and then this call was aborted.
                 let nothing_ran = inner.is_none()

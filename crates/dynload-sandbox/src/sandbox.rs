@@ -358,12 +358,13 @@ impl Sandbox {
     /// Sets the function that makes the HTTP requests of Extism plugins, for the instances that are created afterwards.
     ///
     /// It receives the request as the plugin wrote it, a JSON object with `url`, `method` and `headers`, and the body. Without
-    /// such a function a request ends the plugin's call.
+    /// such a function a request ends the plugin's call. `HttpClient::send` (with the feature `http`) applies the network
+    /// scopes.
     ///
     /// # Grants
     ///
     /// Plugins with [`NETWORK`](Capabilities::NETWORK) can request whatever `client` accepts. The network scopes are not
-    /// applied: check the address in `client`.
+    /// applied to a function of the embedder: check the address in it.
     #[cfg(feature = "extism")]
     pub fn set_http_client(
         &mut self,

@@ -14,6 +14,8 @@ pub(crate) mod gpu;
 mod grants;
 mod guard;
 mod guest;
+#[cfg(feature = "http")]
+mod http;
 mod network;
 mod open_files;
 mod process;
@@ -24,6 +26,8 @@ mod wasi;
 
 pub use error::ServiceError;
 pub(crate) use grants::Grants;
+#[cfg(feature = "http")]
+pub use http::{HttpClient, HttpError};
 pub(crate) use network::LookupCount;
 pub(crate) use readiness::PIPE_ROOM;
 pub(crate) use signals::with_signals_blocked;
@@ -52,6 +56,8 @@ pub(crate) struct Services {
     module: Module,
     open: Option<Box<Open>>,
     refused: Option<ServiceError>,
+    /// The host names that are being looked up, once there was one.
+    resolving: Option<LookupCount>,
 }
 
 struct Open {
@@ -59,7 +65,6 @@ struct Open {
     guard: Arc<Guard>,
     /// The environment variables that the scopes allow, each as `NAME=value`.
     environ: Vec<Vec<u8>>,
-    resolving: network::LookupCount,
     workers: thread::Workers,
     gpu: gpu::Devices,
 }
@@ -70,15 +75,16 @@ impl Services {
             module: module.clone(),
             open: None,
             refused: None,
+            resolving: None,
         }
     }
 
     /// Opens what the scopes grant, once.
-    fn prepare(&mut self, config: &Config, parent: Option<&Share>) {
+    fn prepare(&mut self, config: &Config) {
         if self.open.is_some() || self.refused.is_some() {
             return;
         }
-        match Open::new(config, parent) {
+        match Open::new(config) {
             Ok(open) => self.open = Some(Box::new(open)),
             Err(error) => self.refused = Some(error),
         }
@@ -110,6 +116,17 @@ impl Services {
     /// Returns the peak of the GPU memory, and the invocations of the call with that number.
     pub(crate) fn gpu_usage(&self, call: usize) -> (u64, u64) {
         self.open.as_ref().map_or((0, 0), |open| open.gpu.usage(call))
+    }
+
+    /// Returns whether workers share the fuel of the running call.
+    fn is_shared(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.workers.is_shared())
+    }
+
+    /// Returns the count of host names that are being looked up for the instance and its workers.
+    fn resolving(&mut self, parent: Option<&Share>) -> LookupCount {
+        let shared = || parent.map(Share::resolving).unwrap_or_default();
+        self.resolving.get_or_insert_with(shared).clone()
     }
 
     fn table(&mut self) -> &mut Table {
@@ -164,13 +181,12 @@ impl Services {
 }
 
 impl Open {
-    fn new(config: &Config, parent: Option<&Share>) -> Result<Open, ServiceError> {
+    fn new(config: &Config) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
             table: wasi::preopen(&config.grants)?,
             guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
-            resolving: parent.map(Share::resolving).unwrap_or_default(),
             workers: thread::Workers::default(),
             gpu: gpu::Devices::default(),
         })
@@ -207,7 +223,7 @@ pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Opti
         _ => None,
     }?;
     let state = store.data_mut();
-    state.services.prepare(&state.config, state.parent.as_ref());
+    state.services.prepare(&state.config);
     Some(function)
 }
 

@@ -36,3 +36,44 @@ pub struct Usage {
     /// call does.
     pub wall_time: Option<Duration>,
 }
+
+/// What several calls used: sums of their [`Usage`]. A sum that does not fit stays at the maximum.
+///
+/// As in [`Usage`], an instantiation and a reset count as calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// The number of calls. A call that was refused because the instance is poisoned does not count.
+    pub calls: u64,
+    /// The number of calls that failed, including those of [`call_bytes`](crate::Instance::call_bytes) in which the guest
+    /// returned an error.
+    pub failures: u64,
+    /// The fuel that they burnt.
+    pub fuel: u64,
+    /// The wall-clock time that they took, without calls that were too short to be measured.
+    pub time: Duration,
+}
+
+impl Totals {
+    /// Returns the sums of both.
+    #[must_use]
+    pub fn saturating_add(self, other: Totals) -> Totals {
+        Totals {
+            calls: self.calls.saturating_add(other.calls),
+            failures: self.failures.saturating_add(other.failures),
+            fuel: self.fuel.saturating_add(other.fuel),
+            time: self.time.saturating_add(other.time),
+        }
+    }
+
+    /// Returns what came in addition to `earlier` totals of the same instance.
+    #[must_use]
+    pub fn saturating_sub(self, earlier: Totals) -> Totals {
+        Totals {
+            calls: self.calls.saturating_sub(earlier.calls),
+            failures: self.failures.saturating_sub(earlier.failures),
+            fuel: self.fuel.saturating_sub(earlier.fuel),
+            time: self.time.saturating_sub(earlier.time),
+        }
+    }
+}

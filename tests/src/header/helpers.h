@@ -117,4 +117,12 @@ static inline const char *plugins_call_text(int64_t plugins, const char *id, con
 
 static inline const char *plugins_next_event_str(int64_t plugins) { return dynload_text(plugins_next_event(plugins)); }
 
+static inline int64_t plugin_set_config_str(PluginList list, int64_t i, const char *name, const char *value) {
+    return plugin_set_config(list, i, dynload_address(name), dynload_address(value));
+}
+
+static inline const char *plugin_admit_str(PluginList list, int64_t i, WasmSandbox s) {
+    return dynload_text(plugin_admit(list, i, s));
+}
+
 static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }

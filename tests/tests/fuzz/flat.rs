@@ -114,7 +114,14 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                     ^ plugin_version(list, small)
                     ^ plugin_path(list, small)
             }
-            36 => plugin_format(list, small) ^ plugin_capabilities(list, small) ^ plugin_problem(list, small),
+            36 => {
+                plugin_format(list, small)
+                    ^ plugin_capabilities(list, small)
+                    ^ plugin_problem(list, small)
+                    ^ plugin_set_config(list, small, text, other)
+                    ^ wasm_bytes_free(plugin_admit(list, small, s))
+                    ^ unload_module(plugin_load_module(list, small))
+            }
             37 => {
                 // Nothing is loaded: that would take too long here.
                 let plugins = plugins_new(text, small);

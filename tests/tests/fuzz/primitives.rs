@@ -78,7 +78,15 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             17 => vais_plugin_format(list, small),
             18 => vais_plugin_capabilities(list, small),
             19 => vais_plugin_problem_count(list),
-            20 => vais_plugin_problem(list, small),
+            20 => {
+                vais_plugin_problem(list, small)
+                    ^ vais_plugin_set_config(list, small, text, other)
+                    ^ vais_wasm_bytes_free(vais_plugin_admit(list, small, s))
+                    ^ {
+                        let loaded = vais_plugin_load_module(list, small);
+                        vais_module_unload(loaded, vais_module_path(loaded))
+                    }
+            }
             21 if rarely => vais_plugin_list_destroy(list),
             22 => vais_hot_reload_check(r),
             23 => vais_hot_reload_get_version(r),

@@ -258,6 +258,18 @@ impl From<dynload_caps::ParseGpuPatternError> for Error {
     }
 }
 
+impl From<dynload_discovery::Denied> for Error {
+    fn from(error: dynload_discovery::Denied) -> Error {
+        Error::from_chain(ErrorCode::CapabilityDenied, &error)
+    }
+}
+
+impl From<dynload_discovery::ConfigProblems> for Error {
+    fn from(error: dynload_discovery::ConfigProblems) -> Error {
+        Error::from_chain(ErrorCode::InvalidArgument, &error)
+    }
+}
+
 impl From<dynload_caps::ParseNetError> for Error {
     fn from(error: dynload_caps::ParseNetError) -> Error {
         Error::from_chain(ErrorCode::InvalidArgument, &error)

@@ -8,8 +8,8 @@ use dynload_caps::GpuPattern;
 #[cfg(unix)]
 use dynload_gpu::Workers;
 use dynload_sandbox::{
-    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, InterruptHandle, Limits, Module,
-    Sandbox, Scopes,
+    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Grant, InterruptHandle, Limits,
+    Module, Sandbox, Scopes,
 };
 
 use crate::boundary::abi::ResourceLimits;
@@ -161,13 +161,19 @@ pub(crate) fn revoke(handle: i64, capabilities: i64) -> Result<Capabilities> {
 /// callback, a load in progress is an error.
 pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) -> Result<R> {
     let entry = SANDBOXES.get(handle)?;
+    change_entry(&entry, |sandbox, _| f(sandbox))
+}
+
+/// As [`change`], and tells `f` whether a load was ever tried.
+fn change_entry<R>(entry: &SandboxEntry, f: impl FnOnce(&mut Sandbox, bool) -> Result<R>) -> Result<R> {
     let mut inner = lock(&entry.inner);
     loop {
         if inner.destroyed {
             return Err(gone());
         }
+        let is_used = inner.loads > 0;
         if let Some(sandbox) = Arc::get_mut(&mut inner.sandbox) {
-            return f(sandbox);
+            return f(sandbox, is_used);
         }
         if guest::is_running() {
             return Err(Error::new(
@@ -239,6 +245,48 @@ pub(crate) fn allow_gpu(
     SANDBOXES.get(handle)?;
     let message = "GPUs are available on Unix only: run this plugin without";
     Err(Error::new(ErrorCode::InvalidArgument, message))
+}
+
+/// What a plugin is granted of a sandbox.
+pub(crate) struct Admitted {
+    pub(crate) grant: Grant,
+    pub(crate) limits: Limits,
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+/// Replaces what a sandbox allows by what `decide` returns for it, or changes nothing on an error. Nothing may have been
+/// loaded: what runs keeps what it was granted, and would lose its capabilities.
+pub(crate) fn admit(
+    handle: i64,
+    decide: impl FnOnce(Grant, Limits, &BTreeMap<String, String>) -> Result<Admitted>,
+) -> Result<()> {
+    let entry = SANDBOXES.get(handle)?;
+    change_entry(&entry, |sandbox, is_used| {
+        if is_used {
+            return Err(Error::new(
+                ErrorCode::Busy,
+                "a module was loaded into the sandbox: admit each plugin into a sandbox of its own, before it is loaded",
+            ));
+        }
+        let before = Grant::none()
+            .with_capabilities(sandbox.capabilities())
+            .with_scopes(sandbox.scopes().clone());
+        let Admitted {
+            grant,
+            limits,
+            config,
+        } = decide(before.clone(), sandbox.limits(), sandbox.plugin_config())?;
+        sandbox.set_scopes(grant.scopes);
+        #[cfg(unix)]
+        if let Err(error) = sandbox.check_directories() {
+            sandbox.set_scopes(before.scopes);
+            return Err(error.into());
+        }
+        sandbox.set_limits(limits);
+        sandbox.set_plugin_config(config);
+        entry.authority.revoke(before.capabilities & !grant.capabilities);
+        Ok(())
+    })
 }
 
 /// Changes the configuration of the engine, for modules that are loaded later.

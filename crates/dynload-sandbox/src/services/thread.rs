@@ -145,7 +145,7 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let started = now.saturating_sub(state.meter.elapsed(now));
     let parent = state.parent.clone();
     let memory = state.memory.share();
-    let resolving = state.services.open().resolving.clone();
+    let resolving = state.services.resolving(state.parent.as_ref());
     let share =
         Share::new(started, state.gate.clone(), state.call, memory, parent).of(state.running(), resolving);
     let config = Arc::new(Config {
