@@ -9,6 +9,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod failure;
+mod gpu;
 mod header;
 mod install;
 mod languages;

@@ -5,10 +5,11 @@ use crate::cargo::{cargo, root, run, target_dir};
 use crate::failure::Failure;
 use crate::steps::{self, Step};
 use crate::{
-    bench, demo, header, install, languages, layers, licenses, no_std, package, semver, style, targets, tools,
+    bench, demo, gpu, header, install, languages, layers, licenses, no_std, package, semver, style, targets,
+    tools,
 };
 
-/// The steps, in order: fast steps that often fail come first. All but `no_std`, `counts` and `package` use the same
+/// The steps, in order: fast steps that often fail come first. All but `gpu`, `no_std`, `counts` and `package` use the same
 /// features and profile, so dependencies are compiled only twice: checked once (clippy, docs), built once (tests,
 /// header, demo, install).
 const STEPS: &[Step] = &[
@@ -71,6 +72,12 @@ const STEPS: &[Step] = &[
         about: "the fuzz targets pass over a fixed corpus",
         quick: false,
         run: fuzz,
+    },
+    Step {
+        name: "gpu",
+        about: "shaders run in workers on a Vulkan device, and the host survives hostile ones",
+        quick: false,
+        run: gpu::check,
     },
     Step {
         name: "docs",

@@ -19,6 +19,8 @@ mod client;
 mod devices;
 #[cfg(unix)]
 mod error;
+#[cfg(all(feature = "wgpu", unix))]
+mod local;
 #[cfg(unix)]
 #[doc(hidden)]
 pub mod protocol;
@@ -31,6 +33,9 @@ mod workers;
 
 #[cfg(unix)]
 pub use error::StartError;
+#[cfg(all(feature = "wgpu", unix))]
+#[cfg_attr(docsrs, doc(cfg(feature = "wgpu")))]
+pub use local::{LimitTooLow, Local};
 #[cfg(all(feature = "wgpu", unix))]
 #[doc(hidden)]
 pub use worker::run_worker;

@@ -13,7 +13,7 @@ use rustix::{
 use std::{io, os::unix::net::UnixStream, sync::Arc, thread};
 
 /// The stack of the thread that compiles and executes: about 70 bytes for each byte of a shader's text.
-const STACK: usize = 64 << 20;
+pub(crate) const STACK: usize = 64 << 20;
 
 /// The memory that a worker may use besides its guest's: the driver, its compiler, and this program.
 const OWN_MEMORY: u64 = 512 << 20;

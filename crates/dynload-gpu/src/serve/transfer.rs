@@ -96,7 +96,8 @@ impl Server {
             slice.map_async(MapMode::Read, move |result| drop(done.send(result)));
         })?;
         self.wait_for(index)?;
-        mapped.try_recv().map_err(|_| Ended)?.map_err(|_| Ended)?;
+        // Another session's thread may be the one that reports it.
+        mapped.recv().map_err(|_| Ended)?.map_err(|_| Ended)?;
         let view = slice.get_mapped_range().map_err(|_| Ended)?;
         for piece in view.chunks(PIECE as usize) {
             stream.answer(&Answer::Reply(Reply::Data(piece)))?;

@@ -7,6 +7,7 @@
 
 mod compute;
 mod hostile;
+mod local;
 mod shaders;
 mod subject;
 mod worker;

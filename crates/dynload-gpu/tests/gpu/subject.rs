@@ -68,11 +68,16 @@ impl Marked {
     pub(crate) fn end(self) {
         let Marked { workers, mark } = self;
         drop(workers);
-        let deadline = Instant::now() + PATIENCE;
-        while !processes(mark).is_empty() {
-            assert!(Instant::now() < deadline, "a worker is left");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        eventually("a worker is left", || processes(mark).is_empty());
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
