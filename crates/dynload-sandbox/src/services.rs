@@ -48,13 +48,15 @@ use wasi::Errno;
 use wasmi::{Func, Store};
 
 /// The state of the services for one instance. Empty if the instance imports none of them.
+#[derive(Default)]
 pub(crate) struct Services {
-    module: Module,
     open: Option<Box<Open>>,
     refused: Option<ServiceError>,
 }
 
 struct Open {
+    /// For workers.
+    module: Module,
     table: Table,
     guard: Arc<Guard>,
     /// The environment variables that the scopes allow, each as `NAME=value`.
@@ -64,20 +66,12 @@ struct Open {
 }
 
 impl Services {
-    pub(crate) fn new(module: &Module) -> Services {
-        Services {
-            module: module.clone(),
-            open: None,
-            refused: None,
-        }
-    }
-
     /// Opens what the scopes grant, once.
-    fn prepare(&mut self, config: &Config, parent: Option<&Share>) {
+    fn prepare(&mut self, module: &Module, config: &Config, parent: Option<&Share>) {
         if self.open.is_some() || self.refused.is_some() {
             return;
         }
-        match Open::new(config, parent) {
+        match Open::new(module, config, parent) {
             Ok(open) => self.open = Some(Box::new(open)),
             Err(error) => self.refused = Some(error),
         }
@@ -158,9 +152,10 @@ impl Services {
 }
 
 impl Open {
-    fn new(config: &Config, parent: Option<&Share>) -> Result<Open, ServiceError> {
+    fn new(module: &Module, config: &Config, parent: Option<&Share>) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
+            module: module.clone(),
             table: wasi::preopen(&config.grants)?,
             guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
@@ -181,8 +176,8 @@ pub(crate) fn end_call(state: &mut State) {
     thread::end_call(state);
 }
 
-/// Creates the function of that name in a store, if a service has one.
-pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Option<Func> {
+/// Creates the function of that name in the store of an instance of `of`, if a service has one.
+pub(crate) fn define(store: &mut Store<State>, of: &Module, module: &str, name: &str) -> Option<Func> {
     let function = match module {
         WASI_PREVIEW1 => wasi::define(store, name),
         DYNLOAD => match name {
@@ -194,7 +189,7 @@ pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Opti
         _ => None,
     }?;
     let state = store.data_mut();
-    state.services.prepare(&state.config, state.parent.as_ref());
+    state.services.prepare(of, &state.config, state.parent.as_ref());
     Some(function)
 }
 
