@@ -4,6 +4,7 @@ mod exports;
 mod integers;
 mod last_callee;
 mod link;
+mod store_id;
 pub(crate) mod typed;
 
 pub(crate) use exports::{call_export, exported, signature};
@@ -143,7 +144,6 @@ impl Instance {
         let state = self.store.data();
         let origin = Origin {
             config: state.config.clone(),
-            authority: state.authority.clone(),
             nth: self.nth,
             gate: state.gate.clone(),
             call: state.call,

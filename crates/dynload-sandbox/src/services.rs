@@ -52,8 +52,8 @@ use wasi::Errno;
 use wasmi::{Func, Store};
 
 /// The state of the services for one instance. Empty if the instance imports none of them.
+#[derive(Default)]
 pub(crate) struct Services {
-    module: Module,
     open: Option<Box<Open>>,
     refused: Option<ServiceError>,
     /// The host names that are being looked up, once there was one.
@@ -61,6 +61,8 @@ pub(crate) struct Services {
 }
 
 struct Open {
+    /// For workers.
+    module: Module,
     table: Table,
     guard: Arc<Guard>,
     /// The environment variables that the scopes allow, each as `NAME=value`.
@@ -70,21 +72,12 @@ struct Open {
 }
 
 impl Services {
-    pub(crate) fn new(module: &Module) -> Services {
-        Services {
-            module: module.clone(),
-            open: None,
-            refused: None,
-            resolving: None,
-        }
-    }
-
     /// Opens what the scopes grant, once.
-    fn prepare(&mut self, config: &Config) {
+    fn prepare(&mut self, module: &Module, config: &Config) {
         if self.open.is_some() || self.refused.is_some() {
             return;
         }
-        match Open::new(config) {
+        match Open::new(module, config) {
             Ok(open) => self.open = Some(Box::new(open)),
             Err(error) => self.refused = Some(error),
         }
@@ -181,9 +174,10 @@ impl Services {
 }
 
 impl Open {
-    fn new(config: &Config) -> Result<Open, ServiceError> {
+    fn new(module: &Module, config: &Config) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
+            module: module.clone(),
             table: wasi::preopen(&config.grants)?,
             guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
@@ -210,8 +204,8 @@ pub(crate) fn end_call(state: &mut State, succeeded: bool) -> Result<(), ErrorKi
     result
 }
 
-/// Creates the function of that name in a store, if a service has one.
-pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Option<Func> {
+/// Creates the function of that name in the store of an instance of `of`, if a service has one.
+pub(crate) fn define(store: &mut Store<State>, of: &Module, module: &str, name: &str) -> Option<Func> {
     let function = match module {
         WASI_PREVIEW1 => wasi::define(store, name),
         DYNLOAD => match name {
@@ -223,7 +217,7 @@ pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Opti
         _ => None,
     }?;
     let state = store.data_mut();
-    state.services.prepare(&state.config);
+    state.services.prepare(of, &state.config);
     Some(function)
 }
 

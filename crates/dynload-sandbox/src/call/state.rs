@@ -1,9 +1,9 @@
 //! The state of one instance: the data of its store.
 
 use crate::{
-    authority::Authority, bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch,
-    clock::Clock, config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
-    metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
+    bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
+    config::Config, host::ConsoleState, host::EntropyStream, host::OpenConsole,
+    metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::any::Any;
@@ -17,7 +17,6 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     /// What a worker shares with the call that started it.
     pub(crate) parent: Option<Share>,
-    pub(crate) authority: Authority,
     pub(crate) gate: Arc<CallGate>,
     /// The number of the running call, or of the last one.
     pub(crate) call: usize,
@@ -54,6 +53,14 @@ pub(crate) struct Linked {
 }
 
 impl State {
+    /// Returns the console, to write to it and to read from it.
+    pub(crate) fn console(&mut self) -> OpenConsole<'_> {
+        OpenConsole {
+            console: &self.config.console,
+            state: &mut self.console,
+        }
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.config.clock
     }

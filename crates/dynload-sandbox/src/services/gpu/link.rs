@@ -197,7 +197,7 @@ fn finish_at_end(state: &mut State, device: usize) -> Result<bool, ErrorKind> {
     let mut is_asked = false;
     loop {
         let now = state.look()?;
-        if !state.authority.capabilities().has(Capabilities::GPU) {
+        if !state.config.authority.capabilities().has(Capabilities::GPU) {
             return Ok(false);
         }
         let slice = readiness::SLICE.min(state.meter.remaining(now));
