@@ -21,6 +21,8 @@ class Usage(NamedTuple):
     """The peak size of its frames; None without `Sandbox(profile=True)`."""
     peak_call_depth: int | None
     """The peak number of its frames; None without `Sandbox(profile=True)`."""
+    peak_gpu_memory_bytes: int
+    """The peak size of its buffers on GPUs since it was loaded or reset."""
 
 
 class Instance(Closing):
@@ -84,7 +86,8 @@ class Instance(Closing):
         memory = checked("wasm_peak_memory", self._handle, failure=-1)
         # They fail if they were not recorded.
         stack, depth = (call("wasm_" + name, self._handle) for name in ("peak_stack", "peak_depth"))
-        return Usage(fuel, memory, None if stack < 0 else stack, None if depth < 0 else depth)
+        gpu_memory = checked("wasm_gpu_memory", self._handle, failure=-1)
+        return Usage(fuel, memory, None if stack < 0 else stack, None if depth < 0 else depth, gpu_memory)
 
     def read(self, address: int, length: int) -> bytes:
         """Copies bytes from the plugin's memory."""

@@ -170,6 +170,17 @@ class Sandbox(Closing):
         array = (ctypes.c_char_p * len(encoded))(*encoded)
         self._set("set_args", ctypes.addressof(array), len(encoded))
 
+    def allow_gpu(self, worker: PathLike | None, device: str, max_memory_bytes: int) -> None:
+        """Allows the GPUs that match `device`: `*`, `cpu`, `integrated`, `discrete`, `name:NAME` and so on. Also needs GPU.
+
+        `worker` is the absolute path of `dynload-gpu-worker`, or None for that of an earlier call.
+        """
+        self._set("allow_gpu", None if worker is None else text(worker), text(device), max_memory_bytes)
+
+    def set_gpu_limits(self, max_invocations: int, max_shader_bytes: int) -> None:
+        """Limits the invocations of shaders in a call, and the bytes of a shader's source text."""
+        self._set("set_gpu_limits", max_invocations, max_shader_bytes)
+
     def set_config(self, name: str, value: str | None) -> None:
         """Sets a value that plugins read with `vais.config_get`, or removes it if it is None."""
         self._set("set_config", text(name), None if value is None else text(value))

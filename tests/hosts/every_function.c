@@ -258,6 +258,20 @@ static void sandboxes(int64_t wasm, int64_t len, int64_t imports, int64_t import
     FINE;
     CHECK(sandbox_allow_workers(s, -4) == 0);
     FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_set_gpu_limits(s, 1000000, 1 << 20) == 1);
+    FINE;
+    CHECK(sandbox_set_gpu_limits(s, 1000000, (1 << 20) + 1) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_gpu_str(s, NULL, "*", 1 << 20) == 0); /* without a worker */
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_gpu_str(s, "/bin/true", "gpu", 1 << 20) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_allow_gpu_str(s, "dynload-gpu-worker", "*", 1 << 20) == 0); /* it is never searched for */
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+#ifndef _WIN32
+    CHECK(sandbox_allow_gpu_str(s, "/bin/true", "*", 1 << 20) == 0);
+    FAILS(DYNLOAD_ERROR_IO);
+#endif
     const char *args[] = {"plugin", "--fast"};
     CHECK(sandbox_set_args_str(s, args, 2) == 1 && sandbox_set_args_str(s, NULL, 0) == 1);
     FINE;
@@ -357,6 +371,7 @@ static void instances(int64_t wasm, int64_t len) {
     CHECK(wasm_call_n_str(p, "nothing", NULL, 0, NULL, 0) == DYNLOAD_OK);
 
     CHECK(wasm_call1_str(p, "deep", 9) == 9 && wasm_peak_depth(p) == 10 && wasm_peak_stack(p) > 0);
+    CHECK(wasm_gpu_memory(p) == 0);
     FINE;
     CHECK(wasm_peak_memory(p) == 65536);
     bytes(p, s, wasm);
@@ -576,8 +591,93 @@ static void plugin_system(const char *dir) {
     CHECK(plugins_close(denied) == 1);
 }
 
+static void admissions(const char *dir) {
+    PluginList list = discover_plugins_in_str(dir);
+    CHECK(list.count == 2);
+    CHECK(strcmp(dynload_text(plugin_id(list, 0)), "native") == 0 && strcmp(dynload_text(plugin_id(list, 1)), "wishes") == 0);
+
+    /* A capability that the plugin needs. */
+    WasmSandbox s = sandbox_restrictive();
+    CHECK(plugin_admit(list, 1, s) == 0);
+    FAILS(DYNLOAD_ERROR_CAPABILITY_DENIED);
+    /* A required setting, one that does not exist, and one of another type. */
+    s = sandbox_grant(s, CAP_CONSOLE | CAP_ENV | CAP_NETWORK | CAP_RANDOM);
+    CHECK(plugin_admit(list, 1, s) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(strstr(get_load_error_str(), "`account`") != NULL);
+    CHECK(plugin_set_config_str(list, 1, "acount", "ada") == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(strstr(get_load_error_str(), "did you mean `account`") != NULL);
+    CHECK(plugin_set_config_str(list, 1, "count", "many") == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(plugin_set_config_str(list, 1, "account", "ada") == 1 && plugin_set_config_str(list, 1, "count", "7") == 1);
+    FINE;
+    CHECK(plugin_set_config(list, 1, ADDRESS("count"), 0) == 1);
+    /* A failure changed nothing: the scopes of the host are still there, and what it does not allow is listed. */
+    CHECK(sandbox_allow_env_str(s, "LANG", "C") == 1 && sandbox_allow_net_str(s, "a.example:1-9") == 1);
+    CHECK(sandbox_set_config_str(s, "greeting", "good day") == 1);
+    const char *missing = plugin_admit_str(list, 1, s);
+    FINE;
+    CHECK(missing != NULL && strcmp(missing, "the optional capabilities time are not granted\n"
+                                             "the variable `HOME` is not granted\n"
+                                             "the hosts `a.example:5-20` are not granted as requested") == 0);
+    CHECK(wasm_bytes_free(ADDRESS(missing)) == 1);
+    /* CAP_RANDOM is not requested; the limits are the lower ones. */
+    CHECK(sandbox_grant(s, CAP_NONE).capabilities == (CAP_CONSOLE | CAP_ENV | CAP_NETWORK));
+    int64_t wasm = load_wasm_file(plugin_path(list, 1));
+    WasmInstance plugin = sandbox_load(s, wasm, get_wasm_size(wasm));
+    FINE;
+    CHECK(free_wasm_file(wasm) == 1);
+    const char *greeting = wasm_call_text(plugin, "greeting", "");
+    CHECK(greeting != NULL && strcmp(greeting, "good day") == 0);
+    wasm_bytes_free(ADDRESS(greeting));
+    CHECK(wasm_call1_str(plugin, "deep", 8) == 8);
+    FINE;
+    wasm_call1_str(plugin, "deep", 9);
+    FAILS(DYNLOAD_ERROR_DEPTH_LIMIT);
+    /* What runs would lose what it has. */
+    CHECK(plugin_admit(list, 1, s) == 0);
+    FAILS(DYNLOAD_ERROR_BUSY);
+    CHECK(sandbox_destroy(s) == 1 && plugin_admit(list, 1, s) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
+    /* A setting of the host that the plugin does not declare. */
+    s = sandbox_grant(sandbox_new(), CAP_CONSOLE);
+    CHECK(sandbox_set_config_str(s, "colour", "red") == 1 && plugin_admit(list, 1, s) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_set_config(s, ADDRESS("colour"), 0) == 1);
+    int64_t all = plugin_admit(list, 1, s);
+    CHECK(all != 0 && wasm_bytes_size(all) > 0 && wasm_bytes_free(all) == 1);
+    CHECK(plugin_admit(list, 0, s) == 0 && plugin_admit(list, 2, s) == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(sandbox_destroy(s) == 1);
+
+    /* A native plugin, whose settings are passed to it at each load. */
+    int64_t (*total)(void);
+    ModuleHandle m = plugin_load_module(list, 0);
+    FINE;
+    total = (int64_t (*)(void))get_function_str(m, "total");
+    CHECK(total != NULL && total() == 1);
+    CHECK(unload_module(m) == 1);
+    CHECK(plugin_set_config_str(list, 0, "a", "20") == 1);
+    m = plugin_load_module(list, 0);
+    total = (int64_t (*)(void))get_function_str(m, "total");
+    CHECK(total != NULL && total() == 20);
+    m = reload_module(m);
+    FINE;
+    total = (int64_t (*)(void))get_function_str(m, "total");
+    CHECK(module_version(m) == 2 && total != NULL && total() == 20);
+    CHECK(unload_module(m) == 1);
+    CHECK(plugin_set_config_str(list, 0, "a", "13") == 1 && plugin_load_module(list, 0).handle == 0);
+    FAILS(DYNLOAD_ERROR_LOAD);
+    CHECK(strstr(get_load_error_str(), "refused its setting `a`") != NULL);
+    CHECK(plugin_load_module(list, 1).handle == 0 && plugin_load_module(list, 9).handle == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_ARGUMENT);
+    CHECK(plugin_list_destroy(list) == 1 && plugin_load_module(list, 0).handle == 0);
+    FAILS(DYNLOAD_ERROR_INVALID_HANDLE);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 8) return 2;
+    if (argc != 9) return 2;
     setvbuf(stdout, NULL, _IONBF, 0);
     int64_t wasm = load_wasm_file_str(argv[2]), imports = load_wasm_file_str(argv[3]);
     calls_by_address();
@@ -590,6 +690,7 @@ int main(int argc, char **argv) {
     hot_reload(argv[4], argv[5]);
     plugins(argv[6]);
     plugin_system(argv[7]);
+    admissions(argv[8]);
     CHECK(free_wasm_file(wasm) == 1 && free_wasm_file(imports) == 1);
     printf("%d failures\n", failures);
     return failures != 0;

@@ -29,6 +29,8 @@ static void no_sandbox(int64_t handle) {
     REFUSES(sandbox_allow_net_str(s, "localhost:80"), 0);
     REFUSES(sandbox_allow_program_str(s, "/bin/true"), 0);
     REFUSES(sandbox_allow_workers(s, 1), 0);
+    REFUSES(sandbox_allow_gpu_str(s, "/bin/true", "*", 1), 0);
+    REFUSES(sandbox_set_gpu_limits(s, 1, 1), 0);
     REFUSES(sandbox_set_args(s, 0, 0), 0);
     REFUSES(sandbox_set_console(s, 0, 0), 0);
     REFUSES(sandbox_host_function(s, TEXT("m"), TEXT("n"), TEXT("i32"), 0, 0, 0), 0);
@@ -58,6 +60,7 @@ static void no_instance(int64_t handle) {
     REFUSES(wasm_peak_memory(p), -1);
     REFUSES(wasm_peak_stack(p), -1);
     REFUSES(wasm_peak_depth(p), -1);
+    REFUSES(wasm_gpu_memory(p), -1);
     REFUSES(wasm_memory_read(p, 0, ADDRESS(buffer), 8), 0);
     REFUSES(wasm_memory_write(p, 0, ADDRESS(buffer), 8), 0);
     CHECK(wasm_interrupt(p) == 0);
@@ -140,6 +143,9 @@ static void no_list(int64_t handle) {
     REFUSES(plugin_capabilities(list, 0), -1);
     REFUSES(plugin_problem_count(list), -1);
     REFUSES(plugin_problem(list, 0), 0);
+    REFUSES(plugin_set_config_str(list, 0, "name", "value"), 0);
+    REFUSES(plugin_admit(list, 0, (WasmSandbox){0, 0}), 0);
+    REFUSES(plugin_load_module(list, 0).handle, 0);
     REFUSES(plugin_list_destroy(list), 0);
     REFUSES(vais_plugin_count(handle), -1);
 }
@@ -160,6 +166,7 @@ static void no_text(WasmSandbox s, WasmInstance p, ModuleHandle m, HotReloader r
     if (text != 0) REFUSES(sandbox_allow_env(s, good, text), 0);
     REFUSES(sandbox_allow_net(s, text), 0);
     REFUSES(sandbox_allow_program(s, text), 0);
+    REFUSES(sandbox_allow_gpu(s, text, text, 1), 0);
     int64_t args[1];
     args[0] = text;
     REFUSES(sandbox_set_args(s, ADDRESS(args), 1), 0);
@@ -201,6 +208,8 @@ static void no_number(WasmSandbox s, WasmInstance p, int64_t number) {
         limits.max_call_depth = number;
         REFUSES(sandbox_with_limits(limits).handle, 0);
         REFUSES(sandbox_allow_workers(s, number), 0);
+        REFUSES(sandbox_set_gpu_limits(s, number, 1), 0);
+        REFUSES(sandbox_set_gpu_limits(s, 1, number), 0);
     }
     CHECK(sandbox_grant(s, number).handle == s.handle && get_load_error_code() != DYNLOAD_OK);
     CHECK(add_capability(5, number) == 5 && get_load_error_code() != DYNLOAD_OK);

@@ -33,6 +33,33 @@ fn arguments(dir: &Path) -> Vec<String> {
     let wasm = wasm_plugin("plugin", dir);
     fs::copy(&wasm, plugins.join("greeter/greeter.wasm")).unwrap();
     fs::copy(&wasm, plugins.join("lone.wasm")).unwrap();
+    let admitted = dir.join("admitted");
+    for plugin in ["wishes", "native"] {
+        fs::create_dir_all(admitted.join(plugin)).unwrap();
+    }
+    fs::copy(&wasm, admitted.join("wishes/wishes.wasm")).unwrap();
+    fs::write(
+        admitted.join("wishes/plugin.toml"),
+        "[plugin]\nid = \"wishes\"\nversion = \"1.0.0\"\nformat = \"wasm\"\nentry = \"wishes.wasm\"\n\
+         [capabilities]\nneeds = [\"console\"]\noptional = [\"env\", \"network\", \"time\"]\n\
+         environment = [\"HOME\", \"LANG\"]\nhosts = [\"a.example:5-20\"]\n\
+         [limits]\nmax_call_depth = 9\n\
+         [config.account]\ntype = \"string\"\nrequired = true\n\
+         [config.greeting]\ntype = \"string\"\ndefault = \"hello\"\n\
+         [config.count]\ntype = \"integer\"\n",
+    )
+    .unwrap();
+    fs::copy(
+        native_plugin("configured", dir),
+        admitted.join("native/native.so"),
+    )
+    .unwrap();
+    fs::write(
+        admitted.join("native/plugin.toml"),
+        "[plugin]\nid = \"native\"\nversion = \"1.0.0\"\nformat = \"native\"\nentry = \"native.so\"\n\
+         [config.a]\ntype = \"integer\"\ndefault = 1\n",
+    )
+    .unwrap();
     let paths = [
         native_plugin("plugin", dir),
         wasm,
@@ -41,6 +68,7 @@ fn arguments(dir: &Path) -> Vec<String> {
         wat,
         plugins,
         string_plugins(dir),
+        admitted,
     ];
     paths.iter().map(|path| path.display().to_string()).collect()
 }

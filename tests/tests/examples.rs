@@ -103,6 +103,7 @@ const PRINTED: &[(&str, &str)] = &[
     ("plugins_new", "HELLO\n"),
     ("plugins_next_event", "shout: version 1.0.0 is loaded\n"),
     ("discover_plugins", ""),
+    ("plugin_admit", "shout: as requested\n"),
 ];
 
 #[test]

@@ -62,6 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "dynload-discovery",
             "dynload-hotreload",
             "dynload-gpu",
+            "dynload-plugins",
         ],
     ),
 ];

@@ -183,6 +183,16 @@ fn features() -> Result<(), Failure> {
         "--features",
         "cache,deterministic",
     ]))?;
+    run(&mut cargo([
+        "test",
+        "-p",
+        "dynload-sandbox",
+        "--features",
+        "http",
+        "--test",
+        "http",
+        "--lib",
+    ]))?;
     let combinations: &[&[&str]] = &[
         &["dynload-guest", "--no-default-features"],
         &["dynload-native", "--no-default-features"],
@@ -200,6 +210,7 @@ fn features() -> Result<(), Failure> {
             "rewriter,simd,deterministic",
         ],
         &["dynload-sandbox", "--all-features"],
+        &["dynload-sandbox", "--no-default-features", "--features", "http"],
     ];
     for combination in combinations {
         run(cargo(["clippy", "-p"])

@@ -1,18 +1,19 @@
 //! The options that `run` and `watch` share: limits, capabilities and scopes.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 use clap::{Arg, Args, Command, ValueEnum};
 use dynload_caps::{
-    Access, Capabilities, DirScope, EnvScope, Limits, NetScope, ProgramScope, ScopeError, Scopes,
+    Access, Capabilities, DirScope, EnvScope, GpuPattern, Limits, NetScope, ProgramScope, ScopeError, Scopes,
 };
 use dynload_diagnostics::printable;
 use dynload_sandbox::{EngineConfig, ModuleLimit, ModuleLimits, ParseModuleLimitError, Sandbox};
 
 use crate::exit::{Failure, code};
+use crate::gpu;
 
 /// Which modules are accepted.
 #[derive(Args)]
@@ -59,8 +60,7 @@ pub(crate) struct SandboxOptions {
 
     /// The capabilities of the guest, joined by `,` or `|`: console, time, random, fs_read, fs_write, network, env,
     /// process, threading, gpu, or none. Upper and lower case are equal, and spaces around a name are ignored. Those from
-    /// fs_read to threading reach only what the options below name; with gpu, which this command does not have, the
-    /// functions of `dynload` for it return the errno NOSYS. Repeatable.
+    /// fs_read to gpu reach only what the options below name. Repeatable.
     #[arg(long, value_name = "CAPS", value_parser = Named { parse: str::parse::<Capabilities>, names: || Capabilities::all().names().collect() }, hide_possible_values = true, help_heading = "Grants")]
     grant: Vec<Capabilities>,
     /// A directory, with the name that the guest uses for it (default: HOST). For fs_read and fs_write. Repeatable.
@@ -84,6 +84,16 @@ pub(crate) struct SandboxOptions {
     /// The number of workers that run at the same time. For threading.
     #[arg(long, value_name = "N", value_parser = whole::<u32>, allow_hyphen_values = true, default_value_t = 0, help_heading = "Grants")]
     workers: u32,
+    /// The GPUs that the guest can use: `*` (all but drivers on the processor), cpu, integrated, discrete, virtual, other, each
+    /// also with a name as in `discrete:Example 9000`, or `name:Example *`. For gpu. Repeatable.
+    #[arg(long, value_name = "DEVICE", value_parser = str::parse::<GpuPattern>, help_heading = "Grants")]
+    gpu: Vec<GpuPattern>,
+    /// The program that runs shaders (default: `dynload-gpu-worker` beside this program).
+    #[arg(long, value_name = "PATH", requires = "gpu", help_heading = "Grants")]
+    gpu_worker: Option<PathBuf>,
+    /// The bytes of all buffers of the guest on GPUs (default: 64M).
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true, requires = "gpu", help_heading = "Grants")]
+    gpu_memory: Option<u64>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -119,11 +129,13 @@ impl SandboxOptions {
         scopes.net.clone_from(&self.net);
         scopes.programs.clone_from(&self.program);
         scopes.max_workers = self.workers;
+        scopes.gpu.devices.clone_from(&self.gpu);
+        scopes.gpu.max_memory_bytes = self.gpu_memory.unwrap_or(scopes.gpu.max_memory_bytes);
         scopes
             .validate()
             .map_err(|error| Failure::of(code::USAGE, &error))?;
         self.check_existence()?;
-        let sandbox = Sandbox::new(self.limits())
+        let mut sandbox = Sandbox::new(self.limits())
             .with_capabilities(capabilities)
             .with_scopes(scopes)
             .with_plugin_config(self.config.iter().cloned());
@@ -131,6 +143,9 @@ impl SandboxOptions {
         sandbox
             .check_directories()
             .map_err(|error| Failure::of(code::USAGE, &error))?;
+        if !self.gpu.is_empty() {
+            gpu::open(&mut sandbox, self.gpu_worker.as_deref())?;
+        }
         Ok(sandbox)
     }
 
@@ -184,6 +199,7 @@ impl SandboxOptions {
             ("--net", !self.net.is_empty(), Capabilities::NETWORK),
             ("--program", !self.program.is_empty(), Capabilities::PROCESS),
             ("--workers", self.workers > 0, Capabilities::THREADING),
+            ("--gpu", !self.gpu.is_empty(), Capabilities::GPU),
         ];
         for (option, is_used, needed) in scopes {
             if is_used && !granted.intersects(needed) {

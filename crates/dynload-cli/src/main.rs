@@ -5,6 +5,7 @@
 
 mod audit;
 mod exit;
+mod gpu;
 mod inspect;
 mod limits;
 mod list;

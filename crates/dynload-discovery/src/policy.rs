@@ -82,6 +82,8 @@ pub enum Reduction {
     Hosts(NetScope),
     /// A program.
     Program(String),
+    /// GPUs: not granted, or only some of them, or less of them.
+    Gpu,
     /// Workers: the number that it requests, and the number that it gets.
     Workers {
         /// The number that it requests.
@@ -109,6 +111,7 @@ impl fmt::Display for Reduction {
             Reduction::Program(path) => {
                 write!(f, "the program `{}` is not granted", printable(path).path())
             }
+            Reduction::Gpu => f.write_str("the GPUs are not granted as requested"),
             Reduction::Workers { requested, granted } => {
                 write!(f, "{granted} workers are granted, of {requested}")
             }
@@ -156,6 +159,9 @@ fn reductions(request: &CapabilityRequest, requested: &Grant, granted: &Grant) -
             requested: want.max_workers,
             granted: have.max_workers,
         });
+    }
+    if have.gpu != want.gpu {
+        reductions.push(Reduction::Gpu);
     }
     reductions
 }
@@ -262,6 +268,7 @@ impl Plugin {
     fn asked_scopes(&self, request: &CapabilityRequest) -> Scopes {
         let mut scopes = Scopes::none().with_max_workers(request.workers);
         scopes.net.clone_from(&request.hosts);
+        scopes.gpu.clone_from(&request.gpu);
         for dir in &request.directories {
             let host = self.real_dir(&dir.host).and_then(|path| real_text(&path));
             let scope = host.and_then(|host| DirScope::new(host, dir.guest.clone(), dir.access).ok());

@@ -201,7 +201,7 @@ extern "C" {
 #define CAP_ENV INT64_C(64)        /* environment variables; see sandbox_allow_env */
 #define CAP_PROCESS INT64_C(128)   /* running programs; see sandbox_allow_program */
 #define CAP_THREADING INT64_C(256) /* workers; see sandbox_allow_workers */
-#define CAP_GPU INT64_C(512)       /* graphics and compute processors */
+#define CAP_GPU INT64_C(512)       /* graphics and compute processors; see sandbox_allow_gpu */
 
 /* ---- Callbacks ---- */
 
@@ -538,6 +538,21 @@ DYNLOAD_API int64_t sandbox_allow_program(WasmSandbox s, int64_t path);
 /// failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_allow_workers(WasmSandbox s, int64_t count);
 
+/// Lets plugins use the GPUs that match device: * (all but drivers on the processor), cpu, integrated, discrete,
+/// virtual, other, each also with a name as in discrete:Example 9000, or name:Example *. Also needs CAP_GPU. Each
+/// plugin's buffers can have max_memory_bytes together. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
+///
+/// Shaders run in processes of the program worker, the absolute path of dynload-gpu-worker, which is started now to list
+/// the devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the
+/// last max_memory_bytes takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
+DYNLOAD_API int64_t sandbox_allow_gpu(WasmSandbox s, int64_t worker, int64_t device, int64_t max_memory_bytes);
+
+/// Sets how much plugins can do with the GPUs: max_invocations of shaders in a call (2^32 if this is not called), and
+/// max_shader_bytes of a shader's source text (65536; at most 1048576). Returns 1 on success, 0 on failure. Affects plugins
+/// that are loaded afterwards.
+DYNLOAD_API int64_t sandbox_set_gpu_limits(WasmSandbox s, int64_t max_invocations, int64_t max_shader_bytes);
+
 /// Sets the arguments of WASI programs: argc addresses of texts at argv. By convention, the first is the name of
 /// the program. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 DYNLOAD_API int64_t sandbox_set_args(WasmSandbox s, int64_t argv, int64_t argc);
@@ -617,6 +632,9 @@ DYNLOAD_API int64_t wasm_fuel_used(WasmInstance inst);
 
 /// Returns the peak size of the plugin's memories and tables in bytes since it was loaded or reset; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_memory(WasmInstance inst);
+
+/// Returns the peak size of the plugin's buffers on GPUs in bytes since it was loaded or reset; -1 on failure.
+DYNLOAD_API int64_t wasm_gpu_memory(WasmInstance inst);
 
 /// Returns the peak stack size of the last call in bytes, in a sandbox with sandbox_set_profile; -1 on failure.
 DYNLOAD_API int64_t wasm_peak_stack(WasmInstance inst);
@@ -923,6 +941,38 @@ DYNLOAD_API int64_t plugin_problem_count(PluginList list);
 /// description; 0 on failure. The text lives as long as the list.
 DYNLOAD_API int64_t plugin_problem(PluginList list, int64_t i);
 
+/// Sets a setting of plugin i, which its manifest declares; the text is read as the declared type. If value is 0, the
+/// default of the manifest applies again. Returns 1 on success, 0 on failure. It takes effect when the plugin is admitted or
+/// loaded.
+DYNLOAD_API int64_t plugin_set_config(PluginList list, int64_t i, int64_t name, int64_t value);
+
+/// Reduces a sandbox to what the Wasm plugin i requests in its manifest: its capabilities and scopes, the lower of its limits
+/// and those of the sandbox, and its settings. Returns the address of a text with a line for each thing that the manifest
+/// requests and the sandbox does not allow, empty if it allows all; 0 on failure, and then the sandbox is unchanged. Free it
+/// with wasm_bytes_free.
+///
+/// What the sandbox allows before is what the host allows the plugin, so each plugin needs a sandbox of its own, in which
+/// nothing was loaded. The error is DYNLOAD_ERROR_CAPABILITY_DENIED if the plugin needs a capability that the sandbox does
+/// not grant.
+/// Values of plugin_set_config and sandbox_set_config are checked against the settings that the manifest declares; one that
+/// it does not declare is an error, and so is a required setting without a value. A plugin without a manifest requests nothing.
+///
+///     PluginList list = discover_plugins_in_str(plugin_dir);
+///     for (int64_t i = 0; i < list.count; i++) {
+///         WasmSandbox s = sandbox_grant(sandbox_new(), CAP_CONSOLE | CAP_TIME);
+///         const char *missing = plugin_admit_str(list, i, s);
+///         if (missing) printf("%s: %s\n", (const char *)plugin_id(list, i), *missing ? missing : "as requested");
+///         wasm_bytes_free((int64_t)missing);
+///         sandbox_destroy(s);
+///     }
+///     plugin_list_destroy(list);
+DYNLOAD_API int64_t plugin_admit(PluginList list, int64_t i, WasmSandbox s);
+
+/// Loads the native plugin i like load_module, and passes it its settings: for each, its dynload_plugin_configure is
+/// called before its init, also after reload_module. Returns an empty handle on failure, for instance if the plugin refuses
+/// a setting, or if it has settings and does not export that function.
+DYNLOAD_API ModuleHandle plugin_load_module(PluginList list, int64_t i);
+
 /// Frees a list and its texts. Returns 1 on success, 0 on failure.
 DYNLOAD_API int64_t plugin_list_destroy(PluginList list);
 
@@ -1007,6 +1057,11 @@ static inline const char *wasm_call_text(WasmInstance inst, const char *name, co
     return dynload_text(wasm_call_bytes(inst, dynload_address(name), dynload_address(text), (int64_t)strlen(text)));
 }
 
+static inline int64_t sandbox_allow_gpu_str(WasmSandbox s, const char *worker, const char *device,
+                                            int64_t max_memory_bytes) {
+    return sandbox_allow_gpu(s, dynload_address(worker), dynload_address(device), max_memory_bytes);
+}
+
 static inline int64_t sandbox_set_config_str(WasmSandbox s, const char *name, const char *value) {
     return sandbox_set_config(s, dynload_address(name), dynload_address(value));
 }
@@ -1038,6 +1093,14 @@ static inline const char *plugins_call_text(int64_t plugins, const char *id, con
 }
 
 static inline const char *plugins_next_event_str(int64_t plugins) { return dynload_text(plugins_next_event(plugins)); }
+
+static inline int64_t plugin_set_config_str(PluginList list, int64_t i, const char *name, const char *value) {
+    return plugin_set_config(list, i, dynload_address(name), dynload_address(value));
+}
+
+static inline const char *plugin_admit_str(PluginList list, int64_t i, WasmSandbox s) {
+    return dynload_text(plugin_admit(list, i, s));
+}
 
 static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }
 
@@ -1158,6 +1221,12 @@ DYNLOAD_API int64_t vais_wasm_allow_program(int64_t sandbox, int64_t path);
 /// sandbox_allow_workers.
 DYNLOAD_API int64_t vais_wasm_allow_workers(int64_t sandbox, int64_t count);
 
+/// sandbox_allow_gpu.
+DYNLOAD_API int64_t vais_wasm_allow_gpu(int64_t sandbox, int64_t worker, int64_t device, int64_t max_memory_bytes);
+
+/// sandbox_set_gpu_limits.
+DYNLOAD_API int64_t vais_wasm_set_gpu_limits(int64_t sandbox, int64_t max_invocations, int64_t max_shader_bytes);
+
 /// sandbox_set_config.
 DYNLOAD_API int64_t vais_wasm_set_config(int64_t sandbox, int64_t name, int64_t value);
 
@@ -1209,6 +1278,9 @@ DYNLOAD_API int64_t vais_wasm_peak_stack(int64_t instance);
 
 /// wasm_peak_depth.
 DYNLOAD_API int64_t vais_wasm_peak_depth(int64_t instance);
+
+/// wasm_gpu_memory.
+DYNLOAD_API int64_t vais_wasm_gpu_memory(int64_t instance);
 
 /// wasm_memory_read.
 DYNLOAD_API int64_t vais_wasm_memory_read(int64_t instance, int64_t offset, int64_t buf, int64_t len);
@@ -1336,6 +1408,15 @@ DYNLOAD_API int64_t vais_plugin_problem_count(int64_t list);
 
 /// plugin_problem.
 DYNLOAD_API int64_t vais_plugin_problem(int64_t list, int64_t i);
+
+/// plugin_set_config.
+DYNLOAD_API int64_t vais_plugin_set_config(int64_t list, int64_t i, int64_t name, int64_t value);
+
+/// plugin_admit.
+DYNLOAD_API int64_t vais_plugin_admit(int64_t list, int64_t i, int64_t sandbox);
+
+/// plugin_load_module: the handle of the module, 0 on failure.
+DYNLOAD_API int64_t vais_plugin_load_module(int64_t list, int64_t i);
 
 /// plugin_list_destroy.
 DYNLOAD_API int64_t vais_plugin_list_destroy(int64_t list);

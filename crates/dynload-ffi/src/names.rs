@@ -40,6 +40,8 @@ macro_rules! flat_names {
             sandbox_allow_net
             sandbox_allow_program
             sandbox_allow_workers
+            sandbox_allow_gpu
+            sandbox_set_gpu_limits
             sandbox_set_args
             sandbox_set_config
             sandbox_set_console
@@ -57,6 +59,7 @@ macro_rules! flat_names {
             wasm_peak_memory
             wasm_peak_stack
             wasm_peak_depth
+            wasm_gpu_memory
             wasm_memory_read
             wasm_memory_write
             wasm_interrupt
@@ -106,6 +109,9 @@ macro_rules! flat_names {
             plugin_capabilities
             plugin_problem_count
             plugin_problem
+            plugin_set_config
+            plugin_admit
+            plugin_load_module
             plugin_list_destroy
         }
     };

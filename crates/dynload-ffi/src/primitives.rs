@@ -206,6 +206,14 @@ primitives! {
     pub extern "C" fn vais_wasm_allow_workers(sandbox: i64, count: i64) -> i64 =
         flat::sandbox_allow_workers(sandbox_of(sandbox), count);
 
+    /// `sandbox_allow_gpu`.
+    pub unsafe extern "C" fn vais_wasm_allow_gpu(sandbox: i64, worker: i64, device: i64, max_memory_bytes: i64) -> i64 =
+        flat::sandbox_allow_gpu(sandbox_of(sandbox), worker, device, max_memory_bytes);
+
+    /// `sandbox_set_gpu_limits`.
+    pub extern "C" fn vais_wasm_set_gpu_limits(sandbox: i64, max_invocations: i64, max_shader_bytes: i64) -> i64 =
+        flat::sandbox_set_gpu_limits(sandbox_of(sandbox), max_invocations, max_shader_bytes);
+
     /// `sandbox_set_config`.
     pub unsafe extern "C" fn vais_wasm_set_config(sandbox: i64, name: i64, value: i64) -> i64 =
         flat::sandbox_set_config(sandbox_of(sandbox), name, value);
@@ -298,6 +306,10 @@ primitives! {
     /// `wasm_peak_depth`.
     pub extern "C" fn vais_wasm_peak_depth(instance: i64) -> i64 =
         flat::wasm_peak_depth(instance_of(instance));
+
+    /// `wasm_gpu_memory`.
+    pub extern "C" fn vais_wasm_gpu_memory(instance: i64) -> i64 =
+        flat::wasm_gpu_memory(instance_of(instance));
 
     /// `wasm_memory_read`.
     pub unsafe extern "C" fn vais_wasm_memory_read(instance: i64, offset: i64, buf: i64, len: i64) -> i64 =
@@ -486,6 +498,18 @@ primitives! {
 
     /// `plugin_problem`.
     pub extern "C" fn vais_plugin_problem(list: i64, i: i64) -> i64 = flat::plugin_problem(list_of(list), i);
+
+    /// `plugin_set_config`.
+    pub unsafe extern "C" fn vais_plugin_set_config(list: i64, i: i64, name: i64, value: i64) -> i64 =
+        flat::plugin_set_config(list_of(list), i, name, value);
+
+    /// `plugin_admit`.
+    pub extern "C" fn vais_plugin_admit(list: i64, i: i64, sandbox: i64) -> i64 =
+        flat::plugin_admit(list_of(list), i, sandbox_of(sandbox));
+
+    /// `plugin_load_module`: the handle of the module, 0 on failure.
+    pub unsafe extern "C" fn vais_plugin_load_module(list: i64, i: i64) -> i64 =
+        flat::plugin_load_module(list_of(list), i).handle;
 
     /// `plugin_list_destroy`.
     pub extern "C" fn vais_plugin_list_destroy(list: i64) -> i64 = flat::plugin_list_destroy(list_of(list));

@@ -1,6 +1,7 @@
 //! The loader for shared libraries.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dynload_diagnostics::printable;
 use dynload_native::inspect::{HeaderError, inspect};
@@ -77,13 +78,14 @@ type Retire = dyn Fn(Generation) + Send + Sync;
 /// If a library exports [`dynload_state_save`](STATE_SAVE_SYMBOL), it is called before a swap, and the new library
 /// receives the state through [`dynload_state_restore`](STATE_RESTORE_SYMBOL). The statics of a library are
 /// initialized again in each version; anything to keep must be in that state.
+#[derive(Clone)]
 pub struct NativeLoader {
     options: Options,
-    open: Box<Open>,
-    schema: Box<Schema>,
-    save: Box<Save>,
-    restore: Box<Restore>,
-    retire: Option<std::sync::Arc<Retire>>,
+    open: Arc<Open>,
+    schema: Arc<Schema>,
+    save: Arc<Save>,
+    restore: Arc<Restore>,
+    retire: Option<Arc<Retire>>,
 }
 
 impl std::fmt::Debug for NativeLoader {
@@ -106,12 +108,23 @@ impl NativeLoader {
     ) -> Self {
         Self {
             options,
-            open: Box::new(open),
-            schema: Box::new(schema),
-            save: Box::new(save),
-            restore: Box::new(restore),
+            open: Arc::new(open),
+            schema: Arc::new(schema),
+            save: Arc::new(save),
+            restore: Arc::new(restore),
             retire: None,
         }
+    }
+
+    /// Sets the settings that each version receives when it is loaded, before its `init`: see `Options::with_settings` of
+    /// `dynload-native`.
+    #[must_use]
+    pub fn with_settings(
+        mut self,
+        settings: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        self.options = self.options.with_settings(settings);
+        self
     }
 
     /// Calls `retire` with each version that is retired, instead of dropping it.
@@ -119,7 +132,7 @@ impl NativeLoader {
     /// It runs on whichever thread drops the last guard.
     #[must_use]
     pub fn on_retire(mut self, retire: impl Fn(Generation) + Send + Sync + 'static) -> Self {
-        self.retire = Some(std::sync::Arc::new(retire));
+        self.retire = Some(Arc::new(retire));
         self
     }
 }
@@ -129,7 +142,7 @@ impl NativeLoader {
 /// It dereferences to its [`Generation`](https://docs.rs/dynload-native/latest/dynload_native/struct.Generation.html).
 pub struct NativePlugin {
     generation: Option<Generation>,
-    retire: Option<std::sync::Arc<Retire>>,
+    retire: Option<Arc<Retire>>,
 }
 
 impl std::ops::Deref for NativePlugin {
@@ -240,7 +253,7 @@ impl Loader for NativeLoader {
 /// # Safety
 ///
 /// Every loaded file satisfies the contract of [`Generation::open`]: it is sound to
-/// run its constructors, `init` and `shutdown`. If it exports functions with the names
+/// run its constructors, `dynload_plugin_configure`, `init` and `shutdown`. If it exports functions with the names
 /// [`dynload_state_schema`](crate::STATE_SCHEMA_SYMBOL), [`dynload_state_save`](crate::STATE_SAVE_SYMBOL) and
 /// [`dynload_state_restore`](crate::STATE_RESTORE_SYMBOL), they have the types given there and stay within their
 /// buffers.

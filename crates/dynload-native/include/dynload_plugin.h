@@ -44,7 +44,8 @@ struct dynload_plugin {
     char name[64];        /* NUL-terminated UTF-8, like the next two */
     char version[32];
     char target[48];      /* DYNLOAD_TARGET; empty: not specified */
-    /* Called once, before any other code but constructors. 0 is success; host is valid during the call. */
+    /* Called once, before any other code but constructors and dynload_plugin_configure. 0 is success; host is valid during
+     * the call. */
     int32_t (*init)(const struct dynload_host *host);
     /* Called at most once, on any thread, after the last call that the host counts ended. Symbols that the host kept
      * can still be called after it. */
@@ -66,6 +67,25 @@ struct dynload_plugin {
 #define DYNLOAD_EXPORT DYNLOAD_EXPORT_
 #define DYNLOAD_DECLARE_ DYNLOAD_EXPORT extern
 #endif
+
+/*
+ * Define it in a plugin that has settings. It receives each setting once, before init: the name and the value are UTF-8
+ * with these lengths, each followed by a NUL, and valid during the call. 0 is success; with any other result the plugin is
+ * not loaded. A plugin that has settings and does not define it is not loaded.
+ *
+ *     static char greeting[64] = "Hello";
+ *
+ *     int32_t dynload_plugin_configure(const char *name, size_t name_length, const char *value, size_t value_length) {
+ *         (void)name_length;
+ *         if (strcmp(name, "greeting") == 0) {
+ *             if (value_length >= sizeof greeting) return 1;
+ *             memcpy(greeting, value, value_length + 1);
+ *         }
+ *         return 0;
+ *     }
+ */
+DYNLOAD_DECLARE_ int32_t dynload_plugin_configure(const char *name, size_t name_length, const char *value,
+                                                  size_t value_length);
 
 /* The target, as architecture-system-environment; empty if this header does not know it. */
 #if defined(__x86_64__) && !defined(__ILP32__) || defined(_M_X64)

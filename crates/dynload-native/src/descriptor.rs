@@ -27,7 +27,23 @@ pub const DESCRIPTOR_SYMBOL: &CStr = c"dynload_plugin_descriptor";
 /// The name of the function from which a host gets the message of a panic in the plugin; the type is [`TakePanic`].
 pub const TAKE_PANIC_SYMBOL: &CStr = c"dynload_plugin_take_panic";
 
-/// The plugin's entry point: called once, after the library was opened and before any other function in it is called.
+/// The name of the function with which a plugin receives its settings; the type is [`Configure`].
+pub const CONFIGURE_SYMBOL: &CStr = c"dynload_plugin_configure";
+
+/// Receives a setting of the plugin: called once for each setting, after the library was opened and before its `init`.
+/// A plugin without a descriptor may export it too.
+///
+/// The name and the value are UTF-8 with these lengths in bytes, each followed by a NUL, and valid during the call. The
+/// result 0 is success; with any other result the plugin is not loaded.
+pub type Configure = unsafe extern "C" fn(
+    name: *const c_char,
+    name_length: usize,
+    value: *const c_char,
+    value_length: usize,
+) -> i32;
+
+/// The plugin's entry point: called once, after the library was opened and before any other function in it is called but
+/// [`Configure`].
 ///
 /// The pointer is valid during the call. The result 0 is success; with any other result the plugin is not loaded.
 pub type Init = unsafe extern "C" fn(host: *const Host) -> i32;

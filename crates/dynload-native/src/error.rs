@@ -76,6 +76,22 @@ pub enum Error {
         /// The reason.
         source: DescriptorError,
     },
+    /// The plugin has settings, but does not export the function that receives them.
+    NotConfigurable {
+        /// The library.
+        path: PathBuf,
+    },
+    /// The plugin refused a setting.
+    Configure {
+        /// The library.
+        path: PathBuf,
+        /// The name of the setting.
+        name: String,
+        /// The result of `dynload_plugin_configure`: never 0.
+        code: i32,
+        /// The plugin's own message, if it was built with [`export_plugin!`](crate::export_plugin).
+        message: Option<String>,
+    },
     /// The plugin's `init` refused to start.
     Init {
         /// The library.
@@ -135,6 +151,8 @@ pub enum Step {
     Open,
     /// Comparing the plugin's descriptor with the host.
     Descriptor,
+    /// Passing the plugin its settings.
+    Configure,
     /// The plugin's own `init`.
     Init,
     /// Finding a symbol.
@@ -151,6 +169,7 @@ impl fmt::Display for Step {
             Step::Header => "header",
             Step::Open => "open",
             Step::Descriptor => "descriptor",
+            Step::Configure => "configure",
             Step::Init => "init",
             Step::Symbol => "symbol",
             Step::Close => "close",
@@ -169,6 +188,7 @@ impl Error {
             Error::Header { .. } => Step::Header,
             Error::Outdated { .. } | Error::NoExec { .. } | Error::Open { .. } => Step::Open,
             Error::Descriptor { .. } => Step::Descriptor,
+            Error::NotConfigurable { .. } | Error::Configure { .. } => Step::Configure,
             Error::Init { .. } => Step::Init,
             Error::Symbol { .. } | Error::NullSymbol { .. } => Step::Symbol,
             Error::Close { .. } => Step::Close,
@@ -185,6 +205,8 @@ impl Error {
             | Error::Outdated { path, .. }
             | Error::Open { path, .. }
             | Error::Descriptor { path, .. }
+            | Error::NotConfigurable { path }
+            | Error::Configure { path, .. }
             | Error::Init { path, .. }
             | Error::Symbol { path, .. }
             | Error::NullSymbol { path, .. }
@@ -252,6 +274,28 @@ impl fmt::Display for Error {
                     "`{}` is not compatible with this host",
                     printable(path.display()).path()
                 )
+            }
+            Error::NotConfigurable { path } => write!(
+                f,
+                "`{}` has settings, but does not receive them: export `dynload_plugin_configure` from it, or remove the settings",
+                printable(path.display()).path()
+            ),
+            Error::Configure {
+                path,
+                name,
+                code,
+                message,
+            } => {
+                write!(
+                    f,
+                    "`{}` refused its setting `{}`: ",
+                    printable(path.display()).path(),
+                    printable(name)
+                )?;
+                match message {
+                    Some(message) => printable(message).message().fmt(f),
+                    None => write!(f, "its dynload_plugin_configure returned {code}"),
+                }
             }
             Error::Init {
                 path,
@@ -322,6 +366,8 @@ impl StdError for Error {
             Error::Flags(_)
             | Error::Name { .. }
             | Error::Outdated { .. }
+            | Error::NotConfigurable { .. }
+            | Error::Configure { .. }
             | Error::Init { .. }
             | Error::NullSymbol { .. }
             | Error::NotLoaded { .. }

@@ -93,6 +93,42 @@ pub fn run_init<E: Display>(host: &Host, init: impl FnOnce(&Host) -> Result<(), 
     )
 }
 
+/// The body of the `dynload_plugin_configure` that [`export_plugin!`](crate::export_plugin) writes.
+///
+/// # Safety
+///
+/// The name and the value are readable for their lengths.
+#[doc(hidden)]
+pub unsafe fn run_configure<E: Display>(
+    (name, name_length): (*const c_char, usize),
+    (value, value_length): (*const c_char, usize),
+    configure: impl FnOnce(&str, &str) -> Result<(), E>,
+) -> i32 {
+    // SAFETY: the caller's promise; neither is null, since each is followed by a NUL.
+    let (name, value) = unsafe {
+        (
+            std::slice::from_raw_parts(name.cast::<u8>(), name_length),
+            std::slice::from_raw_parts(value.cast::<u8>(), value_length),
+        )
+    };
+    catch_panic(
+        || -1,
+        || {
+            let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
+                record("it is not UTF-8");
+                return 1;
+            };
+            match configure(name, value) {
+                Ok(()) => 0,
+                Err(error) => {
+                    record(&error.to_string());
+                    1
+                }
+            }
+        },
+    )
+}
+
 /// Reads a host's struct, which may be shorter or longer than this crate's: the host may be of another version.
 ///
 /// # Safety
@@ -144,9 +180,17 @@ pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
 ///     if host.module_version > 1000 { Err("enough reloads".into()) } else { Ok(()) }
 /// }
 ///
+/// fn set(name: &str, value: &str) -> Result<(), String> {
+///     match name {
+///         "digits" => value.parse::<u8>().map(drop).map_err(|error| error.to_string()),
+///         _ => Ok(()),
+///     }
+/// }
+///
 /// dynload_native::export_plugin! {
 ///     name: "calculator",
 ///     version: "1.2.0",
+///     configure: set,
 ///     init: start,
 ///     shutdown: || (),
 ///     exports: {
@@ -163,10 +207,11 @@ pub unsafe fn take_panic(buffer: *mut c_char, size: usize) -> usize {
 /// ```
 ///
 /// All but `name` and `version` may be left out; the order is as above. `name` (at most 63 bytes) and `version`
-/// (at most 31) are constants such as `env!("CARGO_PKG_NAME")`. `init` is called with a [`Host`] and
-/// returns a `Result<(), E>` with any `E: Display`; on an error the plugin is not loaded. `shutdown` takes and
-/// returns nothing. Functions are exported as `extern "C"` under their own names and can use only types that C
-/// has: the host may have been built by another compiler, which lays out Rust's types differently.
+/// (at most 31) are constants such as `env!("CARGO_PKG_NAME")`. `configure` is called before `init`, once for each setting,
+/// with its name and its value. `init` is called with a [`Host`]. Both return a `Result<(), E>` with any `E: Display`;
+/// on an error the plugin is not loaded. `shutdown` takes and returns nothing. Functions are exported as `extern "C"`
+/// under their own names and can use only types that C has: the host may have been built by another compiler, which lays
+/// out Rust's types differently.
 ///
 /// The plugin does not need the code that loads: depend on this crate with `default-features = false`.
 #[macro_export]
@@ -174,6 +219,7 @@ macro_rules! export_plugin {
     (
         name: $name:expr,
         version: $version:expr
+        $(, configure: $configure:expr)?
         $(, init: $init:expr)?
         $(, shutdown: $shutdown:expr)?
         $(, exports: {
@@ -220,6 +266,19 @@ macro_rules! export_plugin {
             #[allow(non_upper_case_globals)]
             static dynload_plugin_descriptor: $crate::descriptor::PluginDescriptor =
                 $crate::descriptor::PluginDescriptor::new($name, $version, PANIC_MODE, INIT, SHUTDOWN);
+
+            $(
+                #[unsafe(no_mangle)]
+                unsafe extern "C" fn dynload_plugin_configure(
+                    name: *const ::std::ffi::c_char,
+                    name_length: usize,
+                    value: *const ::std::ffi::c_char,
+                    value_length: usize,
+                ) -> i32 {
+                    // SAFETY: a host calls this with texts of these lengths.
+                    unsafe { $crate::run_configure((name, name_length), (value, value_length), $configure) }
+                }
+            )?
 
             #[unsafe(no_mangle)]
             unsafe extern "C" fn dynload_plugin_take_panic(

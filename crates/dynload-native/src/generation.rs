@@ -19,6 +19,7 @@ use crate::inspect::{self, LibraryInfo};
 use crate::library::{Library, absolute};
 #[cfg(unix)]
 use crate::origin::Reach;
+use crate::settings::Settings;
 use crate::staging::{StagedFile, Staging};
 
 /// How a module is loaded, and how it is loaded again at each reload.
@@ -40,6 +41,7 @@ pub struct Options {
     staging: Option<Arc<Staging>>,
     require_descriptor: bool,
     allow_panic_abort: bool,
+    settings: Settings,
 }
 
 impl Options {
@@ -71,6 +73,29 @@ impl Options {
     /// refused.
     pub fn allow_panic_abort(mut self, allow: bool) -> Options {
         self.allow_panic_abort = allow;
+        self
+    }
+
+    /// Sets the settings of the plugin: names with values, which it receives through its
+    /// [`dynload_plugin_configure`](crate::descriptor::Configure) at each load, before its `init`.
+    ///
+    /// With at least one setting, a plugin that does not export that function is refused.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use dynload_native::Options;
+    ///
+    /// let options = Options::new().with_settings([("greeting", "Good morning"), ("limit", "10")]);
+    /// // SAFETY: we built this plugin.
+    /// let module = unsafe { options.load("libgreeter.so") }?;
+    /// # Ok::<(), dynload_native::Error>(())
+    /// ```
+    pub fn with_settings(
+        mut self,
+        settings: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Options {
+        self.settings = Settings::new(settings);
         self
     }
 
@@ -134,14 +159,15 @@ impl Generation {
     /// Checks, opens and starts a staged copy of the library `source`, as version `version` of its module.
     ///
     /// The order is: the headers of the copy, the descriptor in it, the headers of the libraries beside `source` that
-    /// it needs, the platform's loader with the library's constructors, the plugin's `init`.
+    /// it needs, the platform's loader with the library's constructors, the plugin's `dynload_plugin_configure` for each
+    /// of its settings, its `init`.
     ///
     /// # Safety
     ///
-    /// The constructors, `init` and `shutdown` of the library run, the last on the thread that drops the generation;
-    /// its destructors run at the end of the process, or when it is unmapped. They are foreign code: the caller
-    /// promises that it is sound to run them. A symbol named [`DESCRIPTOR_SYMBOL`] or [`TAKE_PANIC_SYMBOL`] has the
-    /// type that this crate documents.
+    /// The constructors, `dynload_plugin_configure`, `init` and `shutdown` of the library run, the last on the thread that
+    /// drops the generation; its destructors run at the end of the process, or when it is unmapped. They are foreign code:
+    /// the caller promises that it is sound to run them. A symbol named [`DESCRIPTOR_SYMBOL`], [`TAKE_PANIC_SYMBOL`] or
+    /// [`CONFIGURE_SYMBOL`](crate::descriptor::CONFIGURE_SYMBOL) has the type that this crate documents.
     ///
     /// # Errors
     ///
@@ -150,6 +176,8 @@ impl Generation {
     /// - [`Error::Outdated`] when it needs a library by a name for which the loader would use a version that was
     ///   reloaded or unloaded.
     /// - [`Error::Open`] when the platform's loader refuses the library.
+    /// - [`Error::NotConfigurable`] when there are settings and the plugin receives none.
+    /// - [`Error::Configure`] when the plugin refuses a setting.
     /// - [`Error::Init`] when the plugin's `init` refuses to start.
     pub unsafe fn open(
         mut staged: StagedFile,
@@ -176,6 +204,8 @@ impl Generation {
         let take_panic = unsafe { library.symbol::<TakePanic>(TAKE_PANIC_SYMBOL) }
             .ok()
             .map(|symbol| *symbol);
+        // SAFETY: the caller answers for the function, and promises that a symbol of this name has this type.
+        unsafe { options.settings.pass(&library, source, take_panic) }?;
         let mut generation = Generation {
             running: None,
             library,
@@ -222,12 +252,8 @@ impl Generation {
     ///
     /// Returns `None` when there was no panic, or the plugin was not built with `export_plugin!`.
     pub fn take_panic(&self) -> Option<String> {
-        let take = self.take_panic?;
-        let mut buffer = [0u8; 1024];
-        // SAFETY: the buffer has the size that is passed, and the caller of `open` promised that the symbol has this
-        // type.
-        let length = unsafe { take(buffer.as_mut_ptr().cast::<c_char>(), buffer.len()) };
-        (length > 0).then(|| String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned())
+        // SAFETY: the caller of `open` promised that the symbol has this type.
+        self.take_panic.and_then(|take| unsafe { take_message(take) })
     }
 
     pub(crate) fn calls(&self) -> &Arc<Calls> {
@@ -284,6 +310,18 @@ fn link(staged: &mut StagedFile, original: &Path, _info: &LibraryInfo, dependenc
     let beside = |path: &&PathBuf| path.parent() == original.parent();
     let needed: Vec<_> = dependencies.found.keys().filter(beside).cloned().collect();
     staged.link_needed(&needed);
+}
+
+/// Returns the message of the last panic in a plugin on this thread, and clears it.
+///
+/// # Safety
+///
+/// The function behaves as [`TakePanic`] documents.
+pub(crate) unsafe fn take_message(take: TakePanic) -> Option<String> {
+    let mut buffer = [0u8; 1024];
+    // SAFETY: the buffer has the size that is passed.
+    let length = unsafe { take(buffer.as_mut_ptr().cast::<c_char>(), buffer.len()) };
+    (length > 0).then(|| String::from_utf8_lossy(&buffer[..length.min(buffer.len())]).into_owned())
 }
 
 /// A plugin whose `init` succeeded.

@@ -93,6 +93,9 @@ mod origin;
 #[expect(unsafe_code, reason = "the platform's loader")]
 mod os;
 #[cfg(feature = "host")]
+#[expect(unsafe_code, reason = "settings are passed to foreign code")]
+mod settings;
+#[cfg(feature = "host")]
 pub mod staging;
 #[cfg(feature = "host")]
 mod symbol;
@@ -101,7 +104,7 @@ mod sync;
 
 pub use self::export::catch_panic;
 #[doc(hidden)]
-pub use self::export::{read_host, run_init, take_panic};
+pub use self::export::{read_host, run_configure, run_init, take_panic};
 #[cfg(feature = "host")]
 pub use self::{
     calls::CallGuard,

@@ -123,7 +123,8 @@ impl Module {
     /// - [`Error::Header`] when the copy's headers say that it cannot be loaded here.
     /// - [`Error::Descriptor`] when its descriptor does not fit this host.
     /// - [`Error::Open`] when the platform's loader refuses it.
-    /// - [`Error::Init`] when the plugin's `init` refuses to start.
+    /// - [`Error::Init`] when the plugin's `init` refuses to start. With [settings](Options::with_settings) also
+    ///   [`Error::NotConfigurable`] and [`Error::Configure`].
     pub unsafe fn load(path: impl AsRef<Path>, flags: Flags) -> Result<Module, Error> {
         // SAFETY: the caller's promise.
         unsafe { Options::new().with_flags(flags).load(path) }

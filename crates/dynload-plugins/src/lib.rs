@@ -69,9 +69,10 @@ pub use dynload_discovery::{ConfigValue, Policy, Scanner, SearchPath};
 pub use dynload_hotreload as hotreload;
 pub use dynload_sandbox as sandbox;
 
+pub use dynload_sandbox::Totals;
 pub use error::CallError;
 pub use event::{Event, EventKind, LoadFailure};
 pub use loader::WasmLoader;
 pub use plugins::{Native, Plugins};
-pub use pool::{Checkout, Pool, PoolError, Totals};
+pub use pool::{Checkout, Pool, PoolError};
 pub use settings::Settings;

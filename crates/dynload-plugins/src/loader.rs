@@ -163,7 +163,7 @@ impl Loader for WasmLoader {
 /// Loads the entry of a plugin.
 pub(crate) enum EntryLoader {
     Wasm(WasmLoader),
-    Native(Arc<NativeLoader>),
+    Native(NativeLoader),
 }
 
 /// The code of a plugin.

@@ -11,12 +11,11 @@ use std::time::Duration;
 use dynload_diagnostics::nearest_name;
 use dynload_discovery::{Plugin, Policy, Scanner, SearchPath};
 use dynload_hotreload::{Guard, NativePlugin, Reloader, StartError};
-use dynload_sandbox::{Engine, Error, Instance};
+use dynload_sandbox::{Engine, Error, Instance, Totals};
 
 use crate::error::CallError;
 use crate::event::{Event, Events};
 use crate::loader::{Code, EntryLoader};
-use crate::pool::Totals;
 use crate::refresh::Known;
 use crate::settings::Settings;
 use crate::watch::Watcher;

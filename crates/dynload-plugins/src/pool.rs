@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use dynload_sandbox::{Error, Instance, Module, Sandbox};
+use dynload_sandbox::{Error, Instance, Module, Sandbox, Totals};
 
 /// A bounded number of instances of one module.
 ///
@@ -47,20 +47,6 @@ struct State {
     /// The threads that use an instance.
     users: Vec<ThreadId>,
     totals: Totals,
-}
-
-/// What all calls through a [`Pool`] have used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Totals {
-    /// The number of calls.
-    pub calls: u64,
-    /// The number of calls that failed.
-    pub failures: u64,
-    /// The fuel that they burnt.
-    pub fuel: u64,
-    /// The time that they took, without calls that were too short to be measured ([`Usage`](dynload_sandbox::Usage)).
-    pub time: Duration,
 }
 
 /// Why there is no instance.
@@ -151,6 +137,7 @@ impl Pool {
             pool: self,
             instance: idle,
             user: thread,
+            before: None,
         };
         match &mut checkout.instance {
             Some(instance) if instance.poisoned_by().is_some() => {
@@ -162,10 +149,11 @@ impl Pool {
                 checkout.instance = Some(instance.map_err(PoolError::Instance)?);
             }
         }
+        checkout.before = Some(checkout.totals());
         Ok(checkout)
     }
 
-    /// Runs a call in an instance, and adds what it used to the [totals](Pool::totals).
+    /// Runs calls in an instance.
     ///
     /// # Errors
     ///
@@ -176,18 +164,11 @@ impl Pool {
         call: impl FnOnce(&mut Instance) -> Result<R, Error>,
     ) -> Result<Result<R, Error>, PoolError> {
         let mut instance = self.checkout(patience)?;
-        let result = call(&mut instance);
-        let usage = instance.usage();
-        drop(instance);
-        let totals = &mut self.lock().totals;
-        totals.calls += 1;
-        totals.failures += u64::from(result.is_err());
-        totals.fuel = totals.fuel.saturating_add(usage.fuel);
-        totals.time = totals.time.saturating_add(usage.wall_time.unwrap_or_default());
-        Ok(result)
+        Ok(call(&mut instance))
     }
 
-    /// Returns what all calls of [`run`](Pool::run) have used.
+    /// Returns what the calls in all instances used that were returned to the pool. What the pool itself does to create and
+    /// reset instances does not count.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.lock().totals
@@ -228,6 +209,8 @@ pub struct Checkout<'a> {
     /// `None` only until it is created.
     instance: Option<Instance>,
     user: ThreadId,
+    /// What the instance had used before; `None` until it is ready.
+    before: Option<Totals>,
 }
 
 impl Deref for Checkout<'_> {
@@ -256,7 +239,13 @@ impl Drop for Checkout<'_> {
         if let Some(at) = state.users.iter().position(|user| *user == self.user) {
             state.users.swap_remove(at);
         }
-        state.idle.extend(self.instance.take());
+        if let Some(instance) = self.instance.take() {
+            if let Some(before) = self.before {
+                let used = instance.totals().saturating_sub(before);
+                state.totals = state.totals.saturating_add(used);
+            }
+            state.idle.push(instance);
+        }
         drop(state);
         self.pool.returned.notify_one();
     }

@@ -241,10 +241,11 @@ impl Shared {
         };
         let admission = plugin.admit(&self.settings.policy).map_err(failure)?;
         let reductions = admission.reductions.clone();
+        let settings = self.configuration(plugin)?;
         let config = Config::new(entry);
         let (loader, config) = match plugin.format() {
             Format::Wasm => {
-                let sandbox = self.sandbox(plugin, admission)?;
+                let sandbox = self.sandbox(plugin, admission, settings)?;
                 let loader = WasmLoader::new(self.engine.clone(), Arc::new(sandbox));
                 let loader = loader.with_instances(self.settings.instances);
                 (EntryLoader::Wasm(loader), config.with_builder(Builder::None))
@@ -254,7 +255,8 @@ impl Shared {
                     .settings
                     .native
                     .clone()
-                    .ok_or(LoadFailure::NativeNotAllowed)?;
+                    .ok_or(LoadFailure::NativeNotAllowed)?
+                    .with_settings(settings);
                 let config = match format {
                     Format::Native => config.with_builder(Builder::None),
                     _ => config,
@@ -273,6 +275,9 @@ impl Shared {
         reloader.on_event(move |event| of_reloader.take(&event.kind));
         reloader.start().map_err(failure)?;
         if reloader.version() == 0 {
+            // The thread of the reloader, which refers to it too, may end later.
+            drop(reloader);
+            forward.release();
             return Ok(None);
         }
         let running = Running {
@@ -283,20 +288,28 @@ impl Shared {
         Ok(Some((running, forward)))
     }
 
+    /// Returns the settings of a plugin, as texts.
+    fn configuration(&self, plugin: &Plugin) -> Result<Vec<(String, String)>, LoadFailure> {
+        let Some(manifest) = plugin.manifest() else {
+            return Ok(Vec::new());
+        };
+        let settings = manifest.configure(&self.values(manifest)).map_err(failure)?;
+        let texts = settings
+            .into_iter()
+            .map(|(name, value)| (name, value.to_string()));
+        Ok(texts.collect())
+    }
+
     /// Creates the sandbox of a Wasm plugin.
     fn sandbox(
         &self,
         plugin: &Plugin,
         admission: dynload_discovery::Admission,
+        settings: Vec<(String, String)>,
     ) -> Result<Sandbox, LoadFailure> {
-        let config = match plugin.manifest() {
-            Some(manifest) => manifest.configure(&self.values(manifest)).map_err(failure)?,
-            None => BTreeMap::new(),
-        };
-        let config = config.into_iter().map(|(name, value)| (name, value.to_string()));
         let mut sandbox = Sandbox::new(admission.limits)
             .with_grant(admission.grant)
-            .with_plugin_config(config);
+            .with_plugin_config(settings);
         #[cfg(unix)]
         sandbox.check_directories().map_err(failure)?;
         if let Some(prepare) = &self.settings.prepare {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::num::NonZero;
-use std::sync::Arc;
 
 use dynload_caps::Limits;
 use dynload_discovery::{ConfigValue, Plugin, Policy, Scanner};
@@ -47,7 +46,7 @@ pub struct Settings {
     /// By plugin and name.
     pub(crate) config: BTreeMap<String, BTreeMap<String, Setting>>,
     pub(crate) prepare: Option<Box<Prepare>>,
-    pub(crate) native: Option<Arc<NativeLoader>>,
+    pub(crate) native: Option<NativeLoader>,
 }
 
 /// The host's value for a setting of a plugin.
@@ -131,12 +130,15 @@ impl Settings {
     /// Loads native plugins too, with a loader that
     /// [`native_loader!`](dynload_hotreload::native_loader) creates in an `unsafe` block.
     ///
+    /// They receive their settings through their [`dynload_plugin_configure`](dynload_native::descriptor::Configure). A plugin
+    /// that has settings and does not export it is not loaded.
+    ///
     /// # Grants
     ///
     /// A native plugin can do whatever the process can, whatever its manifest requests.
     #[must_use]
     pub fn with_native(mut self, loader: NativeLoader) -> Settings {
-        self.native = Some(Arc::new(loader));
+        self.native = Some(loader);
         self
     }
 

@@ -337,21 +337,11 @@ fn it_follows_changes_by_itself() {
 fn native_plugins_are_loaded_only_on_request() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path();
-    let source = root.join("plugin.c");
-    fs::write(
-        &source,
+    compile(
+        root,
         "#include <stdint.h>\nint64_t answer(void) { return 42; }\n",
-    )
-    .unwrap();
-    let library = root.join("plugins/native/native.so");
-    fs::create_dir_all(library.parent().unwrap()).unwrap();
-    let compiled = std::process::Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&source)
-        .status()
-        .unwrap();
-    assert!(compiled.success());
+        &root.join("plugins/native/native.so"),
+    );
     write(
         &root.join("plugins/native/plugin.toml"),
         "[plugin]\nid = \"native\"\nversion = \"1.0.0\"\nformat = \"native\"\nentry = \"native.so\"",
@@ -370,6 +360,101 @@ fn native_plugins_are_loaded_only_on_request() {
     assert_eq!(answer(), 42);
     let error = plugins.call_str("native", "say", "").unwrap_err();
     assert!(matches!(error, CallError::Native { .. }), "{error}");
+}
+
+/// Compiles C to a library in place of the one before.
+fn compile(root: &Path, code: &str, library: &Path) {
+    let (source, linked) = (root.join("plugin.c"), root.join("linked.so"));
+    fs::write(&source, code).unwrap();
+    fs::create_dir_all(library.parent().unwrap()).unwrap();
+    let compiled = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&linked, &source])
+        .status()
+        .unwrap();
+    assert!(compiled.success());
+    fs::rename(linked, library).unwrap();
+}
+
+#[test]
+fn the_configuration_reaches_native_plugins() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path();
+    let directory = root.join("plugins/native");
+    // Returns the sum of its settings, and how many it received.
+    let code = |factor: u32| {
+        format!(
+            r#"
+            #include <stdint.h>
+            #include <stdlib.h>
+            #include <string.h>
+            static int64_t sum, count;
+            int32_t dynload_plugin_configure(const char *name, size_t name_length, const char *value, size_t value_length) {{
+                if (strlen(name) != name_length || strlen(value) != value_length) return 1;
+                if (strcmp(name, "a") != 0 && strcmp(name, "b") != 0) return 2;
+                if (strcmp(value, "13") == 0) return 3;
+                sum += {factor} * atoi(value);
+                count++;
+                return 0;
+            }}
+            int64_t total(void) {{ return 100 * sum + count; }}
+            "#
+        )
+    };
+    let manifest = |default: u32| {
+        format!(
+            "[plugin]\nid = \"native\"\nversion = \"1.0.0\"\nformat = \"native\"\nentry = \"native.so\"\n\
+             [config.a]\ntype = \"integer\"\ndefault = {default}\n[config.b]\ntype = \"string\"\n"
+        )
+    };
+    compile(root, &code(1), &directory.join("native.so"));
+    write(&directory.join("plugin.toml"), &manifest(1));
+    let open = |b: &str| {
+        // SAFETY: the libraries are those of this test, without constructors.
+        let loader = unsafe { native_loader!() };
+        settings(&root.join("plugins"))
+            .with_native(loader)
+            .with_config("native", "b", ConfigValue::String(b.into()))
+            .open()
+    };
+    let total = |plugins: &Plugins| {
+        let native = plugins.native("native").unwrap();
+        // SAFETY: the source above declares this type.
+        let total = unsafe { native.library().symbol::<extern "C" fn() -> i64>("total") }.unwrap();
+        total()
+    };
+    let plugins = open("20");
+    assert_eq!(total(&plugins), 2102);
+    // A new library, then a new default.
+    events(&plugins);
+    compile(root, &code(2), &directory.join("native.so"));
+    plugins.refresh();
+    assert_eq!(events(&plugins), ["native: version 1.0.0 is reloaded"]);
+    assert_eq!(total(&plugins), 4202);
+    write(&directory.join("plugin.toml"), &manifest(5));
+    plugins.refresh();
+    assert_eq!(events(&plugins), ["native: version 1.0.0 is reloaded"]);
+    assert_eq!(total(&plugins), 5002);
+    // A setting that the plugin refuses.
+    write(&directory.join("plugin.toml"), &manifest(13));
+    plugins.refresh();
+    let text = events(&plugins).join("\n");
+    assert!(
+        text.contains("the old one keeps running")
+            && text.contains("refused its setting `a`: its dynload_plugin_configure returned 3"),
+        "{text}"
+    );
+    assert_eq!(total(&plugins), 5002);
+    write(&directory.join("plugin.toml"), &manifest(5));
+    let text = events(&open("13")).join("\n");
+    assert!(text.contains("native.so` refused its setting `b`"), "{text}");
+    // A library that receives none.
+    compile(root, "int answer;", &directory.join("native.so"));
+    let text = events(&open("1")).join("\n");
+    assert!(
+        text.contains("it is not loaded") && text.contains("export `dynload_plugin_configure`"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -540,4 +625,39 @@ fn plugins_can_be_called_while_one_is_started_and_another_is_dropped() {
     for _ in 0..2 {
         is_done.recv_timeout(PATIENCE).unwrap();
     }
+}
+
+#[test]
+fn totals_are_those_of_all_calls() {
+    let text =
+        r#"(module (func (export "one") (result i64) (i64.const 1)) (func (export "trap") unreachable))"#;
+    let module = Module::new(&Engine::default(), wat::parse_str(text).unwrap()).unwrap();
+    let pool = Pool::new(
+        Arc::new(Sandbox::new(Limits::DEFAULT)),
+        module,
+        NonZero::<usize>::MIN,
+    );
+    let three = pool.run(PATIENCE, |instance| {
+        for _ in 0..3 {
+            instance.call_i64("one", &[])?;
+        }
+        Ok(())
+    });
+    three.unwrap().unwrap();
+    let (calls, failures, fuel) = (3, 0, 6);
+    let totals = pool.totals();
+    assert_eq!(
+        (totals.calls, totals.failures, totals.fuel),
+        (calls, failures, fuel)
+    );
+    // The instance is poisoned, and reset for the next call.
+    pool.run(PATIENCE, |instance| instance.call_i64("trap", &[]))
+        .unwrap()
+        .unwrap_err();
+    let mut checkout = pool.checkout(PATIENCE).unwrap();
+    checkout.call_i64("one", &[]).unwrap();
+    assert_eq!(pool.totals().calls, 4);
+    drop(checkout);
+    let totals = pool.totals();
+    assert_eq!((totals.calls, totals.failures), (5, 1));
 }

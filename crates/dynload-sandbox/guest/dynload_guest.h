@@ -255,14 +255,117 @@ int32_t dynload_thread_join(uint32_t thread, int64_t *result_out);
 
 /* ---- GPU -----------------------------------------------------------------------------------------------------------
  *
- * (import "dynload" "gpu_device_count" (func (param $count_out i32) (result i32)))
- * (import "dynload" "gpu_submit" (func (param $device i32) (param $ptr i32) (param $len i32) (result i32)))
+ * Compute shaders in WGSL, on the devices that the scopes open. A shader reads and writes buffers, which are filled with
+ * zeros when they are created. Buffers, kernels and devices are numbers of this instance; they live until they are freed, or
+ * until the instance is reset. Limits are those of WebGPU: 256 invocations in a workgroup, 65535 workgroups in a dimension,
+ * 8 storage and 12 uniform resources in a kernel, all in `@group(0)`.
  *
- * Not implemented yet: they return DYNLOAD_ENOSYS, and DYNLOAD_ENOTCAPABLE without the capability. */
+ * Every function returns DYNLOAD_ENOTCAPABLE without the capability or without a device in the scopes, DYNLOAD_ENOSYS where
+ * the host has no GPUs and in a worker, DYNLOAD_ENODEV if there is no device of that number or if it was lost, which lasts
+ * until the instance is reset, and DYNLOAD_EBADF for a buffer or kernel that does not exist.
+ *
+ * What is submitted ends with the call: a call that returns waits for it, within its time, and a call that fails stops it.
+ * Fuel is charged for bytes and for invocations; a loop in a shader is limited by the time of the call alone.
+ */
+typedef struct dynload_gpu_info {
+    uint32_t kind;              /*   0: 0 other, 1 integrated, 2 discrete, 3 virtual, 4 a driver on the processor */
+    uint32_t name_len;          /*   4 */
+    char name[128];             /*   8: not NUL-terminated, cut to its room */
+    uint64_t max_memory_bytes;  /* 136: of all buffers of this instance together */
+    uint64_t memory_left;       /* 144 */
+    uint64_t invocations_left;  /* 152: in this call */
+    uint64_t max_shader_bytes;  /* 160 */
+} dynload_gpu_info;             /* 168 bytes */
+
+typedef struct dynload_gpu_shader {
+    const char *source;         /*  0: a shader in WGSL */
+    uint32_t source_len;        /*  4 */
+    const char *entry_point;    /*  8: the name of a function with `@compute` */
+    uint32_t entry_point_len;   /* 12 */
+    char *message;              /* 16: buffer for the compiler's message */
+    uint32_t message_room;      /* 20 */
+    /* Written: */
+    uint32_t kernel;            /* 24 */
+    uint32_t workgroup_size[3]; /* 28 */
+    uint32_t message_len;       /* 40: the message is cut to its room */
+} dynload_gpu_shader;           /* 44 bytes */
+
+typedef struct dynload_gpu_binding {
+    uint32_t binding;           /*  0: the number in the shader's `@binding` */
+    uint32_t buffer;            /*  4 */
+    uint64_t at;                /*  8: offset in bytes, a multiple of 256 */
+    uint64_t size;              /* 16: bytes, a multiple of 4 */
+} dynload_gpu_binding;          /* 24 bytes */
+
+typedef struct dynload_gpu_dispatch {
+    uint32_t kernel;            /*  0 */
+    uint32_t x, y, z;           /*  4: workgroups in each dimension, from 0 to 65535 */
+    const dynload_gpu_binding *bindings; /* 16: one for each resource of the kernel, in any order */
+    uint32_t count;             /* 20 */
+    uint32_t zero;              /* 24 */
+} dynload_gpu_dispatch;         /* 28 bytes */
+
+enum {
+    DYNLOAD_GPU_STORAGE = 1,
+    DYNLOAD_GPU_UNIFORM = 2
+};
+
+/* (import "dynload" "gpu_device_count" (func (param $count_out i32) (result i32)))
+ *
+ * Devices are numbered from 0. */
 DYNLOAD_IMPORT(dynload, gpu_device_count)
 int32_t dynload_gpu_device_count(uint32_t *count_out);
+
+/* (import "dynload" "gpu_device_info" (func (param $device i32) (param $info_out i32) (result i32))) */
+DYNLOAD_IMPORT(dynload, gpu_device_info)
+int32_t dynload_gpu_device_info(uint32_t device, dynload_gpu_info *info_out);
+
+/* (import "dynload" "gpu_buffer" (func (param $device i32) (param $size i64) (param $usage i32) (param $buffer_out i32) (result i32)))
+ *
+ * Creates a buffer that can be bound as `var<storage>` (DYNLOAD_GPU_STORAGE), as `var<uniform>` (DYNLOAD_GPU_UNIFORM), or both.
+ * DYNLOAD_EINVAL: the size is 0 or not a multiple of 4, or the usage is unknown. DYNLOAD_ENOMEM: more than the memory left, or
+ * than 256 MiB. DYNLOAD_EMFILE: 256 buffers exist. */
+DYNLOAD_IMPORT(dynload, gpu_buffer)
+int32_t dynload_gpu_buffer(uint32_t device, uint64_t size, uint32_t usage, uint32_t *buffer_out);
+
+/* (import "dynload" "gpu_kernel" (func (param $device i32) (param $shader i32) (result i32)))
+ *
+ * Compiles a shader. DYNLOAD_EINVAL: the compiler's message says what is wrong. DYNLOAD_E2BIG: more bytes than allowed.
+ * DYNLOAD_EILSEQ: not UTF-8. DYNLOAD_EMFILE: 64 kernels exist. */
+DYNLOAD_IMPORT(dynload, gpu_kernel)
+int32_t dynload_gpu_kernel(uint32_t device, dynload_gpu_shader *shader);
+
+/* (import "dynload" "gpu_write" (func (param $buffer i32) (param $at i64) (param $ptr i32) (param $len i32) (result i32)))
+ *
+ * Copies to a buffer, after what was submitted before. DYNLOAD_EINVAL: beyond the end, or `at` or `len` is not a multiple of 4. */
+DYNLOAD_IMPORT(dynload, gpu_write)
+int32_t dynload_gpu_write(uint32_t buffer, uint64_t at, const void *ptr, size_t len);
+
+/* (import "dynload" "gpu_submit" (func (param $device i32) (param $dispatches i32) (param $count i32) (result i32)))
+ *
+ * Starts dispatches, which run in order, and does not wait for them. If one is wrong, none starts. DYNLOAD_EINVAL: bindings that
+ * the kernel does not declare or that do not fit their declaration, or a buffer that a dispatch writes and that another of its
+ * bindings reads, or writes at the same place. DYNLOAD_E2BIG: more than 256 dispatches, or than the invocations left. */
 DYNLOAD_IMPORT(dynload, gpu_submit)
-int32_t dynload_gpu_submit(uint32_t device, const void *ptr, size_t len);
+int32_t dynload_gpu_submit(uint32_t device, const dynload_gpu_dispatch *dispatches, size_t count);
+
+/* (import "dynload" "gpu_wait" (func (param $device i32) (result i32)))
+ *
+ * Waits until everything that was submitted has been executed. */
+DYNLOAD_IMPORT(dynload, gpu_wait)
+int32_t dynload_gpu_wait(uint32_t device);
+
+/* (import "dynload" "gpu_read" (func (param $buffer i32) (param $at i64) (param $ptr i32) (param $len i32) (result i32)))
+ *
+ * Waits as `gpu_wait`, and copies from a buffer. DYNLOAD_EINVAL: as `gpu_write`. */
+DYNLOAD_IMPORT(dynload, gpu_read)
+int32_t dynload_gpu_read(uint32_t buffer, uint64_t at, void *ptr, size_t len);
+
+/* (import "dynload" "gpu_free" (func (param $handle i32) (result i32)))
+ *
+ * Frees a buffer or a kernel. Dispatches that use it still run. */
+DYNLOAD_IMPORT(dynload, gpu_free)
+int32_t dynload_gpu_free(uint32_t handle);
 
 /* ---- A kit for calls with bytes ------------------------------------------------------------------------------------
  */

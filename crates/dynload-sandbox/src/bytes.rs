@@ -10,7 +10,7 @@ mod protocol;
 #[cfg(feature = "extism")]
 pub use extism::HttpResponse;
 #[cfg(feature = "extism")]
-pub(crate) use extism::{Extism, HttpClient, define as define_extism};
+pub(crate) use extism::{Extism, HttpFunction, define as define_extism};
 pub(crate) use protocol::{define_typst, define_vais};
 
 use crate::{
@@ -32,6 +32,8 @@ const MAX_MESSAGE: usize = 1 << 16;
 pub(crate) struct Exchange {
     /// The arguments, one after the other; `None` outside of a call with bytes.
     args: Option<Vec<u8>>,
+    /// Whether the guest imports functions that read the arguments or set the result.
+    is_imported: bool,
     /// Counted by the memory meter.
     result: Vec<u8>,
 }
@@ -70,7 +72,8 @@ impl Instance {
     /// - `vais.set_result (i32, i32) -> ()`, which copies the result from an address, with a length. A later call replaces it.
     ///
     /// Plugins for [typst] work as well: they import the same functions under other names. So do [Extism] plugins, which import
-    /// from `extism:host/env`: their functions have no parameters and one input. Their log goes to standard error of the
+    /// from `extism:host/env`: their functions have no parameters and one input; a guest that imports neither is one if the
+    /// function has that type. Their log goes to standard error of the
     /// console, with CONSOLE.
     ///
     /// This is one call: one deadline, one fuel limit, one [`usage`](Instance::usage). The guest pays for the bytes that are
@@ -118,17 +121,39 @@ impl Instance {
     pub fn call_bytes(&mut self, export: &str, args: &[&[u8]]) -> Result<Vec<u8>, Error> {
         self.enter(Invoked::Export(export))?;
         #[cfg(feature = "extism")]
-        let call = match self.context().data().extism {
-            Some(_) => extism::call,
-            None => call,
+        let call = if self.is_extism(export, args.len()) {
+            extism::call
+        } else {
+            call
         };
         let result = call(self.context(), export, args);
         let outcome = self.leave(Invoked::Export(export), result)?;
         outcome.map_err(|kind| {
+            self.context().data_mut().meter.fail();
             let usage = self.usage();
             let denied = self.context().data().memory.denied;
             Error::new(Invoked::Export(export), kind, usage, denied)
         })
+    }
+
+    /// Returns whether an export is called as one of an Extism plugin.
+    ///
+    /// A guest may need none of the imports of either convention. Then a function without parameters that is called with one
+    /// input can only be one of Extism's: in the other convention it would have a parameter.
+    #[cfg(feature = "extism")]
+    fn is_extism(&mut self, export: &str, inputs: usize) -> bool {
+        let context = self.context();
+        let state = context.data();
+        match &state.extism {
+            Some(extism) if extism.is_imported() => return true,
+            _ if state.exchange.is_imported || inputs != 1 => return false,
+            _ => {}
+        }
+        let is_of_extism = self.signature(export) == Some(extism::signature());
+        if is_of_extism {
+            self.context().data_mut().extism.get_or_insert_default();
+        }
+        is_of_extism
     }
 
     /// Calls an exported function with a text, and returns the text of its result: see [`call_bytes`](Instance::call_bytes).
@@ -139,6 +164,7 @@ impl Instance {
     pub fn call_str(&mut self, export: &str, text: &str) -> Result<String, Error> {
         let result = self.call_bytes(export, &[text.as_bytes()])?;
         String::from_utf8(result).map_err(|error| {
+            self.context().data_mut().meter.fail();
             let reason = format!(
                 "a result that is not UTF-8 (from byte {})",
                 error.utf8_error().valid_up_to()

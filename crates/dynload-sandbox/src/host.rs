@@ -21,7 +21,7 @@ pub use function::{HostArgs, HostResults};
 pub use functions::{HostFunctions, UnsupportedSignature};
 pub use guest_memory::{GuestMemory, NoMemory, OutOfBounds};
 
-pub(crate) use console::ConsoleState;
+pub(crate) use console::{ConsoleState, OpenConsole};
 pub(crate) use first_use::define as define_first_use;
 pub(crate) use function::HostFunction;
 pub(crate) use growth::define as define_growth;

@@ -4,6 +4,7 @@ mod exports;
 mod integers;
 mod last_callee;
 mod link;
+mod store_id;
 pub(crate) mod typed;
 
 pub(crate) use exports::{call_export, exported, signature};
@@ -18,7 +19,7 @@ use crate::{
     host::{GuestMemory, NoMemory, Stream},
     metering::{frames::LAZY, hidden},
     module::Module,
-    usage::Usage,
+    usage::{Totals, Usage},
     value::{Signature, Value},
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -89,6 +90,32 @@ impl Instance {
         run::usage(&mut self.store.as_context_mut())
     }
 
+    /// Returns what all calls have used since the instance was created: its instantiation, the calls, and the resets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Engine, Limits, Module, Sandbox};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let module = Module::new(&Engine::default(), wat::parse_str(
+    ///     "(module (func (export \"two\") (result i64) (i64.const 2)) (func (export \"trap\") unreachable))")?)?;
+    /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&module)?;
+    /// let before = instance.totals();
+    /// instance.call_i64("two", &[])?;
+    /// instance.call_i64("trap", &[]).unwrap_err();
+    /// instance.reset()?;
+    /// instance.call_i64("two", &[])?;
+    /// let totals = instance.totals().saturating_sub(before);
+    /// assert_eq!((totals.calls, totals.failures, totals.fuel), (4, 1, 5));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.store.data().meter.totals()
+    }
+
     /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function and,
     /// in a reactor, `_initialize`, as [`instantiate`](crate::Sandbox::instantiate) does.
     ///
@@ -103,7 +130,7 @@ impl Instance {
     ///   own;
     /// - closes the guest's files and sockets;
     /// - restarts [`SeededEntropy`](crate::SeededEntropy): the guest receives the same bytes as the first time;
-    /// - restarts [`usage`](Instance::usage): it is that of this instantiation;
+    /// - restarts [`usage`](Instance::usage): it is that of this instantiation; [`totals`](Instance::totals) go on;
     /// - keeps handles valid: an [`InterruptHandle`] works as before, and the reset counts as one call; a
     ///   [`TypedFunc`](crate::TypedFunc) looks its function up in each call from then on.
     ///
@@ -117,7 +144,6 @@ impl Instance {
         let state = self.store.data();
         let origin = Origin {
             config: state.config.clone(),
-            authority: state.authority.clone(),
             nth: self.nth,
             gate: state.gate.clone(),
             call: state.call,
@@ -126,12 +152,20 @@ impl Instance {
         match Instance::new(self.module.clone(), origin) {
             Ok(mut fresh) => {
                 fresh.store.data_mut().data = self.store.data_mut().data.take();
+                fresh.store.data_mut().meter.add_past(self.totals());
                 *self = fresh;
                 Ok(())
             }
             Err(error) => {
                 // The reset counts as a call: an interrupt that ended it must not end the next one.
                 self.store.data_mut().call += 1;
+                let usage = error.usage();
+                self.store.data_mut().meter.add_past(Totals {
+                    calls: 1,
+                    failures: 1,
+                    fuel: usage.fuel,
+                    time: usage.wall_time.unwrap_or_default(),
+                });
                 self.poisoned = Some(error.clone());
                 Err(error)
             }
@@ -266,7 +300,11 @@ impl Instance {
         invocation: Invoked<'_>,
         mut result: Result<R, ErrorKind>,
     ) -> Result<R, Error> {
-        self.end_call();
+        if let Err(kind) = self.end_call(result.is_ok())
+            && result.is_ok()
+        {
+            result = Err(kind);
+        }
         // Code that ran on lent fuel had run out of fuel before, unless it exceeded another limit.
         if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
             && let Err(overdrawn) = self.store.data().meter.check_overdrawn()
@@ -282,6 +320,7 @@ impl Instance {
                 Ok(results)
             }
             Err(kind) => {
+                self.store.data_mut().meter.fail();
                 let usage = self.usage();
                 // A call that a host function makes may fail with the same kinds of errors, and then this call was aborted.
                 let nothing_ran = inner.is_none()
@@ -303,11 +342,14 @@ impl Instance {
 
     // Without inlining, the calls of this and of the meter's `grant` would take a twentieth of a short call.
     #[inline(always)]
-    fn end_call(&mut self) {
+    fn end_call(&mut self, _succeeded: bool) -> Result<(), ErrorKind> {
         #[cfg(all(feature = "std", unix))]
-        crate::services::end_call(self.store.data_mut());
+        let result = crate::services::end_call(self.store.data_mut(), _succeeded);
+        #[cfg(not(all(feature = "std", unix)))]
+        let result = Ok(());
         run::settle(&mut self.store.as_context_mut());
         self.store.data_mut().end_watch();
+        result
     }
 
     /// Resets the frame counters to no live frame.

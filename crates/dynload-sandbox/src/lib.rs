@@ -82,7 +82,9 @@ pub use sandbox::Sandbox;
 pub use services::ServiceError;
 #[cfg(all(feature = "std", unix))]
 pub use services::gpu::backend as gpu;
-pub use usage::Usage;
+#[cfg(all(feature = "http", unix))]
+pub use services::{HttpClient, HttpError};
+pub use usage::{Totals, Usage};
 pub use value::{Signature, ValType, Value, ValueTypeMismatch};
 
 /// Returns the module as the interpreter receives it, to inspect what the rewriter adds. Nothing depends on its form.

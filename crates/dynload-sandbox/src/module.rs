@@ -27,9 +27,15 @@ struct Inner {
     engine: Engine,
     module: wasmi::Module,
     rewritten: Rewritten,
+    /// The name of the memory that host functions access.
+    memory: Option<&'static str>,
+    is_reactor: bool,
     /// If functions are translated on first use and have to report it.
     first_uses: Option<Arc<FirstUses>>,
 }
+
+/// The function that initializes a reactor.
+pub(crate) const INITIALIZE: &str = "_initialize";
 
 /// The type of an import or export
 /// ([Wasm spec, external types](https://webassembly.github.io/spec/core/syntax/types.html#external-types)).
@@ -180,6 +186,8 @@ impl Module {
         let first_uses = reports.then(|| FirstUses::new(&rewritten.costs, translation));
         Ok(Module(Arc::new(Inner {
             engine: engine.clone(),
+            memory: memory(&module),
+            is_reactor: is_reactor(&module),
             module,
             first_uses: first_uses.map(Arc::new),
             rewritten,
@@ -279,9 +287,32 @@ impl Module {
         self.0.first_uses.as_ref().filter(|uses| uses.are_expected())
     }
 
+    /// Returns the name of the memory that host functions access, if there is one.
+    pub(crate) fn memory(&self) -> Option<&'static str> {
+        self.0.memory
+    }
+
+    /// Returns whether the module is a reactor that has to be initialized, as the [WASI application ABI] defines it.
+    ///
+    /// [WASI application ABI]: https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md
+    pub(crate) fn is_reactor(&self) -> bool {
+        self.0.is_reactor
+    }
+
     pub(crate) fn rewritten(&self) -> &Rewritten {
         &self.0.rewritten
     }
+}
+
+fn memory(module: &wasmi::Module) -> Option<&'static str> {
+    let is_memory = |name: &&str| matches!(module.get_export(name), Some(wasmi::ExternType::Memory(_)));
+    ["memory", rewritten::OWN_MEMORY].into_iter().find(is_memory)
+}
+
+fn is_reactor(module: &wasmi::Module) -> bool {
+    let function = |name| module.get_export(name).and_then(|export| export.func().cloned());
+    let is_empty = |ty: wasmi::FuncType| ty.params().is_empty() && ty.results().is_empty();
+    function(INITIALIZE).is_some_and(is_empty) && function("_start").is_none()
 }
 
 impl fmt::Debug for Module {

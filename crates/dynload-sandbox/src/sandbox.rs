@@ -2,7 +2,7 @@
 
 use crate::{
     authority::Authority,
-    call::interrupt::InterruptHandle,
+    call::interrupt::{CallGate, InterruptHandle},
     clock::{Clock, ClockScope},
     config::Config,
     error::{Error, Stop},
@@ -38,8 +38,7 @@ use dynload_caps::{Capabilities, Grant, Limits, Scopes};
 /// ```
 pub struct Sandbox {
     config: Arc<Config>,
-    authority: Authority,
-    /// The number of instances created so far, so that seeded entropy differs between them.
+    /// The number of instances created so far, if they are numbered: seeded entropy differs between them.
     made: AtomicUsize,
 }
 
@@ -48,11 +47,13 @@ impl Sandbox {
     #[cfg(feature = "std")]
     #[must_use]
     pub fn new(limits: Limits) -> Sandbox {
-        Sandbox::with_clock_and_entropy(
+        let mut sandbox = Sandbox::with_clock_and_entropy(
             limits,
             Arc::new(crate::clock::SystemClock::new()),
             Arc::new(crate::host::OsEntropy),
-        )
+        );
+        sandbox.config_mut().numbers_instances = is_numbered(&crate::host::OsEntropy);
+        sandbox
     }
 
     /// Creates a sandbox with these limits, no capability, the embedder's clock and entropy, and a buffered console.
@@ -67,14 +68,18 @@ impl Sandbox {
         Sandbox {
             config: Arc::new(Config {
                 limits,
+                authority: Authority::default(),
                 scopes: Scopes::none(),
                 #[cfg(all(feature = "std", unix))]
                 grants: crate::services::Grants::default(),
+                #[cfg(all(feature = "std", unix))]
+                gpu: None,
                 functions: HostFunctions::new(),
                 console: Console::default(),
                 clock,
                 clock_scope: ClockScope::FULL,
                 entropy,
+                numbers_instances: true,
                 budget: None,
                 args: Vec::new(),
                 #[cfg(feature = "extism")]
@@ -82,7 +87,6 @@ impl Sandbox {
                 plugin_config: BTreeMap::new(),
                 fixed_slice: None,
             }),
-            authority: Authority::default(),
             made: AtomicUsize::new(0),
         }
     }
@@ -101,7 +105,7 @@ impl Sandbox {
     /// What the capabilities and the scopes together allow.
     #[must_use]
     pub fn with_capabilities(mut self, capabilities: Capabilities) -> Sandbox {
-        self.authority = Authority::new(capabilities);
+        self.config_mut().authority = Authority::new(capabilities);
         self
     }
 
@@ -112,7 +116,7 @@ impl Sandbox {
     /// As [`with_capabilities`](Sandbox::with_capabilities).
     #[must_use]
     pub fn with_authority(mut self, authority: Authority) -> Sandbox {
-        self.authority = authority;
+        self.config_mut().authority = authority;
         self
     }
 
@@ -307,7 +311,9 @@ impl Sandbox {
 
     /// Sets the source of random bytes, for the instances that are created afterwards.
     pub fn set_entropy(&mut self, entropy: impl Entropy + 'static) {
-        self.config_mut().entropy = Arc::new(entropy);
+        let config = self.config_mut();
+        config.numbers_instances = is_numbered(&entropy);
+        config.entropy = Arc::new(entropy);
     }
 
     /// Sets the clock that deadlines and guests read, for the instances that are created afterwards.
@@ -356,12 +362,13 @@ impl Sandbox {
     /// Sets the function that makes the HTTP requests of Extism plugins, for the instances that are created afterwards.
     ///
     /// It receives the request as the plugin wrote it, a JSON object with `url`, `method` and `headers`, and the body. Without
-    /// such a function a request ends the plugin's call.
+    /// such a function a request ends the plugin's call. `HttpClient::send` (with the feature `http`) applies the network
+    /// scopes.
     ///
     /// # Grants
     ///
     /// Plugins with [`NETWORK`](Capabilities::NETWORK) can request whatever `client` accepts. The network scopes are not
-    /// applied: check the address in `client`.
+    /// applied to a function of the embedder: check the address in it.
     #[cfg(feature = "extism")]
     pub fn set_http_client(
         &mut self,
@@ -373,10 +380,28 @@ impl Sandbox {
         self.config_mut().http_client = Some(Arc::new(client));
     }
 
+    /// Sets the GPUs that the scopes choose from, for the instances that are created afterwards. Without them, the functions
+    /// of GPUs return NOSYS.
+    ///
+    /// # Grants
+    ///
+    /// Plugins with [`GPU`](Capabilities::GPU) can run any shader on the devices that the [scopes](Scopes::gpu) allow.
+    #[cfg(all(feature = "std", unix))]
+    pub fn set_gpu(&mut self, gpu: Arc<dyn crate::gpu::Gpu>) {
+        self.config_mut().gpu = Some(gpu);
+    }
+
     /// Returns the limits.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.config.limits
+    }
+
+    /// Returns the GPUs that the scopes choose from.
+    #[cfg(all(feature = "std", unix))]
+    #[must_use]
+    pub fn gpu(&self) -> Option<&Arc<dyn crate::gpu::Gpu>> {
+        self.config.gpu.as_ref()
     }
 
     /// Returns the scopes.
@@ -394,13 +419,13 @@ impl Sandbox {
     /// Returns the shared authority: a clone of it grants and revokes capabilities from any thread while instances run.
     #[must_use]
     pub fn authority(&self) -> &Authority {
-        &self.authority
+        &self.config.authority
     }
 
     /// Returns the capabilities that are currently granted.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
-        self.authority.capabilities()
+        self.config.authority.capabilities()
     }
 
     /// Grants `capabilities` in addition, effective immediately, also to running instances.
@@ -409,12 +434,12 @@ impl Sandbox {
     ///
     /// Widens what every instance of this sandbox may do.
     pub fn grant(&self, capabilities: Capabilities) {
-        self.authority.grant(capabilities);
+        self.config.authority.grant(capabilities);
     }
 
     /// Revokes `capabilities`, effective immediately, also from running instances.
     pub fn revoke(&self, capabilities: Capabilities) {
-        self.authority.revoke(capabilities);
+        self.config.authority.revoke(capabilities);
     }
 
     /// Adds a host function, for the instances that are created afterwards: see [`HostFunctions::func_wrap`].
@@ -490,7 +515,7 @@ impl Sandbox {
     ///   start function or `_initialize` need more than the limits allow.
     /// - Any error that stops one of these functions, including [`ErrorKind::Exit`](crate::ErrorKind::Exit).
     pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
-        self.instantiate_interruptible(module, drop)
+        self.create(module, Arc::default())
     }
 
     /// As [`instantiate`](Sandbox::instantiate), and other threads can interrupt it: `tell` receives the handle,
@@ -519,19 +544,36 @@ impl Sandbox {
         module: &Module,
         tell: impl FnOnce(InterruptHandle),
     ) -> Result<Instance, Error> {
-        let n = self.made.fetch_add(1, Ordering::Relaxed);
         let gate = Arc::default();
         tell(InterruptHandle::of_first(&gate));
+        self.create(module, gate)
+    }
+
+    fn create(&self, module: &Module, gate: Arc<CallGate>) -> Result<Instance, Error> {
+        // A counter that all threads write would keep them from creating instances independently.
+        let nth = if self.config.numbers_instances {
+            self.made.fetch_add(1, Ordering::Relaxed)
+        } else {
+            0
+        };
         let origin = Origin {
             config: self.config.clone(),
-            authority: self.authority.clone(),
-            nth: n,
+            nth,
             gate,
             call: 0,
             parent: None,
         };
         Instance::new(module.clone(), origin)
     }
+}
+
+/// Returns whether the bytes of an instance may depend on its number.
+fn is_numbered<E: Entropy + 'static>(_: &E) -> bool {
+    #[cfg(feature = "std")]
+    if core::any::TypeId::of::<E>() == core::any::TypeId::of::<crate::host::OsEntropy>() {
+        return false;
+    }
+    true
 }
 
 impl fmt::Debug for Sandbox {

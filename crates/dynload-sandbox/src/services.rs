@@ -14,6 +14,8 @@ pub(crate) mod gpu;
 mod grants;
 mod guard;
 mod guest;
+#[cfg(feature = "http")]
+mod http;
 mod network;
 mod open_files;
 mod process;
@@ -24,6 +26,8 @@ mod wasi;
 
 pub use error::ServiceError;
 pub(crate) use grants::Grants;
+#[cfg(feature = "http")]
+pub use http::{HttpClient, HttpError};
 pub(crate) use network::LookupCount;
 pub(crate) use readiness::PIPE_ROOM;
 pub(crate) use signals::with_signals_blocked;
@@ -48,36 +52,32 @@ use wasi::Errno;
 use wasmi::{Func, Store};
 
 /// The state of the services for one instance. Empty if the instance imports none of them.
+#[derive(Default)]
 pub(crate) struct Services {
-    module: Module,
     open: Option<Box<Open>>,
     refused: Option<ServiceError>,
+    /// The host names that are being looked up, once there was one.
+    resolving: Option<LookupCount>,
 }
 
 struct Open {
+    /// For workers.
+    module: Module,
     table: Table,
     guard: Arc<Guard>,
     /// The environment variables that the scopes allow, each as `NAME=value`.
     environ: Vec<Vec<u8>>,
-    resolving: network::LookupCount,
     workers: thread::Workers,
+    gpu: gpu::Devices,
 }
 
 impl Services {
-    pub(crate) fn new(module: &Module) -> Services {
-        Services {
-            module: module.clone(),
-            open: None,
-            refused: None,
-        }
-    }
-
     /// Opens what the scopes grant, once.
-    fn prepare(&mut self, config: &Config, parent: Option<&Share>) {
+    fn prepare(&mut self, module: &Module, config: &Config) {
         if self.open.is_some() || self.refused.is_some() {
             return;
         }
-        match Open::new(config, parent) {
+        match Open::new(module, config) {
             Ok(open) => self.open = Some(Box::new(open)),
             Err(error) => self.refused = Some(error),
         }
@@ -104,6 +104,22 @@ impl Services {
             Some(open) => open,
             None => unreachable!("the services are open when one of them is called"),
         }
+    }
+
+    /// Returns the peak of the GPU memory, and the invocations of the call with that number.
+    pub(crate) fn gpu_usage(&self, call: usize) -> (u64, u64) {
+        self.open.as_ref().map_or((0, 0), |open| open.gpu.usage(call))
+    }
+
+    /// Returns whether workers share the fuel of the running call.
+    fn is_shared(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.workers.is_shared())
+    }
+
+    /// Returns the count of host names that are being looked up for the instance and its workers.
+    fn resolving(&mut self, parent: Option<&Share>) -> LookupCount {
+        let shared = || parent.map(Share::resolving).unwrap_or_default();
+        self.resolving.get_or_insert_with(shared).clone()
     }
 
     fn table(&mut self) -> &mut Table {
@@ -158,14 +174,15 @@ impl Services {
 }
 
 impl Open {
-    fn new(config: &Config, parent: Option<&Share>) -> Result<Open, ServiceError> {
+    fn new(module: &Module, config: &Config) -> Result<Open, ServiceError> {
         config.scopes.validate().map_err(ServiceError::Scope)?;
         Ok(Open {
+            module: module.clone(),
             table: wasi::preopen(&config.grants)?,
             guard: config.grants.guard()?,
             environ: wasi::environment(&config.scopes.env),
-            resolving: parent.map(Share::resolving).unwrap_or_default(),
             workers: thread::Workers::default(),
+            gpu: gpu::Devices::default(),
         })
     }
 }
@@ -176,13 +193,19 @@ pub(crate) fn is_console_ready(stream: Stream) -> bool {
     readiness::is_console_ready(stream, Duration::ZERO).unwrap_or(true)
 }
 
-/// Ends what the running call started and did not wait for. The call pays for the fuel of its workers.
-pub(crate) fn end_call(state: &mut State) {
+/// Ends what the running call started and did not wait for. The call pays for the fuel of its workers. If it has
+/// `succeeded`, what it submitted to a GPU is waited for, and if that takes too long, it has not succeeded.
+pub(crate) fn end_call(state: &mut State, succeeded: bool) -> Result<(), ErrorKind> {
+    if state.services.open.is_none() {
+        return Ok(());
+    }
+    let result = gpu::end_call(state, succeeded);
     thread::end_call(state);
+    result
 }
 
-/// Creates the function of that name in a store, if a service has one.
-pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Option<Func> {
+/// Creates the function of that name in the store of an instance of `of`, if a service has one.
+pub(crate) fn define(store: &mut Store<State>, of: &Module, module: &str, name: &str) -> Option<Func> {
     let function = match module {
         WASI_PREVIEW1 => wasi::define(store, name),
         DYNLOAD => match name {
@@ -194,7 +217,7 @@ pub(crate) fn define(store: &mut Store<State>, module: &str, name: &str) -> Opti
         _ => None,
     }?;
     let state = store.data_mut();
-    state.services.prepare(&state.config, state.parent.as_ref());
+    state.services.prepare(of, &state.config);
     Some(function)
 }
 

@@ -13,9 +13,15 @@ mod console;
 mod endings;
 #[path = "services/escapes.rs"]
 mod escapes;
+#[path = "services/fake_gpu.rs"]
+mod fake_gpu;
 #[cfg(target_os = "linux")]
 #[path = "services/file_endings.rs"]
 mod file_endings;
+#[path = "services/gpu.rs"]
+mod gpu;
+#[path = "services/gpu_endings.rs"]
+mod gpu_endings;
 #[path = "services/grants.rs"]
 mod grants;
 #[path = "services/guest.rs"]

@@ -10,4 +10,4 @@
 #define CAP_ENV INT64_C(64)        /* environment variables; see sandbox_allow_env */
 #define CAP_PROCESS INT64_C(128)   /* running programs; see sandbox_allow_program */
 #define CAP_THREADING INT64_C(256) /* workers; see sandbox_allow_workers */
-#define CAP_GPU INT64_C(512)       /* graphics and compute processors */
+#define CAP_GPU INT64_C(512)       /* graphics and compute processors; see sandbox_allow_gpu */

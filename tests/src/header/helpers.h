@@ -80,6 +80,11 @@ static inline const char *wasm_call_text(WasmInstance inst, const char *name, co
     return dynload_text(wasm_call_bytes(inst, dynload_address(name), dynload_address(text), (int64_t)strlen(text)));
 }
 
+static inline int64_t sandbox_allow_gpu_str(WasmSandbox s, const char *worker, const char *device,
+                                            int64_t max_memory_bytes) {
+    return sandbox_allow_gpu(s, dynload_address(worker), dynload_address(device), max_memory_bytes);
+}
+
 static inline int64_t sandbox_set_config_str(WasmSandbox s, const char *name, const char *value) {
     return sandbox_set_config(s, dynload_address(name), dynload_address(value));
 }
@@ -111,5 +116,13 @@ static inline const char *plugins_call_text(int64_t plugins, const char *id, con
 }
 
 static inline const char *plugins_next_event_str(int64_t plugins) { return dynload_text(plugins_next_event(plugins)); }
+
+static inline int64_t plugin_set_config_str(PluginList list, int64_t i, const char *name, const char *value) {
+    return plugin_set_config(list, i, dynload_address(name), dynload_address(value));
+}
+
+static inline const char *plugin_admit_str(PluginList list, int64_t i, WasmSandbox s) {
+    return dynload_text(plugin_admit(list, i, s));
+}
 
 static inline PluginList discover_plugins_in_str(const char *dir) { return discover_plugins_in(dynload_address(dir)); }

@@ -66,7 +66,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             7 => sandbox_allow_env(s, text, other),
             8 => sandbox_allow_net(s, text),
             9 => sandbox_allow_program(s, text),
-            10 => sandbox_allow_workers(s, a),
+            10 => {
+                sandbox_allow_workers(s, a)
+                    ^ sandbox_set_gpu_limits(s, a, b)
+                    ^ sandbox_allow_gpu(s, 0, text, a)
+            }
             11 => sandbox_set_args(s, [text, other].as_ptr() as i64, dice.one_of(&[0, 1, 2, -1])),
             12 => sandbox_set_console(s, dice.one_of(&[console as *const () as i64]), userdata),
             13 => sandbox_host_function(
@@ -90,7 +94,9 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             }
             20 => wasm_is_valid(inst),
             21 => wasm_fuel_used(inst),
-            22 => wasm_peak_memory(inst) ^ wasm_peak_stack(inst) ^ wasm_peak_depth(inst),
+            22 => {
+                wasm_peak_memory(inst) ^ wasm_peak_stack(inst) ^ wasm_peak_depth(inst) ^ wasm_gpu_memory(inst)
+            }
             23 => wasm_memory_read(inst, a, room, small * 8),
             24 => wasm_memory_write(inst, a, room, small * 8),
             25 => wasm_interrupt(inst),
@@ -108,7 +114,14 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
                     ^ plugin_version(list, small)
                     ^ plugin_path(list, small)
             }
-            36 => plugin_format(list, small) ^ plugin_capabilities(list, small) ^ plugin_problem(list, small),
+            36 => {
+                plugin_format(list, small)
+                    ^ plugin_capabilities(list, small)
+                    ^ plugin_problem(list, small)
+                    ^ plugin_set_config(list, small, text, other)
+                    ^ wasm_bytes_free(plugin_admit(list, small, s))
+                    ^ unload_module(plugin_load_module(list, small))
+            }
             37 => {
                 // Nothing is loaded: that would take too long here.
                 let plugins = plugins_new(text, small);

@@ -78,7 +78,15 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             17 => vais_plugin_format(list, small),
             18 => vais_plugin_capabilities(list, small),
             19 => vais_plugin_problem_count(list),
-            20 => vais_plugin_problem(list, small),
+            20 => {
+                vais_plugin_problem(list, small)
+                    ^ vais_plugin_set_config(list, small, text, other)
+                    ^ vais_wasm_bytes_free(vais_plugin_admit(list, small, s))
+                    ^ {
+                        let loaded = vais_plugin_load_module(list, small);
+                        vais_module_unload(loaded, vais_module_path(loaded))
+                    }
+            }
             21 if rarely => vais_plugin_list_destroy(list),
             22 => vais_hot_reload_check(r),
             23 => vais_hot_reload_get_version(r),
@@ -106,7 +114,11 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             40 => vais_wasm_allow_env(s, text, other),
             41 => vais_wasm_allow_net(s, text),
             42 => vais_wasm_allow_program(s, text),
-            43 => vais_wasm_allow_workers(s, a),
+            43 => {
+                vais_wasm_allow_workers(s, a)
+                    ^ vais_wasm_set_gpu_limits(s, a, b)
+                    ^ vais_wasm_allow_gpu(s, 0, text, a)
+            }
             44 => vais_wasm_set_args(s, [text, other].as_ptr() as i64, dice.one_of(&[0, 1, 2, -1])),
             45 => vais_wasm_set_console(s, console as *const () as i64, userdata),
             46 => vais_wasm_host_function(
@@ -130,7 +142,12 @@ pub(crate) fn call(world: &World, dice: &mut Dice, inside: bool) -> i64 {
             }
             53 => vais_wasm_is_valid(inst),
             54 => vais_wasm_fuel_used(inst),
-            55 => vais_wasm_peak_memory(inst) ^ vais_wasm_peak_stack(inst) ^ vais_wasm_peak_depth(inst),
+            55 => {
+                vais_wasm_peak_memory(inst)
+                    ^ vais_wasm_peak_stack(inst)
+                    ^ vais_wasm_peak_depth(inst)
+                    ^ vais_wasm_gpu_memory(inst)
+            }
             56 => vais_wasm_memory_read(inst, a, room, small * 8),
             57 => vais_wasm_memory_write(inst, a, room, small * 8),
             58 => vais_wasm_interrupt(inst),

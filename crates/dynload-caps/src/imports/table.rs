@@ -93,9 +93,16 @@ const fn vais(name: &'static str, signature: &'static str, caps: Capabilities) -
     )
 }
 
-pub(super) const TABLE: [Import; 98] = [
+pub(super) const TABLE: [Import; 105] = [
+    dynload("gpu_buffer", "(i32, i64, i32, i32) -> (i32)", Capabilities::GPU),
     dynload("gpu_device_count", "(i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_device_info", "(i32, i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_free", "(i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_kernel", "(i32, i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_read", "(i32, i64, i32, i32) -> (i32)", Capabilities::GPU),
     dynload("gpu_submit", "(i32, i32, i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_wait", "(i32) -> (i32)", Capabilities::GPU),
+    dynload("gpu_write", "(i32, i64, i32, i32) -> (i32)", Capabilities::GPU),
     dynload("process_run", "(i32) -> (i32)", Capabilities::PROCESS),
     dynload(
         "tcp_connect",

@@ -1,14 +1,14 @@
 //! Loads the versions of a source.
 
-use std::fs;
-use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use dynload_diagnostics::{listed, printable};
 use dynload_hotreload::{Artifact, ArtifactKind, LoadError, Loader};
 use dynload_native::inspect::{HeaderError, LibraryInfo, inspect};
+use dynload_native::read_regular;
+use dynload_native::staging::MAX_STAGED_BYTES;
+use dynload_plugins::WasmLoader;
 use dynload_sandbox::{Engine, Instance, InterruptHandle, Sandbox};
-use wasmparser::{Chunk, Parser};
 
 use crate::run::explained;
 use crate::{load, number};
@@ -70,13 +70,11 @@ impl Loaded {
 impl SandboxLoader {
     /// Returns the module of an artifact in the binary format, or `None` if it is a library.
     fn wasm(artifact: &Artifact) -> Result<Option<Vec<u8>>, LoadError> {
-        let failed = |error: io::Error| LoadError::new("cannot read the copy").with_source(error);
-        match artifact.kind {
-            ArtifactKind::Native => return Ok(None),
-            _ if artifact.size == 0 => return Err(LoadError::incomplete("the file is empty")),
-            _ => {}
+        if artifact.kind == ArtifactKind::Native {
+            return Ok(None);
         }
-        let bytes = fs::read(&artifact.path).map_err(failed)?;
+        let bytes = read_regular(&artifact.path, MAX_STAGED_BYTES)
+            .map_err(|error| LoadError::new("cannot read the copy").with_source(error))?;
         load::binary(bytes, &artifact.origin)
             .map(Some)
             .map_err(|error| LoadError::new(load::one_line(&error)))
@@ -87,12 +85,10 @@ impl Loader for SandboxLoader {
     type Loaded = Loaded;
 
     fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
-        match Self::wasm(artifact) {
-            Ok(Some(bytes)) if is_cut_off(&bytes) => Err(LoadError::incomplete("the module is truncated")),
-            Ok(_) => Ok(()),
-            // Text that does not parse is an error of `load`, unless it is empty.
-            Err(error) if error.is_incomplete() => Err(error),
-            Err(_) => Ok(()),
+        match artifact.kind {
+            // `inspect` sees it when it is loaded.
+            ArtifactKind::Native => Ok(()),
+            _ => WasmLoader::check_complete(artifact),
         }
     }
 
@@ -109,48 +105,10 @@ impl Loader for SandboxLoader {
         };
         let module = load::compile(&self.engine, &bytes).map_err(LoadError::new)?;
         let refused = |error: dynload_sandbox::Error| LoadError::new(explained(&error));
-        let mut instance = self.sandbox.instantiate(&module).map_err(refused)?;
-        if instance.signature("_initialize").is_some() {
-            instance.call("_initialize", &[]).map_err(refused)?;
-        }
+        let instance = self.sandbox.instantiate(&module).map_err(refused)?;
         Ok(Loaded::Wasm {
             interrupt: instance.interrupt_handle(),
             instance: Mutex::new(instance),
         })
-    }
-}
-
-/// Returns whether a module ends within a section: it is still being written.
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let mut parser = Parser::new(0);
-    let mut rest = bytes;
-    loop {
-        match parser.parse(rest, false) {
-            Ok(Chunk::NeedMoreData(_)) => return !rest.is_empty(),
-            Ok(Chunk::Parsed { consumed, .. }) => rest = &rest[consumed..],
-            // Malformed, which more bytes do not change.
-            Err(_) => return false,
-        }
-        if rest.is_empty() {
-            return false;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_module_that_ends_within_a_section_is_cut_off() {
-        let bytes = wat::parse_str(
-            "(module (memory 1) (data (i32.const 0) \"abc\") (func (export \"f\") (result i32) (i32.const 7)))",
-        )
-        .unwrap();
-        assert!(!is_cut_off(&bytes));
-        let cut = (1..bytes.len()).filter(|&at| is_cut_off(&bytes[..at])).count();
-        // A cut between two sections is not noticed: what is left is a module.
-        assert!(cut > bytes.len() * 3 / 4, "{cut} of {}", bytes.len());
-        assert!(!is_cut_off(b"(module)"));
     }
 }

@@ -127,6 +127,19 @@ fn a_binary_module_is_reloaded() {
     watching.wait_for("value() = 2");
 }
 
+/// Regression: `_initialize` ran a second time.
+#[test]
+fn a_reactor_is_initialized_once() {
+    let place = Workplace::new();
+    place.write(
+        "p.wat",
+        r#"(module (global $count (mut i32) (i32.const 0))
+            (func (export "_initialize") (global.set $count (i32.add (global.get $count) (i32.const 1))))
+            (func (export "value") (result i32) (global.get $count)))"#,
+    );
+    Watching::start(&place, "p.wat --call value").wait_for("value() = 1");
+}
+
 #[test]
 fn a_build_command_creates_the_module() {
     let place = Workplace::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use dynload_caps::{Access, Capabilities, NetScope};
+use dynload_caps::{Access, Capabilities, GpuScope, NetScope};
 
 /// The capabilities and scopes that a plugin requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct CapabilityRequest {
     pub programs: Vec<String>,
     /// The number of workers that it requests to run at the same time.
     pub workers: u32,
+    /// The GPUs that it requests.
+    pub gpu: GpuScope,
 }
 
 impl CapabilityRequest {
@@ -62,6 +64,7 @@ impl CapabilityRequest {
         set.set(Capabilities::NETWORK, !self.hosts.is_empty());
         set.set(Capabilities::PROCESS, !self.programs.is_empty());
         set.set(Capabilities::THREADING, self.workers > 0);
+        set.set(Capabilities::GPU, !self.gpu.is_empty());
         set
     }
 }
@@ -71,7 +74,8 @@ const SCOPED: Capabilities = Capabilities::FS_READ
     .union(Capabilities::ENV)
     .union(Capabilities::NETWORK)
     .union(Capabilities::PROCESS)
-    .union(Capabilities::THREADING);
+    .union(Capabilities::THREADING)
+    .union(Capabilities::GPU);
 
 /// A directory that a plugin requests.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use dynload_caps::{ParseCapabilitiesError, ParseNetError, ScopeError};
+use dynload_caps::{ParseCapabilitiesError, ParseGpuPatternError, ParseNetError, ScopeError};
 use dynload_diagnostics::{Listed, listed, printable};
 
 use super::EntryPathError;
@@ -209,6 +209,14 @@ pub enum ManifestErrorKind {
         /// The cause.
         source: ParseNetError,
     },
+    /// A pattern of `capabilities.gpu.devices` is invalid.
+    #[non_exhaustive]
+    Gpu {
+        /// The pattern.
+        pattern: String,
+        /// The cause.
+        source: ParseGpuPatternError,
+    },
     /// A host path in `capabilities.directories` or `capabilities.programs` is invalid.
     #[non_exhaustive]
     HostPath {
@@ -314,6 +322,13 @@ impl fmt::Display for ManifestErrorKind {
                     printable(pattern)
                 )
             }
+            K::Gpu { pattern, .. } => {
+                write!(
+                    f,
+                    "`capabilities.gpu.devices` has the invalid pattern {:?}",
+                    printable(pattern)
+                )
+            }
             K::HostPath { field, found, reason } => {
                 write!(f, "`{}` is {:?}: {reason}", printable(field), printable(found))
             }
@@ -328,6 +343,7 @@ impl Error for ManifestErrorKind {
         match self {
             K::Version { source, .. } => Some(source),
             K::Host { source, .. } => Some(source),
+            K::Gpu { source, .. } => Some(source),
             // The text of this error is that of the scope error, so the chain continues with the source of that error.
             K::Scope(error) => error.source(),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use dynload_caps::Capabilities;
+use dynload_caps::{Capabilities, GpuScope};
 
 use super::{ConfigValue, Manifest, ValueType};
 use crate::PlatformKey;
@@ -130,6 +130,18 @@ fn capabilities(out: &mut String, manifest: &Manifest) {
     }
     if request.workers > 0 {
         field(out, "workers", &request.workers.to_string());
+    }
+    let gpu = &request.gpu;
+    if *gpu != GpuScope::default() {
+        out.push_str("\n[capabilities.gpu]\n");
+        field(
+            out,
+            "devices",
+            &array(gpu.devices.iter().map(|device| string(&device.to_string()))),
+        );
+        field(out, "max_memory_bytes", &gpu.max_memory_bytes.to_string());
+        field(out, "max_invocations", &gpu.max_invocations.to_string());
+        field(out, "max_shader_bytes", &gpu.max_shader_bytes.to_string());
     }
 }
 

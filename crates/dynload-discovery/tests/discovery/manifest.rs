@@ -1,10 +1,12 @@
 //! Manifests: every field, every error with its line, hostile manifests, and the round trip.
 
-use dynload_caps::{Access, Capabilities, ScopeError};
+use dynload_caps::{Access, Capabilities, GpuKind, GpuScope, ScopeError};
 use dynload_discovery::{
     CapabilityRequest, ConfigField, ConfigType, ConfigValue, Dependency, DirRequest, Entries, EnvRequest,
     Format, FunctionType, HostDir, Manifest, ManifestErrorKind, ValueType,
 };
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -45,6 +47,11 @@ fn every_field_is_parsed() {
     );
     assert_eq!(requested.hosts.len(), 3);
     assert_eq!(requested.workers, 4);
+    assert!(requested.gpu.allows(GpuKind::Other, "Example 9000"));
+    assert_eq!(
+        (requested.gpu.devices.len(), requested.gpu.max_shader_bytes),
+        (3, 16_384)
+    );
     assert_eq!(requested.without_scope(), Capabilities::NONE);
     assert_eq!(manifest.limits.max_fuel, Some(1_000_000_000));
     assert!(manifest.dependencies["org.example.faces"].optional);
@@ -118,6 +125,18 @@ fn errors_are_reported_with_their_lines() {
         (
             "[capabilities]\nhosts = [\"example.org\"]",
             "line 7: `capabilities.hosts` has the invalid pattern \"example.org\": no port: write `host:443`, `host:8000-8100` or `host:*`",
+        ),
+        (
+            "[capabilities.gpu]\ndevices = [\"gpu\"]",
+            "line 7: `capabilities.gpu.devices` has the invalid pattern \"gpu\": unknown kind of GPU \"gpu\": write `*`, `cpu`, `integrated`, `discrete`, `virtual`, `other` or `name:NAME`",
+        ),
+        (
+            "[capabilities.gpu]\ndevices = []\nmax_shader_bytes = 1_048_577",
+            "line 8: `capabilities.gpu.max_shader_bytes` is 1048577: write a number from 0 to 1048576",
+        ),
+        (
+            "[capabilities.gpu]\nmax_memory_bytes = 1",
+            "line 6: field `capabilities.gpu.devices` is missing: add it",
         ),
         (
             "[capabilities]\nprograms = [\"git\"]",
@@ -316,6 +335,17 @@ fn key() -> impl Strategy<Value = String> {
     "[a-zA-Z0-9_ .\"\\\\é-]{0,12}"
 }
 
+fn gpu() -> impl Strategy<Value = GpuScope> {
+    let device = prop_oneof![Just("*"), Just("cpu"), Just("name:\"é\\*"), Just("virtual:a b")];
+    let limits = (any::<u64>(), any::<u64>(), 0..=GpuScope::MAX_SHADER_BYTES);
+    (prop::collection::vec(device, 0..3), limits).prop_map(|(devices, (memory, invocations, shader))| {
+        GpuScope::new(devices.into_iter().map(|device| device.parse().unwrap()))
+            .with_max_memory_bytes(memory)
+            .with_max_invocations(invocations)
+            .with_max_shader_bytes(shader)
+    })
+}
+
 fn request() -> impl Strategy<Value = CapabilityRequest> {
     let host = prop_oneof![
         Just("$PLUGIN"),
@@ -347,18 +377,25 @@ fn request() -> impl Strategy<Value = CapabilityRequest> {
         prop::collection::vec(variable, 0..3),
         prop::collection::vec(net, 0..3),
         prop::collection::vec(prop_oneof![Just("/bin/ls"), Just("C:\\x.exe")], 0..3),
-        any::<u32>(),
+        (any::<u32>(), gpu()),
     )
         .prop_map(
-            |((needs, optional), directories, environment, hosts, programs, workers)| {
+            |((needs, optional), directories, environment, hosts, programs, (workers, gpu))| {
                 let mut request = CapabilityRequest::default();
                 request.needs = Capabilities::from_raw(needs).unwrap();
                 request.optional = Capabilities::from_raw(optional).unwrap();
+                // A name that is listed twice is an error.
+                let (mut guests, mut names) = (BTreeSet::new(), BTreeSet::new());
                 request.directories = directories;
+                request.directories.retain(|dir| guests.insert(dir.guest.clone()));
                 request.environment = environment;
+                request
+                    .environment
+                    .retain(|variable| names.insert(variable.name.clone()));
                 request.hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
                 request.programs = programs.iter().map(|path| (*path).to_owned()).collect();
                 request.workers = workers;
+                request.gpu = gpu;
                 request
             },
         )

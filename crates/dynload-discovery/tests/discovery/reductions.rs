@@ -1,6 +1,6 @@
 //! What a host's policy cuts off a plugin's requests.
 
-use dynload_caps::{Capabilities, Grant, Limits, Scopes};
+use dynload_caps::{Capabilities, GpuScope, Grant, Limits, Scopes};
 use dynload_discovery::{CacheLocation, Policy, Scanner, SearchPath};
 use std::fs;
 
@@ -19,7 +19,7 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
         format = "wasm"
         entry = "greeter.wasm"
         [capabilities]
-        needs = ["console", "fs_read", "env", "network", "process", "threading"]
+        needs = ["console", "fs_read", "env", "network", "process", "threading", "gpu"]
         optional = ["time", "random"]
         directories = [
             { host = "$PLUGIN/assets", guest = "/assets" },
@@ -29,6 +29,7 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
         hosts = ["a.example:1-10", "b.example:80"]
         programs = ["/bin/true", "/bin/false"]
         workers = 4
+        gpu = { devices = ["*"] }
         "#,
     )
     .unwrap();
@@ -61,9 +62,11 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
             "the hosts `a.example:1-10` are not granted as requested",
             "the program `/bin/false` is not granted",
             "2 workers are granted, of 4",
+            "the GPUs are not granted as requested",
         ]
     );
-    let mut scopes = Scopes::none().with_max_workers(4);
+    let gpu = GpuScope::new(["*".parse().unwrap(), "cpu".parse().unwrap()]);
+    let mut scopes = Scopes::none().with_max_workers(4).with_gpu(gpu);
     for name in ["LANG", "HOME", "MORE"] {
         scopes.env.push(dynload_caps::EnvScope::host(name).unwrap());
     }

@@ -241,6 +241,35 @@ impl From<dynload_sandbox::ServiceError> for Error {
     }
 }
 
+#[cfg(unix)]
+impl From<dynload_gpu::StartError> for Error {
+    fn from(error: dynload_gpu::StartError) -> Error {
+        let code = match error {
+            dynload_gpu::StartError::NotAbsolute { .. } => ErrorCode::InvalidArgument,
+            _ => ErrorCode::Io,
+        };
+        Error::from_chain(code, &error)
+    }
+}
+
+impl From<dynload_caps::ParseGpuPatternError> for Error {
+    fn from(error: dynload_caps::ParseGpuPatternError) -> Error {
+        Error::from_chain(ErrorCode::InvalidArgument, &error)
+    }
+}
+
+impl From<dynload_discovery::Denied> for Error {
+    fn from(error: dynload_discovery::Denied) -> Error {
+        Error::from_chain(ErrorCode::CapabilityDenied, &error)
+    }
+}
+
+impl From<dynload_discovery::ConfigProblems> for Error {
+    fn from(error: dynload_discovery::ConfigProblems) -> Error {
+        Error::from_chain(ErrorCode::InvalidArgument, &error)
+    }
+}
+
 impl From<dynload_caps::ParseNetError> for Error {
     fn from(error: dynload_caps::ParseNetError) -> Error {
         Error::from_chain(ErrorCode::InvalidArgument, &error)

@@ -356,6 +356,50 @@ pub extern "C" fn sandbox_allow_workers(s: WasmSandbox, count: i64) -> i64 {
     })
 }
 
+/// Lets plugins use the GPUs that match `device`: `*` (all but drivers on the processor), `cpu`, `integrated`, `discrete`,
+/// `virtual`, `other`, each also with a name as in `discrete:Example 9000`, or `name:Example *`. Also needs CAP_GPU. Each
+/// plugin's buffers can have `max_memory_bytes` together. Returns 1 on success, 0 on failure. Affects plugins that are loaded
+/// afterwards.
+///
+/// Shaders run in processes of the program `worker`, the absolute path of `dynload-gpu-worker`, which is started now to list
+/// the devices; that takes a fraction of a second. NULL keeps the worker of an earlier call. More calls add more devices; the
+/// last `max_memory_bytes` takes effect. If no device matches, plugins find none. On Windows, there are no GPUs.
+pub unsafe extern "C" fn sandbox_allow_gpu(
+    s: WasmSandbox,
+    worker: i64,
+    device: i64,
+    max_memory_bytes: i64,
+) -> i64 {
+    guard(0, || {
+        let worker = match worker {
+            0 => None,
+            // SAFETY: the caller's promise about the text.
+            _ => Some(unsafe { text::path(worker, "path of the worker") }?),
+        };
+        // SAFETY: the caller's promise about the text.
+        let device = unsafe { text::text(device, "pattern of devices") }?.parse()?;
+        let bytes = sandbox::limit(max_memory_bytes, "max_memory_bytes")?;
+        sandbox::allow_gpu(s.handle, worker, device, bytes)?;
+        Ok(1)
+    })
+}
+
+/// Sets how much plugins can do with the GPUs: `max_invocations` of shaders in a call (2^32 if this is not called), and
+/// `max_shader_bytes` of a shader's source text (65536; at most 1048576). Returns 1 on success, 0 on failure. Affects plugins
+/// that are loaded afterwards.
+pub extern "C" fn sandbox_set_gpu_limits(s: WasmSandbox, max_invocations: i64, max_shader_bytes: i64) -> i64 {
+    guard(0, || {
+        let invocations = sandbox::limit(max_invocations, "max_invocations")?;
+        let bytes = sandbox::limit(max_shader_bytes, "max_shader_bytes")?;
+        sandbox::widen(s.handle, |scopes| {
+            scopes.gpu.max_invocations = invocations;
+            scopes.gpu.max_shader_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            Ok(())
+        })?;
+        Ok(1)
+    })
+}
+
 /// Sets the arguments of WASI programs: `argc` addresses of texts at `argv`. By convention, the first is the name of
 /// the program. Returns 1 on success, 0 on failure. Affects plugins that are loaded afterwards.
 pub unsafe extern "C" fn sandbox_set_args(s: WasmSandbox, argv: i64, argc: i64) -> i64 {

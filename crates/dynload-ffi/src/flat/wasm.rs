@@ -140,6 +140,11 @@ pub extern "C" fn wasm_peak_memory(inst: WasmInstance) -> i64 {
     usage(inst, |usage| Some(usage.peak_memory_bytes))
 }
 
+/// Returns the peak size of the plugin's buffers on GPUs in bytes since it was loaded or reset; -1 on failure.
+pub extern "C" fn wasm_gpu_memory(inst: WasmInstance) -> i64 {
+    usage(inst, |usage| Some(usage.peak_gpu_memory_bytes))
+}
+
 /// Returns the peak stack size of the last call in bytes, in a sandbox with `sandbox_set_profile`; -1 on failure.
 pub extern "C" fn wasm_peak_stack(inst: WasmInstance) -> i64 {
     usage(inst, |usage| usage.peak_stack_bytes)

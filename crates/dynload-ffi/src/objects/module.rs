@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwapOption, Guard};
-use dynload_native::{Flags, Library, Module};
+use dynload_native::{Flags, Library, Module, Options};
 
 use crate::boundary::abi::ModuleHandle;
 use crate::boundary::error::{Error, ErrorCode, Result};
@@ -140,7 +140,17 @@ fn unlist(modules: &mut Modules, entry: &Arc<Entry>) {
 /// As for [`Module::load`].
 pub(crate) unsafe fn load(path: &Path, flags: Flags) -> Result<ModuleHandle> {
     // SAFETY: the caller's promise.
-    let module = unsafe { Module::load(path, flags) }?;
+    unsafe { load_with(path, Options::new().with_flags(flags)) }
+}
+
+/// Loads a library with these options, also when it is reloaded.
+///
+/// # Safety
+///
+/// As for [`Options::load`].
+pub(crate) unsafe fn load_with(path: &Path, options: Options) -> Result<ModuleHandle> {
+    // SAFETY: the caller's promise.
+    let module = unsafe { options.load(path) }?;
     let path = UniqueText::new(path.as_os_str().as_encoded_bytes());
     let owner = Owner::Module(module);
     list_module(&Arc::new(Entry { path, owner }))

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use dynload_caps::GpuPattern;
+#[cfg(unix)]
+use dynload_gpu::Workers;
 use dynload_sandbox::{
-    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, InterruptHandle, Limits, Module,
-    Sandbox, Scopes,
+    Authority, Capabilities, Console, ConsoleOutput, Engine, EngineConfig, Grant, InterruptHandle, Limits,
+    Module, Sandbox, Scopes,
 };
 
 use crate::boundary::abi::ResourceLimits;
@@ -46,19 +49,21 @@ static SANDBOXES: LazyLock<Table<SandboxEntry>> = LazyLock::new(Table::new);
 
 /// Converts limits from C; a negative limit is an error.
 pub(crate) fn limits(limits: ResourceLimits) -> Result<Limits> {
-    let value = |value: i64, name: &str| {
-        u64::try_from(value).map_err(|_| {
-            Error::new(
-                ErrorCode::InvalidArgument,
-                format!("{name} is {value}: pass a limit of 0 or more"),
-            )
-        })
-    };
     Ok(Limits::DEFAULT
-        .with_memory_bytes(value(limits.max_memory_bytes, "max_memory_bytes")?)
-        .with_time(Duration::from_millis(value(limits.max_time_ms, "max_time_ms")?))
-        .with_stack_bytes(value(limits.max_stack_bytes, "max_stack_bytes")?)
-        .with_call_depth(value(limits.max_call_depth, "max_call_depth")?))
+        .with_memory_bytes(limit(limits.max_memory_bytes, "max_memory_bytes")?)
+        .with_time(Duration::from_millis(limit(limits.max_time_ms, "max_time_ms")?))
+        .with_stack_bytes(limit(limits.max_stack_bytes, "max_stack_bytes")?)
+        .with_call_depth(limit(limits.max_call_depth, "max_call_depth")?))
+}
+
+/// Converts a limit from C; a negative one is an error.
+pub(crate) fn limit(value: i64, name: &str) -> Result<u64> {
+    u64::try_from(value).map_err(|_| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("{name} is {value}: pass a limit of 0 or more"),
+        )
+    })
 }
 
 /// Converts limits for C. A value that does not fit becomes the largest number that does, which has the same effect.
@@ -156,13 +161,19 @@ pub(crate) fn revoke(handle: i64, capabilities: i64) -> Result<Capabilities> {
 /// callback, a load in progress is an error.
 pub(crate) fn change<R>(handle: i64, f: impl FnOnce(&mut Sandbox) -> Result<R>) -> Result<R> {
     let entry = SANDBOXES.get(handle)?;
+    change_entry(&entry, |sandbox, _| f(sandbox))
+}
+
+/// As [`change`], and tells `f` whether a load was ever tried.
+fn change_entry<R>(entry: &SandboxEntry, f: impl FnOnce(&mut Sandbox, bool) -> Result<R>) -> Result<R> {
     let mut inner = lock(&entry.inner);
     loop {
         if inner.destroyed {
             return Err(gone());
         }
+        let is_used = inner.loads > 0;
         if let Some(sandbox) = Arc::get_mut(&mut inner.sandbox) {
-            return f(sandbox);
+            return f(sandbox, is_used);
         }
         if guest::is_running() {
             return Err(Error::new(
@@ -189,6 +200,91 @@ pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) ->
             sandbox.set_scopes(before);
             return Err(error.into());
         }
+        Ok(())
+    })
+}
+
+/// Adds devices to the scopes of a sandbox. A worker is started before the sandbox is locked, because that takes time.
+#[cfg(unix)]
+pub(crate) fn allow_gpu(
+    handle: i64,
+    worker: Option<&std::path::Path>,
+    device: GpuPattern,
+    max_memory_bytes: u64,
+) -> Result<()> {
+    SANDBOXES.get(handle)?;
+    let gpu = worker.map(Workers::new).transpose()?;
+    change(handle, |sandbox| {
+        if gpu.is_none() && sandbox.gpu().is_none() {
+            return Err(Error::new(
+                ErrorCode::InvalidArgument,
+                "the sandbox has no worker for GPUs yet: pass the absolute path of `dynload-gpu-worker`",
+            ));
+        }
+        let mut scopes = sandbox.scopes().clone();
+        if !scopes.gpu.devices.contains(&device) {
+            scopes.gpu.devices.push(device);
+        }
+        scopes.gpu.max_memory_bytes = max_memory_bytes;
+        sandbox.set_scopes(scopes);
+        if let Some(gpu) = gpu {
+            sandbox.set_gpu(Arc::new(gpu));
+        }
+        Ok(())
+    })
+}
+
+/// There are no GPUs on this platform.
+#[cfg(not(unix))]
+pub(crate) fn allow_gpu(
+    handle: i64,
+    _worker: Option<&std::path::Path>,
+    _device: GpuPattern,
+    _max_memory_bytes: u64,
+) -> Result<()> {
+    SANDBOXES.get(handle)?;
+    let message = "GPUs are available on Unix only: run this plugin without";
+    Err(Error::new(ErrorCode::InvalidArgument, message))
+}
+
+/// What a plugin is granted of a sandbox.
+pub(crate) struct Admitted {
+    pub(crate) grant: Grant,
+    pub(crate) limits: Limits,
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+/// Replaces what a sandbox allows by what `decide` returns for it, or changes nothing on an error. Nothing may have been
+/// loaded: what runs keeps what it was granted, and would lose its capabilities.
+pub(crate) fn admit(
+    handle: i64,
+    decide: impl FnOnce(Grant, Limits, &BTreeMap<String, String>) -> Result<Admitted>,
+) -> Result<()> {
+    let entry = SANDBOXES.get(handle)?;
+    change_entry(&entry, |sandbox, is_used| {
+        if is_used {
+            return Err(Error::new(
+                ErrorCode::Busy,
+                "a module was loaded into the sandbox: admit each plugin into a sandbox of its own, before it is loaded",
+            ));
+        }
+        let before = Grant::none()
+            .with_capabilities(sandbox.capabilities())
+            .with_scopes(sandbox.scopes().clone());
+        let Admitted {
+            grant,
+            limits,
+            config,
+        } = decide(before.clone(), sandbox.limits(), sandbox.plugin_config())?;
+        sandbox.set_scopes(grant.scopes);
+        #[cfg(unix)]
+        if let Err(error) = sandbox.check_directories() {
+            sandbox.set_scopes(before.scopes);
+            return Err(error.into());
+        }
+        sandbox.set_limits(limits);
+        sandbox.set_plugin_config(config);
+        entry.authority.revoke(before.capabilities & !grant.capabilities);
         Ok(())
     })
 }

@@ -244,3 +244,40 @@ fn options_reach_the_library() {
     assert_eq!(reloader.version(), 0);
     assert!(reloader.last_error().unwrap().report().contains("descriptor"));
 }
+
+#[test]
+fn each_version_receives_the_settings_before_it_runs() {
+    let dir = Dir::new();
+    let code = |version: u32| {
+        format!(
+            r#"
+            #include <stddef.h>
+            #include <string.h>
+            static long long received;
+            int dynload_plugin_configure(const char *name, size_t name_length, const char *value, size_t value_length) {{
+                received = received * 100 + (name_length * 10) + value_length;
+                return strcmp(value, "refused") == 0;
+            }}
+            long long value(void) {{ return received * 10 + {version}; }}
+            "#
+        )
+    };
+    let source = compile(&dir, "plugin", &code(1));
+    let loader = loader().with_settings([("a", "12"), ("bcd", "")]);
+    let reloader = Reloader::new(config(&source), loader).unwrap();
+    reloader.start().unwrap();
+    assert_eq!(call(&reloader.current().unwrap(), "value"), 12_301);
+    compile(&dir, "plugin", &code(2));
+    assert_eq!(reloader.wait(ROOM), Some(2));
+    assert_eq!(call(&reloader.current().unwrap(), "value"), 12_302);
+
+    let refusing = super::native::loader().with_settings([("a", "refused")]);
+    let reloader = Reloader::new(config(&source), refusing).unwrap();
+    reloader.start().unwrap();
+    let error = reloader.last_error().unwrap();
+    assert_eq!(reloader.version(), 0);
+    assert!(
+        error.report().to_string().contains("refused its setting `a`"),
+        "{error}"
+    );
+}

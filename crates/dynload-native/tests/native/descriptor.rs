@@ -270,3 +270,99 @@ fn the_header_has_the_same_layout() {
     );
     check(&path);
 }
+
+const CONFIGURED: &str = r#"
+    #include "dynload_plugin.h"
+    #include <stdio.h>
+    #include <string.h>
+    static char log[256];
+    int32_t dynload_plugin_configure(const char *name, size_t name_length, const char *value, size_t value_length) {
+        if (name[name_length] != 0 || value[value_length] != 0) return -1;
+        snprintf(log + strlen(log), sizeof log - strlen(log), "%s=%s(%zu) ", name, value, value_length);
+        return strcmp(value, "no") == 0 ? 7 : 0;
+    }
+    static int32_t start(const struct dynload_host *host) { (void)host; strcat(log, "init"); return 0; }
+    DYNLOAD_EXPORT const char *configured(void) { return log; }
+"#;
+
+fn configured(module: &Module) -> String {
+    let call = module.enter().unwrap();
+    let log = unsafe { call.symbol::<extern "C" fn() -> *const std::ffi::c_char>("configured") }.unwrap();
+    unsafe { std::ffi::CStr::from_ptr(log()) }
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_plugin_receives_its_settings_before_its_init_at_each_load() {
+    let workshop = Workshop::new();
+    let with_descriptor = format!("{CONFIGURED} DYNLOAD_PLUGIN(\"configured\", \"1\", start, NULL);");
+    let without = format!("{CONFIGURED} int32_t (*unused)(const struct dynload_host *) = start;");
+    for (name, source, init) in [
+        ("libwith.so", &with_descriptor, "init"),
+        ("libwithout.so", &without, ""),
+    ] {
+        let path = workshop.c(name, source, &[]);
+        // A value may contain a NUL: its length counts.
+        let settings = [("greeting", "Guten Tag"), ("empty", ""), ("nul", "a\0b")];
+        let options = Options::new().with_settings(settings);
+        let module = unsafe { options.load(&path) }.unwrap();
+        let expected = format!("greeting=Guten Tag(9) empty=(0) nul=a(3) {init}");
+        assert_eq!(configured(&module), expected);
+        assert_eq!(unsafe { module.reload() }.unwrap(), 2);
+        assert_eq!(configured(&module), expected);
+        // Without settings it is not called.
+        let module = unsafe { Module::load(&path, Flags::NOW) }.unwrap();
+        assert_eq!(configured(&module), init);
+    }
+}
+
+#[test]
+fn settings_that_a_plugin_does_not_take_are_errors() {
+    let workshop = Workshop::new();
+    let path = workshop.c(
+        "libconfigured.so",
+        &format!("{CONFIGURED} DYNLOAD_PLUGIN(\"configured\", \"1\", start, NULL);"),
+        &[],
+    );
+    let options = Options::new().with_settings([("a", "yes"), ("b", "no"), ("c", "never")]);
+    let error = unsafe { options.load(&path) }.unwrap_err();
+    assert_eq!(error.step(), Step::Configure);
+    assert!(
+        error
+            .to_string()
+            .ends_with("refused its setting `b`: its dynload_plugin_configure returned 7"),
+        "{error}"
+    );
+    let path = workshop.answering("libanswer.so", 42);
+    let error = unsafe { Options::new().with_settings([("a", "b")]).load(&path) }.unwrap_err();
+    assert!(matches!(error, Error::NotConfigurable { .. }), "{error}");
+    assert_eq!(error.step(), Step::Configure);
+    // No settings need no function.
+    unsafe { Options::new().with_settings([("", ""); 0]).load(&path) }.unwrap();
+}
+
+/// The example of `docs/plugins.md`.
+#[test]
+fn the_plugin_of_the_documentation_greets() {
+    let workshop = Workshop::new();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/plugins/native.c");
+    let path = workshop.c(
+        "text.so",
+        &std::fs::read_to_string(source).unwrap(),
+        &["-Wall", "-Wextra", "-Werror"],
+    );
+    for (settings, text) in [
+        (&[][..], "Hello, Anna!"),
+        (&[("greeting", "Good morning")], "Good morning, Anna!"),
+    ] {
+        let module = unsafe { Options::new().with_settings(settings.iter().copied()).load(&path) }.unwrap();
+        let call = module.enter().unwrap();
+        type Greet = extern "C" fn(*const std::ffi::c_char, *mut u8, usize) -> i32;
+        let greet = unsafe { call.symbol::<Greet>("greet") }.unwrap();
+        let mut to = [0; 64];
+        let length = greet(c"Anna".as_ptr(), to.as_mut_ptr(), to.len());
+        assert_eq!(&to[..length as usize], text.as_bytes());
+    }
+}

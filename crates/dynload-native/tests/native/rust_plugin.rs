@@ -169,3 +169,55 @@ fn thread_local_destructors_run_after_reload_and_unload() {
         });
     }
 }
+
+#[test]
+fn a_plugin_in_rust_receives_its_settings() {
+    let workshop = Workshop::new();
+    let path = workshop.rust(
+        "libconfigured.so",
+        r#"
+        use std::sync::atomic::{AtomicI64, Ordering};
+
+        static LIMIT: AtomicI64 = AtomicI64::new(1);
+
+        fn configure(name: &str, value: &str) -> Result<(), String> {
+            std::panic::set_hook(Box::new(|_| ()));
+            match name {
+                "limit" => {
+                    let limit = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+                    LIMIT.store(limit, Ordering::SeqCst);
+                    Ok(())
+                }
+                _ => panic!("`{name}` is unknown"),
+            }
+        }
+
+        dynload_native::export_plugin! {
+            name: "configured",
+            version: "1.0.0",
+            configure: configure,
+            exports: {
+                fn limit() -> i64 { LIMIT.load(Ordering::SeqCst) }
+            }
+        }
+        "#,
+        &[],
+    );
+    let load = |settings: &[(&str, &str)]| {
+        let options = dynload_native::Options::new().with_settings(settings.iter().copied());
+        unsafe { options.load(&path) }
+    };
+    let limit = |module: Module| {
+        let call = module.enter().unwrap();
+        unsafe { call.symbol::<extern "C" fn() -> i64>("limit") }.unwrap()()
+    };
+    assert_eq!(limit(load(&[]).unwrap()), 1);
+    assert_eq!(limit(load(&[("limit", "5")]).unwrap()), 5);
+    for (setting, why) in [
+        (("limit", "x"), "refused its setting `limit`: `x` is not a number"),
+        (("more", "5"), "refused its setting `more`: `more` is unknown"),
+    ] {
+        let error = load(&[setting]).unwrap_err().to_string();
+        assert!(error.ends_with(why), "{error}");
+    }
+}

@@ -13,7 +13,6 @@ use crate::{
     error::{ErrorKind, Stop},
     host::Caller,
     instance::exported,
-    metering::memory_meter::MemoryMeter,
     value::{Signature, ValType},
 };
 use alloc::{format, sync::Arc, vec, vec::Vec};
@@ -35,12 +34,18 @@ pub(crate) struct Extism {
     http_status: u16,
     http_headers: u64,
     is_initialized: bool,
+    /// Whether the guest imports functions of Extism.
+    is_imported: bool,
 }
 
 impl Extism {
-    /// Removes all blocks, but no variables.
-    fn clear(&mut self, memory: &mut MemoryMeter) {
-        self.blocks.clear(memory);
+    /// Returns whether the guest imports functions of Extism.
+    pub(super) fn is_imported(&self) -> bool {
+        self.is_imported
+    }
+
+    /// Forgets which blocks have a meaning.
+    fn forget(&mut self) {
         self.input = (0, 0);
         self.output = (0, 0);
         self.error = 0;
@@ -67,7 +72,7 @@ pub struct HttpResponse {
 }
 
 /// Makes the HTTP requests of Extism plugins: see [`Sandbox::set_http_client`](crate::Sandbox::set_http_client).
-pub(crate) type HttpClient =
+pub(crate) type HttpFunction =
     Arc<dyn Fn(&mut Caller<'_>, &[u8], &[u8]) -> Result<HttpResponse, Stop> + Send + Sync>;
 
 /// A guest passed an offset that is not that of a block.
@@ -130,10 +135,7 @@ pub(super) fn call(
 ) -> Result<Outcome, ErrorKind> {
     let func = exported(&ctx, export)?;
     let found = Signature::from_engine(&func.ty(&ctx));
-    let expected = Signature {
-        params: Vec::new(),
-        results: vec![ValType::I32],
-    };
+    let expected = signature();
     let [input] = args else {
         let expected = format!("{} inputs; an Extism plugin has one", args.len());
         return Err(ErrorKind::SignatureMismatch { found, expected });
@@ -142,20 +144,39 @@ pub(super) fn call(
         let expected = format!("{expected}, the type of an Extism plugin's functions");
         return Err(ErrorKind::SignatureMismatch { found, expected });
     }
+    // What the call before had no time to remove.
+    while !remove_some(&mut ctx)? {
+        ctx.data_mut().look()?;
+    }
     initialize(&mut ctx)?;
     let (extism, memory) = imports::parts(ctx.data_mut()).map_err(|Stop(kind)| kind)?;
-    extism.clear(memory);
     let block = match extism.blocks.copy(input, memory) {
         Ok(block) => block,
         Err(denied) => return Err(super::out_of_memory(denied).0),
     };
     extism.input = (block, input.len() as u64);
     let mut results = [Val::I32(0)];
-    let called = run::untyped(ctx.as_context_mut(), &func, &[], &mut results);
-    let (extism, memory) = imports::parts(ctx.data_mut()).map_err(|Stop(kind)| kind)?;
+    // A reset removes the blocks of a call that was aborted.
+    run::untyped(ctx.as_context_mut(), &func, &[], &mut results)?;
+    let (extism, _) = imports::parts(ctx.data_mut()).map_err(|Stop(kind)| kind)?;
     let outcome = outcome(extism, results[0].i32().unwrap_or(-1));
-    extism.clear(memory);
-    called.map(|()| outcome)
+    extism.forget();
+    // The guest has returned in time: at the deadline, the rest is left to the next call.
+    while !remove_some(&mut ctx)? && ctx.data_mut().look().is_ok() {}
+    Ok(outcome)
+}
+
+/// Removes some blocks. Returns whether none is left.
+fn remove_some(ctx: &mut StoreContextMut<'_, State>) -> Result<bool, ErrorKind> {
+    imports::remove_some(ctx.data_mut()).map_err(|Stop(kind)| kind)
+}
+
+/// Returns the type of the functions of an Extism plugin.
+pub(super) fn signature() -> Signature {
+    Signature {
+        params: Vec::new(),
+        results: vec![ValType::I32],
+    }
 }
 
 /// Returns what a call returned.

@@ -42,12 +42,14 @@ pub(crate) fn define_typst(store: &mut Store<State>, name: &str) -> Option<Func>
 }
 
 fn define_read_args(store: &mut Store<State>, import: &'static str) -> Func {
+    store.data_mut().exchange.is_imported = true;
     Func::wrap(store, move |host: Host<'_>, to: i32| -> Done<()> {
         read_args(host, import, to as u32).map_err(Stop::halt)
     })
 }
 
 fn define_set_result(store: &mut Store<State>, import: &'static str) -> Func {
+    store.data_mut().exchange.is_imported = true;
     Func::wrap(store, move |host: Host<'_>, from: i32, len: i32| -> Done<()> {
         set_result(host, import, from as u32, len as u32).map_err(Stop::halt)
     })

@@ -1,9 +1,9 @@
 //! The state of one instance: the data of its store.
 
 use crate::{
-    authority::Authority, bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch,
-    clock::Clock, config::Config, host::ConsoleState, host::EntropyStream, metering::call_meter::CallMeter,
-    metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
+    bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
+    config::Config, host::ConsoleState, host::EntropyStream, host::OpenConsole,
+    metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::any::Any;
@@ -17,7 +17,6 @@ pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     /// What a worker shares with the call that started it.
     pub(crate) parent: Option<Share>,
-    pub(crate) authority: Authority,
     pub(crate) gate: Arc<CallGate>,
     /// The number of the running call, or of the last one.
     pub(crate) call: usize,
@@ -54,6 +53,14 @@ pub(crate) struct Linked {
 }
 
 impl State {
+    /// Returns the console, to write to it and to read from it.
+    pub(crate) fn console(&mut self) -> OpenConsole<'_> {
+        OpenConsole {
+            console: &self.config.console,
+            state: &mut self.console,
+        }
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.config.clock
     }
@@ -73,12 +80,18 @@ impl State {
     /// Returns the resources that the call has used, if `fuel_left` is left of the running slice.
     pub(crate) fn usage(&mut self, fuel_left: u64, peaks: Option<(u64, u64)>) -> Usage {
         self.memory.settle();
+        #[cfg(all(feature = "std", unix))]
+        let (peak_gpu_memory_bytes, gpu_invocations) = self.services.gpu_usage(self.call);
+        #[cfg(not(all(feature = "std", unix)))]
+        let (peak_gpu_memory_bytes, gpu_invocations) = (0, 0);
         Usage {
             fuel: self.meter.used(fuel_left),
             memory_bytes: self.memory.now,
             peak_memory_bytes: self.memory.peak,
             peak_stack_bytes: peaks.map(|(stack, _)| stack),
             peak_call_depth: peaks.map(|(_, depth)| depth),
+            peak_gpu_memory_bytes,
+            gpu_invocations,
             wall_time: self.meter.wall_time(&*self.config.clock),
         }
     }

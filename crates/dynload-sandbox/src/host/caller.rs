@@ -75,7 +75,7 @@ impl<'a> Caller<'a> {
     /// Returns the capabilities that are granted at this moment.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
-        self.0.data().authority.capabilities()
+        self.0.data().config.authority.capabilities()
     }
 
     /// Returns the value that the embedder stored with [`Instance::set_data`](crate::Instance::set_data), if it is a `T`.
@@ -244,17 +244,17 @@ impl<'a> Caller<'a> {
         done: &mut usize,
     ) -> Result<(), Stop> {
         #[cfg(all(feature = "std", unix))]
-        if self.state().console.inherits_output() {
+        if self.state().config.console.inherits_output() {
             for chunk in bytes.chunks(crate::services::PIPE_ROOM) {
                 self.wait(Duration::MAX, |_| crate::services::is_console_ready(stream))?;
-                let Ok(written) = self.state().console.write(stream, chunk) else {
+                let Ok(written) = self.state().console().write(stream, chunk) else {
                     return Ok(());
                 };
                 *done += written;
             }
             return Ok(());
         }
-        *done += self.state().console.write(stream, bytes).unwrap_or(0);
+        *done += self.state().console().write(stream, bytes).unwrap_or(0);
         Ok(())
     }
 

@@ -167,108 +167,23 @@ impl Console {
         self.limit = bytes;
         self
     }
-}
-
-impl Default for Console {
-    fn default() -> Console {
-        Console::new(ConsoleOutput::default())
-    }
-}
-
-/// The console of one instance.
-#[derive(Debug)]
-pub(crate) struct ConsoleState {
-    console: Console,
-    written: u64,
-    buffers: [Vec<u8>; 2],
-    /// The panic payload of the callback.
-    #[cfg(feature = "std")]
-    pub(crate) panic: Option<crate::call::state::Panic>,
-    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only WASI reads"))]
-    read: usize,
-}
-
-impl ConsoleState {
-    pub(crate) fn new(console: Console) -> ConsoleState {
-        ConsoleState {
-            console,
-            written: 0,
-            buffers: [Vec::new(), Vec::new()],
-            #[cfg(feature = "std")]
-            panic: None,
-            read: 0,
-        }
-    }
-
-    /// Writes as much of `bytes` as the limit and the sink accept, and returns how much that was.
-    ///
-    /// # Errors
-    ///
-    /// The error of the sink, if it accepted none of them.
-    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
-        let room = usize::try_from(self.console.limit - self.written).unwrap_or(usize::MAX);
-        let bytes = &bytes[..bytes.len().min(room)];
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        let accepted = self.output(stream, bytes)?;
-        self.written += accepted as u64;
-        Ok(accepted)
-    }
-
-    fn output(&mut self, stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
-        match &self.console.output {
-            ConsoleOutput::Buffer => self.buffers[stream as usize].extend_from_slice(bytes),
-            #[cfg(feature = "std")]
-            ConsoleOutput::Callback(callback) => {
-                let called = std::panic::AssertUnwindSafe(|| callback(stream, bytes));
-                // A panic must not unwind through the interpreter, which would end the process.
-                match std::panic::catch_unwind(called) {
-                    Ok(written) => written?,
-                    Err(panic) => self.panic = Some(panic.into()),
-                }
-            }
-            #[cfg(not(feature = "std"))]
-            ConsoleOutput::Callback(callback) => callback(stream, bytes)?,
-            ConsoleOutput::Discard => {}
-            #[cfg(feature = "std")]
-            ConsoleOutput::Inherit => return inherit(stream, bytes),
-        }
-        Ok(bytes.len())
-    }
-
-    /// Reads standard input.
-    #[cfg(feature = "std")]
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
-        let rest = &self.console.input[self.read..];
-        let n = rest.len().min(buffer.len());
-        buffer[..n].copy_from_slice(&rest[..n]);
-        self.read += n;
-        n
-    }
-
-    /// Returns how many bytes of standard input are unread.
-    #[cfg(feature = "std")]
-    pub(crate) fn unread(&self) -> usize {
-        self.console.input.len() - self.read
-    }
 
     /// Returns whether input is the host's own stream, so that reads may block.
     #[cfg(feature = "std")]
     pub(crate) fn inherits_input(&self) -> bool {
-        self.console.inherit_input
+        self.inherit_input
     }
 
     /// Returns whether output is the host's own stream, so that writes may block.
     #[cfg(feature = "std")]
     pub(crate) fn inherits_output(&self) -> bool {
-        matches!(self.console.output, ConsoleOutput::Inherit)
+        matches!(self.output, ConsoleOutput::Inherit)
     }
 
     /// Returns whether a write may block.
     pub(crate) fn may_block(&self) -> bool {
         !matches!(
-            self.console.output,
+            self.output,
             ConsoleOutput::Buffer | ConsoleOutput::Callback(_) | ConsoleOutput::Discard
         )
     }
@@ -288,15 +203,96 @@ impl ConsoleState {
                 Stream::Err => std::io::IsTerminal::is_terminal(&std::io::stderr()),
             }
     }
+}
 
+impl Default for Console {
+    fn default() -> Console {
+        Console::new(ConsoleOutput::default())
+    }
+}
+
+/// What one instance wrote to its console, and read from it.
+#[derive(Debug, Default)]
+pub(crate) struct ConsoleState {
+    written: u64,
+    buffers: [Vec<u8>; 2],
+    /// The panic payload of the callback.
+    #[cfg(feature = "std")]
+    pub(crate) panic: Option<crate::call::state::Panic>,
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "only WASI reads"))]
+    read: usize,
+}
+
+impl ConsoleState {
     /// Takes the buffered output.
     pub(crate) fn take(&mut self, stream: Stream) -> Vec<u8> {
         core::mem::take(&mut self.buffers[stream as usize])
     }
 
+    /// Returns how many bytes of standard input are unread.
+    #[cfg(feature = "std")]
+    pub(crate) fn unread(&self, console: &Console) -> usize {
+        console.input.len() - self.read
+    }
+}
+
+/// The console of one instance.
+pub(crate) struct OpenConsole<'a> {
+    pub(crate) console: &'a Console,
+    pub(crate) state: &'a mut ConsoleState,
+}
+
+impl OpenConsole<'_> {
+    /// Writes as much of `bytes` as the limit and the sink accept, and returns how much that was.
+    ///
+    /// # Errors
+    ///
+    /// The error of the sink, if it accepted none of them.
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
+        let room = usize::try_from(self.console.limit - self.state.written).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(room)];
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let accepted = self.output(stream, bytes)?;
+        self.state.written += accepted as u64;
+        Ok(accepted)
+    }
+
+    fn output(&mut self, stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
+        match &self.console.output {
+            ConsoleOutput::Buffer => self.state.buffers[stream as usize].extend_from_slice(bytes),
+            #[cfg(feature = "std")]
+            ConsoleOutput::Callback(callback) => {
+                let called = std::panic::AssertUnwindSafe(|| callback(stream, bytes));
+                // A panic must not unwind through the interpreter, which would end the process.
+                match std::panic::catch_unwind(called) {
+                    Ok(written) => written?,
+                    Err(panic) => self.state.panic = Some(panic.into()),
+                }
+            }
+            #[cfg(not(feature = "std"))]
+            ConsoleOutput::Callback(callback) => callback(stream, bytes)?,
+            ConsoleOutput::Discard => {}
+            #[cfg(feature = "std")]
+            ConsoleOutput::Inherit => return inherit(stream, bytes),
+        }
+        Ok(bytes.len())
+    }
+
+    /// Reads standard input.
+    #[cfg(feature = "std")]
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let rest = &self.console.input[self.state.read..];
+        let n = rest.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&rest[..n]);
+        self.state.read += n;
+        n
+    }
+
     /// Returns whether the limit is reached.
     pub(crate) fn is_full(&self) -> bool {
-        self.written >= self.console.limit
+        self.state.written >= self.console.limit
     }
 }
 

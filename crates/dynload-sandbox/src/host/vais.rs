@@ -73,12 +73,12 @@ fn print(
     caller.charge_bytes(u64::from(len as u32))?;
     let (memory, state) = caller.memory_and_state();
     let text = memory.slice(ptr as u32, len as u32)?;
-    if state.console.is_full() {
+    if state.console().is_full() {
         return Ok(());
     }
-    if before.is_empty() && after.is_empty() && !state.console.may_block() {
+    if before.is_empty() && after.is_empty() && !state.config.console.may_block() {
         // The import has no result in which an error of the sink could be reported.
-        let _ = state.console.write(stream, text);
+        let _ = state.console().write(stream, text);
         return Ok(());
     }
     // About as long as the guest's text, which is in its memory and so under its memory limit.

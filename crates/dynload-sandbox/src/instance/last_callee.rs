@@ -44,8 +44,8 @@ macro_rules! callees {
 
             /// Calls the function with integers. Returns `None` if the arguments do not fit, or have to be converted one by
             /// one.
-            pub(crate) fn call_integers(self, ctx: StoreContextMut<'_, State>, args: &[i64]) -> Option<Result<i64, ErrorKind>> {
-                match (self, args) {
+            pub(crate) fn call_integers(&self, ctx: StoreContextMut<'_, State>, args: &[i64]) -> Option<Result<i64, ErrorKind>> {
+                match (*self, args) {
                     $(
                         (Callee::$long(func), &[$($arg),*]) => Some(run_typed(ctx, &func, ($($arg,)*))),
                         (Callee::$int(func), &[$($arg),*]) => {
@@ -58,8 +58,8 @@ macro_rules! callees {
             }
 
             /// Returns the type of all parameters and of the result.
-            fn ty(self) -> Option<ValType> {
-                match self {
+            fn ty(&self) -> Option<ValType> {
+                match *self {
                     $(
                         Callee::$long(_) => Some(ValType::I64),
                         Callee::$int(_) => Some(ValType::I32),
@@ -68,8 +68,8 @@ macro_rules! callees {
                 }
             }
 
-            pub(crate) fn func(self) -> Func {
-                match self {
+            pub(crate) fn func(&self) -> Func {
+                match *self {
                     $( Callee::$long(func) => *func.func(), Callee::$int(func) => *func.func(), )*
                     Callee::Other(func) => func,
                 }
@@ -86,20 +86,26 @@ callees! {
     Long4 Int4 (a i64 i32, b i64 i32, c i64 i32, d i64 i32)
 }
 
+#[cold]
+fn find(ctx: &StoreContextMut<'_, State>, export: &str) -> Result<(Box<str>, Callee), ErrorKind> {
+    Ok((export.into(), Callee::new(ctx, exported(ctx, export)?)))
+}
+
 impl LastCallee {
+    #[inline(always)]
     pub(crate) fn get(
         &mut self,
         ctx: &StoreContextMut<'_, State>,
         export: &str,
-    ) -> Result<Callee, ErrorKind> {
-        if let Some((name, callee)) = &self.0
-            && **name == *export
-        {
-            return Ok(*callee);
+    ) -> Result<&Callee, ErrorKind> {
+        let is_last = self.0.as_ref().is_some_and(|(name, _)| **name == *export);
+        if !is_last {
+            self.0 = Some(find(ctx, export)?);
         }
-        let callee = Callee::new(ctx, exported(ctx, export)?);
-        self.0 = Some((export.into(), callee));
-        Ok(callee)
+        match &self.0 {
+            Some((_, callee)) => Ok(callee),
+            None => unreachable!("it was found"),
+        }
     }
 }
 
@@ -120,7 +126,7 @@ pub(crate) fn call(
 impl Callee {
     /// Calls the function with values of exactly its types. Returns `None` if they are not, or have to be converted one by one.
     fn call_values(
-        self,
+        &self,
         ctx: StoreContextMut<'_, State>,
         args: &[Value],
     ) -> Option<Result<Value, ErrorKind>> {

@@ -1,8 +1,7 @@
 //! Creates an instance: its store, a provider for every import, the start function.
 
-use super::Instance;
+use super::{Instance, store_id};
 use crate::{
-    authority::Authority,
     bytes::{self, Exchange},
     call::interrupt::CallGate,
     call::run,
@@ -16,22 +15,17 @@ use crate::{
     metering::call_meter::CallMeter,
     metering::frames::FrameLimits,
     metering::memory_meter::MemoryMeter,
-    module::{ExternType, Module},
+    module::{ExternType, INITIALIZE, Module},
     rewritten::{self, Hidden},
     value::Signature,
 };
 use alloc::{boxed::Box, string::ToString, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use dynload_caps::imports::{self, needs};
 use wasmi::{AsContextMut, Extern, Store};
-
-/// The number of the next store in this process.
-static STORES: AtomicUsize = AtomicUsize::new(1);
 
 /// What a new instance gets from its sandbox, or from the call that starts it as a worker.
 pub(crate) struct Origin {
     pub(crate) config: Arc<Config>,
-    pub(crate) authority: Authority,
     /// The number of the instance in its sandbox.
     pub(crate) nth: usize,
     pub(crate) gate: Arc<CallGate>,
@@ -41,20 +35,15 @@ pub(crate) struct Origin {
     pub(crate) parent: Option<Share>,
 }
 
-/// The function that initializes a reactor.
-const INITIALIZE: &str = "_initialize";
-
 impl Instance {
     /// Creates the store and the instance in it, and runs the start function, as the call after `call`.
     pub(crate) fn new(module: Module, origin: Origin) -> Result<Instance, Error> {
         let frame_start = FrameLimits::new(&origin.config.limits).none_alive();
         let nth = origin.nth;
-        let store = new_store(&module, origin);
-        let store_id = STORES.fetch_add(1, Ordering::Relaxed);
         let mut instance = Instance {
+            store: new_store(&module, origin),
             module,
-            store,
-            store_id,
+            store_id: store_id::next(),
             nth,
             poisoned: None,
             frame_start,
@@ -75,21 +64,10 @@ impl Instance {
         if self.module.rewritten().has_start {
             last = (Invoked::Start, self.run(rewritten::START));
         }
-        if last.1.is_ok() && self.is_reactor() {
+        if last.1.is_ok() && self.module.is_reactor() {
             last = (Invoked::Export(INITIALIZE), self.run(INITIALIZE));
         }
         last
-    }
-
-    /// Returns whether the module is a reactor that has to be initialized, as the [WASI application ABI] defines it.
-    ///
-    /// [WASI application ABI]: https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md
-    fn is_reactor(&self) -> bool {
-        let nothing = Signature {
-            params: Vec::new(),
-            results: Vec::new(),
-        };
-        self.signature(INITIALIZE) == Some(nothing) && self.signature("_start").is_none()
     }
 
     /// Runs an exported function without parameters and results.
@@ -114,9 +92,10 @@ impl Instance {
         let hidden = self.module.rewritten().hidden;
         let linked = Linked {
             instance,
-            memory: ["memory", rewritten::OWN_MEMORY]
-                .into_iter()
-                .find_map(|name| instance.get_memory(&*self.store, name)),
+            memory: self
+                .module()
+                .memory()
+                .and_then(|name| instance.get_memory(&*self.store, name)),
             hidden: Hidden {
                 frames: hidden.frames.and_then(|()| global(rewritten::FRAMES)),
                 refund: hidden.refund.and_then(|()| global(rewritten::REFUND)),
@@ -169,7 +148,6 @@ impl Instance {
 fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
     let Origin {
         config,
-        authority,
         nth,
         gate,
         call,
@@ -188,14 +166,13 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         exchange: Exchange::default(),
         #[cfg(feature = "extism")]
         extism: None,
-        console: ConsoleState::new(config.console.clone()),
+        console: ConsoleState::default(),
         entropy: config.entropy.stream(nth),
         data: None,
         #[cfg(all(feature = "std", unix))]
-        services: crate::services::Services::new(module),
+        services: Default::default(),
         config,
         parent,
-        authority,
         gate,
         call,
         watch: Watch::default(),
@@ -214,9 +191,16 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
 fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, ErrorKind> {
     let mut externs = Vec::new();
     let mut missing = Vec::new();
+    if module.compiled().imports().len() == 0 {
+        return Ok(externs);
+    }
+    let config = store.data().config.clone();
     for import in module.compiled().imports() {
         let (module_name, name) = (import.module(), import.name());
-        let provided = import.ty().func().and_then(|_| provide(store, module_name, name));
+        let provided = import
+            .ty()
+            .func()
+            .and_then(|_| provide(store, module, &config, module_name, name));
         let fits = provided.is_some_and(|func| Some(&func.ty(&*store)) == import.ty().func());
         match provided {
             Some(func) if fits => externs.push(Extern::Func(func)),
@@ -237,8 +221,13 @@ fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, Err
 }
 
 /// Creates the host function of that name, if it has a provider.
-fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::Func> {
-    let config = store.data().config.clone();
+fn provide(
+    store: &mut Store<State>,
+    #[cfg_attr(not(all(feature = "std", unix)), expect(unused_variables))] of: &Module,
+    config: &Config,
+    module: &str,
+    name: &str,
+) -> Option<wasmi::Func> {
     if let Some(function) = config.functions.find(module, name) {
         return Some(function.define(store));
     }
@@ -252,7 +241,7 @@ fn provide(store: &mut Store<State>, module: &str, name: &str) -> Option<wasmi::
         _ => {}
     }
     #[cfg(all(feature = "std", unix))]
-    return crate::services::define(store, module, name);
+    return crate::services::define(store, of, module, name);
     #[cfg(not(all(feature = "std", unix)))]
     None
 }

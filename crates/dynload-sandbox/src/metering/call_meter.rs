@@ -5,6 +5,7 @@ use crate::{
     error::{ErrorKind, Limit},
     metering::budget::{DrawError, FuelBudget},
     schedule,
+    usage::Totals,
 };
 use core::time::Duration;
 use dynload_caps::Limits;
@@ -37,6 +38,8 @@ pub(crate) struct CallMeter {
     /// For a worker's call: when the outermost call started, of which it is a part.
     began: Option<Duration>,
     ended: Option<Duration>,
+    /// The sums of the calls before this one; their number and that of the failed ones includes it.
+    past: Totals,
 }
 
 /// The time that an enclosing call has left.
@@ -64,6 +67,7 @@ impl CallMeter {
             started: None,
             began: None,
             ended: None,
+            past: Totals::default(),
         }
     }
 
@@ -97,6 +101,11 @@ impl CallMeter {
 
     /// Starts a call: no fuel is used yet, and the clock is not read.
     pub(crate) fn start(&mut self) {
+        let calls = self.past.calls.saturating_add(1);
+        self.past = Totals {
+            calls,
+            ..self.totals()
+        };
         self.used = 0;
         self.drawn = 0;
         self.lent = 0;
@@ -108,6 +117,26 @@ impl CallMeter {
             self.budget = self.budget.take().and_then(FuelBudget::without_call);
         }
         self.ended = None;
+    }
+
+    /// Counts the running call, or the last one, as failed.
+    pub(crate) fn fail(&mut self) {
+        self.past.failures = self.past.failures.saturating_add(1);
+    }
+
+    /// Adds the calls of the store before this one.
+    pub(crate) fn add_past(&mut self, totals: Totals) {
+        self.past = self.past.saturating_add(totals);
+    }
+
+    /// Returns the sums of all calls that have ended.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = self.past;
+        totals.fuel = totals.fuel.saturating_add(self.used);
+        if let (Some(started), Some(ended)) = (self.started, self.ended) {
+            totals.time = totals.time.saturating_add(ended.saturating_sub(started));
+        }
+        totals
     }
 
     /// Ends the time of the call, if it is measured.

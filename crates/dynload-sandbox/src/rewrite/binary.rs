@@ -97,21 +97,45 @@ pub(crate) fn val_type(ty: ValType) -> Option<u8> {
     })
 }
 
-/// Inserts the size of the bytes from `start` on before them.
-pub(crate) fn prefix_size(out: &mut Vec<u8>, start: usize) {
-    let size = out.len() - start;
-    let mut prefix = Vec::with_capacity(5);
-    unsigned(&mut prefix, size as u64);
-    out.splice(start..start, prefix);
+/// Writes the size of the bytes that follow the `reserved` ones at `start` in place of these.
+pub(crate) fn fill_prefix(out: &mut Vec<u8>, start: usize, reserved: usize) {
+    let size = out.len() - start - reserved;
+    let len = prefix_len(size);
+    if len != reserved {
+        out.splice(start..start + reserved, core::iter::repeat_n(0, len));
+    }
+    let prefix = &mut out[start..start + len];
+    for (i, byte) in prefix.iter_mut().enumerate() {
+        let more = if i + 1 < len { 0x80 } else { 0 };
+        *byte = (size >> (7 * i)) as u8 & 0x7f | more;
+    }
+}
+
+/// Returns the number of bytes of a size in unsigned LEB128.
+pub(crate) fn prefix_len(size: usize) -> usize {
+    let bits = usize::BITS - size.leading_zeros();
+    bits.div_ceil(7).max(1) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::vec;
     use wasmparser::BinaryReader;
 
     proptest! {
+        #[test]
+        fn a_size_is_written_before_the_bytes_however_many_were_reserved(reserved in 0..5_usize, len in 0..40_000_usize) {
+            let mut out = vec![7; 3 + reserved];
+            out.resize(3 + reserved + len, 9);
+            fill_prefix(&mut out, 3, reserved);
+            let mut expected = vec![7; 3];
+            unsigned(&mut expected, len as u64);
+            expected.resize(expected.len() + len, 9);
+            prop_assert_eq!(out, expected);
+        }
+
         #[test]
         fn numbers_read_back(n: u64, i: i64) {
             let mut out = Vec::new();

@@ -1,7 +1,7 @@
 //! Rewrites the bodies of the code section, those of a large module on several threads.
 
 use super::{
-    binary::prefix_size,
+    binary::{fill_prefix, prefix_len},
     body::{BodyRewriter, Context, Needs},
     first_use::Costs,
 };
@@ -15,12 +15,16 @@ pub(super) type Function<'a> = (FuncToValidate<ValidatorResources>, FunctionBody
 /// Rewritten bodies, each with its size prefix, and the additions that they rely on.
 #[derive(Default)]
 pub(super) struct Code {
-    pub(super) bytes: Vec<u8>,
+    /// In parts, so that each can be freed once it is part of the module.
+    pub(super) parts: Vec<Vec<u8>>,
     pub(super) needs: Needs,
     /// The number of values that blocks, branches and calls carry.
     carried: u64,
     pub(super) costs: Costs,
 }
+
+/// The bytes of a part of the rewritten code, unless a function has more.
+const PART: usize = 256 << 10;
 
 /// The bytes of code for which a thread is started: rewriting them takes about half a millisecond, and starting the thread a
 /// tenth of that.
@@ -30,6 +34,22 @@ const BYTES_PER_THREAD: usize = 32 << 10;
 /// The bytes of code that a thread takes at a time: few, so that all threads finish at about the same time.
 #[cfg(feature = "std")]
 const BATCH: usize = 8 << 10;
+
+impl Code {
+    /// Returns the number of its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+
+    /// Adds the code of the functions that follow.
+    #[cfg(feature = "std")]
+    fn append(&mut self, mut next: Code) {
+        self.parts.append(&mut next.parts);
+        self.needs |= next.needs;
+        self.carried += next.carried;
+        self.costs.append(next.costs);
+    }
+}
 
 /// Rewrites all functions.
 pub(super) fn rewrite(context: &Context<'_>, functions: Vec<Function<'_>>) -> Result<Code, Refused> {
@@ -68,14 +88,23 @@ fn sequentially(
     functions: Vec<Function<'_>>,
 ) -> Result<Code, Refused> {
     let mut code = Code::default();
-    code.bytes.reserve(code_size(&functions) * 2);
+    let size = code_size(&functions);
+    let mut part = Vec::with_capacity((2 * size).min(PART));
     for (function, body) in functions {
-        let start = code.bytes.len();
-        code.needs |= bodies.rewrite(context, function, &body, &mut code.bytes)?;
+        if part.len() > PART / 2 {
+            code.parts
+                .push(core::mem::replace(&mut part, Vec::with_capacity(PART)));
+        }
+        // Rewritten bodies are mostly between 1.5 and 2.5 times as long.
+        let guess = prefix_len(2 * body.range().len());
+        let start = part.len();
+        part.resize(start + guess, 0);
+        code.needs |= bodies.rewrite(context, function, &body, &mut part)?;
         code.carried += bodies.carried();
         bodies.add_cost(context, &mut code.costs);
-        prefix_size(&mut code.bytes, start);
+        fill_prefix(&mut part, start, guess);
     }
+    code.parts.push(part);
     Ok(code)
 }
 
@@ -134,11 +163,7 @@ fn in_batches(
     done.sort_unstable_by_key(|(remaining, _)| core::cmp::Reverse(*remaining));
     let mut code = Code::default();
     for (_, part) in done {
-        let part = part?;
-        code.bytes.extend_from_slice(&part.bytes);
-        code.needs |= part.needs;
-        code.carried += part.carried;
-        code.costs.append(part.costs);
+        code.append(part?);
     }
     Ok(code)
 }

@@ -50,25 +50,30 @@ struct LinkedEdge {
     next: [u32; 2],
 }
 
+/// A node while the graph is re-weighted.
+#[derive(Debug)]
+struct LinkedNode {
+    /// Its last outgoing and its last incoming edge: the heads of its adjacency lists.
+    last: [u32; 2],
+    /// Its in-degree less its out-degree.
+    excess_in_degree: i64,
+    /// Union-find: its parent. A root is its own parent.
+    parent: Node,
+    potential: i64,
+    /// By how much the current step changes its potential.
+    delta: i64,
+}
+
 /// Re-weights graphs, one after the other, and reuses its buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Reweighting {
     edges: Vec<LinkedEdge>,
-    /// The last outgoing and the last incoming edge of each node: the heads of its adjacency lists.
-    last: Vec<[u32; 2]>,
-    /// The in-degree of each node less its out-degree.
-    excess_in_degree: Vec<i64>,
+    nodes: Vec<LinkedNode>,
     /// How much the sum of all costs may still grow.
     growth_left: i64,
     /// The edges that can be free, the most frequent first: the key in the upper half, the index in the lower.
     order: Vec<u64>,
-    /// Union-find: the parent of each node. The roots are their own parents.
-    parent: Vec<Node>,
-    /// The potential of each node.
-    potential: Vec<i64>,
-    /// By how much the current step changes the potential of each node, and the nodes where that is not 0. A node may be listed
-    /// more than once.
-    delta: Vec<i64>,
+    /// The nodes whose potential the current step changes. A node may be listed more than once.
     changed: Vec<Node>,
 }
 
@@ -87,14 +92,10 @@ const MIN_GROWTH: i64 = 16;
 /// The end of an adjacency list.
 const NONE: u32 = u32::MAX;
 
-/// In which direction the potential of a node changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    /// Down: costs move from outgoing to incoming edges, and are charged earlier.
-    Lower,
-    /// Up: costs move from incoming to outgoing edges, and are charged later.
-    Raise,
-}
+/// In which direction potentials change. Up: costs move from incoming to outgoing edges, and are charged later.
+const RAISE: bool = true;
+/// Down: costs move from outgoing to incoming edges, and are charged earlier.
+const LOWER: bool = false;
 
 /// The result of a change of potentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,28 +136,25 @@ impl Reweighting {
 
     /// Builds the adjacency lists, with all potentials 0.
     fn link(&mut self, graph: &ControlFlowGraph) {
-        let nodes = graph.node_count as usize;
-        self.last.clear();
-        self.last.resize(nodes, [NONE; 2]);
-        self.excess_in_degree.clear();
-        self.excess_in_degree.resize(nodes, 0);
-        self.potential.clear();
-        self.potential.resize(nodes, 0);
-        self.delta.clear();
-        self.delta.resize(nodes, 0);
-        self.parent.clear();
-        self.parent.extend((0..graph.node_count).map(Node));
+        self.nodes.clear();
+        self.nodes.extend((0..graph.node_count).map(|n| LinkedNode {
+            last: [NONE; 2],
+            excess_in_degree: 0,
+            parent: Node(n),
+            potential: 0,
+            delta: 0,
+        }));
         self.edges.clear();
+        self.edges.reserve(graph.edges.len());
         let mut total = 0;
         for (i, edge) in graph.edges.iter().enumerate() {
             let EdgeData { from, to, fixed, .. } = *edge;
             total += edge.cost;
-            self.excess_in_degree[from.0 as usize] -= 1;
-            self.excess_in_degree[to.0 as usize] += 1;
             let mut next = [NONE; 2];
-            for (side, node) in [(OUTGOING, from), (INCOMING, to)] {
-                let last = &mut self.last[node.0 as usize][side];
-                next[side] = core::mem::replace(last, i as u32);
+            for (side, node, excess) in [(OUTGOING, from, -1), (INCOMING, to, 1)] {
+                let node = &mut self.nodes[node.0 as usize];
+                node.excess_in_degree += excess;
+                next[side] = core::mem::replace(&mut node.last[side], i as u32);
             }
             self.edges.push(LinkedEdge {
                 from,
@@ -198,19 +196,19 @@ impl Reweighting {
     /// Joins the sets of two nodes.
     fn union(&mut self, a: Node, b: Node) {
         let (a, b) = (self.find(a), self.find(b));
-        self.parent[a.0 as usize] = b;
+        self.nodes[a.0 as usize].parent = b;
     }
 
     /// Returns the representative of the nodes whose potentials change by the same amount as that of `node`. Halves the
     /// path to it.
     fn find(&mut self, mut node: Node) -> Node {
         loop {
-            let parent = self.parent[node.0 as usize];
+            let parent = self.nodes[node.0 as usize].parent;
             if parent == node {
                 return node;
             }
-            let grandparent = self.parent[parent.0 as usize];
-            self.parent[node.0 as usize] = grandparent;
+            let grandparent = self.nodes[parent.0 as usize].parent;
+            self.nodes[node.0 as usize].parent = grandparent;
             node = grandparent;
         }
     }
@@ -220,37 +218,34 @@ impl Reweighting {
         if self.find(from) == self.find(to) {
             return false;
         }
-        let mut outcome = self.change_potential(to, cost, Direction::Raise, from);
+        let mut outcome = self.change_potential::<RAISE>(to, cost, from);
         // A change that is infeasible in one direction is infeasible in the other as well, but one of them may take
         // fewer steps.
         if outcome == Outcome::OutOfBounds {
-            outcome = self.change_potential(from, cost, Direction::Lower, to);
+            outcome = self.change_potential::<LOWER>(from, cost, to);
         }
         outcome == Outcome::Feasible
     }
 
     /// Changes the potential of `node` by `amount`, and those of other nodes, except for `pinned`, by as much as the
     /// constraints require. Changes nothing unless that is [feasible](Outcome::Feasible).
-    fn change_potential(&mut self, node: Node, amount: i64, direction: Direction, pinned: Node) -> Outcome {
+    fn change_potential<const RAISES: bool>(&mut self, node: Node, amount: i64, pinned: Node) -> Outcome {
         self.changed.clear();
         self.changed.push(node);
-        self.delta[node.0 as usize] = amount;
-        let outcome = self.propagate(direction, pinned);
-        for i in 0..self.changed.len() {
-            let node = self.changed[i].0 as usize;
+        self.nodes[node.0 as usize].delta = amount;
+        let outcome = self.propagate::<RAISES>(pinned);
+        let (edges, nodes) = (&mut self.edges[..], &mut self.nodes[..]);
+        for node in &self.changed {
+            let node = &mut nodes[node.0 as usize];
             // Taken, so that a node which is listed twice changes once.
-            let amount = core::mem::take(&mut self.delta[node]);
+            let amount = core::mem::take(&mut node.delta);
             if outcome == Outcome::Feasible && amount != 0 {
-                let change = if direction == Direction::Raise {
-                    amount
-                } else {
-                    -amount
-                };
-                self.potential[node] += change;
+                let change = if RAISES { amount } else { -amount };
+                node.potential += change;
                 for (side, change) in [(OUTGOING, change), (INCOMING, -change)] {
-                    let mut next = self.last[node][side];
+                    let mut next = node.last[side];
                     while next != NONE {
-                        let edge = &mut self.edges[next as usize];
+                        let edge = &mut edges[next as usize];
                         edge.slack += change;
                         next = edge.next[side];
                     }
@@ -261,22 +256,21 @@ impl Reweighting {
     }
 
     /// Computes by how much the potentials of which other nodes have to change, by relaxation from the first one.
-    fn propagate(&mut self, direction: Direction, pinned: Node) -> Outcome {
-        let (decreasing, sign) = match direction {
-            Direction::Lower => (OUTGOING, 1),
-            Direction::Raise => (INCOMING, -1),
-        };
-        let (edges, last, excess) = (&self.edges[..], &self.last[..], &self.excess_in_degree[..]);
-        let (delta, changed) = (&mut self.delta[..], &mut self.changed);
-        let first = changed[0].0 as usize;
-        let mut growth = sign * delta[first] * excess[first];
+    fn propagate<const RAISES: bool>(&mut self, pinned: Node) -> Outcome {
+        let decreasing = if RAISES { INCOMING } else { OUTGOING };
+        let sign = if RAISES { -1 } else { 1 };
+        let (edges, nodes, changed) = (&self.edges[..], &mut self.nodes[..], &mut self.changed);
+        let first = &nodes[changed[0].0 as usize];
+        let mut growth = sign * first.delta * first.excess_in_degree;
         let mut steps = 0;
         let mut i = 0;
         while let Some(&node) = changed.get(i) {
             i += 1;
-            let amount = delta[node.0 as usize];
+            let LinkedNode {
+                delta: amount, last, ..
+            } = nodes[node.0 as usize];
             for side in [OUTGOING, INCOMING] {
-                let mut next = last[node.0 as usize][side];
+                let mut next = last[side];
                 while next != NONE {
                     steps += 1;
                     if steps > MAX_STEPS {
@@ -288,35 +282,43 @@ impl Reweighting {
                         continue;
                     }
                     let required = amount - edge.slack;
+                    // Most edges have the slack.
+                    if required <= 0 {
+                        continue;
+                    }
                     let other = if side == OUTGOING { edge.to } else { edge.from };
-                    let before = &mut delta[other.0 as usize];
-                    if required > *before && other != node {
+                    let state = &mut nodes[other.0 as usize];
+                    if required > state.delta && other != node {
                         if other == pinned {
                             return Outcome::Infeasible;
                         }
-                        growth += sign * (required - *before) * excess[other.0 as usize];
-                        *before = required;
+                        growth += sign * (required - state.delta) * state.excess_in_degree;
+                        state.delta = required;
                         changed.push(other);
                     }
                 }
             }
         }
-        let mut changed = self.changed.iter();
-        if growth > self.growth_left || changed.any(|node| self.exceeds_potential(*node, direction)) {
+        if growth > self.growth_left
+            || changed
+                .iter()
+                .any(|node| exceeds_potential::<RAISES>(*node, &nodes[node.0 as usize]))
+        {
             return Outcome::OutOfBounds;
         }
         self.growth_left -= growth;
         Outcome::Feasible
     }
+}
 
-    /// Returns whether the change would exceed [`MAX_POTENTIAL`].
-    fn exceeds_potential(&self, node: Node, direction: Direction) -> bool {
-        let (amount, potential) = (self.delta[node.0 as usize], self.potential[node.0 as usize]);
-        match direction {
-            // To lower the potential outside is to raise it everywhere else.
-            Direction::Lower => node == Node::OUTSIDE && amount - potential > MAX_POTENTIAL,
-            Direction::Raise => node != Node::OUTSIDE && amount + potential > MAX_POTENTIAL,
-        }
+/// Returns whether the change would exceed [`MAX_POTENTIAL`].
+fn exceeds_potential<const RAISES: bool>(node: Node, state: &LinkedNode) -> bool {
+    let LinkedNode { delta, potential, .. } = *state;
+    if RAISES {
+        node != Node::OUTSIDE && delta + potential > MAX_POTENTIAL
+    } else {
+        // To lower the potential outside is to raise it everywhere else.
+        node == Node::OUTSIDE && delta - potential > MAX_POTENTIAL
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{call::state::State, host::Caller};
 use cap_std::{
     ambient_authority,
-    net::{IpAddr, Pool, SocketAddr, UdpSocket},
+    net::{IpAddr, Pool, SocketAddr, TcpStream, UdpSocket},
 };
 use dynload_caps::{Capabilities, Scopes};
 pub(crate) use lookup::LookupCount;
@@ -25,7 +25,7 @@ use std::string::String;
 use wasmi::{Func, Store};
 
 /// The maximum length of a host name.
-const MAX_NAME: u32 = 255;
+pub(super) const MAX_NAME: u32 = 255;
 
 /// Creates the function of that name in a store, if there is one.
 pub(super) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
@@ -49,9 +49,9 @@ fn pool(address: SocketAddr) -> Pool {
 }
 
 /// A host and a port, as the guest passes them.
-struct Host {
-    name: String,
-    port: u16,
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) port: u16,
 }
 
 impl Host {
@@ -103,13 +103,20 @@ impl Host {
 
 fn tcp_connect(caller: &mut Caller<'_>, host_ptr: u32, host_len: u32, port: u32, out: u32) -> Answer {
     let host = begin(caller, host_ptr, host_len, port, out)?;
-    listed(caller, &host)?;
-    let addresses = lookup::addresses(caller, &host)?;
-    let stream = connect::first(caller, &host, &addresses)?;
-    // Guests buffer their writes themselves.
-    stream.set_nodelay(true)?;
+    let stream = connect(caller, &host)?;
     let port = stream.local_addr()?.port();
     finish(caller, Kind::Stream(stream), port, out)
+}
+
+/// Connects to an address of the host that the scopes allow: the name is looked up once, and the connection is made to the
+/// address that was checked.
+pub(super) fn connect(caller: &mut Caller<'_>, host: &Host) -> Answer<TcpStream> {
+    listed(caller, host)?;
+    let addresses = lookup::addresses(caller, host)?;
+    let stream = connect::first(caller, host, &addresses)?;
+    // The writers buffer themselves.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn tcp_listen(caller: &mut Caller<'_>, host_ptr: u32, host_len: u32, port: u32, out: u32) -> Answer {

@@ -72,7 +72,7 @@ pub(super) fn retry<T>(
 /// Returns the unburnt fuel of the running slice while a call waits, if other calls share the fuel.
 pub(super) fn lend(caller: &mut Caller<'_>) {
     let state = caller.state();
-    if state.parent.is_some() || state.services.open().workers.is_shared() {
+    if state.parent.is_some() || state.services.is_shared() {
         caller.return_fuel();
     }
 }

@@ -5,7 +5,6 @@
 
 use super::{answer::Answer, functions, guest, readiness, require, wasi::Errno};
 use crate::{
-    authority::Authority,
     call::share::Share,
     call::state::State,
     config::Config,
@@ -107,14 +106,14 @@ fn spawn(caller: &mut Caller<'_>, name_ptr: u32, name_len: u32, arg: u64, thread
         return Err(Errno::Again.into());
     }
     let state = caller.state();
-    let (module, authority) = (state.services.module.clone(), state.authority.clone());
+    let module = state.services.open().module.clone();
     let workers = &mut state.services.open_mut().workers;
     let number = workers.next;
     let (sender, outcome) = mpsc::sync_channel(1);
     let parent = share.clone();
     let work = move || {
         // The call may have ended without waiting for the outcome.
-        let _ = sender.send(work(module, config, parent, authority, number, &name, arg as i64));
+        let _ = sender.send(work(module, config, parent, number, &name, arg as i64));
     };
     let started = thread::Builder::new()
         .name("dynload-worker".into())
@@ -145,7 +144,7 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let started = now.saturating_sub(state.meter.elapsed(now));
     let parent = state.parent.clone();
     let memory = state.memory.share();
-    let resolving = state.services.open().resolving.clone();
+    let resolving = state.services.resolving(state.parent.as_ref());
     let share =
         Share::new(started, state.gate.clone(), state.call, memory, parent).of(state.running(), resolving);
     let config = Arc::new(Config {
@@ -159,18 +158,9 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
 }
 
 /// Runs a worker.
-fn work(
-    module: Module,
-    config: Arc<Config>,
-    parent: Share,
-    authority: Authority,
-    number: u32,
-    name: &str,
-    arg: i64,
-) -> Outcome {
+fn work(module: Module, config: Arc<Config>, parent: Share, number: u32, name: &str, arg: i64) -> Outcome {
     let origin = Origin {
         config,
-        authority,
         nth: FIRST_WORKER + number as usize,
         gate: Arc::default(),
         call: 0,
@@ -265,9 +255,7 @@ fn absorb(state: &mut State, worker: Worker, outcome: Option<Outcome>) -> Option
 
 /// Stops the workers that were not joined, and waits for them.
 pub(super) fn end_call(state: &mut State) {
-    let Some(open) = &mut state.services.open else {
-        return;
-    };
+    let open = state.services.open_mut();
     let Some((share, _)) = &open.workers.shared else {
         return;
     };
@@ -288,16 +276,16 @@ pub(super) fn end_call(state: &mut State) {
 
 /// Writes to the console without waiting for a reader: the call is over.
 fn write_at_end(state: &mut State, stream: Stream, bytes: &[u8]) {
-    if !state.console.inherits_output() {
+    if !state.config.console.inherits_output() {
         // The call is over: there is no one to report an error to.
-        let _ = state.console.write(stream, bytes);
+        let _ = state.console().write(stream, bytes);
         return;
     }
     for chunk in bytes.chunks(readiness::PIPE_ROOM) {
         if !super::is_console_ready(stream) {
             return;
         }
-        if state.console.write(stream, chunk).is_err() {
+        if state.console().write(stream, chunk).is_err() {
             return;
         }
     }

@@ -2,10 +2,14 @@
 
 use dynload_caps::{Capabilities, Limits, imports};
 use dynload_sandbox::{
-    Caller, Engine, ErrorKind, HttpResponse, Instance, Limit, Module, Sandbox, Stop, Stream, Value, schedule,
+    Caller, Clock, Engine, ErrorKind, HttpResponse, Instance, Limit, Module, Sandbox, Stop, Stream, Value,
+    schedule,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A guest that imports every function, exports each under its name, and has this code.
 fn guest(code: &str) -> Module {
@@ -244,6 +248,110 @@ fn http_needs_the_network_and_a_client() {
         .call_str("get", "{\"url\":1}")
         .unwrap_err();
     assert!(error.to_string().ends_with("status 404"), "{error}");
+}
+
+/// A plugin that needs none of the imports.
+#[test]
+fn the_type_of_a_function_tells_a_plugin_without_imports() {
+    const CODE: &str = r#"
+        (global $initialized (mut i32) (i32.const 0))
+        (func (export "__wasm_call_ctors") (global.set $initialized (i32.const 1)))
+        (func (export "ok") (result i32) (i32.const 0))
+        (func (export "status") (result i32) (i32.add (i32.const 2) (global.get $initialized)))
+        (func (export "do_unreachable") (result i32) unreachable)"#;
+    let load = |imports: &str| {
+        let text = format!("(module {imports} {CODE})");
+        let module = Module::new(&Engine::default(), wat::parse_str(text).unwrap()).unwrap();
+        sandbox(Limits::DEFAULT).instantiate(&module).unwrap()
+    };
+    let mut plugin = load("");
+    // Without inputs it is a function of the other convention, before and after.
+    let without_input = |plugin: &mut Instance| {
+        assert_eq!(plugin.call_bytes("ok", &[]).unwrap(), b"");
+        let error = plugin.call_bytes("status", &[]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidResult(_)), "{error}");
+    };
+    without_input(&mut plugin);
+    assert_eq!(plugin.call_str("ok", "ignored").unwrap(), "");
+    let error = plugin.call_str("status", "").unwrap_err();
+    assert_eq!(error.to_string(), "`status` failed: it returned the status 3");
+    without_input(&mut plugin);
+    let error = plugin.call_bytes("ok", &[b"a", b"b"]).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::SignatureMismatch { .. }),
+        "{error}"
+    );
+    let error = plugin.call_str("do_unreachable", "").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Trap(_)), "{error}");
+    // With its imports, the convention is known.
+    for imports in [
+        r#"(import "vais" "read_args" (func (param i32)))"#,
+        r#"(import "typst_env" "wasm_minimal_protocol_send_result_to_host" (func (param i32 i32)))"#,
+    ] {
+        let error = load(imports).call_str("ok", "x").unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::SignatureMismatch { .. }),
+            "{error}"
+        );
+    }
+    let mut plugin = load(r#"(import "extism:host/env" "input_length" (func (result i64)))"#);
+    assert_eq!(plugin.call_str("ok", "x").unwrap(), "");
+    let error = plugin.call_bytes("ok", &[]).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::SignatureMismatch { .. }),
+        "{error}"
+    );
+}
+
+/// A clock that advances by a second whenever it is read.
+#[derive(Default)]
+struct Reads(AtomicU64);
+
+impl Clock for Reads {
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn removing_many_blocks_ends_at_the_deadline_and_is_completed_by_the_next_call() {
+    let code = r#"(func $many (export "many") (result i32) (local $n i64)
+        (loop $next
+            (br_if $next (i64.lt_u
+                (local.tee $n (i64.add (local.get $n) (call $length (call $alloc (i64.const 1)))))
+                (i64.const 100_000))))
+        (i32.const 0))
+        (func (export "none") (result i32) (i32.const 0))
+        (func (export "many_and_none") (result i32) (call $many) (call $reset))"#;
+    let module = guest(code);
+    let start = |seconds: u64| {
+        let clock = Arc::new(Reads::default());
+        let limits = Limits::DEFAULT.with_time(Duration::from_secs(seconds));
+        let instance = sandbox(limits)
+            .with_clock(clock.clone())
+            .instantiate(&module)
+            .unwrap();
+        (instance, clock)
+    };
+    // With time for all of them.
+    let (mut instance, clock) = start(1 << 40);
+    let before = clock.0.load(Ordering::SeqCst);
+    instance.call_str("many", "").unwrap();
+    let reads = clock.0.load(Ordering::SeqCst) - before;
+    assert_eq!(instance.usage().memory_bytes, 0);
+    // The deadline is 50 reads before the end, and the clock is read for about a hundred steps.
+    let (mut instance, _) = start(reads - 50);
+    instance.call_str("many", "").unwrap();
+    let left = instance.usage().memory_bytes / (schedule::RECORD_BYTES + 1);
+    assert!((40_000..60_000).contains(&left), "{left}");
+    instance.call_str("none", "").unwrap();
+    assert_eq!(instance.usage().memory_bytes, 0);
+    // The guest's own removal is a part of its call.
+    let (mut instance, _) = start(reads - 50);
+    let error = instance.call_str("many_and_none", "").unwrap_err();
+    assert_eq!(error.limit(), Some(Limit::Time));
+    instance.reset().unwrap();
+    assert_eq!(instance.usage().memory_bytes, 0);
 }
 
 #[test]

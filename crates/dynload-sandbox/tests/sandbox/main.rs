@@ -22,5 +22,6 @@ mod regressions;
 mod reproducible;
 mod specification;
 mod subject;
+mod totals;
 mod validity;
 mod wasmi_workarounds;

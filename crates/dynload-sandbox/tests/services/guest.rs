@@ -56,8 +56,15 @@ pub(crate) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("wasi_snapshot_preview1", "sock_recv", "iiiiii"),
     ("wasi_snapshot_preview1", "sock_send", "iiiii"),
     ("wasi_snapshot_preview1", "sock_shutdown", "ii"),
+    ("dynload", "gpu_buffer", "iIii"),
     ("dynload", "gpu_device_count", "i"),
+    ("dynload", "gpu_device_info", "ii"),
+    ("dynload", "gpu_free", "i"),
+    ("dynload", "gpu_kernel", "ii"),
+    ("dynload", "gpu_read", "iIii"),
     ("dynload", "gpu_submit", "iii"),
+    ("dynload", "gpu_wait", "i"),
+    ("dynload", "gpu_write", "iIii"),
     ("dynload", "process_run", "i"),
     ("dynload", "tcp_connect", "iiii"),
     ("dynload", "tcp_listen", "iiii"),
@@ -94,7 +101,10 @@ pub(crate) mod errno {
     pub(crate) const MFILE: i64 = 33;
     pub(crate) const NAMETOOLONG: i64 = 37;
     pub(crate) const NFILE: i64 = 41;
+    pub(crate) const ILSEQ: i64 = 25;
+    pub(crate) const NODEV: i64 = 43;
     pub(crate) const NOENT: i64 = 44;
+    pub(crate) const NOMEM: i64 = 48;
     pub(crate) const NOSPC: i64 = 51;
     pub(crate) const NOSYS: i64 = 52;
     pub(crate) const NOTDIR: i64 = 54;

@@ -1,6 +1,8 @@
 //! The table `capabilities`.
 
-use dynload_caps::{Access, Capabilities, DirScope, EnvScope, NetScope, ScopeError, Scopes};
+use dynload_caps::{
+    Access, Capabilities, DirScope, EnvScope, GpuPattern, GpuScope, NetScope, ScopeError, Scopes,
+};
 use toml::de::DeValue;
 
 use crate::manifest::capabilities::is_absolute_anywhere;
@@ -15,6 +17,14 @@ const CAPABILITIES: &[&str] = &[
     "hosts",
     "programs",
     "workers",
+    "gpu",
+];
+
+const GPU: &[&str] = &[
+    "devices",
+    "max_memory_bytes",
+    "max_invocations",
+    "max_shader_bytes",
 ];
 
 pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
@@ -101,7 +111,45 @@ pub(super) fn capabilities(top: &Fields<'_, '_, '_>) -> CapabilityRequest {
             )
             .unwrap_or_default();
     }
+    request.gpu = gpu(&table);
     request
+}
+
+fn gpu(capabilities: &Fields<'_, '_, '_>) -> GpuScope {
+    let mut scope = GpuScope::default();
+    let Some(table) = capabilities.table("gpu", GPU, &[]) else {
+        return scope;
+    };
+    let reading = table.reading;
+    if let Some(node) = table.required("devices") {
+        let expected = "an array of patterns of devices";
+        for node in reading.array(node, &table.name("devices"), expected) {
+            let pattern = node.get_ref().as_str().map(short).unwrap_or_default();
+            let parsed = reading.parse(node, &table.name("devices"), str::parse::<GpuPattern>, |error| {
+                ManifestErrorKind::Gpu {
+                    pattern,
+                    source: error,
+                }
+            });
+            scope.devices.extend(parsed);
+        }
+    }
+    let limit = |field: &str, max: u64, expected| {
+        let read = |digits: &str, radix| {
+            u64::from_str_radix(digits, radix)
+                .ok()
+                .filter(|limit| *limit <= max)
+        };
+        reading.integer(table.get(field)?, &table.name(field), read, expected)
+    };
+    let any = "a number from 0 to 18446744073709551615";
+    scope.max_memory_bytes = limit("max_memory_bytes", u64::MAX, any).unwrap_or(scope.max_memory_bytes);
+    scope.max_invocations = limit("max_invocations", u64::MAX, any).unwrap_or(scope.max_invocations);
+    let most = GpuScope::MAX_SHADER_BYTES;
+    if let Some(bytes) = limit("max_shader_bytes", most.into(), "a number from 0 to 1048576") {
+        scope.max_shader_bytes = u32::try_from(bytes).unwrap_or(most);
+    }
+    scope
 }
 
 /// Reports two directories with the same guest name, or the same variable twice: only one of the two could take effect.

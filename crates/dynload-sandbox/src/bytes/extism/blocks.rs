@@ -7,6 +7,9 @@ use core::ops::Range;
 /// The offset of the first block, so that none has the offset 0; and the least distance between two.
 const GAP: u64 = 16;
 
+/// How many blocks are removed between two checks of the deadline.
+const STEP: usize = 1024;
+
 /// Blocks by their offset. All of them count as memory of the instance, each with a record.
 #[derive(Debug)]
 pub(crate) struct Blocks {
@@ -44,6 +47,12 @@ impl Blocks {
         Ok(self.insert(bytes.into()))
     }
 
+    /// Adds a block and returns its offset, if the limit allows it.
+    pub(crate) fn add(&mut self, block: Box<[u8]>, memory: &mut MemoryMeter) -> Result<u64, DeniedGrowth> {
+        memory.hold(counted(block.len() as u64))?;
+        Ok(self.insert(block))
+    }
+
     fn insert(&mut self, block: Box<[u8]>) -> u64 {
         let (offset, len) = (self.next, block.len() as u64);
         self.next += len.next_multiple_of(GAP) + GAP;
@@ -60,12 +69,21 @@ impl Blocks {
         Some(block)
     }
 
-    /// Removes all blocks. Their offsets may be used again.
-    pub(crate) fn clear(&mut self, memory: &mut MemoryMeter) {
-        for block in self.blocks.values() {
+    /// Removes as many blocks as take much less than a millisecond. Returns whether none is left; then their offsets may be
+    /// used again.
+    pub(crate) fn remove_some(&mut self, memory: &mut MemoryMeter) -> bool {
+        for _ in 0..STEP {
+            let Some((_, block)) = self.blocks.pop_first() else {
+                break;
+            };
+            self.bytes -= block.len() as u64;
             memory.release(counted(block.len() as u64));
         }
-        *self = Blocks::default();
+        let is_done = self.blocks.is_empty();
+        if is_done {
+            self.next = GAP;
+        }
+        is_done
     }
 
     /// Returns the block at this offset.

@@ -20,7 +20,7 @@ const LOG_OFF: i32 = i32::MAX;
 
 /// Creates the function of that name in a store, if there is one.
 pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
-    store.data_mut().extism.get_or_insert_with(Box::<Extism>::default);
+    store.data_mut().extism.get_or_insert_default().is_imported = true;
     let log = |level: &'static str| {
         move |host: Host<'_>, text: i64| run(host, |caller| log(caller, level, text as u64))
     };
@@ -63,8 +63,10 @@ pub(crate) fn define(store: &mut Store<State>, name: &str) -> Option<Func> {
         }),
         "reset" => Func::wrap(store, |host: Host<'_>| -> Done<()> {
             run(host, |caller| {
-                let (extism, memory) = parts(caller.state())?;
-                extism.clear(memory);
+                parts(caller.state())?.0.forget();
+                while !remove_some(caller.state())? {
+                    caller.check()?;
+                }
                 Ok(())
             })
         }),
@@ -185,6 +187,12 @@ pub(super) fn parts(state: &mut State) -> Result<(&mut Extism, &mut MemoryMeter)
     Ok((extism, memory))
 }
 
+/// Removes some blocks. Returns whether none is left.
+pub(super) fn remove_some(state: &mut State) -> Result<bool, Stop> {
+    let (extism, memory) = parts(state)?;
+    Ok(extism.blocks.remove_some(memory))
+}
+
 /// Returns 0 if the limit does not allow the block.
 fn alloc(caller: &mut Caller<'_>, len: u64) -> Result<i64, Stop> {
     if len == 0 {
@@ -245,6 +253,13 @@ pub(super) fn give(caller: &mut Caller<'_>, bytes: &[u8]) -> Result<u64, Stop> {
     extism.blocks.copy(bytes, memory).map_err(out_of_memory)
 }
 
+/// As [`give`], without a copy.
+fn give_own(caller: &mut Caller<'_>, bytes: Vec<u8>) -> Result<u64, Stop> {
+    caller.charge_bytes(bytes.len() as u64)?;
+    let (extism, memory) = parts(caller.state())?;
+    extism.blocks.add(bytes.into(), memory).map_err(out_of_memory)
+}
+
 /// Returns 0 if the value is not set.
 fn config_get(caller: &mut Caller<'_>, key: u64) -> Result<i64, Stop> {
     let key = take(caller, key)?;
@@ -303,9 +318,9 @@ fn http_request(caller: &mut Caller<'_>, request: u64, body: u64) -> Result<i64,
     };
     let response = client(caller, &request, &body)?;
     caller.check()?;
-    let headers = give(caller, &response.headers)?;
+    let headers = give_own(caller, response.headers)?;
     let (extism, _) = parts(caller.state())?;
     extism.http_status = response.status;
     extism.http_headers = headers;
-    Ok(give(caller, &response.body)? as i64)
+    Ok(give_own(caller, response.body)? as i64)
 }

@@ -2,7 +2,7 @@
 
 use super::{ModuleReader, id};
 use crate::engine::Translation;
-use crate::rewrite::binary::{i64_const, op, prefix_size, unsigned};
+use crate::rewrite::binary::{i64_const, op, prefix_len, unsigned};
 use crate::rewrite::index_spaces;
 use crate::rewritten::{
     self, FRAMES, HOST, HOST_FUNCTIONS, Hidden, OWN_MEMORY, PEAK_DEPTH, PEAK_STACK, REFUND, Rewritten, START,
@@ -23,7 +23,7 @@ impl ModuleReader<'_> {
                 self.code.costs.large.clear();
             }
         }
-        let mut out = Vec::with_capacity(self.bytes + self.code.bytes.len());
+        let mut out = Vec::with_capacity(self.bytes + self.code.len());
         out.extend_from_slice(b"\0asm\x01\0\0\0");
         for id in id::ORDER {
             self.write_section(id, &mut out);
@@ -55,16 +55,35 @@ impl ModuleReader<'_> {
             return;
         }
         out.push(id);
-        let start = out.len();
-        unsigned(out, u64::from(section.count - removed + added));
+        let count = u64::from(section.count - removed + added);
+        let mut entries = |size: usize| {
+            let size = prefix_len(count as usize) + size + additions.len();
+            unsigned(out, size as u64);
+            unsigned(out, count);
+        };
         match id {
-            id::CODE => out.append(&mut self.code.bytes),
-            id::IMPORT => self.write_imports(&section, out),
-            id::MEMORY => self.write_memories(section.count + added, out),
-            _ => out.extend_from_slice(&self.wasm[section.entries]),
+            id::CODE => {
+                entries(self.code.len());
+                for part in core::mem::take(&mut self.code.parts) {
+                    out.extend_from_slice(&part);
+                }
+            }
+            id::IMPORT | id::MEMORY => {
+                let mut written = Vec::new();
+                if id == id::IMPORT {
+                    self.write_imports(&section, &mut written);
+                } else {
+                    self.write_memories(section.count + added, &mut written);
+                }
+                entries(written.len());
+                out.append(&mut written);
+            }
+            _ => {
+                entries(section.entries.len());
+                out.extend_from_slice(&self.wasm[section.entries]);
+            }
         }
         out.extend_from_slice(&additions);
-        prefix_size(out, start);
     }
 
     /// Writes the memories that the module defines.

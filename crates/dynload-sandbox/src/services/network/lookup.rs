@@ -87,8 +87,9 @@ fn aside(
     caller: &mut Caller<'_>,
     work: impl FnOnce() -> Found + Send + 'static,
 ) -> Result<mpsc::Receiver<Found>, Errno> {
-    let instance = &caller.state().services.open().resolving.0;
-    let under_way = Lookup::begin(&PROCESS, instance).ok_or(Errno::Again)?;
+    let state = caller.state();
+    let instance = state.services.resolving(state.parent.as_ref()).0;
+    let under_way = Lookup::begin(&PROCESS, &instance).ok_or(Errno::Again)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let run = move || {
         // If the call has ended, there is no receiver.

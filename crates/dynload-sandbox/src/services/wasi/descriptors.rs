@@ -31,8 +31,8 @@ pub(super) fn fdstat_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     let descriptor = state.services.descriptor(granted, fd, Use::Look, 0)?;
     let filetype = match &descriptor.kind {
         // C libraries treat a character device that cannot seek as a terminal.
-        Kind::Input if state.console.is_input_terminal() => Filetype::CharacterDevice,
-        Kind::Output(stream) if state.console.is_terminal(*stream) => Filetype::CharacterDevice,
+        Kind::Input if state.config.console.is_input_terminal() => Filetype::CharacterDevice,
+        Kind::Output(stream) if state.config.console.is_terminal(*stream) => Filetype::CharacterDevice,
         _ => descriptor.filetype(),
     };
     let descriptor = state.services.table().get(fd)?;

@@ -297,7 +297,7 @@ fn read_console(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u
         if done.checked_add(len).is_none() {
             break;
         }
-        let moved = if caller.state().console.inherits_input() {
+        let moved = if caller.state().config.console.inherits_input() {
             if done > 0 {
                 break;
             }
@@ -317,7 +317,7 @@ fn read_console(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u
         } else {
             caller.check()?;
             let (mut memory, state) = caller.memory_and_state();
-            state.console.read(memory.slice_mut(ptr, len)?) as u32
+            state.console().read(memory.slice_mut(ptr, len)?) as u32
         };
         caller.charge_bytes(moved.into())?;
         done += moved;
@@ -366,8 +366,8 @@ fn write_console(caller: &mut Caller<'_>, stream: Stream, buffers: &Buffers) -> 
 
 /// Writes to the console. If it is the host's own stream, waits for its reader, which may be slow.
 fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer<u32> {
-    if !caller.state().console.inherits_output() {
-        return Ok(caller.state().console.write(stream, bytes)? as u32);
+    if !caller.state().config.console.inherits_output() {
+        return Ok(caller.state().console().write(stream, bytes)? as u32);
     }
     let mut done = 0;
     for chunk in bytes.chunks(readiness::PIPE_ROOM) {
@@ -376,7 +376,7 @@ fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer
         readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
             Ok(ready(slice).map(drop)?)
         })?;
-        let moved = match caller.state().console.write(stream, chunk) {
+        let moved = match caller.state().console().write(stream, chunk) {
             Ok(moved) => moved,
             // The next write reports the error.
             Err(_) if done > 0 => break,

@@ -278,9 +278,9 @@ fn ready<'a>(
         (kind, _) if descriptor.base & data == 0 && !matches!(kind, Kind::Listener(_)) => {
             return Err(Errno::Notcapable);
         }
-        (Kind::Input, _) if state.console.inherits_input() => Ready::Ask(stdin),
-        (Kind::Input, _) => Ready::Now(state.console.unread() as u64),
-        (Kind::Output(stream), _) if state.console.inherits_output() => {
+        (Kind::Input, _) if state.config.console.inherits_input() => Ready::Ask(stdin),
+        (Kind::Input, _) => Ready::Now(state.console.unread(&state.config.console) as u64),
+        (Kind::Output(stream), _) if state.config.console.inherits_output() => {
             Ready::Ask(if *stream == Stream::Out { stdout } else { stderr })
         }
         (Kind::Output(_), _) => Ready::Now(1),
