@@ -26,6 +26,8 @@ mod local;
 pub mod protocol;
 #[cfg(all(feature = "wgpu", unix))]
 mod serve;
+#[cfg(unix)]
+mod window;
 #[cfg(all(feature = "wgpu", unix))]
 mod worker;
 #[cfg(unix)]
