@@ -1,7 +1,7 @@
 //! The host's end of a session: a socket, and what is at its other end.
 
 use crate::protocol::{
-    Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Malformed, Request, VERSION,
+    Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Malformed, Request, VERSION, WINDOW,
 };
 use crate::window::{Half, Window};
 use dynload_sandbox::gpu::{Command, Device, Lost, PIECE, Reply, Session};
@@ -20,9 +20,6 @@ use std::{
 
 /// Above this size, the memory of the queue is released when the queue is empty.
 const KEPT: usize = 1 << 20;
-
-/// The number of bytes in the shared memory of which the worker is told at the latest: each time wakes it.
-const HELD: u32 = 1 << 20;
 
 /// An end of the stream must not raise a signal in the host. Apple's systems have an option of the socket instead, which
 /// [`pair`] sets.
@@ -68,7 +65,8 @@ struct Shared {
     window: Window,
     /// The bytes of the host's half that the worker may not have read yet.
     used: u32,
-    /// Those of them of which the worker has not been told. The frames that tell it are all that the queue contains.
+    /// Those of them of which the worker has not been told, because each time wakes it: it is told with the next command, or
+    /// when the memory is full. The frames that tell it are all that the queue contains.
     held: u32,
     /// The number of requests that must have been answered before it certainly has.
     read_after: u64,
@@ -185,7 +183,7 @@ impl Client {
             let held = std::mem::take(&mut shared.held);
             if let Request::WriteShared { size, .. } = request
                 && (held > 0 || self.queue.is_empty())
-                && held + size < HELD
+                && held + size < WINDOW
             {
                 shared.held = held + size;
                 self.queue.extend(&head);

@@ -15,9 +15,6 @@ const STAGED: u64 = 4 << 20;
 /// The maximum size of the memory through which buffers are read.
 const CHUNK: u64 = 4 << 20;
 
-/// The number of bytes in the shared memory of which the host is told at the latest: each time wakes it.
-const HELD: u32 = 1 << 20;
-
 /// The smallest size of it.
 const MIN_CHUNK: u64 = 64 << 10;
 
@@ -132,8 +129,8 @@ impl Server {
                 }
                 _ => Answer::Reply(Reply::Data(piece)),
             };
-            let is_last = pieces.peek().is_none();
-            if matches!(answer, Answer::Shared { from, .. } if from / HELD == *used / HELD) && !is_last {
+            // Each answer that is sent wakes the host.
+            if matches!(answer, Answer::Shared { .. }) && pieces.peek().is_some() {
                 stream.hold(&answer);
             } else {
                 stream.answer(&answer)?;

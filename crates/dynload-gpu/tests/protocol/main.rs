@@ -11,7 +11,7 @@ use dynload_sandbox::gpu::{
     Binding, BindingInfo, BindingKind, BufferUsage, Command, Device, Dispatch, KernelInfo, MAX_BUFFERS,
     MAX_KERNELS, PIECE, Reply,
 };
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::RngSeed};
 use std::io::Read;
 
 /// Encodes a frame, with its length.
@@ -213,7 +213,23 @@ fn kernel_info() -> impl Strategy<Value = KernelInfo> {
     })
 }
 
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
+fn config() -> ProptestConfig {
+    let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
+        Some(_) => (50_000, RngSeed::Random),
+        None => (256, RngSeed::Fixed(0x6479_6e6c_6f61_6402)),
+    };
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn requests_arrive_as_they_were_sent(
         all in vec(parts(), 1..6),
