@@ -13,7 +13,7 @@ use crate::protocol::{Answer, Request, cut};
 use dynload_sandbox::gpu::{
     BufferUsage, Command, Dispatch, MAX_BUFFERS, MAX_KERNELS, MAX_MESSAGE_BYTES, Reply,
 };
-use pipeline::Kernel;
+use pipeline::{Kernel, encode};
 use scope::{Trouble, scoped};
 use std::collections::VecDeque;
 use transfer::{Download, Upload};
@@ -30,6 +30,12 @@ impl From<Trouble> for Ended {
     fn from(_: Trouble) -> Ended {
         Ended
     }
+}
+
+/// Returns the buffer of that number.
+fn buffer(buffers: &[Option<Buffer>], number: u32) -> Result<&Buffer, Ended> {
+    let slot = buffers.get(number as usize).ok_or(Ended)?;
+    slot.as_ref().ok_or(Ended)
 }
 
 /// What a session has on its device.
@@ -103,6 +109,7 @@ impl Server {
             Command::Read { buffer, at, size } => self.read(buffer, at, size, stream),
             Command::FreeBuffer(number) => {
                 *self.buffers.get_mut(number as usize).ok_or(Ended)? = None;
+                self.kernels.iter_mut().flatten().for_each(Kernel::forget);
                 self.clean()
             }
             Command::FreeKernel(number) => {
@@ -135,15 +142,12 @@ impl Server {
         }
     }
 
-    fn buffer(&self, number: u32) -> Result<&Buffer, Ended> {
-        let slot = self.buffers.get(number as usize).ok_or(Ended)?;
-        slot.as_ref().ok_or(Ended)
-    }
-
     fn submit(&mut self, dispatches: &[Dispatch]) -> Result<(), Ended> {
-        let commands = scoped(&self.device, || self.encode(dispatches))??;
-        let index = scoped(&self.device, || self.queue.submit([commands]))?;
-        self.submitted(index)
+        let index = scoped(&self.device, || {
+            let commands = encode(&self.device, &self.buffers, &mut self.kernels, dispatches)?;
+            Ok::<_, Ended>(self.queue.submit([commands]))
+        })?;
+        self.submitted(index?)
     }
 
     /// Records a submission, and waits for the oldest if there are too many.

@@ -1,6 +1,6 @@
 //! Writing to buffers, and reading from them.
 
-use super::{Ended, Server, scope::scoped, stream::Stream};
+use super::{Ended, Server, buffer, scope::scoped, stream::Stream};
 use crate::protocol::Answer;
 use dynload_sandbox::gpu::{PIECE, Reply};
 use std::sync::mpsc;
@@ -35,8 +35,8 @@ pub(super) struct Download {
 }
 
 impl Server {
-    pub(super) fn write(&mut self, buffer: u32, at: u64, bytes: &[u8]) -> Result<(), Ended> {
-        let to = self.buffer(buffer)?;
+    pub(super) fn write(&mut self, number: u32, at: u64, bytes: &[u8]) -> Result<(), Ended> {
+        let to = buffer(&self.buffers, number)?;
         scoped(&self.device, || self.queue.write_buffer(to, at, bytes))?;
         self.upload.staged += bytes.len() as u64;
         if self.upload.staged >= STAGED {
@@ -59,7 +59,7 @@ impl Server {
 
     pub(super) fn read(
         &mut self,
-        buffer: u32,
+        number: u32,
         mut at: u64,
         size: u64,
         stream: &mut Stream,
@@ -68,7 +68,7 @@ impl Server {
         while at < end {
             let count = (end - at).min(CHUNK);
             let chunk = self.chunk(count)?;
-            let from = self.buffer(buffer)?;
+            let from = buffer(&self.buffers, number)?;
             let index = scoped(&self.device, || {
                 let mut encoder = self.device.create_command_encoder(&Default::default());
                 encoder.copy_buffer_to_buffer(from, at, &chunk, 0, count);
