@@ -13,10 +13,10 @@ use wgpu::{Limits, Queue};
 
 /// A device that the embedder has opened, for trusted shaders.
 ///
-/// Each session is a thread of this process. It executes what a worker would execute, but nothing can stop it: when a session is
-/// dropped, its thread ends after the commands that it executes now, and until then its shaders occupy the device. A shader can
-/// also use up the memory of this process, or crash it: a text of 100 KiB overflows the stack of some drivers' compilers. For
-/// shaders of others, use [`Workers`](crate::Workers).
+/// Each session is a thread of this process. It executes what a worker would execute, but nothing can stop it: when a session
+/// is dropped, its thread ends after the commands that it executes now, and until then its shaders occupy the device. A shader
+/// can also use up the memory of this process, or crash it: a text of 100 KiB overflows the stack of some drivers' compilers.
+/// For shaders of others, use [`Workers`](crate::Workers).
 ///
 /// Errors of sessions are kept apart from those of the embedder: they do not reach its handler.
 ///

@@ -1,7 +1,8 @@
 //! Runs the four examples of the specification on real plugins, and compares each result with the specification.
 //!
 //! It uses the flat API as a C program does: only the functions of the specification, structs of `i64`, and addresses
-//! of strings. Its output is the same on every run. With the path of a GPU worker as its argument, it plays the chapter about GPUs too.
+//! of strings. Its output is the same on every run. With the path of a GPU worker as its argument, it plays the chapter about
+//! GPUs too.
 
 mod chapters;
 mod plugin_files;
