@@ -1,12 +1,13 @@
 //! `cargo xtask demo`.
 
 use crate::arguments::Arguments;
-use crate::cargo::{cargo, is_available, output, run};
+use crate::cargo::{cargo, is_available, output, run, target_dir};
 use crate::failure::Failure;
 use crate::readme;
 
 pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     let update = arguments.flag("--update-readme");
+    let with_gpu = arguments.flag("--gpu");
     arguments.end()?;
     if !is_available(
         &std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()),
@@ -19,7 +20,25 @@ pub(crate) fn command(mut arguments: Arguments) -> Result<(), Failure> {
     if update {
         return readme::update(&played()?);
     }
+    if with_gpu {
+        return play_with_gpu();
+    }
     run(&mut demo())
+}
+
+/// Builds the worker for GPUs, which takes minutes, and plays the chapter about them too.
+pub(crate) fn play_with_gpu() -> Result<(), Failure> {
+    run(&mut cargo([
+        "build",
+        "--quiet",
+        "-p",
+        "dynload-gpu",
+        "--features",
+        "wgpu",
+    ]))?;
+    run(demo()
+        .arg("--")
+        .arg(target_dir()?.join("debug/dynload-gpu-worker")))
 }
 
 fn demo() -> std::process::Command {

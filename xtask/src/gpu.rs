@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cargo::{cargo, run};
+use crate::demo;
 use crate::failure::Failure;
 use crate::tools::{self, Tool};
 
@@ -25,6 +26,7 @@ pub(crate) fn check() -> Result<(), Failure> {
     };
     run(of_crate("clippy").args(["--all-targets", "--", "-D", "warnings"]))?;
     run(&mut of_crate("test"))?;
+    demo::play_with_gpu()?;
     run(of_crate("doc")
         .arg("--no-deps")
         .env("RUSTDOCFLAGS", "-D warnings"))

@@ -43,7 +43,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command {
         name: "demo",
-        arguments: "[--update-readme]",
+        arguments: "[--gpu] [--update-readme]",
         about: "runs the specification's four examples on real plugins and checks each result",
         run: demo::command,
     },

@@ -10,6 +10,8 @@ pub(crate) const ANSWER_C: &str = include_str!("../plugins/answer.c");
 pub(crate) const PLUGIN_WAT: &str = include_str!("../plugins/plugin.wat");
 /// A Wasm plugin that uses as much of a resource as it is told to.
 pub(crate) const HUNGRY_WAT: &str = include_str!("../plugins/hungry.wat");
+/// A Wasm plugin whose shader computes squares.
+pub(crate) const SQUARES_WAT: &str = include_str!("../plugins/squares.wat");
 
 /// Returns the source of the native plugin with another answer.
 pub(crate) fn answer_c(answer: i64) -> String {

@@ -366,7 +366,9 @@ fn read(caller: &mut Caller<'_>, handle: u32, at: u64, ptr: u32, len: u32) -> An
             Ok((done == len).then_some(()))
         }
         _ => Err(Lost.into()),
-    })
+    })?;
+    link::set_idle(caller, device);
+    Ok(())
 }
 
 fn free(caller: &mut Caller<'_>, handle: u32) -> Answer {

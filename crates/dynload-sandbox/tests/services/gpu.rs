@@ -225,6 +225,10 @@ fn a_kernel_computes() {
         guest.bytes(OUT, 16),
         [0, 0, 0, 0, 30, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0]
     );
+    assert!(
+        gpu.take_commands().last().unwrap().starts_with("Read"),
+        "nothing is left to wait for"
+    );
     for handle in [numbers, add, double, sums, added] {
         assert_eq!(guest.call("gpu_free", &[handle]), SUCCESS);
         assert_eq!(guest.call("gpu_free", &[handle]), BADF);

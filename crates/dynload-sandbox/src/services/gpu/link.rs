@@ -140,10 +140,15 @@ pub(super) fn expect_ready(caller: &mut Caller<'_>, device: usize) -> Answer {
 pub(super) fn finish(caller: &mut Caller<'_>, device: usize) -> Answer {
     send(caller, device, &Command::Wait)?;
     expect_ready(caller, device)?;
+    set_idle(caller, device);
+    Ok(())
+}
+
+/// Records that everything that was submitted to the device has been executed.
+pub(super) fn set_idle(caller: &mut Caller<'_>, device: usize) {
     if let Ok(Link::Open(open)) = devices(caller).link(device) {
         open.has_work = false;
     }
-    Ok(())
 }
 
 /// Calls `step` until it returns a value. If it fails, or the call has to end, or the capability is revoked, the replies can
