@@ -1,6 +1,6 @@
 //! The two ends of a session with a GPU's worker.
 
-use dynload_gpu::protocol::{Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Request};
+use dynload_gpu::protocol::{Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, WINDOW};
 use dynload_sandbox::gpu::{Command, Reply};
 
 /// Lets the bytes arrive as a stream, in portions of one size, and passes each frame to `decode` until it refuses one.
@@ -69,7 +69,10 @@ pub fn gpu_frames(bytes: &[u8]) -> usize {
     let mut left = 0;
     for n in 0..reads {
         let (buffer, at, size) = (0, 0, 1 << n);
-        conversation.ask(&Request::Command(Command::Read { buffer, at, size }));
+        conversation.ask(&match asked & 8 {
+            0 => Request::Command(Command::Read { buffer, at, size }),
+            _ => Request::ReadShared { buffer, at, size },
+        });
         left += size;
     }
     for (bit, command) in [
@@ -97,9 +100,15 @@ pub fn gpu_frames(bytes: &[u8]) -> usize {
         if conversation.hear(&answer).is_err() {
             return false;
         }
-        if let Answer::Reply(Reply::Data(data)) = answer {
-            left = u64::checked_sub(left, data.len() as u64).expect("more than was asked for");
-        }
+        let size = match answer {
+            Answer::Reply(Reply::Data(data)) => data.len() as u64,
+            Answer::Shared { from, size } => {
+                assert!(asked & 8 != 0 && u64::from(from) + u64::from(size) <= u64::from(WINDOW));
+                u64::from(size)
+            }
+            _ => 0,
+        };
+        left = u64::checked_sub(left, size).expect("more than was asked for");
         accepted += 1;
         true
     });

@@ -63,7 +63,7 @@ fn whole_and_damaged_frames_are_accepted_or_refused() {
             devices: Vec::new(),
         },
         Answer::Reply(Reply::Data(&[7; 1])),
-        Answer::Reply(Reply::Data(&[7; 2])),
+        Answer::Shared { from: 9, size: 2 },
         Answer::Reply(Reply::Data(&[7; 3])),
         Answer::Reply(Reply::Data(&[7; 1])),
         Answer::Reply(Reply::Ready),
@@ -76,6 +76,17 @@ fn whole_and_damaged_frames_are_accepted_or_refused() {
             at: 8,
             bytes: &[1; 300],
         }),
+        Request::ReadShared {
+            buffer: 1,
+            at: 0,
+            size: 4,
+        },
+        Request::WriteShared {
+            buffer: 1,
+            at: 4,
+            from: 8,
+            size: 4,
+        },
         Request::Command(Command::CreateKernel {
             kernel: 2,
             source: "fn main() {}",
@@ -84,7 +95,7 @@ fn whole_and_damaged_frames_are_accepted_or_refused() {
     ];
     let mut head = Vec::new();
     // The host has asked for 1, 2 and 4 bytes, to wait, and for a kernel.
-    let mut streams = [vec![20, 0x36], vec![20, 0x36]];
+    let mut streams = [vec![20, 0x3e], vec![20, 0x3e]];
     for answer in &answers {
         let tail = answer.encode(&mut head);
         streams[0].extend([&head, tail].concat());

@@ -1,7 +1,10 @@
 //! The host's end of a session: a socket, and what is at its other end.
 
-use crate::protocol::{Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, VERSION};
-use dynload_sandbox::gpu::{Command, Device, Lost, Reply, Session};
+use crate::protocol::{
+    Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Malformed, Request, VERSION, WINDOW,
+};
+use crate::window::{Half, Window};
+use dynload_sandbox::gpu::{Command, Device, Lost, PIECE, Reply, Session};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -57,6 +60,49 @@ pub(crate) fn timespec(timeout: Duration) -> Timespec {
     }
 }
 
+/// The memory that is shared with the worker, as the host uses it.
+struct Shared {
+    window: Window,
+    /// The bytes of the host's half that the worker may not have read yet.
+    used: u32,
+    /// Those of them of which the worker has not been told, because each time wakes it: it is told with the next command, or
+    /// when the memory is full. The frames that tell it are all that the queue contains.
+    held: u32,
+    /// The number of requests that must have been answered before it certainly has.
+    read_after: u64,
+    /// What was copied from the worker's half.
+    piece: Vec<u8>,
+}
+
+impl Shared {
+    /// Copies a piece into the window, if there is room for it. Returns where it is.
+    fn put(&mut self, bytes: &[u8], conversation: &Conversation) -> Option<u32> {
+        if bytes.is_empty() || bytes.len() > PIECE as usize {
+            return None;
+        }
+        if conversation.heard() > self.read_after {
+            self.used = 0;
+        }
+        let from = self.used;
+        self.window.write(Half::Host, from, bytes).ok()?;
+        // The worker reads it before it answers the next request.
+        self.read_after = conversation.asked();
+        self.used += bytes.len() as u32;
+        Some(from)
+    }
+
+    /// Copies a piece out of the window.
+    fn get(&mut self, from: u32, size: u32) -> Option<&[u8]> {
+        let size = size as usize;
+        if self.piece.len() < size {
+            self.piece.resize(size, 0);
+        }
+        let piece = &mut self.piece[..size];
+        self.window.read(Half::Worker, from, piece).ok()?;
+        Some(piece)
+    }
+}
+
 /// The host's end of a session.
 pub(crate) struct Client {
     socket: UnixStream,
@@ -66,6 +112,7 @@ pub(crate) struct Client {
     head: Vec<u8>,
     frames: Frames,
     conversation: Conversation,
+    shared: Option<Shared>,
     is_lost: bool,
     /// What is at the other end. Dropping it ends it.
     other_end: Option<Box<dyn Any + Send>>,
@@ -75,6 +122,7 @@ impl Client {
     /// Starts with a socket of [`pair`]. `has_greeted` says whether [`Answer::Hello`] was read from it.
     pub(crate) fn new(
         socket: UnixStream,
+        window: Option<Window>,
         has_greeted: bool,
         other_end: Option<Box<dyn Any + Send>>,
     ) -> Client {
@@ -84,6 +132,13 @@ impl Client {
             head: Vec::new(),
             frames: Frames::new(MAX_ANSWER),
             conversation: Conversation::new(has_greeted),
+            shared: window.map(|window| Shared {
+                window,
+                used: 0,
+                held: 0,
+                read_after: 0,
+                piece: Vec::new(),
+            }),
             is_lost: false,
             other_end,
         }
@@ -95,12 +150,14 @@ impl Client {
             index,
             device: device.clone(),
             max_memory_bytes,
+            has_window: self.shared.is_some(),
         })
     }
 
-    /// Returns the socket and the other end.
-    pub(crate) fn into_parts(self) -> (UnixStream, Option<Box<dyn Any + Send>>) {
-        (self.socket, self.other_end)
+    /// Returns the socket, the shared memory and the other end.
+    pub(crate) fn into_parts(self) -> (UnixStream, Option<Window>, Option<Box<dyn Any + Send>>) {
+        let window = self.shared.map(|shared| shared.window);
+        (self.socket, window, self.other_end)
     }
 
     /// Ends the session.
@@ -122,13 +179,29 @@ impl Client {
             return Err(self.lose());
         }
         self.conversation.ask(request);
-        let mut sent = 0;
-        if self.queue.is_empty() {
-            match send(&self.socket, [&head, tail]) {
-                Ok(count) => sent = count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(self.lose()),
+        if let Some(shared) = &mut self.shared {
+            let held = std::mem::take(&mut shared.held);
+            if let Request::WriteShared { size, .. } = request
+                && (held > 0 || self.queue.is_empty())
+                && held + size < WINDOW
+            {
+                shared.held = held + size;
+                self.queue.extend(&head);
+                self.head = head;
+                return Ok(());
             }
+        }
+        if !self.queue.is_empty() {
+            self.queue.extend(&head);
+            self.queue.extend(tail);
+            self.head = head;
+            return self.pass_on().map(drop);
+        }
+        let mut sent = 0;
+        match send(&self.socket, [&head, tail]) {
+            Ok(count) => sent = count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return Err(self.lose()),
         }
         let rest = head.get(sent..).unwrap_or_default();
         self.queue.extend(rest);
@@ -137,8 +210,16 @@ impl Client {
         Ok(())
     }
 
+    /// Returns whether the queue contains only what the worker need not know before the next command.
+    fn is_held(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.held > 0)
+    }
+
     /// Passes on what fits. Returns whether nothing is left.
     fn pass_on(&mut self) -> Result<bool, Lost> {
+        if self.is_held() {
+            return Ok(true);
+        }
         while !self.queue.is_empty() {
             let (first, second) = self.queue.as_slices();
             match send(&self.socket, [first, second]) {
@@ -186,6 +267,7 @@ impl Client {
         let Client {
             frames,
             conversation,
+            shared,
             is_lost,
             other_end,
             ..
@@ -197,7 +279,13 @@ impl Client {
                 Some(answer) => conversation.hear(answer)?,
                 None => {}
             }
-            Ok(answer)
+            match answer {
+                Some(Answer::Shared { from, size }) => {
+                    let piece = shared.as_mut().and_then(|shared| shared.get(from, size));
+                    Ok(Some(Answer::Reply(Reply::Data(piece.ok_or(Malformed)?))))
+                }
+                answer => Ok(answer),
+            }
         });
         answer.map_err(|_| {
             *is_lost = true;
@@ -209,7 +297,25 @@ impl Client {
 
 impl Session for Client {
     fn send(&mut self, command: &Command<'_>) -> Result<(), Lost> {
-        self.ask(&Request::Command(command.clone()))
+        let Client {
+            shared, conversation, ..
+        } = self;
+        let request = match (command, shared) {
+            (Command::Write { buffer, at, bytes }, Some(shared)) => match shared.put(bytes, conversation) {
+                Some(from) => Request::WriteShared {
+                    buffer: *buffer,
+                    at: *at,
+                    from,
+                    size: bytes.len() as u32,
+                },
+                None => Request::Command(command.clone()),
+            },
+            (&Command::Read { buffer, at, size }, Some(_)) if !conversation.expects_data() => {
+                Request::ReadShared { buffer, at, size }
+            }
+            _ => Request::Command(command.clone()),
+        };
+        self.ask(&request)
     }
 
     fn is_sent(&mut self) -> Result<bool, Lost> {
@@ -223,7 +329,7 @@ impl Session for Client {
         self.is_sent()?;
         match self.answer(false)? {
             Some(Answer::Reply(reply)) => Ok(Some(reply)),
-            Some(Answer::Hello { .. }) | None => Ok(None),
+            Some(Answer::Hello { .. } | Answer::Shared { .. }) | None => Ok(None),
         }
     }
 
@@ -235,7 +341,7 @@ impl Session for Client {
             return Ok(());
         }
         let mut events = PollFlags::IN;
-        events.set(PollFlags::OUT, !self.queue.is_empty());
+        events.set(PollFlags::OUT, !self.queue.is_empty() && !self.is_held());
         match poll(&mut [PollFd::new(&self.socket, events)], Some(&timespec(timeout))) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(_) => Err(self.lose()),

@@ -14,9 +14,9 @@ use wgpu::{Limits, Queue};
 /// A device that the embedder has opened, for trusted shaders.
 ///
 /// Each session is a thread of this process. It executes what a worker would execute, but nothing can stop it: when a session
-/// is dropped, its thread ends after the commands that it executes now, and until then its shaders occupy the device. A shader
-/// can also use up the memory of this process, or crash it: a text of 100 KiB overflows the stack of some drivers' compilers.
-/// For shaders of others, use [`Workers`](crate::Workers).
+/// is dropped, its thread ends after the command that it executes now, and until then its shaders occupy the device. A shader
+/// can also use up the memory of this process, or crash its driver, and this process with it. For shaders of others, use
+/// [`Workers`](crate::Workers).
 ///
 /// Errors of sessions are kept apart from those of the embedder: they do not reach its handler.
 ///
@@ -75,7 +75,7 @@ impl Gpu for Local {
     fn open(&self, device: usize, max_memory_bytes: u64) -> io::Result<Box<dyn Session>> {
         let described = self.described.get(device).ok_or(io::ErrorKind::InvalidInput)?;
         let (socket, theirs) = pair()?;
-        let mut server = Server::new(self.device.clone(), self.queue.clone());
+        let mut server = Server::new(self.device.clone(), self.queue.clone(), None);
         thread::Builder::new()
             .name("gpu session".into())
             .stack_size(STACK)
@@ -87,7 +87,7 @@ impl Gpu for Local {
                     server.run(&mut stream);
                 }
             })?;
-        let mut client = Client::new(socket, true, None);
+        let mut client = Client::new(socket, None, true, None);
         client
             .open(0, described, max_memory_bytes)
             .map_err(io::Error::other)?;

@@ -3,6 +3,10 @@
 //! Either side sends frames: the length of the rest of the frame in 4 bytes, a byte that says what it is, and its fields. All
 //! numbers are little-endian. The worker begins with [`Answer::Hello`]; the host sends one [`Request::Open`] and then commands.
 //!
+//! On 64-bit Linux the two also share memory, through which the bytes of buffers pass: half of it is written by the host, and
+//! half of it by the worker. The frames say where a piece is. Nothing else is in that memory, and each side copies a piece
+//! before it uses it.
+//!
 //! Neither side trusts the other. A length is compared with a maximum before anything else is done with it, and memory is
 //! allocated only for bytes that have arrived.
 
@@ -34,6 +38,9 @@ pub const MAX_NAME_BYTES: usize = 256;
 
 /// The maximum length of a shader's source text in bytes.
 pub const MAX_SOURCE_BYTES: usize = dynload_caps::GpuScope::MAX_SHADER_BYTES as usize;
+
+/// The size of the shared memory in each direction, in bytes.
+pub const WINDOW: u32 = 4 << 20;
 
 /// The maximum number of bindings of a dispatch.
 pub const MAX_BINDINGS: usize = (MAX_STORAGE_BINDINGS + MAX_UNIFORM_BINDINGS) as usize;

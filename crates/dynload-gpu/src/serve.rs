@@ -9,7 +9,10 @@ mod transfer;
 pub(crate) use scope::now;
 pub(crate) use stream::Stream;
 
-use crate::protocol::{Answer, Request, cut};
+use crate::{
+    protocol::{Answer, Request, cut},
+    window::Window,
+};
 use dynload_sandbox::gpu::{
     BufferUsage, Command, Dispatch, MAX_BUFFERS, MAX_KERNELS, MAX_MESSAGE_BYTES, Reply,
 };
@@ -48,10 +51,14 @@ pub(crate) struct Server {
     in_flight: VecDeque<SubmissionIndex>,
     upload: Upload,
     download: Download,
+    /// The memory that is shared with the host.
+    window: Option<Window>,
+    /// What was copied from it.
+    piece: Vec<u8>,
 }
 
 impl Server {
-    pub(crate) fn new(device: Device, queue: Queue) -> Server {
+    pub(crate) fn new(device: Device, queue: Queue, window: Option<Window>) -> Server {
         Server {
             device,
             queue,
@@ -60,6 +67,8 @@ impl Server {
             in_flight: VecDeque::new(),
             upload: Upload::default(),
             download: Download::default(),
+            window,
+            piece: Vec::new(),
         }
     }
 
@@ -74,8 +83,19 @@ impl Server {
     }
 
     fn step(&mut self, stream: &mut Stream, dispatches: &mut Vec<Dispatch>) -> Result<(), Ended> {
-        let Request::Command(command) = stream.request(dispatches)? else {
-            return Err(Ended);
+        let command = match stream.request(dispatches)? {
+            Request::Command(command) => command,
+            Request::WriteShared {
+                buffer,
+                at,
+                from,
+                size,
+            } => return self.write_shared(buffer, at, from, size),
+            Request::ReadShared { buffer, at, size } => {
+                let bytes = at..at.checked_add(size).ok_or(Ended)?;
+                return self.read(buffer, bytes, true, stream);
+            }
+            Request::Open { .. } => return Err(Ended),
         };
         match command {
             Command::CreateBuffer { buffer, size, usage } => {
@@ -106,7 +126,10 @@ impl Server {
                 self.finish()?;
                 stream.answer(&Answer::Reply(Reply::Ready))
             }
-            Command::Read { buffer, at, size } => self.read(buffer, at, size, stream),
+            Command::Read { buffer, at, size } => {
+                let bytes = at..at.checked_add(size).ok_or(Ended)?;
+                self.read(buffer, bytes, false, stream)
+            }
             Command::FreeBuffer(number) => {
                 *self.buffers.get_mut(number as usize).ok_or(Ended)? = None;
                 self.kernels.iter_mut().flatten().for_each(Kernel::forget);

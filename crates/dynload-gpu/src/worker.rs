@@ -4,13 +4,19 @@ use crate::{
     devices::{self, Found},
     protocol::{Answer, Request, VERSION},
     serve::{Ended, Server, Stream},
+    window::Window,
 };
 use dynload_sandbox::gpu::Reply;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit},
 };
-use std::{io, os::unix::net::UnixStream, sync::Arc, thread};
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    sync::Arc,
+    thread,
+};
 
 /// The stack of the thread that compiles and executes: about 70 bytes for each byte of a shader's text.
 pub(crate) const STACK: usize = 64 << 20;
@@ -18,7 +24,8 @@ pub(crate) const STACK: usize = 64 << 20;
 /// The memory that a worker may use besides its guest's: the driver, its compiler, and this program.
 const OWN_MEMORY: u64 = 512 << 20;
 
-/// Runs a worker: standard input is the socket, and the process ends when the host closes it.
+/// Runs a worker: standard input is the socket, and standard output the shared memory. The process ends when the host closes
+/// the socket.
 ///
 /// Nothing is printed: the worker has no terminal. It ends by a signal, so that a driver that is stuck does not delay it.
 pub fn run_worker() -> ! {
@@ -34,10 +41,11 @@ pub fn run_worker() -> ! {
 /// Starts the thread that serves, and returns the socket.
 fn start() -> io::Result<UnixStream> {
     harden()?;
-    let socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    let [socket, window] = take_streams()?;
+    let socket = UnixStream::from(socket);
     let served = socket.try_clone()?;
     thread::Builder::new().stack_size(STACK).spawn(move || {
-        let _ = std::panic::catch_unwind(|| serve(served));
+        let _ = std::panic::catch_unwind(|| serve(served, window));
         end();
     })?;
     Ok(socket)
@@ -47,6 +55,20 @@ fn start() -> io::Result<UnixStream> {
 fn end() -> ! {
     let _ = kill_process(getpid(), Signal::KILL);
     std::process::abort()
+}
+
+/// Returns what standard input and output are, the socket and the memory that is shared with the host.
+///
+/// Drivers print. So standard error, which discards everything, takes their place.
+fn take_streams() -> io::Result<[OwnedFd; 2]> {
+    use rustix::{io::fcntl_dupfd_cloexec, stdio};
+    let streams = [
+        fcntl_dupfd_cloexec(stdio::stdin(), 3)?,
+        fcntl_dupfd_cloexec(stdio::stdout(), 3)?,
+    ];
+    stdio::dup2_stdin(stdio::stderr())?;
+    stdio::dup2_stdout(stdio::stderr())?;
+    Ok(streams)
 }
 
 /// Gives up what a worker does not need.
@@ -66,7 +88,7 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
     setrlimit(resource, limit).map_err(io::Error::from)
 }
 
-fn serve(socket: UnixStream) -> Result<(), Ended> {
+fn serve(socket: UnixStream, window: OwnedFd) -> Result<(), Ended> {
     let mut stream = Stream::new(socket);
     let found = devices::find();
     stream.answer(&Answer::Hello {
@@ -83,10 +105,13 @@ fn serve(socket: UnixStream) -> Result<(), Ended> {
         index,
         device,
         max_memory_bytes,
+        has_window,
     } = stream.request(&mut dispatches)?
     else {
         return Err(Ended);
     };
+    let window = has_window.then(|| Window::open(window));
+    let window = window.transpose().map_err(|_| Ended)?;
     let index = position(&found, index as usize, &device).ok_or(Ended)?;
     let (device, queue) = match opened.take() {
         Some(opened) => opened,
@@ -96,7 +121,7 @@ fn serve(socket: UnixStream) -> Result<(), Ended> {
     device.set_device_lost_callback(|_, _| end());
     device.on_uncaptured_error(Arc::new(|_| end()));
     stream.answer(&Answer::Reply(Reply::Ready))?;
-    Err(Server::new(device, queue).run(&mut stream))
+    Err(Server::new(device, queue, window).run(&mut stream))
 }
 
 /// Returns the index of a device that the host has seen at `index`: there, if it is the same, or wherever it is now.

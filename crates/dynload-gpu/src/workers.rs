@@ -4,7 +4,7 @@ mod keeper;
 mod spares;
 
 use crate::{
-    client::{Client, pair},
+    client::Client,
     error::StartError,
     protocol::{Answer, VERSION},
 };
@@ -86,11 +86,10 @@ impl Workers {
             path: path.clone(),
             source,
         };
-        let keeper = Keeper::start(program).map_err(cannot_spawn)?;
-        let (socket, theirs) = pair().map_err(cannot_spawn)?;
+        let keeper = Keeper::new(program).map_err(cannot_spawn)?;
         let (report, failure) = mpsc::channel();
-        let lease = keeper.lease(theirs.into(), Some(report));
-        let mut client = Client::new(socket, false, Some(Box::new(lease)));
+        let spare = keeper.start_spare(Some(report)).map_err(cannot_spawn)?;
+        let mut client = Client::new(spare.socket, spare.window, false, spare.other_end);
         let devices = match greeting(&mut client) {
             Ok(devices) => devices,
             Err(Ungreeted::Lost) => {
@@ -114,10 +113,11 @@ impl Workers {
                 });
             }
         };
-        let (socket, other_end) = client.into_parts();
+        let (socket, window, other_end) = client.into_parts();
         let spares = Arc::new(Spares::default());
         spares.put(Spare {
             socket,
+            window,
             has_greeted: true,
             other_end,
         });
@@ -148,19 +148,17 @@ impl Gpu for Workers {
         let wanted = self.devices.get(device).ok_or(io::ErrorKind::InvalidInput)?;
         let spare = match self.spares.take() {
             Some(spare) => spare,
-            None => {
-                let (socket, theirs) = pair()?;
-                Spare {
-                    socket,
-                    has_greeted: false,
-                    other_end: Some(Box::new(self.keeper.lease(theirs.into(), None))),
-                }
-            }
+            None => self.keeper.start_spare(None)?,
         };
         self.keeper.fill(&self.spares);
         // The keeper lives for as long as the session does.
         let other_end = (spare.other_end, Arc::clone(&self.keeper));
-        let mut client = Client::new(spare.socket, spare.has_greeted, Some(Box::new(other_end)));
+        let mut client = Client::new(
+            spare.socket,
+            spare.window,
+            spare.has_greeted,
+            Some(Box::new(other_end)),
+        );
         let index = u32::try_from(device).map_err(|_| io::ErrorKind::InvalidInput)?;
         client
             .open(index, wanted, max_memory_bytes)
@@ -191,7 +189,7 @@ fn greeting(client: &mut Client) -> Result<Vec<Device>, Ungreeted> {
         match client.greeting() {
             Ok(Some(Answer::Hello { version, devices })) if version == VERSION => return Ok(devices),
             Ok(Some(Answer::Hello { version, .. })) => return Err(Ungreeted::Version(version)),
-            Ok(Some(Answer::Reply(_))) | Err(_) => return Err(Ungreeted::Lost),
+            Ok(Some(_)) | Err(_) => return Err(Ungreeted::Lost),
             Ok(None) => {}
         }
         let left = deadline.saturating_duration_since(Instant::now());

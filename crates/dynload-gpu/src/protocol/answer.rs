@@ -15,6 +15,7 @@ const OUT_OF_MEMORY: u8 = 3;
 const KERNEL: u8 = 4;
 const INVALID: u8 = 5;
 const DATA: u8 = 6;
+const SHARED: u8 = 7;
 
 /// The first bytes of the first frame, before the version.
 const MAGIC: [u8; 4] = *b"dlgp";
@@ -36,6 +37,13 @@ pub enum Answer<'a> {
         /// The devices that it found. None if the version is another one.
         devices: Vec<Device>,
     },
+    /// [`Reply::Data`], with the bytes in the shared memory.
+    Shared {
+        /// Where they are in the worker's half of the shared memory.
+        from: u32,
+        /// Their number, from 1 to [`PIECE`].
+        size: u32,
+    },
     /// The answer to a request.
     Reply(Reply<'a>),
 }
@@ -53,6 +61,12 @@ impl<'a> Answer<'a> {
                     writer.kind(device.kind);
                     writer.text(&device.name);
                 }
+                writer.end(&[])
+            }
+            Answer::Shared { from, size } => {
+                let mut writer = Writer::new(head, SHARED);
+                writer.u32(*from);
+                writer.u32(*size);
                 writer.end(&[])
             }
             Answer::Reply(Reply::Ready) => Writer::new(head, READY).end(&[]),
@@ -83,6 +97,11 @@ impl<'a> Answer<'a> {
         let mut reader = Reader::new(frame);
         let reply = match reader.u8()? {
             HELLO => return hello(reader),
+            SHARED => {
+                let (from, size) = reader.part()?;
+                reader.end()?;
+                return Ok(Answer::Shared { from, size });
+            }
             READY => {
                 reader.end()?;
                 Reply::Ready

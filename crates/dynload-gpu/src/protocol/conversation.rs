@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Conversation {
     expected: VecDeque<Expected>,
+    asked: u64,
+    heard: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +18,8 @@ enum Expected {
     Ready,
     Buffer,
     Kernel,
-    /// That many bytes.
-    Data(u64),
+    /// That many bytes, and whether they may be in the shared memory.
+    Data(u64, bool),
 }
 
 impl Conversation {
@@ -27,6 +29,8 @@ impl Conversation {
         let first = (!has_greeted).then_some(Expected::Hello);
         Conversation {
             expected: first.into_iter().collect(),
+            asked: u64::from(!has_greeted),
+            heard: 0,
         }
     }
 
@@ -36,9 +40,11 @@ impl Conversation {
             Request::Open { .. } | Request::Command(Command::Wait) => Expected::Ready,
             Request::Command(Command::CreateBuffer { .. }) => Expected::Buffer,
             Request::Command(Command::CreateKernel { .. }) => Expected::Kernel,
-            Request::Command(Command::Read { size, .. }) if *size > 0 => Expected::Data(*size),
-            Request::Command(_) => return,
+            Request::Command(Command::Read { size, .. }) if *size > 0 => Expected::Data(*size, false),
+            Request::ReadShared { size, .. } if *size > 0 => Expected::Data(*size, true),
+            Request::Command(_) | Request::ReadShared { .. } | Request::WriteShared { .. } => return,
         };
+        self.asked += 1;
         self.expected.push_back(expected);
     }
 
@@ -49,26 +55,47 @@ impl Conversation {
     /// [`Malformed`] if another one is expected, or none.
     pub fn hear(&mut self, answer: &Answer<'_>) -> Result<(), Malformed> {
         let expected = self.expected.front_mut().ok_or(Malformed)?;
-        let is_complete = match (expected, answer) {
-            (Expected::Hello, Answer::Hello { version, .. }) => *version == VERSION,
+        match (expected, answer) {
+            (Expected::Hello, Answer::Hello { version, .. }) if *version == VERSION => {}
             (Expected::Ready | Expected::Buffer, Answer::Reply(Reply::Ready))
             | (Expected::Buffer, Answer::Reply(Reply::OutOfMemory))
             | (Expected::Kernel, Answer::Reply(Reply::Kernel(_) | Reply::Invalid(_) | Reply::OutOfMemory)) => {
-                true
             }
-            (Expected::Data(left), Answer::Reply(Reply::Data(bytes))) => {
-                *left = left.checked_sub(bytes.len() as u64).ok_or(Malformed)?;
+            (Expected::Data(left, is_shared), answer) => {
+                let size = match answer {
+                    Answer::Reply(Reply::Data(bytes)) => bytes.len() as u64,
+                    Answer::Shared { size, .. } if *is_shared => u64::from(*size),
+                    _ => return Err(Malformed),
+                };
+                *left = left.checked_sub(size).ok_or(Malformed)?;
                 if *left > 0 {
                     return Ok(());
                 }
-                true
             }
-            _ => false,
-        };
-        if !is_complete {
-            return Err(Malformed);
+            _ => return Err(Malformed),
         }
+        self.heard += 1;
         self.expected.pop_front();
         Ok(())
+    }
+
+    /// Returns the number of requests that have an answer.
+    #[must_use]
+    pub fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    /// Returns the number of requests that have been answered.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Returns whether bytes of a buffer are expected.
+    #[must_use]
+    pub fn expects_data(&self) -> bool {
+        self.expected
+            .iter()
+            .any(|expected| matches!(expected, Expected::Data(..)))
     }
 }

@@ -1,7 +1,8 @@
 //! The fields of a frame.
 
-use super::{KINDS, Malformed};
+use super::{KINDS, Malformed, WINDOW};
 use dynload_caps::GpuKind;
+use dynload_sandbox::gpu::PIECE;
 
 /// Reads the fields of a frame.
 pub(super) struct Reader<'a> {
@@ -40,6 +41,17 @@ impl<'a> Reader<'a> {
     pub(super) fn kind(&mut self) -> Result<GpuKind, Malformed> {
         let number = usize::from(self.u8()?);
         KINDS.get(number).copied().ok_or(Malformed)
+    }
+
+    /// Reads where a piece is in a half of the shared memory, and its size.
+    pub(super) fn part(&mut self) -> Result<(u32, u32), Malformed> {
+        let (from, size) = (self.u32()?, self.u32()?);
+        let is_inside = from.checked_add(size).is_some_and(|end| end <= WINDOW);
+        if is_inside && (1..=PIECE).contains(&size) {
+            Ok((from, size))
+        } else {
+            Err(Malformed)
+        }
     }
 
     /// Reads a text with its length, of at most `max` bytes.

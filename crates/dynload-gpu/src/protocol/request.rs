@@ -18,6 +18,8 @@ const WAIT: u8 = 6;
 const READ: u8 = 7;
 const FREE_BUFFER: u8 = 8;
 const FREE_KERNEL: u8 = 9;
+const WRITE_SHARED: u8 = 10;
+const READ_SHARED: u8 = 11;
 
 const STORAGE: u8 = 1;
 const UNIFORM: u8 = 2;
@@ -33,6 +35,28 @@ pub enum Request<'a> {
         device: Device,
         /// The memory that the instance may use.
         max_memory_bytes: u64,
+        /// Whether the worker's standard output is memory to share.
+        has_window: bool,
+    },
+    /// [`Command::Write`], with the bytes in the shared memory.
+    WriteShared {
+        /// The buffer.
+        buffer: u32,
+        /// The offset in the buffer, in bytes.
+        at: u64,
+        /// Where the bytes are in the host's half of the shared memory.
+        from: u32,
+        /// Their number, at most [`PIECE`].
+        size: u32,
+    },
+    /// [`Command::Read`]. The answers may be in the shared memory, of which the host needs nothing any more.
+    ReadShared {
+        /// The buffer.
+        buffer: u32,
+        /// The offset in the buffer, in bytes.
+        at: u64,
+        /// The number of bytes.
+        size: u64,
     },
     /// Anything else.
     Command(Command<'a>),
@@ -46,14 +70,30 @@ impl<'a> Request<'a> {
                 index,
                 device,
                 max_memory_bytes,
+                has_window,
             } => {
                 let mut writer = Writer::new(head, OPEN);
                 writer.u32(*index);
                 writer.kind(device.kind);
                 writer.text(&device.name);
                 writer.u64(*max_memory_bytes);
+                writer.u8(u8::from(*has_window));
                 writer.end(&[])
             }
+            Request::WriteShared {
+                buffer,
+                at,
+                from,
+                size,
+            } => {
+                let mut writer = Writer::new(head, WRITE_SHARED);
+                writer.u32(*buffer);
+                writer.u64(*at);
+                writer.u32(*from);
+                writer.u32(*size);
+                writer.end(&[])
+            }
+            Request::ReadShared { buffer, at, size } => encode_read(READ_SHARED, [*at, *size], *buffer, head),
             Request::Command(command) => encode_command(command, head),
         }
     }
@@ -71,12 +111,30 @@ impl<'a> Request<'a> {
                 let kind = reader.kind()?;
                 let name = reader.text(MAX_NAME_BYTES)?.to_owned();
                 let max_memory_bytes = reader.u64()?;
+                let has_window = reader.u8()? == 1;
                 reader.end()?;
                 return Ok(Request::Open {
                     index,
                     device: Device { kind, name },
                     max_memory_bytes,
+                    has_window,
                 });
+            }
+            WRITE_SHARED => {
+                let (buffer, at) = (reader.below(MAX_BUFFERS)?, reader.u64()?);
+                let (from, size) = reader.part()?;
+                reader.end()?;
+                return Ok(Request::WriteShared {
+                    buffer,
+                    at,
+                    from,
+                    size,
+                });
+            }
+            READ_SHARED => {
+                let (buffer, at, size) = (reader.below(MAX_BUFFERS)?, reader.u64()?, reader.u64()?);
+                reader.end()?;
+                return Ok(Request::ReadShared { buffer, at, size });
             }
             CREATE_KERNEL => {
                 let kernel = reader.below(MAX_KERNELS)?;
@@ -161,13 +219,7 @@ fn encode_command<'b>(command: &Command<'b>, head: &mut Vec<u8>) -> &'b [u8] {
             writer.end(&[])
         }
         Command::Wait => Writer::new(head, WAIT).end(&[]),
-        Command::Read { buffer, at, size } => {
-            let mut writer = Writer::new(head, READ);
-            writer.u32(*buffer);
-            writer.u64(*at);
-            writer.u64(*size);
-            writer.end(&[])
-        }
+        Command::Read { buffer, at, size } => encode_read(READ, [*at, *size], *buffer, head),
         Command::FreeBuffer(number) | Command::FreeKernel(number) => {
             let is_buffer = matches!(command, Command::FreeBuffer(_));
             let mut writer = Writer::new(head, if is_buffer { FREE_BUFFER } else { FREE_KERNEL });
@@ -175,6 +227,14 @@ fn encode_command<'b>(command: &Command<'b>, head: &mut Vec<u8>) -> &'b [u8] {
             writer.end(&[])
         }
     }
+}
+
+fn encode_read(tag: u8, [at, size]: [u64; 2], buffer: u32, head: &mut Vec<u8>) -> &'static [u8] {
+    let mut writer = Writer::new(head, tag);
+    writer.u32(buffer);
+    writer.u64(at);
+    writer.u64(size);
+    writer.end(&[])
 }
 
 fn encode_dispatch(dispatch: &Dispatch, writer: &mut Writer<'_>) {

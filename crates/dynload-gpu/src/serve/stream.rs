@@ -15,6 +15,8 @@ pub(crate) struct Stream {
     socket: UnixStream,
     frames: Frames,
     head: Vec<u8>,
+    /// Answers that are sent together with a later one.
+    held: Vec<u8>,
 }
 
 impl Stream {
@@ -23,6 +25,7 @@ impl Stream {
             socket,
             frames: Frames::new(MAX_REQUEST),
             head: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -39,10 +42,18 @@ impl Stream {
         Request::decode(frame, dispatches).map_err(|_| Ended)
     }
 
-    /// Sends an answer.
+    /// Holds an answer that has no bytes of its own back until the next one.
+    pub(crate) fn hold(&mut self, answer: &Answer<'_>) {
+        let tail = answer.encode(&mut self.head);
+        debug_assert!(tail.is_empty());
+        self.held.extend(&self.head);
+    }
+
+    /// Sends an answer, after those that were held back.
     pub(crate) fn answer(&mut self, answer: &Answer<'_>) -> Result<(), Ended> {
         let tail = answer.encode(&mut self.head);
-        let mut parts = [&self.head[..], tail];
+        self.held.extend(&self.head);
+        let mut parts = [&self.held[..], tail];
         while parts.iter().any(|part| !part.is_empty()) {
             let mut sent = send(&self.socket, parts).map_err(|_| Ended)?;
             for part in &mut parts {
@@ -51,6 +62,7 @@ impl Stream {
                 sent -= of_this;
             }
         }
+        self.held.clear();
         Ok(())
     }
 }

@@ -1,9 +1,12 @@
 //! Writing to buffers, and reading from them.
 
 use super::{Ended, Server, buffer, scope::scoped, stream::Stream};
-use crate::protocol::Answer;
+use crate::{
+    protocol::{Answer, WINDOW},
+    window::Half,
+};
 use dynload_sandbox::gpu::{PIECE, Reply};
-use std::sync::mpsc;
+use std::{ops::Range, sync::mpsc};
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, MapMode};
 
 /// The maximum number of bytes that are copied into memory of the driver before the device has to accept them.
@@ -48,6 +51,20 @@ impl Server {
         Ok(())
     }
 
+    /// Writes a piece that is in the shared memory.
+    pub(super) fn write_shared(&mut self, number: u32, at: u64, from: u32, size: u32) -> Result<(), Ended> {
+        let mut piece = std::mem::take(&mut self.piece);
+        if piece.len() < size as usize {
+            piece.resize(size as usize, 0);
+        }
+        let bytes = &mut piece[..size as usize];
+        let window = self.window.as_ref().ok_or(Ended)?;
+        window.read(Half::Host, from, bytes).map_err(|_| Ended)?;
+        self.write(number, at, bytes)?;
+        self.piece = piece;
+        Ok(())
+    }
+
     /// Submits what was written.
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
         if self.upload.staged == 0 {
@@ -60,13 +77,15 @@ impl Server {
     pub(super) fn read(
         &mut self,
         number: u32,
-        mut at: u64,
-        size: u64,
+        mut bytes: Range<u64>,
+        is_shared: bool,
         stream: &mut Stream,
     ) -> Result<(), Ended> {
-        let end = at.checked_add(size).ok_or(Ended)?;
-        while at < end {
-            let count = (end - at).min(CHUNK);
+        // The bytes of the shared memory that the host may not have read yet.
+        let mut used = if is_shared { 0 } else { WINDOW };
+        while !bytes.is_empty() {
+            let at = bytes.start;
+            let count = (bytes.end - at).min(CHUNK);
             let chunk = self.chunk(count)?;
             let from = buffer(&self.buffers, number)?;
             let index = scoped(&self.device, || {
@@ -75,8 +94,8 @@ impl Server {
                 self.queue.submit([encoder.finish()])
             })?;
             self.upload.submitted();
-            self.send_mapped(&chunk, count, index, stream)?;
-            at += count;
+            self.send_mapped(&chunk, count, index, &mut used, stream)?;
+            bytes.start += count;
         }
         // Everything before the last copy has been executed.
         self.in_flight.clear();
@@ -88,6 +107,7 @@ impl Server {
         chunk: &Buffer,
         count: u64,
         index: wgpu::SubmissionIndex,
+        used: &mut u32,
         stream: &mut Stream,
     ) -> Result<(), Ended> {
         let slice = chunk.slice(..count);
@@ -99,8 +119,22 @@ impl Server {
         // Another session's thread may be the one that reports it.
         mapped.recv().map_err(|_| Ended)?.map_err(|_| Ended)?;
         let view = slice.get_mapped_range().map_err(|_| Ended)?;
-        for piece in view.chunks(PIECE as usize) {
-            stream.answer(&Answer::Reply(Reply::Data(piece)))?;
+        let mut pieces = view.chunks(PIECE as usize).peekable();
+        while let Some(piece) = pieces.next() {
+            let answer = match &self.window {
+                Some(window) if window.write(Half::Worker, *used, piece).is_ok() => {
+                    let (from, size) = (*used, piece.len() as u32);
+                    *used += size;
+                    Answer::Shared { from, size }
+                }
+                _ => Answer::Reply(Reply::Data(piece)),
+            };
+            // Each answer that is sent wakes the host.
+            if matches!(answer, Answer::Shared { .. }) && pieces.peek().is_some() {
+                stream.hold(&answer);
+            } else {
+                stream.answer(&answer)?;
+            }
         }
         drop(view);
         chunk.unmap();

@@ -4,7 +4,7 @@
 //! them is used.
 
 use super::spares::{Spare, Spares};
-use crate::client::pair;
+use crate::{client::pair, window::Window};
 use dynload_process::{Environment, Process, null};
 use std::{
     ffi::OsString,
@@ -30,16 +30,40 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts a worker at the other end of a socket.
-    fn start(&self, socket: OwnedFd) -> io::Result<Process> {
+    /// Starts a worker at the other end.
+    fn start(&self, end: TheirEnd) -> io::Result<Process> {
+        let window = end.window.map_or_else(null, Ok)?;
         let mut command = Command::new(&self.path);
         command
             .current_dir("/")
             // Mesa would write files to the user's home directory.
             .env("MESA_SHADER_CACHE_DISABLE", "true")
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
-        Process::spawn(&command, Environment::Empty, [socket, null()?, null()?])
+        Process::spawn(&command, Environment::Empty, [end.socket, window, null()?])
     }
+}
+
+/// What a worker gets.
+struct TheirEnd {
+    socket: OwnedFd,
+    window: Option<OwnedFd>,
+}
+
+/// Creates both ends of a session. The first one has no worker yet.
+fn ends() -> io::Result<(Spare, TheirEnd)> {
+    let (socket, theirs) = pair()?;
+    let (window, their_window) = Window::create().ok().unzip();
+    let ours = Spare {
+        socket,
+        window,
+        has_greeted: false,
+        other_end: None,
+    };
+    let theirs = TheirEnd {
+        socket: theirs.into(),
+        window: their_window,
+    };
+    Ok((ours, theirs))
 }
 
 /// The threads. Dropping it ends them once they have done everything.
@@ -51,7 +75,7 @@ pub(super) struct Keeper {
 enum Order {
     /// Start a worker.
     Start {
-        socket: OwnedFd,
+        end: TheirEnd,
         held: Arc<Mutex<Held>>,
         /// Where to send the error.
         report: Option<Sender<io::Error>>,
@@ -77,7 +101,7 @@ pub(super) struct Lease {
 }
 
 impl Keeper {
-    pub(super) fn start(program: Program) -> io::Result<Arc<Keeper>> {
+    pub(super) fn new(program: Program) -> io::Result<Arc<Keeper>> {
         let (orders, received) = channel();
         let (ended, left) = channel();
         let ended_early = ended.clone();
@@ -90,21 +114,26 @@ impl Keeper {
         Ok(Arc::new(Keeper { orders, ended }))
     }
 
-    /// Has a worker started at the other end of a socket. If that fails, the socket is closed, after the error was sent to
+    /// Has a worker started, and does not wait for it. If that fails, its socket is closed, after the error was sent to
     /// `report`.
-    pub(super) fn lease(&self, socket: OwnedFd, report: Option<Sender<io::Error>>) -> Lease {
+    pub(super) fn start_spare(&self, report: Option<Sender<io::Error>>) -> io::Result<Spare> {
+        let (spare, end) = ends()?;
         let held = Arc::new(Mutex::new(Held::Nothing));
         let order = Order::Start {
-            socket,
+            end,
             held: Arc::clone(&held),
             report,
         };
         // Without the thread, the order is dropped, and the socket closed.
         let _ = self.orders.send(order);
-        Lease {
+        let lease = Lease {
             held,
             ended: self.ended.clone(),
-        }
+        };
+        Ok(Spare {
+            other_end: Some(Box::new(lease)),
+            ..spare
+        })
     }
 
     /// Has the missing spares started.
@@ -126,14 +155,16 @@ impl Drop for Lease {
 fn keep(program: &Program, orders: &Receiver<Order>, ended: &Sender<Process>) {
     while let Ok(order) = orders.recv() {
         match order {
-            Order::Start { socket, held, report } => {
+            Order::Start { end, held, report } => {
                 // It may have been given up while it waited here.
                 if matches!(&*held.lock().unwrap_or_else(PoisonError::into_inner), Held::Ended) {
                     continue;
                 }
                 // The copy is closed after the error was reported, and so is the last one.
-                let Ok(copy) = socket.try_clone() else { continue };
-                match program.start(socket) {
+                let Ok(copy) = end.socket.try_clone() else {
+                    continue;
+                };
+                match program.start(end) {
                     Ok(process) => hold(&held, process, ended),
                     Err(error) => drop(report.map(|report| report.send(error))),
                 }
@@ -158,17 +189,16 @@ fn fill(program: &Program, spares: &Weak<Spares>, ended: &Sender<Process>) {
     // An error is that of the next session, if it persists.
     while let Some(spares) = spares.upgrade()
         && spares.is_short()
-        && let Ok((socket, theirs)) = pair()
-        && let Ok(process) = program.start(theirs.into())
+        && let Ok((spare, end)) = ends()
+        && let Ok(process) = program.start(end)
     {
         let lease = Lease {
             held: Arc::new(Mutex::new(Held::Process(process))),
             ended: ended.clone(),
         };
         spares.put(Spare {
-            socket,
-            has_greeted: false,
             other_end: Some(Box::new(lease)),
+            ..spare
         });
     }
 }

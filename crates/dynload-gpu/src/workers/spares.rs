@@ -1,6 +1,6 @@
 //! Workers that have been started before a session needs them.
 
-use crate::client::timespec;
+use crate::{client::timespec, window::Window};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     any::Any,
@@ -13,6 +13,7 @@ use std::{
 /// A worker that no session uses yet.
 pub(super) struct Spare {
     pub(super) socket: UnixStream,
+    pub(super) window: Option<Window>,
     pub(super) has_greeted: bool,
     /// Dropping it ends the worker.
     pub(super) other_end: Option<Box<dyn Any + Send>>,

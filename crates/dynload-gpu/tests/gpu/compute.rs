@@ -163,6 +163,38 @@ fn megabytes_are_written_and_read() {
 }
 
 #[test]
+fn nothing_overtakes_anything() {
+    let Some(gpu) = Marked::start("overtakes") else {
+        return;
+    };
+    let mut subject = gpu.open();
+    const SIZE: u64 = 3 << 20;
+    let written: Vec<Vec<u8>> = (0..4_u8).map(|n| vec![n + 1; SIZE as usize]).collect();
+    for buffer in 0..4 {
+        assert_eq!(subject.buffer(buffer, SIZE, STORAGE), Answer::Ready);
+    }
+    for _ in 0..3 {
+        // More than the memory that is shared with the worker, and none of it is answered.
+        for (buffer, bytes) in written.iter().enumerate() {
+            subject.write(buffer as u32, 0, bytes);
+        }
+        subject.write(0, 4, &[9; 4]);
+        // All are asked for before the first answer is looked at.
+        for buffer in 0..4 {
+            let (at, size) = (0, SIZE);
+            subject.send(&Command::Read { buffer, at, size });
+        }
+        for (buffer, bytes) in written.iter().enumerate() {
+            let mut expected = bytes.clone();
+            if buffer == 0 {
+                expected[4..8].fill(9);
+            }
+            assert!(subject.data(SIZE) == expected, "{buffer}");
+        }
+    }
+}
+
+#[test]
 fn hundreds_of_submissions_are_executed() {
     let Some(gpu) = Marked::start("hundreds") else {
         return;

@@ -175,6 +175,11 @@ impl Subject {
 
     pub(crate) fn read(&mut self, buffer: u32, at: u64, size: u64) -> Vec<u8> {
         self.send(&Command::Read { buffer, at, size });
+        self.data(size)
+    }
+
+    /// Waits for bytes.
+    pub(crate) fn data(&mut self, size: u64) -> Vec<u8> {
         let mut all = Vec::new();
         while (all.len() as u64) < size {
             match self.answer().unwrap() {

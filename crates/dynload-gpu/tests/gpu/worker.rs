@@ -42,7 +42,7 @@ fn a_worker_has_given_up_what_it_does_not_need() {
     };
     let own = process.to_string();
     assert_eq!([group, session, terminal], [&own, &own, "0"]);
-    for stream in [1, 2] {
+    for stream in [0, 1, 2] {
         let target = fs::read_link(format!("/proc/{process}/fd/{stream}")).unwrap();
         assert_eq!(target.to_str(), Some("/dev/null"));
     }

@@ -2,7 +2,7 @@
 
 use super::{answer_bytes, frames, request_bytes};
 use dynload_caps::GpuKind;
-use dynload_gpu::protocol::{Answer, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, VERSION};
+use dynload_gpu::protocol::{Answer, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, VERSION, WINDOW};
 use dynload_sandbox::gpu::{
     Binding, BindingInfo, BindingKind, Command, Device, Dispatch, KernelInfo, MAX_DISPATCHES,
     MAX_MESSAGE_BYTES, PIECE, Reply,
@@ -59,6 +59,9 @@ fn the_longest_frames_are_accepted_and_longer_ones_are_not() {
     };
     let data = |bytes| is_heard(&Answer::Reply(Reply::Data(bytes)));
     assert!(data(&bytes[1..]) && !data(&bytes) && !data(&[]));
+    let shared = |from, size| is_heard(&Answer::Shared { from, size });
+    assert!(shared(WINDOW - 4, 4) && !shared(WINDOW - 3, 4) && !shared(0, 0));
+    assert!(shared(0, PIECE) && !shared(0, PIECE + 1) && !shared(u32::MAX, 1));
     let invalid = |length: u32| is_heard(&Answer::Reply(Reply::Invalid(&text[..length as usize])));
     assert!(invalid(MAX_MESSAGE_BYTES) && !invalid(MAX_MESSAGE_BYTES + 1));
     let hello = |count| {

@@ -5,13 +5,13 @@ mod bounds;
 
 use dynload_caps::GpuKind;
 use dynload_gpu::protocol::{
-    Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, VERSION, cut,
+    Answer, Conversation, Frames, LENGTH, MAX_ANSWER, MAX_REQUEST, Request, VERSION, WINDOW, cut,
 };
 use dynload_sandbox::gpu::{
     Binding, BindingInfo, BindingKind, BufferUsage, Command, Device, Dispatch, KernelInfo, MAX_BUFFERS,
-    MAX_KERNELS, Reply,
+    MAX_KERNELS, PIECE, Reply,
 };
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::RngSeed};
 use std::io::Read;
 
 /// Encodes a frame, with its length.
@@ -108,7 +108,7 @@ struct Parts {
 
 fn parts() -> impl Strategy<Value = Parts> {
     let fields = (
-        0..9_u8,
+        0..11_u8,
         0..MAX_KERNELS,
         any::<[u64; 2]>(),
         ".{0,300}",
@@ -143,6 +143,22 @@ impl Parts {
                     index: self.number,
                     device: self.device.clone(),
                     max_memory_bytes: first,
+                    has_window: second & 1 != 0,
+                };
+            }
+            9 => {
+                return Request::WriteShared {
+                    buffer: self.number,
+                    at: first,
+                    from: second as u32 % (WINDOW - PIECE),
+                    size: (second >> 32) as u32 % PIECE + 1,
+                };
+            }
+            10 => {
+                return Request::ReadShared {
+                    buffer: self.number,
+                    at: first,
+                    size: second,
                 };
             }
             1 => Command::CreateBuffer {
@@ -197,7 +213,23 @@ fn kernel_info() -> impl Strategy<Value = KernelInfo> {
     })
 }
 
+/// Returns a configuration with the same cases in every run, or many more and new ones if `DYNLOAD_PROVE` is set.
+fn config() -> ProptestConfig {
+    let (cases, rng_seed) = match std::env::var_os("DYNLOAD_PROVE") {
+        Some(_) => (50_000, RngSeed::Random),
+        None => (256, RngSeed::Fixed(0x6479_6e6c_6f61_6402)),
+    };
+    ProptestConfig {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn requests_arrive_as_they_were_sent(
         all in vec(parts(), 1..6),
@@ -223,6 +255,8 @@ proptest! {
         let all = [
             Answer::Hello { version: VERSION, devices },
             Answer::Hello { version: VERSION + 1, devices: Vec::new() },
+            Answer::Shared { from: 0, size: WINDOW.min(PIECE) },
+            Answer::Shared { from: WINDOW - 1, size: 1 },
             Answer::Reply(Reply::Ready),
             Answer::Reply(Reply::OutOfMemory),
             Answer::Reply(Reply::Kernel(info)),
@@ -250,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn any_frame_is_decoded_or_refused(tag in 0..12_u8, mut frame in vec(any::<u8>(), 0..600)) {
+    fn any_frame_is_decoded_or_refused(tag in 0..14_u8, mut frame in vec(any::<u8>(), 0..600)) {
         frame.insert(0, tag);
         check(&frame);
     }
@@ -278,11 +312,20 @@ proptest! {
         pieces in vec(1..20_000_usize, 1..20),
     ) {
         let mut conversation = Conversation::new(true);
-        conversation.ask(&Request::Command(Command::Read { buffer: 0, at: 0, size }));
+        let is_shared = size % 2 == 0;
+        conversation.ask(&match is_shared {
+            true => Request::ReadShared { buffer: 0, at: 0, size },
+            false => Request::Command(Command::Read { buffer: 0, at: 0, size }),
+        });
         let mut heard = 0;
-        for piece in pieces {
+        for (n, piece) in pieces.into_iter().enumerate() {
             let data = vec![0; piece];
-            match conversation.hear(&Answer::Reply(Reply::Data(&data))) {
+            let answer = match n % 3 {
+                0 => Answer::Shared { from: 0, size: piece as u32 },
+                _ => Answer::Reply(Reply::Data(&data)),
+            };
+            match conversation.hear(&answer) {
+                Ok(()) if n % 3 == 0 && !is_shared => panic!("shared, but not asked for"),
                 Ok(()) => heard += piece as u64,
                 Err(_) => break,
             }

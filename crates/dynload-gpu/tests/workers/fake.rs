@@ -1,7 +1,7 @@
 //! The other end, as it must not be.
 
 use dynload_caps::GpuKind;
-use dynload_gpu::protocol::{Answer, Frames, MAX_REQUEST, Request, VERSION};
+use dynload_gpu::protocol::{Answer, Frames, MAX_REQUEST, Request, VERSION, WINDOW};
 use dynload_sandbox::gpu::{Command, Device, PIECE, Reply};
 use std::{
     io::{Read, Write},
@@ -69,7 +69,7 @@ impl Host {
                 Request::Open { .. } | Request::Command(Command::Wait | Command::CreateBuffer { .. }) => {
                     send(self, &encoded(&Answer::Reply(Reply::Ready)));
                 }
-                Request::Command(Command::Read { mut size, .. }) => {
+                Request::Command(Command::Read { mut size, .. }) | Request::ReadShared { mut size, .. } => {
                     while size > 0 {
                         let count = size.min(u64::from(PIECE));
                         let piece = vec![0; count as usize];
@@ -77,7 +77,7 @@ impl Host {
                         size -= count;
                     }
                 }
-                Request::Command(_) => {}
+                Request::Command(_) | Request::WriteShared { .. } => {}
             }
         }
     }
@@ -141,6 +141,19 @@ pub(crate) fn run(behavior: &str) -> ! {
             host.send(&vec![0; PIECE as usize + 1]);
         }
         "sends more than was asked for" => host.reply(Reply::Data(&[0; 9])),
+        "shares more than was asked for" => host.answer(&Answer::Shared { from: 0, size: 9 }),
+        "shares what is not shared" => {
+            let from = WINDOW - 7;
+            host.answer(&Answer::Shared { from, size: 8 });
+        }
+        "answers through shared memory" => loop {
+            host.answer(&Answer::Shared { from: 0, size: 3 });
+            host.answer(&Answer::Shared {
+                from: WINDOW - 5,
+                size: 5,
+            });
+            host.frame();
+        },
         "answers twice" => {
             host.reply(Reply::Data(&[0; 8]));
             host.reply(Reply::Ready);

@@ -76,7 +76,11 @@ fn at_once<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 fn answers_arrive_in_any_portions() {
-    for behavior in ["answers", "answers byte by byte"] {
+    let mut behaviors = vec!["answers", "answers byte by byte"];
+    if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+        behaviors.push("answers through shared memory");
+    }
+    for behavior in behaviors {
         let workers = workers(behavior).unwrap();
         let mut session = workers.open(0, 0).unwrap();
         assert_eq!(outcome(&mut *session), Ok(()), "{behavior}");
@@ -111,6 +115,8 @@ fn a_worker_that_lies_is_lost_and_killed() {
         "announces nothing",
         "sends a frame that is too long",
         "sends more than was asked for",
+        "shares more than was asked for",
+        "shares what is not shared",
         "answers twice",
         "ends in a frame",
         "ends after its greeting",
