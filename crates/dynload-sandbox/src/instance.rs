@@ -113,7 +113,12 @@ impl Instance {
     /// ```
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.store.data().meter.totals()
+        let state = self.store.data();
+        Totals {
+            // Calls are numbered from 1, and resets go on with the numbers.
+            calls: state.call as u64,
+            ..state.meter.totals()
+        }
     }
 
     /// Instantiates the compiled module again: with a new store, and no longer poisoned. Runs the start function and,
@@ -152,7 +157,8 @@ impl Instance {
         match Instance::new(self.module.clone(), origin) {
             Ok(mut fresh) => {
                 fresh.store.data_mut().data = self.store.data_mut().data.take();
-                fresh.store.data_mut().meter.add_past(self.totals());
+                let past = self.store.data().meter.totals();
+                fresh.store.data_mut().meter.add_past(past);
                 *self = fresh;
                 Ok(())
             }
@@ -161,7 +167,7 @@ impl Instance {
                 self.store.data_mut().call += 1;
                 let usage = error.usage();
                 self.store.data_mut().meter.add_past(Totals {
-                    calls: 1,
+                    calls: 0,
                     failures: 1,
                     fuel: usage.fuel,
                     time: usage.wall_time.unwrap_or_default(),

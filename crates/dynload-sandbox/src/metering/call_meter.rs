@@ -38,7 +38,7 @@ pub(crate) struct CallMeter {
     /// For a worker's call: when the outermost call started, of which it is a part.
     began: Option<Duration>,
     ended: Option<Duration>,
-    /// The sums of the calls before this one; their number and that of the failed ones includes it.
+    /// The sums of the calls before this one, without their number; this one is included if it failed.
     past: Totals,
 }
 
@@ -101,11 +101,10 @@ impl CallMeter {
 
     /// Starts a call: no fuel is used yet, and the clock is not read.
     pub(crate) fn start(&mut self) {
-        let calls = self.past.calls.saturating_add(1);
-        self.past = Totals {
-            calls,
-            ..self.totals()
-        };
+        self.past.fuel = self.past.fuel.saturating_add(self.used);
+        if let (Some(started), Some(ended)) = (self.started, self.ended) {
+            self.past.time = self.past.time.saturating_add(ended.saturating_sub(started));
+        }
         self.used = 0;
         self.drawn = 0;
         self.lent = 0;
@@ -129,7 +128,7 @@ impl CallMeter {
         self.past = self.past.saturating_add(totals);
     }
 
-    /// Returns the sums of all calls that have ended.
+    /// Returns the sums of all calls that have ended, without their number.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = self.past;
         totals.fuel = totals.fuel.saturating_add(self.used);
