@@ -103,6 +103,8 @@ fn sequentially(
         // Rewritten bodies are mostly between 1.5 and 2.5 times as long.
         let guess = prefix_len(2 * body.range().len());
         let start = part.len();
+        // For a function that does not fit, at once and not by doubling.
+        part.reserve(2 * body.range().len());
         part.resize(start + guess, 0);
         code.needs |= bodies.rewrite(context, function, &body, &mut part)?;
         code.carried += bodies.carried();
