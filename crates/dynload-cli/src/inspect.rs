@@ -78,7 +78,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn contents(path: &Path, bytes: Vec<u8>, config: EngineConfig) -> Contents {
-    if !(bytes.starts_with(b"\0asm") || load::is_text(&bytes, path)) {
+    // The error about a prepared module says what to do with it.
+    let is_wasm = [b"\0asm".as_slice(), b"\0dynprep"]
+        .iter()
+        .any(|magic| bytes.starts_with(magic));
+    if !(is_wasm || load::is_text(&bytes, path)) {
         let info = inspect_bytes(&bytes);
         let is_named_wasm = matches!(ArtifactKind::of(path), ArtifactKind::Wasm | ArtifactKind::Wat);
         // The name decides what is wrong with a file that is neither.

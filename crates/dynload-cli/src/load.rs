@@ -38,18 +38,30 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Reads a module, and compiles it with `new`.
-pub(crate) fn module(
+/// Reads a module in the binary or the text format, and compiles it with `new`.
+pub(crate) fn module<T>(
     path: &Path,
-    new: impl FnOnce(&[u8]) -> Result<Module, ModuleError>,
-) -> Result<Module, Failure> {
+    new: impl FnOnce(&[u8]) -> Result<T, ModuleError>,
+) -> Result<T, Failure> {
+    file(path, |bytes| {
+        binary(bytes, path).and_then(|bytes| new(&bytes).map_err(|error| explained(&error)))
+    })
+}
+
+/// Reads a prepared module.
+pub(crate) fn prepared(engine: &Engine, path: &Path) -> Result<Module, Failure> {
+    file(path, |bytes| {
+        Module::from_prepared(engine, bytes).map_err(|error| explained(&error))
+    })
+}
+
+/// Reads a file and compiles its contents.
+fn file<T>(path: &Path, new: impl FnOnce(Vec<u8>) -> Result<T, String>) -> Result<T, Failure> {
     let shown = printable(path.display()).path().to_string();
     let bytes = read(path)?;
     let what = format!("loading {shown} ({} bytes)", bytes.len());
-    let result = progress::during(&what, || {
-        binary(bytes, path).and_then(|bytes| new(&bytes).map_err(|error| explained(&error)))
-    });
-    result.map_err(|message| Failure::new(code::NOT_LOADABLE, format!("cannot load `{shown}`: {message}")))
+    progress::during(&what, || new(bytes))
+        .map_err(|message| Failure::new(code::NOT_LOADABLE, format!("cannot load `{shown}`: {message}")))
 }
 
 /// Returns whether a file is a module in the text format, by its name or its first character.
@@ -108,10 +120,18 @@ fn explained(error: &ModuleError) -> String {
         ModuleError::Unsupported { .. } => {
             text.replace("set `EngineConfig::memory64`", "accept it with `--memory64`")
         }
-        ModuleError::NotAModule { .. } => text.replace(
-            "load such a library with dynload-native",
-            "see `dynload inspect`: the command loads only WebAssembly",
-        ),
+        ModuleError::NotAModule { .. } => text
+            .replace(
+                "load such a library with dynload-native",
+                "see `dynload inspect`: the command loads only WebAssembly",
+            )
+            .replace(
+                "load it with `Module::from_prepared`",
+                "run it with `dynload run --prepared`",
+            ),
+        ModuleError::NotPrepared { .. } => text
+            .replace("prepare the module", "prepare it with `dynload prepare`")
+            .replace("load it with `Module::new`", "run it without `--prepared`"),
         // The command has this feature too.
         _ => text.replace(
             "`portable-dispatch` of dynload-sandbox",

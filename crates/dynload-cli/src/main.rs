@@ -13,6 +13,7 @@ mod load;
 mod man;
 mod new;
 mod number;
+mod prepare;
 mod progress;
 mod run;
 mod scan;
@@ -47,6 +48,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Options),
+    Prepare(prepare::Options),
     Inspect(inspect::Options),
     List(list::Options),
     Audit(audit::Options),
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(options) => run::run(&options),
+        Command::Prepare(options) => prepare::run(&options),
         Command::Inspect(options) => inspect::run(&options),
         Command::List(options) => list::run(&options),
         Command::Audit(options) => audit::run(&options),

@@ -666,7 +666,8 @@ DYNLOAD_API int64_t wasm_memory_write(WasmInstance inst, int64_t offset, int64_t
 DYNLOAD_API int64_t wasm_interrupt(WasmInstance inst);
 
 /// Resets an instance: initializes its memory and variables, and runs the start function and, in a reactor,
-/// _initialize. A poisoned instance can then be called again. Returns 1 on success, 0 on failure.
+/// _initialize. A poisoned instance can then be called again. Returns 1 on success, 0 on failure. After a failure the
+/// instance is poisoned, and its old state is lost.
 ///
 ///     WasmSandbox s = sandbox_new();
 ///     WasmInstance plugin = sandbox_load(s, wasm, wasm_len);

@@ -139,14 +139,17 @@ impl Instance {
     /// - keeps handles valid: an [`InterruptHandle`] works as before, and the reset counts as one call; a
     ///   [`TypedFunc`](crate::TypedFunc) looks its function up in each call from then on.
     ///
-    /// The old store is dropped when the new one is complete, so the host needs memory for both meanwhile.
+    /// The old store is dropped first, so the host needs memory for one at a time.
     ///
     /// # Errors
     ///
-    /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). After an error the instance is poisoned by it, and
-    /// keeps the old store: its memory, output and usage are those from before the reset.
+    /// As [`Sandbox::instantiate`](crate::Sandbox::instantiate). After an error the instance is poisoned by it, until a reset
+    /// succeeds. The state from before the reset is lost: memory, output that was not taken, open files. The instance may not
+    /// have a memory or any export then; what the start function wrote is there to take, and [`usage`](Instance::usage) is
+    /// that of the reset.
     pub fn reset(&mut self) -> Result<(), Error> {
-        let state = self.store.data();
+        let state = self.store.data_mut();
+        let data = state.data.take();
         let origin = Origin {
             config: state.config.clone(),
             nth: self.nth,
@@ -154,28 +157,14 @@ impl Instance {
             call: state.call,
             parent: state.parent.clone(),
         };
-        match Instance::new(self.module.clone(), origin) {
-            Ok(mut fresh) => {
-                fresh.store.data_mut().data = self.store.data_mut().data.take();
-                let past = self.store.data().meter.totals();
-                fresh.store.data_mut().meter.add_past(past);
-                *self = fresh;
-                Ok(())
-            }
-            Err(error) => {
-                // The reset counts as a call: an interrupt that ended it must not end the next one.
-                self.store.data_mut().call += 1;
-                let usage = error.usage();
-                self.store.data_mut().meter.add_past(Totals {
-                    calls: 0,
-                    failures: 1,
-                    fuel: usage.fuel,
-                    time: usage.wall_time.unwrap_or_default(),
-                });
-                self.poisoned = Some(error.clone());
-                Err(error)
-            }
-        }
+        let past = state.meter.totals();
+        self.replace_store(origin);
+        self.store.data_mut().meter.add_past(past);
+        let result = self.instantiate();
+        self.store.data_mut().data = data;
+        #[cfg(feature = "std")]
+        self.store.data_mut().resume_panic();
+        result
     }
 
     /// Returns the error that poisoned the instance, if it is poisoned.
@@ -208,7 +197,9 @@ impl Instance {
     ///
     /// [`NoMemory`] if there is no such export.
     pub fn memory(&mut self) -> Result<GuestMemory<'_>, NoMemory> {
-        let memory = self.linked().memory.ok_or(NoMemory)?;
+        // After a reset that failed, nothing may be linked.
+        let memory = self.store.data().linked.and_then(|linked| linked.memory);
+        let memory = memory.ok_or(NoMemory)?;
         Ok(GuestMemory(memory.data_mut(&mut *self.store)))
     }
 
@@ -267,8 +258,8 @@ impl Instance {
     fn linked(&self) -> Linked {
         match self.store.data().linked {
             Some(linked) => linked,
-            // `link` sets it before `Instance::new` returns.
-            None => unreachable!("an instance is wired when it is created"),
+            // `link` sets it, and an instance whose `link` failed is poisoned.
+            None => unreachable!("an instance is wired before its functions run"),
         }
     }
 
@@ -300,12 +291,21 @@ impl Instance {
         }
     }
 
-    /// Ends a call: reads the meter, and poisons the instance if the call was aborted.
+    /// Ends a call: reads the meter, and poisons the instance if the call was aborted. Resumes a panic of a host function.
     pub(crate) fn leave<R>(
         &mut self,
         invocation: Invoked<'_>,
-        mut result: Result<R, ErrorKind>,
+        result: Result<R, ErrorKind>,
     ) -> Result<R, Error> {
+        let result = self.finish(invocation, result);
+        #[cfg(feature = "std")]
+        self.store.data_mut().resume_panic();
+        result
+    }
+
+    /// As [`leave`](Instance::leave), and keeps the panic of a host function.
+    #[inline(always)]
+    fn finish<R>(&mut self, invocation: Invoked<'_>, mut result: Result<R, ErrorKind>) -> Result<R, Error> {
         if let Err(kind) = self.end_call(result.is_ok())
             && result.is_ok()
         {
@@ -318,7 +318,7 @@ impl Instance {
             result = Err(overdrawn);
         }
         let inner = self.store.data_mut().inner_failure.take();
-        let result = match result {
+        match result {
             Ok(results) => {
                 if inner.is_some() {
                     self.poisoned = inner;
@@ -340,10 +340,7 @@ impl Instance {
                 }
                 Err(error)
             }
-        };
-        #[cfg(feature = "std")]
-        self.store.data_mut().resume_panic();
-        result
+        }
     }
 
     // Without inlining, the calls of this and of the meter's `grant` would take a twentieth of a short call.

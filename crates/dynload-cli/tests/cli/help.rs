@@ -2,8 +2,9 @@
 
 use super::{Workplace, functions};
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "run",
+    "prepare",
     "inspect",
     "list",
     "audit",

@@ -5,6 +5,7 @@ mod help;
 mod inspect;
 mod limits;
 mod plugins;
+mod prepare;
 mod readme;
 mod run;
 mod watch;

@@ -30,7 +30,7 @@ fn the_examples_with_sources_print_what_the_readme_says() {
         let Some((command, printed)) = example.split_once('\n') else {
             continue;
         };
-        let has_source = ["hello.wat", "greeter.wat", "twice.wat"];
+        let has_source = ["hello.wat", "greeter.wat", "greeter.prepared", "twice.wat"];
         if !has_source.iter().any(|file| command.contains(file)) {
             continue;
         }
@@ -38,5 +38,5 @@ fn the_examples_with_sources_print_what_the_readme_says() {
         assert_eq!(lines(&(ended.out + &ended.err)), lines(printed), "{command}");
         run += 1;
     }
-    assert_eq!(run, 6);
+    assert_eq!(run, 9);
 }

@@ -217,7 +217,8 @@ pub extern "C" fn wasm_interrupt(inst: WasmInstance) -> i64 {
 }
 
 /// Resets an instance: initializes its memory and variables, and runs the start function and, in a reactor,
-/// `_initialize`. A poisoned instance can then be called again. Returns 1 on success, 0 on failure.
+/// `_initialize`. A poisoned instance can then be called again. Returns 1 on success, 0 on failure. After a failure the
+/// instance is poisoned, and its old state is lost.
 ///
 /// ```c
 /// WasmSandbox s = sandbox_new();

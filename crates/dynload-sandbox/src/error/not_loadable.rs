@@ -26,6 +26,9 @@ fn file_kind(bytes: &[u8]) -> Option<&'static str> {
             "a component; compile for a core module (the target `wasm32-wasip1`), or extract the core module from the component",
         );
     }
+    if starts(b"\0dynprep") {
+        return Some("a prepared module; load it with `Module::from_prepared` if you trust its metering");
+    }
     if bytes.is_empty() {
         return Some("an empty file");
     }

@@ -140,6 +140,7 @@ pub(crate) struct HostFunction {
 }
 
 /// The name of a host function, and what a guest needs to call it.
+#[derive(Clone)]
 pub(crate) struct Import {
     pub(crate) module: Arc<str>,
     pub(crate) name: Arc<str>,
@@ -147,7 +148,7 @@ pub(crate) struct Import {
 }
 
 /// Creates a function in a store.
-type Define = dyn Fn(Arc<Import>, &mut Store<State>) -> Func + Send + Sync;
+type Define = dyn Fn(&mut Store<State>) -> Func + Send + Sync;
 
 /// What a host function does.
 #[derive(Clone)]
@@ -160,12 +161,15 @@ pub(crate) enum Body {
 impl Body {
     /// A body whose types are known at compile time: the interpreter passes the values without lists.
     pub(crate) fn typed<A: HostArgs, R: HostResults>(
+        import: Import,
         body: impl Fn(&mut Caller<'_>, A) -> Result<R, Stop> + Send + Sync + 'static,
     ) -> Body {
-        let body = Arc::new(body);
-        Body::Typed(Arc::new(move |import, store| {
-            let body = body.clone();
+        // Together, because all instances share the count of references.
+        let function = Arc::new((import, body));
+        Body::Typed(Arc::new(move |store| {
+            let function = function.clone();
             A::wrap::<State, R>(store, move |caller, args| {
+                let (import, body) = &*function;
                 let result = import.call(caller, |caller| body(caller, args));
                 result.map(R::into_engine)
             })
@@ -184,7 +188,7 @@ impl HostFunction {
     /// Creates the function in a store.
     pub(crate) fn define(&self, store: &mut Store<State>) -> Func {
         match &self.body {
-            Body::Typed(define) => define(self.import.clone(), store),
+            Body::Typed(define) => define(store),
             Body::Untyped(body) => self.define_untyped(body.clone(), store),
         }
     }
@@ -217,6 +221,14 @@ impl HostFunction {
 }
 
 impl Import {
+    pub(crate) fn new(module: &str, name: &str, capability: Capabilities) -> Import {
+        Import {
+            module: module.into(),
+            name: name.into(),
+            capability,
+        }
+    }
+
     /// Charges for a call, checks what the guest needs, and calls the body.
     #[inline(always)]
     fn call<R>(

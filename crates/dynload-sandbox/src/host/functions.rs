@@ -73,7 +73,9 @@ impl HostFunctions {
             params: A::types(),
             results: R::types(),
         };
-        self.insert(module, name, capability, signature, Body::typed(body));
+        let import = Import::new(module, name, capability);
+        let body = Body::typed(import.clone(), body);
+        self.insert(import, signature, body);
     }
 
     /// Adds a function whose type is known only at run time. Otherwise like [`func_wrap`](HostFunctions::func_wrap).
@@ -134,29 +136,19 @@ impl HostFunctions {
             return Err(UnsupportedSignature { signature });
         }
         let body = Body::Untyped(Arc::new(body));
-        self.insert(module, name, capability, signature, body);
+        self.insert(Import::new(module, name, capability), signature, body);
         Ok(())
     }
 
-    fn insert(
-        &mut self,
-        module: &str,
-        name: &str,
-        capability: Capabilities,
-        signature: Signature,
-        body: Body,
-    ) {
+    fn insert(&mut self, import: Import, signature: Signature, body: Body) {
+        let functions = Arc::make_mut(&mut self.functions);
+        let position = position(functions, &import.module, &import.name);
         let function = HostFunction {
-            import: Arc::new(Import {
-                module: module.into(),
-                name: name.into(),
-                capability,
-            }),
+            import: Arc::new(import),
             signature,
             body,
         };
-        let functions = Arc::make_mut(&mut self.functions);
-        match position(functions, module, name) {
+        match position {
             Ok(at) => functions[at] = function,
             Err(at) => functions.insert(at, function),
         }

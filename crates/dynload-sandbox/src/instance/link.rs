@@ -49,13 +49,28 @@ impl Instance {
             frame_start,
             last_callee: LastCallee::default(),
         };
-        instance.enter(Invoked::Instantiation)?;
-        let (invocation, result) = match instance.link() {
-            Ok(()) => instance.initialize(),
+        let result = instance.instantiate();
+        #[cfg(feature = "std")]
+        instance.store.data_mut().resume_panic();
+        result.map(|()| instance)
+    }
+
+    /// Drops the store, and with it the interpreter's instance, and creates a new one.
+    pub(super) fn replace_store(&mut self, origin: Origin) {
+        self.store = new_store(&self.module, origin);
+        self.store_id = store_id::next();
+        self.poisoned = None;
+        self.last_callee = LastCallee::default();
+    }
+
+    /// Instantiates the module in a new store, as one call. Keeps the panic of a host function.
+    pub(super) fn instantiate(&mut self) -> Result<(), Error> {
+        self.enter(Invoked::Instantiation)?;
+        let (invocation, result) = match self.link() {
+            Ok(()) => self.initialize(),
             refused => (Invoked::Instantiation, refused),
         };
-        instance.leave(invocation, result)?;
-        Ok(instance)
+        self.finish(invocation, result)
     }
 
     /// Runs the start function, then that of a reactor, as part of the call in which the instance is created.

@@ -119,7 +119,13 @@ impl Instance {
         &mut self,
         export: &str,
     ) -> Result<TypedFunc<P, R>, Error> {
-        let func = resolve::<P, R>(&self.context(), export).map_err(|kind| {
+        let func = resolve::<P, R>(&self.context(), export);
+        let func = func.map_err(|kind| match self.poisoned_by() {
+            // After a reset that failed, there may be no exports.
+            Some(first) if self.store.data().linked.is_none() => ErrorKind::Poisoned(first.clone()),
+            _ => kind,
+        });
+        let func = func.map_err(|kind| {
             let usage = self.usage();
             Error::new(Invoked::Export(export), kind, usage, None)
         })?;

@@ -31,9 +31,14 @@ const PART: usize = 256 << 10;
 #[cfg(feature = "std")]
 const BYTES_PER_THREAD: usize = 32 << 10;
 
-/// The bytes of code that a thread takes at a time: few, so that all threads finish at about the same time.
+/// The bytes of code that a thread takes at a time: few, so that all threads finish at about the same time. Of a large module
+/// more, up to an amount whose rewritten form an allocator returns to the system as soon as it is freed.
 #[cfg(feature = "std")]
-const BATCH: usize = 8 << 10;
+const BATCH: core::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
+
+/// The number of batches for each thread, as far as [`BATCH`] allows it.
+#[cfg(feature = "std")]
+const BATCHES_PER_THREAD: usize = 16;
 
 impl Code {
     /// Returns the number of its bytes.
@@ -98,6 +103,8 @@ fn sequentially(
         // Rewritten bodies are mostly between 1.5 and 2.5 times as long.
         let guess = prefix_len(2 * body.range().len());
         let start = part.len();
+        // For a function that does not fit, at once and not by doubling.
+        part.reserve(2 * body.range().len());
         part.resize(start + guess, 0);
         code.needs |= bodies.rewrite(context, function, &body, &mut part)?;
         code.carried += bodies.carried();
@@ -119,13 +126,14 @@ fn in_batches(
 ) -> Result<Code, Refused> {
     use std::sync::{Mutex, PoisonError};
 
+    let batch = (code_size(&functions) / (threads * BATCHES_PER_THREAD)).clamp(*BATCH.start(), *BATCH.end());
     // In reverse order, so that the first batch can be popped from the end.
     let mut batches = Vec::new();
     while !functions.is_empty() {
         let mut size = 0;
         let first = functions.iter().rposition(|(_, body)| {
             size += body.range().len();
-            size >= BATCH
+            size >= batch
         });
         batches.push(functions.split_off(first.unwrap_or(0)));
     }

@@ -20,6 +20,7 @@ mod prepared;
 mod reactors;
 mod regressions;
 mod reproducible;
+mod resets;
 mod specification;
 mod subject;
 mod totals;
