@@ -96,7 +96,7 @@ fn serve(socket: UnixStream) -> Result<(), Ended> {
     device.set_device_lost_callback(|_, _| end());
     device.on_uncaptured_error(Arc::new(|_| end()));
     stream.answer(&Answer::Reply(Reply::Ready))?;
-    Err(Server::new(device, queue).run(&mut stream))
+    Err(Server::new(device, queue, max_memory_bytes).run(&mut stream))
 }
 
 /// Returns the index of a device that the host has seen at `index`: there, if it is the same, or wherever it is now.
