@@ -71,11 +71,11 @@ impl Gpu for Local {
         &self.described
     }
 
-    /// Opens a session. Memory is limited by the sandbox alone.
+    /// Opens a session. The sandbox limits the memory of its buffers.
     fn open(&self, device: usize, max_memory_bytes: u64) -> io::Result<Box<dyn Session>> {
         let described = self.described.get(device).ok_or(io::ErrorKind::InvalidInput)?;
         let (socket, theirs) = pair()?;
-        let mut server = Server::new(self.device.clone(), self.queue.clone(), None);
+        let mut server = Server::new(self.device.clone(), self.queue.clone(), None, max_memory_bytes);
         thread::Builder::new()
             .name("gpu session".into())
             .stack_size(STACK)

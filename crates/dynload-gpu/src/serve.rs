@@ -47,6 +47,10 @@ pub(crate) struct Server {
     queue: Queue,
     buffers: Vec<Option<Buffer>>,
     kernels: Vec<Option<Kernel>>,
+    /// The memory that all buffers may have together, in bytes.
+    max_memory: u64,
+    /// Bytes of buffers that were freed, and that what has not been executed may still use.
+    held: u64,
     /// The submissions that may not have been executed, the oldest first.
     in_flight: VecDeque<SubmissionIndex>,
     upload: Upload,
@@ -58,12 +62,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(device: Device, queue: Queue, window: Option<Window>) -> Server {
+    /// Starts without buffers. The sandbox limits their memory; the server keeps that of freed ones within `max_memory` too.
+    pub(crate) fn new(device: Device, queue: Queue, window: Option<Window>, max_memory: u64) -> Server {
         Server {
             device,
             queue,
             buffers: (0..MAX_BUFFERS).map(|_| None).collect(),
             kernels: (0..MAX_KERNELS).map(|_| None).collect(),
+            max_memory,
+            held: 0,
             in_flight: VecDeque::new(),
             upload: Upload::default(),
             download: Download::default(),
@@ -130,11 +137,7 @@ impl Server {
                 let bytes = at..at.checked_add(size).ok_or(Ended)?;
                 self.read(buffer, bytes, false, stream)
             }
-            Command::FreeBuffer(number) => {
-                *self.buffers.get_mut(number as usize).ok_or(Ended)? = None;
-                self.kernels.iter_mut().flatten().for_each(Kernel::forget);
-                self.clean()
-            }
+            Command::FreeBuffer(number) => self.free_buffer(number),
             Command::FreeKernel(number) => {
                 *self.kernels.get_mut(number as usize).ok_or(Ended)? = None;
                 Ok(())
@@ -143,6 +146,7 @@ impl Server {
     }
 
     fn create_buffer(&mut self, number: u32, size: u64, usage: BufferUsage) -> Result<Reply<'static>, Ended> {
+        self.make_room(size)?;
         let slot = self.buffers.get_mut(number as usize).ok_or(Ended)?;
         let mut usages = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         usages.set(BufferUsages::STORAGE, usage.storage);
@@ -163,6 +167,26 @@ impl Server {
             Err(Trouble::OutOfMemory) => Ok(Reply::OutOfMemory),
             Err(Trouble::Invalid(_)) => Err(Ended),
         }
+    }
+
+    /// Waits for what uses freed buffers, if they and the others leave no room for a new one.
+    fn make_room(&mut self, size: u64) -> Result<(), Ended> {
+        let alive = self.buffers.iter().flatten().map(Buffer::size);
+        let needed = alive.fold(size.saturating_add(self.held), u64::saturating_add);
+        if self.held > 0 && needed > self.max_memory {
+            self.finish()?;
+        }
+        Ok(())
+    }
+
+    fn free_buffer(&mut self, number: u32) -> Result<(), Ended> {
+        let slot = self.buffers.get_mut(number as usize).ok_or(Ended)?;
+        let freed = slot.take().map_or(0, |buffer| buffer.size());
+        self.kernels.iter_mut().flatten().for_each(Kernel::forget);
+        if self.has_work() {
+            self.held = self.held.saturating_add(freed);
+        }
+        self.clean()
     }
 
     fn submit(&mut self, dispatches: &[Dispatch]) -> Result<(), Ended> {
@@ -193,11 +217,17 @@ impl Server {
         self.device.poll(wait).map(drop).map_err(|_| Ended)
     }
 
+    /// Returns whether something may not have been executed.
+    fn has_work(&self) -> bool {
+        !self.upload.is_empty() || !self.in_flight.is_empty()
+    }
+
     /// Waits until everything has been executed.
     fn finish(&mut self) -> Result<(), Ended> {
         self.flush()?;
         let newest = self.in_flight.pop_back();
         self.in_flight.clear();
+        self.held = 0;
         newest.map_or(Ok(()), |newest| self.wait_for(newest))
     }
 

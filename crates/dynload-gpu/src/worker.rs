@@ -121,7 +121,7 @@ fn serve(socket: UnixStream, window: OwnedFd) -> Result<(), Ended> {
     device.set_device_lost_callback(|_, _| end());
     device.on_uncaptured_error(Arc::new(|_| end()));
     stream.answer(&Answer::Reply(Reply::Ready))?;
-    Err(Server::new(device, queue, window).run(&mut stream))
+    Err(Server::new(device, queue, window, max_memory_bytes).run(&mut stream))
 }
 
 /// Returns the index of a device that the host has seen at `index`: there, if it is the same, or wherever it is now.

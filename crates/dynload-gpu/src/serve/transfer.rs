@@ -12,6 +12,9 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, MapMode};
 /// The maximum number of bytes that are copied into memory of the driver before the device has to accept them.
 const STAGED: u64 = 4 << 20;
 
+/// What a write of a few bytes counts as: its memory is a resource of the driver.
+const LEAST_STAGED: u64 = 4 << 10;
+
 /// The maximum size of the memory through which buffers are read.
 const CHUNK: u64 = 4 << 20;
 
@@ -25,6 +28,10 @@ pub(super) struct Upload {
 }
 
 impl Upload {
+    pub(super) fn is_empty(&self) -> bool {
+        self.staged == 0
+    }
+
     /// Everything that was written is part of the submission.
     pub(super) fn submitted(&mut self) {
         self.staged = 0;
@@ -41,7 +48,7 @@ impl Server {
     pub(super) fn write(&mut self, number: u32, at: u64, bytes: &[u8]) -> Result<(), Ended> {
         let to = buffer(&self.buffers, number)?;
         scoped(&self.device, || self.queue.write_buffer(to, at, bytes))?;
-        self.upload.staged += bytes.len() as u64;
+        self.upload.staged += (bytes.len() as u64).max(LEAST_STAGED);
         if self.upload.staged >= STAGED {
             // The memory of what was submitted before is released, and used again for what comes.
             let before = self.in_flight.back().cloned();
@@ -67,7 +74,7 @@ impl Server {
 
     /// Submits what was written.
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
-        if self.upload.staged == 0 {
+        if self.upload.is_empty() {
             return Ok(());
         }
         let index = scoped(&self.device, || self.queue.submit([]))?;

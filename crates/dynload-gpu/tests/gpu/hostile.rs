@@ -149,13 +149,58 @@ fn writes_without_a_submission_do_not_pile_up() {
     let bytes = vec![7; 4 << 20];
     for _ in 0..200 {
         subject.write(0, 0, &bytes);
-        while !subject.0.is_sent().unwrap() {
-            subject.0.wait(Duration::from_millis(10)).unwrap();
-        }
+        pass_on(&mut subject);
     }
     assert_eq!(subject.finish(), Ok(Answer::Ready));
     let grown = resident() - before;
     assert!(grown < 64 << 20, "{grown}");
+}
+
+/// Passes everything on that was sent.
+fn pass_on(subject: &mut Subject) {
+    while !subject.0.is_sent().unwrap() {
+        subject.0.wait(Duration::from_millis(10)).unwrap();
+    }
+}
+
+/// Each write needs a resource of the driver, however few its bytes are.
+#[test]
+fn small_writes_without_a_submission_do_not_pile_up() {
+    let Some(gpu) = Marked::start("small writes") else {
+        return;
+    };
+    let mut subject = Subject::open(&gpu.workers, 64 << 20);
+    assert_eq!(subject.buffer(0, 1 << 20, STORAGE), Answer::Ready);
+    for n in 0..250_000 {
+        subject.write(0, n * 4, &bytes(&[n as u32]));
+        pass_on(&mut subject);
+    }
+    assert_eq!(words(&subject.read(0, 999_996, 4)), [249_999]);
+    drop(subject);
+    gpu.end();
+}
+
+/// What the sandbox counts as free is free in the device, also if a write or a dispatch still uses it.
+#[test]
+fn memory_that_is_freed_in_use_can_be_used_again() {
+    const SIZE: u64 = 64 << 20;
+    let Some(gpu) = Marked::start("freed") else {
+        return;
+    };
+    let mut subject = Subject::open(&gpu.workers, SIZE);
+    assert!(matches!(subject.kernel(0, DOUBLE), Answer::Kernel(_)));
+    for n in 0..40 {
+        assert_eq!(subject.buffer(n % 3, SIZE, STORAGE), Answer::Ready, "{n}");
+        subject.write(n % 3, 0, &bytes(&[n]));
+        if n % 2 == 0 {
+            subject.dispatch(0, [1, 1, 1], &[bind(0, n % 3, SIZE)]);
+        }
+        subject.send(&Command::FreeBuffer(n % 3));
+        pass_on(&mut subject);
+    }
+    assert_eq!(subject.finish(), Ok(Answer::Ready));
+    drop(subject);
+    gpu.end();
 }
 
 #[test]

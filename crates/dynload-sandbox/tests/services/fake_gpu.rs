@@ -1,6 +1,6 @@
 //! A GPU of the tests: it executes three kernels, or misbehaves as told, and records what it was sent.
 
-use dynload_sandbox::{caps::GpuKind, gpu::*};
+use dynload_sandbox::{InterruptHandle, caps::GpuKind, gpu::*};
 use std::{
     collections::BTreeMap,
     io,
@@ -33,6 +33,8 @@ pub(crate) enum Behavior {
     Implausible,
     /// Replies to what needs no reply.
     Chatty,
+    /// Returns data in bytes.
+    Crumbs,
 }
 
 /// What is known of all sessions.
@@ -42,6 +44,8 @@ pub(crate) struct Log {
     pub(crate) opened: usize,
     pub(crate) alive: usize,
     pub(crate) waits: usize,
+    /// What the next reply with data interrupts.
+    pub(crate) interrupted: Option<InterruptHandle>,
 }
 
 /// The host's devices: a GPU, a second one, and a driver on the processor.
@@ -262,7 +266,11 @@ impl FakeSession {
                 if self.behavior == Behavior::TooMuch {
                     bytes.extend([0; 4]);
                 }
-                for piece in bytes.chunks(PIECE as usize) {
+                let size = match self.behavior {
+                    Behavior::Crumbs => 1,
+                    _ => PIECE as usize,
+                };
+                for piece in bytes.chunks(size) {
                     self.answer(Answer::Data(piece.to_vec()));
                 }
             }
@@ -303,6 +311,11 @@ impl Session for FakeSession {
             return Ok(None);
         }
         self.current = self.replies.remove(0);
+        if let Answer::Data(_) = self.current
+            && let Some(handle) = self.log.lock().unwrap().interrupted.take()
+        {
+            handle.interrupt();
+        }
         Ok(Some(match &self.current {
             Answer::Ready => Reply::Ready,
             Answer::OutOfMemory => Reply::OutOfMemory,

@@ -156,6 +156,20 @@ fn an_interrupt_and_a_revocation_end_a_wait() {
     }
 }
 
+/// A device cannot delay the end of a call with many small replies.
+#[test]
+fn an_interrupt_ends_a_read_between_two_replies() {
+    let gpu = FakeGpu::new(Behavior::Crumbs);
+    let (mut guest, buffer) = ready(&sandbox(&gpu, scope()));
+    assert_eq!(guest.call("gpu_read", &[buffer, 0, O, 256]), SUCCESS);
+    gpu.log().interrupted = Some(guest.0.interrupt_handle_for_next_call());
+    let error = guest.try_call("gpu_read", &[buffer, 0, O, 256]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
+    // It was not read to its end.
+    let alive = gpu.log().alive;
+    assert_eq!(alive, 0);
+}
+
 /// Work that is revoked when the call ends does not fail the call.
 #[test]
 fn a_revocation_ends_what_a_call_left() {

@@ -113,12 +113,11 @@ pub(super) fn receive<T>(
     retry(caller, device, |caller| {
         let (mut memory, state) = caller.memory_and_state();
         let session = state.services.open_mut().gpu.link(device)?.session()?;
-        while let Some(reply) = session.receive()? {
-            if let Some(taken) = take(&mut memory, reply)? {
-                return Ok(Some(taken));
-            }
+        // One at a time: there may be more of them than the time of the call is enough for.
+        match session.receive()? {
+            Some(reply) => take(&mut memory, reply),
+            None => Ok(None),
         }
-        Ok(None)
     })
 }
 
