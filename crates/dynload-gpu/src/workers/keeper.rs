@@ -131,13 +131,12 @@ fn keep(program: &Program, orders: &Receiver<Order>, ended: &Sender<Process>) {
                 if matches!(&*held.lock().unwrap_or_else(PoisonError::into_inner), Held::Ended) {
                     continue;
                 }
-                // The copy is closed after the error was reported, and so is the last one.
-                let Ok(copy) = socket.try_clone() else { continue };
-                match program.start(socket) {
+                // The original is closed after the error was reported, and so is the last one.
+                match socket.try_clone().and_then(|copy| program.start(copy)) {
                     Ok(process) => hold(&held, process, ended),
                     Err(error) => drop(report.map(|report| report.send(error))),
                 }
-                drop(copy);
+                drop(socket);
             }
             Order::Fill(spares) => fill(program, &spares, ended),
         }
