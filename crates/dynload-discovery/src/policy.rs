@@ -4,7 +4,9 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dynload_caps::{Access, Capabilities, DirScope, EnvScope, Grant, Limits, NetScope, ProgramScope, Scopes};
+use dynload_caps::{
+    Access, Capabilities, DirScope, EnvScope, GpuScope, Grant, Limits, NetScope, ProgramScope, Scopes,
+};
 use dynload_diagnostics::printable;
 
 use crate::Plugin;
@@ -160,10 +162,20 @@ fn reductions(request: &CapabilityRequest, requested: &Grant, granted: &Grant) -
             granted: have.max_workers,
         });
     }
-    if have.gpu != want.gpu {
+    if is_reduced(&have.gpu, &want.gpu) {
         reductions.push(Reduction::Gpu);
     }
     reductions
+}
+
+/// Returns whether some of the requested devices are not granted, or less of them. What is granted may list a device by more
+/// patterns than the request.
+fn is_reduced(have: &GpuScope, want: &GpuScope) -> bool {
+    let lacks = |device| !have.devices.contains(device);
+    let is_less = have.max_memory_bytes < want.max_memory_bytes
+        || have.max_invocations < want.max_invocations
+        || have.max_shader_bytes < want.max_shader_bytes;
+    !want.is_empty() && (is_less || want.devices.iter().any(lacks))
 }
 
 /// The error of a plugin that needs capabilities that the host does not allow.

@@ -1,7 +1,7 @@
 //! What a host's policy cuts off a plugin's requests.
 
 use dynload_caps::{Capabilities, GpuScope, Grant, Limits, Scopes};
-use dynload_discovery::{CacheLocation, Policy, Scanner, SearchPath};
+use dynload_discovery::{CacheLocation, Policy, Reduction, Scanner, SearchPath};
 use std::fs;
 
 #[test]
@@ -80,4 +80,47 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
         listed(all.with_scopes(scopes)),
         ["the directory `/gone` is not granted as requested"]
     );
+}
+
+/// Whether GPUs are granted as requested does not depend on how the policy and the manifest write the same devices.
+#[test]
+fn devices_that_several_patterns_match_are_not_a_reduction() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("greeter");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("greeter.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    let listed = |gpu: &str, granted: &[&str]| -> bool {
+        let manifest = format!(
+            "plugin = {{ id = \"greeter\", version = \"1.0.0\", format = \"wasm\", entry = \"greeter.wasm\" }}\n\
+             [capabilities]\noptional = [\"gpu\"]\ngpu = {gpu}\n"
+        );
+        fs::write(dir.join("plugin.toml"), manifest).unwrap();
+        let scanner = Scanner::new(SearchPath::empty().with_dir(temp.path())).with_cache(CacheLocation::None);
+        let found = scanner.scan();
+        let scope = GpuScope::new(granted.iter().map(|device| device.parse().unwrap()));
+        let grant = Grant::none()
+            .with_capabilities(Capabilities::GPU)
+            .with_scopes(Scopes::none().with_gpu(scope));
+        let policy = Policy::new(grant, Limits::DEFAULT);
+        let admitted = found.get("greeter").unwrap().admit(&policy).unwrap();
+        admitted.reductions.contains(&Reduction::Gpu)
+    };
+    for (gpu, granted) in [
+        (r#"{ devices = ["*"] }"#, &["*", "name:llvmpipe*"][..]),
+        (r#"{ devices = ["*", "*"] }"#, &["*"]),
+        (r#"{ devices = ["discrete", "*"] }"#, &["*"]),
+        (r#"{ devices = [], max_memory_bytes = 1 }"#, &["*"]),
+        (r#"{ devices = ["*"], max_memory_bytes = 1 }"#, &["*"]),
+    ] {
+        assert!(!listed(gpu, granted), "{gpu} {granted:?}");
+    }
+    for (gpu, granted) in [
+        (r#"{ devices = ["*"] }"#, &["discrete", "integrated"][..]),
+        (r#"{ devices = ["*", "cpu"] }"#, &["*"]),
+        (r#"{ devices = ["*"], max_memory_bytes = 67_108_865 }"#, &["*"]),
+        (r#"{ devices = ["*"], max_invocations = 4_294_967_297 }"#, &["*"]),
+        (r#"{ devices = ["*"], max_shader_bytes = 65_537 }"#, &["*"]),
+    ] {
+        assert!(listed(gpu, granted), "{gpu} {granted:?}");
+    }
 }

@@ -160,15 +160,14 @@ fn keep(program: &Program, orders: &Receiver<Order>, ended: &Sender<Process>) {
                 if matches!(&*held.lock().unwrap_or_else(PoisonError::into_inner), Held::Ended) {
                     continue;
                 }
-                // The copy is closed after the error was reported, and so is the last one.
-                let Ok(copy) = end.socket.try_clone() else {
-                    continue;
-                };
-                match program.start(end) {
+                // The original is closed after the error was reported, and so is the last one.
+                let TheirEnd { socket, window } = end;
+                let copy = socket.try_clone();
+                match copy.and_then(|socket| program.start(TheirEnd { socket, window })) {
                     Ok(process) => hold(&held, process, ended),
                     Err(error) => drop(report.map(|report| report.send(error))),
                 }
-                drop(copy);
+                drop(socket);
             }
             Order::Fill(spares) => fill(program, &spares, ended),
         }

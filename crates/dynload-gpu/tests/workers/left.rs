@@ -28,7 +28,7 @@ pub(crate) fn nothing_is_left(test: &fn()) {
 }
 
 /// Returns the number of descriptors. The one with which they are counted is always among them.
-fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 

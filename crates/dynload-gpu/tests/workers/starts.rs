@@ -2,12 +2,13 @@
 
 use crate::{
     fake::{VARIABLE, device},
-    left::{PATIENCE, eventually, processes, running},
+    left::{PATIENCE, descriptors, eventually, processes, running},
     sessions::outcome,
 };
 use dynload_gpu::{StartError, Workers};
 use dynload_sandbox::gpu::Gpu;
-use std::{error::Error, time::Instant};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::{error::Error, fs::File, time::Instant};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     (
@@ -17,6 +18,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     (
         "a_program_that_does_not_exist_is_an_error",
         a_program_that_does_not_exist_is_an_error,
+    ),
+    (
+        "a_host_without_descriptors_is_an_error",
+        a_host_without_descriptors_is_an_error,
     ),
     (
         "a_program_that_is_not_a_worker_is_an_error",
@@ -59,6 +64,36 @@ fn a_program_that_does_not_exist_is_an_error() {
     assert!(error.to_string().contains("`/nothing/here`"), "{error}");
     let cause = error.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
     assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);
+}
+
+/// Whatever step of the start lacks a descriptor, the error says so.
+fn a_host_without_descriptors_is_an_error() {
+    let limit = getrlimit(Resource::Nofile);
+    let low = Rlimit {
+        current: Some(64),
+        ..limit
+    };
+    let mut has_failed = false;
+    for free in 0..20 {
+        let before = descriptors();
+        setrlimit(Resource::Nofile, low).unwrap();
+        let mut taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        taken.truncate(taken.len() - free);
+        let started = workers("answers");
+        setrlimit(Resource::Nofile, limit).unwrap();
+        match started {
+            Ok(workers) => assert_eq!(workers.devices(), [device()]),
+            Err(error) => {
+                has_failed = true;
+                assert!(matches!(error, StartError::Spawn { .. }), "{free}: {error}");
+            }
+        }
+        drop(taken);
+        if cfg!(target_os = "linux") {
+            eventually("a descriptor is left", || descriptors() <= before);
+        }
+    }
+    assert!(has_failed);
 }
 
 fn a_program_that_is_not_a_worker_is_an_error() {

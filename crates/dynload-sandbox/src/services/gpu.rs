@@ -217,21 +217,26 @@ fn kernel(caller: &mut Caller<'_>, number: u32, at: u32) -> Answer {
     let (source, source_len) = (word(0)?, word(1)?);
     let (entry_point, entry_point_len) = (word(2)?, word(3)?);
     let (message, room) = (word(4)?, word(5)?);
-    let texts = [
-        memory.slice(source, source_len)?,
-        memory.slice(entry_point, entry_point_len)?,
-    ];
-    memory.slice(message, room)?;
+    for (ptr, len) in [
+        (source, source_len),
+        (entry_point, entry_point_len),
+        (message, room),
+    ] {
+        memory.slice(ptr, len)?;
+    }
     if source_len > max {
         return Err(Errno::TooBig.into());
     }
     if entry_point_len > MAX_ENTRY_POINT_BYTES {
         return Err(Errno::Nametoolong.into());
     }
-    if texts.iter().any(|text| core::str::from_utf8(text).is_err()) {
-        return Err(Errno::Ilseq.into());
-    }
     caller.charge_bytes(u64::from(source_len) + u64::from(entry_point_len))?;
+    let memory = caller.memory_or_empty();
+    for (text, len) in [(source, source_len), (entry_point, entry_point_len)] {
+        if core::str::from_utf8(memory.slice(text, len)?).is_err() {
+            return Err(Errno::Ilseq.into());
+        }
+    }
     let kernel = devices(caller).kernels.vacant()?;
     link::open(caller, device)?;
     link::send_with(caller, device, |session, memory| {
@@ -305,6 +310,8 @@ fn submit(caller: &mut Caller<'_>, number: u32, list: u32, count: u32) -> Answer
     if count > MAX_DISPATCHES {
         return Err(Errno::TooBig.into());
     }
+    // Also for a list that is refused: it is read up to the wrong dispatch.
+    caller.charge(dispatch::FUEL * u64::from(count))?;
     let (memory, state) = caller.memory_and_state();
     let devices = &state.services.open().gpu;
     let mut dispatches = Vec::with_capacity(count as usize);

@@ -372,6 +372,32 @@ fn fuel_is_exact() {
     );
 }
 
+/// A list is read up to its wrong dispatch, and a text to its wrong byte.
+#[test]
+fn what_is_refused_costs_what_reading_it_takes() {
+    let gpu = obedient();
+    let mut guest = guest(&gpu, scope().with_max_invocations(64));
+    let call = |operands: u64| 1 + operands + 1 + schedule::HOST_CALL;
+    let buffer = guest.gpu_buffer(64, 1).unwrap();
+    let kernel = guest.gpu_kernel("double").unwrap();
+    for n in 0..7 {
+        guest.put_dispatch(n, kernel, [0, 1, 1], &[(3, buffer, 0, 4)]);
+    }
+    for (last, errno) in [(0, INVAL), (2, TOO_BIG)] {
+        guest.put_dispatch(
+            7,
+            kernel,
+            [last, 1, 1],
+            &[(3, buffer, 0, 4)][..last.min(1) as usize],
+        );
+        assert_eq!(guest.gpu_submit(8), errno);
+        assert_eq!(guest.0.usage().fuel, call(3) + 8 * 50);
+    }
+    guest.put_kernel(&[[b'x'; 635].as_slice(), &[0xff]].concat(), 0);
+    assert_eq!(guest.call("gpu_kernel", &[0, KERNEL.into()]), ILSEQ);
+    assert_eq!(guest.0.usage().fuel, call(2) + 10);
+}
+
 #[test]
 fn fuel_is_charged_before_anything_is_sent() {
     let gpu = obedient();

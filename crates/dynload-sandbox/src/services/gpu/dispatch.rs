@@ -21,7 +21,7 @@ pub(super) const DISPATCH: u64 = 28;
 const BINDING: u64 = 24;
 
 /// Fuel for a dispatch, on top of that for its invocations.
-const FUEL_PER_DISPATCH: u64 = 50;
+pub(super) const FUEL: u64 = 50;
 
 /// Invocations for one unit of fuel.
 const INVOCATIONS_PER_FUEL: u64 = 64;
@@ -33,8 +33,9 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    /// Returns the fuel for the invocations.
     pub(super) fn fuel(&self) -> u64 {
-        FUEL_PER_DISPATCH + self.invocations.div_ceil(INVOCATIONS_PER_FUEL)
+        self.invocations.div_ceil(INVOCATIONS_PER_FUEL)
     }
 }
 
