@@ -6,7 +6,9 @@ mod text;
 
 pub use dynload_oracle::guests::{ALL as GUESTS, Guest};
 pub use repeat::{RepeatError, repeated};
-pub use text::{ADD, EMPTY, HOST_CALLS, SPIN, growing, indirect_calls, with_data, with_params};
+pub use text::{
+    ADD, ECHO, ECHO_EXTISM, EMPTY, HOST_CALLS, SPIN, growing, indirect_calls, with_data, with_params,
+};
 
 /// Returns the binary of a guest of `tests/guests`.
 ///

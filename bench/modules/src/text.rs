@@ -11,6 +11,62 @@ pub const EMPTY: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "run") (result i32) i32.const 0))"#;
 
+/// `echo` returns the bytes with which it is called, in the convention of dynload.
+pub const ECHO: &str = r#"(module
+    (import "vais" "read_args" (func $read_args (param i32)))
+    (import "vais" "set_result" (func $set_result (param i32 i32)))
+    (memory (export "memory") 1)
+    (func (export "echo") (param $len i32) (result i32)
+        (if (i32.gt_u (local.get $len) (i32.shl (memory.size) (i32.const 16)))
+            (then (drop (memory.grow (i32.add (i32.shr_u (local.get $len) (i32.const 16)) (i32.const 1))))))
+        (call $read_args (i32.const 0))
+        (call $set_result (i32.const 0) (local.get $len))
+        (i32.const 0)))"#;
+
+/// `echo` returns its input, in the convention of Extism: copied into the memory of the plugin and out of it, 8 bytes at a
+/// time.
+pub const ECHO_EXTISM: &str = r#"(module
+    (import "extism:host/env" "input_length" (func $input_length (result i64)))
+    (import "extism:host/env" "input_load_u8" (func $input_load_u8 (param i64) (result i32)))
+    (import "extism:host/env" "input_load_u64" (func $input_load_u64 (param i64) (result i64)))
+    (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+    (import "extism:host/env" "store_u8" (func $store_u8 (param i64 i32)))
+    (import "extism:host/env" "store_u64" (func $store_u64 (param i64 i64)))
+    (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+    (memory (export "memory") 1)
+    (func (export "echo") (result i32) (local $len i32) (local $at i32) (local $block i64)
+        (local.set $len (i32.wrap_i64 (call $input_length)))
+        (if (i32.gt_u (local.get $len) (i32.shl (memory.size) (i32.const 16)))
+            (then (drop (memory.grow (i32.add (i32.shr_u (local.get $len) (i32.const 16)) (i32.const 1))))))
+        (block $read (loop $next
+            (br_if $read (i32.lt_u (i32.sub (local.get $len) (local.get $at)) (i32.const 8)))
+            (i64.store (local.get $at) (call $input_load_u64 (i64.extend_i32_u (local.get $at))))
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br $next)))
+        (block $read (loop $next
+            (br_if $read (i32.eq (local.get $len) (local.get $at)))
+            (i32.store8 (local.get $at) (call $input_load_u8 (i64.extend_i32_u (local.get $at))))
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (br $next)))
+        (local.set $block (call $alloc (i64.extend_i32_u (local.get $len))))
+        (local.set $at (i32.const 0))
+        (block $written (loop $next
+            (br_if $written (i32.lt_u (i32.sub (local.get $len) (local.get $at)) (i32.const 8)))
+            (call $store_u64
+                (i64.add (local.get $block) (i64.extend_i32_u (local.get $at)))
+                (i64.load (local.get $at)))
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br $next)))
+        (block $written (loop $next
+            (br_if $written (i32.eq (local.get $len) (local.get $at)))
+            (call $store_u8
+                (i64.add (local.get $block) (i64.extend_i32_u (local.get $at)))
+                (i32.load8_u (local.get $at)))
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (br $next)))
+        (call $output_set (local.get $block) (i64.extend_i32_u (local.get $len)))
+        (i32.const 0)))"#;
+
 /// `run(n)` calls `host.next(i64) -> i64` n times.
 pub const HOST_CALLS: &str = r#"(module
     (import "host" "next" (func $next (param i64) (result i64)))

@@ -1,5 +1,6 @@
 //! The measurements, with a section for each kind.
 
+mod bytes;
 mod calls;
 mod deadlines;
 mod discovery;
@@ -66,6 +67,13 @@ pub(crate) const SECTIONS: &[Section] = &[
         title: "Calls of an export from the host",
         note: "`add(i64, i64)`. For Extism, a function without arguments, with empty input and output.",
         measure: calls::measure,
+    },
+    Section {
+        name: "bytes",
+        title: "Calls with bytes, beside Extism",
+        note: "A plugin that returns its input. That for Extism copies it into its memory and back, 8 bytes at a time, as the kits \
+               for Extism do; Extism translates plugins to machine code.",
+        measure: bytes::measure,
     },
     Section {
         name: "load",

@@ -48,7 +48,8 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     Ok(found)
 }
 
-fn ask(side: &str) -> Outcome<f64> {
+/// Returns the bytes of an instance of a side, measured in another process.
+pub(super) fn ask(side: &str) -> Outcome<f64> {
     let output = Command::new(std::env::current_exe()?)
         .args(["--child", side])
         .output()?;
@@ -93,6 +94,30 @@ pub(crate) fn child(arguments: &[String]) -> Outcome<()> {
                 let mut plugin = extism::Plugin::new_from_compiled(&plugin)?;
                 // The first call instantiates the plugin.
                 plugin.call::<&[u8], Vec<u8>>("run", &[])?;
+                Ok(plugin)
+            })?
+        }
+        Some(side @ ("echo" | "unchanged")) => {
+            let text = if side == "echo" {
+                modules::ECHO
+            } else {
+                modules::ECHO_EXTISM
+            };
+            let module = Module::new(&Engine::default(), modules::assemble(text))?;
+            let sandbox = dynload::sandbox();
+            grown(|| {
+                let mut instance = sandbox.instantiate(&module)?;
+                instance.call_bytes("echo", &[b"twelve bytes"])?;
+                Ok(instance)
+            })?
+        }
+        Some("extism-echo") => {
+            let wasm = modules::assemble(modules::ECHO_EXTISM);
+            let builder = extism::PluginBuilder::new(extism_manifest(&wasm)).with_cache_disabled();
+            let plugin = extism::CompiledPlugin::new(builder)?;
+            grown(|| {
+                let mut plugin = extism::Plugin::new_from_compiled(&plugin)?;
+                plugin.call::<&[u8], Vec<u8>>("echo", b"twelve bytes")?;
                 Ok(plugin)
             })?
         }
