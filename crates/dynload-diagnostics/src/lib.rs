@@ -1,9 +1,10 @@
-//! Text for error messages.
+//! Text for error messages, and a check that keeps a parser from failing without one.
 //!
 //! - [`printable()`] shows text that someone else chose: escaped, and cut to a length.
 //! - [`listed()`] shows the first items of a list, and the number of the others. It does not escape them.
 //! - [`with_causes()`] shows an error with its causes in one line, and [`debug_with_causes`] makes this its `Debug`.
 //! - [`nearest_name`] finds the known name that a misspelled one probably meant.
+//! - [`overlong_length`] finds a length in a WebAssembly module that a parser must not add to a position.
 //!
 //! # Examples
 //!
@@ -32,11 +33,13 @@
 extern crate alloc;
 
 mod causes;
+mod lengths;
 mod listed;
 mod nearest;
 mod printable;
 
 pub use causes::{WithCauses, with_causes};
+pub use lengths::overlong_length;
 pub use listed::{Listed, listed};
 pub use nearest::nearest_name;
 pub use printable::{Printable, TextBytes, printable};

@@ -156,6 +156,20 @@ impl Module {
         Ok((module, bytes))
     }
 
+    /// Checks the lengths in a module, where the sum of a position and a length can overflow in the parser.
+    pub(crate) fn check_lengths(wasm: &[u8]) -> Result<(), ModuleError> {
+        if cfg!(target_pointer_width = "64") {
+            return Ok(());
+        }
+        match dynload_diagnostics::overlong_length(wasm) {
+            None => Ok(()),
+            Some(offset) => Err(ModuleError::Invalid {
+                offset,
+                message: "a length is larger than what contains it".into(),
+            }),
+        }
+    }
+
     /// Checks that the interpreter cannot overflow the native stack.
     pub(crate) fn check_build() -> Result<(), ModuleError> {
         if dispatch::releases_stack() {

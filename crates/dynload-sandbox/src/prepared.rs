@@ -130,6 +130,7 @@ impl Module {
                 bound(ModuleLimit::LoadBytes).check(what, rewritten.load_bytes)
             });
         fits.map_err(|Refused(error)| error)?;
+        Module::check_lengths(wasm)?;
         let module = Module::compile(engine, wasm, rewritten)
             .map_err(|refused| ModuleError::Engine(refused.into()))?;
         if has_additions(&module) {

@@ -66,6 +66,7 @@ fn features(config: &EngineConfig) -> WasmFeatures {
 
 /// Rewrites a module, and validates it except for its functions, which the interpreter validates.
 pub(crate) fn module(wasm: &[u8], config: &EngineConfig) -> Result<(Vec<u8>, Rewritten), ModuleError> {
+    crate::Module::check_lengths(wasm)?;
     match parse(wasm, config) {
         // The error that is found first is not necessarily the first error in the module.
         Err(Refused(invalid @ ModuleError::Invalid { .. })) => validate(wasm, config).and(Err(invalid)),

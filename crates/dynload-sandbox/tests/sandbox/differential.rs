@@ -64,6 +64,19 @@ fn smith(seed: u64) -> Option<Vec<u8>> {
     Some(module.to_bytes())
 }
 
+/// The check of lengths refuses no valid module: where addresses have 32 bits, each module passes through it.
+#[test]
+fn no_length_of_a_valid_module_is_overlong() {
+    let modules = (0..300).filter_map(smith);
+    let with_data = modules.inspect(|wasm| assert_eq!(dynload_diagnostics::overlong_length(wasm), None));
+    let data = |wasm: &Vec<u8>| {
+        let mut sections = wasmparser::Parser::new(0).parse_all(wasm);
+        sections
+            .any(|payload| matches!(payload, Ok(wasmparser::Payload::DataSection(data)) if data.count() > 0))
+    };
+    assert!(with_data.filter(data).count() > 50);
+}
+
 /// A value, as far as two stores can have the same one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Seen {
