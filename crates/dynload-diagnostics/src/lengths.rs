@@ -2,10 +2,10 @@
 
 /// Returns the offset of the first length in a core module that is larger than what contains it, or of what is malformed before.
 ///
-/// wasmparser 0.228 adds each length to its position without a check. Where addresses have 32 bits, the sum can overflow, and it
-/// panics: so on such machines the crates that parse a module call this first. It reads the lengths of sections, functions, data
-/// segments and subsections of the names; what it returns `None` for can still be invalid. Bytes that are not a core module are
-/// left to the parser, which refuses them at their header.
+/// wasmparser 0.228 adds each length to its position without a check. Where addresses have 32 bits, the sum can overflow, and
+/// it panics: so on such machines the crates that parse a module call this first. It reads the lengths of sections, functions,
+/// data segments and subsections of the names; what it returns `None` for can still be invalid. Bytes that are not a core
+/// module are left to the parser, which refuses them at their header.
 ///
 /// # Examples
 ///
