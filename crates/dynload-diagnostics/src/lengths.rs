@@ -1,6 +1,7 @@
 //! The lengths in a WebAssembly module.
 
-/// Returns the offset of the first length in a core module that is larger than what contains it, or of what is malformed before.
+/// Returns the offset of the first length in a core module that is larger than what contains it, or of what is malformed
+/// before.
 ///
 /// wasmparser 0.228 adds each length to its position without a check. Where addresses have 32 bits, the sum can overflow, and
 /// it panics: so on such machines the crates that parse a module call this first. It reads the lengths of sections, functions,
