@@ -340,8 +340,11 @@ impl Session for Client {
         if !matches!(self.frames.whole(), Ok(None)) {
             return Ok(());
         }
-        let mut events = PollFlags::IN;
-        events.set(PollFlags::OUT, !self.queue.is_empty() && !self.is_held());
+        let sends = !self.queue.is_empty() && !self.is_held();
+        let mut events = PollFlags::empty();
+        events.set(PollFlags::OUT, sends);
+        // What a worker says without being asked is not read, and would end each wait for it to read.
+        events.set(PollFlags::IN, !sends || self.conversation.expects_any());
         match poll(&mut [PollFd::new(&self.socket, events)], Some(&timespec(timeout))) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(_) => Err(self.lose()),

@@ -91,6 +91,12 @@ impl Conversation {
         self.heard
     }
 
+    /// Returns whether an answer is expected.
+    #[must_use]
+    pub fn expects_any(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
     /// Returns whether bytes of a buffer are expected.
     #[must_use]
     pub fn expects_data(&self) -> bool {

@@ -115,6 +115,13 @@ pub(crate) fn run(behavior: &str) -> ! {
     if behavior == "hangs" {
         hang();
     }
+    if behavior == "opens, speaks and hangs" {
+        host.frame();
+        host.reply(Reply::Ready);
+        host.frame();
+        host.send(&[1]);
+        hang();
+    }
     if behavior == "leaves a process" {
         let mut shell = std::process::Command::new("/bin/sh");
         shell.args(["-c", "/bin/sleep 1000 &"]).status().unwrap();

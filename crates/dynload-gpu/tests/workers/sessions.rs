@@ -17,6 +17,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         "nothing_waits_for_a_worker_that_hangs",
         nothing_waits_for_a_worker_that_hangs,
     ),
+    (
+        "what_was_not_asked_for_does_not_end_a_wait",
+        what_was_not_asked_for_does_not_end_a_wait,
+    ),
     ("a_flood_is_not_read", a_flood_is_not_read),
     ("sessions_do_not_share_a_worker", sessions_do_not_share_a_worker),
     (
@@ -163,6 +167,26 @@ fn nothing_waits_for_a_worker_that_hangs() {
         assert!(start.elapsed() < AT_ONCE * 2);
         at_once("dropping", || drop(session));
     }
+}
+
+/// Otherwise the host would look again and again until its deadline.
+fn what_was_not_asked_for_does_not_end_a_wait() {
+    let workers = workers("opens, speaks and hangs").unwrap();
+    let mut session = workers.open(0, 0).unwrap();
+    while session.receive().unwrap().is_none() {
+        session.wait(Duration::from_millis(20)).unwrap();
+    }
+    let piece = vec![0; PIECE as usize];
+    for _ in 0..128 {
+        let (buffer, at, bytes) = (0, 0, &*piece);
+        session.send(&Command::Write { buffer, at, bytes }).unwrap();
+    }
+    assert_eq!(session.is_sent(), Ok(false));
+    let start = Instant::now();
+    for _ in 0..50 {
+        session.wait(Duration::from_millis(10)).unwrap();
+    }
+    assert!(start.elapsed() >= Duration::from_millis(500));
 }
 
 fn a_flood_is_not_read() {
