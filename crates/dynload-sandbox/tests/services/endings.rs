@@ -218,14 +218,15 @@ impl Endless {
 #[test]
 fn the_deadline_ends_every_wait() {
     for endless in ALL {
-        let (dir, sandbox) = world(Limits::DEFAULT.with_time(Duration::from_millis(100)));
+        // The calls that prepare the wait have to end within it, on an emulated processor too.
+        let (dir, sandbox) = world(Limits::DEFAULT.with_time(Duration::from_millis(500)));
         let mut guest = guest(&sandbox);
         let (name, args, _kept) = endless.prepare(&mut guest, dir.path());
         let before = Instant::now();
         let error = guest.try_call(name, &args).unwrap_err();
         assert_eq!(error.limit(), Some(Limit::Time), "{endless:?}: {error}");
         let took = before.elapsed().as_millis();
-        assert!((100..3000).contains(&took), "{endless:?} took {took} ms");
+        assert!((500..60_000).contains(&took), "{endless:?} took {took} ms");
     }
 }
 
