@@ -306,11 +306,11 @@ impl Instance {
     /// As [`leave`](Instance::leave), and keeps the panic of a host function.
     #[inline(always)]
     fn finish<R>(&mut self, invocation: Invoked<'_>, mut result: Result<R, ErrorKind>) -> Result<R, Error> {
-        if let Err(kind) = self.end_call(result.is_ok())
-            && result.is_ok()
-        {
-            result = Err(kind);
+        #[cfg(all(feature = "std", unix))]
+        if self.store.data().services.are_open() {
+            result = self.end_services(result);
         }
+        self.end_call();
         // Code that ran on lent fuel had run out of fuel before, unless it exceeded another limit.
         if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
             && let Err(overdrawn) = self.store.data().meter.check_overdrawn()
@@ -343,16 +343,19 @@ impl Instance {
         }
     }
 
+    /// Ends what the services started for the call. A call that succeeded has failed if that takes too long.
+    #[cfg(all(feature = "std", unix))]
+    #[inline(never)]
+    fn end_services<R>(&mut self, result: Result<R, ErrorKind>) -> Result<R, ErrorKind> {
+        let ended = crate::services::end_call(self.store.data_mut(), result.is_ok());
+        result.and_then(|results| ended.map(|()| results))
+    }
+
     // Without inlining, the calls of this and of the meter's `grant` would take a twentieth of a short call.
     #[inline(always)]
-    fn end_call(&mut self, _succeeded: bool) -> Result<(), ErrorKind> {
-        #[cfg(all(feature = "std", unix))]
-        let result = crate::services::end_call(self.store.data_mut(), _succeeded);
-        #[cfg(not(all(feature = "std", unix)))]
-        let result = Ok(());
+    fn end_call(&mut self) {
         run::settle(&mut self.store.as_context_mut());
         self.store.data_mut().end_watch();
-        result
     }
 
     /// Resets the frame counters to no live frame.

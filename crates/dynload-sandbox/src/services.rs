@@ -106,6 +106,12 @@ impl Services {
         }
     }
 
+    /// Returns whether the instance imports a service.
+    #[inline]
+    pub(crate) fn are_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Returns the peak of the GPU memory, and the invocations of the call with that number.
     pub(crate) fn gpu_usage(&self, call: usize) -> (u64, u64) {
         self.open.as_ref().map_or((0, 0), |open| open.gpu.usage(call))
@@ -194,11 +200,9 @@ pub(crate) fn is_console_ready(stream: Stream) -> bool {
 }
 
 /// Ends what the running call started and did not wait for. The call pays for the fuel of its workers. If it has
-/// `succeeded`, what it submitted to a GPU is waited for, and if that takes too long, it has not succeeded.
+/// `succeeded`, what it submitted to a GPU is waited for, and if that takes too long, it has not succeeded. Only to be called if
+/// the services are open.
 pub(crate) fn end_call(state: &mut State, succeeded: bool) -> Result<(), ErrorKind> {
-    if state.services.open.is_none() {
-        return Ok(());
-    }
     let result = gpu::end_call(state, succeeded);
     thread::end_call(state);
     result
