@@ -200,8 +200,9 @@ pub(crate) fn is_console_ready(stream: Stream) -> bool {
 }
 
 /// Ends what the running call started and did not wait for. The call pays for the fuel of its workers. If it has
-/// `succeeded`, what it submitted to a GPU is waited for, and if that takes too long, it has not succeeded. Only to be called if
-/// the services are open.
+/// `succeeded`, what it submitted to a GPU is waited for, and if that takes too long, it has not succeeded.
+///
+/// Only to be called if the services are open.
 pub(crate) fn end_call(state: &mut State, succeeded: bool) -> Result<(), ErrorKind> {
     let result = gpu::end_call(state, succeeded);
     thread::end_call(state);
