@@ -146,23 +146,29 @@ impl Gpu for Workers {
 
     fn open(&self, device: usize, max_memory_bytes: u64) -> io::Result<Box<dyn Session>> {
         let wanted = self.devices.get(device).ok_or(io::ErrorKind::InvalidInput)?;
-        let spare = match self.spares.take() {
-            Some(spare) => spare,
-            None => self.keeper.start_spare(None)?,
-        };
-        self.keeper.fill(&self.spares);
-        // The keeper lives for as long as the session does.
-        let other_end = (spare.other_end, Arc::clone(&self.keeper));
-        let mut client = Client::new(
-            spare.socket,
-            spare.window,
-            spare.has_greeted,
-            Some(Box::new(other_end)),
-        );
         let index = u32::try_from(device).map_err(|_| io::ErrorKind::InvalidInput)?;
-        client
-            .open(index, wanted, max_memory_bytes)
-            .map_err(io::Error::other)?;
+        let open = |spare: Spare| {
+            // The keeper lives for as long as the session does.
+            let other_end = (spare.other_end, Arc::clone(&self.keeper));
+            let mut client = Client::new(
+                spare.socket,
+                spare.window,
+                spare.has_greeted,
+                Some(Box::new(other_end)),
+            );
+            let opened = client.open(index, wanted, max_memory_bytes);
+            (client, opened)
+        };
+        while let Some(spare) = self.spares.take() {
+            // Its worker may have died since.
+            if let (client, Ok(())) = open(spare) {
+                self.keeper.fill(&self.spares);
+                return Ok(Box::new(client));
+            }
+        }
+        let (client, _) = open(self.keeper.start_spare(None)?);
+        self.keeper.fill(&self.spares);
+        // If its worker has ended already, the session says so when it is used.
         Ok(Box::new(client))
     }
 }
