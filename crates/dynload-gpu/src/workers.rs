@@ -113,6 +113,8 @@ impl Workers {
                 });
             }
         };
+        // Once the keeper has closed its copies, the host sees it if the worker dies. It sends nothing more.
+        let _ = failure.recv();
         let (socket, window, other_end) = client.into_parts();
         let spares = Arc::new(Spares::default());
         spares.put(Spare {
