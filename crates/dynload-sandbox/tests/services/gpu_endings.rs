@@ -20,7 +20,7 @@ const FAR: Duration = Duration::from_secs(30);
 
 fn short(gpu: &Arc<FakeGpu>) -> Sandbox {
     let mut sandbox = sandbox(gpu, scope());
-    sandbox.set_limits(Limits::DEFAULT.with_time(Duration::from_millis(50)));
+    sandbox.set_limits(Limits::DEFAULT.with_time(Duration::from_millis(500)));
     sandbox
 }
 
