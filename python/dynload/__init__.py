@@ -10,7 +10,7 @@ The package is a thin layer over dynload's C library, which `load_library` finds
 releases the interpreter's lock while the plugin runs.
 """
 
-from ._discovery import Discovery, Plugin, discover
+from ._discovery import Discovery, Plugin, admit, discover
 from ._errors import Error, ErrorCode
 from ._instance import Instance, Usage
 from ._library import load_library
@@ -34,6 +34,7 @@ __all__ = [
     "Reloader",
     "Sandbox",
     "Usage",
+    "admit",
     "discover",
     "load_library",
     "required_capabilities",

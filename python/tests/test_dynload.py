@@ -294,6 +294,24 @@ class DiscoveryTest(Case):
             self.assertIn("plugin.toml:1", problems[0])
         self.assertEqual(dynload.discover(directory), ([], []))
 
+    def test_a_sandbox_is_reduced_to_what_a_manifest_requests(self):
+        with tempfile.TemporaryDirectory() as directory:
+            shutil.copy(WASM, directory)
+            pathlib.Path(directory, "plugin.toml").write_text(
+                '[plugin]\nid = "p"\nversion = "1.0.0"\nformat = "wasm"\nentry = "plugin.wasm"\n'
+                '[capabilities]\nneeds = ["console"]\noptional = ["random"]\nworkers = 2\n'
+                '[config.greeting]\ntype = "string"\nrequired = true\n'
+            )
+            granted = dynload.Capability.CONSOLE | dynload.Capability.TIME
+            with dynload.Sandbox(grant=granted) as sandbox:
+                self.fails(ErrorCode.INVALID_ARGUMENT, dynload.admit, sandbox, "p", directory)
+                self.assertEqual(sandbox.capabilities, granted)
+                missing = dynload.admit(sandbox, "p", directory, {"greeting": "hello"})
+                self.assertEqual(sandbox.capabilities, dynload.Capability.CONSOLE)
+                self.assertEqual(len(missing), 2, missing)
+                self.assertIn("random", missing[0])
+                self.fails(ErrorCode.NOT_FOUND, dynload.admit, sandbox, "q", directory)
+
 
 class PluginsTest(Case):
     def test_plugins_are_called_by_id_and_reloaded(self):
