@@ -3,6 +3,9 @@
 //! `cargo bench -p dynload-gpu --features wgpu`. Processor time is that of all threads of the host and of the worker, with what
 //! the driver's own threads compute.
 
+#[path = "shared/ready.rs"]
+mod ready;
+
 use dynload_gpu::Workers;
 use dynload_sandbox::gpu::{Binding, BufferUsage, Command, Dispatch, Gpu, PIECE, Reply, Session};
 use std::{
@@ -194,24 +197,15 @@ struct Native {
     staging: wgpu::Buffer,
 }
 
-/// Returns the value of a future that is ready.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("wgpu's futures are ready outside of browsers"),
-    }
-}
-
 impl Native {
     fn open() -> Native {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             flags: wgpu::InstanceFlags::empty(),
             ..wgpu::InstanceDescriptor::new_without_display_handle()
         });
-        let adapters = now(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-        let (device, queue) = now(adapters[0].request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+        let adapters = ready::now(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+        let (device, queue) =
+            ready::now(adapters[0].request_device(&wgpu::DeviceDescriptor::default())).unwrap();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: None,
             source: wgpu::ShaderSource::Wgsl(SHADER.into()),

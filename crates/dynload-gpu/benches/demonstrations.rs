@@ -1,15 +1,18 @@
 //! The demonstrations of `tests/guests`: on a device in this process, on one through a worker, and on the interpreter.
 //!
 //! `cargo bench -p dynload-gpu --features wgpu --bench demonstrations`. Each is a call of a guest, which creates its buffers,
-//! compiles its shader, computes, and reads the result. Without arguments of its own, it takes the best of three.
+//! compiles its shader, computes, and reads the result. The best of three counts.
+
+#[path = "../tests/guests/compile.rs"]
+mod compile;
+#[path = "shared/ready.rs"]
+mod ready;
 
 use dynload_gpu::{Local, Workers};
 use dynload_sandbox::{
-    Capabilities, Engine, Instance, Limits, Module, Sandbox, Scopes, Value, caps::GpuScope, gpu::Gpu,
+    Capabilities, Instance, Limits, Module, Sandbox, Scopes, Value, caps::GpuScope, gpu::Gpu,
 };
 use std::{
-    path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,30 +24,6 @@ const GUESTS: [(&str, i32); 4] = [
     ("matrix", 256),
     ("bodies", 1024),
 ];
-
-fn module(name: &str) -> Module {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(name)
-        .with_extension("wasm");
-    let status = Command::new("clang")
-        .args([
-            "--target=wasm32",
-            "-O2",
-            "-mbulk-memory",
-            "-ffreestanding",
-            "-nostdlib",
-        ])
-        .args(["-Wl,--no-entry", "-I"])
-        .arg(root.join("../dynload-sandbox/guest"))
-        .arg("-o")
-        .arg(&out)
-        .arg(root.join("tests/guests").join(name).with_extension("c"))
-        .status()
-        .expect("this needs clang and wasm-ld");
-    assert!(status.success());
-    Module::new(&Engine::default(), std::fs::read(out).unwrap()).unwrap()
-}
 
 fn sandbox(gpu: Arc<dyn Gpu>) -> Sandbox {
     let scope = GpuScope::new(["name:*".parse().unwrap()]);
@@ -70,19 +49,10 @@ fn best(sandbox: &Sandbox, module: &Module, export: &str, size: i32) -> (Value, 
         .unwrap()
 }
 
-/// Returns the value of a future that is ready.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).as_mut().poll(&mut context) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("wgpu's futures are ready outside of browsers"),
-    }
-}
-
 fn local() -> Local {
     let instance = wgpu::Instance::default();
-    let adapter = now(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap();
-    let (device, queue) = now(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    let adapter = ready::now(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).unwrap();
+    let (device, queue) = ready::now(adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
     Local::new(device, queue).unwrap()
 }
 
@@ -96,7 +66,7 @@ fn main() {
         "", "", "in process", "worker", "interpreter"
     );
     for (name, size) in GUESTS {
-        let module = module(name);
+        let module = compile::guest(name);
         let (of_local, in_process) = best(&local, &module, "gpu", size);
         let (of_worker, worker) = best(&workers, &module, "gpu", size);
         let (_, interpreter) = best(&workers, &module, "cpu", size);

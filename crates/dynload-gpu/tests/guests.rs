@@ -3,13 +3,15 @@
 //! Without a Vulkan device the tests pass, and say that they have tested nothing, unless `DYNLOAD_REQUIRE_GPU` is set.
 #![cfg(unix)]
 
+#[path = "guests/compile.rs"]
+mod compile;
+
+use compile::{guest, module, root};
 use dynload_gpu::Workers;
 use dynload_sandbox::{
-    Capabilities, Engine, Instance, Limit, Limits, Module, Sandbox, Scopes, Value, caps::GpuScope, gpu::Gpu,
+    Capabilities, Instance, Limit, Limits, Sandbox, Scopes, Value, caps::GpuScope, gpu::Gpu,
 };
 use std::{
-    path::{Path, PathBuf},
-    process::Command,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -79,44 +81,6 @@ fn workers() -> Vec<u32> {
         }
     }
     found
-}
-
-/// Compiles a guest.
-fn module(source: &Path) -> Module {
-    let name = source.file_stem().unwrap();
-    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(name)
-        .with_extension("wasm");
-    let status = Command::new("clang")
-        .args([
-            "--target=wasm32",
-            "-O2",
-            "-mbulk-memory",
-            "-ffreestanding",
-            "-nostdlib",
-        ])
-        .args(["-Wl,--no-entry", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"])
-        .arg(root().join("crates/dynload-sandbox/guest"))
-        .arg("-o")
-        .arg(&out)
-        .arg(source)
-        .status()
-        .expect("these tests need clang and wasm-ld (Debian: clang lld)");
-    assert!(status.success(), "{source:?}");
-    Module::new(&Engine::default(), std::fs::read(out).unwrap()).unwrap()
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn guest(name: &str) -> Module {
-    module(
-        &root()
-            .join("crates/dynload-gpu/tests/guests")
-            .join(name)
-            .with_extension("c"),
-    )
 }
 
 fn call(instance: &mut Instance, name: &str, arg: i32) -> i64 {

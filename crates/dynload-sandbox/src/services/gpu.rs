@@ -17,7 +17,7 @@ use backend::{
 use dynload_caps::{Capabilities, GpuKind};
 use handles::{Handles, Kind};
 use link::{Link, devices};
-use std::{collections::BTreeMap, string::String, vec::Vec};
+use std::{collections::BTreeMap, vec::Vec};
 use wasmi::{Func, Store};
 
 /// Creates the function of that name in a store, if there is one.
@@ -150,20 +150,19 @@ fn device_info(caller: &mut Caller<'_>, number: u32, out: u32) -> Answer {
     let scope = &state.config.scopes.gpu;
     let devices = &state.services.open().gpu;
     let (_, invocations) = devices.usage(state.call);
+    let device = state.config.gpu.as_ref().and_then(|gpu| gpu.devices().get(index));
+    let device = device.ok_or(Errno::Nodev)?;
+    // The numbers of `VkPhysicalDeviceType`.
+    let kind: u32 = match device.kind {
+        GpuKind::Integrated => 1,
+        GpuKind::Discrete => 2,
+        GpuKind::Virtual => 3,
+        GpuKind::Cpu => 4,
+        _ => 0,
+    };
+    let name = prefix(&device.name, INFO_NAME);
     let mut info = Vec::with_capacity(INFO as usize);
-    let mut name = String::new();
-    if let Some((_, device)) = open_devices(state).find(|(found, _)| *found == index) {
-        // The numbers of `VkPhysicalDeviceType`.
-        let kind: u32 = match device.kind {
-            GpuKind::Integrated => 1,
-            GpuKind::Discrete => 2,
-            GpuKind::Virtual => 3,
-            GpuKind::Cpu => 4,
-            _ => 0,
-        };
-        info.extend(kind.to_le_bytes());
-        name.push_str(prefix(&device.name, INFO_NAME));
-    }
+    info.extend(kind.to_le_bytes());
     info.extend((name.len() as u32).to_le_bytes());
     info.extend(name.as_bytes());
     info.resize(8 + INFO_NAME, 0);
