@@ -123,8 +123,7 @@ impl Sizes {
             module: bytes.len(),
             ..Sizes::default()
         };
-        // Where addresses have 32 bits, the sum of a position and a length can overflow in the parser.
-        if cfg!(not(target_pointer_width = "64")) && dynload_diagnostics::overlong_length(bytes).is_some() {
+        if dynload_diagnostics::overflowing_length(bytes).is_some() {
             return sizes;
         }
         for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {

@@ -3,10 +3,8 @@
 /// Returns the offset of the first length in a core module that is larger than what contains it, or of what is malformed
 /// before.
 ///
-/// wasmparser 0.228 adds each length to its position without a check. Where addresses have 32 bits, the sum can overflow, and
-/// it panics: so on such machines the crates that parse a module call this first. It reads the lengths of sections, functions,
-/// data segments and subsections of the names; what it returns `None` for can still be invalid. Bytes that are not a core
-/// module are left to the parser, which refuses them at their header.
+/// It reads the lengths of sections, functions, data segments and subsections of the names; what it returns `None` for can
+/// still be invalid. Bytes that are not a core module are left to the parser, which refuses them at their header.
 ///
 /// # Examples
 ///
@@ -25,6 +23,31 @@ pub fn overlong_length(module: &[u8]) -> Option<usize> {
         return None;
     }
     reader.sections().err()
+}
+
+/// Returns what [`overlong_length`] returns on machines where such a length keeps the module from being parsed, and `None`
+/// elsewhere.
+///
+/// wasmparser 0.228 adds each length to its position without a check. Where addresses have 32 bits, the sum can overflow, and
+/// it panics: so the crates that parse a module call this first.
+///
+/// # Examples
+///
+/// ```
+/// use dynload_diagnostics::{overflowing_length, overlong_length};
+///
+/// let module = b"\0asm\x01\0\0\0\0\xff\xff\xff\xff\x0f\0";
+/// # #[cfg(target_pointer_width = "64")]
+/// assert_eq!(overflowing_length(module), None);
+/// # #[cfg(not(target_pointer_width = "64"))]
+/// # assert_eq!(overflowing_length(module), overlong_length(module));
+/// ```
+#[must_use]
+pub fn overflowing_length(module: &[u8]) -> Option<usize> {
+    if cfg!(target_pointer_width = "64") {
+        return None;
+    }
+    overlong_length(module)
 }
 
 /// The offset of what is malformed.

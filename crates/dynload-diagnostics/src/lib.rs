@@ -4,7 +4,7 @@
 //! - [`listed()`] shows the first items of a list, and the number of the others. It does not escape them.
 //! - [`with_causes()`] shows an error with its causes in one line, and [`debug_with_causes`] makes this its `Debug`.
 //! - [`nearest_name`] finds the known name that a misspelled one probably meant.
-//! - [`overlong_length`] finds a length in a WebAssembly module that a parser must not add to a position.
+//! - [`overflowing_length`] finds a length in a WebAssembly module that a parser must not add to a position.
 //!
 //! # Examples
 //!
@@ -39,7 +39,7 @@ mod nearest;
 mod printable;
 
 pub use causes::{WithCauses, with_causes};
-pub use lengths::overlong_length;
+pub use lengths::{overflowing_length, overlong_length};
 pub use listed::{Listed, listed};
 pub use nearest::nearest_name;
 pub use printable::{Printable, TextBytes, printable};

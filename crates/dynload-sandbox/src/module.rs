@@ -158,10 +158,7 @@ impl Module {
 
     /// Checks the lengths in a module, where the sum of a position and a length can overflow in the parser.
     pub(crate) fn check_lengths(wasm: &[u8]) -> Result<(), ModuleError> {
-        if cfg!(target_pointer_width = "64") {
-            return Ok(());
-        }
-        match dynload_diagnostics::overlong_length(wasm) {
+        match dynload_diagnostics::overflowing_length(wasm) {
             None => Ok(()),
             Some(offset) => Err(ModuleError::Invalid {
                 offset,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use dynload_caps::imports::needs;
 use dynload_caps::{Capabilities, ImportNeeds};
-use dynload_diagnostics::overlong_length;
+use dynload_diagnostics::overflowing_length;
 use wasmparser::types::{EntityType, TypesRef};
 use wasmparser::{Parser, Payload, RefType, ValType, Validator, WasmFeatures};
 
@@ -215,10 +215,7 @@ pub(super) fn facts(bytes: &[u8]) -> Facts {
     if Parser::is_component(bytes) {
         return invalid("it is a component, not a core module: build it for wasm32-wasip1".to_owned());
     }
-    // Where addresses have 32 bits, the sum of a position and a length can overflow in the parser.
-    if cfg!(not(target_pointer_width = "64"))
-        && let Some(offset) = overlong_length(bytes)
-    {
+    if let Some(offset) = overflowing_length(bytes) {
         return invalid(format!(
             "a length is larger than what contains it at byte {offset}"
         ));
