@@ -284,7 +284,8 @@ pub(crate) fn admit(
         }
         sandbox.set_limits(limits);
         sandbox.set_plugin_config(config);
-        entry.authority.revoke(before.capabilities & !grant.capabilities);
+        // Also what another thread has granted meanwhile.
+        entry.authority.revoke(!grant.capabilities);
         Ok(())
     })
 }

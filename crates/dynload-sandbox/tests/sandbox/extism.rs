@@ -250,6 +250,42 @@ fn http_needs_the_network_and_a_client() {
     assert!(error.to_string().ends_with("status 404"), "{error}");
 }
 
+/// What the guest hands over counts as its memory until the client has answered.
+#[test]
+fn a_request_counts_while_it_is_made() {
+    const BODY: usize = 100_000;
+    let code = r#"(memory (export "memory") 1)
+        (func (export "grow") (result i32) (memory.grow (i32.const 1)))
+        (func (export "post") (result i32)
+            (local $body i64)
+            (local.set $body (call $alloc (i64.const 100000)))
+            (call $give (call $http_request (call $input_offset) (local.get $body)))
+            (i32.const 0))"#;
+    let module = guest(code);
+    let grown = |limit: u64| {
+        let mut sandbox = sandbox(Limits::DEFAULT.with_memory_bytes(limit));
+        sandbox.grant(Capabilities::NETWORK);
+        sandbox.set_http_client(|caller, _, body| {
+            assert_eq!(body.len(), BODY);
+            let body = format!("{:?}", caller.call("grow", &[])?).into_bytes();
+            let (status, headers) = (200, Vec::new());
+            Ok(HttpResponse {
+                status,
+                headers,
+                body,
+            })
+        });
+        sandbox
+            .instantiate(&module)
+            .unwrap()
+            .call_str("post", "{}")
+            .unwrap()
+    };
+    assert_eq!(grown(1 << 20), "[I32(1)]");
+    // There is room for the second page, but not beside the body.
+    assert_eq!(grown(2 * 65_536 + BODY as u64 / 2), "[I32(-1)]");
+}
+
 /// A plugin that needs none of the imports.
 #[test]
 fn the_type_of_a_function_tells_a_plugin_without_imports() {

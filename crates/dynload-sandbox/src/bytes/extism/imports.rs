@@ -316,7 +316,13 @@ fn http_request(caller: &mut Caller<'_>, request: u64, body: u64) -> Result<i64,
             "the plugin makes an HTTP request, but the host has no client for it; set one with `Sandbox::set_http_client`",
         ));
     };
-    let response = client(caller, &request, &body)?;
+    // They are kept until the client has answered.
+    let kept = request.len() as u64 + body.len() as u64;
+    parts(caller.state())?.1.hold(kept).map_err(out_of_memory)?;
+    let response = client(caller, &request, &body);
+    parts(caller.state())?.1.release(kept);
+    let response = response?;
+    drop((request, body));
     caller.check()?;
     let headers = give_own(caller, response.headers)?;
     let (extism, _) = parts(caller.state())?;
