@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use dynload_bench_modules as modules;
-use dynload_sandbox::{Capabilities, Engine, Limits, Module, Sandbox, Value};
+use dynload_sandbox::{Capabilities, Engine, EngineConfig, Limits, Module, Sandbox, Validation, Value};
 
 /// The side whose instructions are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ enum Work {
     WasiCall,
     Instantiate,
     /// Loads this module.
-    Load(fn() -> Vec<u8>),
+    Load(fn() -> Vec<u8>, Validation),
     /// Loads this module after it was prepared; bare wasmi loads the original.
     LoadPrepared(fn() -> Vec<u8>),
     /// Calls `run` of this guest, with this argument.
@@ -102,12 +102,29 @@ pub(crate) static PATHS: &[Path] = &[
         1_000,
         Work::Instantiate,
     ),
-    path("load-10k", "loading `hashmap`, 11 KB", 2, Work::Load(small)),
+    path(
+        "load-10k",
+        "loading `hashmap`, 11 KB",
+        2,
+        Work::Load(small, Validation::AtLoad),
+    ),
     path(
         "load-200k",
         "loading 200 KB: many copies of the code of `json`",
         1,
-        Work::Load(large),
+        Work::Load(large, Validation::AtLoad),
+    ),
+    path(
+        "first-use-10k",
+        "loading `hashmap`, validated on first use",
+        2,
+        Work::Load(small, Validation::OnFirstUse),
+    ),
+    path(
+        "first-use-200k",
+        "loading the 200 KB, validated on first use",
+        1,
+        Work::Load(large, Validation::OnFirstUse),
     ),
     path(
         "prepared-10k",
@@ -227,10 +244,11 @@ impl Work {
                     drop(black_box(sandbox.instantiate(&module).expect("no imports")));
                 }
             }
-            Work::Load(wasm) => {
+            Work::Load(wasm, validation) => {
                 let wasm = wasm();
+                let engine = Engine::new(EngineConfig::default().with_validation(validation));
                 for _ in 0..times {
-                    drop(black_box(load(&wasm)));
+                    drop(black_box(Module::new(&engine, &wasm).expect("a valid module")));
                 }
             }
             Work::LoadPrepared(wasm) => {
@@ -314,7 +332,7 @@ impl Work {
                     drop(black_box(instance(&module)));
                 }
             }
-            Work::Load(wasm) | Work::LoadPrepared(wasm) => {
+            Work::Load(wasm, _) | Work::LoadPrepared(wasm) => {
                 let wasm = wasm();
                 for _ in 0..times {
                     drop(black_box(load(&wasm)));

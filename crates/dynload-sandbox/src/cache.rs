@@ -219,6 +219,8 @@ fn name(config: &EngineConfig, wasm: &[u8]) -> String {
         memory64,
         imported_memory,
         translation,
+        // A module is validated as a whole when it is prepared.
+        validation: _,
         module_limits,
     } = config;
     let mut hash = Sha256::new();

@@ -6,6 +6,10 @@ use crate::{metering::operator_cost, module::limits::ModuleLimits, schedule, tra
 use alloc::sync::Arc;
 use wasmi::{CompilationMode, Config, CustomFuelCosts};
 
+/// Whether modules may have 128-bit vectors. On a big-endian machine, wasmi 2.0.0 loads them with their bytes reversed, and
+/// numbers their lanes from the other end.
+pub(crate) const HAS_VECTORS: bool = cfg!(all(feature = "simd", target_endian = "little"));
+
 /// The configuration of an [`Engine`].
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
@@ -27,13 +31,15 @@ pub struct EngineConfig {
     pub imported_memory: bool,
     /// When functions are translated for the interpreter.
     pub translation: Translation,
+    /// When functions are validated.
+    pub validation: Validation,
     /// The limits of a module.
     pub module_limits: ModuleLimits,
 }
 
 /// When the functions of a module are translated for the interpreter.
 ///
-/// Both validate the whole module when it is loaded, and have the same results, errors and readings of the meter.
+/// Both have the same results, errors and readings of the meter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Translation {
@@ -51,6 +57,26 @@ pub enum Translation {
     /// On first use, with every module treated as a large one: for tests.
     #[doc(hidden)]
     OnReportedFirstUse,
+}
+
+/// When the functions of a module are validated.
+///
+/// No function runs before it is valid, so a guest never gets out of its memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Validation {
+    /// When the module is loaded: an invalid one is refused. The default.
+    #[default]
+    AtLoad,
+    /// Each function when it is [translated](Translation::OnFirstUse), so that loading takes two thirds of the time.
+    /// The [Wasm spec] permits this: everything but the functions is validated when the module is loaded, and every call of
+    /// an invalid function fails, with [`ErrorKind::Engine`](crate::ErrorKind::Engine).
+    ///
+    /// A [prepared](crate::Prepared) module is validated as a whole when it is prepared, and so on first use when it is
+    /// loaded, whatever this is.
+    ///
+    /// [Wasm spec]: https://webassembly.github.io/spec/core/appendix/implementation.html#validation
+    OnFirstUse,
 }
 
 impl Translation {
@@ -93,6 +119,32 @@ impl EngineConfig {
         self
     }
 
+    /// Sets when functions are validated.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dynload_sandbox::{Engine, EngineConfig, Limits, Module, Sandbox, Validation};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let wasm = wat::parse_str(r#"(module
+    ///     (func (export "good") (result i32) (i32.const 1))
+    ///     (func (export "bad") (result i32) (i64.const 1)))"#)?;
+    /// assert!(Module::new(&Engine::default(), &wasm).is_err());
+    ///
+    /// let engine = Engine::new(EngineConfig::default().with_validation(Validation::OnFirstUse));
+    /// let mut instance = Sandbox::new(Limits::DEFAULT).instantiate(&Module::new(&engine, &wasm)?)?;
+    /// assert!(instance.call("good", &[]).is_ok());
+    /// assert!(instance.call("bad", &[]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_validation(mut self, validation: Validation) -> EngineConfig {
+        self.validation = validation;
+        self
+    }
+
     /// Sets the limits of a module.
     #[must_use]
     pub fn with_module_limits(mut self, limits: ModuleLimits) -> EngineConfig {
@@ -131,12 +183,9 @@ impl Engine {
 
     /// Creates an interpreter for one module. It frees compiled code only when it is dropped itself, so modules do not share
     /// one.
-    pub(crate) fn interpreter(&self, translation: Translation) -> wasmi::Engine {
+    pub(crate) fn interpreter(&self, mode: CompilationMode) -> wasmi::Engine {
         let mut config = self.0.interpreter.clone();
-        config.compilation_mode(match translation {
-            Translation::AtLoad => CompilationMode::Eager,
-            _ => CompilationMode::LazyTranslation,
-        });
+        config.compilation_mode(mode);
         wasmi::Engine::new(&config)
     }
 }
@@ -167,5 +216,7 @@ fn interpreter(config: &EngineConfig) -> Config {
         .wasm_custom_page_sizes(true)
         .wasm_wide_arithmetic(false)
         .ignore_custom_sections(true);
+    #[cfg(feature = "simd")]
+    interpreter.wasm_simd(HAS_VECTORS).wasm_relaxed_simd(HAS_VECTORS);
     interpreter
 }

@@ -60,7 +60,7 @@ pub use dynload_caps::{
     Access, Capabilities, DirScope, EnvScope, Grant, ImportNeeds, Limits, NetScope, ProgramScope, ScopeError,
     Scopes,
 };
-pub use engine::{Engine, EngineConfig, Translation};
+pub use engine::{Engine, EngineConfig, Translation, Validation};
 pub use error::{
     DeniedGrowth, Error, ErrorKind, Invocation, Limit, MissingImport, ModuleError, Stop, Trap, UnsafeBuild,
 };

@@ -3,7 +3,7 @@
 pub(crate) mod limits;
 
 use crate::{
-    engine::{Engine, Translation, dispatch},
+    engine::{Engine, Translation, Validation, dispatch},
     error::{ModuleError, UnsafeBuild},
     rewritten::{self, Rewritten},
     translation::{self, FirstUses},
@@ -16,6 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use dynload_caps::{Capabilities, ImportNeeds, imports::needs};
+use wasmi::CompilationMode;
 
 /// A WebAssembly module, checked, metered and compiled.
 ///
@@ -137,7 +138,7 @@ impl Module {
     pub fn new(engine: &Engine, wasm: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
         Module::check_build()?;
         let wasm = wasm.as_ref();
-        Module::rewrite_and_compile(engine, wasm)
+        Module::rewrite_and_compile(engine, wasm, engine.config().validation)
             .map(|(module, _)| module)
             .map_err(|error| explained(error, wasm))
     }
@@ -147,9 +148,10 @@ impl Module {
     pub(crate) fn rewrite_and_compile(
         engine: &Engine,
         wasm: &[u8],
+        validation: Validation,
     ) -> Result<(Module, Vec<u8>), ModuleError> {
         let (bytes, rewritten) = rewrite::module(wasm, engine.config())?;
-        let module = Module::compile(engine, &bytes, rewritten).or_else(|refused| {
+        let module = Module::compile(engine, &bytes, rewritten, validation).or_else(|refused| {
             rewrite::validate(wasm, engine.config())?;
             Err(ModuleError::Engine(refused.into()))
         })?;
@@ -181,10 +183,15 @@ impl Module {
         engine: &Engine,
         bytes: &[u8],
         rewritten: Rewritten,
+        validation: Validation,
     ) -> Result<Module, wasmi::Error> {
         let configured = engine.config().translation;
         let (translation, module) = if rewritten.is_lazy && configured != Translation::AtLoad {
-            let module = wasmi::Module::new(&engine.interpreter(configured), bytes)?;
+            let mode = match validation {
+                Validation::AtLoad => CompilationMode::LazyTranslation,
+                Validation::OnFirstUse => CompilationMode::Lazy,
+            };
+            let module = wasmi::Module::new(&engine.interpreter(mode), bytes)?;
             if translation::translate_large(&module, &rewritten) {
                 (configured, module)
             } else {
@@ -206,8 +213,8 @@ impl Module {
     }
 
     fn translate_all(engine: &Engine, bytes: &[u8]) -> Result<(Translation, wasmi::Module), wasmi::Error> {
-        let at_load = Translation::AtLoad;
-        Ok((at_load, wasmi::Module::new(&engine.interpreter(at_load), bytes)?))
+        let module = wasmi::Module::new(&engine.interpreter(CompilationMode::Eager), bytes)?;
+        Ok((Translation::AtLoad, module))
     }
 
     /// Returns the imports of the module, in its own order: everything that it could use, before any of it runs.

@@ -3,7 +3,7 @@
 mod format;
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Validation},
     error::{ModuleError, Refused},
     module::{Module, limits::ModuleLimit},
     rewritten::{self, Rewritten},
@@ -20,9 +20,12 @@ use wasmi::{ExternType, RefType, ValType};
 /// # Trust
 ///
 /// Load a prepared module only if it comes from someone whom you would also trust with the host's limits.
-/// The module is validated again, so guests cannot access memory outside of their own, whoever prepared it. But its counters of
+/// It is validated again, so guests cannot access memory outside of their own, whoever prepared it. But its counters of
 /// fuel, stack and call depth are part of its code: whoever changes the bytes can remove them, and then a guest can use any
 /// amount of time, memory and native stack. The checksum detects damage, not an attacker.
+///
+/// Each function is validated when it is translated. One that was made invalid after the module was prepared ends every call
+/// that uses it, with [`ErrorKind::Engine`](crate::ErrorKind::Engine).
 ///
 /// # Format
 ///
@@ -33,7 +36,7 @@ use wasmi::{ExternType, RefType, ValType};
 /// | 0..8 | `\0dynprep` |
 /// | 8..16 | the checksum of the bytes from 16 on |
 /// | 16..20 | the version of the format |
-/// | 20..24 | flags: 1 refunds fuel, 2 records peaks, 4 counts frames, 8 has a start function, 16 grows memories or tables, 32 can be translated on first use |
+/// | 20..24 | flags: 1 refunds fuel, 2 records peaks, 4 counts frames, 8 has a start function, 16 grows memories or tables, 32 can be translated on first use, 64 has 128-bit vectors |
 /// | 24..32 | bytes of memory that loading takes, as estimated |
 /// | 32..40 | fuel for creating an instance |
 /// | 40..48 | bytes of references and records of an instance |
@@ -104,7 +107,7 @@ impl Module {
     #[cfg(feature = "rewriter")]
     pub(crate) fn new_and_prepared(engine: &Engine, wasm: &[u8]) -> Result<(Module, Prepared), ModuleError> {
         Module::check_build()?;
-        let (module, bytes) = Module::rewrite_and_compile(engine, wasm)
+        let (module, bytes) = Module::rewrite_and_compile(engine, wasm, Validation::AtLoad)
             .map_err(|error| crate::error::explained(error, wasm))?;
         let prepared = Prepared(format::encode(module.rewritten(), &bytes));
         Ok((module, prepared))
@@ -117,7 +120,8 @@ impl Module {
     /// - [`ModuleError::NotPrepared`] if the bytes are not a prepared module, are damaged, or fit another version.
     /// - [`ModuleError::TooLarge`] if the rewritten module exceeds [`max_bytes`](crate::ModuleLimits::max_bytes) of the
     ///   engine, or [`max_load_bytes`](crate::ModuleLimits::max_load_bytes). The other limits applied when it was prepared.
-    /// - [`ModuleError::Engine`] if the interpreter refuses it, for instance because of a feature that is off.
+    /// - [`ModuleError::Engine`] if the interpreter refuses it, for instance because of a feature that is off. An invalid
+    ///   function can be found later: see [`Prepared`].
     /// - [`ModuleError::UnsafeBuild`] as [`Module::new`].
     pub fn from_prepared(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module, ModuleError> {
         Module::check_build()?;
@@ -131,7 +135,7 @@ impl Module {
             });
         fits.map_err(|Refused(error)| error)?;
         Module::check_lengths(wasm)?;
-        let module = Module::compile(engine, wasm, rewritten)
+        let module = Module::compile(engine, wasm, rewritten, Validation::OnFirstUse)
             .map_err(|refused| ModuleError::Engine(refused.into()))?;
         if has_additions(&module) {
             Ok(module)

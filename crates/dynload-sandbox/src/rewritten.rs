@@ -55,6 +55,8 @@ pub(crate) struct Rewritten {
     pub(crate) large: u32,
     /// Whether the interpreter can translate functions when they are first used.
     pub(crate) is_lazy: bool,
+    /// Whether functions may have 128-bit vectors.
+    pub(crate) has_vectors: bool,
     /// The memory that loading takes: an upper bound.
     pub(crate) load_bytes: u64,
     /// The cost of creating an instance.

@@ -64,8 +64,13 @@ fn disabled_feature(message: &str) -> Option<&'static str> {
     const FEATURES: [(&str, &str); 8] = [
         (
             "SIMD",
-            "128-bit vectors; compile it without them (`-mno-simd128`, for Rust `-C target-feature=-simd128`), or build \
-             dynload-sandbox with its feature `simd`",
+            if cfg!(target_endian = "little") {
+                "128-bit vectors; compile it without them (`-mno-simd128`, for Rust `-C target-feature=-simd128`), or build \
+                 dynload-sandbox with its feature `simd`"
+            } else {
+                "128-bit vectors, which big-endian machines do not support; compile it without them (`-mno-simd128`, for Rust \
+                 `-C target-feature=-simd128`)"
+            },
         ),
         (
             "exceptions",

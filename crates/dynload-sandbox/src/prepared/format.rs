@@ -1,6 +1,7 @@
 //! The bytes of a prepared module. Its layout is documented at [`Prepared`](super::Prepared).
 
 use crate::{
+    engine::HAS_VECTORS,
     error::ModuleError,
     rewritten::{Hidden, InstanceCost, Rewritten},
 };
@@ -10,7 +11,7 @@ use alloc::vec::Vec;
 const MAGIC: &[u8; 8] = b"\0dynprep";
 /// The version of the format, and of everything that rewritten code and the host assume of each other: the names and types of
 /// hidden exports, the layout of the frame counters, the arguments of host functions, the schedule of costs.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The bytes before the costs.
 const HEADER: usize = 72;
 /// The offset at which the bytes start that the checksum covers.
@@ -24,6 +25,7 @@ mod flag {
     pub(super) const HAS_START: u32 = 8;
     pub(super) const GROWS: u32 = 16;
     pub(super) const IS_LAZY: u32 = 32;
+    pub(super) const HAS_VECTORS: u32 = 64;
 }
 
 /// Returns the bytes of a rewritten module and of its properties.
@@ -36,6 +38,7 @@ pub(super) fn encode(rewritten: &Rewritten, wasm: &[u8]) -> Vec<u8> {
         (rewritten.has_start, flag::HAS_START),
         (rewritten.grows, flag::GROWS),
         (rewritten.is_lazy, flag::IS_LAZY),
+        (rewritten.has_vectors, flag::HAS_VECTORS),
     ];
     let flags: u32 = flags
         .iter()
@@ -111,6 +114,7 @@ impl<'a> Reader<'a> {
     fn rewritten(mut self) -> Option<(Rewritten, &'a [u8])> {
         let flags = self.u32()?;
         let is_set = |flag| flags & flag != 0;
+        let has_vectors = is_set(flag::HAS_VECTORS);
         let load_bytes = self.u64()?;
         let instance = InstanceCost {
             fuel: self.u64()?,
@@ -132,7 +136,9 @@ impl<'a> Reader<'a> {
             grows: is_set(flag::GROWS),
             costs: costs.map(|cost| u32::from_le_bytes(*cost)).collect(),
             large,
-            is_lazy: is_set(flag::IS_LAZY),
+            // Validated as a whole, a module with vectors is refused at load where the interpreter has none.
+            is_lazy: is_set(flag::IS_LAZY) && (!has_vectors || HAS_VECTORS),
+            has_vectors,
             load_bytes,
             instance,
         };

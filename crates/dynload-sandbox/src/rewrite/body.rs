@@ -59,12 +59,13 @@ impl Context<'_> {
     }
 }
 
-/// The additions to the module that a rewritten body relies on.
+/// What a rewritten body relies on: additions to the module, and vectors in the interpreter.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Needs {
     pub(crate) refund: bool,
     pub(crate) frame_counters: bool,
     pub(crate) growth: bool,
+    pub(crate) vectors: bool,
 }
 
 impl core::ops::BitOrAssign for Needs {
@@ -72,6 +73,7 @@ impl core::ops::BitOrAssign for Needs {
         self.refund |= other.refund;
         self.frame_counters |= other.frame_counters;
         self.growth |= other.growth;
+        self.vectors |= other.vectors;
     }
 }
 

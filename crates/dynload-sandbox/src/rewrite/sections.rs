@@ -15,7 +15,7 @@ use super::{
     load_estimate::{self, Estimate},
 };
 use crate::{
-    engine::{EngineConfig, Translation},
+    engine::{EngineConfig, HAS_VECTORS, Translation},
     error::{ModuleError, Refused},
     module::limits::{Bound, ModuleLimit, ModuleLimits},
     rewritten::Rewritten,
@@ -59,8 +59,8 @@ fn features(config: &EngineConfig) -> WasmFeatures {
         | WasmFeatures::CUSTOM_PAGE_SIZES
         | WasmFeatures::GC_TYPES;
     features.set(WasmFeatures::MEMORY64, config.memory64);
-    features.set(WasmFeatures::SIMD, cfg!(feature = "simd"));
-    features.set(WasmFeatures::RELAXED_SIMD, cfg!(feature = "simd"));
+    features.set(WasmFeatures::SIMD, HAS_VECTORS);
+    features.set(WasmFeatures::RELAXED_SIMD, HAS_VECTORS);
     features
 }
 

@@ -1,6 +1,6 @@
 //! Functions are translated when they are first called, and deadlines hold meanwhile.
 
-use super::{ProcessorClock, limits, overshoot, within_bounds};
+use super::{ProcessorClock, limits, overshoot_of, within_bounds};
 use dynload_sandbox::*;
 use std::{fmt::Write, time::Duration};
 
@@ -110,12 +110,30 @@ fn programs() -> Vec<(String, String)> {
     programs
 }
 
-#[test]
-fn deadlines_while_functions_are_translated() {
-    let sandbox = Sandbox::new(limits().with_time(Duration::from_millis(LIMIT))).with_clock(ProcessorClock);
+/// Checks the bounds for every program, loaded by `load`.
+#[track_caller]
+fn check(what: &str, load: impl Fn(&[u8]) -> Module) {
+    let limit = Duration::from_millis(LIMIT);
+    let sandbox = Sandbox::new(limits().with_time(limit)).with_clock(ProcessorClock);
     let late = programs().into_iter().map(|(what, text)| {
         let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{what}: {error}"));
-        (overshoot(&sandbox, &wasm, Duration::from_millis(LIMIT)), what)
+        (overshoot_of(&sandbox, || load(&wasm), limit), what)
     });
-    within_bounds("translation", late.collect());
+    within_bounds(what, late.collect());
+}
+
+#[test]
+fn deadlines_while_functions_are_translated() {
+    check("translation", |wasm| {
+        Module::new(&Engine::default(), wasm).unwrap()
+    });
+}
+
+#[test]
+fn deadlines_while_functions_are_validated_and_translated() {
+    check("validation and translation", |wasm| {
+        let engine = Engine::default();
+        let prepared = Module::prepare(&engine, wasm).unwrap();
+        Module::from_prepared(&engine, prepared).unwrap()
+    });
 }

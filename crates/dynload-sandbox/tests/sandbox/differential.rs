@@ -48,7 +48,7 @@ fn smith(seed: u64) -> Option<Vec<u8>> {
         saturating_float_to_int_enabled: true,
         sign_extension_ops_enabled: true,
         tail_call_enabled: true,
-        simd_enabled: cfg!(feature = "simd"),
+        simd_enabled: cfg!(all(feature = "simd", target_endian = "little")),
         relaxed_simd_enabled: false,
         custom_page_sizes_enabled: seed.is_multiple_of(2),
         exceptions_enabled: false,

@@ -140,6 +140,68 @@ fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// Changes the body of the function whose code is `from` after it was prepared. Code that is straight keeps its bytes.
+fn with_code(mut prepared: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = prepared.windows(from.len()).position(|bytes| bytes == from);
+    let at = at.expect("the code occurs");
+    prepared[at..at + to.len()].copy_from_slice(to);
+    with_checksum(prepared)
+}
+
+/// What is invalid never runs: each call of it fails, in each instance, and other functions are not affected.
+#[test]
+fn functions_that_were_made_invalid_fail_when_they_are_called() {
+    const I32_CONST: &[u8] = &[0x41, 0xd2, 0x09, 0x0b];
+    const I64_CONST: &[u8] = &[0x42, 0xd2, 0x09, 0x0b];
+    let wasm = wat::parse_str(
+        r#"(module (func $bad (export "bad") (result i32) (i32.const 1234))
+            (func (export "calls") (result i32) (i32.add (call $bad) (i32.const 1)))
+            (func (export "good") (result i32) (i32.const 5)))"#,
+    );
+    let engine = Engine::default();
+    let prepared = Module::prepare(&engine, wasm.unwrap()).unwrap().into_bytes();
+    let forged = with_code(prepared, I32_CONST, I64_CONST);
+    let module = Module::from_prepared(&engine, &forged).unwrap();
+    for _ in 0..2 {
+        let mut instance = sandbox(wide(), None).instantiate(&module).unwrap();
+        for function in ["bad", "calls", "bad"] {
+            let error = instance.call(function, &[]).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Engine(_)), "{error}");
+            let poisoned = instance.call("good", &[]).unwrap_err();
+            assert!(matches!(poisoned.kind(), ErrorKind::Poisoned(_)), "{poisoned}");
+            instance.reset().unwrap();
+            assert_eq!(instance.call("good", &[]).unwrap(), [Value::I32(5)]);
+        }
+    }
+    let at_load = Engine::new(EngineConfig::default().with_translation(Translation::AtLoad));
+    let error = Module::from_prepared(&at_load, &forged).unwrap_err();
+    assert!(matches!(error, ModuleError::Engine(_)), "{error}");
+}
+
+/// Large functions are translated at load, and then validated there.
+#[test]
+fn large_functions_that_were_made_invalid_are_refused() {
+    let code = format!("(i32.const 1234) {}", "(i32.const 1) (i32.add)".repeat(20_000));
+    let wasm = wat::parse_str(format!(r#"(module (func (export "run") (result i32) {code}))"#)).unwrap();
+    let prepared = Module::prepare(&Engine::default(), wasm).unwrap().into_bytes();
+    let forged = with_code(prepared, &[0x41, 0xd2, 0x09], &[0x42, 0xd2, 0x09]);
+    assert!(refused(&forged).contains("interpreter"), "{}", refused(&forged));
+}
+
+/// A build without vectors refuses a module with vectors when it is loaded, not when it is called.
+#[cfg(not(all(feature = "simd", target_endian = "little")))]
+#[test]
+fn modules_with_vectors_are_validated_at_load() {
+    let wasm = wat::parse_str(r#"(module (func (export "run") (result i32) (i32.const 1234)))"#).unwrap();
+    let prepared = Module::prepare(&Engine::default(), wasm).unwrap().into_bytes();
+    // `v128.const` is a vector instruction; what follows does not matter.
+    let mut forged = with_code(prepared, &[0x41, 0xd2, 0x09], &[0xfd, 0x0c]);
+    assert_eq!(refused(&forged), "");
+    forged[20] |= 64;
+    let forged = with_checksum(forged);
+    assert!(!refused(&forged).is_empty());
+}
+
 /// The parts that the host relies on are checked even if the checksum is right.
 #[test]
 fn a_module_without_what_the_host_needs_is_refused() {
@@ -167,7 +229,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Any bytes with a right checksum: loading and instantiating them returns.
+    /// Any bytes with a right checksum: loading, instantiating and calling them returns.
     #[test]
     fn hostile_bytes_are_loaded_or_refused(
         module in 0..MODULES.len(),
@@ -187,8 +249,11 @@ proptest! {
         if let Ok(module) = Module::from_prepared(&Engine::default(), with_checksum(bytes)) {
             let limits = wide()
                 .with_memory_bytes(1 << 24)
+                .with_fuel(100_000)
                 .with_time(Duration::from_millis(100));
-            drop(sandbox(limits, None).instantiate(&module));
+            if let Ok(mut instance) = sandbox(limits, None).instantiate(&module) {
+                let _ = instance.call("run", &[]);
+            }
         }
     }
 }

@@ -73,6 +73,7 @@ impl BodyRewriter {
         if let Some(vectors) = vectors {
             self.allocations = vectors.finish(parsed.code.end)?;
         }
+        self.needs.vectors = true;
         Ok(parsed)
     }
 

@@ -39,6 +39,7 @@ impl ModuleReader<'_> {
             has_start: self.start.is_some(),
             grows: self.code.needs.growth,
             is_lazy: self.is_lazy,
+            has_vectors: self.code.needs.vectors,
             large: self.code.costs.large.len() as u32,
             costs: core::mem::take(&mut self.code.costs.reported),
             load_bytes: self.load,

@@ -1,6 +1,6 @@
 //! The sandbox that random programs run in: with the functions that they import, and with limits that never apply.
 
-use dynload_sandbox::{Caller, Capabilities, EngineConfig, Limits, Sandbox, Translation, Value};
+use dynload_sandbox::{Caller, Capabilities, EngineConfig, Limits, Sandbox, Translation, Validation, Value};
 
 /// Limits that never apply: a program's usage is measured.
 pub(crate) fn wide() -> Limits {
@@ -32,15 +32,16 @@ pub(crate) fn sandbox(limits: Limits, slice: Option<u64>) -> Sandbox {
     }
 }
 
-/// With and without profiling, and with each kind of translation.
+/// With and without profiling, with each kind of translation, and with validation on first use.
 pub(crate) fn configs() -> impl Iterator<Item = EngineConfig> {
-    let translations = [
-        Translation::OnFirstUse,
-        Translation::OnReportedFirstUse,
-        Translation::AtLoad,
+    let translated = |translation| EngineConfig::default().with_translation(translation);
+    let configs = [
+        translated(Translation::OnFirstUse),
+        translated(Translation::OnReportedFirstUse),
+        translated(Translation::AtLoad),
+        translated(Translation::OnFirstUse).with_validation(Validation::OnFirstUse),
     ];
-    translations.into_iter().flat_map(|translation| {
-        let config = EngineConfig::default().with_translation(translation);
-        [config, config.with_profile(true)]
-    })
+    configs
+        .into_iter()
+        .flat_map(|config| [config, config.with_profile(true)])
 }
