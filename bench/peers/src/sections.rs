@@ -11,6 +11,7 @@ pub(crate) mod memory;
 mod micro;
 mod programs;
 mod reload;
+mod starts;
 mod symbols;
 
 use dynload_bench_report::{Curve, Group, Row};
@@ -78,9 +79,16 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "load",
         title: "Loading a module",
-        note: "From bytes to a module that can be instantiated. `wasmi` translates everything, as the sandbox does; wasm3 \
-               only parses, and translates at each instantiation.",
+        note: "From bytes to a module that can be instantiated. `wasmi` validates and translates everything, the sandbox validates \
+               and meters everything; wasm3 only parses, and translates at each instantiation.",
         measure: load::measure,
+    },
+    Section {
+        name: "starts",
+        title: "Starting a program",
+        note: "From the bytes of a module, or of a prepared module, to the first result of its shortest run. `wasmi, lazy` \
+               validates and translates each function when it is first called.",
+        measure: starts::measure,
     },
     Section {
         name: "instances",

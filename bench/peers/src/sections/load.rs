@@ -5,7 +5,7 @@ use std::hint::black_box;
 use dynload_bench_modules as modules;
 use dynload_bench_programs::{Builder, PROGRAMS};
 use dynload_bench_report::{Curve, Point, Row, Unit};
-use dynload_sandbox::{Engine, Module};
+use dynload_sandbox::{Engine, EngineConfig, Module, Validation};
 use wasmi::CompilationMode;
 
 use super::Found;
@@ -15,6 +15,7 @@ use crate::race::Race;
 use crate::{Effort, Outcome};
 
 const BUDGET: f64 = 1.6;
+const PREPARED_BUDGET: f64 = 0.35;
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     let hashmap = modules::guest("hashmap")?;
@@ -36,7 +37,7 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     Ok(found)
 }
 
-fn program(name: &str) -> Outcome<Vec<u8>> {
+pub(super) fn program(name: &str) -> Outcome<Vec<u8>> {
     let program = PROGRAMS
         .iter()
         .find(|one| one.name == name)
@@ -57,6 +58,9 @@ fn load_bare(mode: CompilationMode, fuel: bool, wasm: &[u8]) {
 /// few times.
 fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
     let ours = Engine::default();
+    let late = Engine::new(EngineConfig::default().with_validation(Validation::OnFirstUse));
+    let prepared = Module::prepare(&ours, wasm)?;
+    let ours_again = ours.clone();
     let engine3 = wasm3::engine();
     let cranelift = compiled::engine(Backend::Cranelift)?;
     let pulley = compiled::engine(Backend::Pulley)?;
@@ -73,6 +77,19 @@ fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
             }
         })
         .budget(BUDGET)
+        .side("dynload-sandbox, validated on first use", per, move || {
+            for _ in 0..per {
+                drop(black_box(Module::new(&late, wasm).expect("a valid module")));
+            }
+        })
+        .side("dynload-sandbox, prepared", per, move || {
+            for _ in 0..per {
+                drop(black_box(
+                    Module::from_prepared(&ours_again, &prepared).expect("a prepared module"),
+                ));
+            }
+        })
+        .budget(PREPARED_BUDGET)
         .side(WASMI, per, move || wasmi_load(CompilationMode::Eager, false))
         .side("wasmi, its fuel", per, move || {
             wasmi_load(CompilationMode::Eager, true)

@@ -4,6 +4,13 @@ use dynload_caps::{Capabilities, GpuScope, Grant, Limits, Scopes};
 use dynload_discovery::{CacheLocation, Policy, Reduction, Scanner, SearchPath};
 use std::fs;
 
+/// Absolute paths, of this system.
+const PROGRAMS: [&str; 2] = if cfg!(windows) {
+    ["C:/true.exe", "C:/false.exe"]
+} else {
+    ["/bin/true", "/bin/false"]
+};
+
 #[test]
 fn everything_that_is_requested_and_not_granted_is_listed() {
     let temp = tempfile::tempdir().unwrap();
@@ -27,10 +34,11 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
         ]
         environment = ["LANG", "HOME"]
         hosts = ["a.example:1-10", "b.example:80"]
-        programs = ["/bin/true", "/bin/false"]
+        programs = PROGRAMS
         workers = 4
         gpu = { devices = ["*"] }
-        "#,
+        "#
+        .replace("PROGRAMS", &format!("{PROGRAMS:?}")),
     )
     .unwrap();
     let scanner = Scanner::new(SearchPath::empty().with_dir(temp.path())).with_cache(CacheLocation::None);
@@ -47,7 +55,7 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
     scopes.net = vec!["a.example:5".parse().unwrap(), "b.example:*".parse().unwrap()];
     scopes
         .programs
-        .push(dynload_caps::ProgramScope::new("/bin/true").unwrap());
+        .push(dynload_caps::ProgramScope::new(PROGRAMS[0]).unwrap());
     let all = Grant::none().with_capabilities(Capabilities::all());
     assert_eq!(
         listed(
@@ -60,7 +68,7 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
             "the directory `/gone` is not granted as requested",
             "the variable `HOME` is not granted",
             "the hosts `a.example:1-10` are not granted as requested",
-            "the program `/bin/false` is not granted",
+            &format!("the program `{}` is not granted", PROGRAMS[1]),
             "2 workers are granted, of 4",
             "the GPUs are not granted as requested",
         ]
@@ -71,7 +79,7 @@ fn everything_that_is_requested_and_not_granted_is_listed() {
         scopes.env.push(dynload_caps::EnvScope::host(name).unwrap());
     }
     scopes.net = vec!["a.example:*".parse().unwrap(), "b.example:80".parse().unwrap()];
-    for program in ["/bin/true", "/bin/false"] {
+    for program in PROGRAMS {
         scopes
             .programs
             .push(dynload_caps::ProgramScope::new(program).unwrap());
