@@ -49,5 +49,11 @@ pub(crate) const RUNNERS: [Runner; 6] = [
 
 /// The sandbox, with every limit on.
 pub(crate) const DYNLOAD: &str = "dynload-sandbox";
+/// The same, with functions that are validated on first use.
+pub(crate) const DYNLOAD_LATE: &str = "dynload-sandbox, validated on first use";
+/// The same, with a module that was prepared.
+pub(crate) const DYNLOAD_PREPARED: &str = "dynload-sandbox, prepared";
 /// Bare wasmi: eager, unmetered.
 pub(crate) const WASMI: &str = "wasmi";
+/// Bare wasmi that validates and translates each function when it is first called.
+pub(crate) const WASMI_LAZY: &str = "wasmi, lazy";

@@ -1,6 +1,8 @@
 //! The sandbox, with every limit on.
 
-use dynload_sandbox::{Capabilities, Engine, Error, Instance, Limits, Module, Sandbox, Value};
+use dynload_sandbox::{
+    Capabilities, Engine, EngineConfig, Error, Instance, Limits, Module, Sandbox, Validation, Value,
+};
 use std::time::Duration;
 
 use super::{NO_INTEGER, Program};
@@ -15,11 +17,21 @@ pub(crate) const LIMITS: Limits = Limits::PERMISSIVE
     .with_fuel(u64::MAX / 2);
 
 pub(crate) fn program(wasm: &[u8]) -> Outcome<Program> {
+    run(&Module::new(&Engine::default(), wasm)?)
+}
+
+/// Returns an engine that validates functions on first use.
+pub(crate) fn late() -> Engine {
+    Engine::new(EngineConfig::default().with_validation(Validation::OnFirstUse))
+}
+
+/// Returns `run` of a new instance.
+pub(crate) fn run(module: &Module) -> Outcome<Program> {
     let mut sandbox = Sandbox::new(LIMITS);
     sandbox.func_wrap("host", "next", Capabilities::empty(), |_, (value,): (i64,)| {
         Ok(value + 1)
     });
-    let mut instance = sandbox.instantiate(&Module::new(&Engine::default(), wasm)?)?;
+    let mut instance = sandbox.instantiate(module)?;
     Ok(Box::new(move |argument| {
         match instance.call("run", &[Value::I32(argument)])?[..] {
             [Value::I32(value)] => Ok(i64::from(value)),

@@ -16,15 +16,15 @@ pub(crate) fn engine(mode: CompilationMode, fuel: bool) -> Engine {
 }
 
 pub(crate) fn unmetered(wasm: &[u8]) -> Outcome<Program> {
-    program(wasm, false)
+    program(CompilationMode::Eager, wasm, false)
 }
 
 pub(crate) fn metered(wasm: &[u8]) -> Outcome<Program> {
-    program(wasm, true)
+    program(CompilationMode::Eager, wasm, true)
 }
 
-fn program(wasm: &[u8], fuel: bool) -> Outcome<Program> {
-    let (mut store, instance) = instance(&engine(CompilationMode::Eager, fuel), wasm, fuel)?;
+pub(crate) fn program(mode: CompilationMode, wasm: &[u8], fuel: bool) -> Outcome<Program> {
+    let (mut store, instance) = instance(&engine(mode, fuel), wasm, fuel)?;
     let run = instance
         .get_func(&store, "run")
         .ok_or("the module has no `run`")?;

@@ -5,12 +5,13 @@ use std::hint::black_box;
 use dynload_bench_modules as modules;
 use dynload_bench_programs::{Builder, PROGRAMS};
 use dynload_bench_report::{Curve, Point, Row, Unit};
-use dynload_sandbox::{Engine, EngineConfig, Module, Validation};
+use dynload_sandbox::{Engine, Module};
 use wasmi::CompilationMode;
 
 use super::Found;
 use crate::engines::wasmtime::Backend;
-use crate::engines::{DYNLOAD, WASMI, wasm3, wasmi as bare, wasmtime as compiled};
+use crate::engines::{DYNLOAD, DYNLOAD_LATE, DYNLOAD_PREPARED, WASMI, WASMI_LAZY};
+use crate::engines::{dynload, wasm3, wasmi as bare, wasmtime as compiled};
 use crate::race::Race;
 use crate::{Effort, Outcome};
 
@@ -58,9 +59,9 @@ fn load_bare(mode: CompilationMode, fuel: bool, wasm: &[u8]) {
 /// few times.
 fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
     let ours = Engine::default();
-    let late = Engine::new(EngineConfig::default().with_validation(Validation::OnFirstUse));
+    let late = dynload::late();
     let prepared = Module::prepare(&ours, wasm)?;
-    let ours_again = ours.clone();
+    let of_prepared = ours.clone();
     let engine3 = wasm3::engine();
     let cranelift = compiled::engine(Backend::Cranelift)?;
     let pulley = compiled::engine(Backend::Pulley)?;
@@ -77,15 +78,15 @@ fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
             }
         })
         .budget(BUDGET)
-        .side("dynload-sandbox, validated on first use", per, move || {
+        .side(DYNLOAD_LATE, per, move || {
             for _ in 0..per {
                 drop(black_box(Module::new(&late, wasm).expect("a valid module")));
             }
         })
-        .side("dynload-sandbox, prepared", per, move || {
+        .side(DYNLOAD_PREPARED, per, move || {
             for _ in 0..per {
                 drop(black_box(
-                    Module::from_prepared(&ours_again, &prepared).expect("a prepared module"),
+                    Module::from_prepared(&of_prepared, &prepared).expect("a prepared module"),
                 ));
             }
         })
@@ -94,9 +95,7 @@ fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
         .side("wasmi, its fuel", per, move || {
             wasmi_load(CompilationMode::Eager, true)
         })
-        .side("wasmi, lazy", per, move || {
-            wasmi_load(CompilationMode::Lazy, false)
-        })
+        .side(WASMI_LAZY, per, move || wasmi_load(CompilationMode::Lazy, false))
         .side("wasm3, parsing only", per, move || {
             for _ in 0..per {
                 drop(black_box(

@@ -3,16 +3,14 @@
 use std::hint::black_box;
 
 use dynload_bench_report::Row;
-use dynload_sandbox::{Engine, EngineConfig, Module, Sandbox, Validation, Value};
-use wasmi::{CompilationMode, Val};
+use dynload_sandbox::{Engine, Module};
+use wasmi::CompilationMode;
 
 use super::{Found, load::program};
-use crate::engines::{DYNLOAD, dynload, wasmi as bare};
+use crate::engines::{DYNLOAD, DYNLOAD_LATE, DYNLOAD_PREPARED, Program, WASMI, WASMI_LAZY};
+use crate::engines::{dynload, wasmi as bare};
 use crate::race::Race;
 use crate::{Effort, Outcome};
-
-/// What an interpreter that does everything late has in its favour.
-const LAZY: &str = "wasmi, lazy";
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     let mut rows = Vec::new();
@@ -24,37 +22,25 @@ pub(super) fn measure(effort: Effort) -> Outcome<Found> {
 
 /// Loads a program, creates an instance and calls `run(1)`.
 fn start(effort: Effort, title: &str, wasm: &[u8]) -> Outcome<Vec<Row>> {
-    let engine = Engine::default();
-    let late = Engine::new(EngineConfig::default().with_validation(Validation::OnFirstUse));
+    let (engine, late) = (Engine::default(), dynload::late());
     let prepared = Module::prepare(&engine, wasm)?;
-    let sandbox = Sandbox::new(dynload::LIMITS);
-    let bare = |mode| {
-        let engine = bare::engine(mode, false);
-        let (mut store, instance) = bare::instance(&engine, wasm, false).expect("it needs nothing else");
-        let run = instance.get_func(&store, "run").expect("it is exported");
-        let mut result = [Val::default_for_ty(run.ty(&store).results()[0])];
-        run.call(&mut store, &[Val::I32(1)], &mut result)
-            .expect("it runs");
-        black_box(result);
-    };
+    let original = |engine| Module::new(engine, wasm).expect("a valid module");
     let race = Race::new(format!("start of {title}"))
-        .side(DYNLOAD, 1, || {
-            first_result(&sandbox, &Module::new(&engine, wasm).expect("a valid module"));
-        })
-        .side("dynload-sandbox, validated on first use", 1, || {
-            first_result(&sandbox, &Module::new(&late, wasm).expect("a valid module"));
-        })
-        .side("dynload-sandbox, prepared", 1, || {
+        .side(DYNLOAD, 1, || first_result(dynload::run(&original(&engine))))
+        .side(DYNLOAD_LATE, 1, || first_result(dynload::run(&original(&late))))
+        .side(DYNLOAD_PREPARED, 1, || {
             let module = Module::from_prepared(&engine, &prepared).expect("a prepared module");
-            first_result(&sandbox, &module);
+            first_result(dynload::run(&module));
         })
         .budget(1.25)
-        .side("wasmi, eager", 1, || bare(CompilationMode::Eager))
-        .side(LAZY, 1, || bare(CompilationMode::Lazy));
-    Ok(race.run(effort.of(15, 3), LAZY))
+        .side(WASMI, 1, || first_result(bare::unmetered(wasm)))
+        .side(WASMI_LAZY, 1, || {
+            first_result(bare::program(CompilationMode::Lazy, wasm, false));
+        });
+    Ok(race.run(effort.of(15, 3), WASMI_LAZY))
 }
 
-fn first_result(sandbox: &Sandbox, module: &Module) {
-    let mut instance = sandbox.instantiate(module).expect("it needs nothing else");
-    black_box(instance.call("run", &[Value::I32(1)]).expect("it runs"));
+fn first_result(program: Outcome<Program>) {
+    let result = program.and_then(|mut run| run(1));
+    black_box(result.expect("it runs, and needs nothing else"));
 }

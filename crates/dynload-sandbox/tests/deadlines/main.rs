@@ -149,13 +149,14 @@ fn sandbox(limits: Limits) -> Sandbox {
     sandbox
 }
 
-/// Returns by how much a call outlasts its limit: the least of three runs, if that is much. Occasional delays
-/// of the machine are not what is measured.
+/// Returns by how much a call of the module outlasts its limit.
 fn overshoot(sandbox: &Sandbox, wasm: &[u8], limit: Duration) -> Duration {
     let load = || Module::new(&Engine::default(), wasm).unwrap();
     overshoot_of(sandbox, load, limit)
 }
 
+/// Returns by how much a call of what `load` returns outlasts its limit: the least of three runs, if that is much. Occasional
+/// delays of the machine are not what is measured.
 fn overshoot_of(sandbox: &Sandbox, load: impl Fn() -> Module, limit: Duration) -> Duration {
     let mut least = overshoot_once(sandbox, &load(), limit);
     for _ in 0..2 {

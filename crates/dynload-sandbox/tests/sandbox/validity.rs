@@ -15,14 +15,8 @@ use wasmparser::{Validator, WasmFeatures};
 fn features() -> WasmFeatures {
     let mut features = WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::MULTI_MEMORY;
     features |= WasmFeatures::EXTENDED_CONST;
-    features.set(
-        WasmFeatures::SIMD,
-        cfg!(all(feature = "simd", target_endian = "little")),
-    );
-    features.set(
-        WasmFeatures::RELAXED_SIMD,
-        cfg!(all(feature = "simd", target_endian = "little")),
-    );
+    let has_vectors = cfg!(all(feature = "simd", target_endian = "little"));
+    features.set(WasmFeatures::SIMD | WasmFeatures::RELAXED_SIMD, has_vectors);
     features
 }
 
