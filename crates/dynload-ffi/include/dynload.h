@@ -825,15 +825,16 @@ DYNLOAD_API int64_t hot_reloader_check(HotReloader r);
 DYNLOAD_API int64_t hot_reloader_version(HotReloader r);
 
 /// Returns the native version that is running; an empty handle on failure. The handle is valid until the next version
-/// runs; the code stays in memory. The module belongs to the reloader: unload_module and reload_module refuse it.
+/// runs, and stale when hot_reloader_check reports that version; the code stays in memory. The module belongs to the
+/// reloader: unload_module and reload_module refuse it.
 DYNLOAD_API ModuleHandle hot_reloader_module(HotReloader r);
 
 /// Returns the address of a function of the native version that is running; 0 on failure. The code stays in memory,
 /// even when a newer version runs.
 DYNLOAD_API int64_t hot_reloader_get_function(HotReloader r, int64_t name);
 
-/// Returns the Wasm version that is running; an instance with the handle 0 on failure. When the next version runs,
-/// the handle is stale; calls that are running in the instance complete.
+/// Returns the Wasm version that is running; an instance with the handle 0 on failure. When hot_reloader_check reports
+/// the next version, the handle is stale; calls that are running in the instance complete.
 DYNLOAD_API WasmInstance hot_reloader_wasm(HotReloader r);
 
 /// Returns the sandbox of this reloader's Wasm versions. It is created as by sandbox_new; grant capabilities, allow

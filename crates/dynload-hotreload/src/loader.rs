@@ -83,7 +83,9 @@ use crate::artifact::Artifact;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Loader: Send + Sync + 'static {
-    /// The loaded code. It is dropped when the last [`Guard`](crate::Guard) of its version is dropped.
+    /// The loaded code. It is dropped when the last [`Guard`](crate::Guard) of its version is dropped. If there is none when a
+    /// newer version is swapped in, it is dropped before that version is announced: its drop must not wait for the
+    /// announcement.
     type Loaded: Send + Sync + 'static;
 
     /// Checks an artifact without running any of it: whether it is complete, and whether it is for this machine.

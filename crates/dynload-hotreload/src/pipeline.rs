@@ -232,10 +232,11 @@ impl<L: Loader> Pipeline<L> {
             version: artifact.version,
         };
         shared.bus.emit(Some(changed), event);
+        // After the event of the swap, so that the *retired* event follows it. Before the announcement: who has been told of
+        // the new version may rely on the end of the old one.
+        drop_guarded(old, "the old version", artifact);
         // Before the callbacks, which may take a long time.
         shared.arrived(artifact.version);
-        // After the event of the swap, so that the *retired* event follows it.
-        drop_guarded(old, "the old version", artifact);
         shared.bus.deliver();
         Ok(())
     }

@@ -223,8 +223,9 @@ impl<L: Loader> Reloader<L> {
     /// Returns `true` once after each reload; a [`wait`](Reloader::wait) that returns the version counts as the same
     /// announcement. Never blocks.
     ///
-    /// A reload is announced after its events have been emitted; several reloads since the last announcement count as
-    /// one. The version that the first [`start`](Reloader::start) loads is not announced.
+    /// A reload is announced after its events have been emitted, and after the old version was dropped if no guard keeps it;
+    /// several reloads since the last announcement count as one. The version that the first [`start`](Reloader::start) loads
+    /// is not announced.
     pub fn check(&self) -> bool {
         self.shared.announce().is_some()
     }

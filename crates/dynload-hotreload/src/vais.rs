@@ -69,7 +69,7 @@ impl Imports {
                 let found = self.find(&path, directory, source);
                 if found != source && files.insert(found.clone()) {
                     // The imports of a link are beside its target.
-                    unread.push(found.canonicalize().unwrap_or(found));
+                    unread.push(dunce::canonicalize(&found).unwrap_or(found));
                 }
             }
         }

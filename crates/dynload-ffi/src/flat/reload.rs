@@ -153,7 +153,8 @@ pub extern "C" fn hot_reloader_version(r: HotReloader) -> i64 {
 }
 
 /// Returns the native version that is running; an empty handle on failure. The handle is valid until the next version
-/// runs; the code stays in memory. The module belongs to the reloader: `unload_module` and `reload_module` refuse it.
+/// runs, and stale when `hot_reloader_check` reports that version; the code stays in memory. The module belongs to the
+/// reloader: `unload_module` and `reload_module` refuse it.
 pub extern "C" fn hot_reloader_module(r: HotReloader) -> ModuleHandle {
     guard(ModuleHandle::default(), || reload::current_module(r.handle))
 }
@@ -167,8 +168,8 @@ pub unsafe extern "C" fn hot_reloader_get_function(r: HotReloader, name: i64) ->
     })
 }
 
-/// Returns the Wasm version that is running; an instance with the handle 0 on failure. When the next version runs,
-/// the handle is stale; calls that are running in the instance complete.
+/// Returns the Wasm version that is running; an instance with the handle 0 on failure. When `hot_reloader_check` reports
+/// the next version, the handle is stale; calls that are running in the instance complete.
 pub extern "C" fn hot_reloader_wasm(r: HotReloader) -> WasmInstance {
     guard(WasmInstance::default(), || reload::current_wasm(r.handle))
 }

@@ -46,6 +46,33 @@ fn a_guard_keeps_its_version_and_the_last_one_retires_it() {
 }
 
 #[test]
+fn a_version_without_guards_is_dropped_before_the_next_one_is_announced() {
+    /// Code whose drop takes a while.
+    struct Lasting(Arc<AtomicUsize>);
+    impl Drop for Lasting {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(100));
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    struct LastingLoader(Arc<AtomicUsize>);
+    impl Loader for LastingLoader {
+        type Loaded = Lasting;
+        fn load(&self, _: &Artifact) -> Result<Lasting, LoadError> {
+            Ok(Lasting(Arc::clone(&self.0)))
+        }
+    }
+    let dir = Dir::new();
+    let source = dir.write("plugin.txt", "1");
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let reloader = Reloader::new(text_config(&source), LastingLoader(Arc::clone(&dropped))).unwrap();
+    reloader.start().unwrap();
+    dir.write("plugin.txt", "2");
+    assert_eq!(reloader.wait(ROOM), Some(2));
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn unlimited_durations_are_treated_as_very_long_ones() {
     let dir = Dir::new();
     let unlimited = |config: Config| {
