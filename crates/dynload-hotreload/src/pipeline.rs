@@ -31,6 +31,9 @@ use crate::watch::Signature;
 /// How long an incomplete file is left alone before it is looked at again.
 const SETTLE_STEP: Duration = Duration::from_millis(20);
 
+/// How often a file is read again because it was replaced or shortened meanwhile.
+const MOST_REPLACED: u32 = 3;
+
 /// The worker's state between attempts.
 pub(crate) struct Pipeline<L: Loader> {
     shared: Arc<Shared<L>>,

@@ -58,6 +58,11 @@ impl Snapshot {
         new.chain(gone).map(|file| file.path.clone()).collect()
     }
 
+    /// Returns the files with their sizes in bytes.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.files.iter().map(|file| (&*file.path, file.size))
+    }
+
     /// Returns the size of a file in bytes, if it is in the snapshot.
     pub(crate) fn size(&self, path: &Path) -> Option<u64> {
         let file = self.files.iter().find(|file| file.path == path);

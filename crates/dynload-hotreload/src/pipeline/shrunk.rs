@@ -72,6 +72,30 @@ impl<L: Loader> Pipeline<L> {
         }
     }
 
+    /// Returns whether one of the files, whose size was `size` when it was read, was shortened after
+    /// [`await_writers`](Self::await_writers) had looked at it. Then it is time to wait again.
+    pub(super) fn shrank_meanwhile<'a>(&self, read: impl IntoIterator<Item = (&'a Path, u64)>) -> bool {
+        if self.shared.config.shrink_timeout.is_zero() {
+            return false;
+        }
+        let source = &self.shared.targets.source;
+        let is_believed = |path: &Path| {
+            let mut believed = self.shrunk.iter().flat_map(|shrunk| &shrunk.files);
+            believed.any(|(known, _)| known == path)
+        };
+        read.into_iter().any(|(path, size)| {
+            let is_source = path == source;
+            let before = match self.tried.as_ref().map(|tried| &tried.content) {
+                Some(Content::Artifact { size, .. }) => Some(*size),
+                Some(Content::Sources(before)) => before.size(path),
+                // At the start, only the source is waited for.
+                None if !is_source => return false,
+                None => None,
+            };
+            is_shrunk(before, size, is_source) && !is_believed(path)
+        })
+    }
+
     fn shrunk_files(&self) -> Vec<(PathBuf, Signature)> {
         let targets = &self.shared.targets;
         match self.tried.as_ref().map(|tried| &tried.content) {
@@ -96,10 +120,12 @@ pub(super) fn shrunk_since(before: &Snapshot, targets: &Targets) -> Vec<(PathBuf
 
 fn shrunk(path: &Path, before: Option<u64>, is_source: bool) -> Option<(PathBuf, Signature)> {
     let signature = Signature::of_regular(path)?;
-    let now = signature.size();
-    let is_shrunk = match before {
+    is_shrunk(before, signature.size(), is_source).then(|| (path.to_owned(), signature))
+}
+
+fn is_shrunk(before: Option<u64>, now: u64, is_source: bool) -> bool {
+    match before {
         None => now == 0,
         Some(before) => (now == 0 && before != 0) || (is_source && now.saturating_mul(2) < before),
-    };
-    is_shrunk.then(|| (path.to_owned(), signature))
+    }
 }

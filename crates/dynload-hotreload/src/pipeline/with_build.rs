@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::shrunk::shrunk_since;
-use super::{Content, End, Failure, Halt, Pipeline, SETTLE_STEP, Tried, guarded};
+use super::{Content, End, Failure, Halt, MOST_REPLACED, Pipeline, SETTLE_STEP, Tried, guarded};
 use crate::builder::{self, Job, Outcome, Recipe};
 use crate::error::ReloadError;
 use crate::event::EventKind;
@@ -25,9 +25,13 @@ struct During {
 
 impl<L: Loader> Pipeline<L> {
     pub(super) fn build(&mut self, recipe: &Recipe, changed: Instant, initial: bool) -> Result<(), Halt> {
-        self.await_writers(changed, initial)?;
+        let mut replaced = 0;
         let snapshot = loop {
+            self.await_writers(changed, initial)?;
             match Snapshot::take(&self.shared.targets) {
+                Ok(snapshot) if replaced < MOST_REPLACED && self.shrank_meanwhile(snapshot.sizes()) => {
+                    replaced += 1
+                }
                 Ok(snapshot) => break snapshot,
                 Err(Unreadable::Changing(path)) => {
                     if self.settle(changed, initial, None)? {

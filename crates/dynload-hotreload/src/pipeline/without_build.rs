@@ -5,15 +5,12 @@ use std::time::Instant;
 
 use dynload_native::staging::{StageError, StagedFile};
 
-use super::{Content, End, Halt, Pipeline, Tried, guarded};
+use super::{Content, End, Halt, MOST_REPLACED, Pipeline, Tried, guarded};
 use crate::error::ReloadError;
 use crate::event::EventKind;
 use crate::loader::Loader;
 use crate::step::Step;
 use crate::watch::Signature;
-
-/// How often the source is copied again because it was replaced.
-const MOST_REPLACED: u32 = 3;
 
 impl<L: Loader> Pipeline<L> {
     pub(super) fn take_as_is(&mut self, changed: Instant, initial: bool) -> Result<(), Halt> {
@@ -61,6 +58,10 @@ impl<L: Loader> Pipeline<L> {
                 }
             };
             let took = started.elapsed();
+            if replaced < MOST_REPLACED && self.shrank_meanwhile([(self.source(), file.size())]) {
+                replaced += 1;
+                continue;
+            }
             // If the source was replaced meanwhile, the signature may not be that of the copy, and the same save would be tried
             // twice.
             if signature != Signature::of(self.source()) && replaced < MOST_REPLACED {

@@ -1,5 +1,4 @@
 //! Tests of what builds inherit from the host, and of what they leave behind in it.
-#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::os::fd::AsRawFd;

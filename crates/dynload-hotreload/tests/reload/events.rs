@@ -92,7 +92,9 @@ fn a_failure_names_its_step_and_is_kept() {
     let failed = trace.seen.last().unwrap();
     assert_eq!(failed.to_string(), format!("failed to load: {}", error.report()));
     // The same broken content is not reported again; the next good content is loaded.
-    std::fs::File::open(&source).unwrap().sync_all().unwrap();
+    let file = std::fs::File::options().append(true).open(&source).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
     dir.write("plugin.txt", text(2));
     await_version(&reloader, 2);
     assert_eq!(trace.count("failed"), 1);

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use dynload_hotreload::{
-    Artifact, ArtifactKind, Config, EventKind, Guard, LoadError, Loader, NativeLoader, NativePlugin,
-    ReloadError, Reloader, State, Step, WatchMode, WatchState,
+    Artifact, Config, EventKind, Guard, LoadError, Loader, NativeLoader, ReloadError, Reloader, Step,
+    WatchMode, WatchState,
 };
 
 use crate::harness::*;
@@ -126,14 +126,19 @@ fn check_and_wait_announce_a_version_once() {
     assert!(!reloader.check());
     // Of many concurrent calls, only one announces the version.
     dir.write("plugin.txt", text(4));
-    await_until("version 4 runs", || reloader.version() == 4);
-    let announced: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| usize::from(reloader.check())))
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    let announced = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                await_until("a check announces version 4", || {
+                    announced.fetch_add(reloader.check().into(), Ordering::SeqCst);
+                    announced.load(Ordering::SeqCst) > 0
+                });
+                announced.fetch_add(reloader.check().into(), Ordering::SeqCst);
+            });
+        }
     });
-    assert_eq!(announced, 1);
+    assert_eq!(announced.into_inner(), 1);
 }
 
 #[test]
@@ -302,54 +307,10 @@ fn reloaders_can_be_shared_and_boxed() {
 }
 
 #[test]
-fn a_loader_can_use_the_artifacts_kind() {
-    /// A loader for a host with native and Wasm plugins.
-    struct Either {
-        native: NativeLoader,
-        other: TextLoader,
-    }
-    enum Plugin {
-        Native(NativePlugin),
-        Other(Text),
-    }
-    impl Loader for Either {
-        type Loaded = Plugin;
-        fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
-            match artifact.kind {
-                ArtifactKind::Native => self.native.check(artifact),
-                _ => self.other.check(artifact),
-            }
-        }
-        fn load(&self, artifact: &Artifact) -> Result<Plugin, LoadError> {
-            match artifact.kind {
-                ArtifactKind::Native => self.native.load(artifact).map(Plugin::Native),
-                _ => self.other.load(artifact).map(Plugin::Other),
-            }
-        }
-        fn save(&self, old: &Plugin) -> Result<Option<State>, LoadError> {
-            match old {
-                Plugin::Native(plugin) => self.native.save(plugin),
-                Plugin::Other(plugin) => self.other.save(plugin),
-            }
-        }
-    }
-    let dir = Dir::new();
-    let library = crate::native::compile(&dir, "plugin", "long long value(void) { return 5; }");
-    for source in [library, dir.write("plugin.wat", text(7))] {
-        let loader = Either {
-            native: crate::native::loader(),
-            other: TextLoader,
-        };
-        let reloader = Reloader::new(Config::new(&source), loader).unwrap();
-        reloader.start().unwrap();
-        match &*reloader.current().unwrap() {
-            Plugin::Native(plugin) => assert_eq!(crate::native::call(plugin, "value"), 5),
-            Plugin::Other(plugin) => assert_eq!(plugin.call(), 7),
-        }
-    }
-}
-
-#[test]
+#[cfg_attr(
+    windows,
+    ignore = "in Wine, a removed file keeps its name until its last reader closes it"
+)]
 fn a_removed_output_directory_is_created_again() {
     let dir = Dir::new();
     let source = dir.write("plugin.txt", text(1));

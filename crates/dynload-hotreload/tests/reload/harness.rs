@@ -83,6 +83,7 @@ impl Dir {
         Self(tempfile::tempdir().unwrap())
     }
 
+    #[cfg(unix)]
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -269,6 +270,7 @@ impl Callers {
 }
 
 /// Returns whether a process with this ID is alive (a zombie is not).
+#[cfg(unix)]
 pub(crate) fn is_alive(process: u32) -> bool {
     fs::read_to_string(format!("/proc/{process}/stat"))
         .ok()
@@ -290,7 +292,21 @@ pub(crate) fn await_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Renames a file over another one.
+#[track_caller]
+pub(crate) fn rename(from: &Path, to: &Path) {
+    // Before version 10, as in Wine, Windows refuses while the file is open. Editors try again too.
+    let mut result = fs::rename(from, to);
+    let deadline = Instant::now() + ROOM;
+    while cfg!(windows) && result.is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+        result = fs::rename(from, to);
+    }
+    result.unwrap();
+}
+
 /// Creates an executable script.
+#[cfg(unix)]
 pub(crate) fn script(dir: &Dir, name: &str, body: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = dir.write(name, format!("#!/bin/sh\n{body}\n"));

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dynload_hotreload::native::Options;
-use dynload_hotreload::{Builder, Config, NativeLoader, NativePlugin, Reloader, Step, native_loader};
+use dynload_hotreload::{
+    Artifact, ArtifactKind, Builder, Config, LoadError, Loader, NativeLoader, NativePlugin, Reloader, State,
+    Step, native_loader,
+};
 
 use crate::harness::*;
 
@@ -280,4 +283,52 @@ fn each_version_receives_the_settings_before_it_runs() {
         error.report().to_string().contains("refused its setting `a`"),
         "{error}"
     );
+}
+
+#[test]
+fn a_loader_can_use_the_artifacts_kind() {
+    /// A loader for a host with native and Wasm plugins.
+    struct Either {
+        native: NativeLoader,
+        other: TextLoader,
+    }
+    enum Plugin {
+        Native(NativePlugin),
+        Other(Text),
+    }
+    impl Loader for Either {
+        type Loaded = Plugin;
+        fn check(&self, artifact: &Artifact) -> Result<(), LoadError> {
+            match artifact.kind {
+                ArtifactKind::Native => self.native.check(artifact),
+                _ => self.other.check(artifact),
+            }
+        }
+        fn load(&self, artifact: &Artifact) -> Result<Plugin, LoadError> {
+            match artifact.kind {
+                ArtifactKind::Native => self.native.load(artifact).map(Plugin::Native),
+                _ => self.other.load(artifact).map(Plugin::Other),
+            }
+        }
+        fn save(&self, old: &Plugin) -> Result<Option<State>, LoadError> {
+            match old {
+                Plugin::Native(plugin) => self.native.save(plugin),
+                Plugin::Other(plugin) => self.other.save(plugin),
+            }
+        }
+    }
+    let dir = Dir::new();
+    let library = compile(&dir, "plugin", "long long value(void) { return 5; }");
+    for source in [library, dir.write("plugin.wat", text(7))] {
+        let loader = Either {
+            native: loader(),
+            other: TextLoader,
+        };
+        let reloader = Reloader::new(Config::new(&source), loader).unwrap();
+        reloader.start().unwrap();
+        match &*reloader.current().unwrap() {
+            Plugin::Native(plugin) => assert_eq!(call(plugin, "value"), 5),
+            Plugin::Other(plugin) => assert_eq!(plugin.call(), 7),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ fn edits_in_a_row(edits: u64, mode: WatchMode, mut save: impl FnMut(&Path, &str)
 fn by_rename(source: &Path, content: &str) {
     let new = source.with_extension("new");
     fs::write(&new, content).unwrap();
-    fs::rename(&new, source).unwrap();
+    rename(&new, source);
 }
 
 fn by_delete_and_create(source: &Path, content: &str) {
@@ -66,6 +67,7 @@ fn truncate_and_write_1000() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Wine loses notifications that follow a removal")]
 fn delete_and_create_1000() {
     edits_in_a_row(1000, WatchMode::Auto, by_delete_and_create);
 }
@@ -81,6 +83,10 @@ fn write_in_pieces_200() {
 }
 
 #[test]
+#[cfg_attr(
+    windows,
+    ignore = "in Wine, a removed file keeps its name until its last reader closes it"
+)]
 fn hard_link_into_place_200() {
     edits_in_a_row(200, WatchMode::Auto, |source, content| {
         let new = source.with_extension("new");
@@ -91,6 +97,7 @@ fn hard_link_into_place_200() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn symlink_flip_200() {
     edits_in_a_row(200, WatchMode::Auto, |source, content| {
@@ -102,6 +109,7 @@ fn symlink_flip_200() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn write_through_a_symlink_200() {
     let dir = Dir::new();
@@ -121,6 +129,7 @@ fn write_through_a_symlink_200() {
 }
 
 /// The way in which Kubernetes and Nix publish: a whole directory behind a link that is retargeted.
+#[cfg(unix)]
 #[test]
 fn directory_symlink_flip_100() {
     let dir = Dir::new();

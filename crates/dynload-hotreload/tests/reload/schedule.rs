@@ -73,7 +73,7 @@ fn save(source: &Path, kind: Kind, content: &str) {
         Kind::Rename => {
             let new = source.with_extension("new");
             fs::write(&new, content).unwrap();
-            fs::rename(&new, source).unwrap();
+            rename(&new, source);
         }
         Kind::Truncate => fs::write(source, content).unwrap(),
         Kind::DeleteAndCreate => {
@@ -242,6 +242,7 @@ proptest! {
     #![proptest_config(config(24))]
 
     #[test]
+    #[cfg_attr(windows, ignore = "Wine loses notifications that follow a removal")]
     fn schedules_with_notifications(steps in proptest::collection::vec(step(), 1..40)) {
         play(&steps, WatchMode::Native);
     }

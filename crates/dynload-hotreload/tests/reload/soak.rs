@@ -1,5 +1,4 @@
 //! A long run of reloads and builds: descriptors, threads, mappings and temporary files stay as many as they are.
-#![cfg(target_os = "linux")]
 
 use std::fs;
 use std::path::Path;

@@ -200,6 +200,7 @@ fn a_refused_version_that_panics_in_drop_does_not_end_the_reloader() {
 }
 
 /// The file mode mask of a daemon may remove no permission.
+#[cfg(target_os = "linux")]
 #[test]
 fn an_output_directory_that_the_reloader_creates_is_not_refused_whatever_the_mask() {
     let test = "starts::an_output_directory_that_the_reloader_creates_is_not_refused_whatever_the_mask";

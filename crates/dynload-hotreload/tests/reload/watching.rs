@@ -1,6 +1,7 @@
 //! Tests of noticing changes: removed directories, polling, limits.
 
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use dynload_hotreload::{EventKind, PollReason, StartError, WatchError, WatchLimi
 use crate::harness::*;
 
 #[test]
+#[cfg_attr(windows, ignore = "a directory that is watched cannot be removed on Windows")]
 fn a_directory_that_is_removed_and_created_again() {
     let dir = Dir::new();
     let source = dir.write("a/b/plugin.txt", text(0));
@@ -79,6 +81,7 @@ fn a_path_that_does_not_exist_yet_is_loaded_when_it_appears() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "counts threads in /proc")]
 fn many_reloaders_share_one_watching_thread() {
     let dir = Dir::new();
     let reloaders: Vec<_> = (0..30)
@@ -109,6 +112,7 @@ fn many_reloaders_share_one_watching_thread() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn two_reloaders_of_one_directory_do_not_disturb_each_other() {
     let dir = Dir::new();
@@ -151,6 +155,7 @@ fn polling_is_reported_and_finds_changes() {
 }
 
 /// Runs one of the tests below in a user namespace with an inotify limit of `value`.
+#[cfg(target_os = "linux")]
 fn with_limit(setting: &str, value: u32, test: &str) {
     let command = format!("echo {value} > /proc/sys/user/{setting} && exec \"$0\" --exact --ignored {test}");
     let output = Command::new("unshare")
