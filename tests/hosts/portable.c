@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
     printf("denied %d\n", get_load_error_code() == DYNLOAD_ERROR_CAPABILITY_DENIED);
     sandbox_grant(sandbox, CAP_CONSOLE);
     printf("reset %d\n", (int)wasm_reset(plugin));
-    fflush(stdout);
+    fflush(NULL);
     printf("double(21) = %d", (int)wasm_call1_str(plugin, "double", 21));
     printf(", fuel %d\n", (int)wasm_fuel_used(plugin));
     printf("spin() = %d", (int)wasm_call_str(plugin, "spin"));

@@ -124,9 +124,17 @@ const TARGETS: &[Target] = &[
                 || Path::new(windows::WINE).exists(),
                 &["wine64", "wine"],
             ),
+            Tool::required("clang", || is_available("clang", &["--version"]), &["clang"]),
         ],
         short: None,
         full: windows::test,
+    },
+    Target {
+        name: "msvc",
+        triple: "x86_64-pc-windows-msvc",
+        tools: &[],
+        short: None,
+        full: || compile("x86_64-pc-windows-msvc", PUBLISHED),
     },
     Target {
         name: "macos",

@@ -1,4 +1,4 @@
-//! Windows, under Wine: the tests that are not Unix's own, and programs in C that MinGW builds.
+//! Windows, under Wine: the tests that are not Unix's own, and programs in C, by the conventions of MinGW and of Visual C++.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,9 +47,9 @@ pub(super) fn test() -> Result<String, Failure> {
             .args(*tests)
             .args(["--", "--test-threads", "2"]))?;
     }
-    wine.host()?;
+    wine.hosts()?;
     Ok(format!(
-        "tests of {} crates, the DLL and a program in C run in Wine",
+        "tests of {} crates, the DLL and programs in C run in Wine",
         TESTS.len()
     ))
 }
@@ -119,19 +119,41 @@ impl Wine {
         command
     }
 
-    /// Builds the C library and a program that uses it, and compares what the program prints.
-    fn host(&self) -> Result<(), Failure> {
+    /// Builds the C library and programs that use it, and compares what they print.
+    fn hosts(&self) -> Result<(), Failure> {
         run(self.cargo("build").args(["-p", "dynload-shared"]))?;
         let libraries = self.target.join(TRIPLE).join("debug");
-        run(Command::new(GCC)
-            .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-I"])
-            .arg(root().join("crates/dynload-ffi/include"))
-            .arg(root().join("tests/hosts/portable.c"))
-            .arg("-o")
-            .arg(libraries.join("portable.exe"))
-            .arg("-L")
-            .arg(&libraries)
-            .arg("-ldynload"))?;
+        let mut visual_c = Command::new("clang");
+        visual_c
+            .args(["--target=x86_64-pc-windows-msvc", "-ffreestanding"])
+            .args(["-Wpedantic", "-Wgnu", "-include", "dynload_plugin.h", "-I"])
+            .arg(root().join("xtask/src/targets/windows/msvc"));
+        for (name, mut compiler) in [("mingw", Command::new(GCC)), ("msvc", visual_c)] {
+            let object = libraries.join(format!("{name}.o"));
+            let program = libraries.join(format!("{name}.exe"));
+            run(compiler
+                .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-c", "-I"])
+                .arg(root().join("crates/dynload-ffi/include"))
+                .arg("-I")
+                .arg(root().join("crates/dynload-native/include"))
+                .arg(root().join("tests/hosts/portable.c"))
+                .arg("-o")
+                .arg(&object))?;
+            // The linker of Visual C++ would need its libraries. The object has its conventions already.
+            run(Command::new(GCC)
+                .arg(object)
+                .arg("-o")
+                .arg(&program)
+                .arg("-L")
+                .arg(&libraries)
+                .arg("-ldynload"))?;
+            self.host(&libraries, &program)?;
+        }
+        Ok(())
+    }
+
+    /// Compares what a host prints.
+    fn host(&self, libraries: &Path, program: &Path) -> Result<(), Failure> {
         for (from, to) in [
             (self.target.join("answer1.dll"), "plugin.dll"),
             (root().join("tests/no_std/src/plugin.wasm"), "plugin.wasm"),
@@ -140,17 +162,18 @@ impl Wine {
             std::fs::copy(from, &to).during(to.display())?;
         }
         let found = output(
-            self.start(&libraries.join("portable.exe"))
+            self.start(program)
                 .args(["plugin.dll", "../../answer2.dll"])
                 .arg("plugin.wasm")
-                .current_dir(&libraries),
+                .current_dir(libraries),
         )?;
         let found = found.replace("\r\n", "\n");
         if found == PRINTED {
             return Ok(());
         }
         Err(Failure::new(format!(
-            "portable.c printed\n{found}instead of\n{PRINTED}"
+            "{} printed\n{found}instead of\n{PRINTED}",
+            program.display()
         )))
     }
 }

@@ -284,7 +284,7 @@ fn child() {
     for round in 0.. {
         let spare = wasm.with_extension("new");
         fs::write(&spare, module(&format!("round{round}"))).unwrap();
-        fs::rename(spare, &wasm).unwrap();
+        replaced(|| fs::rename(&spare, &wasm));
         let path = SearchPath::empty().with_dir(root);
         let scanner = Scanner::new(path).with_cache(CacheLocation::File(cache.into()));
         let found = scanner.scan();
@@ -295,8 +295,20 @@ fn child() {
             format!("{:?}", audit.facts).contains(&format!("round{round}\"")),
             "{audit:?}"
         );
-        scanner.save_cache().unwrap();
+        replaced(|| scanner.save_cache());
     }
+}
+
+/// Replaces a file that another process may be reading. Before version 10, as in Wine, Windows refuses that; try again.
+fn replaced<T: std::fmt::Debug>(replace: impl Fn() -> std::io::Result<T>) {
+    let mut result = replace();
+    let mut refused = 0;
+    while cfg!(windows) && result.is_err() && refused < 10_000 {
+        std::thread::sleep(Duration::from_millis(1));
+        refused += 1;
+        result = replace();
+    }
+    result.unwrap();
 }
 
 #[test]

@@ -1,0 +1,2 @@
+/* What dynload.h uses of <stdlib.h>. */
+char *getenv(const char *name);

@@ -1,0 +1,3 @@
+/* What dynload.h uses of <string.h>. */
+#include <stddef.h>
+size_t strlen(const char *text);
