@@ -69,8 +69,9 @@ pub enum Validation {
     #[default]
     AtLoad,
     /// Each function when it is [translated](Translation::OnFirstUse), so that loading takes two thirds of the time.
-    /// The [Wasm spec] permits this: everything but the functions is validated when the module is loaded, and every call of
-    /// an invalid function fails, with [`ErrorKind::Engine`](crate::ErrorKind::Engine).
+    /// The [Wasm spec] permits this: everything but the functions is validated when the module is loaded. An invalid function
+    /// is found then too if it is malformed or if metering it could hide the error; otherwise every call of it fails, with
+    /// [`ErrorKind::Engine`](crate::ErrorKind::Engine).
     ///
     /// A [prepared](crate::Prepared) module is validated as a whole when it is prepared, and so on first use when it is
     /// loaded, whatever this is.

@@ -312,7 +312,7 @@ impl Instance {
         }
         self.end_call();
         // Code that ran on lent fuel had run out of fuel before, unless it exceeded another limit.
-        if matches!(result, Ok(_) | Err(ErrorKind::Trap(_)))
+        if matches!(result, Ok(_) | Err(ErrorKind::Trap(_) | ErrorKind::Engine(_)))
             && let Err(overdrawn) = self.store.data().meter.check_overdrawn()
         {
             result = Err(overdrawn);

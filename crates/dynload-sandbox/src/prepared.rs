@@ -22,7 +22,8 @@ use wasmi::{ExternType, RefType, ValType};
 /// Load a prepared module only if it comes from someone whom you would also trust with the host's limits.
 /// It is validated again, so guests cannot access memory outside of their own, whoever prepared it. But its counters of
 /// fuel, stack and call depth are part of its code: whoever changes the bytes can remove them, and then a guest can use any
-/// amount of time, memory and native stack. The checksum detects damage, not an attacker.
+/// amount of time, memory and native stack. Code that the interpreter cannot translate without the changes that preparing
+/// makes can end the process. The checksum detects damage, not an attacker.
 ///
 /// Each function is validated when it is translated. One that was made invalid after the module was prepared ends every call
 /// that uses it, with [`ErrorKind::Engine`](crate::ErrorKind::Engine).

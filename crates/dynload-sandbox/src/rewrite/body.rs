@@ -120,8 +120,9 @@ pub(crate) struct BodyRewriter {
     literals: Literals,
     /// The guest's own locals, parameters included.
     locals: u32,
-    /// The offset of the body in the module.
+    /// The offsets of the body in the module, and of its end.
     base: usize,
+    end: usize,
     edits: Vec<(u32, Edit)>,
     scratch: Vec<u8>,
     open_frames: Vec<OpenFrame>,
@@ -262,6 +263,7 @@ impl BodyRewriter {
 
         let base = body.range().start;
         self.base = base;
+        self.end = body.range().end;
         let ty = context.spaces.types.get(ty as usize);
         let params = ty.map_or(&[][..], |ty| ty.params());
         let mut frame_bytes: u64 = params.iter().copied().map(bytes_of).sum();

@@ -4,9 +4,11 @@
 //! The interpreter sees functions only after they are rewritten. So these modules try to hide an error in code
 //! that rewriting adds, omits or writes differently. The oracle is `wasmparser`, which sees the original.
 
+use crate::subject::shapes::{binary, leb, section};
 use dynload_oracle::guests;
 use dynload_sandbox::{
-    Engine, EngineConfig, ErrorKind, Limits, Module, ModuleError, Sandbox, Validation, Value,
+    Engine, EngineConfig, ErrorKind, Limit, Limits, Module, ModuleError, Sandbox, Translation, Validation,
+    Value,
 };
 use proptest::{prelude::*, test_runner::RngSeed};
 use wasmparser::{Validator, WasmFeatures};
@@ -192,4 +194,86 @@ fn changed_programs_are_accepted_only_if_valid() {
         valid > cases / 20 && valid < cases * 19 / 20,
         "{valid} of {cases} are valid"
     );
+}
+
+/// Returns a module with a function of this code, one that calls it, and one with the code `padding`.
+fn with_code(code: &[u8], padding: &[u8]) -> Vec<u8> {
+    let bodies = [code, &[0x10, 0, 0x0b], padding]
+        .map(|code| [leb(code.len() as u64 + 1), vec![0], code.to_vec()].concat());
+    binary(&[
+        section(1, 1, &[0x60, 0, 0]),
+        section(3, 3, &[0, 0, 0]),
+        section(7, 2, b"\x03run\0\0\x05calls\0\x01"),
+        section(10, 3, &bodies.concat()),
+    ])
+}
+
+/// The interpreter's translator panicked for a `loop` after the end of a function, before the validator had seen all of it.
+#[test]
+fn code_after_the_end_of_a_function_is_refused_whenever_it_is_validated_and_translated() {
+    let configured = |translation, validation| {
+        Engine::new(
+            EngineConfig::default()
+                .with_translation(translation)
+                .with_validation(validation),
+        )
+    };
+    let engines = [
+        configured(Translation::OnFirstUse, Validation::AtLoad),
+        configured(Translation::AtLoad, Validation::AtLoad),
+        configured(Translation::OnFirstUse, Validation::OnFirstUse),
+        configured(Translation::OnReportedFirstUse, Validation::OnFirstUse),
+    ];
+    // So many conditions that the module is translated at load.
+    let conditions: Vec<u8> = [0x41, 0, 0x04, 0x40, 0x0b]
+        .repeat(10_000)
+        .into_iter()
+        .chain([0x0b])
+        .collect();
+    let tails: [&[u8]; 9] = [
+        &[0x03, 0x40, 0x0b],
+        &[0x03, 0x40],
+        &[0x02, 0x40, 0x0b],
+        &[0x41, 0, 0x04, 0x40, 0x0b],
+        &[0x01],
+        &[0x00],
+        &[0x0b],
+        &[0x41, 0, 0x1a],
+        &[0x03, 0x40, 0x03, 0x40, 0x0c, 0x01, 0x0b, 0x0b],
+    ];
+    for before in [
+        &[0x0b][..],
+        &[0x00, 0x0b],
+        &[0x02, 0x40, 0x0b, 0x0b],
+        &[0x41, 0, 0x0d, 0, 0x0b],
+    ] {
+        for padding in [&[0x0b][..], &conditions] {
+            assert!(compare(&engines, &with_code(before, padding)));
+            for tail in tails {
+                let code = [before, tail].concat();
+                assert!(!compare(&engines, &with_code(&code, padding)), "{code:x?}");
+            }
+        }
+    }
+}
+
+/// A call on lent fuel ended with the error of the interpreter, although it had exceeded its limit before.
+#[test]
+fn an_invalid_function_hides_no_exceeded_limit() {
+    let text = "(module (func $invalid (i64.const 1)) (func (export \"run\") (call $invalid)))";
+    let engine = Engine::new(EngineConfig::default().with_validation(Validation::OnFirstUse));
+    let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+    for fuel in 0..4 {
+        let limits = Limits::DEFAULT.with_fuel(fuel);
+        let mut instance = Sandbox::new(limits).instantiate(&module).unwrap();
+        let error = instance.call("run", &[]).unwrap_err();
+        let is_exceeded = matches!(
+            error.kind(),
+            ErrorKind::LimitExceeded {
+                limit: Limit::Fuel,
+                ..
+            }
+        );
+        assert_eq!(is_exceeded, fuel < 2, "{error}");
+    }
 }

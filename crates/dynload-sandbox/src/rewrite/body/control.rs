@@ -59,11 +59,7 @@ impl BodyRewriter {
                 self.stacks.diverge();
                 self.flow.trap();
             }
-            Operator::Nop => {
-                // After the end of the function, omitting it would hide an error.
-                self.needs_validation |= self.stacks.innermost().is_none();
-                self.skip(at.clone());
-            }
+            Operator::Nop => self.skip(at.clone()),
             _ => return Ok(false),
         }
         self.load += load_estimate::control(operator);
@@ -152,6 +148,8 @@ impl BodyRewriter {
             self.charge_at(at.start, arm);
         }
         self.stacks.close();
+        // The interpreter's translator relies on a control frame that code after the end of the function does not have.
+        self.needs_validation |= self.stacks.innermost().is_none() && at.end != self.end;
         self.push(results);
         self.leave_frame(at.end);
         Ok(())
