@@ -40,9 +40,14 @@ fn compare(engines: &[Engine], wasm: &[u8]) -> bool {
 }
 
 fn engines() -> Vec<Engine> {
-    [false, true]
-        .map(|profile| Engine::new(EngineConfig::default().with_profile(profile)))
-        .into()
+    [
+        EngineConfig::default(),
+        EngineConfig::default().with_profile(true),
+        // The interpreter's translator sees each operator before the next one is validated.
+        EngineConfig::default().with_translation(Translation::AtLoad),
+    ]
+    .map(Engine::new)
+    .into()
 }
 
 #[test]
