@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::arguments::Arguments;
 use crate::cargo::{self, PUBLISHED, cargo, is_available, target_dir};
 use crate::failure::Failure;
-use crate::tools::{self, Tool};
+use crate::tools::{self, CLANG, Tool};
 
 /// Builds and runs something. Returns what was found.
 type Check = fn() -> Result<String, Failure>;
@@ -124,7 +124,7 @@ const TARGETS: &[Target] = &[
                 || Path::new(windows::WINE).exists(),
                 &["wine64", "wine"],
             ),
-            Tool::required("clang", || is_available("clang", &["--version"]), &["clang"]),
+            CLANG,
         ],
         short: None,
         full: windows::test,

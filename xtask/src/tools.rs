@@ -32,6 +32,8 @@ impl Tool {
     }
 }
 
+pub(crate) const CLANG: Tool = Tool::required("clang", || is_available("clang", &["--version"]), &["clang"]);
+
 const TOOLS: &[Tool] = &[
     Tool {
         name: "cc, a C compiler",
@@ -45,12 +47,7 @@ const TOOLS: &[Tool] = &[
         packages: &["g++"],
         required: true,
     },
-    Tool {
-        name: "clang",
-        is_available: || is_available("clang", &["--version"]),
-        packages: &["clang"],
-        required: true,
-    },
+    CLANG,
     Tool {
         name: "wasm-ld",
         is_available: || is_available("wasm-ld", &["--version"]),

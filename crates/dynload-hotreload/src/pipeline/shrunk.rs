@@ -20,6 +20,12 @@ pub(super) struct Shrunk {
     first: Instant,
 }
 
+impl Shrunk {
+    fn has(&self, path: &Path) -> bool {
+        self.files.iter().any(|(known, _)| known == path)
+    }
+}
+
 impl<L: Loader> Pipeline<L> {
     /// Waits until no file looks as if its writer had not finished, or until such files have not changed for the shrink
     /// timeout; at most for [`TIMEOUTS`] of it. During the initial attempt, waits here. Later, puts the change back and
@@ -36,10 +42,7 @@ impl<L: Loader> Pipeline<L> {
                 return Ok(());
             }
             let before = self.shrunk.take();
-            let is_known = |path: &Path| {
-                let mut files = before.iter().flat_map(|before| &before.files);
-                files.any(|(known, _)| known == path)
-            };
+            let is_known = |path: &Path| before.as_ref().is_some_and(|before| before.has(path));
             let new = files.iter().filter(|(path, _)| !is_known(path));
             for (path, signature) in new {
                 let event = EventKind::Waiting {
@@ -78,13 +81,8 @@ impl<L: Loader> Pipeline<L> {
         if self.shared.config.shrink_timeout.is_zero() {
             return false;
         }
-        let source = &self.shared.targets.source;
-        let is_believed = |path: &Path| {
-            let mut believed = self.shrunk.iter().flat_map(|shrunk| &shrunk.files);
-            believed.any(|(known, _)| known == path)
-        };
         read.into_iter().any(|(path, size)| {
-            let is_source = path == source;
+            let is_source = path == self.shared.targets.source;
             let before = match self.tried.as_ref().map(|tried| &tried.content) {
                 Some(Content::Artifact { size, .. }) => Some(*size),
                 Some(Content::Sources(before)) => before.size(path),
@@ -92,7 +90,8 @@ impl<L: Loader> Pipeline<L> {
                 None if !is_source => return false,
                 None => None,
             };
-            is_shrunk(before, size, is_source) && !is_believed(path)
+            let is_believed = self.shrunk.as_ref().is_some_and(|shrunk| shrunk.has(path));
+            is_shrunk(before, size, is_source) && !is_believed
         })
     }
 

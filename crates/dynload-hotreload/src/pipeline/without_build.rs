@@ -58,13 +58,11 @@ impl<L: Loader> Pipeline<L> {
                 }
             };
             let took = started.elapsed();
-            if replaced < MOST_REPLACED && self.shrank_meanwhile([(self.source(), file.size())]) {
-                replaced += 1;
-                continue;
-            }
             // If the source was replaced meanwhile, the signature may not be that of the copy, and the same save would be tried
-            // twice.
-            if signature != Signature::of(self.source()) && replaced < MOST_REPLACED {
+            // twice. If it was shortened, its writer is waited for.
+            let is_replaced = self.shrank_meanwhile([(self.source(), file.size())])
+                || signature != Signature::of(self.source());
+            if is_replaced && replaced < MOST_REPLACED {
                 replaced += 1;
                 continue;
             }

@@ -292,15 +292,17 @@ pub(crate) fn await_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Renames a file over another one.
+/// Writes a new file and renames it over the old one.
 #[track_caller]
-pub(crate) fn rename(from: &Path, to: &Path) {
+pub(crate) fn replace(path: &Path, content: &[u8]) {
+    let new = path.with_extension("new");
+    fs::write(&new, content).unwrap();
     // Before version 10, as in Wine, Windows refuses while the file is open. Editors try again too.
-    let mut result = fs::rename(from, to);
+    let mut result = fs::rename(&new, path);
     let deadline = Instant::now() + ROOM;
     while cfg!(windows) && result.is_err() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
-        result = fs::rename(from, to);
+        result = fs::rename(&new, path);
     }
     result.unwrap();
 }

@@ -44,9 +44,7 @@ fn edits_in_a_row(edits: u64, mode: WatchMode, mut save: impl FnMut(&Path, &str)
 }
 
 fn by_rename(source: &Path, content: &str) {
-    let new = source.with_extension("new");
-    fs::write(&new, content).unwrap();
-    rename(&new, source);
+    replace(source, content.as_bytes());
 }
 
 fn by_delete_and_create(source: &Path, content: &str) {

@@ -70,11 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn save(source: &Path, kind: Kind, content: &str) {
     fs::create_dir_all(source.parent().unwrap()).unwrap();
     match kind {
-        Kind::Rename => {
-            let new = source.with_extension("new");
-            fs::write(&new, content).unwrap();
-            rename(&new, source);
-        }
+        Kind::Rename => replace(source, content.as_bytes()),
         Kind::Truncate => fs::write(source, content).unwrap(),
         Kind::DeleteAndCreate => {
             let _ = fs::remove_file(source);

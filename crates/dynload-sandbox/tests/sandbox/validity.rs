@@ -4,7 +4,7 @@
 //! The interpreter sees functions only after they are rewritten. So these modules try to hide an error in code
 //! that rewriting adds, omits or writes differently. The oracle is `wasmparser`, which sees the original.
 
-use crate::subject::shapes::{binary, leb, section};
+use crate::subject::shapes::{EMPTY_TYPE, functions};
 use dynload_oracle::guests;
 use dynload_sandbox::{
     Engine, EngineConfig, ErrorKind, Limit, Limits, Module, ModuleError, Sandbox, Translation, Validation,
@@ -201,16 +201,9 @@ fn changed_programs_are_accepted_only_if_valid() {
     );
 }
 
-/// Returns a module with a function of this code, one that calls it, and one with the code `padding`.
-fn with_code(code: &[u8], padding: &[u8]) -> Vec<u8> {
-    let bodies = [code, &[0x10, 0, 0x0b], padding]
-        .map(|code| [leb(code.len() as u64 + 1), vec![0], code.to_vec()].concat());
-    binary(&[
-        section(1, 1, &[0x60, 0, 0]),
-        section(3, 3, &[0, 0, 0]),
-        section(7, 2, b"\x03run\0\0\x05calls\0\x01"),
-        section(10, 3, &bodies.concat()),
-    ])
+/// Returns a module with functions of these codes, without locals.
+fn with_codes(codes: [&[u8]; 2]) -> Vec<u8> {
+    functions(EMPTY_TYPE, &codes.map(|code| [&[0], code].concat()))
 }
 
 /// The interpreter's translator panicked for a `loop` after the end of a function, before the validator had seen all of it.
@@ -253,10 +246,10 @@ fn code_after_the_end_of_a_function_is_refused_whenever_it_is_validated_and_tran
         &[0x41, 0, 0x0d, 0, 0x0b],
     ] {
         for padding in [&[0x0b][..], &conditions] {
-            assert!(compare(&engines, &with_code(before, padding)));
+            assert!(compare(&engines, &with_codes([before, padding])));
             for tail in tails {
                 let code = [before, tail].concat();
-                assert!(!compare(&engines, &with_code(&code, padding)), "{code:x?}");
+                assert!(!compare(&engines, &with_codes([&code, padding])), "{code:x?}");
             }
         }
     }
