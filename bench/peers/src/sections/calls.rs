@@ -127,7 +127,7 @@ fn by_name(effort: Effort) -> Outcome<Vec<Row>> {
                 black_box(flat.call(a, b));
             }
         })
-        .budget(2.5)
+        .budget(2.0)
         .side(DYNLOAD, CALLS, || {
             for (a, b) in arguments_of(CALLS) {
                 black_box(ours.call_i64("add", &[a, b]).expect("it runs"));

@@ -52,7 +52,7 @@ fn made(effort: Effort, call: bool) -> Outcome<Vec<Row>> {
             drop(black_box(instance));
         }
     })
-    .budget(1.3)
+    .budget(if call { 1.2 } else { 1.3 })
     .side(WASMI, TIMES, || {
         for _ in 0..TIMES {
             let mut store = wasmi::Store::new(&engine, ());

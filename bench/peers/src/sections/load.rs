@@ -15,8 +15,12 @@ use crate::engines::{dynload, wasm3, wasmi as bare, wasmtime as compiled};
 use crate::race::Race;
 use crate::{Effort, Outcome};
 
-const BUDGET: f64 = 1.6;
+/// The budgets of modules of 10 KiB and 250 KiB, and of one of 4 MiB, which all processors rewrite.
+const BUDGET: f64 = 0.8;
+const LARGE_BUDGET: f64 = 0.6;
 const PREPARED_BUDGET: f64 = 0.35;
+/// From this size on, a module is large.
+const LARGE: usize = 1 << 20;
 
 pub(super) fn measure(effort: Effort) -> Outcome<Found> {
     let hashmap = modules::guest("hashmap")?;
@@ -65,7 +69,7 @@ fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
     let engine3 = wasm3::engine();
     let cranelift = compiled::engine(Backend::Cranelift)?;
     let pulley = compiled::engine(Backend::Pulley)?;
-    let rounds = if wasm.len() > 1 << 20 { 1 } else { 3 };
+    let rounds = if wasm.len() > LARGE { 1 } else { 3 };
     let wasmi_load = move |mode: CompilationMode, fuel: bool| {
         for _ in 0..per {
             load_bare(mode, fuel, wasm);
@@ -77,7 +81,7 @@ fn race<'a>(what: &str, wasm: &'a [u8], per: u32) -> Outcome<Race<'a>> {
                 drop(black_box(Module::new(&ours, wasm).expect("a valid module")));
             }
         })
-        .budget(BUDGET)
+        .budget(if wasm.len() > LARGE { LARGE_BUDGET } else { BUDGET })
         .side(DYNLOAD_LATE, per, move || {
             for _ in 0..per {
                 drop(black_box(Module::new(&late, wasm).expect("a valid module")));

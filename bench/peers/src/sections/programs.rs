@@ -105,10 +105,10 @@ fn summary(rows: &[Row]) -> Vec<Row> {
         row(
             format!("{} programs against bare wasmi, geometric mean", programs.len()),
             geometric_mean(&programs),
-            1.15,
+            1.12,
         ),
         row("the worst of these".into(), worst(&programs), 1.30),
-        row("pure recursion, the worst".into(), worst(&recursion), 1.5),
+        row("pure recursion, the worst".into(), worst(&recursion), 1.35),
     ]
     .into_iter()
     .flatten()
