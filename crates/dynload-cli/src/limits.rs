@@ -139,7 +139,6 @@ impl SandboxOptions {
             .with_capabilities(capabilities)
             .with_scopes(scopes)
             .with_plugin_config(self.config.iter().cloned());
-        #[cfg(unix)]
         sandbox
             .check_directories()
             .map_err(|error| Failure::of(code::USAGE, &error))?;

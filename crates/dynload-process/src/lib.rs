@@ -136,7 +136,7 @@ pub fn occupy_standard_streams() -> io::Result<()> {
 /// The variables that a program gets besides those that its command sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// No variables.
+    /// No variables; on Windows, only `SystemRoot`.
     Empty,
     /// The host's variables, except those that the command removes.
     Host,

@@ -29,6 +29,10 @@ impl Process {
         started.args(command.get_args());
         if environment == Environment::Empty {
             started.env_clear();
+            // Without it, most programs do not start.
+            if let Some(root) = std::env::var_os("SystemRoot") {
+                started.env("SystemRoot", root);
+            }
         }
         for (name, value) in command.get_envs() {
             match value {

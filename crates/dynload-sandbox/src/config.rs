@@ -16,10 +16,10 @@ pub(crate) struct Config {
     pub(crate) authority: Authority,
     pub(crate) scopes: Scopes,
     /// The directories of the scopes, open.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) grants: crate::services::Grants,
     /// The GPUs.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) gpu: Option<Arc<dyn crate::gpu::Gpu>>,
     pub(crate) functions: HostFunctions,
     pub(crate) console: Console,

@@ -306,7 +306,7 @@ impl Instance {
     /// As [`leave`](Instance::leave), and keeps the panic of a host function.
     #[inline(always)]
     fn finish<R>(&mut self, invocation: Invoked<'_>, mut result: Result<R, ErrorKind>) -> Result<R, Error> {
-        #[cfg(all(feature = "std", unix))]
+        #[cfg(all(feature = "std", any(unix, windows)))]
         if self.store.data().services.are_open() {
             result = self.end_services(result);
         }
@@ -344,7 +344,7 @@ impl Instance {
     }
 
     /// Ends what the services started for the call. A call that succeeded has failed if that takes too long.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     #[inline(never)]
     fn end_services<R>(&mut self, result: Result<R, ErrorKind>) -> Result<R, ErrorKind> {
         let ended = crate::services::end_call(self.store.data_mut(), result.is_ok());

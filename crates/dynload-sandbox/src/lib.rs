@@ -12,8 +12,8 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    all(feature = "std", not(unix)),
-    allow(dead_code, reason = "the services that use it exist on Unix only so far")
+    all(feature = "std", not(any(unix, windows))),
+    allow(dead_code, reason = "the services that use it exist on Unix and Windows only")
 )]
 
 extern crate alloc;
@@ -39,7 +39,7 @@ mod rewrite;
 mod rewritten;
 mod sandbox;
 pub mod schedule;
-#[cfg(all(feature = "std", unix))]
+#[cfg(all(feature = "std", any(unix, windows)))]
 mod services;
 mod sync;
 mod translation;
@@ -78,11 +78,11 @@ pub use module::limits::{ModuleLimit, ModuleLimits, ParseModuleLimitError};
 pub use module::{Export, ExternType, Import, Module};
 pub use prepared::Prepared;
 pub use sandbox::Sandbox;
-#[cfg(all(feature = "std", unix))]
+#[cfg(all(feature = "std", any(unix, windows)))]
 pub use services::ServiceError;
-#[cfg(all(feature = "std", unix))]
+#[cfg(all(feature = "std", any(unix, windows)))]
 pub use services::gpu::backend as gpu;
-#[cfg(all(feature = "http", unix))]
+#[cfg(all(feature = "http", any(unix, windows)))]
 pub use services::{HttpClient, HttpError};
 pub use usage::{Totals, Usage};
 pub use value::{Signature, ValType, Value, ValueTypeMismatch};

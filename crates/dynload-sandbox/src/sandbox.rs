@@ -70,9 +70,9 @@ impl Sandbox {
                 limits,
                 authority: Authority::default(),
                 scopes: Scopes::none(),
-                #[cfg(all(feature = "std", unix))]
+                #[cfg(all(feature = "std", any(unix, windows)))]
                 grants: crate::services::Grants::default(),
-                #[cfg(all(feature = "std", unix))]
+                #[cfg(all(feature = "std", any(unix, windows)))]
                 gpu: None,
                 functions: HostFunctions::new(),
                 console: Console::default(),
@@ -209,9 +209,9 @@ impl Sandbox {
     /// ```
     /// use dynload_sandbox::{Engine, Limits, Module, Sandbox};
     ///
-    /// # #[cfg(not(unix))]
+    /// # #[cfg(not(any(unix, windows)))]
     /// # fn main() {}
-    /// # #[cfg(unix)]
+    /// # #[cfg(any(unix, windows))]
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let module = Module::new(&Engine::default(), wat::parse_str(r#"(module
     ///     (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
@@ -283,7 +283,7 @@ impl Sandbox {
     /// What the capabilities and the scopes together allow.
     pub fn set_scopes(&mut self, scopes: Scopes) {
         let config = self.config_mut();
-        #[cfg(all(feature = "std", unix))]
+        #[cfg(all(feature = "std", any(unix, windows)))]
         config.grants.set(&scopes.dirs);
         config.scopes = scopes;
     }
@@ -294,7 +294,7 @@ impl Sandbox {
     ///
     /// - [`ServiceError::Directory`](crate::ServiceError::Directory) for the first that could not be opened.
     /// - [`ServiceError::Nesting`](crate::ServiceError::Nesting) if it is not known whether they are nested.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub fn check_directories(&self) -> Result<(), crate::ServiceError> {
         self.config.grants.check()
     }
@@ -386,7 +386,7 @@ impl Sandbox {
     /// # Grants
     ///
     /// Plugins with [`GPU`](Capabilities::GPU) can run any shader on the devices that the [scopes](Scopes::gpu) allow.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub fn set_gpu(&mut self, gpu: Arc<dyn crate::gpu::Gpu>) {
         self.config_mut().gpu = Some(gpu);
     }
@@ -398,7 +398,7 @@ impl Sandbox {
     }
 
     /// Returns the GPUs that the scopes choose from.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     #[must_use]
     pub fn gpu(&self) -> Option<&Arc<dyn crate::gpu::Gpu>> {
         self.config.gpu.as_ref()

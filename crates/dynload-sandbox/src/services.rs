@@ -1,6 +1,6 @@
 //! The host services that need an operating system: WASI preview 1 and the `dynload` imports.
 //!
-//! They exist on Unix only: elsewhere the names do not link, unless the embedder provides them.
+//! They exist on Unix and Windows: elsewhere the names do not link, unless the embedder provides them.
 //!
 //! All of them follow four rules. Capabilities are checked on every call. Values from a guest are validated before
 //! use, and never size an allocation. Waits last a millisecond at a time, so that the deadline, an interrupt or a
@@ -21,6 +21,7 @@ mod open_files;
 mod process;
 mod readiness;
 mod signals;
+pub(crate) mod system;
 mod thread;
 mod wasi;
 
@@ -29,16 +30,9 @@ pub(crate) use grants::Grants;
 #[cfg(feature = "http")]
 pub use http::{HttpClient, HttpError};
 pub(crate) use network::LookupCount;
-pub(crate) use readiness::PIPE_ROOM;
-pub(crate) use signals::with_signals_blocked;
 
 use crate::{
-    call::share::Share,
-    call::state::State,
-    config::Config,
-    error::ErrorKind,
-    host::{Caller, Stream},
-    module::Module,
+    call::share::Share, call::state::State, config::Config, error::ErrorKind, host::Caller, module::Module,
 };
 use answer::Answer;
 use descriptor::{Descriptor, Kind, OpenDir, OpenFile, Table, Use};
@@ -47,7 +41,7 @@ use dynload_caps::{
     imports::{DYNLOAD, WASI_PREVIEW1},
 };
 use guard::Guard;
-use std::{boxed::Box, sync::Arc, time::Duration, vec::Vec};
+use std::{boxed::Box, sync::Arc, vec::Vec};
 use wasi::Errno;
 use wasmi::{Func, Store};
 
@@ -191,12 +185,6 @@ impl Open {
             gpu: gpu::Devices::default(),
         })
     }
-}
-
-/// Returns whether a write of [`PIPE_ROOM`] bytes to the host's own stream would not block. A failing write does not
-/// block either.
-pub(crate) fn is_console_ready(stream: Stream) -> bool {
-    readiness::is_console_ready(stream, Duration::ZERO).unwrap_or(true)
 }
 
 /// Ends what the running call started and did not wait for. The call pays for the fuel of its workers. If it has

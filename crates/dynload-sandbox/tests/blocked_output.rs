@@ -2,7 +2,7 @@
 //!
 //! Each guest runs in its own process, whose output is a pipe that stays full.
 
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 #![allow(
     clippy::disallowed_methods,
     reason = "the test runs itself in separate processes; no guest work is done there"

@@ -1,5 +1,5 @@
-//! The host services, from the guest's side: one binary with one module for each subject. They exist on Unix only so far.
-#![cfg(unix)]
+//! The host services, from the guest's side: one binary with one module for each subject. On Windows without those of Unix.
+#![cfg(any(unix, windows))]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests look at files and sockets from the host's side"
@@ -9,6 +9,7 @@
 mod commands;
 #[path = "services/console.rs"]
 mod console;
+#[cfg(unix)]
 #[path = "services/endings.rs"]
 mod endings;
 #[path = "services/escapes.rs"]
@@ -28,8 +29,10 @@ mod grants;
 mod guest;
 #[path = "services/hostile.rs"]
 mod hostile;
+#[cfg(unix)]
 #[path = "services/links.rs"]
 mod links;
+#[cfg(unix)]
 #[path = "services/model.rs"]
 mod model;
 #[path = "services/network.rs"]
@@ -45,6 +48,7 @@ mod rows;
 #[cfg(target_os = "linux")]
 #[path = "services/slashes.rs"]
 mod slashes;
+#[cfg(unix)]
 #[path = "services/symlinks.rs"]
 mod symlinks;
 #[path = "services/table.rs"]
@@ -53,6 +57,9 @@ mod table;
 mod threads;
 #[path = "services/waiting.rs"]
 mod waiting;
+#[cfg(windows)]
+#[path = "services/windows.rs"]
+mod windows;
 
 /// Instances can move between threads, and every type that threads can share is `Sync`.
 const _: fn() = || {

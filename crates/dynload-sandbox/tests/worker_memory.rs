@@ -1,6 +1,6 @@
 //! One limit covers the memory of a call and of its workers.
 
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 use std::{
     sync::{

@@ -1,7 +1,7 @@
 //! A directory that was granted by a relative path stays the same when the host changes its working directory.
 //! In a separate process, because the working directory belongs to the whole process.
 
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 #![allow(
     clippy::disallowed_methods,
     reason = "the test creates the directories that it grants"

@@ -11,14 +11,21 @@ const GCC: &str = "x86_64-w64-mingw32-gcc";
 /// Debian installs it outside of PATH.
 pub(super) const WINE: &str = "/usr/lib/wine/wine64";
 
-/// The tests that run. Most of native's and those of hot reload that start a compiler are Unix's own.
-const TESTS: &[(&str, &[&str])] = &[
-    ("dynload-diagnostics", &["--lib"]),
-    ("dynload-caps", &["--lib", "--test", "caps"]),
-    ("dynload-native", &["--lib", "--test", "portable"]),
-    ("dynload-sandbox", &["--lib", "--test", "sandbox"]),
-    ("dynload-discovery", &["--lib", "--test", "discovery"]),
-    ("dynload-hotreload", &["--lib", "--test", "reload"]),
+/// The tests that run, with their options for cargo. Most of native's and those that start a compiler are Unix's own.
+const TESTS: &[(&str, &str)] = &[
+    ("dynload-diagnostics", "--lib"),
+    ("dynload-caps", "--lib --test caps"),
+    ("dynload-native", "--lib --test portable"),
+    (
+        "dynload-sandbox",
+        "--lib --test sandbox --test services --test http --features http",
+    ),
+    (
+        "dynload-sandbox",
+        "--test blocked_output --test working_directory --test worker_memory --features http",
+    ),
+    ("dynload-discovery", "--lib --test discovery"),
+    ("dynload-hotreload", "--lib --test reload"),
 ];
 
 /// What `tests/hosts/portable.c` prints.
@@ -40,18 +47,19 @@ spin() = 0, stopped 1
 /// Runs everything.
 pub(super) fn test() -> Result<String, Failure> {
     let wine = Wine::new()?;
+    // Tests run it.
+    run(wine
+        .cargo("build")
+        .args(["-p", "dynload-sandbox", "--example", "run"]))?;
     for (package, tests) in TESTS {
         run(wine
             .cargo("test")
             .args(["-p", package])
-            .args(*tests)
+            .args(tests.split_whitespace())
             .args(["--", "--test-threads", "2"]))?;
     }
     wine.hosts()?;
-    Ok(format!(
-        "tests of {} crates, the DLL and programs in C run in Wine",
-        TESTS.len()
-    ))
+    Ok("the tests, the DLL and programs in C run in Wine".into())
 }
 
 /// A Windows without anything installed.
@@ -89,7 +97,27 @@ impl Wine {
             std::fs::write(&source, text).during(source.display())?;
             run(Command::new(GCC).args(["-shared", "-o"]).arg(library).arg(source))?;
         }
+        wine.guests()?;
         Ok(wine)
+    }
+
+    /// Compiles the C programs that are guests in the tests of the sandbox.
+    fn guests(&self) -> Result<(), Failure> {
+        let sandbox = root().join("crates/dynload-sandbox");
+        for name in ["clock", "files", "network", "reactor", "stdio", "workers"] {
+            let mut compiler = Command::new("clang");
+            compiler
+                .args(["--target=wasm32-wasi", "-O2", "-I"])
+                .arg(sandbox.join("guest"))
+                .arg(sandbox.join("tests/guests_c").join(format!("{name}.c")))
+                .arg("-o")
+                .arg(self.target.join(format!("{name}.wasm")));
+            if name == "reactor" {
+                compiler.arg("-mexec-model=reactor");
+            }
+            run(&mut compiler)?;
+        }
+        Ok(())
     }
 
     /// Returns a command that starts a program of Windows.
@@ -114,7 +142,8 @@ impl Wine {
                 format!("timeout 1200 {WINE}"),
             )
             // Wine names the root of this system Z:.
-            .env("DYNLOAD_LIBRARIES", format!("Z:{}", self.target.display()));
+            .env("DYNLOAD_LIBRARIES", format!("Z:{}", self.target.display()))
+            .env("DYNLOAD_GUESTS", format!("Z:{}", self.target.display()));
         self.environment(&mut command);
         command
     }

@@ -234,7 +234,6 @@ impl From<dynload_caps::ScopeError> for Error {
     }
 }
 
-#[cfg(unix)]
 impl From<dynload_sandbox::ServiceError> for Error {
     fn from(error: dynload_sandbox::ServiceError) -> Error {
         Error::from_chain(ErrorCode::Io, &error)

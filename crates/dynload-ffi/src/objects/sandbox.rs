@@ -192,10 +192,8 @@ pub(crate) fn widen(handle: i64, add: impl FnOnce(&mut Scopes) -> Result<()>) ->
         let mut scopes = sandbox.scopes().clone();
         add(&mut scopes)?;
         scopes.validate()?;
-        #[cfg(unix)]
         let before = sandbox.scopes().clone();
         sandbox.set_scopes(scopes);
-        #[cfg(unix)]
         if let Err(error) = sandbox.check_directories() {
             sandbox.set_scopes(before);
             return Err(error.into());
@@ -277,7 +275,6 @@ pub(crate) fn admit(
             config,
         } = decide(before.clone(), sandbox.limits(), sandbox.plugin_config())?;
         sandbox.set_scopes(grant.scopes);
-        #[cfg(unix)]
         if let Err(error) = sandbox.check_directories() {
             sandbox.set_scopes(before.scopes);
             return Err(error.into());

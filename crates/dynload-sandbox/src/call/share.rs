@@ -30,7 +30,7 @@ struct Shared {
     #[cfg(feature = "std")]
     enclosing: Option<Arc<crate::call::enclosing::Running>>,
     /// Host names that are being looked up for all of them.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     resolving: crate::services::LookupCount,
 }
 
@@ -56,14 +56,14 @@ impl Share {
             parent,
             #[cfg(feature = "std")]
             enclosing: None,
-            #[cfg(all(feature = "std", unix))]
+            #[cfg(all(feature = "std", any(unix, windows)))]
             resolving: Default::default(),
         }))
     }
 
     /// Sets the call that shares the state, which is the outer call of those that workers make, and the host names that are
     /// being looked up for it.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) fn of(
         mut self,
         enclosing: Option<Arc<crate::call::enclosing::Running>>,
@@ -76,7 +76,7 @@ impl Share {
         self
     }
 
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) fn resolving(&self) -> crate::services::LookupCount {
         self.0.resolving.clone()
     }

@@ -39,7 +39,7 @@ pub(crate) struct State {
     /// The payload of a panic in a host function, kept here so that it does not unwind through the interpreter.
     #[cfg(feature = "std")]
     pub(crate) panic: Option<Panic>,
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) services: crate::services::Services,
 }
 
@@ -80,9 +80,9 @@ impl State {
     /// Returns the resources that the call has used, if `fuel_left` is left of the running slice.
     pub(crate) fn usage(&mut self, fuel_left: u64, peaks: Option<(u64, u64)>) -> Usage {
         self.memory.settle();
-        #[cfg(all(feature = "std", unix))]
+        #[cfg(all(feature = "std", any(unix, windows)))]
         let (peak_gpu_memory_bytes, gpu_invocations) = self.services.gpu_usage(self.call);
-        #[cfg(not(all(feature = "std", unix)))]
+        #[cfg(not(all(feature = "std", any(unix, windows))))]
         let (peak_gpu_memory_bytes, gpu_invocations) = (0, 0);
         Usage {
             fuel: self.meter.used(fuel_left),

@@ -172,7 +172,7 @@ mod enclosing {
         }
 
         /// Returns the running call, for the workers that it starts.
-        #[cfg(unix)]
+        #[cfg(any(unix, windows))]
         pub(crate) fn running(&self) -> Option<Arc<Running>> {
             self.watch.enclosing.announced.clone()
         }

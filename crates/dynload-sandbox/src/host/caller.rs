@@ -137,7 +137,7 @@ impl<'a> Caller<'a> {
 
     /// As [`memory`](Caller::memory), but returns an empty memory if the guest exports none, so that every pointer is
     /// out of bounds.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) fn memory_or_empty(&mut self) -> GuestMemory<'_> {
         self.memory_and_state().0
     }
@@ -243,15 +243,17 @@ impl<'a> Caller<'a> {
         bytes: &[u8],
         done: &mut usize,
     ) -> Result<(), Stop> {
-        #[cfg(all(feature = "std", unix))]
+        #[cfg(all(feature = "std", any(unix, windows)))]
         if self.state().config.console.inherits_output() {
-            for chunk in bytes.chunks(crate::services::PIPE_ROOM) {
-                self.wait(Duration::MAX, |_| crate::services::is_console_ready(stream))?;
+            use crate::services::system::console;
+            for chunk in bytes.chunks(console::ROOM) {
+                self.wait(Duration::MAX, |_| console::is_ready(stream))?;
                 let Ok(written) = self.state().console().write(stream, chunk) else {
                     return Ok(());
                 };
                 *done += written;
             }
+            self.wait(Duration::MAX, |_| console::is_written(stream, Duration::ZERO))?;
             return Ok(());
         }
         *done += self.state().console().write(stream, bytes).unwrap_or(0);

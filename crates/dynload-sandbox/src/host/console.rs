@@ -296,39 +296,13 @@ impl OpenConsole<'_> {
     }
 }
 
-/// Writes to the host's own stream. A closed stream is an error of the write, and must not end the host.
-#[cfg(all(feature = "std", unix))]
+/// Writes to the host's own stream.
+#[cfg(all(feature = "std", any(unix, windows)))]
 fn inherit(stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
-    use std::io::{Write, stderr, stdout};
-    crate::services::with_signals_blocked(|| match stream {
-        Stream::Out => {
-            let mut out = stdout().lock();
-            out.flush()?;
-            write_whole(&out, bytes)
-        }
-        Stream::Err => write_whole(stderr().lock(), bytes),
-    })
+    Ok(crate::services::system::console::write(stream, bytes)?)
 }
 
-/// Bypasses the buffer of the standard library, which keeps unwritten bytes and retries them later, when signals are
-/// no longer blocked.
-#[cfg(all(feature = "std", unix))]
-fn write_whole(stream: impl rustix::fd::AsFd, bytes: &[u8]) -> Result<usize, OutputError> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match rustix::io::write(&stream, &bytes[done..]) {
-            Ok(0) => break,
-            Ok(more) => done += more,
-            Err(rustix::io::Errno::INTR) => {}
-            // The next write reports the error.
-            Err(_) if done > 0 => break,
-            Err(error) => return Err(std::io::Error::from(error).into()),
-        }
-    }
-    Ok(done)
-}
-
-#[cfg(all(feature = "std", not(unix)))]
+#[cfg(all(feature = "std", not(any(unix, windows))))]
 fn inherit(stream: Stream, bytes: &[u8]) -> Result<usize, OutputError> {
     use std::io::Write;
     match stream {

@@ -96,7 +96,7 @@ impl Instance {
     /// Resolves the imports and creates the interpreter's instance.
     fn link(&mut self) -> Result<(), ErrorKind> {
         let externs = resolve(&self.module, &mut self.store)?;
-        #[cfg(all(feature = "std", unix))]
+        #[cfg(all(feature = "std", any(unix, windows)))]
         self.store.data_mut().services.refusal()?;
         self.pay()?;
         let instance = wasmi::Instance::new(&mut *self.store, self.module.compiled(), &externs)
@@ -184,7 +184,7 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         console: ConsoleState::default(),
         entropy: config.entropy.stream(nth),
         data: None,
-        #[cfg(all(feature = "std", unix))]
+        #[cfg(all(feature = "std", any(unix, windows)))]
         services: Default::default(),
         config,
         parent,
@@ -238,7 +238,7 @@ fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, Err
 /// Creates the host function of that name, if it has a provider.
 fn provide(
     store: &mut Store<State>,
-    #[cfg_attr(not(all(feature = "std", unix)), expect(unused_variables))] of: &Module,
+    #[cfg_attr(not(all(feature = "std", any(unix, windows))), expect(unused_variables))] of: &Module,
     config: &Config,
     module: &str,
     name: &str,
@@ -255,8 +255,8 @@ fn provide(
         imports::TYPST => return bytes::define_typst(store, name),
         _ => {}
     }
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     return crate::services::define(store, of, module, name);
-    #[cfg(not(all(feature = "std", unix)))]
+    #[cfg(not(all(feature = "std", any(unix, windows))))]
     None
 }

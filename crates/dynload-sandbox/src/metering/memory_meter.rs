@@ -92,7 +92,7 @@ impl MemoryMeter {
     }
 
     /// Returns the memory of the instance, from now on together with that of its workers.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) fn share(&mut self) -> MemoryShare {
         let share = self.share.get_or_insert_with(|| {
             let share = MemoryShare::default();
@@ -103,7 +103,7 @@ impl MemoryMeter {
     }
 
     /// Counts the instance alone again, after its workers have ended.
-    #[cfg(all(feature = "std", unix))]
+    #[cfg(all(feature = "std", any(unix, windows)))]
     pub(crate) fn end_share(&mut self) {
         if let Some(share) = self.share.take() {
             self.peak = self.peak.max(share.0.peak.load(Ordering::SeqCst) as u64);

@@ -10,7 +10,7 @@ use cap_std::{ambient_authority, fs::Dir};
 use dynload_caps::DirScope;
 use std::{
     io,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     sync::Arc,
     vec::Vec,
 };
@@ -69,20 +69,25 @@ fn open(scope: &DirScope) -> io::Result<Dir> {
     if !scope.no_links {
         return Dir::open_ambient_dir(&scope.host, ambient_authority());
     }
-    let mut names = Path::new(&scope.host).components();
-    if names.next() != Some(Component::RootDir) {
+    let path = Path::new(&scope.host);
+    if !path.is_absolute() {
         let message = "a path without links must be absolute";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let root = Dir::open_ambient_dir("/", ambient_authority())?;
-    names.try_fold(root, |dir, name| match name {
-        // Each is opened in the one before, so that none of them can be exchanged for a link.
-        Component::Normal(name) => dir.open_dir_nofollow(name),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a path without links must not have `..` components",
-        )),
-    })
+    // On Windows, a drive or a share comes first.
+    let is_start = |name: &Component<'_>| matches!(name, Component::Prefix(_) | Component::RootDir);
+    let start: PathBuf = path.components().take_while(is_start).collect();
+    let root = Dir::open_ambient_dir(start, ambient_authority())?;
+    path.components()
+        .skip_while(is_start)
+        .try_fold(root, |dir, name| match name {
+            // Each is opened in the one before, so that none of them can be exchanged for a link.
+            Component::Normal(name) => dir.open_dir_nofollow(name),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a path without links must not have `..` components",
+            )),
+        })
 }
 
 impl Grants {

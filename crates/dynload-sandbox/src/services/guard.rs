@@ -7,9 +7,10 @@
 //! granted directories are not nested, none of these checks is made.)
 
 use super::wasi::Errno;
+use cap_fs_ext::MetadataExt;
 use cap_std::{
     ambient_authority,
-    fs::{Dir, Metadata, MetadataExt},
+    fs::{Dir, Metadata},
 };
 use dynload_caps::Access;
 use std::{

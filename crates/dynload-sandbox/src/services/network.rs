@@ -21,6 +21,7 @@ use cap_std::{
 };
 use dynload_caps::{Capabilities, Scopes};
 pub(crate) use lookup::LookupCount;
+pub(super) use socket::accept;
 use std::string::String;
 use wasmi::{Func, Store};
 

@@ -1,31 +1,25 @@
 //! `dynload.process_run`: one program of the scopes, run to its end, behind the capability PROCESS.
 //!
-//! The program receives the arguments as passed, an empty environment, `/` as its working directory and the guest's
-//! input as standard input, and nothing else of the host ([`dynload_process`]). Its output is written to buffers of
-//! the guest; bytes that do not fit are counted and discarded. When the program exits, or the call ends, everything
-//! that it started is killed.
+//! The program receives the arguments as passed, an empty environment, `/` (on Windows, `C:\`) as its working directory and
+//! the guest's input as standard input, and nothing else of the host ([`dynload_process`]). Its output is written to buffers
+//! of the guest; bytes that do not fit are counted and discarded. When the program exits, or the call ends, everything that it
+//! started is killed.
 
 use super::{
     answer::{Answer, Fail},
     functions, guest,
     guest::read_u32,
     readiness, require,
+    system::pipes::{self, Input, Output},
     wasi::Errno,
 };
 use crate::{call::state::State, host::Caller};
 use dynload_caps::Capabilities;
 use dynload_process::{Environment, Process, null};
-use rustix::{
-    event::{PollFd, PollFlags},
-    io::ioctl_fionbio,
-    net::SendFlags,
-};
 use std::{
-    io::{self, PipeReader, Read},
-    os::unix::{net::UnixStream, process::ExitStatusExt},
+    io,
     process::{Command, ExitStatus},
     string::String,
-    time::Duration,
     vec::Vec,
 };
 use wasmi::{Func, Store};
@@ -130,11 +124,7 @@ impl Request {
 
     /// Writes the status and the byte counts to the guest.
     fn write_results(&self, caller: &mut Caller<'_>, status: Option<ExitStatus>) -> Answer {
-        // As in a shell: 128 plus the number of the signal that killed it.
-        let code = status.map_or(UNKNOWN, |status| {
-            let signal = || 128 + status.signal().unwrap_or(0);
-            status.code().unwrap_or_else(signal)
-        });
+        let code = status.map_or(UNKNOWN, pipes::status);
         for (n, word) in [code as u32, self.output.seen, self.errors.seen]
             .into_iter()
             .enumerate()
@@ -148,33 +138,26 @@ impl Request {
 /// A running program, with everything that it started. Dropping this kills them all.
 struct Running {
     process: Process,
-    stdin: Option<UnixStream>,
-    stdout: Option<PipeReader>,
-    stderr: Option<PipeReader>,
+    stdin: Option<Input>,
+    stdout: Option<Output>,
+    stderr: Option<Output>,
     has_ended: bool,
 }
 
 impl Running {
     fn start(request: &Request) -> io::Result<Running> {
         let mut command = Command::new(&request.program);
-        command.args(&request.arguments).current_dir("/");
+        command.args(&request.arguments).current_dir(pipes::ROOT);
         let (stdin, input) = match request.input.len {
             0 => (None, null()?),
             _ => {
-                // Not a pipe: writing to a pipe without readers raises a signal that may kill the host.
-                let (ours, theirs) = UnixStream::pair()?;
-                ours.set_nonblocking(true)?;
-                #[cfg(target_vendor = "apple")]
-                rustix::net::sockopt::set_socket_nosigpipe(&ours, true)?;
-                (Some(ours), theirs.into())
+                let (stdin, input) = Input::new()?;
+                (Some(stdin), input)
             }
         };
-        let (stdout, output) = io::pipe()?;
-        let (stderr, errors) = io::pipe()?;
-        for pipe in [&stdout, &stderr] {
-            ioctl_fionbio(pipe, true)?;
-        }
-        let streams = [input, output.into(), errors.into()];
+        let (stdout, output) = Output::new()?;
+        let (stderr, errors) = Output::new()?;
+        let streams = [input, output, errors];
         Ok(Running {
             process: Process::spawn(&command, Environment::Empty, streams)?,
             stdin,
@@ -191,19 +174,6 @@ impl Running {
             self.has_ended = true;
         }
         Ok(())
-    }
-
-    /// Waits a slice until a stream is ready for reading or writing.
-    fn pause(&self, slice: Duration) -> Result<(), Errno> {
-        let mut fds = Vec::with_capacity(3);
-        fds.extend(self.stdout.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        fds.extend(self.stderr.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        fds.extend(
-            self.stdin
-                .as_ref()
-                .map(|socket| PollFd::new(socket, PollFlags::OUT)),
-        );
-        readiness::wait(&mut fds, slice).map(drop)
     }
 }
 
@@ -223,6 +193,7 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
     }
     caller.check()?;
     let mut running = Running::start(&request)?;
+    let mut drained_until = None;
     loop {
         // If any of these fails, the program is killed, and the call ends or returns the errno.
         caller.check()?;
@@ -230,45 +201,34 @@ fn run(caller: &mut Caller<'_>, request: u32) -> Answer {
         feed(caller, &mut running, &mut request.input)?;
         drain(caller, &mut running.stdout, &mut request.output)?;
         drain(caller, &mut running.stderr, &mut request.errors)?;
-        if running.has_ended {
+        let is_drained = running.stdout.is_none() && running.stderr.is_none();
+        if drained_until.is_some_and(|until| is_drained || caller.monotonic() >= until) {
             break;
         }
-        // Checked after reading, so that the next round reads all that the program wrote.
-        running.end()?;
-        if running.has_ended {
-            continue;
-        }
         let slice = readiness::SLICE.min(caller.remaining());
-        running.pause(slice)?;
-        if running.stdout.is_none() && running.stderr.is_none() {
-            std::thread::sleep(slice);
+        if drained_until.is_none() {
+            // Checked after reading, so that the next round reads all that the program wrote.
+            running.end()?;
+            if running.has_ended {
+                drained_until = Some(caller.monotonic().saturating_add(pipes::DRAIN));
+                continue;
+            }
         }
+        let outputs = [running.stdout.as_ref(), running.stderr.as_ref()];
+        pipes::wait(running.stdin.as_ref(), outputs, slice)?;
     }
     let status = running.process.reap();
     request.write_results(caller, status)
 }
 
-/// A program that does not read must not raise a signal in the host. Apple's systems have an option of the socket
-/// instead, which `Running::start` sets.
-const QUIET: SendFlags = {
-    #[cfg(target_vendor = "apple")]
-    {
-        SendFlags::empty()
-    }
-    #[cfg(not(target_vendor = "apple"))]
-    {
-        SendFlags::NOSIGNAL
-    }
-};
-
 /// Writes as much input to the program as it accepts.
 fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Answer {
-    let Some(socket) = &mut running.stdin else {
+    let Some(stdin) = &mut running.stdin else {
         return Ok(());
     };
     let memory = caller.memory_or_empty();
     let rest = memory.slice(input.ptr + input.seen, input.left())?;
-    match rustix::net::send(&*socket, rest, QUIET).map_err(io::Error::from) {
+    match stdin.write(rest) {
         Ok(written) => input.seen += written as u32,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -282,7 +242,7 @@ fn feed(caller: &mut Caller<'_>, running: &mut Running, input: &mut Room) -> Ans
 }
 
 /// Reads all output that is available.
-fn drain(caller: &mut Caller<'_>, pipe: &mut Option<impl Read>, room: &mut Room) -> Answer {
+fn drain(caller: &mut Caller<'_>, pipe: &mut Option<Output>, room: &mut Room) -> Answer {
     let mut rest = [0; DISCARD];
     while let Some(open) = pipe {
         caller.check()?;

@@ -1,11 +1,11 @@
 //! Waiting until a descriptor of the host is ready, without missing the deadline, an interrupt or a revocation.
 
 use super::{answer::Answer, wasi::Errno};
-use crate::host::{Caller, Stream};
+use crate::host::Caller;
 use dynload_caps::Capabilities;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fd::AsFd,
+    fd::{AsFd, BorrowedFd},
 };
 use std::{io, time::Duration};
 
@@ -16,7 +16,8 @@ pub(super) const SLICE: Duration = Duration::from_millis(1);
 pub(super) fn wait(fds: &mut [PollFd<'_>], timeout: Duration) -> Result<usize, Errno> {
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
+        // Fewer than 10^9.
+        tv_nsec: timeout.subsec_nanos() as _,
     };
     match poll(fds, Some(&timeout)) {
         Ok(ready) => Ok(ready),
@@ -30,22 +31,15 @@ pub(super) fn is_ready(fd: impl AsFd, flags: PollFlags, timeout: Duration) -> Re
     Ok(wait(&mut [PollFd::new(&fd, flags)], timeout)? > 0)
 }
 
-/// Bytes that a pipe accepts without blocking once it is writable (the minimum of `PIPE_BUF` in POSIX).
-pub(crate) const PIPE_ROOM: usize = 512;
-
-/// Returns whether the host's own stream accepts [`PIPE_ROOM`] bytes within `timeout`.
-pub(super) fn is_console_ready(stream: Stream, timeout: Duration) -> Result<bool, Errno> {
-    match stream {
-        Stream::Out => is_ready(io::stdout(), PollFlags::OUT, timeout),
-        Stream::Err => is_ready(io::stderr(), PollFlags::OUT, timeout),
-    }
-}
-
-/// Returns whether the descriptor has no readers left.
-pub(super) fn has_hung_up(fd: impl AsFd) -> Result<bool, Errno> {
-    let mut fds = [PollFd::new(&fd, PollFlags::OUT)];
-    wait(&mut fds, Duration::ZERO)?;
-    Ok(fds[0].revents().contains(PollFlags::ERR))
+/// How to determine whether a descriptor is ready.
+pub(super) enum Ready<'a> {
+    /// It is ready; this many bytes can be read or written.
+    Now(u64),
+    /// It is not ready.
+    #[cfg_attr(unix, expect(dead_code, reason = "the system can be asked about everything"))]
+    Later,
+    /// The operating system must be asked.
+    Ask(BorrowedFd<'a>),
 }
 
 /// Calls `step` until it returns a value, and lets `pause` wait a slice between two calls.

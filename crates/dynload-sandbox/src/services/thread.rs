@@ -3,7 +3,7 @@
 //! A worker is a new instance of the same module with its own memory, on a host thread. It burns the fuel of the call
 //! that started it, has its deadline and its capabilities, and is stopped when that call ends.
 
-use super::{answer::Answer, functions, guest, readiness, require, wasi::Errno};
+use super::{answer::Answer, functions, guest, readiness, require, system::console, wasi::Errno};
 use crate::{
     call::share::Share,
     call::state::State,
@@ -18,6 +18,7 @@ use dynload_caps::Capabilities;
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
+    time::Duration,
     vec::Vec,
 };
 use wasmi::{Func, Store};
@@ -274,6 +275,9 @@ pub(super) fn end_call(state: &mut State) {
     }
 }
 
+/// How long the output of workers may be on its way after the call.
+const FLUSH: Duration = Duration::from_millis(20);
+
 /// Writes to the console without waiting for a reader: the call is over.
 fn write_at_end(state: &mut State, stream: Stream, bytes: &[u8]) {
     if !state.config.console.inherits_output() {
@@ -281,12 +285,10 @@ fn write_at_end(state: &mut State, stream: Stream, bytes: &[u8]) {
         let _ = state.console().write(stream, bytes);
         return;
     }
-    for chunk in bytes.chunks(readiness::PIPE_ROOM) {
-        if !super::is_console_ready(stream) {
-            return;
-        }
-        if state.console().write(stream, chunk).is_err() {
+    for chunk in bytes.chunks(console::ROOM) {
+        if !console::is_ready(stream) || state.console().write(stream, chunk).is_err() {
             return;
         }
     }
+    console::is_written(stream, FLUSH);
 }

@@ -29,6 +29,7 @@ mod tree;
 
 pub(super) use args::environment;
 pub(super) use errno::Errno;
+pub(super) use filestat::NewTime;
 pub(super) use filetype::Filetype;
 pub(super) use preopen::preopen;
 pub(super) use readdir::Listing;

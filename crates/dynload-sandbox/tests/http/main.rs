@@ -1,6 +1,6 @@
 //! HTTP requests of guests, to servers in this process.
 
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 #![allow(clippy::disallowed_methods, reason = "these are the servers")]
 
 mod limits;

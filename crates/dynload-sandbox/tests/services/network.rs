@@ -341,6 +341,7 @@ fn a_pattern_for_the_server_is_enough_for_datagrams() {
 }
 
 /// Connecting ends with the call: a thread used to continue after the end of the call, the grant and the sandbox.
+#[cfg(unix)]
 #[test]
 fn nothing_connects_after_the_call() {
     let (listener, waiting) = super::endings::full("127.0.0.1:0");

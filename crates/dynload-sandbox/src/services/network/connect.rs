@@ -45,7 +45,8 @@ fn one(caller: &mut Caller<'_>, address: SocketAddr, share: Duration) -> Answer<
     let socket = socket(address, SocketType::STREAM).map_err(os)?;
     match connect(&socket, &address) {
         Ok(()) => {}
-        Err(Os::INPROGRESS | Os::INTR) => {
+        // Windows says that it would block.
+        Err(Os::INPROGRESS | Os::INTR | Os::WOULDBLOCK) => {
             let mut is_ready = false;
             let step = |caller: &mut Caller<'_>| {
                 if is_ready || readiness::is_ready(&socket, PollFlags::OUT, Duration::ZERO)? {

@@ -1,13 +1,12 @@
 //! Reachable addresses: the scopes, combined with the host's own addresses, which only the operating system knows.
 
-use super::super::wasi::Errno;
+use super::{super::wasi::Errno, socket::socket};
 use cap_std::net::{IpAddr, SocketAddr};
 use dynload_caps::{Scopes, canonical_address};
 use rustix::{
     io::Errno as Os,
-    net::{AddressFamily, SocketType, bind, socket},
+    net::{SocketType, bind},
 };
-use std::net::SocketAddr as Address;
 
 /// Checks that the scopes allow connecting or sending to `address`, for a host that the guest named `name`.
 ///
@@ -42,12 +41,8 @@ fn judge(
 /// does).
 fn is_own(address: IpAddr) -> bool {
     let address = canonical_address(address);
-    let family = match address {
-        IpAddr::V4(_) => AddressFamily::INET,
-        IpAddr::V6(_) => AddressFamily::INET6,
-    };
-    let bound =
-        socket(family, SocketType::DGRAM, None).and_then(|socket| bind(socket, &Address::new(address, 0)));
+    let any_port = SocketAddr::new(address, 0);
+    let bound = socket(any_port, SocketType::STREAM).and_then(|socket| bind(socket, &any_port));
     // If the family is not supported, connecting is impossible too.
     !matches!(bound, Err(Os::ADDRNOTAVAIL | Os::AFNOSUPPORT))
 }

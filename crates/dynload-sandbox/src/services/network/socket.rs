@@ -1,6 +1,6 @@
 //! Nonblocking sockets.
 
-use cap_std::net::{SocketAddr, TcpListener, UdpSocket};
+use cap_std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use rustix::{
     fd::OwnedFd,
     net::{AddressFamily, SocketType, bind, listen, sockopt},
@@ -13,11 +13,23 @@ const BACKLOG: i32 = 128;
 /// Creates a listener for connections.
 pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, SocketType::STREAM)?;
-    // Lingering connections of an earlier listener must not make `bind` fail (socket(7)).
+    // Lingering connections of an earlier listener must not make `bind` fail (socket(7)). On Windows they do not, and the
+    // option would let others take the port.
+    #[cfg(unix)]
     sockopt::set_socket_reuseaddr(&socket, true)?;
     put(&socket, address)?;
     listen(&socket, BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Accepts a connection.
+pub(in crate::services) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept()?;
+    // See `socket`.
+    #[cfg(windows)]
+    let stream = stream.try_clone()?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
 }
 
 /// Creates a datagram socket.
@@ -49,13 +61,25 @@ pub(super) fn socket(address: SocketAddr, ty: SocketType) -> rustix::io::Result<
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     {
-        use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+        #[cfg(windows)]
+        start()?;
         let socket = rustix::net::socket(family, ty, None)?;
-        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-        ioctl_fionbio(&socket, true)?;
+        // Programs that are started would inherit the socket, but not a duplicate of the standard library.
+        #[cfg(windows)]
+        let socket = socket.try_clone().map_err(|_| rustix::io::Errno::MFILE)?;
+        #[cfg(unix)]
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
         // `std` sets it for the sockets that it creates, because Apple's systems have no MSG_NOSIGNAL.
         #[cfg(target_vendor = "apple")]
         sockopt::set_socket_nosigpipe(&socket, true)?;
         Ok(socket)
     }
+}
+
+/// Starts Windows Sockets, once in the process.
+#[cfg(windows)]
+pub(super) fn start() -> rustix::io::Result<()> {
+    static STARTED: std::sync::OnceLock<rustix::io::Result<()>> = std::sync::OnceLock::new();
+    *STARTED.get_or_init(|| rustix::net::wsa_startup().map(drop))
 }

@@ -6,6 +6,7 @@ use crate::{
     services::{
         answer::Answer,
         descriptor::{Kind, Use},
+        system::files,
     },
 };
 
@@ -56,7 +57,7 @@ pub(super) fn fdstat_set_flags(caller: &mut Caller<'_>, fd: u32, fdflags: u32) -
     if let Kind::File(open) = &descriptor.kind
         && (fdflags ^ descriptor.flags) & flags::APPEND != 0
     {
-        super::io::set_append(&open.file, fdflags & flags::APPEND != 0)?;
+        files::set_append(&open.file, fdflags & flags::APPEND != 0)?;
     }
     descriptor.flags = fdflags;
     Ok(())

@@ -92,6 +92,10 @@ impl From<&io::Error> for Errno {
         if let Some(code) = error.raw_os_error() {
             return from_unix(rustix::io::Errno::from_raw_os_error(code));
         }
+        #[cfg(windows)]
+        if let Some(errno) = error.raw_os_error().and_then(from_windows) {
+            return errno;
+        }
         from_kind(error.kind())
     }
 }
@@ -171,7 +175,56 @@ fn from_unix(errno: rustix::io::Errno) -> Errno {
     }
 }
 
-/// Maps errors that do not come from the operating system, or not from Unix.
+/// Maps the codes of `GetLastError` and Windows Sockets whose kind in the standard library says less, or nothing.
+#[cfg(windows)]
+fn from_windows(code: i32) -> Option<Errno> {
+    Some(match code {
+        // ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE
+        4 | 10024 => Errno::Mfile,
+        // ERROR_ACCESS_DENIED
+        5 => Errno::Acces,
+        // ERROR_INVALID_HANDLE
+        6 => Errno::Badf,
+        // ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+        32 | 33 => Errno::Busy,
+        // ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL
+        39 | 112 => Errno::Nospc,
+        // ERROR_INVALID_NAME, ERROR_BAD_PATHNAME
+        123 | 161 => Errno::Inval,
+        // ERROR_NEGATIVE_SEEK
+        131 => Errno::Inval,
+        // ERROR_FILE_TOO_LARGE
+        223 => Errno::Fbig,
+        // ERROR_DIRECTORY
+        267 => Errno::Notdir,
+        // ERROR_DIRECTORY_NOT_SUPPORTED
+        336 => Errno::Isdir,
+        // ERROR_STOPPED_ON_SYMLINK, ERROR_CANT_RESOLVE_FILENAME
+        681 | 1921 => Errno::Loop,
+        // ERROR_TOO_MANY_LINKS
+        1142 => Errno::Mlink,
+        // ERROR_PRIVILEGE_NOT_HELD
+        1314 => Errno::Perm,
+        // ERROR_NOT_A_REPARSE_POINT
+        4390 => Errno::Inval,
+        // WSAEMSGSIZE
+        10040 => Errno::Msgsize,
+        // WSAEPROTONOSUPPORT, WSAEOPNOTSUPP
+        10043 => Errno::Protonosupport,
+        10045 => Errno::Notsup,
+        // WSAEPFNOSUPPORT, WSAEAFNOSUPPORT
+        10046 | 10047 => Errno::Afnosupport,
+        // WSAENOBUFS
+        10055 => Errno::Nobufs,
+        // WSAEISCONN
+        10056 => Errno::Isconn,
+        // WSAESHUTDOWN
+        10058 => Errno::Pipe,
+        _ => return None,
+    })
+}
+
+/// Maps errors by their kind: those that do not come from the operating system, and most of Windows.
 fn from_kind(kind: io::ErrorKind) -> Errno {
     use io::ErrorKind as Kind;
     match kind {
@@ -191,6 +244,20 @@ fn from_kind(kind: io::ErrorKind) -> Errno {
         Kind::AddrInUse => Errno::Addrinuse,
         Kind::AddrNotAvailable => Errno::Addrnotavail,
         Kind::BrokenPipe => Errno::Pipe,
+        Kind::HostUnreachable => Errno::Hostunreach,
+        Kind::NetworkUnreachable => Errno::Netunreach,
+        Kind::NetworkDown => Errno::Netdown,
+        Kind::StorageFull => Errno::Nospc,
+        Kind::QuotaExceeded => Errno::Dquot,
+        Kind::FileTooLarge => Errno::Fbig,
+        Kind::ReadOnlyFilesystem => Errno::Rofs,
+        Kind::NotSeekable => Errno::Spipe,
+        Kind::CrossesDevices => Errno::Xdev,
+        Kind::TooManyLinks => Errno::Mlink,
+        Kind::ResourceBusy => Errno::Busy,
+        Kind::ExecutableFileBusy => Errno::Txtbsy,
+        Kind::Deadlock => Errno::Deadlk,
+        Kind::InvalidData => Errno::Ilseq,
         Kind::TimedOut => Errno::Timedout,
         Kind::Interrupted => Errno::Intr,
         Kind::OutOfMemory => Errno::Nomem,

@@ -3,14 +3,13 @@
 //! A write beyond it is truncated or refused here, as the system does, but without the system's signal. If another
 //! writer makes the file grow between the check and the write, the signal is blocked.
 
-use crate::services::{descriptor::OpenFile, signals, wasi::Filetype};
-use rustix::process::{Resource, getrlimit};
+use crate::services::{descriptor::OpenFile, signals, system::files, wasi::Filetype};
 use std::io;
 
 /// Returns the maximum size of a file in bytes, if it is limited.
 fn limit(open: &OpenFile) -> Option<u64> {
     if open.filetype == Filetype::RegularFile {
-        getrlimit(Resource::Fsize).current
+        files::size_limit()
     } else {
         None
     }
@@ -28,7 +27,7 @@ pub(super) fn write(
     };
     let room = limit.saturating_sub(at()?);
     if room == 0 && !bytes.is_empty() {
-        return Err(too_large());
+        return Err(files::too_large());
     }
     let len = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
     signals::with_signals_blocked(|| write(&bytes[..len]))
@@ -40,11 +39,7 @@ pub(super) fn grow(open: &OpenFile, size: u64, grow: impl FnOnce() -> io::Result
         return grow();
     };
     if size > limit && size > open.file.metadata()?.len() {
-        return Err(too_large());
+        return Err(files::too_large());
     }
     signals::with_signals_blocked(grow)
-}
-
-fn too_large() -> io::Error {
-    rustix::io::Errno::FBIG.into()
 }

@@ -6,12 +6,13 @@ use crate::{
     services::{
         answer::Answer,
         descriptor::{Kind, Use},
+        system::files,
     },
 };
-use cap_std::fs::{Dir, Metadata, MetadataExt};
+use cap_fs_ext::MetadataExt;
+use cap_std::fs::Metadata;
 use dynload_caps::Access;
-use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
-use std::{io, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 pub(super) fn fd_get(caller: &mut Caller<'_>, fd: u32, out: u32) -> Answer {
     let granted = caller.capabilities();
@@ -59,20 +60,15 @@ pub(super) fn path_get(
 fn encode(metadata: &Metadata) -> [u8; 64] {
     let mut filestat = [0; 64];
     let mut put = |at: usize, number: u64| filestat[at..at + 8].copy_from_slice(&number.to_le_bytes());
-    let time = |seconds: i64, nanoseconds: i64| {
-        let seconds = u64::try_from(seconds).unwrap_or(0);
-        seconds
-            .saturating_mul(1_000_000_000)
-            .saturating_add(nanoseconds as u64)
-    };
+    let [access, modification, change] = files::times(metadata);
     put(0, metadata.dev());
     put(8, metadata.ino());
     put(16, Filetype::from(metadata.file_type()) as u64);
     put(24, metadata.nlink());
     put(32, metadata.len());
-    put(40, time(metadata.atime(), metadata.atime_nsec()));
-    put(48, time(metadata.mtime(), metadata.mtime_nsec()));
-    put(56, time(metadata.ctime(), metadata.ctime_nsec()));
+    put(40, access);
+    put(48, modification);
+    put(56, change);
     filestat
 }
 
@@ -94,15 +90,16 @@ pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer
 /// Times are set by name in a directory, or through a descriptor that is already open: opening a file for this could
 /// block on the other end of a named pipe.
 #[derive(Debug, Clone, Copy)]
-enum NewTime {
+pub(in crate::services) enum NewTime {
     Keep,
     Now,
     At(Duration),
 }
 
 impl NewTime {
-    /// Returns the times that the flags request. Requesting both "now" and an explicit time is INVAL.
-    fn both(flags: u32, atim: u64, mtim: u64) -> Result<Timestamps, Errno> {
+    /// Returns the times of access and modification that the flags request. Requesting both "now" and an explicit time is
+    /// INVAL.
+    fn both(flags: u32, atim: u64, mtim: u64) -> Result<[NewTime; 2], Errno> {
         let flags = flags::known(flags, 15)?;
         let one = |at: u32, now: u32, time: u64| match (flags & at != 0, flags & now != 0) {
             (false, false) => Ok(NewTime::Keep),
@@ -110,28 +107,10 @@ impl NewTime {
             (false, true) => Ok(NewTime::Now),
             (true, true) => Err(Errno::Inval),
         };
-        Ok(Timestamps {
-            last_access: one(flags::ATIM, flags::ATIM_NOW, atim)?.timespec(),
-            last_modification: one(flags::MTIM, flags::MTIM_NOW, mtim)?.timespec(),
-        })
-    }
-
-    fn timespec(self) -> Timespec {
-        match self {
-            NewTime::Keep => Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
-            NewTime::Now => Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_NOW,
-            },
-            // 2^64 nanoseconds are fewer than 2^35 seconds.
-            NewTime::At(time) => Timespec {
-                tv_sec: time.as_secs() as i64,
-                tv_nsec: time.subsec_nanos().into(),
-            },
-        }
+        Ok([
+            one(flags::ATIM, flags::ATIM_NOW, atim)?,
+            one(flags::MTIM, flags::MTIM_NOW, mtim)?,
+        ])
     }
 }
 
@@ -142,11 +121,11 @@ pub(super) fn fd_set_times(caller: &mut Caller<'_>, fd: u32, atim: u64, mtim: u6
     match &descriptor.kind {
         Kind::File(open) => {
             descriptor.check(granted, Use::Write, rights::FD_FILESTAT_SET_TIMES)?;
-            rustix::fs::futimens(&open.file, &times).map_err(io::Error::from)?;
+            files::set_times(&open.file, times)?;
         }
         Kind::Dir(open) => {
             descriptor.check(granted, Use::Write, rights::FD_FILESTAT_SET_TIMES)?;
-            set_times(&open.dir, Path::new("."), &times)?;
+            files::set_times_at(&open.dir, Path::new("."), times)?;
         }
         _ => return Err(Errno::Badf.into()),
     }
@@ -187,15 +166,6 @@ pub(super) fn path_set_times(
         if guard.access(dir, open.access)? == Access::ReadOnly || guard.is_needed() && is_protected() {
             return Err(Errno::Notcapable.into());
         }
-        Ok(set_times(dir, name, &times)?)
+        Ok(files::set_times_at(dir, name, times)?)
     })
-}
-
-fn set_times(dir: &Dir, name: &Path, times: &Timestamps) -> io::Result<()> {
-    Ok(rustix::fs::utimensat(
-        dir,
-        name,
-        times,
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
 }

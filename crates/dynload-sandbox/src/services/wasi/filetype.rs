@@ -1,9 +1,11 @@
 //! The type of a descriptor or a directory entry (`filetype` in the WASI documents).
 
+use crate::services::system::files;
 use cap_std::fs::FileType;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(windows, expect(dead_code, reason = "the list is that of the WASI documents"))]
 pub(in crate::services) enum Filetype {
     Unknown = 0,
     BlockDevice = 1,
@@ -17,8 +19,6 @@ pub(in crate::services) enum Filetype {
 
 impl From<FileType> for Filetype {
     fn from(ty: FileType) -> Filetype {
-        #[cfg(unix)]
-        use cap_std::fs::FileTypeExt;
         if ty.is_dir() {
             return Filetype::Directory;
         }
@@ -28,18 +28,6 @@ impl From<FileType> for Filetype {
         if ty.is_symlink() {
             return Filetype::SymbolicLink;
         }
-        #[cfg(unix)]
-        {
-            if ty.is_block_device() {
-                return Filetype::BlockDevice;
-            }
-            if ty.is_char_device() {
-                return Filetype::CharacterDevice;
-            }
-            if ty.is_socket() {
-                return Filetype::SocketStream;
-            }
-        }
-        Filetype::Unknown
+        files::special(ty)
     }
 }

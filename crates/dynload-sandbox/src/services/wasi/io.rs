@@ -8,13 +8,14 @@ use crate::{
         descriptor::{Kind, Use},
         guest::{Buffers, write_u32},
         readiness, signals,
+        system::{console, files},
     },
 };
-use cap_std::fs::{File, FileExt};
 use dynload_caps::Capabilities;
 use rustix::event::PollFlags;
 use std::{
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek},
+    time::Duration,
     vec::Vec,
 };
 
@@ -99,11 +100,7 @@ pub(super) fn pread(
         let granted = caller.capabilities();
         let (mut memory, state) = caller.memory_and_state();
         let open = state.services.file(granted, fd, Use::Read, right, Errno::Spipe)?;
-        let done = again(|| {
-            open.file
-                .read_at(memory.slice_mut(ptr, len)?, at)
-                .map_err(Fail::from)
-        })?;
+        let done = again(|| files::read_at(&open.file, memory.slice_mut(ptr, len)?, at).map_err(Fail::from))?;
         at = at.saturating_add(done as u64);
         Ok(done as u32)
     };
@@ -132,14 +129,14 @@ pub(super) fn pwrite(
             .file(granted, fd, Use::Write, right, Errno::Spipe)?;
         // Linux appends where POSIX requires writing at the offset, so the flag is cleared for this write.
         if appends {
-            set_append(&open.file, false)?;
+            files::set_append(&open.file, false)?;
         }
         let done = again(|| {
-            let write = |bytes: &[u8]| open.file.write_at(bytes, at);
+            let write = |bytes: &[u8]| files::write_at(&open.file, bytes, at);
             file_size_limit::write(open, memory.slice(ptr, len)?, || Ok(at), write).map_err(Fail::from)
         });
         if appends {
-            set_append(&open.file, true)?;
+            files::set_append(&open.file, true)?;
         }
         let done = done?;
         at = at.saturating_add(done as u64);
@@ -243,15 +240,18 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
                 true => open.file.metadata().map(|metadata| metadata.len()),
                 false => (&open.file).stream_position(),
             };
-            let write = |bytes: &[u8]| (&open.file).write(bytes);
+            let write = |bytes: &[u8]| files::write(&open.file, bytes, appends);
             return or_wait(file_size_limit::write(open, bytes, at, write), waits);
         }
         // A named pipe without readers. On systems where the signal that a write would raise cannot be blocked,
         // checking beforehand is better than nothing.
-        if open.filetype == Filetype::Unknown && readiness::has_hung_up(&open.file)? {
+        if open.filetype == Filetype::Unknown && files::has_hung_up(&open.file)? {
             return Err(Errno::Pipe.into());
         }
-        or_wait(signals::with_signals_blocked(|| (&open.file).write(bytes)), waits)
+        or_wait(
+            signals::with_signals_blocked(|| files::write(&open.file, bytes, appends)),
+            waits,
+        )
     };
     readiness::retry(caller, Capabilities::FS_WRITE, step, |caller, slice| {
         wait_for_file(caller, fd, PollFlags::OUT, slice)
@@ -260,9 +260,9 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
 
 /// Waits a slice until a file is ready. Named pipes and devices may block; every file is opened so that the host
 /// itself never does.
-fn wait_for_file(caller: &mut Caller<'_>, fd: u32, events: PollFlags, slice: core::time::Duration) -> Answer {
+fn wait_for_file(caller: &mut Caller<'_>, fd: u32, events: PollFlags, slice: Duration) -> Answer {
     match &caller.state().services.table().get(fd)?.kind {
-        Kind::File(open) => readiness::is_ready(&open.file, events, slice)?,
+        Kind::File(open) => files::is_ready(&open.file, events, slice)?,
         _ => return Err(Errno::Badf.into()),
     };
     Ok(())
@@ -279,17 +279,6 @@ pub(super) fn or_wait(result: io::Result<usize>, waits: bool) -> Answer<Option<u
     }
 }
 
-/// Sets or clears `O_APPEND` of an open file.
-pub(super) fn set_append(file: &File, on: bool) -> Result<(), Errno> {
-    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-    let set = || {
-        let mut now = fcntl_getfl(file)?;
-        now.set(OFlags::APPEND, on);
-        fcntl_setfl(file, now)
-    };
-    set().map_err(|error: rustix::io::Errno| Errno::from(&io::Error::from(error)))
-}
-
 fn read_console(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u32> {
     let waits = !caller.state().services.table().get(fd)?.is_nonblocking();
     let mut done: u32 = 0;
@@ -302,16 +291,14 @@ fn read_console(caller: &mut Caller<'_>, fd: u32, buffers: &Buffers) -> Answer<u
                 break;
             }
             let step = |caller: &mut Caller<'_>| {
-                let stdin = io::stdin();
-                if !readiness::is_ready(&stdin, PollFlags::IN, core::time::Duration::ZERO)? {
+                if !console::is_readable(Duration::ZERO)? {
                     return if waits { Ok(None) } else { Err(Errno::Again.into()) };
                 }
                 let mut memory = caller.memory_or_empty();
-                let read = rustix::io::read(&stdin, memory.slice_mut(ptr, len)?);
-                or_wait(read.map_err(io::Error::from), waits)
+                or_wait(console::read(memory.slice_mut(ptr, len)?), waits)
             };
             readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
-                readiness::is_ready(io::stdin(), PollFlags::IN, slice)?;
+                console::is_readable(slice)?;
                 Ok(())
             })?
         } else {
@@ -369,13 +356,15 @@ fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer
     if !caller.state().config.console.inherits_output() {
         return Ok(caller.state().console().write(stream, bytes)? as u32);
     }
-    let mut done = 0;
-    for chunk in bytes.chunks(readiness::PIPE_ROOM) {
-        let ready = |slice| readiness::is_console_ready(stream, slice);
-        let step = |_: &mut Caller<'_>| Ok(ready(core::time::Duration::ZERO)?.then_some(()));
+    let wait = |caller: &mut Caller<'_>, ready: &dyn Fn(Duration) -> Result<bool, Errno>| {
+        let step = |_: &mut Caller<'_>| Ok(ready(Duration::ZERO)?.then_some(()));
         readiness::retry(caller, Capabilities::CONSOLE, step, |_, slice| {
             Ok(ready(slice).map(drop)?)
-        })?;
+        })
+    };
+    let mut done = 0;
+    for chunk in bytes.chunks(console::ROOM) {
+        wait(caller, &|slice| console::is_writable(stream, slice))?;
         let moved = match caller.state().console().write(stream, chunk) {
             Ok(moved) => moved,
             // The next write reports the error.
@@ -387,5 +376,9 @@ fn write_stream(caller: &mut Caller<'_>, stream: Stream, bytes: &[u8]) -> Answer
             break;
         }
     }
+    if !console::is_written(stream, Duration::ZERO) {
+        wait(caller, &|slice| Ok(console::is_written(stream, slice)))?;
+    }
+    console::result(stream)?;
     Ok(done)
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     host::Caller,
-    services::{answer::Answer, descriptor::Use, guest, guest::write_u32},
+    services::{answer::Answer, descriptor::Use, guest, guest::write_u32, system::files},
 };
 use cap_std::fs::Dir;
 use std::{
@@ -51,7 +51,7 @@ pub(super) fn symlink(
         return Err(entry.not_a_directory().into());
     }
     let target = inside(&target, || entry.parent())?;
-    Ok(entry.dir().symlink(&*target, entry.name)?)
+    Ok(files::symlink(entry.dir(), &target, entry.name)?)
 }
 
 #[allow(
@@ -110,7 +110,7 @@ pub(super) fn readlink(
         .state()
         .services
         .directory(granted, fd, Use::Read, rights::PATH_READLINK)?;
-    let target = open.dir.read_link(&*path.lookup())?;
+    let target = files::link_target(open.dir.read_link(&*path.lookup())?)?;
     let target = target.to_str().ok_or(Errno::Ilseq)?.as_bytes();
     // As readlink(2): a target that does not fit is truncated.
     let target = &target[..target.len().min(buffer_len as usize)];

@@ -8,12 +8,12 @@ use crate::{
         descriptor::{Descriptor, Kind, OpenDir, OpenFile, Use},
         guard::Guard,
         guest::write_u32,
+        system::files,
     },
 };
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, OpenOptions};
 use dynload_caps::Access;
-use rustix::fs::OFlags;
 use std::path::Path;
 
 /// A request to `path_open`, with all flags validated.
@@ -227,11 +227,8 @@ fn file(
         FollowSymlinks::No
     });
     options.sync(request.fdflags & (flags::DSYNC | flags::RSYNC | flags::SYNC) != 0);
-    // The host itself must not block on the other end of a named pipe, nor acquire a controlling terminal.
-    let mut custom = OFlags::NONBLOCK | OFlags::NOCTTY;
-    custom.set(OFlags::APPEND, request.fdflags & flags::APPEND != 0);
-    options.custom_flags(custom.bits() as i32);
-    let file = dir.open_with(path, &options)?;
+    let appends = request.fdflags & flags::APPEND != 0;
+    let file = files::open(dir, path, &mut options, write, appends)?;
     let filetype = Filetype::from(file.metadata()?.file_type());
     if filetype == Filetype::Directory {
         return directory(guard, open, Dir::from_std_file(file.into_std()));

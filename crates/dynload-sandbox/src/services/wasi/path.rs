@@ -6,16 +6,20 @@
 use super::Errno;
 use crate::{
     host::Caller,
-    services::{answer::Answer, descriptor::OpenDir, guard::Guard, guest},
+    services::{
+        answer::Answer,
+        descriptor::OpenDir,
+        guard::Guard,
+        guest,
+        system::files::{self, split},
+    },
 };
 use cap_std::fs::Dir;
 use dynload_caps::Access;
 use std::{
     borrow::Cow,
-    ffi::OsStr,
     format, io,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     string::String,
 };
 
@@ -34,6 +38,7 @@ pub(super) struct GuestPath {
 impl GuestPath {
     pub(super) fn read(caller: &mut Caller<'_>, ptr: u32, len: u32) -> Answer<GuestPath> {
         let mut text = guest::path(caller, ptr, len)?;
+        files::check_path(&text)?;
         let end = text.trim_end_matches('/').len();
         // A path of slashes alone is absolute, and refused as such.
         let has_trailing_slash = 0 < end && end < text.len();
@@ -188,7 +193,7 @@ pub(super) fn resolve_and<T>(
             return act(&dir, name);
         };
         // `join` would replace the whole path by an absolute target, which leads out of the directory.
-        if target.has_root() {
+        if leads_elsewhere(&target) {
             return Err(Errno::Perm.into());
         }
         path = parent.join(target);
@@ -199,24 +204,19 @@ pub(super) fn resolve_and<T>(
 /// Returns the target, if the name is a symlink.
 fn link(dir: &Dir, name: &Path) -> io::Result<Option<PathBuf>> {
     match dir.symlink_metadata(name) {
-        Ok(found) if found.is_symlink() => dir.read_link_contents(name).map(Some),
+        Ok(found) if found.is_symlink() => dir
+            .read_link_contents(name)
+            .and_then(files::link_target)
+            .map(Some),
         // If the name does not exist, the operation on it reports that.
         _ => Ok(None),
     }
 }
 
-/// Splits a path into the path of the directory that contains the last component, and that component. The last component of
-/// a path that ends with `.`, `..` or a slash is `.`.
-fn split(path: &Path) -> (&Path, &Path) {
-    let bytes = path.as_os_str().as_bytes();
-    let start = bytes
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .map_or(0, |at| at + 1);
-    let part = |bytes| Path::new(OsStr::from_bytes(bytes));
-    match &bytes[start..] {
-        b"" | b"." | b".." => (path, part(b".")),
-        name if start == 0 => (part(b"."), part(name)),
-        name => (part(&bytes[..start]), part(name)),
-    }
+/// Returns whether a path does not start where it is: it is absolute, or has a drive.
+fn leads_elsewhere(path: &Path) -> bool {
+    matches!(
+        path.components().next(),
+        Some(Component::RootDir | Component::Prefix(_))
+    )
 }

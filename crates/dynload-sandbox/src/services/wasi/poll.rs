@@ -3,24 +3,21 @@
 use super::{Errno, Filetype, clock::ClockId, rights};
 use crate::{
     call::state::State,
-    host::{Caller, GuestMemory, Stream},
+    host::{Caller, GuestMemory},
     services::{
         answer::Answer,
         descriptor::{Kind, OpenFile, Use},
         guest::{offset, write_u32},
-        readiness,
+        readiness::{self, Ready},
+        system::{console::Streams, files},
     },
 };
 use dynload_caps::Capabilities;
 use rustix::{
     event::{PollFd, PollFlags},
-    fd::{AsFd, BorrowedFd},
+    fd::AsFd,
 };
-use std::{
-    io::{self, Seek},
-    time::Duration,
-    vec::Vec,
-};
+use std::{io::Seek, time::Duration, vec::Vec};
 
 /// The maximum number of subscriptions of one call.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
@@ -188,8 +185,7 @@ fn look(
 ) -> Answer<(Vec<Event>, Option<Duration>)> {
     let mut happened = Vec::new();
     let mut pause = readiness::SLICE.min(remaining);
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let consoles = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    let streams = Streams::new();
     let mut polled = Vec::new();
     let mut fds = Vec::new();
     for subscription in all {
@@ -206,8 +202,9 @@ fn look(
             On::Clock(Err(errno)) => event(errno, 0),
             On::Clock(Ok(due)) if due <= now => event(Errno::Success, 0),
             On::Clock(Ok(due)) => pause = pause.min(due - now),
-            On::Descriptor { fd, intent } => match ready(state, granted, fd, intent, consoles) {
+            On::Descriptor { fd, intent } => match ready(state, granted, fd, intent, &streams) {
                 Ok(Ready::Now(bytes)) => event(Errno::Success, bytes),
+                Ok(Ready::Later) => {}
                 Ok(Ready::Ask(fd)) => {
                     let flags = if intent == Use::Write {
                         PollFlags::OUT
@@ -248,20 +245,12 @@ fn look(
     Ok((happened, None))
 }
 
-/// How to determine whether a descriptor is ready.
-enum Ready<'a> {
-    /// It is always ready; this many bytes can be read or written.
-    Now(u64),
-    /// The operating system must be asked.
-    Ask(BorrowedFd<'a>),
-}
-
 fn ready<'a>(
     state: &'a State,
     granted: Capabilities,
     fd: u32,
     intent: Use,
-    [stdin, stdout, stderr]: [BorrowedFd<'a>; 3],
+    streams: &'a Streams,
 ) -> Result<Ready<'a>, Errno> {
     let descriptor = state.services.open().table.get(fd)?;
     descriptor.check(granted, intent, rights::POLL_FD_READWRITE)?;
@@ -278,11 +267,9 @@ fn ready<'a>(
         (kind, _) if descriptor.base & data == 0 && !matches!(kind, Kind::Listener(_)) => {
             return Err(Errno::Notcapable);
         }
-        (Kind::Input, _) if state.config.console.inherits_input() => Ready::Ask(stdin),
+        (Kind::Input, _) if state.config.console.inherits_input() => streams.input(),
         (Kind::Input, _) => Ready::Now(state.console.unread(&state.config.console) as u64),
-        (Kind::Output(stream), _) if state.config.console.inherits_output() => {
-            Ready::Ask(if *stream == Stream::Out { stdout } else { stderr })
-        }
+        (Kind::Output(stream), _) if state.config.console.inherits_output() => streams.output(*stream),
         (Kind::Output(_), _) => Ready::Now(1),
         (
             Kind::File(OpenFile {
@@ -303,7 +290,7 @@ fn ready<'a>(
             }),
             _,
         ) => Ready::Now(1),
-        (Kind::File(OpenFile { file, .. }), _) => Ready::Ask(file.as_fd()),
+        (Kind::File(OpenFile { file, .. }), _) => files::ready(file),
         (Kind::Stream(socket), _) => Ready::Ask(socket.as_fd()),
         (Kind::Listener(socket), _) => Ready::Ask(socket.as_fd()),
         (Kind::Datagram(datagram), _) => Ready::Ask(datagram.socket.as_fd()),

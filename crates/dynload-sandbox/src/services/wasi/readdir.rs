@@ -8,10 +8,12 @@ use crate::{
         descriptor::{Kind, OpenDir, Use},
         guest::write_u32,
         open_files::Held,
+        system::files,
     },
 };
-use cap_std::fs::{MetadataExt, ReadDir};
-use std::{os::unix::fs::DirEntryExt, string::String};
+use cap_fs_ext::MetadataExt;
+use cap_std::fs::ReadDir;
+use std::string::String;
 
 /// The read state of a directory. At most one entry is kept, however large the directory is.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl OpenDir {
         };
         let entry = entry.map_err(broken)?;
         Ok(Some(Entry {
-            inode: entry.ino(),
+            inode: files::inode(&entry),
             filetype: entry.file_type().map_or(Filetype::Unknown, Filetype::from),
             // Names are UTF-8 in WASI; as in Wasmtime, one that is not ends the listing.
             name: entry.file_name().into_string().map_err(|_| Errno::Ilseq)?,

@@ -82,13 +82,12 @@ pub(super) fn accept(caller: &mut Caller<'_>, fd: u32, flags: u32, out: u32) -> 
         let Kind::Listener(listener) = &caller.state().services.table().get(fd)?.kind else {
             return Err(Errno::Inval.into());
         };
-        match listener.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
+        match network::accept(listener) {
+            Ok(stream) => Ok(Some(stream)),
             Err(error) => or_wait(Err(error), waits).map(|_| None),
         }
     };
     let stream = readiness::retry(caller, Capabilities::NETWORK, step, pause(fd, PollFlags::IN))?;
-    stream.set_nonblocking(true)?;
     let mut descriptor = Descriptor::socket(Kind::Stream(stream));
     descriptor.flags = flags;
     let accepted = caller.state().services.table().add(descriptor)?;

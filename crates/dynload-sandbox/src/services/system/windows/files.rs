@@ -1,0 +1,279 @@
+//! Files on Windows.
+//!
+//! Named pipes and devices cannot be opened through a directory, so no operation waits.
+
+use crate::services::{
+    readiness::Ready,
+    wasi::{Errno, Filetype, NewTime},
+};
+use cap_fs_ext::{DirEntryExt, DirExt, MetadataExt, SystemTimeSpec};
+use cap_std::{
+    fs::{Dir, DirEntry, File, FileExt, FileType, Metadata, OpenOptions},
+    time::SystemTime,
+};
+use rustix::event::PollFlags;
+use std::{
+    fs::FileTimes,
+    io::{self, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    time::{self, Duration},
+};
+
+/// Codes of `GetLastError`.
+const ACCESS_DENIED: i32 = 5;
+const DIRECTORY_NOT_SUPPORTED: i32 = 336;
+
+/// UTF-16 code units of a name.
+const MAX_NAME: usize = 255;
+
+/// Returns how many handles a process may have.
+pub(in crate::services) fn descriptor_limit() -> u64 {
+    1 << 24
+}
+
+/// The size of files is not limited.
+pub(in crate::services) fn size_limit() -> Option<u64> {
+    None
+}
+
+/// The error of a file that would become too large.
+pub(in crate::services) fn too_large() -> io::Error {
+    io::ErrorKind::FileTooLarge.into()
+}
+
+/// Checks that the system gives a path no other meaning than WASI does. Refused are names with `\`, `:` (drives and streams),
+/// wildcards and control characters, names that end with a dot or a space, which the system drops, and [the names of
+/// devices].
+///
+/// [the names of devices]: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file#naming-conventions
+pub(in crate::services) fn check_path(path: &str) -> Result<(), Errno> {
+    let is_other = |c: char| c.is_control() || r#"\:*?"<>|"#.contains(c);
+    let is_valid =
+        |name: &str| matches!(name, "" | "." | "..") || !(name.ends_with(['.', ' ']) || is_device(name));
+    if path.contains(is_other) || !path.split('/').all(is_valid) {
+        return Err(Errno::Inval);
+    }
+    if path.split('/').any(|name| name.encode_utf16().count() > MAX_NAME) {
+        return Err(Errno::Nametoolong);
+    }
+    Ok(())
+}
+
+/// Returns whether a name is that of a device, whatever its extension.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let upper = stem.to_uppercase();
+    let numbered = |prefix| {
+        upper.strip_prefix(prefix).is_some_and(|rest: &str| {
+            rest.chars().count() == 1 && rest.contains(|c| "0123456789¹²³".contains(c))
+        })
+    };
+    matches!(&*upper, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$")
+        || numbered("COM")
+        || numbered("LPT")
+}
+
+/// Returns the target of a symlink as a path of WASI: with slashes.
+pub(in crate::services) fn link_target(target: PathBuf) -> io::Result<PathBuf> {
+    let text = target.to_str().ok_or(io::ErrorKind::InvalidData)?;
+    Ok(text.replace('\\', "/").into())
+}
+
+/// Refuses to create a symlink: the system requires a privilege, and symlinks to directories are of another type.
+pub(in crate::services) fn symlink(_dir: &Dir, _target: &str, _name: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Splits a path into the path of the directory that contains the last component, and that component. The last component of
+/// a path that ends with `.`, `..` or a slash is `.`.
+pub(in crate::services) fn split(path: &Path) -> (&Path, &Path) {
+    // Paths of guests and of `link_target` are valid UTF-8, and have slashes only.
+    let text = path.to_str().unwrap_or(".");
+    let (parent, name) = text
+        .rfind('/')
+        .map_or((".", text), |at| (&text[..=at], &text[at + 1..]));
+    match name {
+        "" | "." | ".." => (path, Path::new(".")),
+        name => (Path::new(parent), Path::new(name)),
+    }
+}
+
+/// Opens a file, which may turn out to be a directory.
+pub(in crate::services) fn open(
+    dir: &Dir,
+    path: &Path,
+    options: &mut OpenOptions,
+    writes: bool,
+    _appends: bool,
+) -> io::Result<File> {
+    let opened = dir.open_with(path, options);
+    let Err(error) = &opened else {
+        return opened;
+    };
+    // The errors of a directory. A file that is opened as one, with the option of `cap-fs-ext` for that, could be neither
+    // renamed nor removed meanwhile.
+    let may_be_directory = matches!(
+        error.raw_os_error(),
+        Some(ACCESS_DENIED | DIRECTORY_NOT_SUPPORTED)
+    );
+    match dir.open_dir_nofollow(path) {
+        Ok(_) if may_be_directory && writes => Err(io::Error::from_raw_os_error(DIRECTORY_NOT_SUPPORTED)),
+        Ok(found) if may_be_directory => Ok(File::from_std(found.into_std_file())),
+        _ => opened,
+    }
+}
+
+/// Returns true: files never block.
+pub(in crate::services) fn is_ready(
+    _file: &File,
+    _events: PollFlags,
+    _timeout: Duration,
+) -> Result<bool, Errno> {
+    Ok(true)
+}
+
+/// Returns how to determine whether something other than a regular file is ready.
+pub(in crate::services) fn ready(_file: &File) -> Ready<'_> {
+    Ready::Now(1)
+}
+
+/// Returns false: there are no named pipes.
+pub(in crate::services) fn has_hung_up(_file: &File) -> Result<bool, Errno> {
+    Ok(false)
+}
+
+/// The system has no such state: [`write`] is told each time.
+pub(in crate::services) fn set_append(_file: &File, _on: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// Writes at the position of the file; at its end if it `appends`.
+pub(in crate::services) fn write(mut file: &File, bytes: &[u8], appends: bool) -> io::Result<usize> {
+    // `FILE_WRITE_TO_END_OF_FILE` of `NtWriteFile`: no other write comes in between.
+    const END: u64 = u64::MAX;
+    if appends {
+        let done = file.seek_write(bytes, END)?;
+        file.seek(SeekFrom::End(0))?;
+        return Ok(done);
+    }
+    io::Write::write(&mut file, bytes)
+}
+
+/// Reads at an offset. The position stays.
+pub(in crate::services) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    at_offset(file, at, || file.seek_read(bytes, at))
+}
+
+/// Writes at an offset. The position stays.
+pub(in crate::services) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
+    at_offset(file, at, || file.seek_write(bytes, at))
+}
+
+/// Restores the position after an operation at an offset, which sets it. No other thread uses the file.
+fn at_offset(mut file: &File, at: u64, act: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+    // Larger numbers have a meaning of their own.
+    if i64::try_from(at).is_err() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let position = file.stream_position()?;
+    let done = act();
+    file.seek(SeekFrom::Start(position))?;
+    done
+}
+
+/// Writes the file to disk.
+pub(in crate::services) fn synchronize(file: &File, data_only: bool) -> io::Result<()> {
+    let done = if data_only {
+        file.sync_data()
+    } else {
+        file.sync_all()
+    };
+    match done {
+        // It is open for reading: it has nothing to be written.
+        Err(error) if error.raw_os_error() == Some(ACCESS_DENIED) => Ok(()),
+        done => done,
+    }
+}
+
+/// The system has no such call.
+pub(in crate::services) fn synchronize_directory(_dir: &Dir, _data_only: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// Bytes that are allocated at once: all, so that nothing is allocated if the disk has no room for them.
+pub(in crate::services) const ALLOCATION: u64 = u64::MAX;
+
+/// The system is not asked: see [`ALLOCATION`].
+pub(in crate::services) fn space(_file: &File) -> io::Result<Option<(u64, u64)>> {
+    Ok(None)
+}
+
+/// Allocates a range of the file, which grows to its end.
+pub(in crate::services) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let end = offset.saturating_add(len);
+    if end > file.metadata()?.len() {
+        file.set_len(end)?;
+    }
+    Ok(())
+}
+
+/// Ignores the advice, which is allowed, because the system has no such call.
+pub(in crate::services) fn advise(_file: &File, _offset: u64, _len: u64, _advice: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Returns the times of access, modification and creation, in nanoseconds since 1970: a time of change cannot be asked for.
+pub(in crate::services) fn times(metadata: &Metadata) -> [u64; 3] {
+    [metadata.accessed(), metadata.modified(), metadata.created()].map(|found| {
+        found
+            .ok()
+            .and_then(|found| found.into_std().duration_since(time::UNIX_EPOCH).ok())
+            .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    })
+}
+
+/// Returns the index of an entry, or 0, with which C libraries ask for it when it is needed.
+pub(in crate::services) fn inode(entry: &DirEntry) -> u64 {
+    entry.full_metadata().map_or(0, |metadata| metadata.ino())
+}
+
+/// Returns the type of something other than a directory, a regular file or a symlink.
+pub(in crate::services) fn special(_ty: FileType) -> Filetype {
+    Filetype::Unknown
+}
+
+/// Sets the times of access and modification.
+pub(in crate::services) fn set_times(file: &File, [access, modification]: [NewTime; 2]) -> io::Result<()> {
+    let mut times = FileTimes::new();
+    if let Some(time) = system_time(access)? {
+        times = times.set_accessed(time);
+    }
+    if let Some(time) = system_time(modification)? {
+        times = times.set_modified(time);
+    }
+    file.try_clone()?.into_std().set_times(times)
+}
+
+/// Sets the times of the file with that name, or of the symlink.
+pub(in crate::services) fn set_times_at(
+    dir: &Dir,
+    name: &Path,
+    [access, modification]: [NewTime; 2],
+) -> io::Result<()> {
+    let spec = |time| -> io::Result<_> {
+        let time = system_time(time)?;
+        Ok(time.map(|time| SystemTimeSpec::Absolute(SystemTime::from_std(time))))
+    };
+    dir.set_symlink_times(name, spec(access)?, spec(modification)?)
+}
+
+fn system_time(time: NewTime) -> io::Result<Option<time::SystemTime>> {
+    Ok(match time {
+        NewTime::Keep => None,
+        NewTime::Now => Some(time::SystemTime::now()),
+        NewTime::At(since) => {
+            let time = time::UNIX_EPOCH.checked_add(since);
+            Some(time.ok_or(io::ErrorKind::InvalidInput)?)
+        }
+    })
+}
