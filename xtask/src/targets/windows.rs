@@ -26,6 +26,9 @@ const TESTS: &[(&str, &str)] = &[
     ),
     ("dynload-discovery", "--lib --test discovery"),
     ("dynload-hotreload", "--lib --test reload"),
+    ("dynload-plugins", "--lib --test plugins"),
+    ("dynload-ffi", "--lib"),
+    ("dynload-cli", "--bins --test cli"),
 ];
 
 /// What `tests/hosts/portable.c` prints.

@@ -1,6 +1,15 @@
 //! The capabilities and scopes of `dynload run`.
 
-use super::{Workplace, functions};
+#[cfg(unix)]
+use super::Workplace;
+use super::functions;
+
+/// A program that exists.
+const PROGRAM: &str = if cfg!(windows) {
+    r"--program C:\windows\system32\cmd.exe"
+} else {
+    "--program /bin/true"
+};
 
 #[test]
 fn a_scope_without_its_capability_is_a_usage_error() {
@@ -10,19 +19,18 @@ fn a_scope_without_its_capability_is_a_usage_error() {
         ("--grant fs_write --dir-ro .", "--grant fs_read"),
         ("--env A=b", "--grant env"),
         ("--net *:443", "--grant network"),
-        ("--program /bin/true", "--grant process"),
+        (PROGRAM, "--grant process"),
         ("--workers 2", "--grant threading"),
     ] {
         place
             .words(&format!("run {options} --invoke nothing f.wat"))
             .fails(2, &["has no effect without the capability", remedy]);
     }
-    #[cfg(unix)]
     place
-        .words(
+        .words(&format!(
             "run --grant fs_read,fs_write|env --grant network --grant process,threading --dir . --env A=b --net *:443 \
-             --program /bin/true --workers 2 --invoke nothing f.wat",
-        )
+             {PROGRAM} --workers 2 --invoke nothing f.wat",
+        ))
         .prints("");
 }
 

@@ -1,6 +1,8 @@
 //! Help, version, completions and the manual.
 
-use super::{Workplace, functions};
+use super::Workplace;
+#[cfg(unix)]
+use super::functions;
 
 const COMMANDS: [&str; 9] = [
     "run",

@@ -42,6 +42,7 @@ impl Workplace {
         command
             .current_dir(self.path())
             .env("HOME", self.path())
+            .env("USERPROFILE", self.path())
             .env("TMPDIR", self.path())
             .env_remove("XDG_CACHE_HOME")
             .env_remove("VAIS_PLUGIN_PATH");

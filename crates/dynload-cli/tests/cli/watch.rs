@@ -40,6 +40,7 @@ impl Watching {
     }
 
     /// Waits for the next line.
+    #[cfg(unix)]
     #[track_caller]
     fn next(&self) -> String {
         self.lines.recv_timeout(Duration::from_secs(60)).unwrap()
@@ -141,6 +142,7 @@ fn a_reactor_is_initialized_once() {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "Wine has no compiler")]
 fn a_build_command_creates_the_module() {
     let place = Workplace::new();
     let source = |value: u32| {

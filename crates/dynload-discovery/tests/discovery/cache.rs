@@ -1,8 +1,8 @@
 //! The cache of audits: correct when it is used, discarded when it is damaged, consistent when processes are killed.
 
-use std::fs::{self, File};
+use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::support::{Plugins, ids};
 use dynload_discovery::{Audit, CacheLocation, Discovery, ProblemKind, Scanner, SearchPath};
@@ -75,10 +75,10 @@ fn an_unchanged_file_is_not_audited_again() {
 #[test]
 fn a_hidden_change_is_detected() {
     let plugins = three();
-    let old = SystemTime::now() - Duration::from_secs(3600);
+    let old = std::time::SystemTime::now() - Duration::from_secs(3600);
     let write = |export: &str| {
         let path = plugins.write("a/plugin.wasm", module(export));
-        let file = File::options().write(true).open(path).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
         file.set_modified(old).unwrap();
     };
     let scanner = plugins.cached();

@@ -6,7 +6,7 @@ use std::num::NonZero;
 
 use crate::support::{EMPTY_MODULE, Plugins, ids, manifest, problems};
 use dynload_discovery::{
-    CacheLocation, DecidedBy, Facts, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
+    CacheLocation, DecidedBy, Format, Manifest, ProblemKind, Scanner, SearchPath, Severity, Source,
 };
 
 #[test]
@@ -451,7 +451,7 @@ fn neither_a_scan_nor_an_audit_runs_the_code_of_a_plugin() {
     for plugin in &found.plugins {
         assert!(!matches!(
             scanner.audit(plugin).unwrap().facts,
-            Facts::Invalid { .. }
+            dynload_discovery::Facts::Invalid { .. }
         ));
     }
     assert!(!mark.exists());
