@@ -63,8 +63,11 @@
 //! - a process of another user (`sudo`),
 //! - a process that another process starts on request (`at`, `systemd-run`, a container engine).
 //!
-//! Without the mark (on other systems, without `/proc`, on a kernel without pidfds, or in a host that has this limit
+//! Without the mark (on other Unix systems, without `/proc`, on a kernel without pidfds, or in a host that has this limit
 //! itself), only the process group is killed, and processes that left it escape.
+//!
+//! On Windows, the program and its descendants are in a job object, which none of them can leave. They are killed when the host
+//! ends, too. Only what a service of the system starts on request is not in it.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -144,7 +147,7 @@ pub enum Environment {
 
 /// A program that was started.
 ///
-/// Dropping it kills its process group (on Windows, its process tree) and reaps the program. After
+/// Dropping it kills its process group (on Windows, its job) and reaps the program. After
 /// [`reap`](Process::reap) has found that the program ended, dropping it does nothing: processes that the program
 /// started keep running.
 #[derive(Debug)]

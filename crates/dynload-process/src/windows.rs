@@ -1,17 +1,27 @@
-//! A process on Windows, with its descendants as the tree that `taskkill` finds.
+//! A process on Windows, with its descendants in a job object.
+
+#[expect(unsafe_code)]
+mod job;
 
 use crate::{Environment, Stream};
+use job::Job;
 use std::{
     io,
-    process::{Child, Command, ExitStatus, Stdio},
+    os::windows::process::CommandExt,
+    process::{Child, Command, ExitStatus},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+/// Process creation flags: a console of its own that is not shown, and no Ctrl-C of the host's.
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
 
 #[derive(Debug)]
 pub(crate) struct Process {
     /// In an uncontended mutex: `std` requires exclusive access to check whether it has ended.
     child: Mutex<Child>,
+    job: Job,
     is_reaped: bool,
 }
 
@@ -44,8 +54,21 @@ impl Process {
             started.current_dir(dir);
         }
         started.stdin(input).stdout(output).stderr(errors);
+        started.creation_flags(CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP);
+        let job = Job::new()?;
+        let mut child = started.spawn()?;
+        // It takes the program longer to start a process than it takes to return here.
+        if let Err(error) = job.add(&child) {
+            // The program may have ended already.
+            if child.try_wait()?.is_none() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        }
         Ok(Process {
-            child: Mutex::new(started.spawn()?),
+            child: Mutex::new(child),
+            job,
             is_reaped: false,
         })
     }
@@ -78,12 +101,7 @@ impl Process {
     }
 
     pub(crate) fn kill_all(&mut self) {
-        let _ = Command::new("taskkill")
-            .args(["/F", "/T", "/PID", &self.id().to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        self.job.kill();
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = child.kill();
         let _ = child.wait();
@@ -92,7 +110,10 @@ impl Process {
     pub(crate) fn reap(&mut self) -> Option<ExitStatus> {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
         let status = child.try_wait().ok().flatten();
-        self.is_reaped |= status.is_some();
+        if status.is_some() {
+            self.job.release();
+            self.is_reaped = true;
+        }
         status
     }
 }

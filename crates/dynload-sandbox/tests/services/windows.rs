@@ -269,8 +269,23 @@ fn child() {
     )
     .unwrap();
     std::io::stderr().write_all(&[b'e'; 70_000]).unwrap();
-    if input == b"wait" {
+    let text = String::from_utf8_lossy(&input);
+    if text == "wait" {
         std::thread::sleep(Duration::from_secs(600));
+    }
+    if let Some(port) = text.strip_prefix("listen ") {
+        let _listener = std::net::TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();
+        std::thread::sleep(Duration::from_secs(600));
+    }
+    if let Some(port) = text.strip_prefix("leave ") {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(CHILD).stdin(std::process::Stdio::piped());
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        let mut left = command.spawn().unwrap();
+        write!(left.stdin.take().unwrap(), "listen {port}").unwrap();
+        while std::net::TcpStream::connect(("127.0.0.1", port.parse().unwrap())).is_err() {}
     }
     std::process::exit(7);
 }
@@ -336,6 +351,23 @@ fn a_program_inherits_no_sockets() {
     std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     assert!(!running.is_finished());
     running.join().unwrap();
+}
+
+/// What a program leaves running is killed when it ends, although no process is its parent any more.
+#[test]
+fn what_a_program_starts_ends_with_it() {
+    let (mut guest, program) = programs(Limits::PERMISSIVE);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let input = format!("leave {port}");
+    let (status, _, output, _) = run_program(&mut guest, &program, &CHILD, input.as_bytes(), 2000);
+    assert_eq!(status, 7, "{}", String::from_utf8_lossy(&output));
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while let Err(error) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+        assert!(std::time::Instant::now() < deadline, "{error}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
