@@ -14,7 +14,7 @@ use cap_std::net::{Shutdown, SocketAddr};
 use dynload_caps::Capabilities;
 use rustix::event::PollFlags;
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     time::Duration,
     vec,
     vec::Vec,
@@ -210,6 +210,11 @@ fn is_same(peer: SocketAddr, sender: SocketAddr) -> bool {
     peer.ip().to_canonical() == sender.ip().to_canonical() && peer.port() == sender.port()
 }
 
+/// Returns whether it is the error of an earlier datagram that no one received.
+fn is_refusal(error: &io::Error) -> bool {
+    cfg!(windows) && error.kind() == io::ErrorKind::ConnectionReset
+}
+
 fn receive_datagram(
     caller: &mut Caller<'_>,
     fd: u32,
@@ -230,6 +235,8 @@ fn receive_datagram(
             };
             let (len, sender) = match received {
                 Ok(received) => received,
+                // Windows reports here that no one received an earlier datagram, which says nothing about this one.
+                Err(error) if is_refusal(&error) && !datagram.is_connected => continue,
                 Err(error) => return or_wait(Err(error), waits),
             };
             if !datagram.is_connected {
