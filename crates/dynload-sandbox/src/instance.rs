@@ -179,7 +179,7 @@ impl Instance {
     #[must_use]
     pub fn interrupt_handle_for_next_call(&self) -> InterruptHandle {
         let state = self.store.data();
-        InterruptHandle::new(state.gate.clone(), Some(state.call + 1))
+        InterruptHandle::new(state.gate.share(state.call), Some(state.call + 1))
     }
 
     /// Returns a handle that ends the call that runs when the handle is used, from any thread.
@@ -188,7 +188,8 @@ impl Instance {
     /// [`interrupt_handle_for_next_call`](Instance::interrupt_handle_for_next_call).
     #[must_use]
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle::new(self.store.data().gate.clone(), None)
+        let state = self.store.data();
+        InterruptHandle::new(state.gate.share(state.call), None)
     }
 
     /// Returns the memory that the guest exports as `memory`.

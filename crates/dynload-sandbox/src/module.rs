@@ -31,6 +31,7 @@ struct Inner {
     /// The name of the memory that host functions access.
     memory: Option<&'static str>,
     is_reactor: bool,
+    has_imports: bool,
     /// If functions are translated on first use and have to report it.
     first_uses: Option<Arc<FirstUses>>,
 }
@@ -206,6 +207,7 @@ impl Module {
             engine: engine.clone(),
             memory: memory(&module),
             is_reactor: is_reactor(&module),
+            has_imports: module.imports().len() > 0,
             module,
             first_uses: first_uses.map(Arc::new),
             rewritten,
@@ -315,6 +317,11 @@ impl Module {
     /// [WASI application ABI]: https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md
     pub(crate) fn is_reactor(&self) -> bool {
         self.0.is_reactor
+    }
+
+    /// Returns whether an instance needs anything from the host.
+    pub(crate) fn has_imports(&self) -> bool {
+        self.0.has_imports
     }
 
     pub(crate) fn rewritten(&self) -> &Rewritten {

@@ -2,7 +2,7 @@
 
 use crate::{
     authority::Authority,
-    call::interrupt::{CallGate, InterruptHandle},
+    call::interrupt::{InterruptHandle, LazyGate},
     clock::{Clock, ClockScope},
     config::Config,
     error::{Error, Stop},
@@ -515,7 +515,7 @@ impl Sandbox {
     ///   start function or `_initialize` need more than the limits allow.
     /// - Any error that stops one of these functions, including [`ErrorKind::Exit`](crate::ErrorKind::Exit).
     pub fn instantiate(&self, module: &Module) -> Result<Instance, Error> {
-        self.create(module, Arc::default())
+        self.create(module, LazyGate::default())
     }
 
     /// As [`instantiate`](Sandbox::instantiate), and other threads can interrupt it: `tell` receives the handle,
@@ -544,12 +544,12 @@ impl Sandbox {
         module: &Module,
         tell: impl FnOnce(InterruptHandle),
     ) -> Result<Instance, Error> {
-        let gate = Arc::default();
+        let gate = LazyGate::default();
         tell(InterruptHandle::of_first(&gate));
         self.create(module, gate)
     }
 
-    fn create(&self, module: &Module, gate: Arc<CallGate>) -> Result<Instance, Error> {
+    fn create(&self, module: &Module, gate: LazyGate) -> Result<Instance, Error> {
         // A counter that all threads write would keep them from creating instances independently.
         let nth = if self.config.numbers_instances {
             self.made.fetch_add(1, Ordering::Relaxed)

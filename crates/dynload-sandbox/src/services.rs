@@ -49,7 +49,7 @@ use wasmi::{Func, Store};
 #[derive(Default)]
 pub(crate) struct Services {
     open: Option<Box<Open>>,
-    refused: Option<ServiceError>,
+    refused: Option<Box<ServiceError>>,
     /// The host names that are being looked up, once there was one.
     resolving: Option<LookupCount>,
 }
@@ -73,14 +73,14 @@ impl Services {
         }
         match Open::new(module, config) {
             Ok(open) => self.open = Some(Box::new(open)),
-            Err(error) => self.refused = Some(error),
+            Err(error) => self.refused = Some(Box::new(error)),
         }
     }
 
     /// Returns an error if the scopes could not be opened: the instance must not be created.
     pub(crate) fn refusal(&mut self) -> Result<(), ErrorKind> {
         match self.refused.take() {
-            Some(error) => Err(ErrorKind::Host(Arc::new(error))),
+            Some(error) => Err(ErrorKind::Host(Arc::new(*error))),
             None => Ok(()),
         }
     }

@@ -16,6 +16,14 @@ pub(crate) struct CallGate {
 }
 
 impl CallGate {
+    /// Creates the gate of an instance while this call of it runs, or after it.
+    #[cfg(feature = "std")]
+    fn running(call: usize) -> Arc<CallGate> {
+        let gate = CallGate::default();
+        gate.enter(call);
+        Arc::new(gate)
+    }
+
     pub(crate) fn enter(&self, call: usize) {
         self.running.store(call, Ordering::Relaxed);
     }
@@ -30,6 +38,48 @@ impl CallGate {
     /// next call.
     fn interrupt(&self, call: usize) {
         self.interrupted.fetch_max(call, Ordering::AcqRel);
+    }
+}
+
+/// The gate of an instance, created when it is first shared: most instances are never interrupted.
+///
+/// Without `std`, it is created with the instance: the core library has no cell that threads can share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LazyGate {
+    #[cfg(feature = "std")]
+    gate: std::sync::OnceLock<Arc<CallGate>>,
+    #[cfg(not(feature = "std"))]
+    gate: Arc<CallGate>,
+}
+
+impl LazyGate {
+    #[inline]
+    fn get(&self) -> Option<&CallGate> {
+        #[cfg(feature = "std")]
+        return self.gate.get().map(|gate| &**gate);
+        #[cfg(not(feature = "std"))]
+        Some(&self.gate)
+    }
+
+    /// Returns the gate, to share it. `call` is the number of the running call, or of the last one.
+    #[cfg_attr(not(feature = "std"), expect(unused_variables))]
+    pub(crate) fn share(&self, call: usize) -> Arc<CallGate> {
+        #[cfg(feature = "std")]
+        return self.gate.get_or_init(|| CallGate::running(call)).clone();
+        #[cfg(not(feature = "std"))]
+        self.gate.clone()
+    }
+
+    #[inline]
+    pub(crate) fn enter(&self, call: usize) {
+        if let Some(gate) = self.get() {
+            gate.enter(call);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_interrupted(&self, call: usize) -> bool {
+        self.get().is_some_and(|gate| gate.is_interrupted(call))
     }
 }
 
@@ -87,8 +137,8 @@ impl InterruptHandle {
     }
 
     /// Creates a handle for the call in which an instance is created.
-    pub(crate) fn of_first(gate: &Arc<CallGate>) -> InterruptHandle {
-        InterruptHandle::new(gate.clone(), Some(1))
+    pub(crate) fn of_first(gate: &LazyGate) -> InterruptHandle {
+        InterruptHandle::new(gate.share(0), Some(1))
     }
 
     /// Ends the call of this handle, now or as soon as it starts; does nothing if it has ended.
@@ -149,6 +199,18 @@ mod tests {
         assert!(!gate.is_interrupted(1));
         any.interrupt();
         assert!(gate.is_interrupted(1));
+    }
+
+    #[test]
+    fn a_gate_that_is_shared_during_a_call_ends_that_call_only() {
+        let gate = LazyGate::default();
+        gate.enter(2);
+        let any = InterruptHandle::new(gate.share(2), None);
+        assert!(!gate.is_interrupted(2));
+        any.interrupt();
+        assert!(gate.is_interrupted(2));
+        gate.enter(3);
+        assert!(!gate.is_interrupted(3));
     }
 
     #[test]

@@ -1,23 +1,24 @@
 //! The state of one instance: the data of its store.
 
 use crate::{
-    bytes::Exchange, call::interrupt::CallGate, call::share::Share, call::watch::Watch, clock::Clock,
+    bytes::Exchange, call::interrupt::LazyGate, call::share::Share, call::watch::Watch, clock::Clock,
     config::Config, host::ConsoleState, host::EntropyStream, host::OpenConsole,
     metering::call_meter::CallMeter, metering::memory_meter::MemoryMeter, rewritten::Hidden, usage::Usage,
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::any::Any;
 
-/// The payload of a panic in a function of the embedder. In a lock, so that instances can still be shared between threads.
+/// The payload of a panic in a function of the embedder. In a lock, so that instances can still be shared between threads; on
+/// the heap, because it is rare.
 #[cfg(feature = "std")]
-pub(crate) type Panic = std::sync::Mutex<std::boxed::Box<dyn core::any::Any + Send>>;
+pub(crate) type Panic = Box<std::sync::Mutex<Box<dyn Any + Send>>>;
 
 /// The data of an instance's store.
 pub(crate) struct State {
     pub(crate) config: Arc<Config>,
     /// What a worker shares with the call that started it.
     pub(crate) parent: Option<Share>,
-    pub(crate) gate: Arc<CallGate>,
+    pub(crate) gate: LazyGate,
     /// The number of the running call, or of the last one.
     pub(crate) call: usize,
     pub(crate) meter: CallMeter,

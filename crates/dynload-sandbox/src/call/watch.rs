@@ -161,7 +161,7 @@ mod enclosing {
             }
             let deadline = now.saturating_add(self.meter.remaining(now));
             let running = Arc::new(Running::new(
-                (self.gate.clone(), self.call),
+                (self.gate.share(self.call), self.call),
                 self.parent.clone(),
                 self.config.clock.clone(),
                 (deadline, self.meter.named_time_limit()),

@@ -268,7 +268,7 @@ impl OpenConsole<'_> {
                 // A panic must not unwind through the interpreter, which would end the process.
                 match std::panic::catch_unwind(called) {
                     Ok(written) => written?,
-                    Err(panic) => self.state.panic = Some(panic.into()),
+                    Err(panic) => self.state.panic = Some(std::boxed::Box::new(panic.into())),
                 }
             }
             #[cfg(not(feature = "std"))]

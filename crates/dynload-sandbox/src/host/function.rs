@@ -273,7 +273,7 @@ impl Import {
         match std::panic::catch_unwind(called) {
             Ok(result) => result,
             Err(panic) => {
-                caller.state().panic = Some(panic.into());
+                caller.state().panic = Some(std::boxed::Box::new(panic.into()));
                 Err(Stop::host(format!("`{}` panicked", self.name)))
             }
         }

@@ -3,7 +3,7 @@
 use super::{Instance, store_id};
 use crate::{
     bytes::{self, Exchange},
-    call::interrupt::CallGate,
+    call::interrupt::LazyGate,
     call::run,
     call::share::Share,
     call::state::{Linked, State},
@@ -28,7 +28,7 @@ pub(crate) struct Origin {
     pub(crate) config: Arc<Config>,
     /// The number of the instance in its sandbox.
     pub(crate) nth: usize,
-    pub(crate) gate: Arc<CallGate>,
+    pub(crate) gate: LazyGate,
     /// The number of the last call.
     pub(crate) call: usize,
     /// What a worker shares with the call that started it.
@@ -103,23 +103,7 @@ impl Instance {
             .map_err(|error| self.refused(error))?;
         // An instantiation that cost much fuel has also taken time.
         self.store.data_mut().check_if_begun()?;
-        let global = |name: &str| instance.get_global(&*self.store, name);
-        let hidden = self.module.rewritten().hidden;
-        let linked = Linked {
-            instance,
-            memory: self
-                .module()
-                .memory()
-                .and_then(|name| instance.get_memory(&*self.store, name)),
-            hidden: Hidden {
-                frames: hidden.frames.and_then(|()| global(rewritten::FRAMES)),
-                refund: hidden.refund.and_then(|()| global(rewritten::REFUND)),
-                peaks: hidden
-                    .peaks
-                    .and_then(|_| Some((global(rewritten::PEAK_STACK)?, global(rewritten::PEAK_DEPTH)?))),
-            },
-        };
-        self.store.data_mut().linked = Some(linked);
+        self.find_parts(instance);
         self.rewind_frames();
         let first_uses = self.module.expected_first_uses().cloned();
         let functions = [
@@ -139,6 +123,49 @@ impl Instance {
             }
         }
         Ok(())
+    }
+
+    /// Looks up the parts of the interpreter's instance that the meter and the host functions access.
+    fn find_parts(&mut self, instance: wasmi::Instance) {
+        let names = self.module.rewritten().hidden;
+        let memory = self
+            .module
+            .memory()
+            .and_then(|name| instance.get_memory(&*self.store, name));
+        let frames = names
+            .frames
+            .and_then(|()| instance.get_global(&*self.store, rewritten::FRAMES));
+        let hidden = Hidden {
+            frames,
+            refund: None,
+            peaks: None,
+        };
+        self.store.data_mut().linked = Some(Linked {
+            instance,
+            memory,
+            hidden,
+        });
+        if names.refund.is_some() || names.peaks.is_some() {
+            self.find_rare_globals(instance);
+        }
+    }
+
+    /// Looks up the globals that only some modules have.
+    ///
+    /// In `find_parts`, they would be written one by one and then copied together with the others. A processor waits for such
+    /// copies, for about a twentieth of the time of a new instance without a memory.
+    #[inline(never)]
+    fn find_rare_globals(&mut self, instance: wasmi::Instance) {
+        let names = self.module.rewritten().hidden;
+        let global = |name: &str| instance.get_global(&*self.store, name);
+        let refund = names.refund.and_then(|()| global(rewritten::REFUND));
+        let peaks = names
+            .peaks
+            .and_then(|_| Some((global(rewritten::PEAK_STACK)?, global(rewritten::PEAK_DEPTH)?)));
+        if let Some(linked) = &mut self.store.data_mut().linked {
+            linked.hidden.refund = refund;
+            linked.hidden.peaks = peaks;
+        }
     }
 
     /// Charges for everything that the interpreter does to instantiate, before it does any of it.
@@ -174,10 +201,17 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
         0
     };
     let state = State {
-        meter: CallMeter::new(&config.limits, config.budget.clone(), config.fixed_slice)
-            .began(parent.as_ref().map(Share::started)),
-        memory: MemoryMeter::new(config.limits.max_memory_bytes, hidden_elements)
-            .of_worker(parent.as_ref().map(Share::memory)),
+        meter: CallMeter::new(
+            &config.limits,
+            config.budget.clone(),
+            config.fixed_slice,
+            parent.as_ref().map(Share::started),
+        ),
+        memory: MemoryMeter::new(
+            config.limits.max_memory_bytes,
+            hidden_elements,
+            parent.as_ref().map(Share::memory),
+        ),
         exchange: Exchange::default(),
         #[cfg(feature = "extism")]
         extism: None,
@@ -205,10 +239,10 @@ fn new_store(module: &Module, origin: Origin) -> Box<Store<State>> {
 /// Finds a provider for every import, or lists all imports that have none.
 fn resolve(module: &Module, store: &mut Store<State>) -> Result<Vec<Extern>, ErrorKind> {
     let mut externs = Vec::new();
-    let mut missing = Vec::new();
-    if module.compiled().imports().len() == 0 {
+    if !module.has_imports() {
         return Ok(externs);
     }
+    let mut missing = Vec::new();
     let config = store.data().config.clone();
     for import in module.compiled().imports() {
         let (module_name, name) = (import.module(), import.name());

@@ -52,7 +52,14 @@ pub(crate) struct TimeLeft {
 }
 
 impl CallMeter {
-    pub(crate) fn new(limits: &Limits, budget: Option<FuelBudget>, slice: Option<u64>) -> CallMeter {
+    /// Creates a meter for an instance. `began` is when the outermost call started, for a worker of it: the worker has its
+    /// deadline.
+    pub(crate) fn new(
+        limits: &Limits,
+        budget: Option<FuelBudget>,
+        slice: Option<u64>,
+        began: Option<Duration>,
+    ) -> CallMeter {
         CallMeter {
             limit: limits.max_fuel.unwrap_or(u64::MAX),
             budget,
@@ -65,16 +72,10 @@ impl CallMeter {
             lent: 0,
             overdrawn: None,
             started: None,
-            began: None,
+            began,
             ended: None,
             past: Totals::default(),
         }
-    }
-
-    /// Sets when the outermost call started, for a worker of it: the worker has its deadline.
-    pub(crate) fn began(mut self, began: Option<Duration>) -> CallMeter {
-        self.began = began;
-        self
     }
 
     /// Returns a budget of all the fuel that the call has left, for workers to draw on, or `None` if nothing limits them.

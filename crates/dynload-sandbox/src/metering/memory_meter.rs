@@ -69,26 +69,22 @@ pub(crate) const ELEMENT_BYTES: u64 = 8;
 
 impl MemoryMeter {
     /// Creates a meter for an instance with `hidden_elements` table elements that the rewriter added.
-    pub(crate) fn new(limit: u64, hidden_elements: u32) -> MemoryMeter {
+    ///
+    /// A worker shares the memory of the call that started it, under the limit of that call.
+    pub(crate) fn new(limit: u64, hidden_elements: u32, share: Option<MemoryShare>) -> MemoryMeter {
         let hidden = u64::from(hidden_elements) * ELEMENT_BYTES;
         MemoryMeter {
             // No allocation is larger.
             limit: limit.min(isize::MAX as u64),
             now: 0,
             peak: 0,
-            share: None,
+            share,
             hidden,
             last: 0,
             refund: 0,
             reserved: 0,
             denied: None,
         }
-    }
-
-    /// Sets the memory that a worker shares with the call that started it, under the limit of that call.
-    pub(crate) fn of_worker(mut self, share: Option<MemoryShare>) -> MemoryMeter {
-        self.share = share;
-        self
     }
 
     /// Returns the memory of the instance, from now on together with that of its workers.

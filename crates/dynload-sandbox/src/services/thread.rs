@@ -5,6 +5,7 @@
 
 use super::{answer::Answer, functions, guest, readiness, require, system::console, wasi::Errno};
 use crate::{
+    call::interrupt::LazyGate,
     call::share::Share,
     call::state::State,
     config::Config,
@@ -146,8 +147,8 @@ fn shared(caller: &mut Caller<'_>) -> (Share, Arc<Config>) {
     let parent = state.parent.clone();
     let memory = state.memory.share();
     let resolving = state.services.resolving(state.parent.as_ref());
-    let share =
-        Share::new(started, state.gate.clone(), state.call, memory, parent).of(state.running(), resolving);
+    let share = Share::new(started, state.gate.share(state.call), state.call, memory, parent)
+        .of(state.running(), resolving);
     let config = Arc::new(Config {
         budget: state.meter.share_fuel(),
         console: state.config.console.of_worker(),
@@ -163,7 +164,7 @@ fn work(module: Module, config: Arc<Config>, parent: Share, number: u32, name: &
     let origin = Origin {
         config,
         nth: FIRST_WORKER + number as usize,
-        gate: Arc::default(),
+        gate: LazyGate::default(),
         call: 0,
         parent: Some(parent),
     };
