@@ -63,11 +63,17 @@
 //! - a process of another user (`sudo`),
 //! - a process that another process starts on request (`at`, `systemd-run`, a container engine).
 //!
+//! On Windows, they are in a job, which no process leaves, and all of them are killed. Only a process that another one starts on
+//! request is not found.
+//!
 //! Without the mark (on other systems, without `/proc`, on a kernel without pidfds, or in a host that has this limit
 //! itself), only the process group is killed, and processes that left it escape.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(not(unix))]
+#[expect(unsafe_code)]
+mod job;
 #[cfg(unix)]
 #[expect(unsafe_code)]
 mod launch;
@@ -144,7 +150,7 @@ pub enum Environment {
 
 /// A program that was started.
 ///
-/// Dropping it kills its process group (on Windows, its process tree) and reaps the program. After
+/// Dropping it kills its process group (on Windows, everything that it started) and reaps the program. After
 /// [`reap`](Process::reap) has found that the program ended, dropping it does nothing: processes that the program
 /// started keep running.
 #[derive(Debug)]

@@ -1,17 +1,28 @@
-//! A process on Windows, with its descendants as the tree that `taskkill` finds.
+//! A process on Windows, with its descendants in a job, or, where it cannot have one, as the tree that `taskkill` finds.
 
-use crate::{Environment, Stream};
+use crate::{
+    Environment, Stream,
+    job::{self, Job},
+};
 use std::{
     io,
+    os::windows::process::CommandExt,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+/// Flags of `CreateProcessW`.
+const CREATE_SUSPENDED: u32 = 4;
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+
 #[derive(Debug)]
 pub(crate) struct Process {
     /// In an uncontended mutex: `std` requires exclusive access to check whether it has ended.
     child: Mutex<Child>,
+    /// Without one (before Windows 8, if the host is in a job itself), the tree is killed.
+    job: Option<Job>,
     is_reaped: bool,
 }
 
@@ -44,10 +55,19 @@ impl Process {
             started.current_dir(dir);
         }
         started.stdin(input).stdout(output).stderr(errors);
-        Ok(Process {
-            child: Mutex::new(started.spawn()?),
+        // A console of its own: through the host's, it could read what is typed there, and end the host with a key event.
+        started.creation_flags(CREATE_NO_WINDOW | CREATE_SUSPENDED);
+        let child = started.spawn()?;
+        let mut process = Process {
+            job: Job::of(&child).ok(),
+            child: Mutex::new(child),
             is_reaped: false,
-        })
+        };
+        let resumed = job::resume(&process.child());
+        if resumed.is_err() {
+            process.kill_all();
+        }
+        resumed.map(|()| process)
     }
 
     /// Locks the child. No panic leaves it inconsistent.
@@ -78,15 +98,24 @@ impl Process {
     }
 
     pub(crate) fn kill_all(&mut self) {
-        let _ = Command::new("taskkill")
+        if self.job.as_ref().is_none_or(|job| job.kill().is_err()) {
+            self.kill_tree();
+        }
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    fn kill_tree(&self) {
+        // The directory of the host's program would be searched first.
+        let root = std::env::var_os("SystemRoot").unwrap_or_else(|| r"C:\Windows".into());
+        let _ = Command::new(Path::new(&root).join(r"System32\taskkill.exe"))
+            .creation_flags(CREATE_NO_WINDOW)
             .args(["/F", "/T", "/PID", &self.id().to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = child.kill();
-        let _ = child.wait();
     }
 
     pub(crate) fn reap(&mut self) -> Option<ExitStatus> {

@@ -158,6 +158,8 @@ impl Running {
         let (stdout, output) = Output::new()?;
         let (stderr, errors) = Output::new()?;
         let streams = [input, output, errors];
+        #[cfg(windows)]
+        let _alone = super::network::INHERITABLE.write();
         Ok(Running {
             process: Process::spawn(&command, Environment::Empty, streams)?,
             stdin,

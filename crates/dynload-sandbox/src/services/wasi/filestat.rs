@@ -1,6 +1,6 @@
 //! `fd_filestat_*` and `path_filestat_*`: file attributes, sizes and times.
 
-use super::{Errno, Filetype, file_size_limit, flags, path, path::GuestPath, rights};
+use super::{Errno, Filetype, file_size_limit, flags, path, path::GuestPath, rights, space};
 use crate::{
     host::Caller,
     services::{
@@ -75,13 +75,17 @@ fn encode(metadata: &Metadata) -> [u8; 64] {
 pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer {
     let granted = caller.capabilities();
     let right = rights::FD_FILESTAT_SET_SIZE;
-    let open = caller
+    caller
         .state()
         .services
         .file(granted, fd, Use::Write, right, Errno::Badf)?;
     if i64::try_from(size).is_err() {
         return Err(Errno::Fbig.into());
     }
+    space::fill(caller, fd, right, size)?;
+    let granted = caller.capabilities();
+    let services = &caller.state().services;
+    let open = services.file(granted, fd, Use::Write, right, Errno::Badf)?;
     Ok(file_size_limit::grow(open, size, || open.file.set_len(size))?)
 }
 

@@ -161,7 +161,7 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &GuestPath, request: &Request) -
         return directory(guard, open, dir);
     }
     // Only directories have paths with a trailing slash, and this creates a file (open(2)).
-    if path.has_trailing_slash() && request.has(flags::CREAT) {
+    if path.names_directory() && request.has(flags::CREAT) {
         open.dir.open_dir(path.parent())?;
         return Err(Errno::Isdir.into());
     }

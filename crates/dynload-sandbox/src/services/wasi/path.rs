@@ -55,10 +55,18 @@ impl GuestPath {
         self.has_trailing_slash
     }
 
+    /// Returns whether the path can only be that of a directory. On Unix, `cap-std` knows what `x/.` means.
+    pub(super) fn names_directory(&self) -> bool {
+        self.has_trailing_slash || cfg!(windows) && self.text.ends_with("/.")
+    }
+
     /// Returns the path for operations that look something up. With a trailing slash, it is a path of a directory, also if a
     /// symlink leads there: POSIX resolves `x/` as `x/.`.
     pub(super) fn lookup(&self) -> Cow<'_, str> {
-        if self.has_trailing_slash {
+        if cfg!(windows) && self.names_directory() {
+            // On Windows, `cap-std` takes `x/.` for `x`.
+            format!("{}/", self.text).into()
+        } else if self.has_trailing_slash {
             format!("{}/.", self.text).into()
         } else {
             self.text.as_str().into()

@@ -230,6 +230,15 @@ fn receive_datagram(
             };
             let (len, sender) = match received {
                 Ok(received) => received,
+                // On Windows, the answer to a datagram that was sent to someone else, who has gone (WSAECONNRESET,
+                // WSAENETRESET). It says nothing about those to come.
+                Err(error)
+                    if cfg!(windows)
+                        && !datagram.is_connected
+                        && matches!(error.raw_os_error(), Some(10052 | 10054)) =>
+                {
+                    continue;
+                }
                 Err(error) => return or_wait(Err(error), waits),
             };
             if !datagram.is_connected {

@@ -67,6 +67,11 @@ pub(in crate::services) fn split(path: &Path) -> (&Path, &Path) {
     }
 }
 
+/// Removes a name of something other than a directory.
+pub(in crate::services) fn remove_file(dir: &Dir, name: &Path) -> io::Result<()> {
+    dir.remove_file(name)
+}
+
 /// Opens a file, which may turn out to be a directory.
 ///
 /// The host itself must not block on the other end of a named pipe, nor acquire a controlling terminal.
@@ -152,6 +157,10 @@ pub(in crate::services) fn space(file: &File) -> io::Result<Option<(u64, u64)>> 
 
 /// Bytes that are allocated between two checks of the deadline.
 pub(in crate::services) const ALLOCATION: u64 = 1 << 26;
+
+/// Whether a write behind the end of a file writes the zeros before it, however many they are, in the same call. File systems
+/// leave a hole instead.
+pub(in crate::services) const FILLS: bool = false;
 
 /// Allocates a range of the file, which grows to its end.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]

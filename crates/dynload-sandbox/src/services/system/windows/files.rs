@@ -98,6 +98,20 @@ pub(in crate::services) fn split(path: &Path) -> (&Path, &Path) {
     }
 }
 
+/// Removes a name of something other than a directory.
+pub(in crate::services) fn remove_file(dir: &Dir, name: &Path) -> io::Result<()> {
+    let done = dir.remove_file(name);
+    match &done {
+        Err(error) if error.raw_os_error() == Some(ACCESS_DENIED) => {}
+        _ => return done,
+    }
+    match dir.symlink_metadata(name) {
+        // C libraries remove it as a directory then.
+        Ok(found) if found.is_dir() => Err(io::Error::from_raw_os_error(DIRECTORY_NOT_SUPPORTED)),
+        _ => done,
+    }
+}
+
 /// Opens a file, which may turn out to be a directory.
 pub(in crate::services) fn open(
     dir: &Dir,
@@ -207,6 +221,9 @@ pub(in crate::services) const ALLOCATION: u64 = u64::MAX;
 pub(in crate::services) fn space(_file: &File) -> io::Result<Option<(u64, u64)>> {
     Ok(None)
 }
+
+/// Whether a write behind the end of a file writes the zeros before it, however many they are, in the same call.
+pub(in crate::services) const FILLS: bool = true;
 
 /// Allocates a range of the file, which grows to its end.
 pub(in crate::services) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
