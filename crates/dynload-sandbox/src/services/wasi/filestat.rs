@@ -48,12 +48,17 @@ pub(super) fn path_get(
     let (mut memory, state) = caller.memory_and_state();
     let open = state.services.directory(granted, fd, Use::Read, right)?;
     // A trailing slash follows a link.
-    let metadata = if follow || path.has_trailing_slash() {
-        open.dir.metadata(&*path.lookup())
+    let follow = follow || path.has_trailing_slash();
+    let metadata = if files::WALKS {
+        path::resolve_and(open, &path.lookup(), follow, |dir, name| {
+            Ok(dir.symlink_metadata(name)?)
+        })?
+    } else if follow {
+        open.dir.metadata(&*path.lookup())?
     } else {
-        open.dir.symlink_metadata(&*path.lookup())
+        open.dir.symlink_metadata(&*path.lookup())?
     };
-    Ok(memory.write(out, &encode(&metadata?))?)
+    Ok(memory.write(out, &encode(&metadata))?)
 }
 
 /// Encodes a `filestat` as laid out in the guest's memory.
@@ -82,7 +87,7 @@ pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer
     if i64::try_from(size).is_err() {
         return Err(Errno::Fbig.into());
     }
-    space::fill(caller, fd, right, size)?;
+    space::fill(caller, fd, right, size, false)?;
     let granted = caller.capabilities();
     let services = &caller.state().services;
     let open = services.file(granted, fd, Use::Write, right, Errno::Badf)?;

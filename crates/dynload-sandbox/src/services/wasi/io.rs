@@ -122,7 +122,7 @@ pub(super) fn pwrite(
     let mut at = offset;
     let step = |caller: &mut Caller<'_>, ptr, len| {
         if len > 0 && i64::try_from(at).is_ok() {
-            space::fill(caller, fd, right, at)?;
+            space::fill(caller, fd, right, at, false)?;
         }
         let granted = caller.capabilities();
         let (memory, state) = caller.memory_and_state();
@@ -235,7 +235,7 @@ fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u3
         let open = services.file(granted, fd, Use::Write, rights::FD_WRITE, Errno::Badf)?;
         if !appends {
             let at = (&open.file).stream_position()?;
-            space::fill(caller, fd, rights::FD_WRITE, at)?;
+            space::fill(caller, fd, rights::FD_WRITE, at, false)?;
         }
     }
     let step = |caller: &mut Caller<'_>| {

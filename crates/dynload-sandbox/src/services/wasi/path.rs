@@ -114,7 +114,7 @@ impl<'a> Entry<'a> {
         change: Change,
     ) -> Answer<Entry<'a>> {
         let path = Path::new(path.entry());
-        if !guard.is_needed() {
+        if !guard.is_needed() && !files::WALKS {
             return Ok(Entry {
                 dir: Held::Same(&open.dir),
                 name: path,
@@ -122,7 +122,7 @@ impl<'a> Entry<'a> {
         }
         let (parent, name) = split(path);
         let entry = Entry {
-            dir: Held::Opened(open.dir.open_dir(parent)?),
+            dir: Held::Opened(files::open_dir(&open.dir, parent)?),
             name,
         };
         if guard.access(entry.dir(), open.access)? == Access::ReadOnly {
@@ -162,7 +162,7 @@ impl<'a> Entry<'a> {
 
     /// Opens the directory that contains the entry.
     pub(super) fn parent(&self) -> io::Result<Dir> {
-        self.dir().open_dir(split(self.name).0)
+        files::open_dir(self.dir(), split(self.name).0)
     }
 
     /// Checks that the entry is a directory, as a trailing slash requires.
@@ -195,16 +195,21 @@ pub(super) fn resolve_and<T>(
     let mut path = PathBuf::from(path);
     for _ in 0..=MAX_LINKS {
         let (parent, name) = split(&path);
-        let dir = open.dir.open_dir(parent)?;
+        let dir = files::open_dir(&open.dir, parent)?;
         let target = if follow { link(&dir, name)? } else { None };
         let Some(target) = target else {
             return act(&dir, name);
         };
-        // `join` would replace the whole path by an absolute target, which leads out of the directory.
-        if leads_elsewhere(&target) {
+        // An absolute target leads out of the directory.
+        let is_valid = |target: &str| files::check_path(target).is_ok();
+        if leads_elsewhere(&target) || !target.to_str().is_none_or(is_valid) {
             return Err(Errno::Perm.into());
         }
-        path = parent.join(target);
+        // `join` would put a backslash on Windows.
+        let mut joined = std::ffi::OsString::from(parent);
+        joined.push("/");
+        joined.push(target);
+        path = joined.into();
     }
     Err(Errno::Loop.into())
 }

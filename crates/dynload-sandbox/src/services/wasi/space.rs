@@ -37,10 +37,9 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
     if len == 0 {
         return Err(Errno::Inval.into());
     }
-    if !files::FILLS {
-        caller.charge_bytes(len)?;
-    }
-    fill(caller, fd, rights::FD_ALLOCATE, end)?;
+    caller.charge_bytes(len)?;
+    fill(caller, fd, rights::FD_ALLOCATE, offset, false)?;
+    fill(caller, fd, rights::FD_ALLOCATE, end, true)?;
     {
         let granted = caller.capabilities();
         let services = &mut caller.state().services;
@@ -64,7 +63,7 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
 
 /// Makes a file grow to `end`, with zeros, if [the system](files::FILLS) would otherwise write them all in one later call,
 /// which nothing interrupts and no fuel pays.
-pub(super) fn fill(caller: &mut Caller<'_>, fd: u32, right: u64, end: u64) -> Answer {
+pub(super) fn fill(caller: &mut Caller<'_>, fd: u32, right: u64, end: u64, is_paid: bool) -> Answer {
     /// From this size on, it is determined first whether the disk has room.
     const LARGE: u64 = 1 << 26;
     let zeros = [0; 1 << 14];
@@ -86,7 +85,9 @@ pub(super) fn fill(caller: &mut Caller<'_>, fd: u32, right: u64, end: u64) -> An
         is_known_to_fit = true;
         let piece = usize::try_from(missing).map_or(zeros.len(), |missing| missing.min(zeros.len()));
         files::write_at(&open.file, &zeros[..piece], len)?;
-        caller.charge_bytes(piece as u64)?;
+        if !is_paid {
+            caller.charge_bytes(piece as u64)?;
+        }
     }
     Ok(())
 }

@@ -67,6 +67,14 @@ pub(in crate::services) fn split(path: &Path) -> (&Path, &Path) {
     }
 }
 
+/// Whether [`open_dir`] must find the directory of every name.
+pub(in crate::services) const WALKS: bool = false;
+
+/// Opens a directory.
+pub(in crate::services) fn open_dir(start: &Dir, path: &Path) -> io::Result<Dir> {
+    start.open_dir(path)
+}
+
 /// Removes a name of something other than a directory.
 pub(in crate::services) fn remove_file(dir: &Dir, name: &Path) -> io::Result<()> {
     dir.remove_file(name)

@@ -16,12 +16,16 @@ use std::{
     fs::FileTimes,
     io::{self, Seek, SeekFrom},
     path::{Path, PathBuf},
+    string::String,
     time::{self, Duration},
+    vec::Vec,
 };
 
 /// Codes of `GetLastError`.
 const ACCESS_DENIED: i32 = 5;
 const DIRECTORY_NOT_SUPPORTED: i32 = 336;
+const STOPPED_ON_SYMLINK: i32 = 681;
+const CANT_RESOLVE_FILENAME: i32 = 1921;
 
 /// UTF-16 code units of a name.
 const MAX_NAME: usize = 255;
@@ -77,6 +81,55 @@ fn is_device(name: &str) -> bool {
 pub(in crate::services) fn link_target(target: PathBuf) -> io::Result<PathBuf> {
     let text = target.to_str().ok_or(io::ErrorKind::InvalidData)?;
     Ok(text.replace('\\', "/").into())
+}
+
+/// Whether [`open_dir`] must find the directory of every name: `cap-std` is given no path.
+pub(in crate::services) const WALKS: bool = true;
+
+/// Opens a directory, one component at a time.
+///
+/// `cap-std` takes `C:` in `x/C:/y`, which may be the target of a symlink, for a drive, and forgets what is before `..`.
+pub(in crate::services) fn open_dir(start: &Dir, path: &Path) -> io::Result<Dir> {
+    /// The maximum number of symlinks that are followed.
+    const MAX_LINKS: usize = 40;
+    let mut left = components(path)?;
+    let mut way: Vec<Dir> = Vec::new();
+    let mut links = 0;
+    while let Some(name) = left.pop() {
+        let here = way.last().unwrap_or(start);
+        if name == ".." {
+            way.pop().ok_or(io::ErrorKind::PermissionDenied)?;
+            continue;
+        }
+        match here.open_dir_nofollow(&name) {
+            Ok(dir) => way.push(dir),
+            Err(error) if error.raw_os_error() == Some(STOPPED_ON_SYMLINK) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io::Error::from_raw_os_error(CANT_RESOLVE_FILENAME));
+                }
+                left.extend(components(&link_target(here.read_link_contents(&name)?)?)?);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match way.pop() {
+        Some(dir) => Ok(dir),
+        None => start.open_dir("."),
+    }
+}
+
+/// Returns the components of a path, the last one first. A path that does not start where it is leads out.
+fn components(path: &Path) -> io::Result<Vec<String>> {
+    let text = path.to_str().ok_or(io::ErrorKind::InvalidData)?;
+    if text.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if text.starts_with('/') || check_path(text).is_err() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let names = text.split('/').filter(|name| !matches!(*name, "" | "."));
+    Ok(names.rev().map(String::from).collect())
 }
 
 /// Refuses to create a symlink: the system requires a privilege, and symlinks to directories are of another type.
@@ -293,4 +346,34 @@ fn system_time(time: NewTime) -> io::Result<Option<time::SystemTime>> {
             Some(time.ok_or(io::ErrorKind::InvalidInput)?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: the target of a symlink could lead to a drive from within.
+    #[test]
+    fn components_lead_to_no_drive() {
+        for path in [
+            "C:",
+            "C:/x",
+            "./C:/x",
+            "x/C:/y",
+            "x/C:",
+            "x/C:y",
+            "/",
+            "/x",
+            "//server/share",
+            "x/NUL",
+            "x:y",
+            "x./y",
+        ] {
+            let target = link_target(path.replace('/', "\\").into()).unwrap();
+            let error = components(&target).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{path}");
+        }
+        let found = components(Path::new("./a/../b//c/")).unwrap();
+        assert_eq!(found, ["c", "b", "..", "a"]);
+    }
 }
