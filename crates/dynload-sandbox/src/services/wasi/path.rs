@@ -96,6 +96,23 @@ enum Held<'a> {
     Opened(Dir),
 }
 
+impl Held<'_> {
+    fn get(&self) -> &Dir {
+        match self {
+            Held::Same(dir) => dir,
+            Held::Opened(dir) => dir,
+        }
+    }
+}
+
+/// Opens the directory that contains the last component of a path.
+fn held<'a>(dir: &'a Dir, parent: &Path) -> io::Result<Held<'a>> {
+    if files::WALKS && parent == Path::new(".") {
+        return Ok(Held::Same(dir));
+    }
+    files::open_dir(dir, parent).map(Held::Opened)
+}
+
 /// The effect of a change on a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -122,7 +139,7 @@ impl<'a> Entry<'a> {
         }
         let (parent, name) = split(path);
         let entry = Entry {
-            dir: Held::Opened(files::open_dir(&open.dir, parent)?),
+            dir: held(&open.dir, parent)?,
             name,
         };
         if guard.access(entry.dir(), open.access)? == Access::ReadOnly {
@@ -175,10 +192,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn dir(&self) -> &Dir {
-        match &self.dir {
-            Held::Same(dir) => dir,
-            Held::Opened(dir) => dir,
-        }
+        self.dir.get()
     }
 }
 
@@ -195,10 +209,10 @@ pub(super) fn resolve_and<T>(
     let mut path = PathBuf::from(path);
     for _ in 0..=MAX_LINKS {
         let (parent, name) = split(&path);
-        let dir = files::open_dir(&open.dir, parent)?;
-        let target = if follow { link(&dir, name)? } else { None };
+        let dir = held(&open.dir, parent)?;
+        let target = if follow { link(dir.get(), name)? } else { None };
         let Some(target) = target else {
-            return act(&dir, name);
+            return act(dir.get(), name);
         };
         // An absolute target leads out of the directory.
         let is_valid = |target: &str| files::check_path(target).is_ok();
