@@ -6,7 +6,7 @@ use crate::services::{
     readiness::Ready,
     wasi::{Errno, Filetype, NewTime},
 };
-use cap_fs_ext::{DirEntryExt, DirExt, MetadataExt, SystemTimeSpec};
+use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::{
     fs::{Dir, DirEntry, File, FileExt, FileType, Metadata, OpenOptions},
     time::SystemTime,
@@ -302,9 +302,9 @@ pub(in crate::services) fn times(metadata: &Metadata) -> [u64; 3] {
     })
 }
 
-/// Returns the index of an entry, or 0, with which C libraries ask for it when it is needed.
-pub(in crate::services) fn inode(entry: &DirEntry) -> u64 {
-    entry.full_metadata().map_or(0, |metadata| metadata.ino())
+/// Returns 0, with which C libraries ask for the index when it is needed: each file would have to be opened, by its path.
+pub(in crate::services) fn inode(_entry: &DirEntry) -> u64 {
+    0
 }
 
 /// Returns the type of something other than a directory, a regular file or a symlink.
