@@ -4,7 +4,7 @@
 //! write to a parent directory or the host replaced it, or because the working directory changed. So every instance,
 //! `reset` and worker uses a duplicate of the same descriptor.
 
-use super::{error::ServiceError, guard::Guard};
+use super::{error::ServiceError, guard::Guard, system::files};
 use cap_fs_ext::DirExt;
 use cap_std::{ambient_authority, fs::Dir};
 use dynload_caps::DirScope;
@@ -66,6 +66,7 @@ impl Grant {
 
 /// Opens the directory of a scope. The only place where the scopes become authority over files.
 fn open(scope: &DirScope) -> io::Result<Dir> {
+    files::check_grant(Path::new(&scope.host))?;
     if !scope.no_links {
         return Dir::open_ambient_dir(&scope.host, ambient_authority());
     }

@@ -79,7 +79,8 @@ impl Guard {
             governs.is_none()
         };
         walk_up(dir, seen).map_err(|error| Errno::from(&error))?;
-        Ok(governs.unwrap_or(access))
+        // A directory that is in none of them was moved meanwhile, or the system does not tell directories apart.
+        Ok(governs.unwrap_or(Access::ReadOnly))
     }
 
     /// Returns whether it is a directory that was itself granted read-only.

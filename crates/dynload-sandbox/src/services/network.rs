@@ -21,6 +21,8 @@ use cap_std::{
 };
 use dynload_caps::{Capabilities, Scopes};
 pub(crate) use lookup::LookupCount;
+#[cfg(windows)]
+pub(super) use socket::INHERITABLE;
 pub(super) use socket::accept;
 use std::string::String;
 use wasmi::{Func, Store};

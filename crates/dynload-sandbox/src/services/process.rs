@@ -147,7 +147,7 @@ struct Running {
 impl Running {
     fn start(request: &Request) -> io::Result<Running> {
         let mut command = Command::new(&request.program);
-        command.args(&request.arguments).current_dir(pipes::ROOT);
+        command.args(&request.arguments).current_dir(pipes::root());
         let (stdin, input) = match request.input.len {
             0 => (None, null()?),
             _ => {
@@ -158,6 +158,8 @@ impl Running {
         let (stdout, output) = Output::new()?;
         let (stderr, errors) = Output::new()?;
         let streams = [input, output, errors];
+        #[cfg(windows)]
+        let _alone = super::network::INHERITABLE.write();
         Ok(Running {
             process: Process::spawn(&command, Environment::Empty, streams)?,
             stdin,

@@ -6,7 +6,7 @@ use super::{
 };
 use dynload_caps::{
     Access::{self, ReadOnly, ReadWrite},
-    ProgramScope,
+    DirScope, ProgramScope,
 };
 use dynload_sandbox::*;
 use std::{
@@ -117,6 +117,26 @@ fn names_with_another_meaning_are_refused() {
     }
 }
 
+/// As on Unix, and unlike the system.
+#[test]
+fn files_and_directories_do_not_replace_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&sandbox(dir.path(), ReadWrite, FILES));
+    guest.write("file", b"file").unwrap();
+    assert_eq!(guest.mkdir("d"), SUCCESS);
+    assert_eq!(guest.rename("d", "file"), NOTDIR);
+    assert_eq!(guest.rename("file", "d"), ISDIR);
+    assert_eq!(guest.read("file").unwrap(), b"file");
+    assert_eq!(names(dir.path()), ["d", "file"]);
+}
+
+#[test]
+fn network_shares_are_not_granted() {
+    let scope = DirScope::new(r"\\localhost\share", "/data", ReadOnly).unwrap();
+    let sandbox = Sandbox::new(Limits::DEFAULT).with_scopes(Scopes::none().with_dir(scope));
+    sandbox.check_directories().unwrap_err();
+}
+
 #[test]
 fn symlinks_are_not_created() {
     let dir = tempfile::tempdir().unwrap();
@@ -223,6 +243,95 @@ fn appending_writes_at_the_end_whoever_wrote_meanwhile() {
         assert_ne!(guest.call("fd_pwrite", &args), SUCCESS, "{offset}");
     }
     assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"AXbccc");
+}
+
+/// Regression: a write behind the end cost nothing, but the system writes all zeros of the gap in that one call.
+#[test]
+fn gaps_cost_fuel() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "x").unwrap();
+    let mut scopes = Scopes::none();
+    let scope = DirScope::new(dir.path().to_str().unwrap(), "/data", ReadWrite);
+    scopes.dirs.push(scope.unwrap());
+    let sandbox = Sandbox::new(Limits::PERMISSIVE.with_fuel(1 << 16))
+        .with_capabilities(FILES)
+        .with_scopes(scopes);
+    let far = 1 << 40;
+    for call in ["pwrite", "seek", "size", "allocate"] {
+        let mut guest = Guest::new(&sandbox);
+        let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
+        let [list, count] = guest.buffer(DATA, 1);
+        let result = match call {
+            "pwrite" => guest.try_call("fd_pwrite", &[fd, list, count, far, OUT.into()]),
+            "seek" => {
+                assert_eq!(guest.call("fd_seek", &[fd, far, 0, OUT.into()]), SUCCESS);
+                guest.try_call("fd_write", &[fd, list, count, OUT.into()])
+            }
+            "size" => guest.try_call("fd_filestat_set_size", &[fd, far]),
+            _ => guest.try_call("fd_allocate", &[fd, 0, far]),
+        };
+        // On a small disk, there is no room.
+        match result {
+            Ok(errno) => assert_ne!(errno, SUCCESS, "{call}"),
+            Err(error) => assert_eq!(error.limit(), Some(Limit::Fuel), "{call}: {error}"),
+        }
+        assert!(
+            fs::metadata(dir.path().join("file")).unwrap().len() < 1 << 26,
+            "{call}"
+        );
+    }
+    // What fits is zero.
+    fs::write(dir.path().join("file"), "x").unwrap();
+    let mut guest = Guest::new(&sandbox);
+    let fd = guest.open("file", 0, ALL_RIGHTS).unwrap();
+    guest.put(DATA, b"y");
+    let [list, count] = guest.buffer(DATA, 1);
+    assert_eq!(
+        guest.call("fd_pwrite", &[fd, list, count, 50_000, OUT.into()]),
+        SUCCESS
+    );
+    assert_eq!(guest.call("fd_filestat_set_size", &[fd, 60_000]), SUCCESS);
+    let mut expected = vec![0; 60_000];
+    (expected[0], expected[50_000]) = (b'x', b'y');
+    assert_eq!(fs::read(dir.path().join("file")).unwrap(), expected);
+}
+
+/// Regression: `file/` was `file`, and creating it was possible.
+#[test]
+fn only_directories_have_a_slash_or_a_dot_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&sandbox(dir.path(), ReadWrite, FILES));
+    guest.write("file", b"text").unwrap();
+    assert_eq!(guest.mkdir("d"), SUCCESS);
+    for path in ["file/", "file/.", "d/../file/", "file//"] {
+        assert_eq!(guest.read(path), Err(NOTDIR), "{path}");
+        assert_eq!(guest.open(path, TRUNC, ALL_RIGHTS), Err(NOTDIR), "{path}");
+        assert_ne!(guest.write(path, b""), Ok(()), "{path}");
+        assert_eq!(guest.stat(path, true), NOTDIR, "{path}");
+        assert_eq!(guest.stat(path, false), NOTDIR, "{path}");
+    }
+    for path in ["new/", "new/.", "d/new/."] {
+        assert_ne!(guest.write(path, b""), Ok(()), "{path}");
+    }
+    for path in ["d/", "d/.", ".", "./", "d/.."] {
+        assert_eq!(guest.stat(path, true), SUCCESS, "{path}");
+        guest.open(path, 0, READ_RIGHTS).unwrap();
+    }
+    assert_eq!(guest.read("file").unwrap(), b"text");
+    assert_eq!(names(dir.path()), ["d", "file"]);
+    assert_eq!(names(&dir.path().join("d")), [""; 0]);
+}
+
+/// Regression: it was ACCES, at which the `remove` of C libraries gives up.
+#[test]
+fn unlinking_a_directory_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut guest = Guest::new(&sandbox(dir.path(), ReadWrite, FILES));
+    assert_eq!(guest.mkdir("d"), SUCCESS);
+    for path in ["d", "d/", "d/.", "."] {
+        assert_eq!(guest.unlink(path), ISDIR, "{path}");
+    }
+    assert_eq!(guest.rmdir_at(3, "d"), SUCCESS);
 }
 
 #[test]
@@ -368,6 +477,47 @@ fn what_a_program_starts_ends_with_it() {
         assert!(std::time::Instant::now() < deadline, "{error}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Regression: each socket could be inherited until it was duplicated.
+#[test]
+fn a_program_started_meanwhile_inherits_no_sockets() {
+    let sandbox = Sandbox::new(Limits::PERMISSIVE)
+        .with_capabilities(Capabilities::NETWORK)
+        .with_scopes(Scopes::none().with_net("127.0.0.1:*".parse().unwrap()));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::SeqCst;
+    std::thread::scope(|threads| {
+        let sockets = threads.spawn(|| {
+            let mut server = Guest::new(&sandbox);
+            let mut ports = Vec::new();
+            while !is_over.load(order) {
+                let [ptr, len] = server.path("127.0.0.1");
+                assert_eq!(server.call("tcp_listen", &[ptr, len, 0, OUT.into()]), SUCCESS);
+                let (listener, port) = (server.u32(OUT), server.u32(OUT + 4) as u16);
+                assert_eq!(server.call("fd_close", &[listener.into()]), SUCCESS);
+                ports.push(port);
+            }
+            ports
+        });
+        for _ in 0..6 {
+            threads.spawn(|| {
+                let (mut guest, program) = programs(Limits::PERMISSIVE.with_time(Duration::from_secs(8)));
+                let at = super::process::request(&mut guest, &program, &CHILD, b"wait", 10);
+                guest.try_call("process_run", &[at]).unwrap_err();
+            });
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        is_over.store(true, order);
+        let mut kept = sockets.join().unwrap();
+        // Other tests have ports too, but not for long.
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_millis(500));
+            kept.retain(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_err());
+        }
+        assert_eq!(kept, [0; 0]);
+    });
 }
 
 #[test]

@@ -24,10 +24,15 @@ pub(super) fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts a connection.
 pub(in crate::services) fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+    #[cfg(unix)]
     let (stream, _) = listener.accept()?;
     // See `socket`.
     #[cfg(windows)]
-    let stream = stream.try_clone()?;
+    let stream = {
+        let _held = INHERITABLE.read();
+        let (inheritable, _) = listener.accept()?;
+        inheritable.try_clone()?
+    };
     stream.set_nonblocking(true)?;
     Ok(stream)
 }
@@ -61,12 +66,16 @@ pub(super) fn socket(address: SocketAddr, ty: SocketType) -> rustix::io::Result<
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     {
-        #[cfg(windows)]
-        start()?;
+        #[cfg(unix)]
         let socket = rustix::net::socket(family, ty, None)?;
         // Programs that are started would inherit the socket, but not a duplicate of the standard library.
         #[cfg(windows)]
-        let socket = socket.try_clone().map_err(|_| rustix::io::Errno::MFILE)?;
+        let socket = {
+            start()?;
+            let _held = INHERITABLE.read();
+            let inheritable = rustix::net::socket(family, ty, None)?;
+            inheritable.try_clone().map_err(|_| rustix::io::Errno::MFILE)?
+        };
         #[cfg(unix)]
         rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&socket, true)?;
@@ -76,6 +85,10 @@ pub(super) fn socket(address: SocketAddr, ty: SocketType) -> rustix::io::Result<
         Ok(socket)
     }
 }
+
+/// Locked while a socket exists that a program would inherit, and exclusively while a program is started.
+#[cfg(windows)]
+pub(in crate::services) static INHERITABLE: std::sync::RwLock<()> = std::sync::RwLock::new(());
 
 /// Starts Windows Sockets, once in the process.
 #[cfg(windows)]

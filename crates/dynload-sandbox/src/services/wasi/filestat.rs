@@ -1,6 +1,6 @@
 //! `fd_filestat_*` and `path_filestat_*`: file attributes, sizes and times.
 
-use super::{Errno, Filetype, file_size_limit, flags, path, path::GuestPath, rights};
+use super::{Errno, Filetype, file_size_limit, flags, path, path::GuestPath, rights, space};
 use crate::{
     host::Caller,
     services::{
@@ -48,12 +48,17 @@ pub(super) fn path_get(
     let (mut memory, state) = caller.memory_and_state();
     let open = state.services.directory(granted, fd, Use::Read, right)?;
     // A trailing slash follows a link.
-    let metadata = if follow || path.has_trailing_slash() {
-        open.dir.metadata(&*path.lookup())
+    let follow = follow || path.has_trailing_slash();
+    let metadata = if files::WALKS {
+        path::resolve_and(open, &path.lookup(), follow, |dir, name| {
+            Ok(dir.symlink_metadata(name)?)
+        })?
+    } else if follow {
+        open.dir.metadata(&*path.lookup())?
     } else {
-        open.dir.symlink_metadata(&*path.lookup())
+        open.dir.symlink_metadata(&*path.lookup())?
     };
-    Ok(memory.write(out, &encode(&metadata?))?)
+    Ok(memory.write(out, &encode(&metadata))?)
 }
 
 /// Encodes a `filestat` as laid out in the guest's memory.
@@ -75,13 +80,17 @@ fn encode(metadata: &Metadata) -> [u8; 64] {
 pub(super) fn fd_set_size(caller: &mut Caller<'_>, fd: u32, size: u64) -> Answer {
     let granted = caller.capabilities();
     let right = rights::FD_FILESTAT_SET_SIZE;
-    let open = caller
+    caller
         .state()
         .services
         .file(granted, fd, Use::Write, right, Errno::Badf)?;
     if i64::try_from(size).is_err() {
         return Err(Errno::Fbig.into());
     }
+    space::fill(caller, fd, right, size, false)?;
+    let granted = caller.capabilities();
+    let services = &caller.state().services;
+    let open = services.file(granted, fd, Use::Write, right, Errno::Badf)?;
     Ok(file_size_limit::grow(open, size, || open.file.set_len(size))?)
 }
 

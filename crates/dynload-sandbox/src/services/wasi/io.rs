@@ -1,6 +1,6 @@
 //! `fd_read`, `fd_write`, `fd_pread`, `fd_pwrite`: I/O on the console, files and sockets.
 
-use super::{Errno, Filetype, file_size_limit, flags, rights, sock};
+use super::{Errno, Filetype, file_size_limit, flags, rights, sock, space};
 use crate::{
     host::{Caller, Stream},
     services::{
@@ -121,6 +121,9 @@ pub(super) fn pwrite(
     let buffers = Buffers::new(caller, buffers, count)?;
     let mut at = offset;
     let step = |caller: &mut Caller<'_>, ptr, len| {
+        if len > 0 && i64::try_from(at).is_ok() {
+            space::fill(caller, fd, right, at, false)?;
+        }
         let granted = caller.capabilities();
         let (memory, state) = caller.memory_and_state();
         let appends = state.services.table().get(fd)?.flags & flags::APPEND != 0;
@@ -225,6 +228,16 @@ fn read_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u32
 }
 
 fn write_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer<u32> {
+    if files::FILLS && len > 0 {
+        let granted = caller.capabilities();
+        let services = &caller.state().services;
+        let appends = services.open().table.get(fd)?.flags & flags::APPEND != 0;
+        let open = services.file(granted, fd, Use::Write, rights::FD_WRITE, Errno::Badf)?;
+        if !appends {
+            let at = (&open.file).stream_position()?;
+            space::fill(caller, fd, rights::FD_WRITE, at, false)?;
+        }
+    }
     let step = |caller: &mut Caller<'_>| {
         let granted = caller.capabilities();
         let (memory, state) = caller.memory_and_state();

@@ -10,7 +10,7 @@
 
 use super::{
     Errno, flags,
-    path::{Change, Entry, GuestPath},
+    path::{self, Change, Entry, GuestPath},
     rights,
 };
 use crate::{
@@ -110,7 +110,14 @@ pub(super) fn readlink(
         .state()
         .services
         .directory(granted, fd, Use::Read, rights::PATH_READLINK)?;
-    let target = files::link_target(open.dir.read_link(&*path.lookup())?)?;
+    let target = if files::WALKS {
+        path::resolve_and(open, &path.lookup(), false, |dir, name| {
+            Ok(dir.read_link_contents(name)?)
+        })?
+    } else {
+        open.dir.read_link(&*path.lookup())?
+    };
+    let target = files::link_target(target)?;
     let target = target.to_str().ok_or(Errno::Ilseq)?.as_bytes();
     // As readlink(2): a target that does not fit is truncated.
     let target = &target[..target.len().min(buffer_len as usize)];

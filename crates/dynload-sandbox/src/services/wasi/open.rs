@@ -149,7 +149,11 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &GuestPath, request: &Request) -
             return Err(Errno::Inval.into());
         }
         let path = path.lookup();
-        let dir = if request.follow {
+        let dir = if files::WALKS {
+            path::resolve_and(open, &path, request.follow, |dir, name| {
+                Ok(dir.open_dir_nofollow(name)?)
+            })?
+        } else if request.follow {
             open.dir.open_dir(&*path)?
         } else {
             open.dir.open_dir_nofollow(&*path)?
@@ -161,12 +165,12 @@ fn open_at(guard: &Guard, open: &OpenDir, path: &GuestPath, request: &Request) -
         return directory(guard, open, dir);
     }
     // Only directories have paths with a trailing slash, and this creates a file (open(2)).
-    if path.has_trailing_slash() && request.has(flags::CREAT) {
-        open.dir.open_dir(path.parent())?;
+    if path.names_directory() && request.has(flags::CREAT) {
+        files::open_dir(&open.dir, path.parent())?;
         return Err(Errno::Isdir.into());
     }
     let path = &*path.lookup();
-    if !guard.is_needed() {
+    if !guard.is_needed() && !files::WALKS {
         return file(
             guard,
             open,

@@ -55,10 +55,18 @@ impl GuestPath {
         self.has_trailing_slash
     }
 
+    /// Returns whether the path can only be that of a directory. On Unix, `cap-std` knows what `x/.` means.
+    pub(super) fn names_directory(&self) -> bool {
+        self.has_trailing_slash || cfg!(windows) && self.text.ends_with("/.")
+    }
+
     /// Returns the path for operations that look something up. With a trailing slash, it is a path of a directory, also if a
     /// symlink leads there: POSIX resolves `x/` as `x/.`.
     pub(super) fn lookup(&self) -> Cow<'_, str> {
-        if self.has_trailing_slash {
+        if cfg!(windows) && self.names_directory() {
+            // On Windows, `cap-std` takes `x/.` for `x`.
+            format!("{}/", self.text).into()
+        } else if self.has_trailing_slash {
             format!("{}/.", self.text).into()
         } else {
             self.text.as_str().into()
@@ -88,6 +96,23 @@ enum Held<'a> {
     Opened(Dir),
 }
 
+impl Held<'_> {
+    fn get(&self) -> &Dir {
+        match self {
+            Held::Same(dir) => dir,
+            Held::Opened(dir) => dir,
+        }
+    }
+}
+
+/// Opens the directory that contains the last component of a path.
+fn held<'a>(dir: &'a Dir, parent: &Path) -> io::Result<Held<'a>> {
+    if files::WALKS && parent == Path::new(".") {
+        return Ok(Held::Same(dir));
+    }
+    files::open_dir(dir, parent).map(Held::Opened)
+}
+
 /// The effect of a change on a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -106,7 +131,7 @@ impl<'a> Entry<'a> {
         change: Change,
     ) -> Answer<Entry<'a>> {
         let path = Path::new(path.entry());
-        if !guard.is_needed() {
+        if !guard.is_needed() && !files::WALKS {
             return Ok(Entry {
                 dir: Held::Same(&open.dir),
                 name: path,
@@ -114,7 +139,7 @@ impl<'a> Entry<'a> {
         }
         let (parent, name) = split(path);
         let entry = Entry {
-            dir: Held::Opened(open.dir.open_dir(parent)?),
+            dir: held(&open.dir, parent)?,
             name,
         };
         if guard.access(entry.dir(), open.access)? == Access::ReadOnly {
@@ -154,7 +179,7 @@ impl<'a> Entry<'a> {
 
     /// Opens the directory that contains the entry.
     pub(super) fn parent(&self) -> io::Result<Dir> {
-        self.dir().open_dir(split(self.name).0)
+        files::open_dir(self.dir(), split(self.name).0)
     }
 
     /// Checks that the entry is a directory, as a trailing slash requires.
@@ -167,10 +192,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn dir(&self) -> &Dir {
-        match &self.dir {
-            Held::Same(dir) => dir,
-            Held::Opened(dir) => dir,
-        }
+        self.dir.get()
     }
 }
 
@@ -187,16 +209,21 @@ pub(super) fn resolve_and<T>(
     let mut path = PathBuf::from(path);
     for _ in 0..=MAX_LINKS {
         let (parent, name) = split(&path);
-        let dir = open.dir.open_dir(parent)?;
-        let target = if follow { link(&dir, name)? } else { None };
+        let dir = held(&open.dir, parent)?;
+        let target = if follow { link(dir.get(), name)? } else { None };
         let Some(target) = target else {
-            return act(&dir, name);
+            return act(dir.get(), name);
         };
-        // `join` would replace the whole path by an absolute target, which leads out of the directory.
-        if leads_elsewhere(&target) {
+        // An absolute target leads out of the directory.
+        let is_valid = |target: &str| files::check_path(target).is_ok();
+        if leads_elsewhere(&target) || !target.to_str().is_none_or(is_valid) {
             return Err(Errno::Perm.into());
         }
-        path = parent.join(target);
+        // `join` would put a backslash on Windows.
+        let mut joined = std::ffi::OsString::from(parent);
+        joined.push("/");
+        joined.push(target);
+        path = joined.into();
     }
     Err(Errno::Loop.into())
 }

@@ -212,7 +212,8 @@ fn is_same(peer: SocketAddr, sender: SocketAddr) -> bool {
 
 /// Returns whether it is the error of an earlier datagram that no one received.
 fn is_refusal(error: &io::Error) -> bool {
-    cfg!(windows) && error.kind() == io::ErrorKind::ConnectionReset
+    // WSAENETRESET, WSAECONNRESET
+    cfg!(windows) && matches!(error.raw_os_error(), Some(10052 | 10054))
 }
 
 fn receive_datagram(

@@ -1,6 +1,6 @@
 //! `fd_advise`, `fd_allocate`, `fd_sync`, `fd_datasync`: disk space and synchronization to disk.
 
-use super::{Errno, file_size_limit, rights};
+use super::{Errno, Filetype, file_size_limit, rights};
 use crate::{
     host::Caller,
     services::{
@@ -38,6 +38,8 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
         return Err(Errno::Inval.into());
     }
     caller.charge_bytes(len)?;
+    fill(caller, fd, rights::FD_ALLOCATE, offset, false)?;
+    fill(caller, fd, rights::FD_ALLOCATE, end, true)?;
     {
         let granted = caller.capabilities();
         let services = &mut caller.state().services;
@@ -55,6 +57,37 @@ pub(super) fn allocate(caller: &mut Caller<'_>, fd: u32, offset: u64, len: u64) 
         let chunk = (end - at).min(files::ALLOCATION);
         file_size_limit::grow(open, end, || files::allocate(&open.file, at, chunk))?;
         at += chunk;
+    }
+    Ok(())
+}
+
+/// Makes a file grow to `end`, with zeros, if [the system](files::FILLS) would otherwise write them all in one later call,
+/// which nothing interrupts and no fuel pays.
+pub(super) fn fill(caller: &mut Caller<'_>, fd: u32, right: u64, end: u64, is_paid: bool) -> Answer {
+    /// From this size on, it is determined first whether the disk has room.
+    const LARGE: u64 = 1 << 26;
+    let zeros = [0; 1 << 14];
+    let mut is_known_to_fit = false;
+    while files::FILLS {
+        caller.check()?;
+        let granted = caller.capabilities();
+        let services = &caller.state().services;
+        let open = services.file(granted, fd, Use::Write, right, Errno::Badf)?;
+        let len = open.file.metadata()?.len();
+        let missing = end.saturating_sub(len);
+        if missing == 0 || open.filetype != Filetype::RegularFile {
+            break;
+        }
+        if !is_known_to_fit && missing >= LARGE {
+            open.file.set_len(end)?;
+            open.file.set_len(len)?;
+        }
+        is_known_to_fit = true;
+        let piece = usize::try_from(missing).map_or(zeros.len(), |missing| missing.min(zeros.len()));
+        files::write_at(&open.file, &zeros[..piece], len)?;
+        if !is_paid {
+            caller.charge_bytes(piece as u64)?;
+        }
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     host::Caller,
-    services::{answer::Answer, descriptor::Use},
+    services::{answer::Answer, descriptor::Use, system::files},
 };
 
 pub(super) fn create_directory(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) -> Answer {
@@ -38,7 +38,7 @@ pub(super) fn unlink_file(caller: &mut Caller<'_>, fd: u32, ptr: u32, len: u32) 
                 entry.check_directory()?;
                 return Err(Errno::Isdir.into());
             }
-            Ok(entry.dir().remove_file(entry.name)?)
+            Ok(files::remove_file(entry.dir(), entry.name)?)
         },
     )
 }
@@ -86,7 +86,7 @@ pub(super) fn rename(
                 to.check_parent()?;
                 from.check_directory()?;
             }
-            Ok(from.dir().rename(from.name, to.dir(), to.name)?)
+            Ok(files::rename(from.dir(), from.name, to.dir(), to.name)?)
         },
     )
 }

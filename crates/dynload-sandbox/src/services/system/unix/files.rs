@@ -36,6 +36,16 @@ pub(in crate::services) fn too_large() -> io::Error {
     rustix::io::Errno::FBIG.into()
 }
 
+/// Checks that directories of this path can be granted: all can.
+pub(in crate::services) fn check_grant(_host: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Renames a file or directory.
+pub(in crate::services) fn rename(from: &Dir, name: &Path, to: &Dir, new: &Path) -> io::Result<()> {
+    from.rename(name, to, new)
+}
+
 /// Checks that the system gives a path no other meaning than WASI does.
 pub(in crate::services) fn check_path(_path: &str) -> Result<(), Errno> {
     Ok(())
@@ -65,6 +75,19 @@ pub(in crate::services) fn split(path: &Path) -> (&Path, &Path) {
         name if start == 0 => (part(b"."), part(name)),
         name => (part(&bytes[..start]), part(name)),
     }
+}
+
+/// Whether [`open_dir`] must find the directory of every name.
+pub(in crate::services) const WALKS: bool = false;
+
+/// Opens a directory.
+pub(in crate::services) fn open_dir(start: &Dir, path: &Path) -> io::Result<Dir> {
+    start.open_dir(path)
+}
+
+/// Removes a name of something other than a directory.
+pub(in crate::services) fn remove_file(dir: &Dir, name: &Path) -> io::Result<()> {
+    dir.remove_file(name)
 }
 
 /// Opens a file, which may turn out to be a directory.
@@ -152,6 +175,10 @@ pub(in crate::services) fn space(file: &File) -> io::Result<Option<(u64, u64)>> 
 
 /// Bytes that are allocated between two checks of the deadline.
 pub(in crate::services) const ALLOCATION: u64 = 1 << 26;
+
+/// Whether a write behind the end of a file writes the zeros before it, however many they are, in the same call. File systems
+/// leave a hole instead.
+pub(in crate::services) const FILLS: bool = false;
 
 /// Allocates a range of the file, which grows to its end.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]

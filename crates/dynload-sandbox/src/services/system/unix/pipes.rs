@@ -10,13 +10,16 @@ use rustix::{
 use std::{
     io::{self, PipeReader, Read},
     os::unix::{net::UnixStream, process::ExitStatusExt},
+    path::PathBuf,
     process::ExitStatus,
     time::Duration,
     vec::Vec,
 };
 
-/// The working directory of programs.
-pub(in crate::services) const ROOT: &str = "/";
+/// Returns the working directory of programs.
+pub(in crate::services) fn root() -> PathBuf {
+    "/".into()
+}
 
 /// How long the output of a program that has ended may be on its way: it is there at once.
 pub(in crate::services) const DRAIN: Duration = Duration::ZERO;

@@ -1,14 +1,16 @@
 //! The host's own console on Windows. The system has no wait for everything that a console can be, so threads read and write
 //! there: they may block, and calls do not.
 //!
-//! Input is read when a guest asks for it, up to [`INPUT`] bytes at a time. What one guest leaves is there for the next.
+//! Input is read when a guest asks for it, up to [`INPUT`] bytes at a time. What one guest leaves is there for the next. The host
+//! itself cannot read its input from then on.
 
 use crate::{
     host::Stream,
     services::{readiness::Ready, wasi::Errno},
 };
 use std::{
-    io::{self, Read, Write, stderr, stdin, stdout},
+    io::{self, IsTerminal, Read, Write, stderr, stdin, stdout},
+    string::String,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -154,6 +156,8 @@ pub(crate) fn write(stream: Stream, bytes: &[u8]) -> io::Result<usize> {
 /// Writes what is handed over, as long as the process exists.
 fn write_all(stream: Stream) {
     let exchange = exchange(stream);
+    // The start of a character whose rest was not written yet.
+    let mut cut = Vec::new();
     let mut state = exchange.lock();
     loop {
         let bytes = core::mem::take(&mut state.content.pending);
@@ -164,17 +168,30 @@ fn write_all(stream: Stream) {
         state.content.is_writing = true;
         drop(state);
         let written = match stream {
-            Stream::Out => {
-                let mut out = stdout().lock();
-                out.write_all(&bytes).and_then(|()| out.flush())
-            }
-            Stream::Err => stderr().write_all(&bytes),
+            Stream::Out => put(&mut stdout().lock(), stdout().is_terminal(), &mut cut, &bytes),
+            Stream::Err => put(&mut stderr().lock(), stderr().is_terminal(), &mut cut, &bytes),
         };
         state = exchange.lock();
         state.content.is_writing = false;
         state.content.failed = written.err().or(state.content.failed.take());
         exchange.changed.notify_all();
     }
+}
+
+/// Writes bytes. A terminal takes text only, and would drop everything that follows a byte that is not part of it.
+fn put(to: &mut impl Write, is_terminal: bool, cut: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+    if !is_terminal {
+        to.write_all(bytes)?;
+        return to.flush();
+    }
+    cut.extend_from_slice(bytes);
+    let whole = match core::str::from_utf8(cut) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => cut.len(),
+    };
+    to.write_all(String::from_utf8_lossy(&cut[..whole]).as_bytes())?;
+    cut.drain(..whole);
+    to.flush()
 }
 
 /// Input, and whether there is or should be more.

@@ -6,7 +6,7 @@ use crate::services::{
     readiness::Ready,
     wasi::{Errno, Filetype, NewTime},
 };
-use cap_fs_ext::{DirEntryExt, DirExt, MetadataExt, SystemTimeSpec};
+use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::{
     fs::{Dir, DirEntry, File, FileExt, FileType, Metadata, OpenOptions},
     time::SystemTime,
@@ -15,13 +15,17 @@ use rustix::event::PollFlags;
 use std::{
     fs::FileTimes,
     io::{self, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf, Prefix},
+    string::String,
     time::{self, Duration},
+    vec::Vec,
 };
 
 /// Codes of `GetLastError`.
 const ACCESS_DENIED: i32 = 5;
 const DIRECTORY_NOT_SUPPORTED: i32 = 336;
+const STOPPED_ON_SYMLINK: i32 = 681;
+const CANT_RESOLVE_FILENAME: i32 = 1921;
 
 /// UTF-16 code units of a name.
 const MAX_NAME: usize = 255;
@@ -39,6 +43,33 @@ pub(in crate::services) fn size_limit() -> Option<u64> {
 /// The error of a file that would become too large.
 pub(in crate::services) fn too_large() -> io::Error {
     io::ErrorKind::FileTooLarge.into()
+}
+
+/// Refuses network shares, mapped to a drive or not: `cap-std` takes their paths for relative ones.
+pub(in crate::services) fn check_grant(host: &Path) -> io::Result<()> {
+    let path = std::fs::canonicalize(host)?;
+    let Some(Component::Prefix(prefix)) = path.components().next() else {
+        return Ok(());
+    };
+    if matches!(prefix.kind(), Prefix::UNC(..) | Prefix::VerbatimUNC(..)) {
+        let message = "a directory on a network share cannot be granted: use one on a drive of this machine";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
+    Ok(())
+}
+
+/// Renames a file or directory. A directory replaces no file, and a file no directory, as POSIX requires.
+pub(in crate::services) fn rename(from: &Dir, name: &Path, to: &Dir, new: &Path) -> io::Result<()> {
+    if let Ok(replaced) = to.symlink_metadata(new) {
+        let is_dir = from.symlink_metadata(name)?.is_dir();
+        if is_dir && !replaced.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        if !is_dir && replaced.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+    }
+    from.rename(name, to, new)
 }
 
 /// Checks that the system gives a path no other meaning than WASI does. Refused are names with `\`, `:` (drives and streams),
@@ -79,6 +110,55 @@ pub(in crate::services) fn link_target(target: PathBuf) -> io::Result<PathBuf> {
     Ok(text.replace('\\', "/").into())
 }
 
+/// Whether [`open_dir`] must find the directory of every name: `cap-std` is given no path.
+pub(in crate::services) const WALKS: bool = true;
+
+/// Opens a directory, one component at a time.
+///
+/// `cap-std` takes `C:` in `x/C:/y`, which may be the target of a symlink, for a drive, and forgets what is before `..`.
+pub(in crate::services) fn open_dir(start: &Dir, path: &Path) -> io::Result<Dir> {
+    /// The maximum number of symlinks that are followed.
+    const MAX_LINKS: usize = 40;
+    let mut left = components(path)?;
+    let mut way: Vec<Dir> = Vec::new();
+    let mut links = 0;
+    while let Some(name) = left.pop() {
+        let here = way.last().unwrap_or(start);
+        if name == ".." {
+            way.pop().ok_or(io::ErrorKind::PermissionDenied)?;
+            continue;
+        }
+        match here.open_dir_nofollow(&name) {
+            Ok(dir) => way.push(dir),
+            Err(error) if error.raw_os_error() == Some(STOPPED_ON_SYMLINK) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(io::Error::from_raw_os_error(CANT_RESOLVE_FILENAME));
+                }
+                left.extend(components(&link_target(here.read_link_contents(&name)?)?)?);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match way.pop() {
+        Some(dir) => Ok(dir),
+        None => start.open_dir("."),
+    }
+}
+
+/// Returns the components of a path, the last one first. A path that does not start where it is leads out.
+fn components(path: &Path) -> io::Result<Vec<String>> {
+    let text = path.to_str().ok_or(io::ErrorKind::InvalidData)?;
+    if text.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if text.starts_with('/') || check_path(text).is_err() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let names = text.split('/').filter(|name| !matches!(*name, "" | "."));
+    Ok(names.rev().map(String::from).collect())
+}
+
 /// Refuses to create a symlink: the system requires a privilege, and symlinks to directories are of another type.
 pub(in crate::services) fn symlink(_dir: &Dir, _target: &str, _name: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
@@ -95,6 +175,20 @@ pub(in crate::services) fn split(path: &Path) -> (&Path, &Path) {
     match name {
         "" | "." | ".." => (path, Path::new(".")),
         name => (Path::new(parent), Path::new(name)),
+    }
+}
+
+/// Removes a name of something other than a directory.
+pub(in crate::services) fn remove_file(dir: &Dir, name: &Path) -> io::Result<()> {
+    let done = dir.remove_file(name);
+    match &done {
+        Err(error) if error.raw_os_error() == Some(ACCESS_DENIED) => {}
+        _ => return done,
+    }
+    match dir.symlink_metadata(name) {
+        // C libraries remove it as a directory then.
+        Ok(found) if found.is_dir() => Err(io::Error::from_raw_os_error(DIRECTORY_NOT_SUPPORTED)),
+        _ => done,
     }
 }
 
@@ -208,6 +302,9 @@ pub(in crate::services) fn space(_file: &File) -> io::Result<Option<(u64, u64)>>
     Ok(None)
 }
 
+/// Whether a write behind the end of a file writes the zeros before it, however many they are, in the same call.
+pub(in crate::services) const FILLS: bool = true;
+
 /// Allocates a range of the file, which grows to its end.
 pub(in crate::services) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
     let end = offset.saturating_add(len);
@@ -232,9 +329,9 @@ pub(in crate::services) fn times(metadata: &Metadata) -> [u64; 3] {
     })
 }
 
-/// Returns the index of an entry, or 0, with which C libraries ask for it when it is needed.
-pub(in crate::services) fn inode(entry: &DirEntry) -> u64 {
-    entry.full_metadata().map_or(0, |metadata| metadata.ino())
+/// Returns 0, with which C libraries ask for the index when it is needed: each file would have to be opened, by its path.
+pub(in crate::services) fn inode(_entry: &DirEntry) -> u64 {
+    0
 }
 
 /// Returns the type of something other than a directory, a regular file or a symlink.
@@ -276,4 +373,34 @@ fn system_time(time: NewTime) -> io::Result<Option<time::SystemTime>> {
             Some(time.ok_or(io::ErrorKind::InvalidInput)?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Regression: the target of a symlink could lead to a drive from within.
+    #[test]
+    fn components_lead_to_no_drive() {
+        for path in [
+            "C:",
+            "C:/x",
+            "./C:/x",
+            "x/C:/y",
+            "x/C:",
+            "x/C:y",
+            "/",
+            "/x",
+            "//server/share",
+            "x/NUL",
+            "x:y",
+            "x./y",
+        ] {
+            let target = link_target(path.replace('/', "\\").into()).unwrap();
+            let error = components(&target).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{path}");
+        }
+        let found = components(Path::new("./a/../b//c/")).unwrap();
+        assert_eq!(found, ["c", "b", "..", "a"]);
+    }
 }

@@ -5,6 +5,7 @@ use crate::services::wasi::Errno;
 use dynload_process::Stream;
 use std::{
     io::{self, Read, Write},
+    path::{Path, PathBuf},
     process::ExitStatus,
     sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     thread,
@@ -13,8 +14,11 @@ use std::{
     vec::Vec,
 };
 
-/// The working directory of programs.
-pub(in crate::services) const ROOT: &str = r"C:\";
+/// Returns the working directory of programs: the root of the drive of the system.
+pub(in crate::services) fn root() -> PathBuf {
+    let drive = std::env::var_os("SystemDrive").unwrap_or_else(|| "C:".into());
+    Path::new(&drive).join(r"\")
+}
 
 /// How long the output of a program that has ended may be on its way. A process that escaped may hold the pipes longer.
 pub(in crate::services) const DRAIN: Duration = Duration::from_secs(2);
