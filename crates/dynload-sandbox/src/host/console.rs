@@ -144,7 +144,7 @@ impl Console {
         self
     }
 
-    /// Sets the host's own standard input as standard input.
+    /// Sets the host's own standard input as standard input. On Windows, the host cannot read it any more once a guest has.
     #[cfg(feature = "std")]
     #[must_use]
     pub fn with_inherited_input(mut self) -> Console {

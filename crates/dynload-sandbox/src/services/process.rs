@@ -1,9 +1,9 @@
 //! `dynload.process_run`: one program of the scopes, run to its end, behind the capability PROCESS.
 //!
-//! The program receives the arguments as passed, an empty environment, `/` (on Windows, `C:\`) as its working directory and
-//! the guest's input as standard input, and nothing else of the host ([`dynload_process`]). Its output is written to buffers
-//! of the guest; bytes that do not fit are counted and discarded. When the program exits, or the call ends, everything that it
-//! started is killed.
+//! The program receives the arguments as passed, an empty environment, `/` as its working directory (on Windows, the root of
+//! the system drive) and the guest's input as standard input, and nothing else of the host ([`dynload_process`]). Its output is
+//! written to buffers of the guest; bytes that do not fit are counted and discarded. When the program exits, or the call ends,
+//! everything that it started is killed.
 
 use super::{
     answer::{Answer, Fail},

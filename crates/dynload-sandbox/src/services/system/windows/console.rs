@@ -1,8 +1,8 @@
 //! The host's own console on Windows. The system has no wait for everything that a console can be, so threads read and write
 //! there: they may block, and calls do not.
 //!
-//! Input is read when a guest asks for it, up to [`INPUT`] bytes at a time. What one guest leaves is there for the next. The host
-//! itself cannot read its input from then on.
+//! Input is read when a guest asks for it, up to [`INPUT`] bytes at a time. What one guest leaves is there for the next. The
+//! host itself cannot read its input from then on.
 
 use crate::{
     host::Stream,
