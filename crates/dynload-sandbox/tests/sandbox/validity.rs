@@ -30,6 +30,10 @@ fn compare(engines: &[Engine], wasm: &[u8]) -> bool {
         match (&truth, Module::new(engine, wasm)) {
             (Ok(_), Ok(_) | Err(ModuleError::TooLarge { .. } | ModuleError::Unsupported { .. })) => {}
             (Err(_), Err(ModuleError::TooLarge { .. } | ModuleError::Unsupported { .. })) => {}
+            // Where the parser's positions could overflow, lengths are checked before it sees them.
+            (Err(_), Err(ModuleError::Invalid { message, .. }))
+                if cfg!(target_pointer_width = "32")
+                    && message == "a length is larger than what contains it" => {}
             (Err(wanted), Err(ModuleError::Invalid { offset, message, .. })) => {
                 assert_eq!((offset, &*message), (wanted.offset(), wanted.message()));
             }
