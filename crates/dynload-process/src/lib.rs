@@ -67,7 +67,8 @@
 //! itself), only the process group is killed, and processes that left it escape.
 //!
 //! On Windows, the program and its descendants are in a job object, which none of them can leave. They are killed when the host
-//! ends, too. Only what a service of the system starts on request is not in it.
+//! ends, too. Not in it are what a service of the system starts on request, and a process that the program starts before it is
+//! added, microseconds after its own start.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

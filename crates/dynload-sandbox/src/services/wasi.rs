@@ -31,6 +31,8 @@ pub(super) use args::environment;
 pub(super) use errno::Errno;
 pub(super) use filestat::NewTime;
 pub(super) use filetype::Filetype;
+#[cfg(windows)]
+pub(super) use path::MAX_LINKS;
 pub(super) use preopen::preopen;
 pub(super) use readdir::Listing;
 

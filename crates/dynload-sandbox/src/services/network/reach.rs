@@ -42,6 +42,7 @@ fn judge(
 fn is_own(address: IpAddr) -> bool {
     let address = canonical_address(address);
     let any_port = SocketAddr::new(address, 0);
+    // Wine binds sockets for datagrams to every address.
     let bound = socket(any_port, SocketType::STREAM).and_then(|socket| bind(socket, &any_port));
     // If the family is not supported, connecting is impossible too.
     !matches!(bound, Err(Os::ADDRNOTAVAIL | Os::AFNOSUPPORT))

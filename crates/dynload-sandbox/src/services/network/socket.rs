@@ -92,7 +92,7 @@ pub(in crate::services) static INHERITABLE: std::sync::RwLock<()> = std::sync::R
 
 /// Starts Windows Sockets, once in the process.
 #[cfg(windows)]
-pub(super) fn start() -> rustix::io::Result<()> {
+fn start() -> rustix::io::Result<()> {
     static STARTED: std::sync::OnceLock<rustix::io::Result<()>> = std::sync::OnceLock::new();
     *STARTED.get_or_init(|| rustix::net::wsa_startup().map(drop))
 }

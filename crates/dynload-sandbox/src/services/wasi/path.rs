@@ -24,7 +24,7 @@ use std::{
 };
 
 /// The maximum number of symlinks followed in sequence, as on Linux.
-const MAX_LINKS: usize = 40;
+pub(in crate::services) const MAX_LINKS: usize = 40;
 
 /// A path of a guest. Its trailing slashes are split off here, and only here: `cap-std` drops them, although they change
 /// what the path means ([POSIX, 4.16 Pathname Resolution]).

@@ -4,7 +4,7 @@
 
 use crate::services::{
     readiness::Ready,
-    wasi::{Errno, Filetype, NewTime},
+    wasi::{Errno, Filetype, MAX_LINKS, NewTime},
 };
 use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::{
@@ -117,8 +117,6 @@ pub(in crate::services) const WALKS: bool = true;
 ///
 /// `cap-std` takes `C:` in `x/C:/y`, which may be the target of a symlink, for a drive, and forgets what is before `..`.
 pub(in crate::services) fn open_dir(start: &Dir, path: &Path) -> io::Result<Dir> {
-    /// The maximum number of symlinks that are followed.
-    const MAX_LINKS: usize = 40;
     let mut left = components(path)?;
     let mut way: Vec<Dir> = Vec::new();
     let mut links = 0;
@@ -201,19 +199,21 @@ pub(in crate::services) fn open(
     _appends: bool,
 ) -> io::Result<File> {
     let opened = dir.open_with(path, options);
-    let Err(error) = &opened else {
-        return opened;
-    };
     // The errors of a directory. A file that is opened as one, with the option of `cap-fs-ext` for that, could be neither
     // renamed nor removed meanwhile.
-    let may_be_directory = matches!(
-        error.raw_os_error(),
-        Some(ACCESS_DENIED | DIRECTORY_NOT_SUPPORTED)
-    );
+    let may_be_directory = opened.as_ref().is_err_and(|error| {
+        matches!(
+            error.raw_os_error(),
+            Some(ACCESS_DENIED | DIRECTORY_NOT_SUPPORTED)
+        )
+    });
+    if !may_be_directory {
+        return opened;
+    }
     match dir.open_dir_nofollow(path) {
-        Ok(_) if may_be_directory && writes => Err(io::Error::from_raw_os_error(DIRECTORY_NOT_SUPPORTED)),
-        Ok(found) if may_be_directory => Ok(File::from_std(found.into_std_file())),
-        _ => opened,
+        Ok(_) if writes => Err(io::Error::from_raw_os_error(DIRECTORY_NOT_SUPPORTED)),
+        Ok(found) => Ok(File::from_std(found.into_std_file())),
+        Err(_) => opened,
     }
 }
 
